@@ -1,0 +1,49 @@
+"""The one reduction of lossmith: a weighted mean that is never NaN."""
+
+import torch
+from torch import Tensor
+
+
+def reduce(
+    values: Tensor, *, weight: Tensor | None = None, denominator: Tensor | float | None = None
+) -> Tensor:
+    r"""Reduce unreduced values to one scalar, the weighted mean.
+
+    .. math:: \frac{\sum_i w_i v_i}{\sum_i w_i}
+
+    A weight of 2 equals the sample twice, a weight of 0 equals the sample left out. Where the
+    weights sum to 0, or there are no values, the result is 0 with zero gradients.
+
+    Args:
+        values: any shape.
+        weight: non-negative, of the shape of values or of its leading dimensions (one weight a
+            sample); it is never broadcast otherwise.
+        denominator: replaces the sum of the weights, so that accumulated batches or many ranks
+            give the gradient of the whole batch.
+
+    Raises:
+        ValueError: if weight's shape is not values' shape or its leading part.
+
+    >>> reduce(torch.tensor([1.0, 4.0]), weight=torch.tensor([2.0, 1.0]))
+    tensor(2.)
+    """
+    if weight is None:
+        total = values.sum()
+        count: Tensor | float = max(values.numel(), 1)
+    else:
+        weight = spread(weight, values)
+        total = torch.where(weight == 0, torch.zeros_like(values), values * weight).sum()
+        mass = weight.sum()
+        count = torch.where(mass == 0, torch.ones_like(mass), mass)
+    return total / (count if denominator is None else denominator)
+
+
+def spread(weight: Tensor, values: Tensor) -> Tensor:
+    """Return one weight a value from one weight a value or a sample."""
+    if weight.shape != values.shape[: weight.ndim]:
+        raise ValueError(
+            f"weight has shape {tuple(weight.shape)} but the loss has values of shape "
+            f"{tuple(values.shape)}; give one weight a value, or one a sample {tuple(values.shape[:1])}"
+        )
+    missing = values.ndim - weight.ndim
+    return weight.to(values.dtype).reshape(weight.shape + (1,) * missing).expand(values.shape)

@@ -1,0 +1,81 @@
+"""The one place where inputs and targets are checked and brought to the dtype they are computed in."""
+
+import torch
+from torch import Tensor
+
+_HALF = (torch.float16, torch.bfloat16)
+
+
+def promote(input: Tensor) -> Tensor:
+    """Bring half precision to float32; leave float32 and float64 as they are."""
+    if not input.is_floating_point():
+        raise TypeError(
+            f"input must be a floating-point tensor, got {input.dtype}; pass the network's raw output"
+        )
+    return input.float() if input.dtype in _HALF else input
+
+
+def head_dim(input: Tensor) -> int:
+    """Return the dimension that holds a head of several outputs: 1 in a batch, 0 in one sample."""
+    return 1 if input.ndim > 1 else 0
+
+
+def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Check that input and target have one shape and return both in the dtype of computation."""
+    if input.shape != target.shape:
+        hint = ""
+        if input.shape == (*target.shape, 1):
+            hint = "; a head of one output needs input.squeeze(-1)"
+        raise ValueError(
+            f"input has shape {tuple(input.shape)} but target has shape {tuple(target.shape)}; "
+            f"they must be equal, nothing is broadcast{hint}"
+        )
+    input = promote(input)
+    return input, target.to(input.dtype)
+
+
+def several_outputs(input: Tensor, target: Tensor, outputs: int) -> tuple[Tensor, Tensor]:
+    """Check an input with a head of `outputs` numbers for each target value.
+
+    The head's dimension is 1, as in cross-entropy, or 0 for one unbatched sample.
+    """
+    check_head(input, target, outputs)
+    input = promote(input)
+    return input, target.to(input.dtype)
+
+
+def class_logits(input: Tensor, target: Tensor, ignore_index: int = -100) -> tuple[Tensor, Tensor]:
+    """Check logits against integer classes; return float logits and targets safe to gather with.
+
+    Ignored targets come back as class 0: their weight is what makes them vanish.
+    """
+    if target.is_floating_point() or target.dtype == torch.bool:
+        raise TypeError(f"target must hold integer classes, got {target.dtype}; use target.long()")
+    if input.ndim == 0:
+        raise ValueError("input must have a class dimension, got a scalar")
+    classes = input.shape[head_dim(input)]
+    check_head(input, target, classes)
+    ignored = target == ignore_index
+    check_classes(target, ignored, classes)
+    return promote(input), target.masked_fill(ignored, 0).long()
+
+
+def check_head(input: Tensor, target: Tensor, outputs: int) -> None:
+    """Raise unless input is target's shape with a head of `outputs` inserted."""
+    dim = min(head_dim(input), target.ndim)
+    expected = (*target.shape[:dim], outputs, *target.shape[dim:])
+    if tuple(input.shape) != expected:
+        raise ValueError(
+            f"input has shape {tuple(input.shape)} but target of shape {tuple(target.shape)} with "
+            f"a head of {outputs} needs {expected}; nothing is broadcast"
+        )
+
+
+def check_classes(target: Tensor, ignored: Tensor, classes: int) -> None:
+    """Raise when a class that is not ignored lies outside 0 … classes − 1, compiled or not."""
+    fine = (((target >= 0) & (target < classes)) | ignored).all()
+    message = f"target holds a class outside 0 … {classes - 1}, the range of input's {classes} logits"
+    if torch.compiler.is_compiling() or target.is_cuda:
+        torch._assert_async(fine, message)
+    elif not torch._C._functorch.is_functorch_wrapped_tensor(fine) and not fine:
+        raise ValueError(message)
