@@ -1,0 +1,117 @@
+"""What a study found: the numbers that `result.json` holds and the evidence that a report draws."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from torch import Tensor
+
+from lossmith.core.loss import Loss
+
+Status = Literal["default", "selected", "finished", "dropped", "diverged", "unfinished"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line of the diagnosis: a fact of the data and what it means for the loss."""
+
+    name: str
+    value: float | str
+    meaning: str
+    level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateResult:
+    """One candidate's evidence, in the metric's own unit.
+
+    score, low, high: mean over the validation folds and its 95 % interval. difference_to_default:
+    score minus the default's score on the same folds, with its 95 % interval and one-sided
+    p-value of being better, corrected for the number of candidates. None where it was not reached.
+    """
+
+    name: str
+    parameters: dict[str, Any]
+    status: Status
+    score: float | None = None
+    low: float | None = None
+    high: float | None = None
+    difference_to_default: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p_value: float | None = None
+    learning_rate: float | None = None
+    epochs: int | None = None
+    cells: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What the study took, beside what evaluating the default alone takes on the same folds."""
+
+    seconds: float
+    default_seconds: float
+    ratio: float
+    trainings: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The whole of `result.json`."""
+
+    task: str
+    metric: str
+    better: Literal["lower", "higher"]
+    target: str
+    rows: dict[str, int]  # total, train, test, dropped
+    diagnosis: tuple[Finding, ...]
+    default: str
+    naive: str
+    selected: str
+    verdict: Literal["switch", "keep"]
+    sentence: str
+    equivalents: tuple[str, ...]
+    candidates: tuple[CandidateResult, ...]
+    test: dict[str, float | None]  # default, selected
+    cost: Cost
+    seed: int
+    interrupted: bool
+    versions: dict[str, str]
+    command: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A candidate's validation metric over training, averaged over folds and seeds."""
+
+    name: str
+    epochs: tuple[int, ...]
+    scores: tuple[float, ...]
+    best_epoch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """A finished candidate's raw outputs on validation rows it was not trained on."""
+
+    name: str
+    loss: Loss
+    output: Tensor  # (n, out_features), or (n,) for a head of one
+    target: Tensor  # (n,) in the target's own unit, or class codes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the report draws beyond the numbers."""
+
+    curves: tuple[Curve, ...] = ()
+    outputs: tuple[Outputs, ...] = ()
+    test_target: np.ndarray = field(default_factory=lambda: np.empty(0))
+    test_default: np.ndarray = field(default_factory=lambda: np.empty(0))  # points or probabilities
+    test_selected: np.ndarray = field(default_factory=lambda: np.empty(0))
+    classes: tuple[str, ...] = ()
