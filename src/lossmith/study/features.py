@@ -1,0 +1,204 @@
+"""Table columns as numbers for a network: typed by their values, fitted on training rows only."""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import skops.io
+from pandas.api import types
+from pandas.tseries.api import guess_datetime_format
+from sklearn.preprocessing import OneHotEncoder
+from skrub import SquashingScaler, StringEncoder
+
+from lossmith.study.errors import InputError
+from lossmith.study.table import nearest
+
+FORMAT = 1
+TRUSTED = frozenset(
+    {
+        "skrub._squashing_scaler.SquashingScaler",
+        "skrub._squashing_scaler._MinMaxScaler",
+        "skrub._string_encoder.StringEncoder",
+        "skrub._to_str.ToStr",
+    }
+)
+MISSING = "(missing)"
+MANY = 40  # distinct texts above which spelling is encoded as well as the frequent ones
+FREQUENT = 24  # at most so many columns a category
+RARE = 10  # rows below which categories share one column
+SPELLING = 8  # columns that encode spelling
+MOSTLY = 0.95  # share of the values that must be numbers or dates for text to be read as such
+DAY = np.timedelta64(1, "D")
+
+
+class Encoder:
+    """Turns a table into a finite float32 matrix; every number in it was learnt by `fit`.
+
+    Numbers, booleans, and text that holds numbers are scaled robustly and squashed into [-3, 3]
+    (skrub's SquashingScaler), a missing value becomes the median with a column that marks it.
+    Dates become days, and month, weekday and hour as circles. Other text becomes one column a
+    frequent category; where there are many categories their spelling is encoded too (skrub's
+    StringEncoder). Categories not seen by `fit` count as rare ones.
+    """
+
+    def fit(self, frame: pd.DataFrame) -> Self:
+        """Learn from the training rows how each column is encoded."""
+        self.kinds = {str(name): _kind(frame[name]) for name in frame.columns}
+        numbers = self._numbers(frame)
+        spread = np.array([len(np.unique(column)) > 1 for column in numbers.T], dtype=bool)
+        self.kept = np.flatnonzero(spread)
+        numbers = numbers[:, self.kept]
+        self.scaler = SquashingScaler().fit(numbers) if self.kept.size else None
+        self.gaps = _distinct_columns(np.isnan(numbers))
+        texts = self._texts(frame)
+        self.categories = _one_hot(len(frame)).fit(texts) if texts.shape[1] else None
+        self.spellings = {
+            name: StringEncoder(SPELLING, random_state=0).fit(pd.Series(column, name=name))
+            for name, column in zip(self._named("text"), texts.T, strict=True)
+            if len(set(column)) > MANY
+        }
+        self.width = self.transform(frame.iloc[:1]).shape[1]
+        return self
+
+    def transform(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the rows as (n, width) float32; other columns than the fitted ones are ignored.
+
+        Raises:
+            InputError: if a column that `fit` saw is missing.
+        """
+        self._check(frame)
+        blocks = [np.empty((len(frame), 0), np.float32)]
+        if self.scaler is not None:
+            numbers = self._numbers(frame)[:, self.kept]
+            blocks += [
+                np.nan_to_num(self.scaler.transform(numbers)),
+                np.isnan(numbers[:, self.gaps]),
+            ]
+        texts = self._texts(frame)
+        if self.categories is not None:
+            blocks.append(self.categories.transform(texts))
+        for name, column in zip(self._named("text"), texts.T, strict=True):
+            if name in self.spellings:
+                encoded = self.spellings[name].transform(pd.Series(column, name=name))
+                blocks.append(encoded.to_numpy())
+        return np.concatenate(blocks, axis=1, dtype=np.float32)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the encoder as a skops file."""
+        skops.io.dump({"format": FORMAT, **vars(self)}, Path(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an encoder that `save` wrote; a file with types beyond the known ones is refused.
+
+        Raises:
+            InputError: if the file is not such an encoder, or holds a type that is not trusted.
+        """
+        try:
+            foreign = set(skops.io.get_untrusted_types(file=Path(path))) - TRUSTED
+            if foreign:
+                raise InputError(f"{path} holds types not trusted: {', '.join(sorted(foreign))}")
+            state = skops.io.load(Path(path), trusted=sorted(TRUSTED))
+        except (OSError, zipfile.BadZipFile, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is not an encoder saved by lossmith") from error
+        if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
+            raise InputError(f"{path} is not an encoder of format {FORMAT}")
+        encoder = cls()
+        vars(encoder).update(state)
+        return encoder
+
+    def _check(self, frame: pd.DataFrame) -> None:
+        known = [str(name) for name in frame.columns]
+        missing = [name for name in self.kinds if name not in known]
+        if missing:
+            raise InputError(
+                f"column{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))} "
+                f"of the training table missing{nearest(missing[0], known)}"
+            )
+
+    def _named(self, kind: str) -> list[str]:
+        return [name for name, (found, _) in self.kinds.items() if found == kind]
+
+    def _numbers(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return numbers and the parts of dates, (n, columns) float64 with NaN where missing."""
+        blocks = [np.empty((len(frame), 0))]
+        blocks += [_as_numbers(frame[name])[:, None] for name in self._named("number")]
+        blocks += [
+            _date_parts(_as_dates(frame[name], self.kinds[name][1])) for name in self._named("date")
+        ]
+        return np.concatenate(blocks, axis=1)
+
+    def _texts(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the text columns, (n, columns) of str with a word for what is missing."""
+        columns = [_as_text(frame[name]) for name in self._named("text")]
+        return np.stack(columns, axis=1) if columns else np.empty((len(frame), 0), object)
+
+
+def _kind(column: pd.Series) -> tuple[str, str | None]:
+    """Return "number", "date" with its format where it is text, or "text"."""
+    if types.is_numeric_dtype(column) or types.is_timedelta64_dtype(column):
+        return "number", None
+    if types.is_datetime64_any_dtype(column):
+        return "date", None
+    values = pd.Series(column.dropna().unique())
+    values = values[values.astype(str).str.strip() != ""]
+    if not len(values) or values.map(lambda value: isinstance(value, bool)).any():
+        return "text", None
+    if np.isfinite(_as_numbers(values)).mean() >= MOSTLY:
+        return "number", None
+    first = str(values.iloc[0])
+    if sum(letter.isdigit() for letter in first) >= 6:  # "Jan" and "12/3" are no dates
+        for dayfirst in (False, True):
+            style = guess_datetime_format(first, dayfirst=dayfirst)
+            if style and _as_dates(values, style).notna().mean() >= MOSTLY:
+                return "date", style
+    return "text", None
+
+
+def _as_numbers(column: pd.Series) -> np.ndarray:
+    if types.is_timedelta64_dtype(column):
+        return (column / DAY).to_numpy(np.float64)
+    if not types.is_numeric_dtype(column):
+        column = pd.to_numeric(column.astype(object), errors="coerce")
+    return column.to_numpy(np.float64, na_value=np.nan)
+
+
+def _as_dates(column: pd.Series, style: str | None) -> pd.Series:
+    if not types.is_datetime64_any_dtype(column):
+        column = pd.to_datetime(column.astype(str), format=style, errors="coerce", utc=True)
+    return column.dt.tz_localize(None) if column.dt.tz is None else column.dt.tz_convert(None)
+
+
+def _date_parts(dates: pd.Series) -> np.ndarray:
+    """Return days since 1970, then month, weekday and hour as points on a circle, (n, 7)."""
+    days = ((dates - pd.Timestamp(0)) / DAY).to_numpy(np.float64)
+    parts = [days]
+    for turn in (dates.dt.month / 12, dates.dt.dayofweek / 7, days % 1):
+        angle = 2 * np.pi * np.asarray(turn, dtype=np.float64)
+        parts += [np.sin(angle), np.cos(angle)]
+    return np.stack(parts, axis=1)
+
+
+def _as_text(column: pd.Series) -> np.ndarray:
+    text = column.astype(object).where(column.notna(), MISSING).astype(str).str.strip()
+    return text.where(text != "", MISSING).to_numpy(object)
+
+
+def _one_hot(rows: int) -> OneHotEncoder:
+    return OneHotEncoder(
+        drop="if_binary",
+        min_frequency=min(RARE, max(1, rows // 20)),
+        max_categories=FREQUENT,
+        handle_unknown="infrequent_if_exist",
+        sparse_output=False,
+        dtype=np.float32,
+    )
+
+
+def _distinct_columns(marks: np.ndarray) -> np.ndarray:
+    """Return the indices of columns that are neither constant nor equal to an earlier one."""
+    _, first = np.unique(marks, axis=1, return_index=True)
+    return np.array([index for index in np.sort(first) if len(set(marks[:, index])) > 1], dtype=int)

@@ -1,0 +1,172 @@
+"""Tables from files and from memory, as one pandas DataFrame with unique text column names."""
+
+import csv
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lossmith.study.errors import InputError
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+SUFFIXES = (*SEPARATORS, ".parquet", ".pq")
+
+
+@runtime_checkable
+class _Arrow(Protocol):
+    """A table that exports itself as Arrow: of Polars, PyArrow, DuckDB."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a CSV, TSV or Parquet file, told apart by its suffix.
+
+    A .csv whose header holds more semicolons than commas is read with semicolons, and with
+    decimal commas where that makes more columns numeric.
+
+    Raises:
+        InputError: if the file is missing, empty, without rows, not UTF-8, not readable as what
+            its suffix says, or has two columns of one name.
+    """
+    path = Path(path)
+    _check_file(path)
+    frame = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_text(path)
+    frame.columns = [str(name) for name in frame.columns]
+    _check_names(list(frame.columns), str(path))
+    if not len(frame):
+        raise InputError(f"{path} has a header but no rows")
+    return frame.reset_index(drop=True)
+
+
+def as_frame(data: Any, target: Any) -> tuple[pd.DataFrame, str]:
+    """Return a table in memory as a DataFrame, with the name of its target column.
+
+    Args:
+        data: a pandas or Polars DataFrame, any table that exports Arrow, or a 2-d array, whose
+            columns are then called x0, x1 ….
+        target: a column's name, a column's index in an array, or one value a row.
+
+    Raises:
+        InputError: for another kind of data, or a target of another length.
+    """
+    frame = _frame(data)
+    if isinstance(target, str):
+        return frame, target
+    if isinstance(target, (int, np.integer)):
+        if not -frame.shape[1] <= target < frame.shape[1]:
+            raise InputError(f"target is column {target}, but there are {frame.shape[1]} columns")
+        return frame, str(frame.columns[int(target)])
+    named = getattr(target, "name", None)
+    name = named if isinstance(named, str) and named else "target"
+    values = pd.Series(target if isinstance(target, pd.Series) else np.asarray(target).squeeze())
+    if len(values) != len(frame):
+        raise InputError(f"target has {len(values)} values, but the table has {len(frame)} rows")
+    if name in frame.columns:
+        raise InputError(f"the table already has a column {name!r}; rename it or the target")
+    return frame.assign(**{name: values.to_numpy()}), name
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Return "; did you mean 'x'?" for the nearest of the known names, or nothing."""
+    by_case = {item.lower(): item for item in known}
+    near = difflib.get_close_matches(name.lower(), by_case, n=1, cutoff=0.5)
+    return f"; did you mean {by_case[near[0]]!r}?" if near else ""
+
+
+def _frame(data: Any) -> pd.DataFrame:
+    if isinstance(data, pd.DataFrame):
+        frame = data.reset_index(drop=True)
+    elif isinstance(data, _Arrow):
+        frame = pa.table(data).to_pandas()
+    else:
+        values = np.asarray(data)
+        if values.ndim != 2 or values.dtype.names is not None:
+            raise InputError(
+                "the data must be a pandas or Polars DataFrame or a 2-d array, "
+                f"got {type(data).__name__} of shape {values.shape}"
+            )
+        frame = pd.DataFrame(values, columns=[f"x{index}" for index in range(values.shape[1])])
+    frame.columns = [str(name) for name in frame.columns]
+    _check_names(list(frame.columns), "the table")
+    return frame
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file ({', '.join(SUFFIXES)})")
+    if not path.exists():
+        folder = path.parent
+        known = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        raise InputError(f"there is no file {path}{nearest(path.name, known)}")
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{path} has the suffix {path.suffix or '(none)'}; give one of {', '.join(SUFFIXES)}"
+        )
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty")
+
+
+def _check_names(names: list[str], where: str) -> None:
+    doubles = sorted({name for name in names if names.count(name) > 1})
+    if doubles:
+        raise InputError(
+            f"{where} has more than one column called {', '.join(map(repr, doubles))}; rename them"
+        )
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pq.ParquetFile(path).read().to_pandas()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} cannot be read as Parquet: {reason}") from error
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    try:
+        header, separator = _header(path)
+        _check_names([name for name in header if name.strip()], str(path))
+        frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False)
+        if separator == ";":
+            comma = pd.read_csv(path, sep=";", decimal=",", encoding="utf-8-sig", low_memory=False)
+            frame = max(frame, comma, key=lambda table: table.select_dtypes("number").shape[1])
+    except InputError:
+        raise
+    except UnicodeDecodeError as error:
+        raise InputError(_encoding_message(path)) from error
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except (pd.errors.ParserError, csv.Error, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as {path.suffix[1:].upper()}: {reason}") from error
+    return frame
+
+
+def _header(path: Path) -> tuple[list[str], str]:
+    """Return the column names and the separator between them."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = (line for line in file if line.strip())
+        first = next(lines, None)
+        if first is None:
+            raise InputError(f"{path} is empty")
+        separator = SEPARATORS[path.suffix.lower()]
+        if separator == "," and first.count(";") > first.count(","):
+            separator = ";"
+        file.seek(0)
+        return next(row for row in csv.reader(file, delimiter=separator) if row), separator
+
+
+def _encoding_message(path: Path) -> str:
+    content, found = path.read_bytes(), ""
+    try:
+        content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        found = f" (byte 0x{content[error.start]:02x} at offset {error.start}, line {line})"
+    return f"{path} is not UTF-8{found}; save it as UTF-8, for example with iconv"

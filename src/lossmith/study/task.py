@@ -1,0 +1,265 @@
+"""From a table and a target column to a problem: task, classes, features and what was left out."""
+
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from lossmith.core.card import Task
+from lossmith.study.errors import InputError
+from lossmith.study.metrics import lookup
+from lossmith.study.metrics import metric as fitting
+from lossmith.study.table import nearest
+
+MINIMUM_ROWS = 50  # a test part and five folds that still measure something
+MINIMUM_CLASS_ROWS = 5  # about one row a fold
+FEW_INTEGERS = 10  # distinct integers that are still read as classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What a study works on.
+
+    features: (n, columns). target: (n,), float64 numbers in the column's own unit or int64 class
+    codes. labels: the classes as they stood in the column, in the order of their codes; classes:
+    the same as text; both empty for regression. A binary task has code 1 for the positive class.
+    dropped: rows without a target. notes: decisions the user should know of.
+    """
+
+    task: Task
+    name: str
+    features: pd.DataFrame
+    target: np.ndarray
+    classes: tuple[str, ...] = ()
+    labels: np.ndarray = field(default_factory=lambda: np.empty(0))
+    dropped: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def frame_problem(
+    frame: pd.DataFrame,
+    target: str,
+    metric: str | None = None,
+    task: str | None = None,
+    positive: Any = None,
+) -> Problem:
+    """Return the problem of predicting one column of a table from the others.
+
+    The task is `task` if given; else text, booleans, categories and two distinct values are
+    classes, and so are at most 10 distinct integers unless `metric` is one for regression.
+    positive: the positive class of a binary task, the rarer one if None.
+
+    Raises:
+        InputError: when the target, the features or the metric do not make a task.
+    """
+    if target not in frame.columns:
+        known = [str(name) for name in frame.columns]
+        hint = nearest(target, known) or f"; the columns are {', '.join(known[:20])}"
+        raise InputError(f"there is no column {target!r}{hint}")
+    notes: list[str] = []
+    column = _usable(frame[target], target)
+    kept = column.notna()
+    column = _numbers_of_text(column[kept], notes)
+    found = _task(column, target, metric, task, notes)
+    if metric is not None:
+        _check_metric(metric, found, inferred=task is None)
+    if len(column) < MINIMUM_ROWS:
+        raise InputError(
+            f"column {target!r} has {len(column)} rows with a value; "
+            f"a study needs at least {MINIMUM_ROWS}"
+        )
+    features = _features(frame.loc[kept].drop(columns=target).reset_index(drop=True), notes)
+    dropped = int((~kept).sum())
+    if found == "regression":
+        values, labels = _values(column, target), np.empty(0)
+    else:
+        values, labels = _codes(column, target, found, positive)
+        notes += _labels_note(found, labels, values)
+    if metric is not None:
+        lookup(metric).check(values)
+    if dropped:
+        notes.append(f"{dropped} rows without a value of {target!r} were left out")
+    return Problem(
+        task=found,
+        name=target,
+        features=features,
+        target=values,
+        classes=tuple(map(str, labels.tolist())),
+        labels=labels,
+        dropped=dropped,
+        notes=tuple(notes),
+    )
+
+
+def _usable(column: pd.Series, name: str) -> pd.Series:
+    """Return the target with blank text as missing; refuse what no task can predict."""
+    if types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column):
+        raise InputError(f"column {name!r} holds dates; make it a number, for example of days")
+    if types.is_complex_dtype(column):
+        raise InputError(f"column {name!r} holds complex numbers; choose one part of them")
+    if not types.is_numeric_dtype(column):
+        plain = column.astype(object)
+        column = plain.mask(plain.map(lambda value: isinstance(value, str) and not value.strip()))
+    if not column.notna().any():
+        raise InputError(f"column {name!r} has no values; choose another --target")
+    if types.is_float_dtype(column) and np.isinf(column.to_numpy(float, na_value=np.nan)).any():
+        count = int(np.isinf(column.to_numpy(float, na_value=np.nan)).sum())
+        raise InputError(f"column {name!r} is infinite in {count} rows; correct or remove them")
+    try:
+        column.nunique()
+    except TypeError as error:
+        kind = type(column.dropna().iloc[0]).__name__
+        raise InputError(f"column {name!r} holds values of type {kind}, not plain ones") from error
+    return column
+
+
+def _numbers_of_text(column: pd.Series, notes: list[str]) -> pd.Series:
+    """Return numbers where every value is a number, though kept as text or objects."""
+    if types.is_numeric_dtype(column) or any(isinstance(value, bool) for value in column):
+        return column
+    numbers = pd.to_numeric(column, errors="coerce")
+    if not np.isfinite(numbers.to_numpy(float)).all():
+        return column
+    notes.append(f"column {column.name!r} holds numbers as text; they are read as numbers")
+    return numbers
+
+
+def _task(
+    column: pd.Series, name: str, metric: str | None, task: str | None, notes: list[str]
+) -> Task:
+    """Return the task that was asked for, or the one that the values and the metric suggest."""
+    numeric = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
+    distinct = int(column.nunique())
+    if task is not None:
+        found = _named_task(task, distinct, name)
+    elif metric is not None and "regression" in lookup(metric).tasks:
+        found = "regression"
+    elif not numeric or metric is not None or distinct == 2:
+        found = "binary" if distinct <= 2 else "multiclass"
+    elif distinct <= FEW_INTEGERS and (column % 1 == 0).all():
+        found = "multiclass"
+        notes.append(
+            f"the {distinct} distinct integers of {name!r} are read as classes; "
+            "set --task regression if they are quantities"
+        )
+    else:
+        found = "regression"
+    if found == "regression" and not numeric:
+        wrong = next(value for value in column if not _is_number(value))
+        raise InputError(
+            f"column {name!r} holds {wrong!r}, which is not a number; regression needs numbers: "
+            "correct the column, or choose a metric for classes"
+        )
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    return bool(np.isfinite(pd.to_numeric(pd.Series([value]), errors="coerce").to_numpy(float))[0])
+
+
+def _named_task(task: str, distinct: int, name: str) -> Task:
+    if task not in get_args(Task):
+        raise InputError(f"no task is called {task!r}; there are: {', '.join(get_args(Task))}")
+    if task == "binary" and distinct > 2:
+        raise InputError(
+            f"column {name!r} has {distinct} distinct values; --task binary needs two, "
+            "use --task multiclass"
+        )
+    return "binary" if task == "multiclass" and distinct == 2 else task  # type: ignore[return-value]
+
+
+def _check_metric(metric: str, task: Task, *, inferred: bool) -> None:
+    try:
+        fitting(metric, task)
+    except InputError as error:
+        hint = " (the task was inferred from the target; --task sets it)" if inferred else ""
+        raise InputError(f"{error}{hint}") from None
+
+
+def _features(features: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Drop the columns that tell nothing: empty ones and constant ones."""
+    if not features.shape[1]:
+        raise InputError("the target is the only column; a study needs columns to predict it from")
+    dull = [str(name) for name in features if not _varies(features[name])]
+    if len(dull) == features.shape[1]:
+        raise InputError("every column but the target is empty or constant; nothing predicts it")
+    if dull:
+        notes.append(f"empty or constant columns were left out: {', '.join(dull)}")
+    return features.drop(columns=dull)
+
+
+def _varies(column: pd.Series) -> bool:
+    try:
+        return column.nunique(dropna=False) > 1
+    except TypeError as error:
+        kind = type(column.dropna().iloc[0]).__name__
+        raise InputError(
+            f"column {column.name!r} holds values of type {kind}; "
+            "a table needs numbers, text, booleans or dates: remove or expand it"
+        ) from error
+
+
+def _values(column: pd.Series, name: str) -> np.ndarray:
+    values = column.to_numpy(np.float64)
+    if (values == values[0]).all():
+        raise InputError(
+            f"column {name!r} is {values[0]:g} in every row; there is nothing to learn"
+        )
+    return values
+
+
+def _codes(
+    column: pd.Series, name: str, task: Task, positive: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes and labels; of two classes the positive one, else the rarer, has code 1."""
+    if types.is_float_dtype(column) and (column % 1 == 0).all():
+        column = column.astype(np.int64)  # 0.0 and 1.0 come from a column with missing values
+    codes, labels = pd.factorize(column, sort=types.is_numeric_dtype(column))
+    if not types.is_numeric_dtype(column):
+        order = sorted(range(len(labels)), key=lambda index: str(labels[index]))
+        codes, labels = np.argsort(order)[codes], labels[order]
+    counts = np.bincount(codes)
+    _check_classes(name, task, [str(label) for label in labels], counts)
+    if task == "binary" and _positive_code([str(label) for label in labels], counts, positive) == 0:
+        codes, labels = 1 - codes, labels[::-1]
+    elif task == "multiclass" and positive is not None:
+        raise InputError(f"--positive is for two classes, but {name!r} has {len(labels)}")
+    return codes.astype(np.int64), np.asarray(labels)
+
+
+def _check_classes(name: str, task: Task, labels: list[str], counts: np.ndarray) -> None:
+    if len(labels) == 1:
+        raise InputError(
+            f"column {name!r} is {labels[0]!r} in every row; a study needs two classes"
+        )
+    if len(labels) > 20 and counts.sum() < 2 * MINIMUM_CLASS_ROWS * len(labels):
+        raise InputError(
+            f"column {name!r} has {len(labels)} classes in {counts.sum()} rows, too many to learn; "
+            "for a quantity set --task regression, and a column of ids is no target"
+        )
+    if counts.min() < MINIMUM_CLASS_ROWS:
+        rare = labels[int(counts.argmin())]
+        raise InputError(
+            f"class {rare!r} of column {name!r} has {counts.min()} row{'s' * (counts.min() > 1)}, "
+            f"a study needs at least {MINIMUM_CLASS_ROWS}; "
+            "remove such rows or merge them with another class"
+        )
+
+
+def _positive_code(labels: list[str], counts: np.ndarray, positive: Any) -> int:
+    if positive is None:
+        return int(counts[1] <= counts[0])
+    text = str(positive)
+    if text not in labels:
+        raise InputError(f"--positive is {text!r}, but the classes are {' and '.join(labels)}")
+    return labels.index(text)
+
+
+def _labels_note(task: Task, labels: np.ndarray, codes: np.ndarray) -> list[str]:
+    if task != "binary":
+        return []
+    return [f"the positive class is {str(labels[1])!r}, {np.mean(codes) * 100:.3g} % of the rows"]
