@@ -1,4 +1,4 @@
-"""The contract that every loss keeps: `combine ∘ terms`, a head it can size and read, plain data."""
+"""The contract that every loss keeps: `combine ∘ terms`, a head it reads, plain data."""
 
 import inspect
 import json
@@ -31,21 +31,26 @@ class Loss(nn.Module, ABC):
     def __init__(self, **hypers: Any) -> None:
         super().__init__()
         for name, value in hypers.items():
+            if name not in _arguments(type(self)):
+                known = ", ".join(_arguments(type(self))) or "none"
+                raise TypeError(
+                    f"{type(self).__name__} has no hyperparameter {name!r}; it has: {known}"
+                )
             self._keep(name, value)
 
     def _keep(self, name: str, value: Any) -> None:
         """Keep a constructor argument: numbers as buffers, the rest as plain attributes."""
         hyper = self.card.hypers.get(name)
-        if hyper is not None and isinstance(hyper.default, float) and value is not None:
-            value = float(value)
-        if value is None or isinstance(value, (int, str, Loss)):  # bool is an int
-            if hyper is not None and isinstance(value, int):
+        real = hyper is not None and isinstance(hyper.default, float)
+        if value is None or isinstance(value, (str, Loss)) or (isinstance(value, int) and not real):
+            if hyper is not None and isinstance(value, int):  # bool is an int
                 hyper.check(type(self).__name__, name, value)
             setattr(self, name, value)
             return
         number = torch.as_tensor(value, dtype=torch.float64).detach().clone()
-        for entry in number.flatten().tolist() if hyper is not None else ():
-            hyper.check(type(self).__name__, name, entry)
+        if hyper is not None:
+            for entry in number.flatten().tolist():
+                hyper.check(type(self).__name__, name, entry)
         self.register_buffer(name, number)
 
     @property
@@ -103,7 +108,11 @@ class Loss(nn.Module, ABC):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # A cast of the model must not round hyperparameters, so they follow the device alone.
-        kept = {name: self._buffers.pop(name) for name in _arguments(type(self)) if name in self._buffers}
+        kept = {
+            name: self._buffers.pop(name)
+            for name in _arguments(type(self))
+            if name in self._buffers
+        }
         super()._apply(fn, recurse)
         if kept:
             moved = fn(torch.zeros((), device=next(iter(kept.values())).device))  # type: ignore[union-attr]
@@ -146,7 +155,8 @@ class Pointwise(Loss, ABC):
 
 
 def _arguments(kind: type[Loss]) -> list[str]:
-    return list(inspect.signature(kind).parameters)
+    parameters = inspect.signature(kind).parameters.values()
+    return [one.name for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD]
 
 
 def _plain(value: Any) -> Any:

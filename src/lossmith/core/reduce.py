@@ -43,7 +43,8 @@ def spread(weight: Tensor, values: Tensor) -> Tensor:
     if weight.shape != values.shape[: weight.ndim]:
         raise ValueError(
             f"weight has shape {tuple(weight.shape)} but the loss has values of shape "
-            f"{tuple(values.shape)}; give one weight a value, or one a sample {tuple(values.shape[:1])}"
+            f"{tuple(values.shape)}; give one weight a value, or one a sample "
+            f"{tuple(values.shape[:1])}"
         )
     missing = values.ndim - weight.ndim
     return weight.to(values.dtype).reshape(weight.shape + (1,) * missing).expand(values.shape)

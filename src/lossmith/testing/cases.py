@@ -1,0 +1,170 @@
+"""What a loss is tried on: instances, inputs and targets that follow from its card alone."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossmith.core import Card, Loss
+
+ROWS = 6
+
+
+@dataclass(frozen=True)
+class Case:
+    """One instance of a loss, with the batches it is tried on."""
+
+    loss: Loss
+
+    @property
+    def card(self) -> Card:
+        """The card of the loss."""
+        return self.loss.card
+
+    @property
+    def width(self) -> int:
+        """The width of the head."""
+        return self.loss.out_features
+
+    @property
+    def domain(self) -> tuple[float, float]:
+        """The range of targets that the card's example spans."""
+        return domain(self.card)
+
+    def targets(self, rows: int = ROWS, *, seed: int = 0) -> Tensor:
+        """Draw targets of the card's kind: float64, or integers for classes."""
+        return draw_targets(self.card, rows, classes=self.width, seed=seed)
+
+    def inputs(self, rows: int = ROWS, *, scale: float = 1.0, seed: int = 0) -> Tensor:
+        """Draw heads of standard deviation `scale`, in float64."""
+        return scale * torch.randn(self.head(rows), generator=_generator(seed), dtype=torch.float64)
+
+    def batch(
+        self, rows: int = ROWS, *, dtype: torch.dtype = torch.float64, seed: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Draw an input of `dtype` and its target."""
+        return self.inputs(rows, seed=seed).to(dtype), self.targets(rows, seed=seed)
+
+    def head(self, rows: int) -> tuple[int, ...]:
+        """Return the shape of an input for so many rows; a head of one output adds no dimension."""
+        return (rows,) if self.width == 1 else (rows, self.width)
+
+    def each(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of each row taken alone."""
+        if self.card.vmap:
+            return torch.func.vmap(self.loss)(input, target)
+        rows = range(len(input))
+        return torch.stack([self.loss(input[i : i + 1], target[i : i + 1]) for i in rows])
+
+
+def domain(card: Card) -> tuple[float, float]:
+    """Return the range of targets that the card's example spans; a point becomes one unit."""
+    target = torch.as_tensor(card.example.target, dtype=torch.float64)
+    low, high = target.min().item(), target.max().item()
+    return low, high if high > low else low + 1.0
+
+
+def draw_targets(card: Card, rows: int, *, classes: int, seed: int = 0) -> Tensor:
+    """Draw targets of the card's kind at random."""
+    uniform = torch.rand(rows, generator=_generator(seed + 1), dtype=torch.float64)
+    if card.target == "classes":
+        return (uniform * classes).long()
+    if card.target == "labels":
+        return uniform.round()
+    low, high = domain(card)
+    return low + (high - low) * uniform
+
+
+def training_targets(card: Card) -> Tensor:
+    """Return forty known targets: classes 20, 10, 6, 4 times, labels 28, 12, or skewed values."""
+    if card.target == "classes":
+        return torch.arange(4).repeat_interleave(torch.tensor([20, 10, 6, 4]))
+    if card.target == "labels":
+        return torch.arange(2.0).repeat_interleave(torch.tensor([28, 12])).double()
+    return skewed(card, 40)
+
+
+def skewed(card: Card, rows: int) -> Tensor:
+    """Return values over the card's domain whose mean, median and quantiles all differ."""
+    low, high = domain(card)
+    grid = (torch.arange(rows, dtype=torch.float64) + 0.5) / rows
+    return low + (high - low) * (0.05 + 0.8 * grid**3)
+
+
+def example(kind: type[Loss]) -> Loss:
+    """Return the loss that the card's example is about."""
+    return kind(**kind.card.example.arguments)
+
+
+def fitted(kind: type[Loss], **hypers: Any) -> Loss:
+    """Return the loss fitted to known targets; what the constructor demands is the example's."""
+    demanded = {
+        name: kind.card.example.arguments[name]
+        for name, parameter in parameters(kind).items()
+        if parameter.default is inspect.Parameter.empty
+    }
+    return kind.for_target(training_targets(kind.card), **{**demanded, **hypers})
+
+
+def parameters(kind: type[Loss]) -> dict[str, inspect.Parameter]:
+    """Return the parameters that a constructor names; one without any has the base's catch-all."""
+    named = inspect.signature(kind).parameters
+    return {k: v for k, v in named.items() if v.kind is not inspect.Parameter.VAR_KEYWORD}
+
+
+def variants(loss: type[Loss] | Loss) -> Iterator[Loss]:
+    """Yield the instance given, or of a class the example, the fitted and each searched value."""
+    if isinstance(loss, Loss):
+        yield loss
+        return
+    yield example(loss)
+    yield fitted(loss)
+    for name, hyper in loss.card.hypers.items():
+        for value in hyper.search:
+            yield fitted(loss, **{name: value})
+
+
+def hyper_values(loss: Loss, name: str, count: int) -> list[Any]:
+    """Return `count` allowed values of a hyperparameter, the present one first."""
+    hyper, present = loss.card.hypers[name], torch.as_tensor(getattr(loss, name))
+    values = [present]
+    for factor in (0.9, 0.8, 1.1, 0.5, 1.2):
+        candidate = (present.double() if present.abs().sum() > 0 else present + 0.1) * factor
+        low = -torch.inf if hyper.low is None else hyper.low
+        high = torch.inf if hyper.high is None else hyper.high
+        if ((candidate > low) & (candidate < high)).all():
+            values.append(candidate)
+    return values[:count]
+
+
+def tunable(loss: Loss) -> list[str]:
+    """Return the hyperparameters that are real numbers, so that they may change while training."""
+    return [name for name in loss.card.hypers if _is_real(getattr(loss, name, None))]
+
+
+def refusal(
+    error: type[Exception] | tuple[type[Exception], ...],
+    what: str,
+    call: Callable[..., object],
+    *args: Any,
+    **kwargs: Any,
+) -> str:
+    """Return the message of the error that a call must raise; AssertionError where it does not."""
+    try:
+        call(*args, **kwargs)
+    except error as raised:
+        return str(raised)
+    except Exception as raised:
+        raise AssertionError(f"{what} raises {type(raised).__name__}: {raised}") from raised
+    raise AssertionError(f"{what} is accepted; it must be an error")
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, Tensor) and value.is_floating_point())
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)

@@ -1,0 +1,124 @@
+"""Shapes and heads: what is refused, what a head decodes to, what `for_target` gives."""
+
+import torch
+from torch import Tensor
+
+from lossmith.core import Loss
+from lossmith.testing.cases import ROWS, Case, domain, fitted, refusal, training_targets
+from lossmith.testing.gradients import extremes
+from lossmith.testing.minimise import minimiser
+
+
+def strict_shapes(case: Case) -> None:
+    """An input and a target whose shapes don't fit are a ValueError that names both."""
+    input, target = case.batch()
+    wrong = {
+        "one more row of input": (case.inputs(ROWS + 1), target),
+        "one row of target": (input, target[:1]),
+        "a target with one more dimension": (input, target.unsqueeze(-1)),
+        "a target without dimensions": (input, target[0]),
+        "an input with one more dimension": (input.unsqueeze(-1), target),
+    }
+    if case.width > 1:
+        wrong["a head of one output"] = (input[:, 0], target)
+        if case.card.target == "values":
+            wrong["a head of one output more"] = (torch.cat([input, input[:, :1]], 1), target)
+    for what, (input, target) in wrong.items():
+        message = refusal(ValueError, what, case.loss, input, target)
+        for shape in (tuple(input.shape), tuple(target.shape)):
+            assert str(shape) in message, f"{what}: the error does not name {shape}: {message}"
+
+
+def strict_weight(case: Case) -> None:
+    """A weight that is not one a sample or one a value is a ValueError that names its shape."""
+    input, target = case.batch()
+    for shape in ((ROWS + 1,), (1,), (ROWS, 1), (1, ROWS), (ROWS, 1, 1)):
+        weight = torch.ones(shape, dtype=torch.float64)
+        what = f"a weight of shape {shape}"
+        message = refusal(ValueError, what, case.loss, input, target, weight=weight)
+        for named in (shape, (ROWS,)):
+            assert str(named)[:-1] in message, f"{what}: the error does not name {named}: {message}"
+
+
+def classes_in_range(case: Case) -> None:
+    """Integer classes outside the head are an error, compiled or not."""
+    input, target = case.batch(dtype=torch.float32)
+    torch._dynamo.reset()
+    compiled = torch.compile(case.loss, backend="eager", fullgraph=True)
+    for bad in (-1, case.width):
+        target = target.index_fill(0, torch.tensor([0]), bad)
+        refusal(ValueError, f"class {bad}", case.loss, input, target)
+        refusal(Exception, f"class {bad}, compiled,", compiled, input, target)
+
+
+def classes_are_integers(case: Case) -> None:
+    """Classes given as one float a row are a TypeError."""
+    input, target = case.batch()
+    refusal((TypeError, ValueError), "float classes", case.loss, input, target.double())
+
+
+def decodes(case: Case) -> None:
+    """decode reads any head: points or quantiles, or probabilities that sum to 1."""
+    for input in (case.inputs(), case.inputs(scale=30.0), extremes(case, 1e4, torch.float32)[0]):
+        for dtype in (torch.float64, torch.float32):
+            _decoded(case, input.to(dtype))
+    half = extremes(case, 65504.0, torch.float16)[0].half()
+    _decoded(case, half)
+
+
+def decodes_rows_alone(case: Case) -> None:
+    """decode reads each row by itself: in a batch, without a batch dimension, and mapped."""
+    input = case.inputs()
+    whole = case.loss.decode(input)
+    rows = torch.stack([case.loss.decode(row) for row in input])
+    assert torch.allclose(whole, rows), "decode of a batch and of its rows differ"
+    if case.card.vmap:
+        mapped = torch.func.vmap(case.loss.decode)(input)
+        assert torch.allclose(whole, mapped), "decode and vmap of decode differ"
+
+
+def decodes_what_it_learns(case: Case) -> None:
+    """Where all targets are alike, the head of least loss decodes to that target."""
+    if case.card.target == "values":
+        low, high = domain(case.card)
+        aim = torch.tensor(low + 0.4 * (high - low), dtype=torch.float64)
+        found = case.loss.decode(minimiser(case, aim.expand(2)))
+        assert ((found - aim).abs() <= 0.02 * (high - low)).all(), (
+            f"learns {found.tolist()} from targets that are all {aim.item():g}"
+        )
+        return
+    for aim in torch.arange(max(case.width, 2)).to(case.targets().dtype):
+        found = case.loss.decode(minimiser(case, aim.expand(2)))
+        likely = found.argmax(-1) if case.card.target == "classes" else found.round()
+        assert (likely == aim).all(), f"learns {found.tolist()} from targets that are all {aim}"
+
+
+def fits_targets(case: Case) -> None:
+    """for_target gives a loss of the same class whose head accepts those targets."""
+    kind = type(case.loss)
+    targets = training_targets(kind.card)
+    fit = Case(fitted(kind))
+    assert type(fit.loss) is kind, f"for_target gives a {type(fit.loss).__name__}"
+    assert isinstance(fit.width, int), f"out_features is {fit.width!r}, not an int"
+    assert fit.width >= 1, f"out_features is {fit.width}"
+    if kind.card.target == "classes":
+        assert fit.width == 4, f"for_target of four classes gives a head of {fit.width}"
+    value = fit.loss(fit.inputs(len(targets)), targets)
+    assert value.isfinite(), f"the fitted loss gives {value.item()}"
+
+
+def _decoded(case: Case, input: Tensor) -> None:
+    loss: Loss = case.loss
+    out, rows = loss.decode(input), len(input)
+    assert out.isfinite().all(), f"decode gives {out.tolist()} for finite heads"
+    kind = case.card.target
+    if kind == "values":
+        shapes = {(rows,), (rows, case.width)} if case.width > 1 else {(rows,)}
+    else:
+        shapes = {case.head(rows)}
+        assert ((out >= 0) & (out <= 1)).all(), "decode gives probabilities outside 0 … 1"
+    assert tuple(out.shape) in shapes, f"decode gives shape {tuple(out.shape)}, not {shapes}"
+    if kind == "classes":
+        assert torch.allclose(out.float().sum(1), torch.ones(rows), atol=1e-2), (
+            "the probabilities do not sum to 1"
+        )

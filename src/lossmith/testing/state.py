@@ -1,0 +1,139 @@
+"""State and construction: what a loss keeps, gives back, and leaves alone."""
+
+import copy
+import inspect
+import io
+import json
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossmith.catalogue import find, load
+from lossmith.core import Hyper, Loss
+from lossmith.testing.cases import Case, parameters, refusal, tunable
+
+
+def forward_reads_only(case: Case) -> None:
+    """Forward leaves the loss, its input and its target as they were."""
+    input, target = case.batch()
+    given = input.clone(), target.clone()
+    before, state = _attributes(case.loss), _tensors(case.loss)
+    first = case.loss(input, target)
+    second = case.loss(input, target)
+    assert torch.equal(input, given[0]), "forward changes its input"
+    assert torch.equal(target, given[1]), "forward changes its target"
+    assert torch.equal(first, second), f"the same call gives {first.item()}, then {second.item()}"
+    after = _tensors(case.loss)
+    changed = [name for name in state if not torch.equal(state[name], after[name])]
+    changed += [name for name, value in _attributes(case.loss).items() if before.get(name) != value]
+    assert not changed, f"forward changes {', '.join(changed)}"
+
+
+def state_dict_round_trip(case: Case) -> None:
+    """state_dict holds all that values depend on, and load_state_dict brings it back."""
+    twin = copy.deepcopy(case.loss)
+    for name in tunable(twin):
+        value = getattr(twin, name)
+        assert isinstance(value, Tensor), f"{name} is a plain float; keep it as a buffer"
+    for entry in twin.state_dict().values():
+        entry.zero_()
+    stream = io.BytesIO()
+    torch.save(case.loss.state_dict(), stream)
+    stream.seek(0)
+    twin.load_state_dict(torch.load(stream, weights_only=True))
+    _alike(case, twin, "the loss with its state_dict loaded")
+
+
+def copies(case: Case) -> None:
+    """A pickle and a deepcopy give equal values and share no memory with the loss."""
+    _alike(case, pickle.loads(pickle.dumps(case.loss)), "the pickled loss")
+    twin = copy.deepcopy(case.loss)
+    _alike(case, twin, "the copied loss")
+    theirs = {value.data_ptr() for value in twin.state_dict().values()}
+    ours = {value.data_ptr() for value in case.loss.state_dict().values()}
+    assert not theirs & ours, "the copied loss shares memory with the original"
+
+
+def plain_json(case: Case) -> None:
+    """The loss is plain JSON and comes back equal: by `lossmith.load` where it has a key there."""
+    config = json.loads(json.dumps(case.loss.config()))
+    assert config == case.loss.config(), "config() changes when it goes through JSON"
+    kind = type(case.loss)
+    if find().get(kind.card.key) is kind:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "loss.json"
+            case.loss.save(path)
+            back = load(path)
+    else:
+        nested = {k: v for k, v in case.loss.named_children() if k in config}
+        back = kind(**{**config, **nested})
+    assert back.config() == config, f"the loss read back has {back.config()}, not {config}"
+    _alike(case, back, "the loss read back")
+
+
+def keeps_arguments(case: Case) -> None:
+    """Every argument of the constructor is kept, and is the card's, with the card's default."""
+    loss, kind = case.loss, type(case.loss)
+    taken = parameters(kind)
+    kinds = {parameter.kind for parameter in taken.values()}
+    assert kinds <= {inspect.Parameter.KEYWORD_ONLY}, "the constructor's arguments are keyword-only"
+    assert set(taken) == set(kind.card.hypers), (
+        f"the constructor takes {sorted(taken)}, the card lists {sorted(kind.card.hypers)}"
+    )
+    for name, parameter in taken.items():
+        assert hasattr(loss, name), f"the constructor does not keep {name}"
+        if parameter.default is not inspect.Parameter.empty:
+            stated = kind.card.hypers[name].default
+            assert parameter.default == stated, (
+                f"{name} is {parameter.default} by default, the card says {stated}"
+            )
+
+
+def refuses_hypers_out_of_range(case: Case) -> None:
+    """A hyperparameter outside the card's range, or NaN, is a ValueError that names it."""
+    kind = type(case.loss)
+    for name, hyper in kind.card.hypers.items():
+        for bad in _outside(hyper):
+            given = {**case.loss.config(), **dict(case.loss.named_children()), name: bad}
+            message = refusal(ValueError, f"{name}={bad}", kind, **given)
+            assert name in message, f"the error for {name}={bad} does not name it: {message}"
+
+
+def searched_values_in_range(case: Case) -> None:
+    """The values that a study tries lie in the card's range, and so does the default."""
+    for name, hyper in case.card.hypers.items():
+        for value in (*hyper.search, hyper.default):
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                hyper.check(type(case.loss).__name__, name, value)
+
+
+def _outside(hyper: Hyper) -> list[float]:
+    bounds = [] if hyper.low is None else [hyper.low if hyper.open else hyper.low - 1]
+    bounds += [] if hyper.high is None else [hyper.high if hyper.open else hyper.high + 1]
+    whole = isinstance(hyper.default, int)
+    return [int(b) if whole else b for b in bounds] + ([] if whole or not bounds else [torch.nan])
+
+
+def _attributes(loss: Loss) -> dict[str, Any]:
+    plain = (bool, int, float, str, tuple, list, dict, type(None))
+    return {
+        f"{path}{name}": copy.deepcopy(value)
+        for path, module in loss.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, plain) and not name.startswith("_")
+    }
+
+
+def _tensors(loss: Loss) -> dict[str, Tensor]:
+    named = {**dict(loss.named_buffers()), **dict(loss.named_parameters())}
+    return {name: value.detach().clone() for name, value in named.items()}
+
+
+def _alike(case: Case, other: Loss, what: str) -> None:
+    input, target = case.batch()
+    got, expected = other(input, target), case.loss(input, target)
+    assert torch.equal(got, expected), f"{what} gives {got.item()}, not {expected.item()}"
