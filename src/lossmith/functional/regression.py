@@ -2,19 +2,99 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as nnf
 
-from lossmith.functional.checks import same_shape
+from lossmith.functional.checks import check_head, head_dim, promote, same_shape
+
+
+def in_dtype(hyper: Tensor | float, input: Tensor) -> Tensor | float:
+    """Bring a hyperparameter to input's dtype: a 0-dim float64 would promote 0-dim inputs."""
+    return hyper.to(input.dtype) if isinstance(hyper, Tensor) else hyper
+
+
+def residual(input: Tensor, target: Tensor) -> Tensor:
+    """Return input − target in the dtype of computation; ValueError where the shapes differ."""
+    input, target = same_shape(input, target)
+    return input - target
 
 
 def mse(input: Tensor, target: Tensor) -> Tensor:
     """Return r²."""
-    input, target = same_shape(input, target)
-    return (input - target).square()
+    return residual(input, target).square()
+
+
+def mae(input: Tensor, target: Tensor) -> Tensor:
+    """Return |r|; the gradient at r = 0 is 0."""
+    return residual(input, target).abs()
 
 
 def huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Tensor:
     """Return r²/2 where |r| ≤ delta, delta·(|r| − delta/2) beyond (Huber, 1964)."""
-    input, target = same_shape(input, target)
-    size = (input - target).abs()
-    near = size.clamp(max=delta)
-    return near * (size - near / 2)
+    r = residual(input, target)
+    near = _clip(r, in_dtype(delta, r))
+    return near * (r - near / 2)
+
+
+def smooth_l1(input: Tensor, target: Tensor, *, beta: Tensor | float) -> Tensor:
+    """Return r²/(2·beta) where |r| ≤ beta, |r| − beta/2 beyond (Girshick, 2015)."""
+    r = residual(input, target)
+    beta = in_dtype(beta, r)
+    near = _clip(r, beta)
+    return near / beta * (r - near / 2)
+
+
+def log_cosh(input: Tensor, target: Tensor) -> Tensor:
+    """Return log cosh r (Green, 1990), exact near 0 and without overflow."""
+    r = residual(input, target)
+    near = r.clamp(-20, 20)  # beyond, log cosh r is linear to the last bit of float64
+    return torch.log1p(2 * torch.sinh(near / 2).square()) + (r - near).abs()
+
+
+def quantile(input: Tensor, target: Tensor, *, level: Tensor | float) -> Tensor:
+    """Return the pinball value of e = target − input: level·e above 0, (level − 1)·e below.
+
+    With a 1-d tensor of levels, input holds a quantile a level in its head's dimension and the
+    value of a target is the mean over the levels (Koenker & Bassett, 1978).
+    """
+    if not isinstance(level, Tensor) or level.ndim == 0:
+        excess = -residual(input, target)
+        return _pinball(excess, in_dtype(level, excess))
+    check_head(input, target, level.numel())
+    dim, input = head_dim(input), promote(input)
+    levels = level.to(input).reshape(-1, *(1,) * (target.ndim - dim))
+    return _pinball(target.to(input.dtype).unsqueeze(dim) - input, levels).mean(dim)
+
+
+def non_crossing(output: Tensor) -> Tensor:
+    """Return a head of several outputs as values that never decrease along the head.
+
+    Output 0 is the value of the middle level; each further output is a raw gap between two
+    neighbours, first those below the middle, nearest first, then those above. A gap is
+    softplus(raw) ≥ 0, so that quantiles cannot cross.
+
+    >>> non_crossing(torch.tensor([1.0, -200.0, 200.0]))
+    tensor([  1.,   1., 201.])
+    """
+    output = promote(output)
+    dim = head_dim(output)
+    middle = output.shape[dim] // 2
+    anchor, below, above = output.split([1, middle, output.shape[dim] - 1 - middle], dim)
+    lower = anchor - nnf.softplus(below).cumsum(dim)
+    upper = anchor + nnf.softplus(above).cumsum(dim)
+    return torch.cat([lower.flip(dim), anchor, upper], dim)
+
+
+def expectile(input: Tensor, target: Tensor, *, level: Tensor | float) -> Tensor:
+    """Return |level − 1[e < 0]|·e² of e = target − input (Newey & Powell, 1987)."""
+    excess = -residual(input, target)
+    below = (excess < 0).to(excess.dtype)
+    return (in_dtype(level, excess) - below).abs() * excess.square()
+
+
+def _pinball(excess: Tensor, level: Tensor | float) -> Tensor:
+    return level * excess.relu() + (1 - level) * (-excess).relu()
+
+
+def _clip(r: Tensor, bound: Tensor | float) -> Tensor:
+    bound = torch.as_tensor(bound, dtype=r.dtype, device=r.device)
+    return r.clamp(-bound, bound)

@@ -1,0 +1,48 @@
+"""Robust regression losses of a residual r = input − target, unreduced.
+
+All are members of Barron's general family (A General and Adaptive Robust Loss Function, 2019),
+in its normalisation: near zero each is (r/scale)²/2; the pseudo-Huber is multiplied by delta².
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from lossmith.functional.regression import in_dtype, residual
+
+_FAR = 1e9  # 1 + q² is q² beyond this ratio, to the last bit of float64
+
+
+def pseudo_huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Tensor:
+    """Return delta²·(√(1 + (r/delta)²) − 1), written so that nothing cancels or overflows."""
+    r = residual(input, target)
+    delta = torch.as_tensor(delta, dtype=r.dtype, device=r.device)
+    return delta * r * (r / (torch.hypot(r, delta) + delta))
+
+
+def cauchy(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
+    """Return log(1 + (r/scale)²/2) (Black & Anandan, 1996)."""
+    r = residual(input, target)
+    return log1p_square(r, 1 / (in_dtype(scale, r) * math.sqrt(2)))
+
+
+def welsch(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
+    """Return 1 − exp(−(r/scale)²/2) (Dennis & Welsch, 1978)."""
+    r = residual(input, target)
+    ratio = (r / in_dtype(scale, r)).clamp(-40, 40)  # beyond, the exponential is 0 in float64
+    return -torch.expm1(-ratio.square() / 2)
+
+
+def geman_mcclure(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
+    """Return 2·(r/scale)² / ((r/scale)² + 4) (Geman & McClure, 1985, scaled as by Barron)."""
+    r = residual(input, target)
+    square = (r / in_dtype(scale, r)).clamp(-_FAR, _FAR).square()
+    return 2 * (square / (square + 4))
+
+
+def log1p_square(r: Tensor, inverse: Tensor | float) -> Tensor:
+    """Return log(1 + (r·inverse)²) without overflow of the square or of the product."""
+    near = (r * inverse).clamp(-_FAR, _FAR)
+    far = (r * (inverse / _FAR)).abs().clamp(min=1)
+    return torch.log1p(near.square()) + 2 * far.log()
