@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from lossmith.testing.cases import Case, domain, fitted, skewed
+from lossmith.testing.cases import Case, domain, skewed
 from lossmith.testing.minimise import minimiser
 
 PAIRS = 2000
@@ -50,7 +50,6 @@ def proper(case: Case) -> None:
     For values: exp(−loss) is a density in the target, up to one constant for all heads, so that
     the loss is the logarithmic score of that density.
     """
-    case = Case(fitted(type(case.loss)))
     if case.card.target != "values":
         _elicits_probabilities(case)
         return
@@ -72,7 +71,7 @@ def elicits(case: Case) -> None:
     """The head of least expected loss decodes to the functional claimed of the targets."""
     functional = case.card.claims.elicits
     assert functional is not None
-    ELICITS[functional](Case(fitted(type(case.loss))))
+    ELICITS[functional](case)
 
 
 def _elicits_mean(case: Case) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lossmith.core import Card, Loss
 from lossmith.testing import gradients, heads, reductions, state, transforms
-from lossmith.testing.cases import Case, variants
+from lossmith.testing.cases import Case, fitted, variants
 from lossmith.testing.claims import CLAIMS
 
 
@@ -49,11 +49,13 @@ def checks(loss: type[Loss] | Loss) -> list[Check]:
     >>> [str(check) for check in checks(MSE)][:2]
     ['mse: reference_value', 'mse: gradient']
     """
+    kind, key = (type(loss) if isinstance(loss, Loss) else loss), loss.card.key
     cases = tuple(Case(instance) for instance in variants(loss))
-    key = loss.card.key
-    each = [Check(check.__name__, key, check, cases) for check in _every(loss.card)]
-    once = [Check(check.__name__, key, check, cases[:1]) for check in _once(loss.card)]
-    return each + once
+    learner = (Case(fitted(kind)),)
+    groups = ((_every, cases), (_once, cases[:1]), (_fitted, learner))
+    return [
+        Check(one.__name__, key, one, tried) for group, tried in groups for one in group(kind.card)
+    ]
 
 
 def check(loss: type[Loss] | Loss) -> None:
@@ -106,7 +108,6 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
     yield heads.strict_shapes
     yield heads.decodes
     yield heads.decodes_rows_alone
-    yield heads.decodes_what_it_learns
     yield from (
         CLAIMS[name] for name in ("convex", "lipschitz", "bounded") if getattr(card.claims, name)
     )
@@ -118,11 +119,16 @@ def _once(card: Card) -> Iterator[Callable[[Case], None]]:
     yield reductions.dense
     yield gradients.integer_input
     yield heads.strict_weight
-    yield heads.fits_targets
     if card.target == "classes":
         yield heads.classes_in_range
         yield heads.classes_are_integers
     yield state.keeps_arguments
     yield state.refuses_hypers_out_of_range
     yield state.searched_values_in_range
+
+
+def _fitted(card: Card) -> Iterator[Callable[[Case], None]]:
+    """The checks of the loss that `for_target` gives with its defaults: what it learns."""
+    yield heads.fits_targets
+    yield heads.decodes_what_it_learns
     yield from (CLAIMS[name] for name in ("proper", "elicits") if getattr(card.claims, name))
