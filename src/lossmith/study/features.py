@@ -28,9 +28,11 @@ TRUSTED = frozenset(
 MISSING = "(missing)"
 MANY = 40  # distinct texts above which spelling is encoded as well as the frequent ones
 FREQUENT = 24  # at most so many columns a category
-RARE = 10  # rows below which categories share one column
+RARE = 20  # rows below which categories share one column
+WORDS = 2000  # distinct texts from which spelling is learnt
 SPELLING = 8  # columns that encode spelling
 MOSTLY = 0.95  # share of the values that must be numbers or dates for text to be read as such
+LARGEST = 1e38  # magnitude of a number, beyond which squares overflow
 DAY = np.timedelta64(1, "D")
 
 
@@ -56,9 +58,9 @@ class Encoder:
         texts = self._texts(frame)
         self.categories = _one_hot(len(frame)).fit(texts) if texts.shape[1] else None
         self.spellings = {
-            name: StringEncoder(SPELLING, random_state=0).fit(pd.Series(column, name=name))
+            name: StringEncoder(SPELLING, random_state=0).fit(pd.Series(words, name=name))
             for name, column in zip(self._named("text"), texts.T, strict=True)
-            if len(set(column)) > MANY
+            if len(words := _words(column)) > MANY
         }
         self.width = self.transform(frame.iloc[:1]).shape[1]
         return self
@@ -73,17 +75,17 @@ class Encoder:
         blocks = [np.empty((len(frame), 0), np.float32)]
         if self.scaler is not None:
             numbers = self._numbers(frame)[:, self.kept]
-            blocks += [
-                np.nan_to_num(self.scaler.transform(numbers)),
-                np.isnan(numbers[:, self.gaps]),
-            ]
+            with np.errstate(all="ignore"):  # of numbers far beyond the training rows
+                blocks.append(np.nan_to_num(self.scaler.transform(numbers)))
+            blocks.append(np.isnan(numbers[:, self.gaps]))
         texts = self._texts(frame)
         if self.categories is not None:
             blocks.append(self.categories.transform(texts))
         for name, column in zip(self._named("text"), texts.T, strict=True):
             if name in self.spellings:
-                encoded = self.spellings[name].transform(pd.Series(column, name=name))
-                blocks.append(encoded.to_numpy())
+                rows, words = pd.factorize(column)
+                encoded = self.spellings[name].transform(pd.Series(words, name=name))
+                blocks.append(encoded.to_numpy()[rows])
         return np.concatenate(blocks, axis=1, dtype=np.float32)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -129,7 +131,7 @@ class Encoder:
         blocks += [
             _date_parts(_as_dates(frame[name], self.kinds[name][1])) for name in self._named("date")
         ]
-        return np.concatenate(blocks, axis=1)
+        return np.clip(np.concatenate(blocks, axis=1), -LARGEST, LARGEST)
 
     def _texts(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the text columns, (n, columns) of str with a word for what is missing."""
@@ -174,9 +176,9 @@ def _as_dates(column: pd.Series, style: str | None) -> pd.Series:
 
 def _date_parts(dates: pd.Series) -> np.ndarray:
     """Return days since 1970, then month, weekday and hour as points on a circle, (n, 7)."""
-    days = ((dates - pd.Timestamp(0)) / DAY).to_numpy(np.float64)
+    days = (dates.to_numpy("datetime64[s]") - np.datetime64(0, "s")) / DAY
     parts = [days]
-    for turn in (dates.dt.month / 12, dates.dt.dayofweek / 7, days % 1):
+    for turn in (dates.dt.month / 12, dates.dt.day_of_week / 7, days % 1):
         angle = 2 * np.pi * np.asarray(turn, dtype=np.float64)
         parts += [np.sin(angle), np.cos(angle)]
     return np.stack(parts, axis=1)
@@ -187,9 +189,14 @@ def _as_text(column: pd.Series) -> np.ndarray:
     return text.where(text != "", MISSING).to_numpy(object)
 
 
+def _words(column: np.ndarray) -> np.ndarray:
+    """Return the distinct texts, an even choice of them where there are very many."""
+    words = np.sort(pd.unique(column))
+    return words[np.linspace(0, len(words) - 1, min(len(words), WORDS)).astype(int)]
+
+
 def _one_hot(rows: int) -> OneHotEncoder:
     return OneHotEncoder(
-        drop="if_binary",
         min_frequency=min(RARE, max(1, rows // 20)),
         max_categories=FREQUENT,
         handle_unknown="infrequent_if_exist",

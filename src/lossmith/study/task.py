@@ -72,6 +72,8 @@ def frame_problem(
         )
     features = _features(frame.loc[kept].drop(columns=target).reset_index(drop=True), notes)
     dropped = int((~kept).sum())
+    if positive is not None and found != "binary":
+        raise InputError(f"--positive is for two classes, but the task of {target!r} is {found}")
     if found == "regression":
         values, labels = _values(column, target), np.empty(0)
     else:
@@ -226,8 +228,6 @@ def _codes(
     _check_classes(name, task, [str(label) for label in labels], counts)
     if task == "binary" and _positive_code([str(label) for label in labels], counts, positive) == 0:
         codes, labels = 1 - codes, labels[::-1]
-    elif task == "multiclass" and positive is not None:
-        raise InputError(f"--positive is for two classes, but {name!r} has {len(labels)}")
     return codes.astype(np.int64), np.asarray(labels)
 
 
@@ -241,10 +241,11 @@ def _check_classes(name: str, task: Task, labels: list[str], counts: np.ndarray)
             f"column {name!r} has {len(labels)} classes in {counts.sum()} rows, too many to learn; "
             "for a quantity set --task regression, and a column of ids is no target"
         )
-    if counts.min() < MINIMUM_CLASS_ROWS:
+    rows = int(counts.min())
+    if rows < MINIMUM_CLASS_ROWS:
         rare = labels[int(counts.argmin())]
         raise InputError(
-            f"class {rare!r} of column {name!r} has {counts.min()} row{'s' * (counts.min() > 1)}, "
+            f"class {rare!r} of column {name!r} has {rows} row{'s' * (rows > 1)}, "
             f"a study needs at least {MINIMUM_CLASS_ROWS}; "
             "remove such rows or merge them with another class"
         )

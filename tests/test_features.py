@@ -1,0 +1,232 @@
+"""The encoder: finite, fitted on its rows alone, calm about what is new, safe to load."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lossmith.study.errors import InputError
+from lossmith.study.features import TRUSTED, Encoder
+
+ROWS = 120
+
+
+def mixed(rows: int = ROWS) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    dates = pd.date_range("2019-12-01 05:00", periods=rows, freq="13h")
+    number = random.normal(size=rows)
+    number[::7] = np.nan
+    return pd.DataFrame(
+        {
+            "number": number,
+            "heavy": random.standard_cauchy(rows) ** 3,
+            "flag": random.random(rows) < 0.5,
+            "maybe": random.choice(np.array([True, False, None], object), rows),
+            "when": dates,
+            "zoned": dates.tz_localize("Europe/Berlin"),
+            "day": dates.strftime("%d.%m.%Y"),
+            "iso": dates.strftime("%Y-%m-%dT%H:%M:%S"),
+            "few": random.choice(np.array(["ä", "b", "", "東京", None], object), rows),
+            "many": [f"Straße {i % 60} 北" for i in range(rows)],
+            "category": pd.Categorical(random.choice(["u", "v", "w"], rows)),
+            "digits": [None if i % 5 == 0 else f" {i}.5" for i in range(rows)],
+            "anything": [(1, "a", 2.5, None, True)[i % 5] for i in range(rows)],
+            "whole": pd.array([None if i % 9 == 0 else i for i in range(rows)], "Int64"),
+            "span": pd.to_timedelta(np.arange(rows), "h"),
+            "empty": None,
+            "void": np.nan,
+        }
+    )
+
+
+def test_everything_becomes_finite_numbers_of_one_scale() -> None:
+    encoded = Encoder().fit(mixed()).transform(mixed())
+    assert encoded.dtype == np.float32
+    assert encoded.shape[0] == ROWS
+    assert np.isfinite(encoded).all()
+    assert np.abs(encoded).max() < 20
+
+
+def test_columns_are_typed_by_their_values() -> None:
+    kinds = {name: kind for name, (kind, _) in Encoder().fit(mixed()).kinds.items()}
+    numbers = ("number", "heavy", "flag", "digits", "whole", "span", "void")
+    assert [kinds.pop(name) for name in numbers] == ["number"] * len(numbers)
+    assert [kinds.pop(name) for name in ("when", "zoned", "day", "iso")] == ["date"] * 4
+    assert set(kinds.values()) == {"text"}
+
+
+def column(frame: pd.DataFrame) -> np.ndarray:
+    return Encoder().fit(frame).transform(frame)
+
+
+def test_numbers_keep_their_order_and_missing_ones_are_marked() -> None:
+    values = np.concatenate([np.linspace(-5, 5, 99), [np.nan]])
+    encoded = column(pd.DataFrame({"a": values}))
+    assert encoded.shape == (100, 2)
+    assert (np.diff(encoded[:99, 0]) > 0).all()
+    assert encoded[99].tolist() == [0, 1]
+    assert (encoded[:99, 1] == 0).all()
+    assert encoded[49, 0] == pytest.approx(0, abs=1e-6)
+
+
+def test_gaps_that_coincide_are_marked_once() -> None:
+    one = np.where(np.arange(60) % 3 == 0, np.nan, np.arange(60))
+    assert column(pd.DataFrame({"a": one, "b": one * 2, "c": range(60)})).shape[1] == 4
+
+
+def test_numbers_as_text_are_the_numbers() -> None:
+    numbers = pd.DataFrame({"a": np.arange(60) / 4})
+    np.testing.assert_array_equal(column(numbers.astype(str)), column(numbers))
+
+
+def test_dates_as_text_are_the_dates() -> None:
+    dates = pd.Series(pd.date_range("2020-01-05", periods=90, freq="31h"))
+    expected = column(pd.DataFrame({"a": dates.dt.floor("D")}))
+    for style in ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y"):
+        # the day that comes first is 5, so only the later ones tell days from months
+        text = pd.DataFrame({"a": dates.dt.strftime(style)})
+        np.testing.assert_array_equal(column(text), expected)
+
+
+def test_text_that_only_looks_like_dates_stays_text() -> None:
+    frame = pd.DataFrame({"month": ["Jan", "Feb", "May"] * 20, "part": ["1-2a", "3-4b", "x"] * 20})
+    assert {kind for kind, _ in Encoder().fit(frame).kinds.values()} == {"text"}
+
+
+def test_each_frequent_category_has_its_column() -> None:
+    frame = pd.DataFrame({"a": ["x", "y", "z", None] * 30})
+    encoded = column(frame)
+    assert encoded.shape == (120, 4)
+    assert (encoded.sum(axis=1) == 1).all()
+    assert len(np.unique(encoded, axis=0)) == 4
+
+
+def test_many_categories_stay_compact_and_apart() -> None:
+    frame = pd.DataFrame({"a": [f"tail {i * 7919 % 1000}" for i in range(3000)]})
+    encoded = column(frame)
+    assert encoded.shape[1] < 40
+    assert len(np.unique(encoded.round(4), axis=0)) > 900
+
+
+def test_what_was_not_seen_is_taken_in() -> None:
+    frame = mixed()
+    encoder = Encoder().fit(frame)
+    strange = frame.iloc[:4].assign(
+        number=["oops", "", "1e400", None],
+        heavy=[np.inf, -np.inf, 1.7e308, -1.7e308],
+        when=["2050-01-01", None, "no date", "1600-01-01"],
+        day=["31.12.2050", None, "12/31/2050", 7],
+        few=["new", "ä", 5, None],
+        many=["", None, "ñ", "Straße 1 北"],
+        whole=np.nan,
+        category=["new", "u", None, "v"],
+    )
+    encoded = encoder.transform(strange.assign(extra=1)[["extra", *reversed(frame.columns)]])
+    assert encoded.shape == (4, encoder.width)
+    assert np.isfinite(encoded).all()
+    assert np.abs(encoded).max() < 20
+    heavy = list(encoder.kinds).index("heavy")
+    assert encoded[:, heavy].tolist() == pytest.approx([3, -3, 3, -3])
+
+
+def test_a_new_category_counts_as_rare() -> None:
+    frame = pd.DataFrame({"a": ["x"] * 60 + ["y"] * 60 + ["r1", "r2", "r3"]})
+    encoder = Encoder().fit(frame)
+    rare, new, known = encoder.transform(pd.DataFrame({"a": ["r2", "never", "x"]}))
+    np.testing.assert_array_equal(rare, new)
+    assert (rare != known).any()
+
+
+def test_columns_in_another_order_and_extra_ones_change_nothing() -> None:
+    frame = mixed()
+    encoder = Encoder().fit(frame)
+    other = frame.assign(extra=1)[[*reversed(frame.columns), "extra"]]
+    np.testing.assert_array_equal(encoder.transform(other), encoder.transform(frame))
+
+
+def test_rows_are_encoded_one_by_one() -> None:
+    frame = mixed()
+    encoder = Encoder().fit(frame.iloc[:80])
+    whole = encoder.transform(frame)[70:90]
+    parts = [encoder.transform(frame.iloc[i : i + 1]) for i in range(70, 90)]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-5)
+
+
+def test_fitting_is_deterministic() -> None:
+    np.testing.assert_array_equal(column(mixed()), column(mixed()))
+
+
+def test_a_missing_column_is_named() -> None:
+    encoder = Encoder().fit(mixed())
+    with pytest.raises(InputError, match="column 'few' of the training table missing"):
+        encoder.transform(mixed().drop(columns="few"))
+    with pytest.raises(InputError, match=r"columns 'many', 'whole'.*did you mean 'Many'"):
+        encoder.transform(mixed().drop(columns="whole").rename(columns={"many": "Many"}))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5), st.booleans()),
+        min_size=2,
+        max_size=60,
+    )
+)
+def test_any_column_is_taken_in(values: list[object]) -> None:
+    frame = pd.DataFrame({"a": pd.Series(values, dtype=object), "b": range(len(values))})
+    half = max(1, len(values) // 2)
+    assert np.isfinite(Encoder().fit(frame.iloc[:half]).transform(frame)).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=2, max_size=40))
+def test_any_numbers_are_finite_and_bounded(values: list[float]) -> None:
+    encoded = column(pd.DataFrame({"a": np.array(values)}))
+    assert np.isfinite(encoded).all()
+    assert (np.abs(encoded) <= 3).all()
+
+
+def test_saved_and_loaded(tmp_path: Path) -> None:
+    encoder = Encoder().fit(mixed())
+    encoder.save(tmp_path / "features.skops")
+    loaded = Encoder.load(tmp_path / "features.skops")
+    np.testing.assert_array_equal(loaded.transform(mixed()), encoder.transform(mixed()))
+    assert (loaded.kinds, loaded.width) == (encoder.kinds, encoder.width)
+    assert set(skops.io.get_untrusted_types(file=tmp_path / "features.skops")) <= TRUSTED
+
+
+class Harm:
+    ran: ClassVar[list[int]] = []
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return Harm.ran.append, (1,)
+
+    def __setstate__(self, state: object) -> None:
+        Harm.ran.append(1)
+
+
+def test_a_file_with_another_type_is_refused_and_does_nothing(tmp_path: Path) -> None:
+    encoder = Encoder().fit(mixed())
+    encoder.scaler = Harm()
+    encoder.save(tmp_path / "features.skops")
+    Harm.ran.clear()
+    with pytest.raises(InputError, match=r"types not trusted: .*Harm"):
+        Encoder.load(tmp_path / "features.skops")
+    assert not Harm.ran
+
+
+def test_files_that_are_no_encoder_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "features.skops"
+    with pytest.raises(InputError, match="not an encoder"):
+        Encoder.load(path)
+    path.write_bytes(b"PK no zip")
+    with pytest.raises(InputError, match="not an encoder"):
+        Encoder.load(path)
+    skops.io.dump([1, 2], path)
+    with pytest.raises(InputError, match="not an encoder of format 1"):
+        Encoder.load(path)

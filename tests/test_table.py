@@ -1,0 +1,271 @@
+"""Files and tables to problems: what is read, what is inferred, and one clear line otherwise."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+
+from lossmith.study.errors import InputError
+from lossmith.study.table import as_frame, read_table
+from lossmith.study.task import frame_problem
+
+MIXED = pd.DataFrame(
+    {
+        "größe": [1.5, np.nan, -3e300],
+        "art": ["ä, b", None, '"q"; x'],
+        "flag": [True, False, True],
+        "count": [1, 2, 3],
+    }
+)
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.CSV", "t.parquet", "t.pq"])
+def test_a_written_table_is_read_back(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name.endswith(("parquet", "pq")):
+        MIXED.to_parquet(path)
+    else:
+        MIXED.to_csv(path, index=False, sep="\t" if name == "t.tsv" else ",")
+    pd.testing.assert_frame_equal(read_table(path), MIXED, check_dtype=False)
+
+
+def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
+    frame = read_table(write(tmp_path, "a.csv", "a;b;c\n1,5;x,y;2\n-2,25;z;3\n"))
+    assert frame["a"].tolist() == [1.5, -2.25]
+    assert frame["b"].tolist() == ["x,y", "z"]
+    assert read_table(write(tmp_path, "b.csv", "a;b\n1.5;2\n"))["a"].tolist() == [1.5]
+    assert read_table(write(tmp_path, "c.csv", "a,b;c\n1,2\n")).columns.tolist() == ["a", "b;c"]
+
+
+def test_byte_order_mark_and_blank_lines_before_the_header(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", b"\xef\xbb\xbf\n\na,b\n1,2\n")
+    assert read_table(path).columns.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "", "a.csv is empty"),
+        ("a.csv", "\n  \n", "a.csv is empty"),
+        ("a.csv", "x,y\n", "header but no rows"),
+        ("a.csv", "x,y,x\n1,2,3\n", "more than one column called 'x'"),
+        ("a.tsv", "x\ty\tx\n1\t2\t3\n", "more than one column called 'x'"),
+        ("a.csv", "x,y\n1,2\n1,2,3,4\n", "cannot be read as CSV: .*line 3"),
+        ("a.csv", b"name,x\nM\xfcller,1\n", r"not UTF-8 \(byte 0xfc at offset 8, line 2\)"),
+        ("a.csv", "x,y\n1,2\n".encode("utf-16"), "not UTF-8 .byte 0xff at offset 0, line 1"),
+        ("a.parquet", "x,y\n1,2\n", "cannot be read as Parquet"),
+        ("a.parquet", "", "a.parquet is empty"),
+        ("a.xlsx", "PK", "suffix .xlsx; give one of .csv, .tsv, .parquet"),
+        ("a", "x", r"suffix \(none\)"),
+    ],
+)
+def test_files_that_cannot_be_read(
+    tmp_path: Path, name: str, content: str | bytes, message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read_table(write(tmp_path, name, content))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_suggests_the_nearest(tmp_path: Path) -> None:
+    write(tmp_path, "Houses.csv", "a\n1\n")
+    with pytest.raises(InputError, match=r"no file .*; did you mean 'Houses.csv'"):
+        read_table(tmp_path / "house.csv")
+    with pytest.raises(InputError, match="there is no file"):
+        read_table(tmp_path / "nowhere" / "house.csv")
+    with pytest.raises(InputError, match="is a folder"):
+        read_table(tmp_path)
+
+
+def test_tables_in_memory() -> None:
+    expected = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", None], "y": [0, 1]})
+    for data in (expected, pl.from_pandas(expected), pl.from_pandas(expected).to_arrow()):
+        frame, name = as_frame(data, "y")
+        assert name == "y"
+        pd.testing.assert_frame_equal(frame, expected, check_dtype=False)
+
+
+def test_arrays_and_targets_of_their_own() -> None:
+    values = np.arange(6.0).reshape(3, 2)
+    frame, name = as_frame(values, -1)
+    assert (name, frame[name].tolist()) == ("x1", [1.0, 3.0, 5.0])
+    frame, name = as_frame(torch.from_numpy(values), torch.tensor([7, 8, 9]))
+    assert (name, frame.columns.tolist(), frame[name].tolist()) == (
+        "target",
+        ["x0", "x1", "target"],
+        [7, 8, 9],
+    )
+    shuffled = pd.DataFrame(values, columns=["a", "b"], index=[5, 3, 1])
+    frame, name = as_frame(shuffled, pd.Series([7, 8, 9], name="y", index=[5, 3, 1]))
+    assert (name, frame["y"].tolist(), frame["a"].tolist()) == ("y", [7, 8, 9], [0, 2, 4])
+
+
+@pytest.mark.parametrize(
+    ("data", "target", "message"),
+    [
+        (np.zeros(3), 0, "2-d array, got ndarray of shape"),
+        (np.zeros((3, 2)), 2, "target is column 2, but there are 2"),
+        (np.zeros((3, 2)), np.zeros(4), "4 values, but the table has 3 rows"),
+        (pd.DataFrame({"target": [1, 2]}), np.zeros(2), "already has a column 'target'"),
+        (pd.DataFrame(np.zeros((2, 2)), columns=["a", "a"]), "a", "more than one column"),
+        ("houses", "a", "must be a pandas or Polars DataFrame"),
+    ],
+)
+def test_tables_in_memory_that_are_refused(data: Any, target: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        as_frame(data, target)
+
+
+def table(target: Any, rows: int = 60, **columns: Any) -> pd.DataFrame:
+    values = list(target) * (rows // len(target))
+    return pd.DataFrame({"x": range(rows), "y": pd.Series(values)} | columns)
+
+
+@pytest.mark.parametrize(
+    ("target", "metric", "task"),
+    [
+        (["a", "b"], None, "binary"),
+        (["a", "b", "c"], None, "multiclass"),
+        ([True, False, False], None, "binary"),
+        ([0, 1, 1], None, "binary"),
+        ([0.5, 1.5], None, "binary"),
+        ([0, 1, 1], "rmse", "regression"),
+        ([1, 2, 3, 4], None, "multiclass"),
+        ([1, 2, 3, 4], "accuracy", "multiclass"),
+        ([1, 2, 3, 4], "mae", "regression"),
+        ([1.5, 2, 3], None, "regression"),
+        (range(30), None, "regression"),
+        (range(12), None, "regression"),
+        (range(12), "log_loss", "multiclass"),
+        (["1.5", "2", "3"], "mae", "regression"),
+    ],
+)
+def test_the_task_is_inferred(target: Any, metric: str | None, task: str) -> None:
+    problem = frame_problem(table(target), "y", metric)
+    assert problem.task == task
+    assert problem.target.dtype == (np.float64 if task == "regression" else np.int64)
+
+
+def test_the_task_can_be_set() -> None:
+    frame = table([1, 2, 3])
+    assert frame_problem(frame, "y", task="regression").target[:3].tolist() == [1, 2, 3]
+    assert frame_problem(table([1, 2]), "y", task="multiclass").task == "binary"
+
+
+@pytest.mark.parametrize(
+    ("target", "positive", "classes"),
+    [
+        (["no", "no", "yes"], None, ("no", "yes")),
+        (["no", "yes", "yes"], None, ("yes", "no")),
+        (["no", "yes"], None, ("no", "yes")),
+        (["no", "no", "yes"], "no", ("yes", "no")),
+        ([1, 1, 0], None, ("1", "0")),
+        ([1, 1, 0], "1", ("0", "1")),
+        ([1, 1, 0], 1, ("0", "1")),
+        ([True, True, False], True, ("False", "True")),
+        ([1.0, 0.0, 0.0, None], 1, ("0", "1")),
+    ],
+)
+def test_the_positive_class_is_the_rarer_one_or_the_one_named(
+    target: Any, positive: Any, classes: tuple[str, ...]
+) -> None:
+    frame = table(target, rows=120)
+    problem = frame_problem(frame, "y", positive=positive)
+    assert problem.classes == classes
+    back = problem.labels[problem.target]
+    assert back.tolist() == frame["y"].dropna().tolist()
+
+
+def test_labels_keep_their_type_and_order() -> None:
+    problem = frame_problem(table([10, 9, 100]), "y")
+    assert problem.classes == ("9", "10", "100")
+    assert problem.labels.dtype.kind == "i"
+    mixed = frame_problem(table(["b", "a", 1]), "y")
+    assert mixed.labels[mixed.target].tolist()[:3] == ["b", "a", 1]
+    category = frame_problem(table(pd.Categorical(["b", "a", "c"], categories=list("cbaz"))), "y")
+    assert category.classes == ("a", "b", "c")
+
+
+def test_rows_without_a_target_are_left_out_and_counted() -> None:
+    frame = table(["a", "b", None, "  "], rows=120)
+    problem = frame_problem(frame, "y")
+    assert (problem.dropped, len(problem.target), len(problem.features)) == (60, 60, 60)
+    assert problem.features["x"].tolist() == [i for i in range(120) if i % 4 < 2]
+    assert problem.features.index.tolist() == list(range(60))
+    assert any("60 rows" in note for note in problem.notes)
+
+
+def test_columns_that_tell_nothing_are_left_out() -> None:
+    nothing = {"void": None, "same": 1, "nan": np.nan, "some": [1, None] * 30}
+    problem = frame_problem(table(range(30), **nothing), "y")
+    assert problem.features.columns.tolist() == ["x", "some"]
+    assert "void, same, nan" in problem.notes[0]
+
+
+def rare(*names: str) -> list[str]:
+    return ["a"] * 30 + ["b"] * (30 - len(names)) + list(names)
+
+
+@pytest.mark.parametrize(
+    ("frame", "arguments", "message"),
+    [
+        (table([1, 2]), {"target": "Yy"}, "no column 'Yy'; did you mean 'y'"),
+        (table([1, 2]), {"target": "qqq"}, "the columns are x, y"),
+        (table(["a", "b"]), {"metric": "mae"}, "holds 'a', which is not a number"),
+        (table(["1.5", "2", "n/a?"]), {"metric": "mae"}, r"holds 'n/a\?', which is not"),
+        (table([1, 2, 3]), {"metric": "f1"}, "f1 is for binary.*inferred from the target; --task"),
+        (table([1.5, 2, 3]), {"metric": "f1", "task": "regression"}, "f1 is for binary"),
+        (table([1, 2, 3]), {"metric": "maee"}, "did you mean mae"),
+        (table([1, 2, 3]), {"task": "binary"}, "3 distinct values; --task binary needs two"),
+        (table([1, 2, 3]), {"task": "classes"}, "there are: regression, binary, multiclass"),
+        (table([2.5]), {}, "is 2.5 in every row"),
+        (table([2]), {"metric": "auroc"}, "is '2' in every row; a study needs two classes"),
+        (table([2.5]), {"metric": "mae"}, "is 2.5 in every row; there is nothing to learn"),
+        (table(["a"]), {}, "'a' in every row; a study needs two classes"),
+        (table([None]), {}, "has no values"),
+        (table([" "]), {}, "has no values"),
+        (table([1.0, np.inf, 2.5]), {}, "infinite in 20 rows"),
+        (table([1.5, 2, 3], rows=30), {}, "has 30 rows with a value; a study needs at least 50"),
+        (table(rare("c")), {}, "class 'c' of column 'y' has 1 row, a study needs at least 5"),
+        (table(rare("c", "c")), {}, "class 'c' of column 'y' has 2 rows"),
+        (table([f"id{i}" for i in range(60)]), {}, "60 classes in 60 rows.*--task regression"),
+        (table(range(60)), {"metric": "accuracy"}, "60 classes in 60 rows"),
+        (table(["a", "b"]), {"positive": "c"}, "is 'c', but the classes are a and b"),
+        (table(["a", "b", "c"]), {"positive": "c"}, "--positive is for two classes"),
+        (table([1.5, 2, 3]), {"positive": "2"}, "--positive is for two classes"),
+        (table([0.0, 1.0, 2.5]), {"metric": "mape"}, "0 in 20 rows; use --metric mae"),
+        (table([-2.0, 1.0]), {"metric": "rmsle"}, "smallest is -2"),
+        (table([1, 2])[["y"]], {}, "the target is the only column"),
+        (table([1, 2]).assign(x=None), {}, "every column but the target is empty or constant"),
+        (table(pd.date_range("2020", periods=60)), {}, "holds dates"),
+        (table([1, 2], z=[[1]] * 60), {}, "column 'z' holds values of type list"),
+        (table([(1,), [2]]), {}, "column 'y' holds values of type"),
+    ],
+)
+def test_problems_that_are_refused(
+    frame: pd.DataFrame, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        frame_problem(frame, **{"target": "y"} | arguments)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "int64[pyarrow]", "float32"])
+def test_extension_types_of_numbers(dtype: str) -> None:
+    frame = table(range(30))
+    frame["y"] = frame["y"].astype(dtype)
+    if dtype != "float32":
+        frame.loc[3, "y"] = None
+    problem = frame_problem(frame, "y")
+    assert problem.target.dtype == np.float64
+    assert problem.target[:3].tolist() == [0, 1, 2]
