@@ -25,19 +25,19 @@ def hl_gauss(
     """
     check_head(input, target, bins)
     dim, input = head_dim(input), promote(input)
-    position = (target.to(input.dtype) - in_dtype(low, input)) / in_dtype(
-        (high - low) / bins, input
-    )
+    width = in_dtype((high - low) / bins, input)
+    position = (target.to(input.dtype) - in_dtype(low, input)) / width
     probabilities = gaussian_bins(position.clamp(0, bins), bins=bins, sigma_ratio=sigma_ratio)
-    return -(probabilities.movedim(-1, dim) * input.log_softmax(dim)).sum(dim)
+    most = torch.finfo(input.dtype).max / 4  # so that no difference of logits is infinite
+    logits = input.clamp(-most, most)
+    return -(probabilities.movedim(-1, dim) * logits.log_softmax(dim)).sum(dim)
 
 
 def gaussian_bins(position: Tensor, *, bins: int, sigma_ratio: Tensor | float) -> Tensor:
     """Return a truncated Gaussian's mass in each unit bin of 0 … bins, in a last dimension."""
     edges = torch.arange(bins + 1, dtype=position.dtype, device=position.device)
-    below = torch.erf(
-        (edges - position.unsqueeze(-1)) / (in_dtype(sigma_ratio, position) * math.sqrt(2))
-    )
+    sigma = in_dtype(sigma_ratio, position)
+    below = torch.erf((edges - position.unsqueeze(-1)) / (sigma * math.sqrt(2)))
     return below.diff(dim=-1) / (below[..., -1:] - below[..., :1])
 
 

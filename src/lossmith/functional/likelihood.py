@@ -53,4 +53,5 @@ def _location_scale(input: Tensor, target: Tensor, floor: Tensor | float) -> tup
     input, target = several_outputs(input, target, 2)
     place, raw = input.unbind(head_dim(input))
     low = torch.as_tensor(in_dtype(floor, input), dtype=input.dtype, device=input.device).log()
+    raw = raw.maximum(low - 40)  # below, the scale is the floor to the last bit of float64
     return place - target, low - nnf.logsigmoid(low - raw)

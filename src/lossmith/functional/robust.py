@@ -17,8 +17,10 @@ _FAR = 1e9  # 1 + q² is q² beyond this ratio, to the last bit of float64
 def pseudo_huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Tensor:
     """Return delta²·(√(1 + (r/delta)²) − 1), written so that nothing cancels or overflows."""
     r = residual(input, target)
-    delta = torch.as_tensor(delta, dtype=r.dtype, device=r.device)
-    return delta * r * (r / (torch.hypot(r, delta) + delta))
+    delta = in_dtype(delta, r)
+    square = (r / delta).clamp(-_FAR, _FAR).square()
+    near = square / ((1 + square).sqrt() + 1)
+    return delta * (delta * near + (r.abs() - _FAR * delta).relu())
 
 
 def cauchy(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:

@@ -44,9 +44,9 @@ class HLGauss(Pointwise):
     the defaults are those of Farebrother et al., Stop Regressing: Training Value Functions via
     Classification for Scalable Deep RL (2024).
 
-    >>> loss = HLGauss(low=0.0, high=2.0, bins=2)
-    >>> loss(torch.zeros(1, 2), torch.tensor([0.3])), loss.decode(torch.zeros(1, 2))
-    (tensor(0.6931), tensor([1.]))
+    >>> loss = HLGauss(low=0.0, high=8.0, bins=8)
+    >>> loss(torch.zeros(1, 8), torch.tensor([3.3])), loss.decode(torch.zeros(1, 8))
+    (tensor(2.0794), tensor([4.]))
     """
 
     low: Tensor
@@ -66,12 +66,12 @@ class HLGauss(Pointwise):
             title="Improving Regression Performance with Distributional Losses",
             year=2018,
         ),
-        # equal logits over two bins: log 2, whatever the target
+        # equal logits over eight bins: log 8, whatever the target
         example=Example(
-            input=[[0.0, 0.0]],
-            target=[0.3],
-            value=0.6931471805599453,
-            arguments={"low": 0.0, "high": 2.0, "bins": 2},
+            input=[[0.0] * 8],
+            target=[3.3],
+            value=2.0794415416798357,
+            arguments={"low": 0.0, "high": 8.0, "bins": 8},
         ),
         claims=Claims(convex=True, lipschitz=True),
         hypers={

@@ -64,11 +64,7 @@ class Quantile(Pointwise):
         levels = torch.as_tensor(level, dtype=torch.float64).reshape(-1)
         if levels.numel() == 0 or (levels.diff() <= 0).any():
             raise ValueError(f"Quantile: level must be one number or increasing ones, got {level}")
-        super().__init__(level=levels[0])
-        if levels.numel() > 1:
-            for entry in levels.tolist():
-                self.card.hypers["level"].check("Quantile", "level", entry)
-            self.level = levels.clone()
+        super().__init__(level=levels if levels.numel() > 1 else levels[0])
 
     @property
     def out_features(self) -> int:
