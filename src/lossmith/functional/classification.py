@@ -1,0 +1,164 @@
+"""Losses of one output a class against integer classes, unreduced: one value a sample.
+
+The class dimension is 1 in a batch (N, C, …) and 0 in one sample (C,). An ignored target gives
+the value of class 0; `target_weights` gives it weight 0, by which a mean leaves it out.
+"""
+
+import torch
+from torch import Tensor
+
+from lossmith.functional.checks import class_logits, head_dim, same_shape
+from lossmith.functional.regression import in_dtype
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    *,
+    label_smoothing: Tensor | float = 0.0,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return −Σ t_c log p_c of t = (1 − label_smoothing)·target + label_smoothing/C.
+
+    A float target of input's shape holds a probability for each class.
+    """
+    if target.is_floating_point() and target.shape == input.shape and input.ndim > 0:
+        input, target = same_shape(input, target)
+        log_p = log_probabilities(input)
+        hit = (target * log_p).sum(head_dim(log_p))
+    else:
+        input, target = class_logits(input, target, ignore_index)
+        log_p = log_probabilities(input)
+        hit = pick(log_p, target)
+    smoothing, dim = in_dtype(label_smoothing, log_p), head_dim(log_p)
+    even = (log_p * (smoothing / log_p.shape[dim])).sum(dim)
+    return -(1 - smoothing) * hit - even
+
+
+def focal(
+    input: Tensor, target: Tensor, *, gamma: Tensor | float, ignore_index: int = -100
+) -> Tensor:
+    """Return −(1 − p_t)^gamma · log p_t of the softmax (Lin et al., 2017)."""
+    input, target = class_logits(input, target, ignore_index)
+    log_p, dim = log_probabilities(input), head_dim(input)
+    lowest = torch.finfo(log_p.dtype).min
+    # log(1 − p_t) from the other classes: 1 − p_t itself is 0 where p_t rounds to 1.
+    others = log_p.masked_fill(_is_target(log_p, target), lowest).logsumexp(dim)
+    return -(in_dtype(gamma, log_p) * others).exp() * pick(log_p, target)
+
+
+def generalized_cross_entropy(
+    input: Tensor, target: Tensor, *, q: Tensor | float, ignore_index: int = -100
+) -> Tensor:
+    """Return (1 − p_t^q) / q of the softmax (Zhang & Sabuncu, 2018)."""
+    log_p = _log_likelihood(input, target, ignore_index)
+    q = in_dtype(q, log_p)
+    return _one_minus_exp(q * log_p) / q
+
+
+def poly(
+    input: Tensor, target: Tensor, *, epsilon: Tensor | float, ignore_index: int = -100
+) -> Tensor:
+    """Return −log p_t + epsilon·(1 − p_t) of the softmax (Leng et al., 2022)."""
+    log_p = _log_likelihood(input, target, ignore_index)
+    return in_dtype(epsilon, log_p) * _one_minus_exp(log_p) - log_p
+
+
+def brier(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
+    """Return Σ (p_c − 1[c = target])² of the softmax, from 0 to 2 (Brier, 1950)."""
+    input, target = class_logits(input, target, ignore_index)
+    dim = head_dim(input)
+    return (input.softmax(dim) - _is_target(input, target).to(input.dtype)).square().sum(dim)
+
+
+def square(
+    input: Tensor,
+    target: Tensor,
+    *,
+    k: Tensor | float = 1.0,
+    M: Tensor | float = 1.0,  # noqa: N803 - the paper's symbol
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return (k·(x_t − M)² + Σ_{c≠t} x_c²) / C of the raw outputs (Hui & Belkin, 2021)."""
+    input, target = class_logits(input, target, ignore_index)
+    hit = _is_target(input, target).to(input.dtype)
+    scale = 1 + (in_dtype(k, input) - 1) * hit
+    return (scale * (input - in_dtype(M, input) * hit).square()).mean(head_dim(input))
+
+
+def squentropy(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
+    """Return −log p_t + Σ_{c≠t} x_c² / (C − 1) (Hui, Belkin & Wright, 2023)."""
+    input, target = class_logits(input, target, ignore_index)
+    dim, hit = head_dim(input), pick(log_probabilities(input), target)
+    wrong = input.masked_fill(_is_target(input, target), 0).square().sum(dim)
+    return wrong / max(input.shape[dim] - 1, 1) - hit
+
+
+def multi_hinge(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
+    """Return max(0, 1 + max_{c≠t} x_c − x_t) (Crammer & Singer, 2001)."""
+    input, target = class_logits(input, target, ignore_index)
+    lowest = torch.finfo(input.dtype).min
+    rival = input.masked_fill(_is_target(input, target), lowest).amax(head_dim(input))
+    return (1 + rival - pick(input, target)).relu()
+
+
+def log_probabilities(input: Tensor) -> Tensor:
+    """Return the log-softmax, held at a hundredth of the lowest number of the dtype.
+
+    Only inputs that differ by more are touched; −inf would make NaN of a product with 0.
+    """
+    log_p = input.log_softmax(head_dim(input))
+    return log_p.clamp(min=torch.finfo(log_p.dtype).min / 100)
+
+
+def pick(values: Tensor, target: Tensor) -> Tensor:
+    """Return the value of each target's class."""
+    dim = head_dim(values)
+    return values.gather(dim, target.unsqueeze(dim)).squeeze(dim)
+
+
+def target_weights(
+    target: Tensor, class_weight: Tensor | None = None, *, ignore_index: int = -100
+) -> Tensor:
+    """Return the weight of each integer target's class, 0 where it is ignored.
+
+    >>> target_weights(torch.tensor([1, 0, -100]), torch.tensor([1.0, 3.0]))
+    tensor([3., 1., 0.])
+    """
+    ignored = target.long() == ignore_index
+    if class_weight is None:
+        return ~ignored
+    return class_weight[target.long().masked_fill(ignored, 0)].masked_fill(ignored, 0)
+
+
+def soft_weights(target: Tensor, class_weight: Tensor) -> Tensor:
+    """Return the mean class weight of each soft target."""
+    weight = per_class("class_weight", class_weight, target).to(target.dtype)
+    return (target * weight).sum(head_dim(target))
+
+
+def per_class(name: str, numbers: Tensor, input: Tensor) -> Tensor:
+    """Return one number a class in the shape that spreads over input's class dimension."""
+    dim = head_dim(input)
+    if numbers.shape != input.shape[dim : dim + 1]:
+        raise ValueError(
+            f"{name} has shape {tuple(numbers.shape)} but input of shape {tuple(input.shape)} "
+            f"has {input.shape[dim]} classes; give one number a class"
+        )
+    return numbers.reshape(-1, *(1,) * (input.ndim - 1 - dim))
+
+
+def _log_likelihood(input: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+    input, target = class_logits(input, target, ignore_index)
+    return pick(log_probabilities(input), target)
+
+
+def _is_target(values: Tensor, target: Tensor) -> Tensor:
+    dim = head_dim(values)
+    classes = torch.arange(values.shape[dim], device=values.device)
+    return classes.reshape(-1, *(1,) * (values.ndim - 1 - dim)) == target.unsqueeze(dim)
+
+
+def _one_minus_exp(log_p: Tensor) -> Tensor:
+    # The value cancels near p = 1 without expm1; expm1's derivative cancels near p = 0.
+    return torch.where(log_p > -0.5, -torch.expm1(log_p), 1 - log_p.exp())

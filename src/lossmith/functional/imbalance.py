@@ -1,0 +1,55 @@
+"""Softmax losses that know how many training rows each class has, unreduced.
+
+A class without rows is treated as if it had as many as the rarest class that has some, so that
+nothing is infinite.
+"""
+
+import torch
+from torch import Tensor
+
+from lossmith.functional.checks import class_logits
+from lossmith.functional.classification import log_probabilities, per_class, pick
+from lossmith.functional.regression import in_dtype
+
+
+def logit_adjusted(
+    input: Tensor,
+    target: Tensor,
+    *,
+    counts: Tensor,
+    tau: Tensor | float = 1.0,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return the cross-entropy of x + tau·log prior (Menon et al., 2021)."""
+    input, target = class_logits(input, target, ignore_index)
+    prior = per_class("counts", log_prior(counts), input).to(input)
+    return -pick(log_probabilities(input + in_dtype(tau, input) * prior), target)
+
+
+def balanced_softmax(
+    input: Tensor, target: Tensor, *, counts: Tensor, ignore_index: int = -100
+) -> Tensor:
+    """Return −log(n_t·exp x_t / Σ n_c·exp x_c) (Ren et al., 2020)."""
+    return logit_adjusted(input, target, counts=counts, ignore_index=ignore_index)
+
+
+def log_prior(counts: Tensor) -> Tensor:
+    """Return the log of each class's share of the rows."""
+    counts = _seen(counts)
+    return (counts / counts.sum()).log()
+
+
+def class_balanced_weights(counts: Tensor, *, beta: Tensor | float) -> Tensor:
+    """Return (1 − beta)/(1 − beta^n) of each class, scaled to sum to C (Cui et al., 2019).
+
+    >>> class_balanced_weights(torch.tensor([1.0, 2.0]), beta=0.5)
+    tensor([1.2000, 0.8000])
+    """
+    base = torch.as_tensor(beta, dtype=counts.dtype, device=counts.device)
+    weight = -1 / torch.expm1(_seen(counts) * base.log())  # 1 − beta is common to all
+    return weight * (counts.numel() / weight.sum())
+
+
+def _seen(counts: Tensor) -> Tensor:
+    rarest = counts.masked_fill(counts == 0, torch.inf).min()
+    return torch.where(counts == 0, rarest, counts)

@@ -1,0 +1,95 @@
+"""From a head to probabilities: what the output of least expected loss says of the classes.
+
+Each is the exact inverse of its loss: where the head minimises the expected loss, the result is
+the distribution of the targets.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from lossmith.functional.checks import head_dim, promote
+from lossmith.functional.classification import log_probabilities
+from lossmith.functional.regression import in_dtype
+
+
+def softmax(output: Tensor) -> Tensor:
+    """Return the softmax along the class dimension, of half precision in float32."""
+    output = promote(output)
+    return output.softmax(head_dim(output))
+
+
+def sigmoid(output: Tensor) -> Tensor:
+    """Return the sigmoid of each output, of half precision in float32."""
+    return promote(output).sigmoid()
+
+
+def focal_probabilities(output: Tensor, *, gamma: Tensor | float) -> Tensor:
+    """Return p ∝ v / ((1 − v)^gamma − gamma·(1 − v)^(gamma − 1)·v·log v) of v = softmax.
+
+    The map is of Charoenphakdee et al., On Focal Loss for Class-Posterior Probability Estimation
+    (2021).
+    """
+    log_p = log_probabilities(promote(output))
+    return _recovered(log_p, in_dtype(gamma, log_p)).softmax(head_dim(log_p))
+
+
+def binary_focal_probability(
+    output: Tensor, *, gamma: Tensor | float, alpha: Tensor | float
+) -> Tensor:
+    """Return the probability of the positive class, the inverse of gamma and alpha alike."""
+    output = promote(output)
+    gamma, alpha = in_dtype(gamma, output), in_dtype(alpha, output)
+    positive, negative = (_recovered(logsigmoid(x), gamma) for x in (output, -output))
+    odds = torch.as_tensor(alpha / (1 - alpha), dtype=output.dtype, device=output.device)
+    return (positive - negative - odds.log()).sigmoid()
+
+
+def generalized_probabilities(output: Tensor, *, q: Tensor | float) -> Tensor:
+    """Return p ∝ v^(1 − q) of v = softmax, the inverse of generalized cross-entropy."""
+    output = promote(output)
+    return (in_dtype(1 - q, output) * output).softmax(head_dim(output))
+
+
+def poly_probabilities(output: Tensor, *, epsilon: Tensor | float) -> Tensor:
+    """Return p ∝ v / (1 + epsilon·v) of v = softmax, the inverse of Poly-1."""
+    log_p = log_probabilities(promote(output))
+    scale = 1 + in_dtype(epsilon, log_p) * log_p.exp()
+    scale = scale.clamp(min=torch.finfo(log_p.dtype).tiny)
+    return (log_p - scale.log()).softmax(head_dim(log_p))
+
+
+def square_probabilities(output: Tensor, *, k: Tensor | float, M: Tensor | float) -> Tensor:  # noqa: N803
+    """Return the distribution nearest to g/(k − (k − 1)·g) of g = output/M.
+
+    Outside 0 … 1 the map goes on along its tangents, so that the order of the classes is kept.
+    """
+    output = promote(output)
+    k, g = in_dtype(k, output), output / in_dtype(M, output)
+    inner = g.clamp(0, 1)
+    share = inner / (k - (k - 1) * inner)
+    return project_to_simplex(share + k * (g - 1).relu() - (-g).relu() / k)
+
+
+def project_to_simplex(values: Tensor) -> Tensor:
+    """Return the distribution nearest to values along the class dimension, in squared distance.
+
+    >>> project_to_simplex(torch.tensor([1.0, 0.5, -3.0]))
+    tensor([0.7500, 0.2500, 0.0000])
+    """
+    dim = head_dim(values)
+    values = values - values.amax(dim, keepdim=True)
+    ordered = values.sort(dim, descending=True).values
+    rank = torch.arange(1, values.shape[dim] + 1, device=values.device)
+    rank = rank.reshape(-1, *(1,) * (values.ndim - 1 - dim))
+    excess = ordered.cumsum(dim) - 1
+    kept = (rank * ordered > excess).sum(dim, keepdim=True)
+    return (values - excess.gather(dim, kept - 1) / kept).relu()
+
+
+def _recovered(log_p: Tensor, gamma: Tensor | float) -> Tensor:
+    """Return log(v / ((1 − v)^gamma − gamma·(1 − v)^(gamma − 1)·v·log v)) of v = exp(log_p)."""
+    below = log_p.clamp(max=-torch.finfo(log_p.dtype).tiny)
+    rest = -torch.expm1(below)  # 1 − v, above 0
+    slope = gamma * below.exp() * (-below / rest)
+    return log_p - gamma * rest.log() - torch.log1p(slope)

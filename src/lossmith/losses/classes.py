@@ -1,0 +1,95 @@
+"""What all losses of one output a class share: the head, its decoding, classes and counts."""
+
+from abc import ABC
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.card import Hyper
+from lossmith.core.loss import Pointwise
+
+CLASSES = Hyper(
+    default=None, low=2, meaning="number of classes, the width of the head; for_target finds it"
+)
+IGNORE = Hyper(default=-100, meaning="the target whose samples have weight 0")
+COUNTS = Hyper(default=None, low=0.0, meaning="training rows of each class; for_target counts them")
+
+
+class ClassLoss(Pointwise, ABC):
+    """A loss of one output a class against integer classes.
+
+    A subclass takes `classes`, or `counts` from which they follow, and `ignore_index`.
+    """
+
+    classes: int | None
+    ignore_index: int
+
+    @property
+    def out_features(self) -> int:
+        """The number of classes; ValueError where the loss was not told it."""
+        if self.classes is None:
+            name = type(self).__name__
+            raise ValueError(
+                f"{name} does not know its number of classes; "
+                f"pass classes= or use {name}.for_target(target)"
+            )
+        return self.classes
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the softmax: one probability a class, along the class dimension."""
+        return F.softmax(output)
+
+    @classmethod
+    def for_target(cls, target: Tensor, *, classes: int | None = None, **hypers: Any) -> Self:
+        """Return the loss for the classes of integer training targets, and their counts.
+
+        Args:
+            target: integer classes, any shape; those equal to ignore_index are left out.
+            classes: the number of classes; the largest target + 1 unless given, at least 2.
+            hypers: the constructor's other arguments.
+
+        Raises:
+            TypeError: if target holds no integers.
+            ValueError: if a target lies outside 0 … classes − 1, or none is left.
+        """
+        ignored = hypers.get("ignore_index", cls.card.hypers["ignore_index"].default)
+        counts = count_classes(target, classes, ignored)
+        fitted = {"counts": counts} if "counts" in cls.card.hypers else {"classes": len(counts)}
+        return cls(**{**fitted, **hypers})
+
+    def weights(self, target: Tensor) -> Tensor | None:
+        """Return weight 0 for ignored targets, 1 for the others."""
+        return F.target_weights(target, ignore_index=self.ignore_index)
+
+
+def count_classes(target: Tensor, classes: int | None, ignore_index: int) -> list[float]:
+    """Return how often each class occurs among the targets that are not ignored."""
+    if target.is_floating_point() or target.dtype == torch.bool:
+        raise TypeError(f"target must hold integer classes, got {target.dtype}; use target.long()")
+    seen = target.long().flatten()
+    seen = seen[seen != ignore_index]
+    if seen.numel() == 0:
+        raise ValueError("target holds no class that is not ignored; pass the training targets")
+    low, high = int(seen.min()), int(seen.max())
+    width = max(high + 1, 2) if classes is None else classes
+    if low < 0 or high >= width:
+        raise ValueError(f"target holds classes from {low} to {high}, outside 0 … {width - 1}")
+    return torch.bincount(seen, minlength=width).double().tolist()
+
+
+def check_counts(owner: str, counts: Tensor | None) -> int:
+    """Return how many classes have counts; ValueError unless there is one count a class."""
+    if counts is None:
+        raise ValueError(
+            f"{owner} needs counts, the training rows of each class; "
+            f"pass counts= or use {owner}.for_target(target)"
+        )
+    finite = bool(counts.isfinite().all()) and bool(counts.sum() > 0)
+    if counts.ndim != 1 or len(counts) < 2 or not finite:
+        raise ValueError(
+            f"{owner}: counts must be at least two finite numbers, one a class and not all zero, "
+            f"got {counts.tolist()}"
+        )
+    return len(counts)

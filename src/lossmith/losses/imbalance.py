@@ -1,0 +1,239 @@
+"""Losses for imbalanced classes: cross-entropy that knows the counts of the training rows."""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.losses.classes import COUNTS, IGNORE, ClassLoss, check_counts
+
+LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
+
+
+class BalancedSoftmax(ClassLoss):
+    r"""Cross-entropy of a softmax that is weighted by the class counts.
+
+    .. math:: \ell(x, y) = -\log \frac{n_y e^{x_y}}{\sum_c n_c e^{x_c}}
+
+    Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values in nats.
+
+    The counts are in training alone. `decode` is the softmax of the raw outputs: the
+    probabilities that would hold if all classes were equally common. A class without rows is
+    treated as if it had as many as the rarest that has some. Any multiple of the counts does,
+    the priors too.
+
+    Args:
+        counts: training rows of each class; `for_target` counts them.
+        ignore_index: the target whose samples have weight 0.
+
+    Raises:
+        TypeError: if the target holds no integers.
+        ValueError: if shapes do not fit, a class lies outside the head, or counts are missing.
+
+    Source: Ren, Yu, Sheng, Ma, Zhao, Yi, Li, Balanced Meta-Softmax for Long-Tailed Visual
+    Recognition (2020).
+
+    >>> BalancedSoftmax(counts=[3, 1])(torch.zeros(1, 2), torch.tensor([1]))
+    tensor(1.3863)
+    """
+
+    counts: Tensor
+    card: ClassVar[Card] = Card(
+        key="balanced_softmax",
+        tasks=("binary", "multiclass"),
+        target="classes",
+        input="logits",
+        formula="-log(n_y exp(x_y) / sum_c n_c exp(x_c))",
+        use_when="Classes are imbalanced and each must count alike: balanced accuracy.",
+        avoid_when="Probabilities under the data's own class frequencies are wanted.",
+        paper=Paper(
+            authors="J. Ren, C. Yu, S. Sheng, X. Ma, H. Zhao, S. Yi, H. Li",
+            title="Balanced Meta-Softmax for Long-Tailed Visual Recognition",
+            year=2020,
+        ),
+        example=Example(
+            arguments={"counts": [3.0, 1.0]},
+            input=[[0.0, LOG3], [0.0, LOG3]],
+            target=[0, 1],
+            value=math.log(2),
+        ),
+        claims=Claims(convex=True, lipschitz=True, elicits="balanced"),
+        hypers={"counts": COUNTS, "ignore_index": IGNORE},
+    )
+
+    def __init__(self, *, counts: Sequence[float] | None = None, ignore_index: int = -100) -> None:
+        super().__init__(counts=counts, ignore_index=ignore_index)
+        self.classes = check_counts("BalancedSoftmax", self.counts)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the balanced cross-entropy of each sample."""
+        return F.balanced_softmax(input, target, counts=self.counts, ignore_index=self.ignore_index)
+
+
+class LogitAdjusted(ClassLoss):
+    r"""Logit-adjusted cross-entropy: common classes get a head start in training alone.
+
+    .. math:: \ell(x, y) = -\log \mathrm{softmax}(x + \tau \log \pi)_y \qquad
+        \pi_c = n_c / \textstyle\sum_j n_j
+
+    Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values in nats.
+
+    `decode` is the softmax of the raw outputs, proportional to p_c / π_c^τ: at the default τ = 1
+    the probabilities that would hold if all classes were equally common, and the loss is
+    `BalancedSoftmax`. A class without rows is treated as if it had as many as the rarest that
+    has some. Any multiple of the counts does, the priors too.
+
+    Args:
+        counts: training rows of each class; `for_target` counts them.
+        tau: strength of the adjustment; 0 is cross-entropy, 1 the balanced error's.
+        ignore_index: the target whose samples have weight 0.
+
+    Raises:
+        TypeError: if the target holds no integers.
+        ValueError: if shapes do not fit, a class lies outside the head, or counts are missing.
+
+    Source: Menon, Jayasumana, Rawat, Jain, Veit, Kumar, Long-Tail Learning via Logit Adjustment
+    (2021).
+
+    >>> LogitAdjusted(counts=[3, 1])(torch.zeros(1, 2), torch.tensor([1]))
+    tensor(1.3863)
+    """
+
+    counts: Tensor
+    tau: Tensor
+    card: ClassVar[Card] = Card(
+        key="logit_adjusted",
+        tasks=("binary", "multiclass"),
+        target="classes",
+        input="logits",
+        formula="-log softmax(x + tau log prior)_y",
+        use_when="Classes are imbalanced and each must count alike: balanced accuracy.",
+        avoid_when="Probabilities under the data's own class frequencies are wanted.",
+        paper=Paper(
+            authors="A. K. Menon, S. Jayasumana, A. S. Rawat, H. Jain, A. Veit, S. Kumar",
+            title="Long-Tail Learning via Logit Adjustment",
+            year=2021,
+        ),
+        example=Example(
+            arguments={"counts": [9.0, 1.0], "tau": 0.5},
+            input=[[0.0, 0.0], [0.0, 0.0]],
+            target=[0, 1],
+            value=-(math.log(3 / 4) + math.log(1 / 4)) / 2,
+        ),
+        claims=Claims(convex=True, lipschitz=True, elicits="balanced"),
+        hypers={
+            "counts": COUNTS,
+            # tau = 1 is what balanced_softmax already tries.
+            "tau": Hyper(
+                default=1.0, low=0.0, search=(0.5, 1.5), meaning="strength of the adjustment"
+            ),
+            "ignore_index": IGNORE,
+        },
+    )
+
+    def __init__(
+        self,
+        *,
+        counts: Sequence[float] | None = None,
+        tau: float = 1.0,
+        ignore_index: int = -100,
+    ) -> None:
+        super().__init__(counts=counts, tau=tau, ignore_index=ignore_index)
+        self.classes = check_counts("LogitAdjusted", self.counts)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the logit-adjusted cross-entropy of each sample."""
+        return F.logit_adjusted(
+            input, target, counts=self.counts, tau=self.tau, ignore_index=self.ignore_index
+        )
+
+
+class ClassBalanced(ClassLoss):
+    r"""Cross-entropy weighted by the effective number of samples of each class.
+
+    .. math:: \ell(x, y) = -w_y \log \mathrm{softmax}(x)_y \qquad
+        w_c \propto \frac{1 - \beta}{1 - \beta^{n_c}}, \quad \textstyle\sum_c w_c = C
+
+    Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values in nats.
+
+    The weights enter the weighted mean as sample weights; well-known code divides by the number
+    of samples instead, which `denominator` gives. The paper tries beta from 0.9 to 0.9999; the
+    default is the one of its large data sets. Towards 0 all classes weigh alike, towards 1 they
+    weigh 1/n. `decode` is the softmax: the probabilities of the weighted classes. A class
+    without rows is treated as if it had as many as the rarest that has some.
+
+    Args:
+        counts: training rows of each class; `for_target` counts them.
+        beta: 1 − 1/N, where N is the number of rows that a class can use at most.
+        ignore_index: the target whose samples have weight 0.
+
+    Raises:
+        TypeError: if the target holds no integers.
+        ValueError: if shapes do not fit, a class lies outside the head, or counts are missing.
+
+    Source: Cui, Jia, Lin, Song, Belongie, Class-Balanced Loss Based on Effective Number of
+    Samples (2019).
+
+    >>> ClassBalanced(counts=[1, 2], beta=0.5)(torch.zeros(1, 2), torch.tensor([1]))
+    tensor(0.6931)
+    """
+
+    counts: Tensor
+    beta: Tensor
+    card: ClassVar[Card] = Card(
+        key="class_balanced",
+        tasks=("binary", "multiclass"),
+        target="classes",
+        input="logits",
+        formula="-w_y log softmax(x)_y, w_c ~ (1 - beta) / (1 - beta^n_c)",
+        use_when="Classes are imbalanced and rows of one class repeat each other.",
+        avoid_when="Classes are separable: weights then change little, logit adjustment does more.",
+        paper=Paper(
+            authors="Y. Cui, M. Jia, T.-Y. Lin, Y. Song, S. Belongie",
+            title="Class-Balanced Loss Based on Effective Number of Samples",
+            year=2019,
+        ),
+        example=Example(
+            # effective numbers 1 and 1.5: weights 1 and 2/3 up to scale
+            arguments={"counts": [1.0, 2.0], "beta": 0.5},
+            input=[[LOG3, 0.0], [LOG3, 0.0]],
+            target=[0, 1],
+            value=-(3 / 5 * math.log(3 / 4) + 2 / 5 * math.log(1 / 4)),
+        ),
+        claims=Claims(convex=True, lipschitz=True),
+        hypers={
+            "counts": COUNTS,
+            "beta": Hyper(
+                default=0.999,
+                low=0.0,
+                high=1.0,
+                open=True,
+                search=(0.999, 0.9999),
+                meaning="1 - 1/N for the N rows that a class can use at most",
+            ),
+            "ignore_index": IGNORE,
+        },
+    )
+
+    def __init__(
+        self,
+        *,
+        counts: Sequence[float] | None = None,
+        beta: float = 0.999,
+        ignore_index: int = -100,
+    ) -> None:
+        super().__init__(counts=counts, beta=beta, ignore_index=ignore_index)
+        self.classes = check_counts("ClassBalanced", self.counts)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the cross-entropy of each sample, without class weights."""
+        F.per_class("counts", self.counts, input)
+        return F.cross_entropy(input, target, ignore_index=self.ignore_index)
+
+    def weights(self, target: Tensor) -> Tensor | None:
+        """Return each sample's class weight, 0 where it is ignored."""
+        weight = F.class_balanced_weights(self.counts, beta=self.beta)
+        return F.target_weights(target, weight, ignore_index=self.ignore_index)
