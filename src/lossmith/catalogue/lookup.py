@@ -1,14 +1,15 @@
 """Losses by key, by task, and from the plain JSON that `Loss.save` writes."""
 
 import difflib
+import inspect
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from lossmith import losses
-from lossmith.core.card import Card
+from lossmith.core.card import Card, Task
 from lossmith.core.loss import FORMAT, Loss
 
 _CLASSES: dict[str, type[Loss]] = {
@@ -16,8 +17,21 @@ _CLASSES: dict[str, type[Loss]] = {
 }
 
 
+class UnknownLossError(KeyError):
+    """No loss of the catalogue has this key."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 def find(task: str | None = None) -> dict[str, type[Loss]]:
-    """Return the classes of the catalogue by key, those of one task if given."""
+    """Return the classes of the catalogue by key, those of one task if given.
+
+    Raises:
+        ValueError: if there is no such task.
+    """
+    if task is not None and task not in get_args(Task):
+        raise ValueError(f"no task is called {task!r}; the tasks are {', '.join(get_args(Task))}")
     return {
         key: kind
         for key, kind in sorted(_CLASSES.items())
@@ -31,43 +45,88 @@ def cards(task: str | None = None) -> list[Card]:
 
 
 def loss_class(key: str) -> type[Loss]:
-    """Return the class of a key; KeyError names the nearest keys when there is none."""
+    """Return the class of a key.
+
+    Raises:
+        UnknownLossError: if there is none; a KeyError that names the nearest keys.
+    """
     if key in _CLASSES:
         return _CLASSES[key]
-    near = difflib.get_close_matches(key.lower(), _CLASSES, n=3, cutoff=0.5)
-    hint = f"did you mean {', '.join(near)}?" if near else "see `lossmith list`"
-    raise KeyError(f"no loss is called {key!r}; {hint}")
+    raise UnknownLossError(f"no loss is called {key!r}; {_nearest(key, _CLASSES)}")
+
+
+def demanded(kind: type[Loss]) -> list[str]:
+    """Return the hyperparameters without a default: `for_target` fits them, or they are given."""
+    return [
+        parameter.name
+        for parameter in inspect.signature(kind).parameters.values()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        and parameter.default is inspect.Parameter.empty
+    ]
 
 
 def get(key: str, **hypers: Any) -> Loss:
     """Return a loss by its key.
 
+    Raises:
+        UnknownLossError: if no loss has that key.
+        TypeError: if a hyperparameter is unknown, missing or of the wrong type.
+        ValueError: if a hyperparameter is out of range.
+
     >>> get("huber", delta=1.5)
     Huber(delta=1.5)
     """
-    return loss_class(key)(**hypers)
+    kind = loss_class(key)
+    for name in hypers:
+        if name not in kind.card.hypers:
+            hint = _nearest(name, kind.card.hypers) if kind.card.hypers else "it has none"
+            raise TypeError(f"{key} has no hyperparameter {name!r}; {hint}")
+    missing = [name for name in demanded(kind) if name not in hypers]
+    if missing:
+        raise TypeError(
+            f"{key} needs {', '.join(missing)}; give them, or fit them to the training targets "
+            f"with {kind.__name__}.for_target(target)"
+        )
+    return kind(**hypers)
 
 
 def from_config(config: Mapping[str, Any]) -> Loss:
-    """Build a loss from `{"loss": key, "arguments": {...}}`, nested losses included."""
+    """Build a loss from `{"loss": key, "arguments": {...}}`, nested losses included.
+
+    Raises:
+        ValueError: if the mapping does not have that form.
+        UnknownLossError, TypeError, ValueError: as `get`.
+    """
+    key, given = config.get("loss"), config.get("arguments")
+    if not isinstance(key, str) or not isinstance(given, Mapping):
+        raise ValueError('a loss is written as {"loss": key, "arguments": {name: value}}')
     arguments = {
-        name: from_config(value) if isinstance(value, Mapping) and "loss" in value else value
-        for name, value in config["arguments"].items()
+        name: from_config(value) if isinstance(value, Mapping) else value
+        for name, value in given.items()
     }
-    return get(config["loss"], **arguments)
+    return get(key, **arguments)
 
 
 def load(path: str | os.PathLike[str]) -> Loss:
     """Read a loss that `Loss.save` wrote; reading runs no code of the file.
 
     Raises:
-        ValueError: if the file is not a saved loss of a format this version knows.
+        OSError: if the file cannot be read.
+        ValueError: if it is not a saved loss of a format and a catalogue that this version knows.
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
         version = document["lossmith"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is not a loss saved by lossmith") from error
     if version != FORMAT:
-        raise ValueError(f"{path} has format {version}; this lossmith reads format {FORMAT}")
-    return from_config(document)
+        raise ValueError(f"{path} has format {version!r}; this lossmith reads format {FORMAT}")
+    try:
+        return from_config(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word.lower(), list(known), n=3, cutoff=0.5)
+    return f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(sorted(known))}"

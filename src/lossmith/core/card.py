@@ -17,7 +17,7 @@ class Hyper:
 
     `low` and `high` are inclusive unless `open` is true. `search` lists the values that a study
     tries; empty means the default only. A default of None marks a value that must be given or
-    is fitted to the targets by `for_target`.
+    is fitted to the targets by `for_target`. `several` allows a list of real numbers for one.
     """
 
     default: Any
@@ -26,6 +26,15 @@ class Hyper:
     high: float | None = None
     open: bool = False
     search: tuple[Any, ...] = ()
+    several: bool = False
+
+    def check_type(self, owner: str, name: str, value: Any) -> None:
+        """Raise TypeError when a value is not of the default's kind: switch, whole number, text."""
+        kind = type(self.default)
+        wrong = kind in (bool, int, str) and type(value) is not kind
+        if wrong or (kind is float and isinstance(value, (str, type(None)))):
+            wanted = {bool: "True or False", int: "a whole number", str: "text", float: "a number"}
+            raise TypeError(f"{owner}: {name} must be {wanted[kind]}, got {value!r}")
 
     def check(self, owner: str, name: str, value: float) -> None:
         """Raise ValueError when a number lies outside the range."""

@@ -39,18 +39,22 @@ class Loss(nn.Module, ABC):
             self._keep(name, value)
 
     def _keep(self, name: str, value: Any) -> None:
-        """Keep a constructor argument: numbers as buffers, the rest as plain attributes."""
-        hyper = self.card.hypers.get(name)
+        """Keep a constructor argument: real numbers as buffers, the rest as plain attributes."""
+        hyper, owner = self.card.hypers.get(name), type(self).__name__
         real = hyper is not None and isinstance(hyper.default, float)
+        if hyper is not None:
+            hyper.check_type(owner, name, value)
         if value is None or isinstance(value, (str, Loss)) or (isinstance(value, int) and not real):
             if hyper is not None and isinstance(value, int):  # bool is an int
-                hyper.check(type(self).__name__, name, value)
+                hyper.check(owner, name, value)
             setattr(self, name, value)
             return
         number = torch.as_tensor(value, dtype=torch.float64).detach().clone()
+        if real and number.ndim > 0 and not hyper.several:  # type: ignore[union-attr]
+            raise TypeError(f"{owner}: {name} must be one number, got {number.tolist()}")
         if hyper is not None:
             for entry in number.flatten().tolist():
-                hyper.check(type(self).__name__, name, entry)
+                hyper.check(owner, name, entry)
         self.register_buffer(name, number)
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossmith.catalogue.lookup import demanded
 from lossmith.core import Card, Loss
 
 ROWS = 6
@@ -101,12 +102,8 @@ def example(kind: type[Loss]) -> Loss:
 
 def fitted(kind: type[Loss], **hypers: Any) -> Loss:
     """Return the loss fitted to known targets; what the constructor demands is the example's."""
-    demanded = {
-        name: kind.card.example.arguments[name]
-        for name, parameter in parameters(kind).items()
-        if parameter.default is inspect.Parameter.empty
-    }
-    return kind.for_target(training_targets(kind.card), **{**demanded, **hypers})
+    given = {name: kind.card.example.arguments[name] for name in demanded(kind)}
+    return kind.for_target(training_targets(kind.card), **{**given, **hypers})
 
 
 def parameters(kind: type[Loss]) -> dict[str, inspect.Parameter]:
