@@ -48,7 +48,7 @@ class Encoder:
 
     def fit(self, frame: pd.DataFrame) -> Self:
         """Learn from the training rows how each column is encoded."""
-        self.kinds = {str(name): _kind(frame[name]) for name in frame.columns}
+        self.kinds = {str(name): kind(frame[name]) for name in frame.columns}
         numbers = self._numbers(frame)
         spread = np.array([len(np.unique(column)) > 1 for column in numbers.T], dtype=bool)
         self.kept = np.flatnonzero(spread)
@@ -127,7 +127,7 @@ class Encoder:
     def _numbers(self, frame: pd.DataFrame) -> np.ndarray:
         """Return numbers and the parts of dates, (n, columns) float64 with NaN where missing."""
         blocks = [np.empty((len(frame), 0))]
-        blocks += [_as_numbers(frame[name])[:, None] for name in self._named("number")]
+        blocks += [as_numbers(frame[name])[:, None] for name in self._named("number")]
         blocks += [
             _date_parts(_as_dates(frame[name], self.kinds[name][1])) for name in self._named("date")
         ]
@@ -139,7 +139,7 @@ class Encoder:
         return np.stack(columns, axis=1) if columns else np.empty((len(frame), 0), object)
 
 
-def _kind(column: pd.Series) -> tuple[str, str | None]:
+def kind(column: pd.Series) -> tuple[str, str | None]:
     """Return "number", "date" with its format where it is text, or "text"."""
     if types.is_numeric_dtype(column) or types.is_timedelta64_dtype(column):
         return "number", None
@@ -149,7 +149,7 @@ def _kind(column: pd.Series) -> tuple[str, str | None]:
     values = values[values.astype(str).str.strip() != ""]
     if not len(values) or values.map(lambda value: isinstance(value, bool)).any():
         return "text", None
-    if np.isfinite(_as_numbers(values)).mean() >= MOSTLY:
+    if np.isfinite(as_numbers(values)).mean() >= MOSTLY:
         return "number", None
     first = str(values.iloc[0])
     if sum(letter.isdigit() for letter in first) >= 6:  # "Jan" and "12/3" are no dates
@@ -160,7 +160,8 @@ def _kind(column: pd.Series) -> tuple[str, str | None]:
     return "text", None
 
 
-def _as_numbers(column: pd.Series) -> np.ndarray:
+def as_numbers(column: pd.Series) -> np.ndarray:
+    """Return a column as float64, with NaN for what is no number."""
     if types.is_timedelta64_dtype(column):
         return (column / DAY).to_numpy(np.float64)
     if not types.is_numeric_dtype(column):
