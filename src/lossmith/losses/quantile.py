@@ -55,6 +55,7 @@ class Quantile(Pointwise):
                 low=0.0,
                 high=1.0,
                 open=True,
+                several=True,
                 meaning="level of the quantile, or several increasing levels",
             )
         },
