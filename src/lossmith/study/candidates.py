@@ -1,0 +1,153 @@
+"""Which losses a study compares, and which of them the metric's own default is: from cards alone."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lossmith.catalogue import find
+from lossmith.catalogue.lookup import loss_class
+from lossmith.core.card import Task
+from lossmith.core.loss import Loss
+from lossmith.losses.transformed import TransformedTarget
+from lossmith.study.errors import InputError
+from lossmith.study.metrics import Metric
+
+LOG_RATIO = 4.0  # a positive target whose 95 % and 5 % quantiles lie further apart is tried in logs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A loss with its hyperparameters, still to be fitted to training targets."""
+
+    key: str
+    hypers: Mapping[str, Any] = field(default_factory=dict)
+    function: str | None = None  # of the target, for regression
+    relative: bool = False
+    classes: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The name shown to people: huber(delta=0.5), log1p(mse)."""
+        text = ", ".join(f"{name}={value:g}" for name, value in self.hypers.items())
+        name = f"{self.key}({text})" if text else self.key
+        if self.relative:
+            name = f"relative({name})"
+        return name if self.function in (None, "identity") else f"{self.function}({name})"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The hyperparameters and the treatment of the target as plain data."""
+        treatment = {"function": self.function} if self.function is not None else {}
+        relative = {"relative": True} if self.relative else {}
+        return {"loss": self.key, **self.hypers, **treatment, **relative}
+
+    def fit(self, target: Tensor) -> Loss:
+        """Return the loss with its head, scale and counts fitted to training targets."""
+        kind = loss_class(self.key)
+        if self.function is not None:
+            inner = kind(**self.hypers) if self.hypers else kind
+            return TransformedTarget.for_target(
+                target, loss=inner, function=self.function, relative=self.relative
+            )
+        if kind.card.target == "classes":
+            return kind.for_target(target, classes=self.classes, **self.hypers)
+        return kind.for_target(target, **self.hypers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """The candidates of a study, the one to beat, and the one people start with."""
+
+    candidates: tuple[Candidate, ...]
+    default: str
+    naive: str
+
+
+def field_for(
+    task: Task, metric: Metric, target: np.ndarray, classes: int | None, keys: Sequence[str] | None
+) -> Field:
+    """Return the candidates for a task: every loss of the catalogue whose card fits it."""
+    _check_keys(task, keys)
+    default, naive = _default(task, metric, classes), _naive(task, classes)
+    everyone = [
+        candidate
+        for key, kind in find(task).items()
+        if kind is not TransformedTarget
+        for candidate in _variants(key, kind, task, metric, target, classes)
+    ]
+    chosen = [c for c in everyone if keys is None or c.key in keys or c.name in keys]
+    unique = {candidate.name: candidate for candidate in (default, naive, *chosen)}
+    return Field(candidates=tuple(unique.values()), default=default.name, naive=naive.name)
+
+
+def _variants(
+    key: str,
+    kind: type[Loss],
+    task: Task,
+    metric: Metric,
+    target: np.ndarray,
+    classes: int | None,
+) -> list[Candidate]:
+    grid = _grid(kind, metric)
+    if task != "regression":
+        return [Candidate(key=key, hypers=hypers, classes=classes) for hypers in grid]
+    plain = [Candidate(key=key, hypers=hypers, function="identity") for hypers in grid]
+    if not (_spans_decades(target) and kind.card.claims.convex and kind.card.input == "values"):
+        return plain
+    return plain + [Candidate(key=key, hypers=hypers, function="log1p") for hypers in grid[-1:]]
+
+
+def _grid(kind: type[Loss], metric: Metric) -> list[dict[str, Any]]:
+    """Return the hyperparameters to try; a level is the metric's own, or the loss is left out."""
+    axes = {name: hyper.search for name, hyper in kind.card.hypers.items() if hyper.search}
+    if "level" in kind.card.hypers:
+        axes["level"] = () if metric.level is None else (metric.level,)
+    return [
+        dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())
+    ]
+
+
+def _spans_decades(target: np.ndarray) -> bool:
+    low, high = np.quantile(target, [0.05, 0.95])
+    return bool(target.min() >= 0 and high + 1 > LOG_RATIO * (low + 1))
+
+
+def _default(task: Task, metric: Metric, classes: int | None) -> Candidate:
+    """Return the loss whose minimiser is what the metric rewards."""
+    if task == "regression":
+        if metric.elicits == "quantile":
+            hypers = {"level": metric.level}
+            return Candidate(key="quantile", hypers=hypers, function="identity")
+        key = "mse" if metric.elicits == "mean" else "mae"
+        function = "log1p" if metric.transform == "log1p" else "identity"
+        return Candidate(key=key, function=function, relative=metric.transform == "relative")
+    if metric.elicits == "balanced":
+        return Candidate(key="logit_adjusted", classes=classes)
+    return _naive(task, classes)
+
+
+def _naive(task: Task, classes: int | None) -> Candidate:
+    """Return what people start with, whatever the metric."""
+    if task == "regression":
+        return Candidate(key="mse", function="identity")
+    return Candidate(key="binary_cross_entropy" if task == "binary" else "cross_entropy", classes=classes)
+
+
+def _check_keys(task: Task, keys: Sequence[str] | None) -> None:
+    fitting = find(task)
+    for key in keys or ():
+        base = key.partition("(")[0]
+        try:
+            loss_class(base)
+        except KeyError as error:
+            raise InputError(str(error.args[0])) from error
+        if base not in fitting:
+            raise InputError(
+                f"loss {base!r} cannot train a {task} task; these can: {', '.join(fitting)}"
+            )
+

@@ -1,0 +1,183 @@
+"""Train many members at once in stacked parameters, one optimizer a learning rate."""
+
+import copy
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from lossmith.study.average import Average
+from lossmith.study.body import Masks, StackedMLP, dropout_masks
+from lossmith.study.members import Budget, Member, batches
+from lossmith.study.stacked_loss import stacked_loss, structure
+
+WEIGHT_DECAY = 0.05
+
+
+class Rows:
+    """The rows of several cells, equally many to train on in each.
+
+    Args:
+        train: features and targets of each cell; columns may differ in number, short ones are
+            padded with zeros.
+        valid: features of each cell's validation rows.
+        seeds: of each cell.
+    """
+
+    def __init__(
+        self,
+        train: Sequence[tuple[Tensor, Tensor]],
+        valid: Sequence[Tensor],
+        seeds: Sequence[int],
+    ) -> None:
+        shortest = min(len(target) for _, target in train)
+        columns = max(features.shape[1] for features, _ in train)
+        self.features = torch.stack([_pad(x[:shortest], columns) for x, _ in train])
+        self.target = torch.stack([target[:shortest] for _, target in train])
+        self.valid = [_pad(x, columns) for x in valid]
+        self.seeds = tuple(seeds)
+
+
+class Stack:
+    """Members of one learning rate over the same cells: one model, one optimizer."""
+
+    def __init__(self, rows: Rows, members: Sequence[Member]) -> None:
+        self.members = sorted(members, key=_place)
+        self.model = StackedMLP(
+            rows.features.shape[-1], [m.out_features for m in self.members], rows.seeds
+        )
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=self.members[0].learning_rate,
+            weight_decay=WEIGHT_DECAY,
+            fused=True,
+        )
+        self.average = Average(self.model)
+
+    def forward(self, features: Tensor, masks: Masks | None = None) -> dict[str, Tensor]:
+        """Return (cells, members, rows, outputs) for each structure of loss."""
+        outputs = iter(self.model(features, masks))
+        parts = {}
+        for _, members in groupby(self.members, key=lambda m: m.out_features):
+            output, start = next(outputs), 0
+            for (_, structure), run in groupby(members, key=_place):
+                count = len(list(run))
+                parts[structure] = output[:, start : start + count]
+                start += count
+        return parts
+
+    def averaged(self) -> StackedMLP:
+        """Return the model with its averaged weights, done with training."""
+        with self.average.applied(self.model):
+            return copy.deepcopy(self.model)
+
+    def kept(self, rows: Rows, indices: Sequence[int]) -> "Stack":
+        """Return a stack of some of the members, as if the others had never been there."""
+        smaller = Stack(rows, [self.members[i] for i in indices])
+        averages, values = self.average.of(self.model), {}
+        everyone = range(len(indices))
+        for new, (old, dim, index) in zip(
+            [parameter for parameter, _, _ in smaller.model.slices(everyone)],
+            self.model.slices(indices),
+            strict=True,
+        ):
+            new.data = old.data.index_select(dim, index)
+            values[new] = averages[old].index_select(dim, index)
+            smaller.optimizer.state[new] = {
+                name: value.index_select(dim, index) if value.ndim else value
+                for name, value in self.optimizer.state.get(old, {}).items()
+            }
+        smaller.average.restart(smaller.model, values, self.average.steps)
+        return smaller
+
+
+class StackedFleet:
+    """Members of any loss and learning rate over the same cells, trained side by side."""
+
+    def __init__(self, rows: Rows, members: Sequence[Member], budget: Budget) -> None:
+        self.rows, self.budget = rows, budget
+        by_rate = sorted(members, key=lambda member: member.learning_rate)
+        self.stacks = [
+            Stack(rows, list(group))
+            for _, group in groupby(by_rate, key=lambda member: member.learning_rate)
+        ]
+        self.objectives = self._objectives()
+        self.orders = [torch.Generator().manual_seed(seed) for seed in rows.seeds]
+        self.dropout = torch.Generator().manual_seed(rows.seeds[0])
+
+    @property
+    def members(self) -> list[Member]:
+        """The members, in the order of `outputs`."""
+        return [member for stack in self.stacks for member in stack.members]
+
+    def advance(self, epochs: int) -> None:
+        """Train every member for some epochs."""
+        cells = torch.arange(len(self.rows.seeds)).unsqueeze(1)
+        for _ in range(epochs):
+            orders = [
+                batches(self.rows.target.shape[1], self.budget.batch, order)
+                for order in self.orders
+            ]
+            for chosen in zip(*orders, strict=True):
+                index = torch.stack(chosen)
+                self._step(self.rows.features[cells, index], self.rows.target[cells, index])
+
+    def _step(self, features: Tensor, target: Tensor) -> None:
+        masks = dropout_masks(self.dropout, *features.shape[:2])
+        parts = [stack.forward(features, masks) for stack in self.stacks]
+        losses = [
+            objective(torch.cat([part[key] for part in parts if key in part], dim=1), target).sum()
+            for key, objective in self.objectives.items()
+        ]
+        for stack in self.stacks:
+            stack.optimizer.zero_grad()
+        torch.stack(losses).sum().backward()
+        for stack in self.stacks:
+            stack.optimizer.step()
+            stack.average.update(stack.model)
+
+    @torch.no_grad()
+    def outputs(self) -> list[list[Tensor]]:
+        """Return each member's raw outputs on each cell's validation rows, averaged weights."""
+        lengths = [len(features) for features in self.rows.valid]
+        padded = torch.stack([_pad(x.mT, max(lengths)).mT for x in self.rows.valid])
+        found: list[Tensor] = []
+        for stack in self.stacks:
+            with stack.average.applied(stack.model):
+                found += [one for part in stack.model(padded) for one in part.unbind(1)]
+        return [
+            [_squeeze(member[cell, :length]) for cell, length in enumerate(lengths)]
+            for member in found
+        ]
+
+    def keep(self, kept: Sequence[int]) -> None:
+        """Go on with some of the members only."""
+        start, remaining = 0, []
+        for stack in self.stacks:
+            own = [i - start for i in sorted(kept) if start <= i < start + len(stack.members)]
+            start += len(stack.members)
+            if own:
+                remaining.append(stack.kept(self.rows, own))
+        self.stacks = remaining
+        self.objectives = self._objectives()
+
+    def _objectives(self) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+        """Return one function for each structure of loss, over the members that have it."""
+        groups: dict[str, list[Member]] = {}
+        for member in self.members:
+            groups.setdefault(_place(member)[1], []).append(member)
+        return {key: stacked_loss([m.losses for m in group]) for key, group in groups.items()}
+
+
+def _pad(features: Tensor, columns: int) -> Tensor:
+    return torch.nn.functional.pad(features, (0, columns - features.shape[1]))
+
+
+def _squeeze(output: Tensor) -> Tensor:
+    return output.squeeze(-1) if output.shape[-1] == 1 else output
+
+
+def _place(member: Member) -> tuple[int, str]:
+    """Return what orders members within a stack: the head's width, then the loss's structure."""
+    return member.out_features, structure(member.losses[0])

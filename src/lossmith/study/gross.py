@@ -1,0 +1,37 @@
+"""Gross errors in the target: rows whose squared error says nothing about a model.
+
+A metric of squared errors has no stable value where residuals have a tail without a mean: a
+handful of wrong targets decides it, and a paired comparison measures them. Such a tail is told
+from a merely heavy one by its index: among residuals beyond FAR scales, a tail with a mean has
+fewer than half beyond twice that (Hill, A Simple General Approach to Inference about the Tail of
+a Distribution, 1975, gives the index this coarse test looks at).
+"""
+
+import numpy as np
+
+FAR = 5.0
+SHARE = 0.01  # of the rows, at least, beyond twice FAR
+COUNT = 10  # rows, at least, beyond twice FAR
+
+
+def residual_scales(target: np.ndarray, predictions: np.ndarray, log: bool) -> np.ndarray:
+    """Return each row's residual from the middle prediction of several models, in robust scales.
+
+    Args:
+        target: (n,).
+        predictions: (k, n), of k models; the middle one of each row is taken.
+        log: whether errors count on the scale of log(1 + y).
+    """
+    middle = np.median(predictions, axis=0)
+    if log:
+        middle, target = np.log1p(np.maximum(middle, 0)), np.log1p(target)
+    residual = np.abs(target - middle)
+    scale = 1.4826 * np.median(residual)
+    return residual / scale if scale > 0 else np.zeros_like(residual)
+
+
+def has_gross_errors(scales: np.ndarray) -> bool:
+    """Say whether residuals have a tail so heavy that their squares have no mean to measure."""
+    beyond = int((scales > FAR).sum())
+    far_beyond = int((scales > 2 * FAR).sum())
+    return far_beyond >= max(COUNT, SHARE * len(scales)) and 2 * far_beyond >= beyond

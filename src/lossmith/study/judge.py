@@ -1,0 +1,164 @@
+"""From a race to a verdict: every candidate's evidence, and the loss to train with."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lossmith.study.candidates import Candidate
+from lossmith.study.race import Race
+from lossmith.study.result import CandidateResult, Status
+from lossmith.study.scores import Track
+from lossmith.study.verdict import Estimate, estimate, holm
+
+LEVEL = 0.05  # corrected p-value below which a difference is beyond doubt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """The verdict and what it rests on."""
+
+    selected: str
+    equivalents: tuple[str, ...]
+    candidates: tuple[CandidateResult, ...]
+
+
+def judge(race: Race) -> Judgement:
+    """Choose the best of those beyond doubt better than the default, or keep the default.
+
+    Equivalents are the finalists that the same test, uncorrected and two-sided, cannot tell
+    from the selected loss.
+    """
+    default = race.entries.default
+    measured = _measured(race)
+    overlap = race.trainer.overlap
+    differences = {
+        name: estimate(race.improvement(track, measured[default]), overlap)
+        for name, track in measured.items()
+        if name != default
+    }
+    corrected = holm(
+        {name: found.p_value for name, found in differences.items()},
+        comparisons=len(race.entries.candidates) - 1,
+    )
+    better = [name for name, p_value in corrected.items() if p_value < LEVEL]
+    selected = min(better, key=lambda name: differences[name].mean, default=default)
+    candidates = [
+        _result(race, candidate, measured.get(candidate.name), differences, corrected, selected)
+        for candidate in race.entries.candidates
+    ]
+    return Judgement(
+        selected=selected,
+        equivalents=_equivalents(race, measured, selected),
+        candidates=tuple(sorted(candidates, key=lambda one: _standing(race, one))),
+    )
+
+
+def _measured(race: Race) -> dict[str, Track]:
+    """Return the candidates measured on every finished cell, at their learning rate."""
+    tracks = {key[0]: race.tracks[key] for key in race.finalists}
+    return {
+        name: track
+        for name, track in tracks.items()
+        if not track.diverged and set(race.cells) <= set(track.scores)
+    }
+
+
+def _equivalents(race: Race, measured: dict[str, Track], selected: str) -> tuple[str, ...]:
+    found = []
+    for name, track in measured.items():
+        if name == selected:
+            continue
+        gap = estimate(race.improvement(track, measured[selected]), race.trainer.overlap)
+        if min(gap.p_value, 1 - gap.p_value) >= LEVEL / 2:
+            found.append(name)
+    return tuple(found)
+
+
+def _result(
+    race: Race,
+    candidate: Candidate,
+    track: Track | None,
+    differences: dict[str, Estimate],
+    corrected: dict[str, float],
+    selected: str,
+) -> CandidateResult:
+    name, default = candidate.name, race.entries.default
+    blank = CandidateResult(
+        name=name, parameters=candidate.parameters, status=_status(race, name, track, selected)
+    )
+    if track is None:
+        return _unmeasured(race, blank)
+    scores, epoch = race.best(track)
+    level = estimate(scores, race.trainer.overlap)
+    row = replace(
+        blank,
+        score=level.mean,
+        low=level.low,
+        high=level.high,
+        learning_rate=track.learning_rate,
+        epochs=epoch,
+        cells=len(scores),
+    )
+    if name == default:
+        return replace(
+            row, difference_to_default=0.0, difference_low=0.0, difference_high=0.0, p_value=None
+        )
+    found = differences[name]
+    low, high, mean = found.low, found.high, found.mean
+    if race.metric.better == "higher":
+        low, high, mean = -found.high, -found.low, -found.mean
+    return replace(
+        row,
+        difference_to_default=mean,
+        difference_low=low,
+        difference_high=high,
+        p_value=corrected[name],
+    )
+
+
+def _unmeasured(race: Race, blank: CandidateResult) -> CandidateResult:
+    """Describe a candidate that left early by the cells it was seen on."""
+    tracks = [track for (name, _), track in race.tracks.items() if name == blank.name]
+    alive = [track for track in tracks if not track.diverged and track.scores]
+    if not alive:
+        return replace(blank, note=race.notes.get(blank.name, "diverged at every learning rate"))
+
+    def score(track: Track) -> tuple[float, int]:
+        table, epochs = track.table(list(track.scores))
+        means = table.mean(axis=0)
+        index = int(means.argmin() if race.metric.better == "lower" else means.argmax())
+        return float(means[index]), epochs[index]
+
+    sign = 1 if race.metric.better == "lower" else -1
+    best = min(alive, key=lambda track: sign * score(track)[0])
+    reached = max(max(epochs) for epochs in best.scores.values())
+    return replace(
+        blank,
+        score=score(best)[0],
+        learning_rate=best.learning_rate,
+        epochs=reached,
+        cells=len(best.scores),
+        note=f"left after {reached} epochs on {len(best.scores)} folds",
+    )
+
+
+def _status(race: Race, name: str, track: Track | None, selected: str) -> Status:
+    if name == race.entries.default:
+        return "default"
+    if name == selected:
+        return "selected"
+    if track is not None:
+        return "finished"
+    tracks = [track for (key, _), track in race.tracks.items() if key == name]
+    if name in race.notes:
+        return "dropped"
+    if tracks and all(track.diverged for track in tracks):
+        return "diverged"
+    return "dropped" if race.finalists else "unfinished"
+
+
+def _standing(race: Race, row: CandidateResult) -> tuple[int, float]:
+    sign = 1 if race.metric.better == "lower" else -1
+    if row.score is None or not np.isfinite(row.score):
+        return 2, 0.0
+    return (0 if row.difference_to_default is not None else 1), sign * row.score

@@ -1,0 +1,52 @@
+"""What trains: a candidate at a learning rate, for how long, on which batches."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lossmith.core.loss import Loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One candidate at one learning rate, with its loss fitted to each cell's training targets."""
+
+    candidate: str
+    learning_rate: float
+    losses: tuple[Loss, ...]
+
+    @property
+    def out_features(self) -> int:
+        """The head's width, the same in every cell."""
+        return self.losses[0].out_features
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How long one training lasts, the same for every candidate: epochs and rows a batch."""
+
+    epochs: int
+    batch: int
+
+    @classmethod
+    def for_rows(cls, rows: int) -> "Budget":
+        """About 700 steps, more on large tables; batches grow with the table."""
+        batch = next(size for least, size in _BATCHES if rows >= least)
+        batch = min(batch, max(rows, 1))
+        steps = max(700, rows // 50)
+        return cls(epochs=max(4, round(steps / max(1, rows // batch))), batch=batch)
+
+    def checkpoints(self, count: int = 12) -> list[int]:
+        """Epochs after which the metric is taken, denser at the start, the last one included."""
+        marks = {max(1, round(self.epochs * (i / count) ** 1.5)) for i in range(1, count + 1)}
+        return sorted(marks)
+
+
+_BATCHES = ((50_000, 512), (10_000, 256), (1_000, 128), (400, 64), (0, 32))
+
+
+def batches(cell_rows: int, batch: int, generator: torch.Generator) -> list[Tensor]:
+    """Shuffle the rows into full batches; the rest of an epoch waits for the next shuffle."""
+    order = torch.randperm(cell_rows, generator=generator)
+    return list(order[: cell_rows // batch * batch].split(batch))

@@ -1,0 +1,261 @@
+"""The race: every candidate starts, the hopeless leave early, the rest are measured on all cells."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from lossmith.core.loss import Loss
+from lossmith.study.candidates import Candidate, Field
+from lossmith.study.errors import InputError
+from lossmith.study.members import Budget, Member
+from lossmith.study.metrics import Metric
+from lossmith.study.scores import Scorer, Track, predict
+from lossmith.study.verdict import estimate
+
+FINALISTS = 5  # beside the default and the naive default
+DOUBT = 0.05  # a finalist this surely worse than the default leaves before the last cells
+# Share of a training's epochs after which only a share of a screening's members goes on.
+CUTS = ((0.1, 0.4), (0.3, 0.4))
+SCREENING_SHARE = 0.4  # of the race's time, for the progress display
+REVIEWS = (0.3, 0.6)  # shares of the epochs after which hopeless finalists leave
+
+
+class Fleet(Protocol):
+    """Members in training over the same cells."""
+
+    members: list[Member]
+
+    def advance(self, epochs: int) -> None:
+        """Train every member for some epochs."""
+
+    def outputs(self) -> list[list[Tensor]]:
+        """Return each member's raw outputs on each cell's validation rows."""
+
+    def keep(self, kept: Sequence[int]) -> None:
+        """Go on with some of the members only."""
+
+
+class Trainer(Protocol):
+    """What trains members: stacked for tables, one after the other for any model."""
+
+    budget: Budget
+    overlap: float
+    rounds: tuple[Sequence[int], Sequence[int]]  # cells: for screening, and all others
+
+    def losses(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...]:
+        """Return the candidate fitted to the training targets of each cell."""
+
+    def fleet(self, cells: Sequence[int], members: Sequence[Member]) -> Fleet:
+        """Return members ready to train on cells."""
+
+    def valid_target(self, cell: int) -> np.ndarray:
+        """Return the targets of a cell's validation rows."""
+
+    def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
+        """Return the other cells that share no validation row with a cell."""
+
+
+class OutOfTimeError(Exception):
+    """The study's time is used up."""
+
+
+@dataclass
+class Clock:
+    """The study's time, and where its progress goes."""
+
+    limit: float | None
+    report: Callable[[float, str], None]
+    start: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.start
+
+    def tick(self, share: float, text: str) -> None:
+        """Report progress; raise OutOfTimeError when the time is used up."""
+        self.report(share, text)
+        if self.limit is not None and self.seconds > self.limit:
+            raise OutOfTimeError
+
+
+@dataclass
+class Race:
+    """One race over a trainer's cells; its tracks hold everything that was measured."""
+
+    trainer: Trainer
+    entries: Field
+    metric: Metric
+    rates: Sequence[float]
+    clock: Clock
+    exclude_gross: bool = True
+    tracks: dict[tuple[str, float], Track] = field(default_factory=dict)
+    finalists: list[tuple[str, float]] = field(default_factory=list)  # the default first
+    cells: list[int] = field(default_factory=list)  # that finalists were measured on
+    notes: dict[str, str] = field(default_factory=dict)  # why a candidate is not in the race
+    trainings: int = 0
+
+    def __post_init__(self) -> None:
+        self.scorer = Scorer(self.metric, self.trainer, self.exclude_gross)
+
+    def run(self) -> bool:
+        """Run to the end; return False when it was stopped by the user or by the clock."""
+        try:
+            self._screen(self.trainer.rounds[0])
+            self._confirm(self.trainer.rounds[1])
+        except (KeyboardInterrupt, OutOfTimeError):
+            return False
+        return True
+
+    def best(self, track: Track) -> tuple[np.ndarray, int]:
+        """Return a track's scores, one a cell, and its best epoch.
+
+        Each cell is scored at the epoch that is best on the other cells, so that no score is
+        the best of several on its own rows.
+        """
+        table, epochs = track.table(self.cells)
+        signed = table if self.metric.better == "lower" else -table
+        total = signed.sum(axis=0)
+        chosen = (total - signed).argmin(axis=1) if len(table) > 1 else signed.argmin(axis=1)
+        return table[np.arange(len(table)), chosen], epochs[int(total.argmin())]
+
+    def improvement(self, track: Track, other: Track) -> np.ndarray:
+        """Return paired differences, one a cell, negative where track is better."""
+        difference = self.best(track)[0] - self.best(other)[0]
+        return difference if self.metric.better == "lower" else -difference
+
+    def _screen(self, cells: Sequence[int]) -> None:
+        members = [
+            Member(candidate=candidate.name, learning_rate=rate, losses=losses)
+            for candidate in self.entries.candidates
+            if (losses := self._fitted(candidate, cells)) is not None
+            for rate in self.rates
+        ]
+        fleet = self._start(cells, members)
+        cuts = list(CUTS)
+        for done, epoch in self._checkpoints():
+            fleet.advance(epoch - done)
+            self._record(fleet, cells, epoch)
+            share = epoch / self.trainer.budget.epochs
+            if cuts and share >= cuts[0][0]:
+                self.scorer.find_gross(cells)
+                fleet.keep(self._survivors(fleet, cells, cuts.pop(0)[1]))
+            running = len({member.candidate for member in fleet.members})
+            self.clock.tick(SCREENING_SHARE * share, f"screening {running} losses")
+        self.finalists = self._finalists(fleet, cells)
+        self.cells = list(cells)
+
+    def _confirm(self, cells: Sequence[int]) -> None:
+        fitting = {candidate.name: candidate for candidate in self.entries.candidates}
+        members = [
+            Member(
+                candidate=name,
+                learning_rate=rate,
+                losses=self.trainer.losses(fitting[name], cells),
+            )
+            for name, rate in self.finalists
+        ]
+        fleet = self._start(cells, members)
+        reviews = list(REVIEWS)
+        for done, epoch in self._checkpoints():
+            fleet.advance(epoch - done)
+            self._record(fleet, cells, epoch)
+            self.cells = [*self.trainer.rounds[0], *cells]
+            share = epoch / self.trainer.budget.epochs
+            if reviews and share >= reviews[0]:
+                reviews.pop(0)
+                self._review(fleet, cells)
+            text = f"measuring {len(fleet.members)} losses on {len(self.cells)} folds"
+            self.clock.tick(SCREENING_SHARE + (1 - SCREENING_SHARE) * share, text)
+        self.scorer.find_gross(cells)
+
+    def _start(self, cells: Sequence[int], members: list[Member]) -> Fleet:
+        for member in members:
+            key = member.candidate, member.learning_rate
+            self.tracks.setdefault(key, Track(*key))
+        self.trainings += len(members) * len(cells)
+        return self.trainer.fleet(cells, members)
+
+    def _checkpoints(self) -> list[tuple[int, int]]:
+        marks = self.trainer.budget.checkpoints()
+        return list(zip([0, *marks], marks, strict=False))
+
+    def _fitted(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...] | None:
+        try:
+            return self.trainer.losses(candidate, cells)
+        except ValueError as error:
+            if candidate.name == self.entries.default:
+                raise InputError(f"the default loss {candidate.name}: {error}") from error
+            self.notes[candidate.name] = str(error)
+            return None
+
+    def _record(self, fleet: Fleet, cells: Sequence[int], epoch: int) -> None:
+        """Score every member on every cell."""
+        outputs = fleet.outputs()
+        tracks = [self.tracks[m.candidate, m.learning_rate] for m in fleet.members]
+        predictions = [
+            np.stack(
+                [
+                    predict(member.losses[position], raw[position])
+                    for member, raw in zip(fleet.members, outputs, strict=True)
+                ]
+            )
+            for position in range(len(cells))
+        ]
+        self.scorer.record(tracks, dict(zip(cells, predictions, strict=True)), epoch)
+        if cells[0] == self.trainer.rounds[0][0]:
+            for track, member, raw in zip(tracks, fleet.members, outputs, strict=True):
+                track.outputs[epoch] = member.losses[0], raw[0]
+
+    def _survivors(self, fleet: Fleet, cells: Sequence[int], share: float) -> list[int]:
+        """Return the members that go on: the best share, and the default whatever it scores."""
+        standing = [self._standing(member, cells) for member in fleet.members]
+        order = [int(i) for i in np.argsort(standing, kind="stable")]
+        count = max(round(share * len(order)), 2 * len(self.rates))
+        return [
+            index
+            for rank, index in enumerate(order)
+            if (np.isfinite(standing[index]) and rank < count)
+            or fleet.members[index].candidate == self.entries.default
+        ]
+
+    def _standing(self, member: Member, cells: Sequence[int]) -> float:
+        table, _ = self.tracks[member.candidate, member.learning_rate].table(cells)
+        return float((table if self.metric.better == "lower" else -table).mean(axis=0).min())
+
+    def _finalists(self, fleet: Fleet, cells: Sequence[int]) -> list[tuple[str, float]]:
+        """Return the best learning rate of the default and of the best other candidates."""
+        ranked = sorted(fleet.members, key=lambda member: self._standing(member, cells))
+        best: dict[str, float] = {}
+        for member in ranked:
+            best.setdefault(member.candidate, member.learning_rate)
+        default = self.entries.default
+        if not np.isfinite(self._standing(ranked[0], cells)):
+            raise InputError(
+                "every loss diverged; check the features and the target for extreme values"
+            )
+        others = [name for name in best if name != default][:FINALISTS]
+        return [(default, best[default])] + [(name, best[name]) for name in others]
+
+    def _review(self, fleet: Fleet, cells: Sequence[int]) -> None:
+        """Drop the finalists that are surely worse than the default so far."""
+        self.scorer.find_gross(cells)
+        default = self.tracks[self.finalists[0]]
+        hopeless = {
+            key
+            for key in self.finalists[1:]
+            if estimate(self.improvement(self.tracks[key], default), self.trainer.overlap).p_value
+            > 1 - DOUBT
+        }
+        self.finalists = [key for key in self.finalists if key not in hopeless]
+        fleet.keep(
+            [
+                index
+                for index, member in enumerate(fleet.members)
+                if (member.candidate, member.learning_rate) not in hopeless
+            ]
+        )

@@ -1,0 +1,247 @@
+"""The chosen loss against the default on the untouched test rows: residuals or calibration."""
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lossmith.study.report.svg import COLOURS, inline, label_ticks
+from lossmith.study.report.text import MISSING, decimals, number, table
+from lossmith.study.result import Evidence, Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_POINTS = 500
+_SIZE = (3.7, 3.0)
+_CLASSES_LISTED = 30
+_FEWEST_ROWS = 5  # in a bin of the reliability diagram
+
+
+@dataclass(frozen=True)
+class _Model:
+    """One model's predictions of the test rows, and the colour and dash it is drawn in."""
+
+    role: str
+    prediction: np.ndarray
+    dashes: str
+
+
+def models(result: Result, evidence: Evidence) -> list[_Model]:
+    """Return the models to be shown: default and chosen, or one where they are the same."""
+    if result.selected == result.default:
+        shown = [_Model("default", evidence.test_default, "-")]
+    else:
+        shown = [
+            _Model("default", evidence.test_default, "--"),
+            _Model("chosen", evidence.test_selected, "-"),
+        ]
+    rows = len(evidence.test_target)
+    return [model for model in shown if rows and len(model.prediction) == rows]
+
+
+def legend(shown: list[_Model], names: dict[str, str]) -> str:
+    """Return the key to the colours of these figures; names are those of the losses by role."""
+    return " ".join(
+        f'<span class="key"><i class="{model.role}{" dashed" * (model.dashes == "--")}"></i>'
+        f"{model.role}: <b>{escape(names[model.role])}</b></span>"
+        for model in shown
+    )
+
+
+# ---- numbers
+
+
+def residuals(evidence: Evidence, shown: list[_Model]) -> str:
+    """Return the figures of a regression and the table of its absolute errors."""
+    target = evidence.test_target.astype(float)
+    differences = [model.prediction.astype(float) - target for model in shown]
+    low, high = _central(np.concatenate(differences), 0.01)
+
+    def spread(figure: "Figure") -> None:
+        axes = figure.subplots()
+        for model, difference in zip(shown, differences, strict=True):
+            counts, edges = np.histogram(difference, bins=50, range=(low, high))
+            colour = COLOURS[model.role]
+            if model is shown[-1]:
+                axes.stairs(counts, edges, fill=True, color=colour, alpha=0.22)
+            axes.stairs(counts, edges, color=colour, ls=model.dashes, linewidth=1.3)
+        axes.axvline(0, color=COLOURS["muted"], linewidth=0.9)
+        axes.set(xlim=(low, high), xlabel="prediction − actual", ylabel="test rows")
+        _ticks(axes)
+
+    def scatter(figure: "Figure") -> None:
+        axes = figure.subplots()
+        kept = np.random.default_rng(0).permutation(len(target))[:_POINTS]
+        bounds = _central(target, 0.005)
+        axes.plot(bounds, bounds, color=COLOURS["muted"], linewidth=0.9)
+        for model in shown:
+            axes.plot(
+                target[kept], model.prediction[kept], "o" if model is shown[-1] else "^",
+                color=COLOURS[model.role], markersize=2.6, alpha=0.5, markeredgewidth=0,
+            )  # fmt: skip
+        axes.set(xlim=bounds, ylim=bounds, xlabel="actual", ylabel="predicted")
+        _ticks(axes)
+
+    roles = " and ".join(model.role for model in shown)
+    first = inline("residuals", f"Histogram of the test residuals of {roles}", _SIZE, spread)
+    second = inline("predicted", f"Predicted against actual on test rows, {roles}", _SIZE, scatter)
+    return (
+        f'<div class="pair"><figure>{first}<figcaption>Residuals of the test rows, the central '
+        f"98&nbsp;%.</figcaption></figure><figure>{second}<figcaption>Predicted against actual"
+        f"{_sampled(len(target))}; on the line a prediction is exact.</figcaption></figure></div>"
+        + _error_table(shown, differences)
+    )
+
+
+def _error_table(shown: list[_Model], differences: list[np.ndarray]) -> str:
+    shares = (0.5, 0.9, 0.99)
+    sizes = [np.quantile(np.abs(difference), shares) for difference in differences]
+    places = decimals([0.02 * sizes[0][0]])
+    rows = [
+        [f"{share:.0%}".replace("%", "&nbsp;%") + " of the test rows are within"]
+        + [f"± {number(float(size[index]), places)}" for size in sizes]
+        for index, share in enumerate(shares)
+    ]
+    mean = ["mean of prediction − actual"]
+    rows.append(mean + [number(float(d.mean()), places, sign=True) for d in differences])
+    head = ["error", *(model.role for model in shown)]
+    return table(head, rows, caption="Errors on the test rows, in units of the target")
+
+
+def _sampled(rows: int) -> str:
+    return f", {_POINTS} of {rows:,} test rows" if rows > _POINTS else ""
+
+
+def _central(values: np.ndarray, tail: float) -> tuple[float, float]:
+    values = values[np.isfinite(values)]
+    low, high = np.quantile(values, [tail, 1 - tail]) if len(values) else (0.0, 1.0)
+    return (float(low), float(high)) if low < high else (float(low) - 1.0, float(high) + 1.0)
+
+
+def _ticks(axes: "Axes") -> None:
+    axes.locator_params(nbins=5)
+    axes.grid(True)
+    label_ticks(axes.xaxis, short=True)
+    label_ticks(axes.yaxis, short=True)
+
+
+# ---- classes
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Bins of predicted probability: mean, share that came true with 95 % interval, rows."""
+
+    predicted: np.ndarray
+    observed: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    rows: np.ndarray
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: the mean gap between the two, weighted by rows."""
+        gaps = np.abs(self.predicted - self.observed)
+        return float(np.average(gaps, weights=self.rows)) if len(gaps) else float("nan")
+
+
+def reliability(probability: np.ndarray, target: np.ndarray, bins: int = 10) -> Reliability:
+    """Return how often predictions came true: the positive class's, or of many the likeliest's.
+
+    Args:
+        probability: (n,) of the positive class, or (n, C).
+        target: (n,) class codes.
+    """
+    from scipy.stats import binomtest
+
+    if probability.ndim == 2 and probability.shape[1] > 2:
+        stated, hit = probability.max(axis=1), probability.argmax(axis=1) == target
+    else:
+        stated = probability[:, -1] if probability.ndim == 2 else probability
+        hit = target == 1
+    places = np.clip((stated * bins).astype(int), 0, bins - 1)
+    groups = [np.flatnonzero(places == index) for index in range(bins)]
+    groups = [rows for rows in groups if len(rows)]
+    ends = [
+        binomtest(int(hit[rows].sum()), len(rows)).proportion_ci(method="wilson") for rows in groups
+    ]
+    return Reliability(
+        predicted=np.array([stated[rows].mean() for rows in groups]),
+        observed=np.array([hit[rows].mean() for rows in groups]),
+        low=np.array([end.low for end in ends]),
+        high=np.array([end.high for end in ends]),
+        rows=np.array([len(rows) for rows in groups]),
+    )
+
+
+def calibration(evidence: Evidence, shown: list[_Model]) -> str:
+    """Return the reliability diagram, the histogram of probabilities and the recall by class."""
+    target = evidence.test_target.astype(int)
+    curves = [reliability(model.prediction, target) for model in shown]
+    many = shown[0].prediction.ndim == 2 and shown[0].prediction.shape[1] > 2
+    what = "probability of the likeliest class" if many else "probability of the positive class"
+
+    def diagram(figure: "Figure") -> None:
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linewidth=0.9)
+        for model, curve in zip(shown, curves, strict=True):
+            _draw_reliability(axes, model, curve)
+        axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=f"predicted {what}", ylabel="came true")
+        _ticks(axes)
+
+    def masses(figure: "Figure") -> None:
+        axes = figure.subplots()
+        for model in shown:
+            stated = model.prediction
+            stated = stated.max(axis=1) if many else stated[:, -1] if stated.ndim == 2 else stated
+            counts, edges = np.histogram(stated, bins=20, range=(0, 1))
+            colour = COLOURS[model.role]
+            if model is shown[-1]:
+                axes.stairs(counts, edges, fill=True, color=colour, alpha=0.22)
+            axes.stairs(counts, edges, color=colour, ls=model.dashes, linewidth=1.3)
+        axes.set(xlim=(0, 1), xlabel=f"predicted {what}", ylabel="test rows")
+        _ticks(axes)
+
+    roles = " and ".join(model.role for model in shown)
+    gaps = "; ".join(
+        f"{model.role} {number(curve.error, 3)}" for model, curve in zip(shown, curves, strict=True)
+    )
+    first = inline("reliability", f"Reliability diagram of {roles} on test rows", _SIZE, diagram)
+    second = inline("probabilities", f"Histogram of the {what}, {roles}", _SIZE, masses)
+    return (
+        f'<div class="pair"><figure>{first}<figcaption>Reliability: on the line, what is predicted '
+        "with 70&nbsp;% comes true 70 times of 100. Expected calibration error: "
+        f"{gaps}.</figcaption>"
+        f"</figure><figure>{second}<figcaption>How sure the predictions are.</figcaption></figure>"
+        "</div>" + _recall_table(evidence, shown, target)
+    )
+
+
+def _draw_reliability(axes: "Axes", model: _Model, curve: Reliability) -> None:
+    kept = curve.rows >= _FEWEST_ROWS
+    x, y, colour = curve.predicted[kept], curve.observed[kept], COLOURS[model.role]
+    axes.vlines(x, curve.low[kept], curve.high[kept], color=colour, linewidth=1, alpha=0.6)
+    axes.plot(x, y, "o", ls=model.dashes, color=colour, markersize=4, linewidth=1.3)
+
+
+def _recall_table(evidence: Evidence, shown: list[_Model], target: np.ndarray) -> str:
+    names = evidence.classes or tuple(str(code) for code in range(int(target.max()) + 1))
+    decided = [
+        model.prediction.argmax(axis=1) if model.prediction.ndim == 2 else model.prediction > 0.5
+        for model in shown
+    ]
+    rows = []
+    for code, name in enumerate(names[:_CLASSES_LISTED]):
+        own = target == code
+        recalls = [
+            number(float((d[own] == code).mean()), 3) if own.any() else MISSING for d in decided
+        ]
+        rows.append([escape(name), f"{own.sum():,}", *recalls])
+    caption = "Recall by class: the share of a class's test rows for which it is the likeliest"
+    if len(names) > _CLASSES_LISTED:
+        caption += f" (the first {_CLASSES_LISTED} of {len(names)} classes)"
+    head = ["class", "test rows", *(model.role for model in shown)]
+    return table(head, rows, caption=caption)

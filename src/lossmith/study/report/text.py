@@ -1,0 +1,209 @@
+"""Numbers, names and parameters as a reader wants them."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from itertools import pairwise
+from typing import Any
+
+from lossmith.study.result import CandidateResult, Result
+
+MISSING = "–"
+
+_METRICS = {
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "medae": "median absolute error",
+    "mape": "MAPE",
+    "rmsle": "RMSLE",
+    "r2": "R²",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+    "f1_macro": "macro F1",
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+}
+_IN_TARGET_UNITS = ("rmse", "mae", "medae", "pinball")
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric as it is written in prose."""
+    name, _, level = metric.partition("@")
+    return _METRICS.get(name, name.replace("_", " ")) + (f" at {level}" if level else "")
+
+
+def metric_unit(metric: str) -> str:
+    """Return what one unit of the metric is, or nothing where it has no unit."""
+    return "units of the target" if metric.partition("@")[0] in _IN_TARGET_UNITS else ""
+
+
+def decimals(scales: Iterable[float | None]) -> int:
+    """Return how many decimals show two significant digits of the typical scale.
+
+    >>> decimals([450.0, 600.0]), decimals([0.004])
+    (0, 4)
+    """
+    sizes = sorted(abs(s) for s in scales if s is not None and math.isfinite(s) and s != 0)
+    if not sizes:
+        return 3
+    return min(max(1 - math.floor(math.log10(sizes[len(sizes) // 2])), 0), 8)
+
+
+def number(value: float | None, places: int, *, sign: bool = False) -> str:
+    """Return a number with thousands separators and a true minus.
+
+    >>> number(-12345.678, 1), number(0.5, 2, sign=True), number(None, 2)
+    ('−12,345.7', '+0.50', '–')
+    """
+    if value is None:
+        return MISSING
+    if not math.isfinite(value):
+        return "not finite"
+    spec = "+" if sign else ""
+    value = round(value, places) + 0.0  # no minus before zero
+    text = f"{value:{spec}.2e}" if abs(value) >= 1e12 else f"{value:{spec},.{places}f}"
+    return text.replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, places: int, *, sign: bool = False) -> str:
+    """Return `[low, high]`, or nothing when there is no interval of finite length."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"[{number(low, places, sign=sign)}, {number(high, places, sign=sign)}]"
+
+
+def p_value(value: float | None) -> str:
+    """Return a p-value to three decimals.
+
+    >>> p_value(0.0004), p_value(0.0312)
+    ('< 0.001', '0.031')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def tick(value: float, ticks: Sequence[float], *, short: bool = False) -> str:
+    """Return the label of one of an axis's ticks, with as many decimals as all of them need.
+
+    >>> tick(0.3, [0.3, 0.35, 0.4]), tick(-20000.0, [-20000.0, 0.0])
+    ('0.30', '−20,000')
+    >>> tick(-250000.0, [-250000.0, 0.0], short=True), tick(0.0, [-250000.0, 0.0], short=True)
+    ('−250k', '0')
+    """
+    largest = max(abs(entry) for entry in (value, *ticks))
+    sizes = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")) if short and largest >= 1e4 else ()
+    size, suffix = next((pair for pair in sizes if largest >= pair[0]), (1.0, ""))
+    scaled = sorted({entry / size for entry in (value, *ticks)})
+    step = min((high - low for low, high in pairwise(scaled)), default=1.0)
+    places = next(
+        (p for p in range(9) if all(abs(round(e, p) - e) < 0.01 * step for e in scaled)), 9
+    )
+    return number(value / size, places) + (suffix if value else "")
+
+
+def clip(text: str, length: int) -> str:
+    """Return text no longer than length, its middle replaced by an ellipsis where it must be.
+
+    >>> clip("student_t_nll(degrees_of_freedom=3)", 20)
+    'student_t_…reedom=3)'
+    """
+    if len(text) <= length:
+        return text
+    tail = (length - 1) // 2
+    return f"{text[: length - 1 - tail]}…{text[-tail:]}"
+
+
+def breakable(name: str) -> str:
+    """Return a name as HTML that may break between its words."""
+    return escape(name).replace("_", "_<wbr>").replace("(", "(<wbr>")
+
+
+def opening(text: str) -> str:
+    """Return text as the start of a sentence.
+
+    >>> opening("balanced accuracy"), opening("MAE")
+    ('Balanced accuracy', 'MAE')
+    """
+    return text[:1].upper() + text[1:]
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the unit that suits it.
+
+    >>> duration(8.44), duration(75), duration(7384)
+    ('8.4 s', '1 min 15 s', '2 h 3 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+
+
+def parameters(values: Mapping[str, Any]) -> str:
+    """Return hyperparameters as one readable line.
+
+    >>> parameters({"delta": 0.1, "inner": {"loss": "huber", "arguments": {"delta": 1.345}}})
+    'delta 0.1, inner huber (delta 1.345)'
+    """
+    return ", ".join(
+        f"{name.replace('_', ' ')} {_value(value)}"
+        for name, value in values.items()
+        if value is not None
+    )
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping) and "loss" in value:
+        inner = parameters(value.get("arguments") or {})
+        return f"{value['loss']} ({inner})" if inner else str(value["loss"])
+    if isinstance(value, Mapping):
+        return f"({parameters(value)})"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        listed = ", ".join(_value(entry) for entry in value)
+        return f"[{listed}]" if len(value) <= 6 else f"({len(value)} values)"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def settings(candidate: CandidateResult) -> str:
+    """Return the hyperparameters that the candidate's name does not state already."""
+    return parameters(
+        {name: v for name, v in candidate.parameters.items() if f"{name}=" not in candidate.name}
+    )
+
+
+def finished(result: Result) -> list[CandidateResult]:
+    """Return the candidates that were evaluated in full: chosen, default, then best first."""
+    sign = 1 if result.better == "lower" else -1
+    kept = [c for c in result.candidates if c.status in ("default", "selected", "finished")]
+
+    def rank(candidate: CandidateResult) -> tuple[bool, bool, float]:
+        score = candidate.score
+        ordered = sign * score if score is not None and math.isfinite(score) else math.inf
+        return (candidate.name != result.selected, candidate.name != result.default, ordered)
+
+    return sorted(kept, key=rank)
+
+
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, css: str = ""
+) -> str:
+    """Return an HTML table in a region that scrolls; cells are HTML, a row's first its heading."""
+    top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    body = "".join(
+        f'<tr><th scope="row">{row[0]}</th>'
+        + "".join(f"<td>{cell}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in rows
+    )
+    name = escape(caption)
+    return (
+        f'<p class="caption">{name}</p>'
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{name}">'
+        f'<table class="{css}" aria-label="{name}">'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )

@@ -1,0 +1,63 @@
+"""Which rows are untouched, which train and which validate: the same for every candidate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+
+from lossmith.core.card import Task
+
+TEST_SHARE = 0.2
+FOLDS = 5
+REPEATS = 2
+SCREENING = 2  # folds of the first repeat on which every candidate starts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One fold under one seed: the rows that train a model and those that judge it."""
+
+    seed: int
+    repeat: int
+    train: np.ndarray
+    valid: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """The rows of a study.
+
+    rounds: cells by number, first those on which every candidate starts, then all others. Cells
+    of one repeat share no validation rows.
+    """
+
+    develop: np.ndarray
+    test: np.ndarray
+    cells: tuple[Cell, ...]
+    rounds: tuple[tuple[int, ...], tuple[int, ...]]
+
+    @property
+    def overlap(self) -> float:
+        """Validation rows of a cell divided by its training rows."""
+        return len(self.cells[0].valid) / len(self.cells[0].train)
+
+
+def split_rows(task: Task, target: np.ndarray, seed: int) -> Split:
+    """Split rows into untouched test rows and repeated folds of the rest, stratified by class."""
+    rows = np.arange(len(target))
+    classes = None if task == "regression" else target
+    develop, test = train_test_split(
+        rows, test_size=TEST_SHARE, random_state=seed, stratify=classes
+    )
+    cells = []
+    for repeat in range(REPEATS):
+        kind = KFold if classes is None else StratifiedKFold
+        folds = kind(FOLDS, shuffle=True, random_state=seed + repeat)
+        parts = folds.split(develop, None if classes is None else classes[develop])
+        for number, (train, valid) in enumerate(parts):
+            own = 1000 * seed + FOLDS * repeat + number
+            cells.append(
+                Cell(seed=own, repeat=repeat, train=develop[train], valid=develop[valid])
+            )
+    rounds = tuple(range(SCREENING)), tuple(range(SCREENING, len(cells)))
+    return Split(develop=develop, test=test, cells=tuple(cells), rounds=rounds)

@@ -1,0 +1,78 @@
+"""Tables as something to train on: features encoded cell by cell, bodies stacked."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lossmith.core.loss import Loss
+from lossmith.study.candidates import Candidate
+from lossmith.study.features import Encoder
+from lossmith.study.fleet import Rows, StackedFleet
+from lossmith.study.members import Budget, Member
+from lossmith.study.model import TableModel
+from lossmith.study.split import Split
+from lossmith.study.task import Problem
+
+ENSEMBLE = 4  # seeds of the final model
+
+
+class TableTrainer:
+    """Trains members on the cells of a table; each cell's encoder saw its training rows only."""
+
+    def __init__(self, problem: Problem, split: Split) -> None:
+        self.problem, self.split = problem, split
+        self.budget = Budget.for_rows(len(split.cells[0].train))
+        self.overlap, self.rounds = split.overlap, split.rounds
+        self._rows = cache(self._encode)
+
+    def losses(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...]:
+        """Return the candidate fitted to the training targets of each cell."""
+        return tuple(candidate.fit(self._target(self.split.cells[cell].train)) for cell in cells)
+
+    def fleet(self, cells: Sequence[int], members: Sequence[Member]) -> StackedFleet:
+        """Return members ready to train on cells."""
+        return StackedFleet(self._rows(tuple(cells)), members, self.budget)
+
+    def valid_target(self, cell: int) -> np.ndarray:
+        """Return the targets of a cell's validation rows."""
+        return self.problem.target[self.split.cells[cell].valid]
+
+    def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
+        """Return the other cells that share no validation row with a cell."""
+        own = self.split.cells[cell].repeat
+        return [c for c in cells if c != cell and self.split.cells[c].repeat == own]
+
+    def final(self, candidate: Candidate, rate: float, epochs: int) -> TableModel:
+        """Train a candidate on all rows but the test rows, under several seeds."""
+        develop = self.split.develop
+        frame = self.problem.features.iloc[develop]
+        encoder = Encoder().fit(frame)
+        features, target = torch.from_numpy(encoder.transform(frame)), self._target(develop)
+        seeds = [self.split.cells[0].seed + number for number in range(ENSEMBLE)]
+        rows = Rows([(features, target)] * ENSEMBLE, [features[:1]] * ENSEMBLE, seeds)
+        loss = candidate.fit(target)
+        member = Member(
+            candidate=candidate.name, learning_rate=rate, losses=(loss,) * ENSEMBLE
+        )
+        fleet = StackedFleet(rows, [member], self.budget)
+        fleet.advance(epochs)
+        return TableModel(encoder=encoder, loss=loss, body=fleet.stacks[0].averaged())
+
+    def _encode(self, cells: tuple[int, ...]) -> Rows:
+        train, valid = [], []
+        for number in cells:
+            cell = self.split.cells[number]
+            frame = self.problem.features.iloc[cell.train]
+            encoder = Encoder().fit(frame)
+            features = torch.from_numpy(encoder.transform(frame))
+            train.append((features, self._target(cell.train)))
+            valid.append(
+                torch.from_numpy(encoder.transform(self.problem.features.iloc[cell.valid]))
+            )
+        return Rows(train, valid, [self.split.cells[number].seed for number in cells])
+
+    def _target(self, rows: np.ndarray) -> Tensor:
+        return torch.from_numpy(self.problem.target[rows])
