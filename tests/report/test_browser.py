@@ -1,0 +1,126 @@
+"""The report in a browser: no errors, every figure visible, nothing wider than the page."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lossmith.study.report import write_report
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"
+)
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+WIDE, NARROW = 1280, 390
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def show(browser, path: Path, width: int, *, scheme: str = "light", medium: str = "") -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+    )
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium, "features": features})
+    browser.get(path.as_uri())
+
+
+def figures(browser) -> list[dict]:
+    return browser.execute_script(
+        """return [...document.querySelectorAll("svg.figure")].map(figure => {
+            const box = figure.getBoundingClientRect();
+            const inside = [...figure.querySelectorAll("text")].map(t => t.getBoundingClientRect());
+            return {left: box.left, right: box.right, width: box.width, height: box.height,
+                    narrow: figure.classList.contains("narrow"),
+                    wide: figure.classList.contains("wide"),
+                    size: Math.min(...inside.map(t => t.height)),
+                    out: inside.filter(
+                        t => t.left < box.left - 2 || t.right > box.right + 2).length};
+        })"""
+    )
+
+
+@pytest.fixture
+def page(html: str, tmp_path: Path) -> Path:
+    (tmp_path / "report.html").write_text(html, encoding="utf-8")
+    return tmp_path / "report.html"
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_every_figure_is_visible_and_inside_the_page(browser, page, width):
+    show(browser, page, width)
+    shown = [f for f in figures(browser) if not f["wide" if width == NARROW else "narrow"]]
+    hidden = [f for f in figures(browser) if f["wide" if width == NARROW else "narrow"]]
+    assert len(shown) >= 7
+    assert all(figure["width"] == 0 for figure in hidden)
+    for figure in shown:
+        assert figure["width"] > 120
+        assert figure["height"] > 60
+        assert figure["left"] >= 0
+        assert figure["right"] <= width
+        assert figure["size"] > 8, "text too small to read"
+        assert figure["out"] == 0, "text leaves its figure"
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_no_errors_and_nothing_fetched(browser, page):
+    browser.get_log("performance")
+    show(browser, page, WIDE)
+    assert browser.get_log("browser") == []
+    requests = [
+        entry["message"]
+        for entry in browser.get_log("performance")
+        if '"Network.requestWillBeSent"' in entry["message"]
+    ]
+    assert len(requests) == 1
+    assert page.as_uri() in requests[0]
+
+
+def luminance(colour: str) -> float:
+    channels = [float(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_in_both_schemes(browser, switch, tmp_path, scheme):
+    write_report(tmp_path / "report.html", *switch)
+    show(browser, tmp_path / "report.html", WIDE, scheme=scheme)
+    paper, *inks = browser.execute_script(
+        """const style = (selector, property) =>
+               getComputedStyle(document.querySelector(selector))[property];
+           return [style("body", "backgroundColor"), style("p", "color"),
+                   style("thead th", "color"), style("svg.wide text", "fill"),
+                   style(".tag.chosen", "color"),
+                   style(".tag.default", "color"), style(".tag.warning", "color")]"""
+    )
+    assert (luminance(paper) > 0.5) == (scheme == "light")
+    for ink in inks:
+        lighter, darker = sorted([luminance(ink), luminance(paper)], reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, ink
+
+
+def test_print_shows_the_wide_figures_even_on_a_phone(browser, switch, tmp_path):
+    write_report(tmp_path / "report.html", *switch)
+    show(browser, tmp_path / "report.html", NARROW, medium="print")
+    for figure in figures(browser):
+        assert (figure["width"] > 0) == (not figure["narrow"])
