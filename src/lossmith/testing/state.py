@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lossmith.catalogue import find, load
 from lossmith.core import Hyper, Loss
-from lossmith.testing.cases import Case, parameters, refusal, tunable
+from lossmith.testing.cases import Case, hyper_values, parameters, refusal, tunable
 
 
 def forward_reads_only(case: Case) -> None:
@@ -69,14 +69,13 @@ def plain_json(case: Case) -> None:
             case.loss.save(path)
             back = load(path)
     else:
-        nested = {k: v for k, v in case.loss.named_children() if k in config}
-        back = kind(**{**config, **nested})
+        back = kind(**{**config, **_nested(case.loss)})
     assert back.config() == config, f"the loss read back has {back.config()}, not {config}"
     _alike(case, back, "the loss read back")
 
 
 def keeps_arguments(case: Case) -> None:
-    """Every argument of the constructor is kept, and is the card's, with the card's default."""
+    """Every argument of the constructor is kept as given, and is the card's, as is its default."""
     loss, kind = case.loss, type(case.loss)
     taken = parameters(kind)
     for name, parameter in taken.items():  # a wrapped loss alone may be positional
@@ -92,6 +91,10 @@ def keeps_arguments(case: Case) -> None:
             assert parameter.default == stated, (
                 f"{name} is {parameter.default} by default, the card says {stated}"
             )
+    for name in tunable(loss):
+        given = hyper_values(loss, name, 2)[-1].tolist()
+        kept = kind(**{**_rebuilding(loss), name: given}).config()[name]
+        assert kept == given, f"{name}={given} is kept as {kept}"
 
 
 def refuses_hypers_out_of_range(case: Case) -> None:
@@ -99,7 +102,7 @@ def refuses_hypers_out_of_range(case: Case) -> None:
     kind = type(case.loss)
     for name, hyper in kind.card.hypers.items():
         for bad in _outside(hyper):
-            given = {**case.loss.config(), **dict(case.loss.named_children()), name: bad}
+            given = {**_rebuilding(case.loss), name: bad}
             message = refusal(ValueError, f"{name}={bad}", kind, **given)
             assert name in message, f"the error for {name}={bad} does not name it: {message}"
 
@@ -110,6 +113,15 @@ def searched_values_in_range(case: Case) -> None:
         for value in (*hyper.search, hyper.default):
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 hyper.check(type(case.loss).__name__, name, value)
+
+
+def _rebuilding(loss: Loss) -> dict[str, Any]:
+    """The arguments that the constructor takes to build an equal loss."""
+    return {**loss.config(), **_nested(loss)}
+
+
+def _nested(loss: Loss) -> dict[str, Any]:
+    return {name: child for name, child in loss.named_children() if name in loss.config()}
 
 
 def _outside(hyper: Hyper) -> list[float]:
