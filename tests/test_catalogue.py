@@ -1,0 +1,205 @@
+"""Losses by key and from files, listings as data and text, and the generated documentation."""
+
+import json
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import torch
+
+import lossmith
+from lossmith.catalogue import find, from_config, get, load
+from lossmith.catalogue.pages import document, entry, listing, page, table
+from lossmith.core import Card, Hyper
+
+ROOT = Path(__file__).parents[1]
+KEYS = list(find())
+
+
+def test_the_catalogue_is_what_the_losses_export() -> None:
+    from lossmith import losses
+
+    assert sorted(kind.__name__ for kind in find().values()) == sorted(losses.__all__)
+
+
+def test_keys_and_names_are_unique() -> None:
+    names = [kind.__name__ for kind in find().values()]
+    assert len(set(names)) == len(names)
+    assert all(kind.card.key == key for key, kind in find().items())
+
+
+@pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
+def test_find_by_task(task: str) -> None:
+    found = find(task)
+    assert found
+    assert found == {key: kind for key, kind in find().items() if task in kind.card.tasks}
+
+
+def test_unknown_task() -> None:
+    with pytest.raises(ValueError, match=r"'ranking'.*regression, binary, multiclass"):
+        find("ranking")
+
+
+def test_unknown_key_names_the_nearest() -> None:
+    with pytest.raises(KeyError) as caught:
+        get("hubber")
+    assert str(caught.value).startswith("no loss is called 'hubber'; did you mean huber")
+    with pytest.raises(KeyError, match=r"there are .*huber.*mse"):
+        get("qqqqqq")
+
+
+def test_unknown_hyperparameter_names_the_nearest() -> None:
+    with pytest.raises(TypeError, match="huber has no hyperparameter 'dleta'; did you mean delta"):
+        get("huber", dleta=1.0)
+    with pytest.raises(TypeError, match="mse has no hyperparameter 'delta'; it has none"):
+        get("mse", delta=1.0)
+
+
+def test_missing_hyperparameter_points_at_for_target() -> None:
+    with pytest.raises(TypeError, match=r"hl_gauss needs high; .*HLGauss.for_target\(target\)"):
+        get("hl_gauss", low=0.0)
+
+
+def save(tmp_path: Path, document: object) -> Path:
+    path = tmp_path / "loss.json"
+    path.write_text(json.dumps(document) if not isinstance(document, str) else document)
+    return path
+
+
+def test_load_gives_the_saved_loss(tmp_path: Path) -> None:
+    path = tmp_path / "loss.json"
+    lossmith.Huber(delta=0.1).save(path)
+    loss = load(path)
+    assert type(loss) is lossmith.Huber
+    assert loss.delta.item() == 0.1
+
+
+def test_load_nested(tmp_path: Path) -> None:
+    path = tmp_path / "loss.json"
+    saved = lossmith.TransformedTarget(lossmith.Huber(delta=0.3), function="log1p")
+    saved.save(path)
+    input, target = torch.tensor([0.5, 2.0]), torch.tensor([1.0, 4.0])
+    assert load(path).config() == saved.config()
+    assert torch.equal(load(path)(input, target), saved(input, target))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "3", "null", '"lossmith"', "{}", "\ufffe", "[" * 100_000],
+    ids=["empty", "torn", "list", "number", "null", "text", "no format", "binary", "deep"],
+)
+def test_load_refuses_what_is_no_loss(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match="is not a loss saved by lossmith"):
+        load(save(tmp_path, text))
+
+
+def test_load_refuses_another_format(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has format 99; this lossmith reads format 1"):
+        load(save(tmp_path, {"lossmith": 99, "loss": "mse", "arguments": {}}))
+
+
+@pytest.mark.parametrize(
+    ("loss", "arguments", "message"),
+    [
+        (None, {}, "a loss is written as"),
+        ("mse", None, "a loss is written as"),
+        ("mse", [1], "a loss is written as"),
+        ("huber", {"delta": {"value": 1}}, "a loss is written as"),
+        ("os.system", {}, "no loss is called 'os.system'"),
+        ("huber", {"delta": "__import__('os').abort()"}, "delta must be a number"),
+        ("huber", {"delta": [1.0, 2.0]}, "delta must be one number"),
+        ("huber", {"delta": -1.0}, r"delta must be in \(0, inf\), got -1.0"),
+        ("huber", {"__class__": 1.0}, "no hyperparameter '__class__'"),
+        ("transformed", {"loss": {"loss": "pickle", "arguments": {}}}, "no loss is called"),
+    ],
+)
+def test_load_builds_only_losses_of_the_catalogue(
+    tmp_path: Path, loss: object, arguments: object, message: str
+) -> None:
+    path = save(tmp_path, {"lossmith": 1, "loss": loss, "arguments": arguments})
+    with pytest.raises(ValueError, match=message) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_load_of_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_config_builds_the_loss_again(key: str) -> None:
+    kind = find()[key]
+    loss = kind(**kind.card.example.arguments)
+    again = from_config({"loss": key, "arguments": loss.config()})
+    assert type(again) is kind
+    assert again.config() == loss.config()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_an_entry_has_every_fact_as_json(key: str) -> None:
+    facts = json.loads(json.dumps(entry(key), allow_nan=False))
+    card = find()[key].card
+    given = {**facts, **facts["capabilities"]}
+    assert {field.name for field in fields(Card)} <= set(given)
+    assert given["key"] == key
+    assert facts["name"] == find()[key].__name__
+    assert facts["claims"]["elicits"] == card.claims.elicits
+    assert facts["capabilities"] == {"double_backward": card.double_backward, "vmap": card.vmap}
+    assert set(facts["hypers"]) == set(card.hypers)
+    for name, hyper in card.hypers.items():
+        assert {field.name for field in fields(Hyper)} <= set(facts["hypers"][name])
+        assert facts["hypers"][name]["search"] == [*hyper.search]
+
+
+def test_listing_and_table_by_task() -> None:
+    for task in ("regression", "binary", "multiclass", None):
+        keys = list(find(task))
+        assert [facts["key"] for facts in listing(task)] == keys
+        assert [line.split()[0] for line in table(task).splitlines()[1:]] == keys
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_page_tells_all(key: str) -> None:
+    kind, text = find()[key], page(key)
+    card = kind.card
+    told = [kind.__name__, key, card.formula, card.use_when, card.avoid_when, card.paper.title]
+    told += list(card.hypers) + [hyper.meaning for hyper in card.hypers.values()]
+    told += [hyper.range for hyper in card.hypers.values() if hyper.low is not None]
+    told += [card.claims.elicits] if card.claims.elicits else []
+    assert [part for part in told if part not in text] == []
+
+
+def test_page_of_an_unknown_loss() -> None:
+    with pytest.raises(KeyError, match="no loss is called"):
+        page("none")
+
+
+def test_summaries_are_one_sentence() -> None:
+    assert [f for f in listing() if not f["summary"].endswith(".")] == []
+
+
+def test_the_committed_document_is_up_to_date() -> None:
+    written = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8")
+    assert written == document(), "run `make docs`"
+
+
+def test_the_generator_writes_the_document(tmp_path: Path) -> None:
+    out = tmp_path / "losses.md"
+    subprocess.run([sys.executable, "-m", "lossmith.catalogue.pages", str(out)], check=True)
+    assert out.read_text(encoding="utf-8") == document()
+
+
+def test_import_loads_torch_and_nothing_heavy() -> None:
+    heavy = ["numpy", "pandas", "sklearn", "matplotlib", "scipy", "pyarrow", "skrub", "rich"]
+    code = (
+        "import sys, torch; before = set(sys.modules); import lossmith; "
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    assert "lossmith" in loaded
+    assert not loaded & set(heavy)
+    assert not loaded - {"lossmith"} - set(sys.stdlib_module_names) - {"torch"}

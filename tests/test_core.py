@@ -1,0 +1,127 @@
+"""reduce, the hyperparameters that a loss keeps, and the card."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lossmith import MSE, HLGauss, Huber, Quantile, TransformedTarget, reduce
+from lossmith.core import Hyper
+
+numbers = st.floats(-100, 100)
+whole = st.integers(0, 4)
+samples = st.lists(st.tuples(numbers, whole), min_size=1, max_size=8)
+
+
+@settings(max_examples=100, deadline=None)
+@given(samples)
+def test_whole_weights_repeat_the_sample(samples: list[tuple[float, int]]) -> None:
+    values, weight = (
+        torch.tensor(part, dtype=torch.float64) for part in zip(*samples, strict=True)
+    )
+    repeated = values.repeat_interleave(weight.long())
+    expected = repeated.mean() if len(repeated) else torch.zeros(())
+    assert torch.allclose(reduce(values, weight=weight), expected.double(), atol=1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(samples, st.integers(0, 8))
+def test_parts_under_the_whole_denominator_add_up(samples: list, cut: int) -> None:
+    values, weight = (
+        torch.tensor(part, dtype=torch.float64) for part in zip(*samples, strict=True)
+    )
+    mass = weight.sum() if weight.sum() > 0 else torch.tensor(1.0)
+    parts = [
+        reduce(values[part], weight=weight[part], denominator=mass)
+        for part in (slice(0, cut), slice(cut, None))
+    ]
+    assert torch.allclose(sum(parts), reduce(values, weight=weight), atol=1e-12)
+
+
+def test_a_weight_a_sample_covers_its_elements() -> None:
+    values = torch.tensor([[1.0, 3.0], [10.0, 20.0]])
+    assert reduce(values, weight=torch.tensor([1.0, 0.0])) == 2.0
+    assert reduce(values, weight=torch.tensor([[0.0, 1.0], [0.0, 1.0]])) == 11.5
+
+
+def test_an_infinite_value_of_weight_zero_is_left_out() -> None:
+    assert reduce(torch.tensor([2.0, torch.inf]), weight=torch.tensor([1.0, 0.0])) == 2.0
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (3,), (2, 1), (2, 2, 1)])
+def test_weights_are_never_broadcast(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"weight has shape .* values of shape \(2, 2\)"):
+        reduce(torch.ones(2, 2), weight=torch.ones(shape))
+
+
+def test_hypers_are_exact_buffers_and_follow_a_cast_unrounded() -> None:
+    loss = Huber(delta=0.1)
+    assert loss.to(torch.float16).delta.item() == 0.1
+    assert loss.half().bfloat16().double().delta.item() == 0.1
+    assert set(loss.state_dict()) == {"delta"}
+
+
+def test_a_cast_of_a_model_that_holds_a_loss_keeps_its_hypers() -> None:
+    model = torch.nn.ModuleDict({"body": torch.nn.Linear(2, 1), "loss": Huber(delta=0.1)})
+    model.bfloat16()
+    assert model["body"].weight.dtype == torch.bfloat16
+    assert model["loss"].delta.item() == 0.1
+
+
+def test_a_nested_loss_keeps_its_hypers_too() -> None:
+    loss = TransformedTarget(Huber(delta=0.1), scale=0.3).to(torch.float16)
+    assert (loss.loss.delta.item(), loss.scale.item()) == (0.1, 0.3)
+
+
+def test_meta_device_and_back() -> None:
+    assert copy.deepcopy(Huber(delta=0.1)).to("meta").delta.device.type == "meta"
+
+
+def test_unknown_argument_of_a_loss_without_hypers() -> None:
+    with pytest.raises(TypeError, match="MSE has no hyperparameter 'delta'; it has: none"):
+        MSE(delta=1.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Huber(delta="1"), "Huber: delta must be a number, got '1'"),
+        (lambda: Huber(delta=None), "Huber: delta must be a number, got None"),
+        (lambda: Huber(delta=[1.0, 2.0]), r"Huber: delta must be one number, got \[1.0, 2.0\]"),
+        (lambda: TransformedTarget(relative=1), "relative must be True or False, got 1"),
+        (lambda: HLGauss(low=0.0, high=1.0, bins="2"), "str"),
+    ],
+)
+def test_hypers_of_the_wrong_type(call: object, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_several_numbers_where_the_card_allows_them() -> None:
+    assert Quantile(level=[0.1, 0.9]).config() == {"level": [0.1, 0.9]}
+
+
+@pytest.mark.parametrize(
+    ("hyper", "fine", "bad", "text"),
+    [
+        (Hyper(default=1.0, low=0.0, meaning=""), 0.0, -1e-9, "[0, inf)"),
+        (Hyper(default=1.0, low=0.0, open=True, meaning=""), 1e-9, 0.0, "(0, inf)"),
+        (Hyper(default=0.5, low=0.0, high=1.0, meaning=""), 1.0, 1.1, "[0, 1]"),
+        (Hyper(default=0.5, low=0.0, high=1.0, open=True, meaning=""), 0.9, 1.0, "(0, 1)"),
+        (Hyper(default=0.5, meaning=""), -1e9, float("nan"), "(-inf, inf)"),
+    ],
+)
+def test_ranges(hyper: Hyper, fine: float, bad: float, text: str) -> None:
+    assert hyper.range == text
+    hyper.check("Owner", "gamma", fine)
+    with pytest.raises(ValueError, match="Owner: gamma must be in"):
+        hyper.check("Owner", "gamma", bad)
+
+
+def test_cards_are_frozen() -> None:
+    with pytest.raises(AttributeError):
+        MSE.card.key = "other"
+    with pytest.raises(TypeError):
+        Huber.card.hypers["delta"] = None
