@@ -1,5 +1,7 @@
 """lossmith: the loss layer for PyTorch."""
 
+from typing import Any
+
 from lossmith import functional
 from lossmith.catalogue import cards, find, get, load
 from lossmith.core import Card, Loss, Pointwise, reduce
@@ -18,5 +20,19 @@ __all__ = [
     "get",
     "load",
     "reduce",
+    "select",
     *_losses,
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # `select` needs pandas, scikit-learn and more: they load when it is first asked for.
+    if name != "select":
+        raise AttributeError(f"module 'lossmith' has no attribute {name!r}")
+    try:
+        from lossmith.study import select
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"lossmith.select needs {error.name}; install it with: pip install 'lossmith[select]'"
+        ) from error
+    return select

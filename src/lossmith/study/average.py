@@ -1,6 +1,6 @@
 """A running average of weights, good at any moment of training."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -39,11 +39,15 @@ class Average:
         finally:
             _assign(model, live)
 
+    def install(self, model: nn.Module) -> None:
+        """Give the model the averaged weights for good."""
+        _assign(model, self.weights)
+
     def of(self, model: nn.Module) -> dict[Tensor, Tensor]:
         """Return the average of each of the model's tensors."""
         return dict(zip(_floating(model), self.weights, strict=True))
 
-    def restart(self, model: nn.Module, averages: Mapping[Tensor, Tensor], steps: int) -> None:
+    def restart(self, model: nn.Module, averages: dict[Tensor, Tensor], steps: int) -> None:
         """Go on averaging another model, from given averages."""
         self.steps = steps
         self.weights = [averages[tensor] for tensor in _floating(model)]

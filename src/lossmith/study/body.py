@@ -25,9 +25,7 @@ class StackedMLP(nn.Module):
         seeds: one seed a cell.
     """
 
-    def __init__(
-        self, in_features: int, out_features: Sequence[int], seeds: Sequence[int]
-    ) -> None:
+    def __init__(self, in_features: int, out_features: Sequence[int], seeds: Sequence[int]) -> None:
         super().__init__()
         self.out_features = tuple(out_features)
         members, cells = len(out_features), len(seeds)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from lossmith.catalogue import find
@@ -107,9 +106,7 @@ def _grid(kind: type[Loss], metric: Metric) -> list[dict[str, Any]]:
     axes = {name: hyper.search for name, hyper in kind.card.hypers.items() if hyper.search}
     if "level" in kind.card.hypers:
         axes["level"] = () if metric.level is None else (metric.level,)
-    return [
-        dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())
-    ]
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
 def _spans_decades(target: np.ndarray) -> bool:
@@ -135,7 +132,9 @@ def _naive(task: Task, classes: int | None) -> Candidate:
     """Return what people start with, whatever the metric."""
     if task == "regression":
         return Candidate(key="mse", function="identity")
-    return Candidate(key="binary_cross_entropy" if task == "binary" else "cross_entropy", classes=classes)
+    return Candidate(
+        key="binary_cross_entropy" if task == "binary" else "cross_entropy", classes=classes
+    )
 
 
 def _check_keys(task: Task, keys: Sequence[str] | None) -> None:
@@ -150,4 +149,3 @@ def _check_keys(task: Task, keys: Sequence[str] | None) -> None:
             raise InputError(
                 f"loss {base!r} cannot train a {task} task; these can: {', '.join(fitting)}"
             )
-

@@ -1,6 +1,5 @@
 """Train many members at once in stacked parameters, one optimizer a learning rate."""
 
-import copy
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
@@ -69,13 +68,14 @@ class Stack:
 
     def averaged(self) -> StackedMLP:
         """Return the model with its averaged weights, done with training."""
-        with self.average.applied(self.model):
-            return copy.deepcopy(self.model)
+        self.average.install(self.model)
+        return self.model
 
     def kept(self, rows: Rows, indices: Sequence[int]) -> "Stack":
         """Return a stack of some of the members, as if the others had never been there."""
         smaller = Stack(rows, [self.members[i] for i in indices])
-        averages, values = self.average.of(self.model), {}
+        averages = self.average.of(self.model)
+        values: dict[Tensor, Tensor] = {}
         everyone = range(len(indices))
         for new, (old, dim, index) in zip(
             [parameter for parameter, _, _ in smaller.model.slices(everyone)],

@@ -30,12 +30,13 @@ class Budget:
     batch: int
 
     @classmethod
-    def for_rows(cls, rows: int) -> "Budget":
+    def for_rows(
+        cls, rows: int, *, epochs: int | None = None, batch: int | None = None
+    ) -> "Budget":
         """About 700 steps, more on large tables; batches grow with the table."""
-        batch = next(size for least, size in _BATCHES if rows >= least)
-        batch = min(batch, max(rows, 1))
+        batch = min(rows, batch or next(size for least, size in _BATCHES if rows >= least))
         steps = max(700, rows // 50)
-        return cls(epochs=max(4, round(steps / max(1, rows // batch))), batch=batch)
+        return cls(epochs=epochs or max(4, round(steps / (rows // batch))), batch=batch)
 
     def checkpoints(self, count: int = 12) -> list[int]:
         """Epochs after which the metric is taken, denser at the start, the last one included."""

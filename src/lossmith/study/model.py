@@ -1,11 +1,11 @@
-"""A trained model with the loss that reads it: what a study hands over and `predict` loads."""
+"""Trained models with the loss that reads them: what a study hands over and `predict` loads."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
 from lossmith.study.body import StackedMLP
@@ -15,7 +15,16 @@ from lossmith.study.scores import predict
 CHUNK = 4096  # rows predicted at a time
 
 
-@dataclass(frozen=True, kw_only=True)
+class Model(Protocol):
+    """A trained model and the loss that decodes its head."""
+
+    loss: Loss
+
+    def predict(self, inputs: Any) -> np.ndarray:
+        """Return points (n,) or probabilities (n, C)."""
+
+
+@dataclass(kw_only=True)
 class TableModel:
     """An encoder, a few MLPs of different seeds, and the loss that decodes their heads."""
 
@@ -23,33 +32,34 @@ class TableModel:
     loss: Loss
     body: StackedMLP
 
-    def predict(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return points (n,) or probabilities (n, C), averaged over the seeds."""
-        features = torch.from_numpy(self.encoder.transform(frame))
-        parts = [self._decoded(chunk) for chunk in features.split(CHUNK)]
-        return np.concatenate(parts)
+    def predict(self, inputs: Any) -> np.ndarray:
+        """Return points (n,) or probabilities (n, C) of a DataFrame, averaged over the seeds."""
+        features = torch.from_numpy(self.encoder.transform(inputs))
+        return np.concatenate([self._decoded(chunk) for chunk in features.split(CHUNK)])
 
     @torch.no_grad()
-    def _decoded(self, features: torch.Tensor) -> np.ndarray:
+    def _decoded(self, features: Tensor) -> np.ndarray:
         seeds = self.body.w1.shape[0]
         output = self.body(features.expand(seeds, -1, -1))[0][:, 0]
-        if self.loss.out_features == 1:
-            output = output.squeeze(-1)
-        return np.mean([predict(self.loss, one) for one in output], axis=0)
+        return np.mean([read(self.loss, one) for one in output], axis=0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class TorchModel:
     """A user's own trained module and the loss that decodes its head."""
 
     loss: Loss
     body: nn.Module
 
-    def predict(self, inputs: torch.Tensor) -> np.ndarray:
-        """Return points (n,) or probabilities (n, C)."""
+    @torch.no_grad()
+    def predict(self, inputs: Any) -> np.ndarray:
+        """Return points (n,) or probabilities (n, C) of a batch of inputs."""
         self.body.eval()
-        with torch.no_grad():
-            output = torch.cat([self.body(chunk) for chunk in inputs.split(CHUNK)])
-        if self.loss.out_features == 1:
-            output = output.squeeze(-1)
-        return predict(self.loss, output)
+        return np.concatenate(
+            [read(self.loss, self.body(chunk)) for chunk in torch.as_tensor(inputs).split(CHUNK)]
+        )
+
+
+def read(loss: Loss, output: Tensor) -> np.ndarray:
+    """Return predictions from a head of (n, out_features)."""
+    return predict(loss, output.squeeze(-1) if loss.out_features == 1 else output)

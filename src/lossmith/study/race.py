@@ -3,17 +3,20 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
+from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import Candidate, Field
 from lossmith.study.errors import InputError
 from lossmith.study.members import Budget, Member
 from lossmith.study.metrics import Metric
+from lossmith.study.model import Model
 from lossmith.study.scores import Scorer, Track, predict
+from lossmith.study.split import Split
 from lossmith.study.verdict import estimate
 
 FINALISTS = 5  # beside the default and the naive default
@@ -42,8 +45,11 @@ class Fleet(Protocol):
 class Trainer(Protocol):
     """What trains members: stacked for tables, one after the other for any model."""
 
+    task: Task
+    split: Split
     budget: Budget
     overlap: float
+    ensemble: int  # trainings of a final model
     rounds: tuple[Sequence[int], Sequence[int]]  # cells: for screening, and all others
 
     def losses(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...]:
@@ -55,8 +61,23 @@ class Trainer(Protocol):
     def valid_target(self, cell: int) -> np.ndarray:
         """Return the targets of a cell's validation rows."""
 
+    def valid_targets_tensor(self, cell: int) -> Tensor:
+        """Return the same as a tensor."""
+
     def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
         """Return the other cells that share no validation row with a cell."""
+
+    def final(self, candidate: Candidate, rate: float, epochs: int) -> Model:
+        """Train a candidate on all rows but the test rows."""
+
+    def test_target(self) -> np.ndarray:
+        """Return the targets of the untouched rows."""
+
+    def predict_test(self, model: Any) -> np.ndarray:
+        """Return a final model's predictions of the untouched rows."""
+
+    def default_seconds(self, track: Track, epochs: int, rates: Sequence[float]) -> float:
+        """Return what evaluating the default alone takes by plain sequential training."""
 
 
 class OutOfTimeError(Exception):
@@ -127,6 +148,10 @@ class Race:
         """Return paired differences, one a cell, negative where track is better."""
         difference = self.best(track)[0] - self.best(other)[0]
         return difference if self.metric.better == "lower" else -difference
+
+    def default_track(self) -> Track:
+        """Return the default at its best learning rate."""
+        return self.tracks[self.finalists[0]]
 
     def _screen(self, cells: Sequence[int]) -> None:
         members = [
@@ -244,7 +269,7 @@ class Race:
     def _review(self, fleet: Fleet, cells: Sequence[int]) -> None:
         """Drop the finalists that are surely worse than the default so far."""
         self.scorer.find_gross(cells)
-        default = self.tracks[self.finalists[0]]
+        default = self.default_track()
         hopeless = {
             key
             for key in self.finalists[1:]

@@ -57,7 +57,7 @@ class Scorer:
     @property
     def excluded(self) -> float:
         """The share of validation rows that do not count."""
-        rows = [mask for mask in self.judged.values()]
+        rows = list(self.judged.values())
         return 1 - float(np.concatenate(rows).mean()) if rows else 0.0
 
     def record(

@@ -1,5 +1,6 @@
 """Which rows are untouched, which train and which validate: the same for every candidate."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,11 @@ class Split:
         """Validation rows of a cell divided by its training rows."""
         return len(self.cells[0].valid) / len(self.cells[0].train)
 
+    def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
+        """Return the other cells that share no validation row with a cell."""
+        own = self.cells[cell].repeat
+        return [c for c in cells if c != cell and self.cells[c].repeat == own]
+
 
 def split_rows(task: Task, target: np.ndarray, seed: int) -> Split:
     """Split rows into untouched test rows and repeated folds of the rest, stratified by class."""
@@ -56,8 +62,6 @@ def split_rows(task: Task, target: np.ndarray, seed: int) -> Split:
         parts = folds.split(develop, None if classes is None else classes[develop])
         for number, (train, valid) in enumerate(parts):
             own = 1000 * seed + FOLDS * repeat + number
-            cells.append(
-                Cell(seed=own, repeat=repeat, train=develop[train], valid=develop[valid])
-            )
+            cells.append(Cell(seed=own, repeat=repeat, train=develop[train], valid=develop[valid]))
     rounds = tuple(range(SCREENING)), tuple(range(SCREENING, len(cells)))
     return Split(develop=develop, test=test, cells=tuple(cells), rounds=rounds)

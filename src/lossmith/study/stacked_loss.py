@@ -71,11 +71,10 @@ def _single(output: Tensor) -> Tensor:
 
 
 def _parts(key: str, config: dict[str, Any]) -> list[Any]:
-    return [key] + [
-        (name, _parts(value["loss"], value["arguments"]) if isinstance(value, dict) else _kind(value))
-        for name, value in sorted(config.items())
-    ]
+    return [key, *((name, _kind(value)) for name, value in sorted(config.items()))]
 
 
 def _kind(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _parts(value["loss"], value["arguments"])
     return value if isinstance(value, (int, str)) or value is None else "number"

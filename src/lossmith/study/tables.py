@@ -1,5 +1,6 @@
 """Tables as something to train on: features encoded cell by cell, bodies stacked."""
 
+import time
 from collections.abc import Sequence
 from functools import cache
 
@@ -8,11 +9,13 @@ import torch
 from torch import Tensor
 
 from lossmith.core.loss import Loss
+from lossmith.study.baseline import seconds_per_step
 from lossmith.study.candidates import Candidate
 from lossmith.study.features import Encoder
 from lossmith.study.fleet import Rows, StackedFleet
 from lossmith.study.members import Budget, Member
 from lossmith.study.model import TableModel
+from lossmith.study.scores import Track
 from lossmith.study.split import Split
 from lossmith.study.task import Problem
 
@@ -22,10 +25,15 @@ ENSEMBLE = 4  # seeds of the final model
 class TableTrainer:
     """Trains members on the cells of a table; each cell's encoder saw its training rows only."""
 
-    def __init__(self, problem: Problem, split: Split) -> None:
-        self.problem, self.split = problem, split
-        self.budget = Budget.for_rows(len(split.cells[0].train))
+    ensemble = ENSEMBLE
+
+    def __init__(
+        self, problem: Problem, split: Split, *, epochs: int | None = None, batch: int | None = None
+    ) -> None:
+        self.problem, self.split, self.task = problem, split, problem.task
+        self.budget = Budget.for_rows(len(split.cells[0].train), epochs=epochs, batch=batch)
         self.overlap, self.rounds = split.overlap, split.rounds
+        self.encoding = 0.0  # seconds
         self._rows = cache(self._encode)
 
     def losses(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...]:
@@ -40,28 +48,56 @@ class TableTrainer:
         """Return the targets of a cell's validation rows."""
         return self.problem.target[self.split.cells[cell].valid]
 
+    def valid_targets_tensor(self, cell: int) -> Tensor:
+        """Return the same as a tensor."""
+        return self._target(self.split.cells[cell].valid)
+
+    def test_target(self) -> np.ndarray:
+        """Return the targets of the untouched rows."""
+        return self.problem.target[self.split.test]
+
+    def predict_test(self, model: TableModel) -> np.ndarray:
+        """Return a final model's predictions of the untouched rows."""
+        return model.predict(self.problem.features.iloc[self.split.test])
+
+    def default_seconds(self, track: Track, epochs: int, rates: Sequence[float]) -> float:
+        """Return what the default alone takes by plain sequential training.
+
+        That is its learning rates on the screening cells, the best of them on all others, and
+        the final model, at the time that one step of the ordinary loop takes; with the same
+        encoding of features.
+        """
+        screening, others = self.rounds
+        rows = self._rows(tuple(screening))
+        loss = track.outputs[max(track.outputs)][0]
+        step = seconds_per_step(loss, rows.features[0], rows.target[0], self.budget.batch)
+        steps = len(rows.target[0]) // self.budget.batch
+        trainings = len(rates) * len(screening) + len(others)
+        final = self.ensemble * epochs * (len(self.split.develop) // self.budget.batch)
+        return self.encoding + step * (trainings * self.budget.epochs * steps + final)
+
     def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
         """Return the other cells that share no validation row with a cell."""
-        own = self.split.cells[cell].repeat
-        return [c for c in cells if c != cell and self.split.cells[c].repeat == own]
+        return self.split.siblings(cell, cells)
 
     def final(self, candidate: Candidate, rate: float, epochs: int) -> TableModel:
         """Train a candidate on all rows but the test rows, under several seeds."""
         develop = self.split.develop
         frame = self.problem.features.iloc[develop]
+        start = time.perf_counter()
         encoder = Encoder().fit(frame)
         features, target = torch.from_numpy(encoder.transform(frame)), self._target(develop)
+        self.encoding += time.perf_counter() - start
         seeds = [self.split.cells[0].seed + number for number in range(ENSEMBLE)]
         rows = Rows([(features, target)] * ENSEMBLE, [features[:1]] * ENSEMBLE, seeds)
         loss = candidate.fit(target)
-        member = Member(
-            candidate=candidate.name, learning_rate=rate, losses=(loss,) * ENSEMBLE
-        )
+        member = Member(candidate=candidate.name, learning_rate=rate, losses=(loss,) * ENSEMBLE)
         fleet = StackedFleet(rows, [member], self.budget)
         fleet.advance(epochs)
         return TableModel(encoder=encoder, loss=loss, body=fleet.stacks[0].averaged())
 
     def _encode(self, cells: tuple[int, ...]) -> Rows:
+        start = time.perf_counter()
         train, valid = [], []
         for number in cells:
             cell = self.split.cells[number]
@@ -72,6 +108,7 @@ class TableTrainer:
             valid.append(
                 torch.from_numpy(encoder.transform(self.problem.features.iloc[cell.valid]))
             )
+        self.encoding += time.perf_counter() - start
         return Rows(train, valid, [self.split.cells[number].seed for number in cells])
 
     def _target(self, rows: np.ndarray) -> Tensor:

@@ -1,0 +1,247 @@
+"""After the race: the verdict, the final models on untouched rows, and everything worth keeping."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from lossmith.core.loss import Loss
+from lossmith.study.errors import InputError
+from lossmith.study.gross import FAR, residual_scales
+from lossmith.study.judge import Judgement, judge
+from lossmith.study.metrics import decide
+from lossmith.study.model import Model
+from lossmith.study.race import Race
+from lossmith.study.result import (
+    CandidateResult,
+    Cost,
+    Curve,
+    Evidence,
+    Finding,
+    Outputs,
+    Result,
+)
+from lossmith.study.scores import Track
+from lossmith.study.task import Problem
+
+PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What a study hands over: the loss, the model trained with it, and the evidence."""
+
+    result: Result
+    evidence: Evidence
+    model: Model
+    problem: Problem | None
+    decision: np.ndarray | None  # of a tuned metric
+    test_rows: np.ndarray
+
+    @property
+    def loss(self) -> Loss:
+        """The selected loss, an `nn.Module` fitted to the training targets."""
+        return self.model.loss
+
+    @property
+    def verdict(self) -> Literal["switch", "keep"]:
+        """Whether the selected loss is another than the default."""
+        return self.result.verdict
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return predictions for new rows: `prediction`, and `probability_<class>` for classes."""
+        if self.problem is None:
+            raise InputError("predict is for tables; call selection.model.predict(inputs)")
+        return prediction_frame(self.model.predict(frame), self.problem.labels, self.decision)
+
+
+def prediction_frame(
+    values: np.ndarray, labels: np.ndarray, decision: np.ndarray | None
+) -> pd.DataFrame:
+    """Return predictions as a table, classes as they stood in the target's column."""
+    if not len(labels):
+        return pd.DataFrame({"prediction": values})
+    columns = {f"probability_{label}": values[:, code] for code, label in enumerate(labels)}
+    return pd.DataFrame({"prediction": labels[decide(values, decision)], **columns})
+
+
+def conclude(
+    race: Race,
+    problem: Problem | None,
+    findings: tuple[Finding, ...],
+    *,
+    interrupted: bool,
+    seed: int,
+    command: str,
+) -> Selection:
+    """Judge a race, train the default and the selected loss on all rows but the test rows."""
+    if not race.finalists:
+        raise InputError("the study was stopped before any loss was measured; give it more time")
+    verdict = judge(race)
+    by_name = {candidate.name: candidate for candidate in race.entries.candidates}
+    tracks = {name: race.tracks[name, rate] for name, rate in race.finalists}
+    models = {}
+    for name in dict.fromkeys((race.entries.default, verdict.selected)):
+        race.clock.report(1.0, f"training {name} on all rows but the test rows")
+        _, epochs = race.best(tracks[name])
+        models[name] = race.trainer.final(by_name[name], tracks[name].learning_rate, epochs)
+    predictions = {name: race.trainer.predict_test(model) for name, model in models.items()}
+    ordered = [predictions[race.entries.default], predictions[verdict.selected]]
+    decision = _decision(race, tracks[verdict.selected])
+    decisions = [_decision(race, tracks[race.entries.default]), decision]
+    result = _result(race, verdict, findings, interrupted, seed, command, problem)
+    result = result | {"test": _test_scores(race, ordered, decisions)}
+    return Selection(
+        result=Result(**result, cost=_cost(race, len(models))),
+        evidence=_evidence(race, tracks, ordered, problem),
+        model=models[verdict.selected],
+        problem=problem,
+        decision=decision,
+        test_rows=race.trainer.split.test,
+    )
+
+
+def _decision(race: Race, track: Track) -> np.ndarray | None:
+    """Return the mean of the decisions tuned for the cells, at the best epoch."""
+    if not race.metric.tuned:
+        return None
+    _, epoch = race.best(track)
+    return np.mean([track.decisions[cell][epoch] for cell in race.cells], axis=0)
+
+
+def _test_scores(
+    race: Race, predictions: Sequence[np.ndarray], decisions: Sequence[np.ndarray | None]
+) -> dict[str, float | None]:
+    """Score the default and the selected loss on the untouched rows, once."""
+    target, rows = race.trainer.test_target(), slice(None)
+    if race.scorer.contaminated:
+        log = race.metric.transform == "log1p"
+        rows = residual_scales(target, np.stack(predictions), log) <= FAR  # type: ignore[assignment]
+    default, selected = (
+        race.metric.score(target[rows], values[rows], decision)
+        for values, decision in zip(predictions, decisions, strict=True)
+    )
+    return {
+        "default": default,
+        "selected": selected,
+        "rows": float(len(target[rows])),
+        "default_all_rows": race.metric.score(target, predictions[0], decisions[0]),
+        "selected_all_rows": race.metric.score(target, predictions[1], decisions[1]),
+    }
+
+
+def _result(
+    race: Race,
+    verdict: Judgement,
+    findings: tuple[Finding, ...],
+    interrupted: bool,
+    seed: int,
+    command: str,
+    problem: Problem | None,
+) -> dict:
+    split = race.trainer.split
+    rows = {
+        "total": len(split.develop) + len(split.test) + (problem.dropped if problem else 0),
+        "train": len(split.develop),
+        "test": len(split.test),
+        "dropped": problem.dropped if problem else 0,
+    }
+    switched = verdict.selected != race.entries.default
+    return {
+        "task": race.trainer.task,
+        "metric": race.metric.name,
+        "better": race.metric.better,
+        "target": problem.name if problem else "target",
+        "rows": rows,
+        "diagnosis": findings + _gross_finding(race),
+        "default": race.entries.default,
+        "naive": race.entries.naive,
+        "selected": verdict.selected,
+        "verdict": "switch" if switched else "keep",
+        "sentence": _sentence(race, verdict, interrupted),
+        "equivalents": verdict.equivalents,
+        "candidates": verdict.candidates,
+        "seed": seed,
+        "interrupted": interrupted,
+        "versions": {name: version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+        "command": command,
+    }
+
+
+def _gross_finding(race: Race) -> tuple[Finding, ...]:
+    if not race.scorer.contaminated:
+        return ()
+    return (
+        Finding(
+            name="gross errors in the target",
+            value=f"{race.scorer.excluded:.1%} of the validation rows",
+            meaning=f"no loss predicts them within {FAR:g} robust scales, and their squares would "
+            f"decide {race.metric.name} alone: scores leave these rows out (keep_outliers, or "
+            "--keep-outliers, counts them)",
+            level="warning",
+        ),
+    )
+
+
+def _sentence(race: Race, verdict: Judgement, interrupted: bool) -> str:
+    rows = {row.name: row for row in verdict.candidates}
+    default, metric = race.entries.default, race.metric.name
+    if verdict.selected == default:
+        others = len([row for row in verdict.candidates if row.cells > 0]) - 1
+        sentence = (
+            f"Keep {default}: none of {others} other losses is better on {metric} beyond doubt."
+        )
+    else:
+        sentence = _switch_sentence(rows[verdict.selected], rows[default], metric)
+    return sentence + (" The study was stopped before its end." if interrupted else "")
+
+
+def _switch_sentence(chosen: CandidateResult, default: CandidateResult, metric: str) -> str:
+    assert chosen.difference_to_default is not None
+    assert default.score
+    share = abs(chosen.difference_to_default / default.score)
+    return (
+        f"Switch from {default.name} to {chosen.name}: {metric} {default.score:.4g} → "
+        f"{chosen.score:.4g} ({share:.1%} better, corrected p = {chosen.p_value:.2g})."
+    )
+
+
+def _cost(race: Race, finals: int) -> Cost:
+    default = race.default_track()
+    default_seconds = race.trainer.default_seconds(default, race.best(default)[1], race.rates)
+    seconds = race.clock.seconds
+    return Cost(
+        seconds=seconds,
+        default_seconds=default_seconds,
+        ratio=seconds / default_seconds,
+        trainings=race.trainings + finals * race.trainer.ensemble,
+    )
+
+
+def _evidence(
+    race: Race, tracks: dict[str, Track], predictions: list[np.ndarray], problem: Problem | None
+) -> Evidence:
+    curves, outputs = [], []
+    first = race.trainer.rounds[0][0]
+    target = race.trainer.valid_targets_tensor(first)
+    for name, track in tracks.items():
+        table, epochs = track.table(race.cells)
+        best = race.best(track)[1]
+        means = tuple(float(score) for score in table.mean(axis=0))
+        curves.append(Curve(name=name, epochs=tuple(epochs), scores=means, best_epoch=best))
+        if best in track.outputs:
+            loss, output = track.outputs[best]
+            outputs.append(Outputs(name=name, loss=loss, output=output, target=target))
+    return Evidence(
+        curves=tuple(curves),
+        outputs=tuple(outputs),
+        test_target=race.trainer.test_target(),
+        test_default=predictions[0],
+        test_selected=predictions[1],
+        classes=problem.classes if problem else (),
+    )

@@ -1,0 +1,263 @@
+"""A user's own model and data as something to train on, one training after the other."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
+
+from lossmith.core.card import Task
+from lossmith.core.loss import Loss
+from lossmith.study.average import Average
+from lossmith.study.candidates import Candidate
+from lossmith.study.errors import InputError
+from lossmith.study.members import Budget, Member, batches
+from lossmith.study.metrics import lookup
+from lossmith.study.model import TorchModel, read
+from lossmith.study.scores import Track
+from lossmith.study.split import Split
+
+MakeModel = Callable[[int], nn.Module]
+MakeOptimizer = Callable[..., torch.optim.Optimizer]
+MINIMUM_ROWS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """A dataset with its targets in memory; inputs are read batch by batch."""
+
+    dataset: Any
+    target: np.ndarray
+    task: Task
+    classes: int
+
+    @classmethod
+    def of(cls, train: Any, task: Task | None, metric: str) -> "Examples":
+        """Read the targets of a map-style dataset or of a pair of tensors.
+
+        Raises:
+            InputError: if the data is neither, too small, or its targets do not fit the metric.
+        """
+        dataset = _dataset(train)
+        target = _targets(dataset)
+        if len(target) < MINIMUM_ROWS:
+            raise InputError(f"train has {len(target)} samples; a study needs {MINIMUM_ROWS}")
+        whole = not np.issubdtype(target.dtype, np.floating)
+        regression = task == "regression" or (task is None and "regression" in lookup(metric).tasks)
+        if regression:
+            return cls(dataset=dataset, target=target.astype(float), task="regression", classes=0)
+        if not whole or target.min() < 0:
+            raise InputError(f"classes must be integers from 0, got targets of {target.dtype}")
+        counts = np.bincount(target)
+        if len(counts) < 2 or counts.min() < 5:
+            raise InputError(
+                f"class {int(counts.argmin())} has {counts.min()} samples; a study needs 5 of each"
+            )
+        found: Task = "binary" if len(counts) == 2 else "multiclass"
+        return cls(dataset=dataset, target=target.astype(int), task=found, classes=len(counts))
+
+    def inputs(self, rows: np.ndarray, size: int) -> Iterator[Any]:
+        """Yield the inputs of some rows in batches, in order."""
+        if isinstance(self.dataset, TensorDataset):
+            yield from self.dataset.tensors[0][torch.as_tensor(rows)].split(size)
+            return
+        for batch in DataLoader(Subset(self.dataset, rows.tolist()), batch_size=size):
+            yield batch[0]
+
+
+class Run:
+    """One training: a fresh model of the user's on one cell."""
+
+    def __init__(
+        self, trainer: "DatasetTrainer", rows: np.ndarray, seed: int, loss: Loss, rate: float
+    ):
+        self.trainer, self.rows, self.loss = trainer, rows, loss
+        torch.manual_seed(seed)
+        self.model = trainer.make_model(loss.out_features)
+        if not isinstance(self.model, nn.Module):
+            raise InputError(f"model(out_features) must return an nn.Module, got {self.model!r}")
+        self.optimizer = trainer.make_optimizer(self.model.parameters(), lr=rate)
+        self.average = Average(self.model)
+        self.order = torch.Generator().manual_seed(seed)
+
+    def advance(self, epochs: int) -> None:
+        """Train for some epochs."""
+        self.model.train()
+        target = torch.from_numpy(self.trainer.examples.target)
+        size = self.trainer.budget.batch
+        for _ in range(epochs):
+            order = torch.cat(batches(len(self.rows), size, self.order)).numpy()
+            chosen = self.rows[order]
+            inputs = self.trainer.examples.inputs(chosen, size)
+            for batch, wanted in zip(inputs, target[chosen].split(size), strict=True):
+                output = self._output(batch)
+                self.optimizer.zero_grad()
+                self.loss(output, wanted).backward()
+                self.optimizer.step()
+                self.average.update(self.model)
+
+    @torch.no_grad()
+    def outputs(self, rows: np.ndarray) -> Tensor:
+        """Return the raw outputs on some rows, averaged weights."""
+        with self.average.applied(self.model):
+            self.model.eval()
+            parts = [self._output(batch) for batch in self.trainer.examples.inputs(rows, 512)]
+        return torch.cat(parts)
+
+    def _output(self, batch: Any) -> Tensor:
+        output, width = self.model(batch), self.loss.out_features
+        if output.ndim != 2 or output.shape[1] != width:
+            raise InputError(
+                f"model({width}) must give outputs of shape (rows, {width}), "
+                f"got {tuple(output.shape)}"
+            )
+        return output.squeeze(-1) if width == 1 else output
+
+
+class RunFleet:
+    """Members trained one after the other."""
+
+    def __init__(self, trainer: "DatasetTrainer", cells: Sequence[int], members: Sequence[Member]):
+        self.members = list(members)
+        self.valid = [trainer.split.cells[cell].valid for cell in cells]
+        self.runs = [
+            [
+                Run(
+                    trainer,
+                    (cell := trainer.split.cells[c]).train,
+                    cell.seed,
+                    loss,
+                    m.learning_rate,
+                )
+                for c, loss in zip(cells, m.losses, strict=True)
+            ]
+            for m in self.members
+        ]
+
+    def advance(self, epochs: int) -> None:
+        """Train every member for some epochs."""
+        for runs in self.runs:
+            for run in runs:
+                run.advance(epochs)
+
+    def outputs(self) -> list[list[Tensor]]:
+        """Return each member's raw outputs on each cell's validation rows."""
+        return [
+            [run.outputs(rows) for run, rows in zip(runs, self.valid, strict=True)]
+            for runs in self.runs
+        ]
+
+    def keep(self, kept: Sequence[int]) -> None:
+        """Go on with some of the members only."""
+        self.members = [self.members[i] for i in sorted(kept)]
+        self.runs = [self.runs[i] for i in sorted(kept)]
+
+
+class DatasetTrainer:
+    """Trains a user's model on the cells of a user's dataset."""
+
+    ensemble = 1
+
+    def __init__(
+        self,
+        examples: Examples,
+        split: Split,
+        make_model: MakeModel,
+        *,
+        epochs: int | None = None,
+        batch: int | None = None,
+        optimizer: MakeOptimizer | None = None,
+    ) -> None:
+        self.examples, self.split, self.task = examples, split, examples.task
+        self.make_model, self.make_optimizer = make_model, optimizer or torch.optim.AdamW
+        self.budget = Budget.for_rows(len(split.cells[0].train), epochs=epochs, batch=batch)
+        self.overlap, self.rounds = split.overlap, split.rounds
+
+    def losses(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...]:
+        """Return the candidate fitted to the training targets of each cell."""
+        return tuple(candidate.fit(self._target(self.split.cells[cell].train)) for cell in cells)
+
+    def fleet(self, cells: Sequence[int], members: Sequence[Member]) -> RunFleet:
+        """Return members ready to train on cells."""
+        return RunFleet(self, cells, members)
+
+    def valid_target(self, cell: int) -> np.ndarray:
+        """Return the targets of a cell's validation rows."""
+        return self.examples.target[self.split.cells[cell].valid]
+
+    def valid_targets_tensor(self, cell: int) -> Tensor:
+        """Return the same as a tensor."""
+        return self._target(self.split.cells[cell].valid)
+
+    def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
+        """Return the other cells that share no validation row with a cell."""
+        return self.split.siblings(cell, cells)
+
+    def final(self, candidate: Candidate, rate: float, epochs: int) -> TorchModel:
+        """Train a candidate on all rows but the test rows."""
+        rows = self.split.develop
+        loss = candidate.fit(self._target(rows))
+        run = Run(self, rows, self.split.cells[0].seed, loss, rate)
+        run.advance(epochs)
+        run.average.install(run.model)
+        return TorchModel(loss=loss, body=run.model.eval())
+
+    def test_target(self) -> np.ndarray:
+        """Return the targets of the untouched rows."""
+        return self.examples.target[self.split.test]
+
+    @torch.no_grad()
+    def predict_test(self, model: TorchModel) -> np.ndarray:
+        """Return a final model's predictions of the untouched rows."""
+        inputs = self.examples.inputs(self.split.test, 512)
+        return np.concatenate([read(model.loss, model.body(batch)) for batch in inputs])
+
+    def default_seconds(self, track: Track, epochs: int, rates: Sequence[float]) -> float:
+        """Return what evaluating the default alone takes, from the time of one epoch."""
+        cell = self.split.cells[self.rounds[0][0]]
+        loss = track.outputs[max(track.outputs)][0]
+        run = Run(self, cell.train, cell.seed, loss, track.learning_rate)
+        start = time.perf_counter()
+        run.advance(1)
+        run.outputs(cell.valid)
+        epoch = time.perf_counter() - start
+        trainings = len(rates) * len(self.rounds[0]) + len(self.rounds[1])
+        final = epochs * len(self.split.develop) / len(cell.train)
+        return epoch * (trainings * self.budget.epochs + final)
+
+    def _target(self, rows: np.ndarray) -> Tensor:
+        return torch.from_numpy(self.examples.target[rows])
+
+
+def _dataset(train: Any) -> Any:
+    if isinstance(train, Dataset):
+        if not hasattr(train, "__len__"):
+            raise InputError("train must be a map-style dataset; an iterable one has no length")
+        return train
+    if isinstance(train, (tuple, list)) and len(train) == 2:
+        inputs, target = (torch.as_tensor(part) for part in train)
+        if len(inputs) != len(target):
+            raise InputError(f"train has {len(inputs)} inputs but {len(target)} targets")
+        return TensorDataset(inputs, target)
+    raise InputError(
+        "train must be a map-style dataset of (input, target) or a pair of tensors, "
+        f"got {type(train).__name__}"
+    )
+
+
+def _targets(dataset: Any) -> np.ndarray:
+    if isinstance(dataset, TensorDataset):
+        target = dataset.tensors[1].numpy()
+    else:
+        target = np.array([np.asarray(dataset[index][1]) for index in range(len(dataset))])
+    if target.ndim == 2 and target.shape[1] == 1:
+        target = target[:, 0]
+    if target.ndim != 1:
+        raise InputError(f"train must give one target a sample, got shape {target.shape[1:]}")
+    if not np.isfinite(target).all():
+        raise InputError("train holds targets that are NaN or infinite; remove those samples")
+    return target

@@ -1,0 +1,146 @@
+"""The folder of a run: everything a study leaves behind, as data that runs no code when read."""
+
+import json
+import math
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+
+from lossmith.catalogue import load as load_loss
+from lossmith.study.body import StackedMLP
+from lossmith.study.conclude import Selection, prediction_frame
+from lossmith.study.errors import InputError
+from lossmith.study.features import Encoder
+from lossmith.study.model import TableModel
+from lossmith.study.report import write_report
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedModel:
+    """A model read from a run's folder, with what turns its output into predictions."""
+
+    model: TableModel
+    labels: np.ndarray
+    decision: np.ndarray | None
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return predictions for new rows: `prediction`, and `probability_<class>` for classes."""
+        return prediction_frame(self.model.predict(frame), self.labels, self.decision)
+
+
+def check_writable(out: str | os.PathLike[str]) -> None:
+    """Make the folder; raise InputError if nothing can be written there."""
+    path = Path(out)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"cannot write to {path}: {reason}; choose another --out") from error
+
+
+def save(selection: Selection, out: str | os.PathLike[str]) -> None:
+    """Write a run's files, all of them or none."""
+    path = Path(out)
+    check_writable(path)
+    with tempfile.TemporaryDirectory(dir=path, prefix=".partial-") as partial:
+        _write(selection, Path(partial))
+        for file in sorted(Path(partial).iterdir()):
+            os.replace(file, path / file.name)
+
+
+def load(out: str | os.PathLike[str]) -> SavedModel:
+    """Read the model of a run.
+
+    Raises:
+        InputError: if the folder is not a run of a table.
+    """
+    path = Path(out)
+    if not (path / "model.json").is_file():
+        raise InputError(f"{path} holds no model; name a folder that lossmith select wrote")
+    try:
+        facts = json.loads((path / "model.json").read_text(encoding="utf-8"))
+        body = StackedMLP(facts["in_features"], [facts["out_features"]], facts["seeds"])
+        body.load_state_dict(load_file(path / "model.safetensors"))
+        loss = load_loss(path / "loss.json")
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"the model in {path} cannot be read: {error}") from error
+    model = TableModel(encoder=Encoder.load(path / "encoder.skops"), loss=loss, body=body)
+    decision = facts["decision"]
+    return SavedModel(
+        model=model,
+        labels=np.array(facts["labels"]),
+        decision=None if decision is None else np.array(decision),
+    )
+
+
+def _write(selection: Selection, path: Path) -> None:
+    write_report(path / "report.html", selection.result, selection.evidence)
+    document = json.dumps(_json_ready(selection.result.to_json()), indent=2, allow_nan=False)
+    (path / "result.json").write_text(document + "\n", encoding="utf-8")
+    selection.loss.save(path / "loss.json")
+    _predictions(selection).to_csv(path / "predictions.csv", index=False)
+    if isinstance(selection.model, TableModel):
+        _write_model(selection, selection.model, path)
+    else:
+        state = selection.model.body.state_dict()  # type: ignore[attr-defined]
+        save_file(
+            {name: value.contiguous() for name, value in state.items()}, path / "model.safetensors"
+        )
+
+
+def _write_model(selection: Selection, model: TableModel, path: Path) -> None:
+    assert selection.problem is not None
+    body, decision = model.body, selection.decision
+    facts = {
+        "lossmith": FORMAT,
+        "in_features": body.w1.shape[1],
+        "out_features": body.out_features[0],
+        "seeds": list(range(body.w1.shape[0])),
+        "labels": selection.problem.labels.tolist(),
+        "decision": None if decision is None else decision.tolist(),
+    }
+    (path / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    save_file(
+        {name: value.detach().contiguous() for name, value in body.state_dict().items()},
+        path / "model.safetensors",
+    )
+    model.encoder.save(path / "encoder.skops")
+
+
+def _predictions(selection: Selection) -> pd.DataFrame:
+    """Return the predictions of the untouched rows beside their row numbers and targets."""
+    evidence, problem = selection.evidence, selection.problem
+    target = evidence.test_target
+    labels: np.ndarray = np.empty(0)
+    if evidence.test_selected.ndim > 1:
+        classes = evidence.test_selected.shape[1]
+        labels = problem.labels if problem is not None else np.arange(classes)
+        target = labels[target]
+    frame = prediction_frame(evidence.test_selected, labels, selection.decision)
+    frame.insert(0, "row", selection.test_rows)
+    frame.insert(1, "target", target)
+    return frame
+
+
+def _json_ready(value: Any) -> Any:
+    """Return plain data with null for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {str(key): _json_ready(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_ready(item) for item in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, torch.Tensor):
+        return _json_ready(value.tolist())
+    return value

@@ -1,0 +1,126 @@
+"""`select`: which loss serves this data, this model and this metric best."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from lossmith.core.card import Task
+from lossmith.study import folder
+from lossmith.study.candidates import field_for
+from lossmith.study.conclude import Selection, conclude
+from lossmith.study.datasets import DatasetTrainer, Examples
+from lossmith.study.diagnose import diagnose
+from lossmith.study.errors import InputError
+from lossmith.study.metrics import metric as metric_for
+from lossmith.study.race import Clock, Race
+from lossmith.study.split import split_rows
+from lossmith.study.table import as_frame
+from lossmith.study.tables import TableTrainer
+from lossmith.study.task import frame_problem
+
+RATES = (1e-3, 3e-3, 1e-2)
+RACING = 0.8  # share of a time budget for the race; the rest trains the final models
+
+Report = Callable[[float, str], None]
+
+
+def select(
+    data: Any = None,
+    *,
+    target: Any = None,
+    metric: str | None = None,
+    model: Callable[[int], torch.nn.Module] | None = None,
+    train: Any = None,
+    task: Task | None = None,
+    positive: Any = None,
+    candidates: Sequence[str] | None = None,
+    seed: int = 0,
+    budget: float | None = None,
+    out: str | os.PathLike[str] | None = None,
+    learning_rates: Sequence[float] = RATES,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+    keep_outliers: bool = False,
+    progress: Report | None = None,
+    command: str = "",
+) -> Selection:
+    """Find the loss that serves a table, or your own model and data, best under a metric.
+
+    Every loss of the catalogue that can train the task is compared with the default, the loss
+    that the metric itself elicits, on the same folds, seeds, initial weights and batches, each
+    at its own learning rate. The verdict is "switch" only when the improvement is beyond doubt.
+
+    Args:
+        data: a pandas or Polars DataFrame, or a 2-d array: a table to predict a column of.
+        target: the column's name, its index in an array, or one value a row.
+        metric: rmse, mae, medae, mape, rmsle, r2, pinball@q; accuracy, balanced_accuracy, f1,
+            f1_macro, auroc, average_precision, log_loss, brier.
+        model: instead of a table, a function that takes the head's width and returns a fresh
+            module; it is called for every training under a fixed seed.
+        train: the data of such a model: a map-style dataset of (input, target) or a pair of
+            tensors.
+        task: "regression", "binary" or "multiclass"; inferred if None.
+        positive: the positive class of a binary task; the rarer one if None.
+        candidates: keys of the losses to compare with the default; all that fit if None.
+        seed: of the split, the folds, the initial weights and the batches.
+        budget: seconds after which the study ends with what it has.
+        out: a folder for the report, the result, the loss, the model and the predictions.
+        learning_rates: tried for every loss.
+        epochs: the longest training; about 700 steps if None. The best number is chosen.
+        batch_size: rows a step; chosen by the number of rows if None.
+        optimizer: of your own model, called as optimizer(parameters, lr=rate); AdamW if None.
+        keep_outliers: score every validation row, even where gross errors in the target leave
+            a squared metric without a stable value.
+        progress: called with the share done and a line of text.
+        command: how to reproduce the study, for the report.
+
+    Raises:
+        InputError: with one line that says what to change.
+
+    >>> from sklearn.datasets import load_diabetes
+    >>> frame = load_diabetes(as_frame=True).frame
+    >>> selection = select(frame, target="target", metric="mae", candidates=["huber"], epochs=5)
+    >>> selection.verdict in ("switch", "keep")
+    True
+    """
+    if metric is None:
+        raise InputError("say what a good prediction is: metric='mae', 'auroc', …")
+    if (model is None) != (train is None) or (model is None) == (data is None):
+        raise InputError("give either data and target, or model and train")
+    if out is not None:
+        folder.check_writable(out)
+    clock = Clock(None if budget is None else RACING * budget, progress or (lambda *_: None))
+    if model is None:
+        frame, name = as_frame(data, target)
+        problem = frame_problem(frame, name, metric=metric, task=task, positive=positive)
+        findings = diagnose(problem)
+        found, targets, classes = problem.task, problem.target, len(problem.classes)
+        split = split_rows(found, targets, seed)
+        trainer: Any = TableTrainer(problem, split, epochs=epochs, batch=batch_size)
+    else:
+        examples = Examples.of(train, task, metric)
+        problem, findings = None, ()
+        found, targets, classes = examples.task, examples.target, examples.classes
+        split = split_rows(found, targets, seed)
+        trainer = DatasetTrainer(
+            examples, split, model, epochs=epochs, batch=batch_size, optimizer=optimizer
+        )
+    measure = metric_for(metric, found)
+    race = Race(
+        trainer=trainer,
+        entries=field_for(found, measure, targets[split.develop], classes or None, candidates),
+        metric=measure,
+        rates=tuple(learning_rates),
+        clock=clock,
+        exclude_gross=not keep_outliers,
+    )
+    finished = race.run()
+    selection = conclude(
+        race, problem, findings, interrupted=not finished, seed=seed, command=command
+    )
+    if out is not None:
+        folder.save(selection, out)
+    return selection
