@@ -54,7 +54,7 @@ def test_everything_becomes_finite_numbers_of_one_scale() -> None:
 
 def test_columns_are_typed_by_their_values() -> None:
     kinds = {name: kind for name, (kind, _) in Encoder().fit(mixed()).kinds.items()}
-    numbers = ("number", "heavy", "flag", "digits", "whole", "span", "void")
+    numbers = ("number", "heavy", "flag", "maybe", "digits", "whole", "span", "void")
     assert [kinds.pop(name) for name in numbers] == ["number"] * len(numbers)
     assert [kinds.pop(name) for name in ("when", "zoned", "day", "iso")] == ["date"] * 4
     assert set(kinds.values()) == {"text"}
@@ -155,6 +155,16 @@ def test_rows_are_encoded_one_by_one() -> None:
     whole = encoder.transform(frame)[70:90]
     parts = [encoder.transform(frame.iloc[i : i + 1]) for i in range(70, 90)]
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-5)
+
+
+def test_types_that_differ_between_files_change_nothing() -> None:
+    codes, flags = ["1", "2", "A", "10"] * 15, [True, False] * 30
+    encoder = Encoder().fit(pd.DataFrame({"code": codes, "flag": flags}))
+    expected = encoder.transform(pd.DataFrame({"code": ["1", None, "10"], "flag": [True] * 3}))
+    for code in ([1, None, 10], [1.0, np.nan, 10.0], pd.Categorical(["1", None, "10"])):
+        for flag in ([True] * 3, ["True"] * 3, [1, 1, 1], pd.Series([True] * 3, dtype=object)):
+            got = encoder.transform(pd.DataFrame({"code": code, "flag": flag}))
+            np.testing.assert_array_equal(got, expected)
 
 
 def test_fitting_is_deterministic() -> None:

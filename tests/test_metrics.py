@@ -1,5 +1,7 @@
 """Every metric against scikit-learn, on random and tied data, for many models at once."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -221,6 +223,12 @@ def test_ranking_metrics_ignore_a_monotone_change(seed: int, name: str) -> None:
     np.testing.assert_allclose(
         found.scores(target, predictions), found.scores(target, np.exp(predictions) ** 3)
     )
+
+
+def test_metrics_travel_to_other_processes() -> None:
+    for name in [*REGRESSION, *BINARY]:
+        assert pickle.loads(pickle.dumps(lookup(name))).name == name
+    assert pickle.loads(pickle.dumps(lookup("pinball@0.1"))).level == 0.1
 
 
 def test_what_metrics_elicit() -> None:

@@ -110,6 +110,13 @@ def test_arrays_and_targets_of_their_own() -> None:
     assert (name, frame["y"].tolist(), frame["a"].tolist()) == ("y", [7, 8, 9], [0, 2, 4])
 
 
+def test_the_table_of_the_caller_stays_as_it_was() -> None:
+    data = pd.DataFrame({0: [1.0, 2.0], 1: [3.0, 4.0]}, index=[7, 7])
+    frame, name = as_frame(data, 1)
+    assert (name, frame.columns.tolist(), frame.index.tolist()) == ("1", ["0", "1"], [0, 1])
+    assert (data.columns.tolist(), data.index.tolist()) == ([0, 1], [7, 7])
+
+
 @pytest.mark.parametrize(
     ("data", "target", "message"),
     [
@@ -190,8 +197,9 @@ def test_labels_keep_their_type_and_order() -> None:
     problem = frame_problem(table([10, 9, 100]), "y")
     assert problem.classes == ("9", "10", "100")
     assert problem.labels.dtype.kind == "i"
-    mixed = frame_problem(table(["b", "a", 1]), "y")
-    assert mixed.labels[mixed.target].tolist()[:3] == ["b", "a", 1]
+    mixed = frame_problem(table(["b", "c", 1]), "y")
+    assert mixed.classes == ("1", "b", "c")
+    assert mixed.labels[mixed.target].tolist()[:3] == ["b", "c", 1]
     category = frame_problem(table(pd.Categorical(["b", "a", "c"], categories=list("cbaz"))), "y")
     assert category.classes == ("a", "b", "c")
 

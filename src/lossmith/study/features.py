@@ -32,6 +32,7 @@ RARE = 20  # rows below which categories share one column
 WORDS = 2000  # distinct texts from which spelling is learnt
 SPELLING = 8  # columns that encode spelling
 MOSTLY = 0.95  # share of the values that must be numbers or dates for text to be read as such
+BOOLEANS = {"True": 1, "False": 0, "true": 1, "false": 0, "TRUE": 1, "FALSE": 0}
 LARGEST = 1e38  # magnitude of a number, beyond which squares overflow
 DAY = np.timedelta64(1, "D")
 
@@ -39,7 +40,7 @@ DAY = np.timedelta64(1, "D")
 class Encoder:
     """Turns a table into a finite float32 matrix; every number in it was learnt by `fit`.
 
-    Numbers, booleans, and text that holds numbers are scaled robustly and squashed into [-3, 3]
+    Numbers, booleans, and text that holds either are scaled robustly and squashed into [-3, 3]
     (skrub's SquashingScaler), a missing value becomes the median with a column that marks it.
     Dates become days, and month, weekday and hour as circles. Other text becomes one column a
     frequent category; where there are many categories their spelling is encoded too (skrub's
@@ -147,7 +148,7 @@ def kind(column: pd.Series) -> tuple[str, str | None]:
         return "date", None
     values = pd.Series(column.dropna().unique())
     values = values[values.astype(str).str.strip() != ""]
-    if not len(values) or values.map(lambda value: isinstance(value, bool)).any():
+    if not len(values):
         return "text", None
     if np.isfinite(as_numbers(values)).mean() >= MOSTLY:
         return "number", None
@@ -165,7 +166,8 @@ def as_numbers(column: pd.Series) -> np.ndarray:
     if types.is_timedelta64_dtype(column):
         return (column / DAY).to_numpy(np.float64)
     if not types.is_numeric_dtype(column):
-        column = pd.to_numeric(column.astype(object), errors="coerce")
+        plain = column.astype(object).map(lambda value: BOOLEANS.get(value, value))
+        column = pd.to_numeric(plain, errors="coerce")
     return column.to_numpy(np.float64, na_value=np.nan)
 
 
@@ -186,6 +188,8 @@ def _date_parts(dates: pd.Series) -> np.ndarray:
 
 
 def _as_text(column: pd.Series) -> np.ndarray:
+    if types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")  # codes that a missing value turned into 1.0, 2.0
     text = column.astype(object).where(column.notna(), MISSING).astype(str).str.strip()
     return text.where(text != "", MISSING).to_numpy(object)
 

@@ -40,6 +40,9 @@ class Metric:
     transform: Literal["log1p", "relative"] | None = None
     tuned: bool = False
 
+    def __reduce__(self) -> tuple[Callable[[str], "Metric"], tuple[str]]:
+        return lookup, (self.name,)
+
     @property
     def worst(self) -> float:
         """The score of a model that diverged."""
