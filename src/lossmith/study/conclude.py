@@ -37,6 +37,7 @@ class Selection:
 
     result: Result
     evidence: Evidence
+    race: Race
     model: Model
     problem: Problem | None
     decision: np.ndarray | None  # of a tuned metric
@@ -83,7 +84,7 @@ def conclude(
         raise InputError("the study was stopped before any loss was measured; give it more time")
     verdict = judge(race)
     by_name = {candidate.name: candidate for candidate in race.entries.candidates}
-    tracks = {name: race.tracks[name, rate] for name, rate in race.finalists}
+    tracks = race.final_tracks()
     models = {}
     for name in dict.fromkeys((race.entries.default, verdict.selected)):
         race.clock.report(1.0, f"training {name} on all rows but the test rows")
@@ -98,6 +99,7 @@ def conclude(
     return Selection(
         result=Result(**result, cost=_cost(race, len(models))),
         evidence=_evidence(race, tracks, ordered, problem),
+        race=race,
         model=models[verdict.selected],
         problem=problem,
         decision=decision,

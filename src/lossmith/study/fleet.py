@@ -60,9 +60,9 @@ class Stack:
         parts = {}
         for _, members in groupby(self.members, key=lambda m: m.out_features):
             output, start = next(outputs), 0
-            for (_, structure), run in groupby(members, key=_place):
+            for (_, key), run in groupby(members, key=_place):
                 count = len(list(run))
-                parts[structure] = output[:, start : start + count]
+                parts[key] = output[:, start : start + count]
                 start += count
         return parts
 

@@ -55,10 +55,9 @@ def judge(race: Race) -> Judgement:
 
 def _measured(race: Race) -> dict[str, Track]:
     """Return the candidates measured on every finished cell, at their learning rate."""
-    tracks = {key[0]: race.tracks[key] for key in race.finalists}
     return {
         name: track
-        for name, track in tracks.items()
+        for name, track in race.final_tracks().items()
         if not track.diverged and set(race.cells) <= set(track.scores)
     }
 

@@ -33,9 +33,9 @@ class Budget:
     def for_rows(
         cls, rows: int, *, epochs: int | None = None, batch: int | None = None
     ) -> "Budget":
-        """About 700 steps, more on large tables; batches grow with the table."""
+        """About 500 steps, more on large tables; batches grow with the table."""
         batch = min(rows, batch or next(size for least, size in _BATCHES if rows >= least))
-        steps = max(700, rows // 50)
+        steps = max(500, rows // 50)
         return cls(epochs=epochs or max(4, round(steps / (rows // batch))), batch=batch)
 
     def checkpoints(self, count: int = 12) -> list[int]:

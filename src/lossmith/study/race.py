@@ -1,4 +1,4 @@
-"""The race: every candidate starts, the hopeless leave early, the rest are measured on all cells."""
+"""The race: every candidate starts, the hopeless leave early, the rest run on all cells."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +19,8 @@ from lossmith.study.scores import Scorer, Track, predict
 from lossmith.study.split import Split
 from lossmith.study.verdict import estimate
 
-FINALISTS = 5  # beside the default and the naive default
+FINALISTS = 5  # beside the default
+DEFAULT_RATES = 2  # learning rates at which the default is measured to the end
 DOUBT = 0.05  # a finalist this surely worse than the default leaves before the last cells
 # Share of a training's epochs after which only a share of a screening's members goes on.
 CUTS = ((0.1, 0.4), (0.3, 0.4))
@@ -115,7 +116,7 @@ class Race:
     clock: Clock
     exclude_gross: bool = True
     tracks: dict[tuple[str, float], Track] = field(default_factory=dict)
-    finalists: list[tuple[str, float]] = field(default_factory=list)  # the default first
+    finalists: list[tuple[str, float]] = field(default_factory=list)
     cells: list[int] = field(default_factory=list)  # that finalists were measured on
     notes: dict[str, str] = field(default_factory=dict)  # why a candidate is not in the race
     trainings: int = 0
@@ -151,7 +152,17 @@ class Race:
 
     def default_track(self) -> Track:
         """Return the default at its best learning rate."""
-        return self.tracks[self.finalists[0]]
+        return self.final_tracks()[self.entries.default]
+
+    def final_tracks(self) -> dict[str, Track]:
+        """Return the finalists' tracks, the default's at the better of its learning rates."""
+        sign = 1 if self.metric.better == "lower" else -1
+        found: dict[str, Track] = {}
+        for key in self.finalists:
+            track, rival = self.tracks[key], found.get(key[0])
+            if rival is None or sign * (self.best(track)[0] - self.best(rival)[0]).mean() < 0:
+                found[key[0]] = track
+        return found
 
     def _screen(self, cells: Sequence[int]) -> None:
         members = [
@@ -253,18 +264,22 @@ class Race:
         return float((table if self.metric.better == "lower" else -table).mean(axis=0).min())
 
     def _finalists(self, fleet: Fleet, cells: Sequence[int]) -> list[tuple[str, float]]:
-        """Return the best learning rate of the default and of the best other candidates."""
+        """Return the best others at their best learning rate, and the default at its best two.
+
+        Two folds settle a learning rate only roughly; the doubt goes to the default's favour.
+        """
         ranked = sorted(fleet.members, key=lambda member: self._standing(member, cells))
-        best: dict[str, float] = {}
-        for member in ranked:
-            best.setdefault(member.candidate, member.learning_rate)
-        default = self.entries.default
         if not np.isfinite(self._standing(ranked[0], cells)):
             raise InputError(
                 "every loss diverged; check the features and the target for extreme values"
             )
-        others = [name for name in best if name != default][:FINALISTS]
-        return [(default, best[default])] + [(name, best[name]) for name in others]
+        keys = [(member.candidate, member.learning_rate) for member in ranked]
+        default = [key for key in keys if key[0] == self.entries.default][:DEFAULT_RATES]
+        others: dict[str, float] = {}
+        for name, rate in keys:
+            others.setdefault(name, rate)
+        others.pop(self.entries.default)
+        return default + list(others.items())[:FINALISTS]
 
     def _review(self, fleet: Fleet, cells: Sequence[int]) -> None:
         """Drop the finalists that are surely worse than the default so far."""
@@ -272,8 +287,9 @@ class Race:
         default = self.default_track()
         hopeless = {
             key
-            for key in self.finalists[1:]
-            if estimate(self.improvement(self.tracks[key], default), self.trainer.overlap).p_value
+            for key in self.finalists
+            if key[0] != self.entries.default
+            and estimate(self.improvement(self.tracks[key], default), self.trainer.overlap).p_value
             > 1 - DOUBT
         }
         self.finalists = [key for key in self.finalists if key not in hopeless]

@@ -1,4 +1,4 @@
-"""What is measured of each candidate: a score for each cell and epoch, on rows that can be judged."""
+"""What is measured of each candidate: a score for each cell and epoch, on rows that count."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

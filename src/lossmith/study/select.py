@@ -69,7 +69,7 @@ def select(
         budget: seconds after which the study ends with what it has.
         out: a folder for the report, the result, the loss, the model and the predictions.
         learning_rates: tried for every loss.
-        epochs: the longest training; about 700 steps if None. The best number is chosen.
+        epochs: the longest training; about 500 steps if None. The best number is chosen.
         batch_size: rows a step; chosen by the number of rows if None.
         optimizer: of your own model, called as optimizer(parameters, lr=rate); AdamW if None.
         keep_outliers: score every validation row, even where gross errors in the target leave

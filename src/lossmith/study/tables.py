@@ -65,7 +65,8 @@ class TableTrainer:
 
         That is its learning rates on the screening cells, the best of them on all others, and
         the final model, at the time that one step of the ordinary loop takes; with the same
-        encoding of features.
+        encoding of features. The second learning rate that the race gives the default is not
+        counted.
         """
         screening, others = self.rounds
         rows = self._rows(tuple(screening))

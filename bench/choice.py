@@ -1,0 +1,245 @@
+"""How good is the choice? Studies over the development tables, judged on rows they never saw.
+
+    python bench/choice.py --out bench/results/choice.jsonl [--seeds 5] [--tables ames,churn]
+    python bench/choice.py --table bench/results/choice.jsonl > docs/choice.md
+
+Of each table 30 % of the rows are set aside, clean. The rest is corrupted (outliers in the target,
+or label noise) or left clean, and handed to `lossmith.select`. Afterwards every candidate is
+trained on the rows that the study trained on, at its own learning rate and number of epochs,
+both chosen on the study's own test rows, and all are scored on the clean rows set aside: what the
+best of them would have given is known only in hindsight. Nothing is tuned on these rows.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two studies side by side on two cores
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.model_selection import train_test_split
+from tables import TABLES, Table, corrupt
+
+HELD_OUT = 0.3
+SEEDS = 2  # models averaged for each candidate in hindsight
+MORE_RATES = (3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 2e-2, 3e-2)
+
+
+def conditions(table: Table) -> tuple[str, ...]:
+    return ("clean", "outliers" if "mae" in table.metrics else "labels")
+
+
+def study(job: tuple[str, str, str, int]) -> dict[str, object]:
+    """Run one study and judge it; return one line of results."""
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    name, metric, condition, seed = job
+    table = next(table for table in TABLES if table.name == name)
+    frame = table.frame()
+    stratify = frame[table.target] if "mae" not in table.metrics else None
+    pool, held = train_test_split(frame, test_size=HELD_OUT, random_state=seed, stratify=stratify)
+    rng = np.random.default_rng(seed)
+    pool = corrupt(pool.reset_index(drop=True), table.target, condition, rng)
+    positive = _positive(table, metric, frame)
+
+    from lossmith import select
+
+    start = time.perf_counter()
+    selection = select(pool, target=table.target, metric=metric, seed=seed, positive=positive)
+    seconds = time.perf_counter() - start
+    result, race = selection.result, selection.race
+    hindsight = Hindsight(selection, held, table.target)
+    scores = hindsight.scores()
+    return {
+        "table": name,
+        "metric": metric,
+        "condition": condition,
+        "seed": seed,
+        "better": result.better,
+        "default": result.default,
+        "naive": result.naive,
+        "selected": result.selected,
+        "verdict": result.verdict,
+        "scores": scores,
+        "delivered": hindsight.delivered(),
+        "more_compute": hindsight.more_compute(),
+        "cost": result.cost.ratio,
+        "seconds": seconds,
+        "excluded": race.scorer.excluded,
+    }
+
+
+def _positive(table: Table, metric: str, frame: pd.DataFrame) -> object:
+    """Name the positive class by the clean rows, so that label noise cannot swap it."""
+    counts = frame[table.target].value_counts()
+    return counts.index[-1] if len(counts) == 2 and "mae" not in table.metrics else None
+
+
+class Hindsight:
+    """What each candidate gives on the held-out rows, trained alike."""
+
+    def __init__(self, selection, held: pd.DataFrame, target: str) -> None:
+        from lossmith.study.features import Encoder
+        from lossmith.study.fleet import Rows
+
+        self.race, self.selection = selection.race, selection
+        self.problem, split = selection.problem, self.race.trainer.split
+        features = self.problem.features
+        encoder = Encoder().fit(features.iloc[split.develop])
+        develop = torch.from_numpy(encoder.transform(features.iloc[split.develop]))
+        inner = torch.from_numpy(encoder.transform(features.iloc[split.test]))
+        outer = torch.from_numpy(encoder.transform(held.drop(columns=target)))
+        self.target = torch.from_numpy(self.problem.target[split.develop])
+        self.inner_target = self.problem.target[split.test]
+        self.outer_target = self._codes(held[target])
+        self.held = held.drop(columns=target)
+        self.inner = len(inner)
+        seeds = [10_000 + split.cells[0].seed + number for number in range(SEEDS)]
+        self.rows = Rows(
+            [(develop, self.target)] * SEEDS, [torch.cat([inner, outer])] * SEEDS, seeds
+        )
+
+    def scores(self) -> dict[str, float]:
+        """Score every candidate at the learning rate that suited it best in the study."""
+        from lossmith.study.judge import judge
+
+        rates = {row.name: row.learning_rate for row in judge(self.race).candidates}
+        entries = [c for c in self.race.entries.candidates if rates[c.name] is not None]
+        found = self._train([(candidate, rates[candidate.name]) for candidate in entries])
+        return {c.name: outer for c, (_, outer) in zip(entries, found, strict=True)}
+
+    def more_compute(self) -> float:
+        """Score the default at the best of many learning rates instead of one of many losses."""
+        default = self._candidate(self.selection.result.default)
+        found = self._train([(default, rate) for rate in MORE_RATES])
+        return min(found, key=lambda pair: self._signed(pair[0]))[1]
+
+    def delivered(self) -> dict[str, float]:
+        """Score the models as a user gets them, for the selected loss and for the default."""
+        result, race = self.selection.result, self.race
+        found = {}
+        for name in {result.default, result.selected}:
+            track = race.final_tracks()[name]
+            epochs = race.best(track)[1]
+            model = race.trainer.final(self._candidate(name), track.learning_rate, epochs)
+            decision = None
+            if race.metric.tuned:
+                decision = np.mean([track.decisions[c][epochs] for c in race.cells], axis=0)
+            prediction = model.predict(self.held)
+            found[name] = race.metric.score(self.outer_target, prediction, decision)
+        return found
+
+    def _train(self, entries: list) -> list[tuple[float, float]]:
+        """Return the inner and the held-out score of each entry, at its best epoch inside."""
+        from lossmith.study.fleet import StackedFleet
+        from lossmith.study.members import Member
+
+        members = [
+            Member(candidate=c.name, learning_rate=rate, losses=(c.fit(self.target),) * SEEDS)
+            for c, rate in entries
+        ]
+        budget = self.race.trainer.budget
+        fleet, done = StackedFleet(self.rows, members, budget), 0
+        best: dict[tuple[str, float], tuple[float, float]] = {}
+        for epoch in budget.checkpoints():
+            fleet.advance(epoch - done)
+            done = epoch
+            predictions = self._predictions(fleet)
+            inner, outer = self._judged(predictions)
+            for member, a, b in zip(fleet.members, inner, outer, strict=True):
+                key = member.candidate, member.learning_rate
+                if key not in best or self._signed(a) < self._signed(best[key][0]):
+                    best[key] = float(a), float(b)
+        return [best[c.name, rate] for c, rate in entries]
+
+    def _predictions(self, fleet) -> np.ndarray:
+        from lossmith.study.scores import predict
+
+        return np.stack(
+            [
+                np.mean([predict(member.losses[0], raw) for raw in outputs], axis=0)
+                for member, outputs in zip(fleet.members, fleet.outputs(), strict=True)
+            ]
+        )
+
+    def _judged(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from lossmith.study.gross import FAR, residual_scales
+
+        metric = self.race.metric
+        inner, outer = predictions[:, : self.inner], predictions[:, self.inner :]
+        target, decisions = self.inner_target, None
+        if metric.tuned:
+            decisions = np.stack([metric.tune(target, one) for one in inner])
+        if self.race.scorer.contaminated:
+            kept = residual_scales(target, inner, metric.transform == "log1p") <= FAR
+            inner, target = inner[:, kept], target[kept]
+        return (
+            metric.scores(target, inner, decisions),
+            metric.scores(self.outer_target, outer, decisions),
+        )
+
+    def _candidate(self, name: str):
+        return next(c for c in self.race.entries.candidates if c.name == name)
+
+    def _signed(self, score: float) -> float:
+        return score if self.race.metric.better == "lower" else -score
+
+    def _codes(self, column: pd.Series) -> np.ndarray:
+        if self.problem.task == "regression":
+            return column.to_numpy(float)
+        codes = {label: code for code, label in enumerate(self.problem.labels.tolist())}
+        return column.map(codes).to_numpy(int)
+
+
+def run(out: Path, seeds: int, names: list[str] | None, workers: int) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    done = set()
+    if out.exists():
+        lines = map(json.loads, out.read_text().splitlines())
+        done = {(r["table"], r["metric"], r["condition"], r["seed"]) for r in lines}
+    jobs = [
+        (table.name, metric, condition, seed)
+        for seed in range(seeds)
+        for table in TABLES
+        if names is None or table.name in names
+        for metric in table.metrics
+        for condition in conditions(table)
+    ]
+    jobs = [job for job in jobs if job not in done]
+    with ProcessPoolExecutor(workers) as pool, out.open("a") as file:
+        for number, line in enumerate(pool.map(study, jobs), 1):
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            print(
+                f"{number}/{len(jobs)} {line['table']} {line['metric']} {line['condition']} "
+                f"{line['verdict']} {line['selected']} {line['seconds']:.0f} s",
+                file=sys.stderr,
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--tables")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--table", type=Path, help="print the results in this file as Markdown")
+    options = parser.parse_args()
+    if options.table:
+        from choice_table import render
+
+        print(render(options.table))
+        return
+    names = options.tables.split(",") if options.tables else None
+    run(options.out, options.seeds, names, options.workers)
+
+
+if __name__ == "__main__":
+    main()
