@@ -92,6 +92,7 @@ def test_every_candidate_is_in_the_table_with_its_status(each, html):
         assert row[-1].startswith(expected.get(candidate.status, candidate.status))
         assert candidate.note in row[-1]
     assert page.row("cauchy")[1] == "not finite"
+    assert page.row("expectile(level=0.01)")[1].endswith("on 3 of 15 fits")
     assert page.row(result.default)[2] == "0"
 
 
@@ -179,6 +180,8 @@ def test_the_snippet_runs_as_printed(each, html, tmp_path, monkeypatch):
     else:
         assert prediction.min() >= 0
         assert prediction.max() <= 1
+        of_labels = chosen.loss.card.target == "labels"
+        assert names["y"].is_floating_point() == of_labels
 
 
 def test_a_study_without_evidence_still_makes_a_page(each):

@@ -123,14 +123,21 @@ def _candidate_row(result: Result, candidate: CandidateResult, places: int) -> l
     note = f"<small>{escape(candidate.note)}</small>" if candidate.note else ""
     return [
         name + (f"<small>{escape(rest)}</small>" if rest else ""),
-        number(candidate.score, places)
-        + f"<small>{interval(candidate.low, candidate.high, places)}</small>",
+        f"{number(candidate.score, places)}<small>{_score_note(result, candidate, places)}</small>",
         f"{difference}<small>{limits}</small>",
         escape(p_value(candidate.p_value)),
         number(None, 0) if rate is None else f"{rate:.2g}",
         number(candidate.epochs, 0),
         f"{_STATUS.get(candidate.status, candidate.status)}{note}",
     ]
+
+
+def _score_note(result: Result, candidate: CandidateResult, places: int) -> str:
+    """Return the interval of a score, or on how few folds and seeds it rests."""
+    full = max(c.cells for c in result.candidates)
+    if 0 < candidate.cells < full:
+        return f"on {candidate.cells:,} of {full:,} fits"
+    return interval(candidate.low, candidate.high, places)
 
 
 def _tags(result: Result, name: str) -> str:
