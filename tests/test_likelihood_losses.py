@@ -86,6 +86,16 @@ def test_finite_at_extreme_scales(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["gaussian_nll", "laplace_nll", "student_t_nll"])
+def test_never_nan_where_the_likelihood_overflows(key: str) -> None:
+    most = torch.finfo(torch.float32).max
+    input = torch.tensor([[most, -most], [-most, most], [most, -8.0]], requires_grad=True)
+    values = lossmith.get(key).values(input, torch.zeros(3))
+    (slope,) = torch.autograd.grad(values.sum(), input)
+    assert not values.isnan().any()
+    assert not slope.isnan().any()
+
+
+@pytest.mark.parametrize("key", ["gaussian_nll", "laplace_nll", "student_t_nll"])
 def test_constant_head_finds_location_and_scale(key: str) -> None:
     """The likelihood is stationary at scipy's own fit of the distribution."""
     rng = np.random.default_rng(0)
