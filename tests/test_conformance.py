@@ -1,5 +1,6 @@
 """Every loss of the catalogue keeps the contract; a loss that breaks it is caught by name."""
 
+import shutil
 from dataclasses import fields, replace
 from typing import Any, ClassVar, get_args
 
@@ -13,6 +14,7 @@ from lossmith.core import Card, Claims, Example, Hyper, Loss, Paper, Pointwise
 from lossmith.core.card import Elicits
 from lossmith.functional.checks import class_logits, same_shape
 from lossmith.testing import Check, ConformanceError, check, checks
+from lossmith.testing.cases import Case
 from lossmith.testing.claims import CLAIMS, ELICITS
 
 ALL = [one for kind in find().values() for one in checks(kind)]
@@ -296,6 +298,20 @@ class FlattensTheHead(Softmax):
         return super().values(input, target)
 
 
+class CountsIgnoredRows(Softmax):
+    card = replace(
+        Softmax.card,
+        hypers={**Softmax.card.hypers, "ignore_index": Hyper(default=-100, meaning="left out")},
+    )
+
+    def __init__(self, *, classes: int, ignore_index: int = -100) -> None:
+        Loss.__init__(self, classes=classes, ignore_index=ignore_index)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        kept = target != self.ignore_index
+        return super().values(input, target) * kept
+
+
 class NotConvex(Square):
     card = claiming(Square, convex=True)
 
@@ -386,6 +402,7 @@ BROKEN: list[tuple[type[Loss], str]] = [
     (LetsAnyClassPass, "classes_in_range"),
     (FloatClasses, "classes_are_integers"),
     (FlattensTheHead, "dense"),
+    (CountsIgnoredRows, "ignored_rows"),
     (NotConvex, "convex"),
     (NotConvexFarOut, "convex"),
     (NotLipschitz, "lipschitz"),
@@ -402,6 +419,21 @@ def test_a_broken_loss_is_caught_by_name(kind: type[Loss], name: str) -> None:
     (one,) = (one for one in checks(kind) if one.name == name)
     with pytest.raises(AssertionError, match=kind.__name__):
         one()
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor compiles C++")
+def test_inductor_gives_eager_values() -> None:
+    torch._dynamo.reset()
+    loss = find()["cross_entropy"](classes=3)
+    case = Case(loss)
+    input, target = case.batch(dtype=torch.float32)
+    compiled = torch.compile(loss, fullgraph=True)
+    slopes = []
+    for function in (loss, compiled):
+        leaf = input.clone().requires_grad_()
+        value = function(leaf, target)
+        slopes.append((value, *torch.autograd.grad(value, leaf)))
+    assert all(torch.allclose(*pair) for pair in zip(*slopes, strict=True))
 
 
 def test_all_failures_are_listed_by_name() -> None:

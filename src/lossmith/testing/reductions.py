@@ -68,6 +68,20 @@ def nothing_to_learn(case: Case) -> None:
     _vanishes(case.loss, input[:0], target[:0], None, "an empty batch")
 
 
+def ignored_rows(case: Case) -> None:
+    """Rows whose target is ignore_index are left out; where all are, the loss is 0."""
+    input, target = case.batch()
+    ignored = target.new_tensor(case.loss.config()["ignore_index"])
+    masked = target.index_fill(0, torch.tensor([0, 3]), ignored)
+    kept = torch.tensor([1, 2, 4, 5])
+    input = input.requires_grad_()
+    value = case.loss(input, masked)
+    _same(value, case.loss(input[kept], target[kept]), "ignored rows and rows left out")
+    (slope,) = torch.autograd.grad(value, input)
+    assert (slope[[0, 3]] == 0).all(), f"ignored rows have gradients {slope[[0, 3]].tolist()}"
+    _vanishes(case.loss, input, ignored.expand(ROWS), None, "all rows ignored")
+
+
 def one_sample(case: Case) -> None:
     """A batch of one sample, and the sample without a batch dimension, have the sample's value."""
     input, target = case.batch()

@@ -95,6 +95,8 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
     yield reductions.constant_weight
     yield reductions.denominator
     yield reductions.nothing_to_learn
+    if "ignore_index" in card.hypers:
+        yield reductions.ignored_rows
     yield reductions.one_sample
     yield transforms.autocast
     yield transforms.casts_keep_hypers
