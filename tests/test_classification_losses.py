@@ -296,7 +296,14 @@ def test_float32_is_right_for_improbable_and_certain_classes(loss, lead):
     torch.testing.assert_close(*slopes, rtol=1e-5, atol=rounding)
 
 
-def test_generalized_and_poly_gradients_keep_their_digits_for_improbable_classes():
+def test_generalized_cross_entropy_keeps_its_digits_near_cross_entropy():
+    input, target = torch.tensor([[1.5, 0.0]]), torch.tensor([0])
+    exact = (1 - (1 / (1 + math.exp(-1.5))) ** 1e-4) / 1e-4
+    value = GeneralizedCrossEntropy(q=1e-4)(input, target).item()
+    assert value == pytest.approx(exact, rel=1e-5)
+
+
+def test_generalized_gradients_keep_their_digits_for_improbable_classes():
     for lead in (-6.0, -12.0, -20.0):
         x = torch.tensor([[lead, 0.0]], requires_grad=True)
         (slope,) = torch.autograd.grad(GeneralizedCrossEntropy(q=0.9)(x, torch.tensor([0])), x)

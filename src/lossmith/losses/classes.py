@@ -35,7 +35,7 @@ class ClassLoss(Pointwise, ABC):
                 f"{name} does not know its number of classes; "
                 f"pass classes= or use {name}.for_target(target)"
             )
-        return self.classes
+        return int(self.classes)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the softmax: one probability a class, along the class dimension."""
