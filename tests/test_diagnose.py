@@ -60,6 +60,13 @@ def test_outliers_are_counted_and_weighed() -> None:
     assert one("outliers", spoiled * 1e300).value == finding.value
 
 
+def test_distances_are_in_standard_deviations_of_normal_values() -> None:
+    target = PLAIN.copy()
+    target[0] = 10 + 20
+    distance = float(one("outliers", target).meaning.split("up to ")[1].split(";")[0])
+    assert distance == pytest.approx(20 / PLAIN.std(), rel=0.15)
+
+
 def test_outliers_beside_a_repeated_value() -> None:
     mostly = np.where(np.arange(ROWS) % 3 == 0, PLAIN, 10.0)
     mostly[0] = 500

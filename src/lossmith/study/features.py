@@ -153,11 +153,10 @@ def kind(column: pd.Series) -> tuple[str, str | None]:
     if np.isfinite(as_numbers(values)).mean() >= MOSTLY:
         return "number", None
     first = str(values.iloc[0])
-    if sum(letter.isdigit() for letter in first) >= 6:  # "Jan" and "12/3" are no dates
-        for dayfirst in (False, True):
-            style = guess_datetime_format(first, dayfirst=dayfirst)
-            if style and _as_dates(values, style).notna().mean() >= MOSTLY:
-                return "date", style
+    for dayfirst in (False, True):
+        style = guess_datetime_format(first, dayfirst=dayfirst)
+        if style and _as_dates(values, style).notna().mean() >= MOSTLY:
+            return "date", style
     return "text", None
 
 
