@@ -83,6 +83,14 @@ def test_a_chosen_loss_that_is_worse_on_test_rows_is_said_to_be(switch):
     assert "Here it is not better" in render(worse, evidence)
 
 
+def test_test_rows_that_were_left_out_are_told(switch):
+    result, evidence = switch
+    html = render(replace(result, test={**result.test, "rows": 391.0}), evidence)
+    assert "391 of 400 untouched rows" in html
+    assert "On the 391 of 400 test rows" in html
+    assert "400 untouched rows" in render(result, evidence)
+
+
 def test_every_candidate_is_in_the_table_with_its_status(each, html):
     result, _ = each
     page = Page(html)

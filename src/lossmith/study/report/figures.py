@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_TOO_WIDE = 6.0  # an interval this many times the typical one leaves the frame, with an arrow
+_TOO_WIDE = 10.0  # an interval this many times the typical one leaves the frame, with an arrow
 
 
 def compared(result: Result) -> list[CandidateResult]:

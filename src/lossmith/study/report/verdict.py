@@ -95,7 +95,7 @@ def _test_sentence(result: Result) -> str:
     places = difference_places(result)
     better = chosen < default if result.better == "lower" else chosen > default
     text = (
-        f"On the {result.rows.get('test', 0):,} test rows, looked at once and only after the "
+        f"On the {_test_rows(result)} test rows, looked at once and only after the "
         f"choice, the chosen loss scores {number(chosen, places)} and the default "
         f"{number(default, places)}."
     )
@@ -121,6 +121,13 @@ def _percent(result: Result, row: CandidateResult) -> str:
     return f" ({abs(row.difference_to_default / default.score):.1%})".replace("%", "&nbsp;%")
 
 
+def _test_rows(result: Result) -> str:
+    """Return how many test rows were scored, and of how many where gross errors were left out."""
+    every = result.rows.get("test", 0)
+    scored = int(result.test.get("rows") or every)
+    return f"{scored:,}" if scored == every else f"{scored:,} of {every:,}"
+
+
 def _score_tile(name: str, row: CandidateResult | None, places: int) -> tuple[str, str, str]:
     if row is None:
         return name, number(None, places), ""
@@ -139,7 +146,7 @@ def _difference_tile(name: str, row: CandidateResult | None, places: int) -> tup
 
 def _test_tile(result: Result, places: int) -> tuple[str, str, str]:
     chosen, default = result.test.get("selected"), result.test.get("default")
-    rows = f"{result.rows.get('test', 0):,} untouched rows"
+    rows = f"{_test_rows(result)} untouched rows"
     if result.verdict == "keep":
         return "test", number(default, places), rows
     return "test, chosen", number(chosen, places), f"default {number(default, places)}<br>{rows}"
