@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lossmith.catalogue import load as load_loss
@@ -22,6 +23,24 @@ from lossmith.study.model import TableModel
 from lossmith.study.report import write_report
 
 FORMAT = 1
+FILES = (
+    "report.html",
+    "result.json",
+    "loss.json",
+    "predictions.csv",
+    "model.json",
+    "model.safetensors",
+    "encoder.skops",
+)
+READING = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    SafetensorError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,49 +57,77 @@ class SavedModel:
 
 
 def check_writable(out: str | os.PathLike[str]) -> None:
-    """Make the folder; raise InputError if nothing can be written there."""
+    """Raise InputError if a run cannot be written there; nothing is made yet."""
     path = Path(out)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
+        with tempfile.TemporaryFile(dir=_existing(path)):
             pass
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"cannot write to {path}: {reason}; choose another --out") from error
+    foreign = [name for name in FILES if (path / name).exists()]
+    if foreign and not (path / "result.json").exists():
+        raise InputError(
+            f"{path} holds {foreign[0]}, which no run of lossmith wrote; choose another --out"
+        )
 
 
 def save(selection: Selection, out: str | os.PathLike[str]) -> None:
-    """Write a run's files, all of them or none."""
+    """Write a run's files, all of them or none; those of an earlier run are replaced."""
     path = Path(out)
     check_writable(path)
-    with tempfile.TemporaryDirectory(dir=path, prefix=".partial-") as partial:
+    with tempfile.TemporaryDirectory(dir=_existing(path), prefix=".lossmith-") as partial:
         _write(selection, Path(partial))
-        for file in sorted(Path(partial).iterdir()):
-            os.replace(file, path / file.name)
+        path.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            if (Path(partial) / name).exists():
+                os.replace(Path(partial) / name, path / name)
+            else:
+                (path / name).unlink(missing_ok=True)
 
 
 def load(out: str | os.PathLike[str]) -> SavedModel:
-    """Read the model of a run.
+    """Read the model of a run; reading runs no code of its files.
 
     Raises:
-        InputError: if the folder is not a run of a table.
+        InputError: if the folder is not a run of a table, or its files do not fit together.
     """
     path = Path(out)
     if not (path / "model.json").is_file():
         raise InputError(f"{path} holds no model; name a folder that lossmith select wrote")
     try:
-        facts = json.loads((path / "model.json").read_text(encoding="utf-8"))
-        body = StackedMLP(facts["in_features"], [facts["out_features"]], facts["seeds"])
-        body.load_state_dict(load_file(path / "model.safetensors"))
-        loss = load_loss(path / "loss.json")
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(f"the model in {path} cannot be read: {error}") from error
-    model = TableModel(encoder=Encoder.load(path / "encoder.skops"), loss=loss, body=body)
-    decision = facts["decision"]
+        return _read(path)
+    except InputError:
+        raise
+    except READING as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"the model in {path} cannot be read: {reason}") from error
+
+
+def _existing(path: Path) -> Path:
+    """Return the path, or the nearest folder above it that is there."""
+    return next(place for place in (path, *path.absolute().parents) if place.exists())
+
+
+def _read(path: Path) -> SavedModel:
+    facts = json.loads((path / "model.json").read_text(encoding="utf-8"))
+    if facts["lossmith"] != FORMAT:
+        raise ValueError(f"model.json has format {facts['lossmith']!r}, not {FORMAT}")
+    state = load_file(path / "model.safetensors")
+    seeds, width = state["w1"].shape[0], state["w1"].shape[1]
+    loss, encoder = load_loss(path / "loss.json"), Encoder.load(path / "encoder.skops")
+    if encoder.width != width:
+        raise ValueError(f"encoder.skops gives {encoder.width} features, the model takes {width}")
+    body = StackedMLP(width, [loss.out_features], range(seeds))
+    body.load_state_dict(state)
+    labels, decision = facts["labels"], facts["decision"]
+    classes = 0 if "regression" in loss.card.tasks else max(loss.out_features, 2)
+    if len(labels) != classes or (decision is not None and len(decision) != classes):
+        raise ValueError(f"model.json names {len(labels)} classes, the loss has {classes}")
     return SavedModel(
-        model=model,
-        labels=np.array(facts["labels"]),
-        decision=None if decision is None else np.array(decision),
+        model=TableModel(encoder=encoder, loss=loss, body=body),
+        labels=pd.Series(labels, dtype=None if labels else float).to_numpy(),
+        decision=None if decision is None else np.array(decision, dtype=float),
     )
 
 
@@ -101,18 +148,15 @@ def _write(selection: Selection, path: Path) -> None:
 
 def _write_model(selection: Selection, model: TableModel, path: Path) -> None:
     assert selection.problem is not None
-    body, decision = model.body, selection.decision
+    decision = selection.decision
     facts = {
         "lossmith": FORMAT,
-        "in_features": body.w1.shape[1],
-        "out_features": body.out_features[0],
-        "seeds": list(range(body.w1.shape[0])),
         "labels": selection.problem.labels.tolist(),
         "decision": None if decision is None else decision.tolist(),
     }
     (path / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     save_file(
-        {name: value.detach().contiguous() for name, value in body.state_dict().items()},
+        {name: value.detach().contiguous() for name, value in model.body.state_dict().items()},
         path / "model.safetensors",
     )
     model.encoder.save(path / "encoder.skops")

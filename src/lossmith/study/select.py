@@ -1,5 +1,6 @@
 """`select`: which loss serves this data, this model and this metric best."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,13 +16,15 @@ from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.race import Clock, Race
+from lossmith.study.result import Finding
 from lossmith.study.split import split_rows
 from lossmith.study.table import as_frame
 from lossmith.study.tables import TableTrainer
-from lossmith.study.task import frame_problem
+from lossmith.study.task import Problem, frame_problem
 
 RATES = (1e-3, 3e-3, 1e-2)
 RACING = 0.8  # share of a time budget for the race; the rest trains the final models
+LARGEST_SEED = 2**31  # of the splits' generator, with room for the repeats
 
 Report = Callable[[float, str], None]
 
@@ -44,6 +47,7 @@ def select(
     batch_size: int | None = None,
     optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     keep_outliers: bool = False,
+    on_diagnosis: Callable[[Problem, tuple[Finding, ...]], None] | None = None,
     progress: Report | None = None,
     command: str = "",
 ) -> Selection:
@@ -74,6 +78,7 @@ def select(
         optimizer: of your own model, called as optimizer(parameters, lr=rate); AdamW if None.
         keep_outliers: score every validation row, even where gross errors in the target leave
             a squared metric without a stable value.
+        on_diagnosis: called with a table's problem and its diagnosis before anything is trained.
         progress: called with the share done and a line of text.
         command: how to reproduce the study, for the report.
 
@@ -90,6 +95,7 @@ def select(
         raise InputError("say what a good prediction is: metric='mae', 'auroc', …")
     if (model is None) != (train is None) or (model is None) == (data is None):
         raise InputError("give either data and target, or model and train")
+    _check_numbers(seed, budget, epochs, batch_size, learning_rates)
     if out is not None:
         folder.check_writable(out)
     clock = Clock(None if budget is None else RACING * budget, progress or (lambda *_: None))
@@ -117,6 +123,8 @@ def select(
         clock=clock,
         exclude_gross=not keep_outliers,
     )
+    if problem is not None and on_diagnosis is not None:
+        on_diagnosis(problem, findings)
     finished = race.run()
     selection = conclude(
         race, problem, findings, interrupted=not finished, seed=seed, command=command
@@ -124,3 +132,20 @@ def select(
     if out is not None:
         folder.save(selection, out)
     return selection
+
+
+def _check_numbers(
+    seed: int,
+    budget: float | None,
+    epochs: int | None,
+    batch_size: int | None,
+    learning_rates: Sequence[float],
+) -> None:
+    if not 0 <= seed < LARGEST_SEED:
+        raise InputError(f"seed must be from 0 to {LARGEST_SEED - 1}, got {seed}")
+    positive = {"budget": budget, "epochs": epochs, "batch_size": batch_size}
+    for name, value in positive.items():
+        if value is not None and not value > 0:
+            raise InputError(f"{name} must be above 0, got {value}")
+    if not learning_rates or not all(0 < rate < math.inf for rate in learning_rates):
+        raise InputError(f"learning_rates must be numbers above 0, got {list(learning_rates)}")

@@ -1,0 +1,165 @@
+"""The command `lossmith`: its verbs, their options and its exit codes."""
+
+import argparse
+import os
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn, get_args
+
+import lossmith
+from lossmith.cli import verbs
+from lossmith.core.card import Task
+
+MISTAKE = 2  # of the user: one line says which
+INTERRUPTED = 130  # 128 + SIGINT
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+EPILOG = """\
+examples:
+  lossmith select houses.csv --target price --metric mae
+  lossmith predict runs/houses new.csv --out predictions.csv
+  lossmith list --task binary
+  lossmith show huber
+
+exit codes: 0 done; 2 a mistake in the input, told in one line; 130 stopped by Ctrl-C with
+nothing finished."""
+
+SELECT_EPILOG = """\
+metrics: rmse, mae, medae, mape, rmsle, r2, pinball@0.9 (any level) for numbers; accuracy,
+balanced_accuracy, f1 (two classes), f1_macro, auroc, average_precision, log_loss, brier for
+classes.
+
+Ctrl-C ends the study with what is finished: the verdict, the report and exit code 0. Before
+anything is finished, and a second time, it stops at once with exit code 130 and writes nothing.
+
+example:
+  lossmith select houses.csv --target price --metric mae --candidates mse,mae,huber --budget 60s"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and exit with 2."""
+        self.exit(MISTAKE, f"lossmith: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of libraries; what matters is in the diagnosis
+            code = _run(argv)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        print("lossmith: stopped; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(argv: list[str]) -> int:
+    try:
+        options = _parser().parse_args(argv)
+        options.argv = argv
+        options.verb(options)
+    except verbs.UserError as error:
+        print(f"lossmith: {' '.join(str(error).split())}", file=sys.stderr)
+        return MISTAKE
+    except SystemExit as error:  # of argparse, and of a second Ctrl-C
+        return error.code if isinstance(error.code, int) else MISTAKE
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="lossmith",
+        description="Finds the loss that serves your data, your model and your metric best.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"lossmith {lossmith.__version__}")
+    commands = parser.add_subparsers(
+        title="commands", metavar="{select,predict,list,show}", required=True, parser_class=Parser
+    )
+    _add_select(commands)
+    _add_predict(commands)
+    listed = commands.add_parser("list", help="list the losses of the catalogue")
+    listed.add_argument("--task", choices=get_args(Task), help="only those that can train it")
+    listed.add_argument("--json", action="store_true", help="every fact on every card")
+    listed.set_defaults(verb=verbs.list_losses)
+    shown = commands.add_parser("show", help="show what there is to know about one loss")
+    shown.add_argument("key", help="the loss's key, as in lossmith list")
+    shown.set_defaults(verb=verbs.show)
+    return parser
+
+
+def _add_select(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "select",
+        help="find the best loss for a table, a column of it and a metric",
+        description="Finds the best loss for a table: CSV, TSV or Parquet.",
+        epilog=SELECT_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", help="the table: .csv, .tsv or .parquet")
+    parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    parser.add_argument("--metric", required=True, help="what a good prediction is, see below")
+    parser.add_argument("--out", metavar="FOLDER", help="of the run (default: runs/NAME of FILE)")
+    parser.add_argument(
+        "--candidates", type=_keys, metavar="KEY,…", help="losses to compare (default: all)"
+    )
+    parser.add_argument("--task", choices=get_args(Task), help="(default: by target and metric)")
+    parser.add_argument("--positive", metavar="CLASS", help="of two (default: the rarer one)")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    parser.add_argument(
+        "--budget", type=_seconds, metavar="TIME", help="time after which the study ends: 60s, 5m"
+    )
+    parser.add_argument(
+        "--keep-outliers",
+        action="store_true",
+        help="score every row, even gross errors in the target",
+    )
+    parser.set_defaults(verb=verbs.select)
+
+
+def _add_predict(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="predict new rows with the model of a run",
+        description="Predicts new rows: a column prediction and, for classes, one "
+        "probability_CLASS each.",
+        epilog="example:\n  lossmith predict runs/houses new.csv --out predictions.csv",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", help="the folder that lossmith select wrote")
+    parser.add_argument("file", help="the new rows: .csv, .tsv or .parquet")
+    parser.add_argument("--out", metavar="FILE", help="the CSV to write (default: the screen)")
+    parser.set_defaults(verb=verbs.predict)
+
+
+def _seconds(text: str) -> float:
+    """Return seconds from 60, 60s, 2m or 1h."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip().lower())
+    seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 60s, 5m or 1h")
+    return seconds
+
+
+def _keys(text: str) -> list[str]:
+    """Return the keys between commas that stand outside parentheses."""
+    keys = [key.strip() for key in re.split(r",(?![^(]*\))", text)]
+    if not all(keys):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of losses; write mse,mae,huber")
+    return keys
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""What each verb does; heavy packages load inside the verbs that need them."""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lossmith.catalogue import pages
+from lossmith.catalogue.lookup import UnknownLossError
+
+
+class UserError(Exception):
+    """A mistake of the user; its text is the one line to show."""
+
+
+def select(options: argparse.Namespace) -> None:
+    """Run a study and show what it found."""
+    with _study_errors("select"):
+        from lossmith.cli.interrupt import Interruption
+        from lossmith.cli.screen import Screen
+        from lossmith.study import select as run
+        from lossmith.study.errors import InputError
+        from lossmith.study.table import read_table
+
+        out = Path(options.out) if options.out else Path("runs") / Path(options.file).stem
+        screen = Screen()
+        with Interruption(screen.say) as interruption, screen:
+            try:
+                selection = run(
+                    read_table(options.file),
+                    target=options.target,
+                    metric=options.metric,
+                    task=options.task,
+                    positive=options.positive,
+                    candidates=options.candidates,
+                    seed=options.seed,
+                    budget=options.budget,
+                    keep_outliers=options.keep_outliers,
+                    out=out,
+                    on_diagnosis=screen.diagnosis,
+                    progress=interruption.watched(screen.progress),
+                    command=shlex.join(["lossmith", *options.argv]),
+                )
+            except InputError as error:
+                if interruption.asked:
+                    raise KeyboardInterrupt from error
+                raise
+        screen.verdict(selection.result, out)
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Predict new rows with the model of a run, to a file or to the screen."""
+    with _study_errors("predict"):
+        from lossmith.study.folder import load
+        from lossmith.study.table import read_table
+
+        text = load(options.run).predict(read_table(options.file)).to_csv(index=False)
+    if options.out is None:
+        sys.stdout.write(text)
+        return
+    try:
+        Path(options.out).write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"cannot write {options.out}: {reason}; choose another --out") from error
+
+
+def list_losses(options: argparse.Namespace) -> None:
+    """Print the losses of the catalogue."""
+    if options.json:
+        print(json.dumps(pages.listing(options.task), indent=2))
+    else:
+        print(pages.table(options.task))
+
+
+def show(options: argparse.Namespace) -> None:
+    """Print what there is to know about one loss."""
+    try:
+        print(pages.page(options.key))
+    except UnknownLossError as error:
+        raise UserError(str(error)) from error
+
+
+@contextmanager
+def _study_errors(verb: str) -> Iterator[None]:
+    """Turn mistakes in the input, and missing packages, into one line."""
+    try:
+        from lossmith.study.errors import InputError
+    except ModuleNotFoundError as error:
+        raise _missing(verb, error) from error
+    try:
+        yield
+    except InputError as error:
+        raise UserError(str(error)) from error
+    except ModuleNotFoundError as error:
+        raise _missing(verb, error) from error
+
+
+def _missing(verb: str, error: ModuleNotFoundError) -> Exception:
+    if (error.name or "lossmith").startswith("lossmith"):
+        return error
+    return UserError(f"{verb} needs {error.name}; install it with: pip install 'lossmith[select]'")
