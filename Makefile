@@ -1,0 +1,42 @@
+# Few verbs: demo, test, check, bench, docs. Each sets up .venv first, with nothing but python and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PYTHONWARNINGS ?= ignore
+
+.PHONY: demo test check bench docs clean
+.DEFAULT_GOAL := demo
+
+# torch first and pinned: an unpinned one would bring gigabytes of CUDA packages.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lossmith needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[select,data,dev]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python bench/ames.py runs/ames.csv
+	$(BIN)/lossmith select runs/ames.csv --target price --metric rmse --out runs/ames
+
+test: check
+	$(BIN)/pytest -n auto
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python bench/cost.py
+	$(BIN)/python bench/body.py
+	$(BIN)/python bench/choice.py --out bench/results/choice.jsonl
+
+docs: $(READY)
+	$(BIN)/python -m lossmith.catalogue.pages docs/losses.md
+	$(BIN)/python bench/choice.py --table bench/results/choice.jsonl > docs/choice.md
+
+clean:
+	rm -rf $(VENV) runs
