@@ -5,6 +5,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -44,8 +45,11 @@ class Loss(nn.Module, ABC):
         real = hyper is not None and isinstance(hyper.default, float)
         if hyper is not None:
             hyper.check_type(owner, name, value)
-        if value is None or isinstance(value, (str, Loss)) or (isinstance(value, int) and not real):
-            if hyper is not None and isinstance(value, int):  # bool is an int
+        whole = isinstance(value, Integral) and not real  # numpy's integers and bools too
+        if value is None or isinstance(value, (str, Loss)) or whole:
+            if whole and not isinstance(value, bool):
+                value = int(value)
+            if hyper is not None and whole:
                 hyper.check(owner, name, value)
             setattr(self, name, value)
             return

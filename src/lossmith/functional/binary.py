@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import same_shape
-from lossmith.functional.regression import in_dtype
+from lossmith.functional.checks import in_dtype, require, same_shape
 
 
 def binary_cross_entropy(
@@ -45,12 +44,10 @@ def hinge(input: Tensor, target: Tensor) -> Tensor:
 def labels(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Check labels from 0 to 1 of input's shape; return both in the dtype of computation."""
     input, target = same_shape(input, target)
-    fine = ((target >= 0) & (target <= 1)).all()
-    message = "target holds a label outside 0 … 1; labels of −1 and 1 need (target + 1) / 2"
-    if torch.compiler.is_compiling() or target.is_cuda:
-        torch._assert_async(fine, message)
-    elif not torch._C._functorch.is_functorch_wrapped_tensor(fine) and not fine:
-        raise ValueError(message)
+    require(
+        ((target >= 0) & (target <= 1)).all(),
+        "target holds a label outside 0 … 1; labels of −1 and 1 need (target + 1) / 2",
+    )
     return input, target
 
 

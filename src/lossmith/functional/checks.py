@@ -1,4 +1,4 @@
-"""The one place where inputs and targets are checked and brought to the dtype they are computed in."""
+"""The one place where inputs and targets are checked and brought to the dtype of computation."""
 
 import torch
 from torch import Tensor
@@ -10,9 +10,27 @@ def promote(input: Tensor) -> Tensor:
     """Bring half precision to float32; leave float32 and float64 as they are."""
     if not input.is_floating_point():
         raise TypeError(
-            f"input must be a floating-point tensor, got {input.dtype}; pass the network's raw output"
+            f"input must be a floating-point tensor, got {input.dtype}; "
+            "pass the network's raw output"
         )
     return input.float() if input.dtype in _HALF else input
+
+
+def in_dtype(hyper: Tensor | float, input: Tensor) -> Tensor | float:
+    """Bring a hyperparameter to input's dtype: a 0-dim float64 would promote 0-dim inputs."""
+    return hyper.to(input.dtype) if isinstance(hyper, Tensor) else hyper
+
+
+def require(fine: Tensor, message: str) -> None:
+    """Raise ValueError unless a 0-dim condition holds, also where the code is compiled.
+
+    Compiled and on a GPU the check is asynchronous and its error a RuntimeError; under vmap
+    there is none.
+    """
+    if torch.compiler.is_compiling() or fine.is_cuda:
+        torch._assert_async(fine, message)
+    elif not torch._C._functorch.is_functorch_wrapped_tensor(fine) and not fine:
+        raise ValueError(message)
 
 
 def head_dim(input: Tensor) -> int:
@@ -55,14 +73,15 @@ def class_logits(input: Tensor, target: Tensor, ignore_index: int = -100) -> tup
         raise ValueError("input must have a class dimension, got a scalar")
     classes = input.shape[head_dim(input)]
     check_head(input, target, classes)
+    target = target.long()  # first: in uint8, −100 would wrap to class 156
     ignored = target == ignore_index
     check_classes(target, ignored, classes)
-    return promote(input), target.masked_fill(ignored, 0).long()
+    return promote(input), target.masked_fill(ignored, 0)
 
 
 def check_head(input: Tensor, target: Tensor, outputs: int) -> None:
     """Raise unless input is target's shape with a head of `outputs` inserted."""
-    dim = min(head_dim(input), target.ndim)
+    dim = min(1, target.ndim)
     expected = (*target.shape[:dim], outputs, *target.shape[dim:])
     if tuple(input.shape) != expected:
         raise ValueError(
@@ -74,8 +93,7 @@ def check_head(input: Tensor, target: Tensor, outputs: int) -> None:
 def check_classes(target: Tensor, ignored: Tensor, classes: int) -> None:
     """Raise when a class that is not ignored lies outside 0 … classes − 1, compiled or not."""
     fine = (((target >= 0) & (target < classes)) | ignored).all()
-    message = f"target holds a class outside 0 … {classes - 1}, the range of input's {classes} logits"
-    if torch.compiler.is_compiling() or target.is_cuda:
-        torch._assert_async(fine, message)
-    elif not torch._C._functorch.is_functorch_wrapped_tensor(fine) and not fine:
-        raise ValueError(message)
+    require(
+        fine,
+        f"target holds a class outside 0 … {classes - 1}, the range of input's {classes} logits",
+    )

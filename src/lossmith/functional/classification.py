@@ -7,8 +7,7 @@ the value of class 0; `target_weights` gives it weight 0, by which a mean leaves
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, head_dim, same_shape
-from lossmith.functional.regression import in_dtype
+from lossmith.functional.checks import class_logits, head_dim, in_dtype, same_shape
 
 
 def cross_entropy(

@@ -5,8 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import check_head, head_dim, promote
-from lossmith.functional.regression import in_dtype
+from lossmith.functional.checks import check_head, head_dim, in_dtype, promote
 
 
 def hl_gauss(

@@ -7,9 +7,8 @@ nothing is infinite.
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits
+from lossmith.functional.checks import class_logits, in_dtype
 from lossmith.functional.classification import log_probabilities, per_class, pick
-from lossmith.functional.regression import in_dtype
 
 
 def logit_adjusted(

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import head_dim, several_outputs
-from lossmith.functional.regression import in_dtype
+from lossmith.functional.checks import head_dim, in_dtype, several_outputs
 from lossmith.functional.robust import log1p_square
 
 

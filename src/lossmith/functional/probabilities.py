@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import head_dim, promote
+from lossmith.functional.checks import head_dim, in_dtype, promote
 from lossmith.functional.classification import log_probabilities
-from lossmith.functional.regression import in_dtype
 
 
 def softmax(output: Tensor) -> Tensor:

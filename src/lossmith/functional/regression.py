@@ -4,12 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import check_head, head_dim, promote, same_shape
-
-
-def in_dtype(hyper: Tensor | float, input: Tensor) -> Tensor | float:
-    """Bring a hyperparameter to input's dtype: a 0-dim float64 would promote 0-dim inputs."""
-    return hyper.to(input.dtype) if isinstance(hyper, Tensor) else hyper
+from lossmith.functional.checks import check_head, head_dim, in_dtype, promote, same_shape
 
 
 def residual(input: Tensor, target: Tensor) -> Tensor:

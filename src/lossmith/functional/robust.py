@@ -9,7 +9,8 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.regression import in_dtype, residual
+from lossmith.functional.checks import in_dtype
+from lossmith.functional.regression import residual
 
 _FAR = 1e9  # 1 + q² is q² beyond this ratio, to the last bit of float64
 

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
-from lossmith.functional.checks import promote
-from lossmith.functional.regression import in_dtype
+from lossmith.functional.checks import in_dtype, promote, require
 from lossmith.losses.fitting import finite, quartiles, spread_of
 from lossmith.losses.regression import MSE
 
@@ -160,7 +159,10 @@ class TransformedTarget(Pointwise):
         """
         target = _floating(target)
         if self.function == "log1p":
-            _require_above(target, -1.0)
+            require(
+                (target > -1).all(),
+                "function 'log1p' needs targets above -1; choose 'identity' or 'power' instead",
+            )
             target = target.log1p()
         elif self.function == "power":
             target = target.sign() * target.abs() ** in_dtype(self.exponent, target)
@@ -201,15 +203,3 @@ def _refit(loss: Pointwise | type[Pointwise], target: Tensor) -> Pointwise:
     fitted = {name for name, hyper in loss.card.hypers.items() if hyper.default is None}
     kept = {name: value for name, value in loss.config().items() if name not in fitted}
     return type(loss).for_target(target, **kept)
-
-
-def _require_above(target: Tensor, bound: float) -> None:
-    """Raise unless every target lies above the bound, compiled or not."""
-    fine = (target > bound).all()
-    message = (
-        f"function 'log1p' needs targets above {bound:g}; choose 'identity' or 'power' instead"
-    )
-    if torch.compiler.is_compiling() or target.is_cuda:
-        torch._assert_async(fine, message)
-    elif not torch._C._functorch.is_functorch_wrapped_tensor(fine) and not fine:
-        raise ValueError(message)

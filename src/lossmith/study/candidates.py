@@ -1,4 +1,4 @@
-"""Which losses a study compares, and which of them the metric's own default is: from cards alone."""
+"""Which losses a study compares, and which is the default of the metric: from cards alone."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy import stats
 from torch import Tensor
 
 from lossmith.catalogue import find
@@ -16,7 +17,7 @@ from lossmith.losses.transformed import TransformedTarget
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric
 
-LOG_RATIO = 4.0  # a positive target whose 95 % and 5 % quantiles lie further apart is tried in logs
+SKEW = 1.0  # beyond which a target that is never negative is tried in logs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +97,9 @@ def _variants(
     if task != "regression":
         return [Candidate(key=key, hypers=hypers, classes=classes) for hypers in grid]
     plain = [Candidate(key=key, hypers=hypers, function="identity") for hypers in grid]
-    if not (_spans_decades(target) and kind.card.claims.convex and kind.card.input == "values"):
+    if not _skewed(target) or kind.card.claims.elicits not in ("mean", "median", "quantile"):
         return plain
-    return plain + [Candidate(key=key, hypers=hypers, function="log1p") for hypers in grid[-1:]]
+    return plain + [Candidate(key=key, hypers=hypers, function="log1p") for hypers in grid]
 
 
 def _grid(kind: type[Loss], metric: Metric) -> list[dict[str, Any]]:
@@ -109,9 +110,8 @@ def _grid(kind: type[Loss], metric: Metric) -> list[dict[str, Any]]:
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
-def _spans_decades(target: np.ndarray) -> bool:
-    low, high = np.quantile(target, [0.05, 0.95])
-    return bool(target.min() >= 0 and high + 1 > LOG_RATIO * (low + 1))
+def _skewed(target: np.ndarray) -> bool:
+    return bool(target.min() >= 0 and stats.skew(target) > SKEW)
 
 
 def _default(task: Task, metric: Metric, classes: int | None) -> Candidate:

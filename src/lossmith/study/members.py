@@ -49,5 +49,6 @@ _BATCHES = ((50_000, 512), (10_000, 256), (1_000, 128), (400, 64), (0, 32))
 
 def batches(cell_rows: int, batch: int, generator: torch.Generator) -> list[Tensor]:
     """Shuffle the rows into full batches; the rest of an epoch waits for the next shuffle."""
+    batch = min(batch, cell_rows)  # cells of classes differ by a few rows
     order = torch.randperm(cell_rows, generator=generator)
     return list(order[: cell_rows // batch * batch].split(batch))

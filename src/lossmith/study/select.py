@@ -95,6 +95,8 @@ def select(
         raise InputError("say what a good prediction is: metric='mae', 'auroc', …")
     if (model is None) != (train is None) or (model is None) == (data is None):
         raise InputError("give either data and target, or model and train")
+    if data is not None and target is None:
+        raise InputError("name the column to predict: target='price'")
     _check_numbers(seed, budget, epochs, batch_size, learning_rates)
     if out is not None:
         folder.check_writable(out)

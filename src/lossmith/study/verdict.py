@@ -40,7 +40,8 @@ def estimate(values: np.ndarray, overlap: float) -> Estimate:
         return Estimate(mean=mean, low=-np.inf, high=np.inf, p_value=1.0)
     error = float(np.sqrt((1 / count + overlap) * values.var(ddof=1)))
     if error == 0:
-        return Estimate(mean=mean, low=mean, high=mean, p_value=0.0 if mean < 0 else 1.0)
+        # Equal differences, of a coarse metric, prove no more than their signs do.
+        return Estimate(mean=mean, low=mean, high=mean, p_value=0.5**count if mean < 0 else 1.0)
     margin = float(stats.t.ppf(0.5 + CONFIDENCE / 2, count - 1)) * error
     return Estimate(
         mean=mean,
