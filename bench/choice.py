@@ -198,7 +198,7 @@ class Hindsight:
         return column.map(codes).to_numpy(int)
 
 
-def run(out: Path, seeds: int, names: list[str] | None, workers: int) -> None:
+def run(out: Path, seeds: range, names: list[str] | None, workers: int) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     done = set()
     if out.exists():
@@ -206,7 +206,7 @@ def run(out: Path, seeds: int, names: list[str] | None, workers: int) -> None:
         done = {(r["table"], r["metric"], r["condition"], r["seed"]) for r in lines}
     jobs = [
         (table.name, metric, condition, seed)
-        for seed in range(seeds)
+        for seed in seeds
         for table in TABLES
         if names is None or table.name in names
         for metric in table.metrics
@@ -228,6 +228,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--tables")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--table", type=Path, help="print the results in this file as Markdown")
@@ -238,7 +239,8 @@ def main() -> None:
         print(render(options.table))
         return
     names = options.tables.split(",") if options.tables else None
-    run(options.out, options.seeds, names, options.workers)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    run(options.out, seeds, names, options.workers)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,9 @@ def _variants(
     if task != "regression":
         return [Candidate(key=key, hypers=hypers, classes=classes) for hypers in grid]
     plain = [Candidate(key=key, hypers=hypers, function="identity") for hypers in grid]
-    if not _skewed(target) or kind.card.claims.elicits not in ("mean", "median", "quantile"):
+    card = kind.card
+    moves = card.input == "values" and card.claims.elicits in ("mean", "median", "quantile")
+    if not (moves and _skewed(target)):
         return plain
     return plain + [Candidate(key=key, hypers=hypers, function="log1p") for hypers in grid]
 

@@ -205,11 +205,10 @@ def _sentence(race: Race, verdict: Judgement, interrupted: bool) -> str:
 
 def _switch_sentence(chosen: CandidateResult, default: CandidateResult, metric: str) -> str:
     assert chosen.difference_to_default is not None
-    assert default.score
-    share = abs(chosen.difference_to_default / default.score)
+    share = f"{abs(chosen.difference_to_default / default.score):.1%} " if default.score else ""
     return (
         f"Switch from {default.name} to {chosen.name}: {metric} {default.score:.4g} → "
-        f"{chosen.score:.4g} ({share:.1%} better, corrected p = {chosen.p_value:.2g})."
+        f"{chosen.score:.4g} ({share}better, corrected p = {chosen.p_value:.2g})."
     )
 
 

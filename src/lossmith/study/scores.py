@@ -68,7 +68,7 @@ class Scorer:
             if self.metric.tuned:
                 self._tune(tracks, cell, predictions, epoch)
             self._score(tracks, cell, epoch, values)
-            if self.sensitive and cell not in self.judged:
+            if self.sensitive and self.contaminated is not False and cell not in self.judged:
                 self._pending.append((list(tracks), cell, epoch, values))
 
     def find_gross(self, cells: Sequence[int]) -> None:

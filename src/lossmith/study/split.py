@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+from sklearn.model_selection import train_test_split
 
 from lossmith.core.card import Task
 
@@ -57,11 +57,20 @@ def split_rows(task: Task, target: np.ndarray, seed: int) -> Split:
     )
     cells = []
     for repeat in range(REPEATS):
-        kind = KFold if classes is None else StratifiedKFold
-        folds = kind(FOLDS, shuffle=True, random_state=seed + repeat)
-        parts = folds.split(develop, None if classes is None else classes[develop])
-        for number, (train, valid) in enumerate(parts):
+        fold = _folds(len(develop), None if classes is None else classes[develop], seed + repeat)
+        for number in range(FOLDS):
             own = 1000 * seed + FOLDS * repeat + number
-            cells.append(Cell(seed=own, repeat=repeat, train=develop[train], valid=develop[valid]))
+            train, valid = develop[fold != number], develop[fold == number]
+            cells.append(Cell(seed=own, repeat=repeat, train=train, valid=valid))
     rounds = tuple(range(SCREENING)), tuple(range(SCREENING, len(cells)))
     return Split(develop=develop, test=test, cells=tuple(cells), rounds=rounds)
+
+
+def _folds(rows: int, classes: np.ndarray | None, seed: int) -> np.ndarray:
+    """Return the fold of each row, rows of a class dealt out in turn, however few they are."""
+    order = np.random.default_rng(seed).permutation(rows)
+    if classes is not None:
+        order = order[np.argsort(classes[order], kind="stable")]
+    folds = np.empty(rows, dtype=int)
+    folds[order] = np.arange(rows) % FOLDS
+    return folds
