@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.model_selection import train_test_split
+
 from tables import TABLES, Table, corrupt
 
 HELD_OUT = 0.3

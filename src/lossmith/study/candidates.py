@@ -42,9 +42,9 @@ class Candidate:
     @property
     def parameters(self) -> dict[str, Any]:
         """The hyperparameters and the treatment of the target as plain data."""
-        treatment = {"function": self.function} if self.function is not None else {}
+        treatment = {"function": self.function} if self.function not in (None, "identity") else {}
         relative = {"relative": True} if self.relative else {}
-        return {"loss": self.key, **self.hypers, **treatment, **relative}
+        return {**self.hypers, **treatment, **relative}
 
     def fit(self, target: Tensor) -> Loss:
         """Return the loss with its head, scale and counts fitted to training targets."""

@@ -1,0 +1,100 @@
+"""What a study costs beside evaluating the default alone by plain sequential training.
+
+    python bench/cost.py [--tables ames,churn] [--runs 3] > docs/cost.md
+
+The default alone: features encoded for each of the 10 cells, three learning rates on the two
+screening cells, the better one on the other eight, the final model under four seeds; one ordinary
+`nn.Sequential` at a time, with the fused optimizer. Its validation scores are not even computed.
+"One rate" is the same with a single learning rate, known beforehand. Runs alternate with the
+study in one process; medians are quoted.
+"""
+
+import argparse
+import statistics
+import time
+import warnings
+
+import torch
+
+from lossmith import select
+from lossmith.study.baseline import plain_training
+from lossmith.study.candidates import field_for
+from lossmith.study.features import Encoder
+from lossmith.study.metrics import metric as metric_for
+from lossmith.study.select import RATES
+from lossmith.study.split import split_rows
+from lossmith.study.tables import ENSEMBLE, TableTrainer
+from lossmith.study.task import frame_problem
+from tables import TABLES, Table
+
+
+def default_alone(table: Table, metric: str, rates: tuple[float, ...], epochs: int) -> float:
+    """Return the seconds of the default alone."""
+    start = time.perf_counter()
+    problem = frame_problem(table.frame(), table.target, metric=metric)
+    measure = metric_for(metric, problem.task)
+    split = split_rows(problem.task, problem.target, 0)
+    trainer = TableTrainer(problem, split)
+    entries = field_for(problem.task, measure, problem.target, len(problem.classes) or None, [])
+    default = next(c for c in entries.candidates if c.name == entries.default)
+    target = torch.from_numpy(problem.target)
+    for number, cell in enumerate(split.cells):
+        encoder = Encoder().fit(problem.features.iloc[cell.train])
+        features = torch.from_numpy(encoder.transform(problem.features.iloc[cell.train]))
+        encoder.transform(problem.features.iloc[cell.valid])
+        loss = default.fit(target[cell.train])
+        for rate in rates if number in split.rounds[0] else rates[:1]:
+            _train(trainer, loss, features, target[cell.train], rate, trainer.budget.epochs)
+    encoder = Encoder().fit(problem.features.iloc[split.develop])
+    features = torch.from_numpy(encoder.transform(problem.features.iloc[split.develop]))
+    loss = default.fit(target[split.develop])
+    for _ in range(ENSEMBLE):
+        _train(trainer, loss, features, target[split.develop], rates[0], epochs)
+    return time.perf_counter() - start
+
+
+def _train(trainer, loss, features, target, rate: float, epochs: int) -> None:
+    batch = trainer.budget.batch
+    steps = epochs * (len(target) // batch)
+    plain_training(loss, features, target, rate=rate, batch=batch, seed=0, steps=steps)
+
+
+def measure(table: Table, metric: str, runs: int) -> str:
+    """Return one row of the table."""
+    studies, alone, single, trainings = [], [], [], 0
+    for _ in range(runs):
+        frame = table.frame()
+        start = time.perf_counter()
+        result = select(frame, target=table.target, metric=metric).result
+        studies.append(time.perf_counter() - start)
+        trainings = result.cost.trainings
+        default = next(row for row in result.candidates if row.status == "default")
+        assert default.epochs is not None
+        alone.append(default_alone(table, metric, RATES, default.epochs))
+        single.append(default_alone(table, metric, RATES[:1], default.epochs))
+    ratio = statistics.median(a / b for a, b in zip(studies, alone, strict=True))
+    strict = statistics.median(a / b for a, b in zip(studies, single, strict=True))
+    return (
+        f"| {table.name} | {metric} | {len(result.candidates)} | {trainings} "
+        f"| {statistics.median(studies):.1f} | {statistics.median(alone):.1f} | {ratio:.2f} "
+        f"| {statistics.median(single):.1f} | {strict:.2f} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", default="ames,churn,digits")
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    print(
+        "| table | metric | losses | trainings | study, s | default alone, s | ratio "
+        "| one rate, s | ratio |\n|---|---|---|---|---|---|---|---|---|"
+    )
+    for name in options.tables.split(","):
+        table = next(table for table in TABLES if table.name == name)
+        print(measure(table, table.metrics[0], options.runs), flush=True)
+
+
+if __name__ == "__main__":
+    main()
