@@ -54,11 +54,12 @@ def judge(race: Race) -> Judgement:
 
 
 def _measured(race: Race) -> dict[str, Track]:
-    """Return the candidates measured on every finished cell, at their learning rate."""
+    """Return the default and the candidates measured on every cell, at their learning rate."""
     return {
         name: track
         for name, track in race.final_tracks().items()
-        if not track.diverged and set(race.cells) <= set(track.scores)
+        if name == race.entries.default
+        or (not track.diverged and set(race.cells) <= set(track.scores))
     }
 
 

@@ -141,9 +141,10 @@ class Race:
         """
         table, epochs = track.table(self.cells)
         signed = table if self.metric.better == "lower" else -table
-        total = signed.sum(axis=0)
-        chosen = (total - signed).argmin(axis=1) if len(table) > 1 else signed.argmin(axis=1)
-        return table[np.arange(len(table)), chosen], epochs[int(total.argmin())]
+        cells = np.arange(len(table))
+        others = [cells[cells != cell] if len(cells) > 1 else cells for cell in cells]
+        chosen = [int(signed[rows].sum(axis=0).argmin()) for rows in others]
+        return table[cells, chosen], epochs[int(signed.sum(axis=0).argmin())]
 
     def improvement(self, track: Track, other: Track) -> np.ndarray:
         """Return paired differences, one a cell, negative where track is better."""
@@ -260,7 +261,10 @@ class Race:
         ]
 
     def _standing(self, member: Member, cells: Sequence[int]) -> float:
-        table, _ = self.tracks[member.candidate, member.learning_rate].table(cells)
+        track = self.tracks[member.candidate, member.learning_rate]
+        if track.diverged:  # however well it did before
+            return np.inf
+        table, _ = track.table(cells)
         return float((table if self.metric.better == "lower" else -table).mean(axis=0).min())
 
     def _finalists(self, fleet: Fleet, cells: Sequence[int]) -> list[tuple[str, float]]:
@@ -273,8 +277,17 @@ class Race:
             raise InputError(
                 "every loss diverged; check the features and the target for extreme values"
             )
-        keys = [(member.candidate, member.learning_rate) for member in ranked]
+        keys = [
+            (member.candidate, member.learning_rate)
+            for member in ranked
+            if np.isfinite(self._standing(member, cells))
+        ]
         default = [key for key in keys if key[0] == self.entries.default][:DEFAULT_RATES]
+        if not default:
+            raise InputError(
+                f"the default loss {self.entries.default} diverged at every learning rate; "
+                "try smaller ones"
+            )
         others: dict[str, float] = {}
         for name, rate in keys:
             others.setdefault(name, rate)

@@ -1,0 +1,337 @@
+"""The fleet is the ordinary loop, many times at once: nothing of one member reaches another."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lossmith.core.loss import Loss
+from lossmith.losses import MAE, MSE, BalancedSoftmax, CrossEntropy, HLGauss, Huber, LogitAdjusted
+from lossmith.study import fleet as fleet_module
+from lossmith.study.average import Average
+from lossmith.study.body import StackedMLP, dropout_masks
+from lossmith.study.fleet import WEIGHT_DECAY, Rows, StackedFleet
+from lossmith.study.members import Budget, Member, batches
+
+ROWS, BATCH, EPOCHS = 21, 8, 3  # two full batches an epoch, five rows left over
+SEEDS = (3, 11)
+BUDGET = Budget(epochs=EPOCHS, batch=BATCH)
+
+
+def rows(columns: Sequence[int] = (5, 5)) -> Rows:
+    generator = torch.Generator().manual_seed(0)
+    train, valid = [], []
+    for number, width in enumerate(columns):
+        train.append(
+            (
+                torch.randn(ROWS, width, generator=generator),
+                torch.randn(ROWS, generator=generator).double() * 2,
+            )
+        )
+        valid.append(torch.randn(6 + number, width, generator=generator))
+    return Rows(train, valid, SEEDS)
+
+
+def member(name: str, rate: float, *losses: Loss) -> Member:
+    return Member(candidate=name, learning_rate=rate, losses=losses * (len(SEEDS) // len(losses)))
+
+
+def histogram(low: float) -> HLGauss:
+    return HLGauss(low=low, high=low + 12, bins=7)
+
+
+def mixed() -> list[Member]:
+    """Members of two heads, three structures of loss and two learning rates."""
+    return [
+        member("huber", 1e-2, Huber(delta=0.3), Huber(delta=1.7)),
+        member("histogram", 1e-3, histogram(-6), histogram(-7)),
+        member("mse", 1e-3, MSE()),
+        member("huber2", 1e-3, Huber(delta=1.0)),
+        member("histogram2", 1e-2, histogram(-5)),
+        member("mse", 1e-2, MSE()),
+        member("mae", 1e-2, MAE()),
+    ]
+
+
+def without_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_module, "dropout_masks", lambda *_: None)
+
+
+def by_name(fleet: StackedFleet) -> dict[tuple[str, float], list[Tensor]]:
+    found = zip(fleet.members, fleet.outputs(), strict=True)
+    return {(m.candidate, m.learning_rate): outputs for m, outputs in found}
+
+
+def plain_model(body: StackedMLP, cell: int) -> nn.Sequential:
+    """Return the only member's model of a cell as a plain one of torch."""
+    layers = (
+        (body.w1[cell, :, 0], body.b1[cell, 0, 0]),
+        (body.w2[cell, 0], body.b2[cell, 0, 0]),
+        (body.heads[0][cell, 0], body.biases[0][cell, 0, 0]),
+    )
+    model: list[nn.Module] = []
+    for weight, bias in layers:
+        linear = nn.Linear(*weight.shape)
+        linear.weight.data = weight.detach().T.clone()
+        linear.bias.data = bias.detach().clone()
+        model += [linear, nn.SiLU()]
+    return nn.Sequential(*model[:-1])
+
+
+def plain_outputs(rows: Rows, one: Member, cell: int, epochs: int) -> Tensor:
+    """Train one member on one cell in the ordinary loop; return its averaged outputs."""
+    body = StackedMLP(rows.features.shape[-1], [one.out_features], [rows.seeds[cell]])
+    model = plain_model(body, 0)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=one.learning_rate, weight_decay=WEIGHT_DECAY
+    )
+    weights = [p.detach().clone() for p in model.parameters()]
+    order, step = torch.Generator().manual_seed(rows.seeds[cell]), 0
+    for _ in range(epochs):
+        shuffled = torch.randperm(ROWS, generator=order)
+        for start in range(0, ROWS - BATCH + 1, BATCH):
+            index = shuffled[start : start + BATCH]
+            output = model(rows.features[cell, index])
+            output = output[:, 0] if one.out_features == 1 else output
+            optimizer.zero_grad()
+            one.losses[cell](output, rows.target[cell, index]).backward()
+            optimizer.step()
+            step += 1
+            if step % 2 == 0:
+                share = 8 / (step / 2 + 8)
+                for mean, weight in zip(weights, model.parameters(), strict=True):
+                    mean += share * (weight.detach() - mean)
+    for mean, weight in zip(weights, model.parameters(), strict=True):
+        weight.data = mean
+    with torch.no_grad():
+        output = model(rows.valid[cell])
+    return output[:, 0] if one.out_features == 1 else output
+
+
+def test_every_member_of_a_fleet_equals_the_ordinary_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_dropout(monkeypatch)
+    data, members = rows(), mixed()
+    fleet = StackedFleet(data, members, BUDGET)
+    fleet.advance(EPOCHS)
+    found = by_name(fleet)
+    assert len(found) == len(members)
+    for one in members:
+        for cell in range(len(SEEDS)):
+            expected = plain_outputs(data, one, cell, EPOCHS)
+            actual = found[one.candidate, one.learning_rate][cell]
+            torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_training_moves_the_outputs_apart() -> None:
+    fleet = StackedFleet(rows(), mixed(), BUDGET)
+    before = by_name(fleet)
+    fleet.advance(EPOCHS)
+    after = by_name(fleet)
+    assert all(not torch.equal(before[key][0], after[key][0]) for key in before)
+    singles = [after[key][0] for key in after if not key[0].startswith("histogram")]
+    assert all(
+        not torch.allclose(one, other) for i, one in enumerate(singles) for other in singles[:i]
+    )
+
+
+KEPT = [(0,), (6,), (1, 4), (0, 2, 3, 5), (0, 1, 2, 3, 4, 5, 6)]
+
+
+@pytest.mark.parametrize("kept", KEPT)
+def test_keep_is_as_if_the_others_had_never_been_there(kept: tuple[int, ...]) -> None:
+    fleet = StackedFleet(rows(), mixed(), BUDGET)
+    chosen = [fleet.members[i] for i in kept]
+    fleet.advance(2)
+    fleet.keep(list(reversed(kept)))
+    assert fleet.members == chosen
+    fleet.advance(1)
+    alone = StackedFleet(rows(), chosen, BUDGET)
+    alone.advance(3)
+    assert fleet.members == alone.members
+    for one, other in zip(fleet.outputs(), alone.outputs(), strict=True):
+        for a, b in zip(one, other, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    for stack, other in zip(fleet.stacks, alone.stacks, strict=True):
+        assert stack.average.steps == other.average.steps == 3 * (ROWS // BATCH)
+        states = stack.optimizer.state, other.optimizer.state
+        pairs = zip(stack.model.parameters(), other.model.parameters(), strict=True)
+        for mine, theirs in pairs:
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+            assert states[0][mine].keys() == {"step", "exp_avg", "exp_avg_sq"}
+            for name, value in states[0][mine].items():
+                torch.testing.assert_close(value, states[1][theirs][name], rtol=1e-3, atol=1e-6)
+
+
+def test_keep_before_training_and_twice() -> None:
+    fleet = StackedFleet(rows(), mixed(), BUDGET)
+    fleet.keep([0, 2, 5])
+    fleet.advance(1)
+    fleet.keep([1])
+    fleet.advance(1)
+    alone = StackedFleet(rows(), fleet.members, BUDGET)
+    alone.advance(2)
+    torch.testing.assert_close(fleet.outputs()[0], alone.outputs()[0], rtol=1e-4, atol=1e-5)
+
+
+def poisoned() -> Huber:
+    """Return a loss that is NaN, of the structure that healthy members have too."""
+    loss = Huber()
+    loss.delta.fill_(math.nan)
+    return loss
+
+
+def test_a_member_that_becomes_nan_touches_no_other() -> None:
+    healthy = mixed()
+    expected = StackedFleet(rows(), healthy, BUDGET)
+    bad = [member("bad", rate, poisoned()) for rate in (1e-3, 1e-2)]
+    fleet = StackedFleet(rows(), [*bad, *healthy], BUDGET)
+    for one in (expected, fleet):
+        one.advance(EPOCHS)
+    wanted, found = by_name(expected), by_name(fleet)
+    assert all(not part.isfinite().any() for part in found["bad", 1e-2])
+    for key, outputs in wanted.items():
+        torch.testing.assert_close(found[key], outputs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_cell_that_becomes_nan_touches_no_other() -> None:
+    clean, dirty = rows(), rows()
+    dirty.target[1] = math.inf
+    fleets = [StackedFleet(data, mixed()[2:4], BUDGET) for data in (clean, dirty)]
+    for fleet in fleets:
+        fleet.advance(EPOCHS)
+    for one, other in zip(fleets[0].outputs(), fleets[1].outputs(), strict=True):
+        torch.testing.assert_close(one[0], other[0])
+        assert other[0].isfinite().all()
+
+
+def test_all_start_from_the_cells_weights() -> None:
+    model = StackedMLP(4, [1, 1, 2, 7], [5, 6])
+    for weight, dim in ((model.w1, 2), (model.w2, 1), (model.b1, 2), (model.b2, 1)):
+        first = weight.select(dim, 0)
+        assert all(torch.equal(weight.select(dim, i), first) for i in range(4))
+    widest = model.heads[2][:, 0]
+    assert widest.shape == (2, 64, 7)
+    for head, width in zip(model.heads, (1, 2, 7), strict=True):
+        for number in range(head.shape[1]):
+            assert torch.equal(head[:, number], widest[..., :width])
+    assert not torch.equal(model.w1[0], model.w1[1])
+    assert not torch.equal(widest[0], widest[1])
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 51, 100])
+def test_a_head_starts_alike_whatever_other_heads_there_are(width: int) -> None:
+    alone, together = StackedMLP(4, [width], [5]), StackedMLP(4, [width, 130], [5])
+    torch.testing.assert_close(alone.heads[0], together.heads[0])
+    assert torch.equal(alone.w2[:, 0], together.w2[:, 0])
+
+
+def test_initial_weights_keep_the_scale_of_a_layer() -> None:
+    model = StackedMLP(30, [100], [0])
+    assert model.w1.std().item() == pytest.approx(30**-0.5, rel=0.1)
+    assert model.w2.std().item() == pytest.approx((2 / 64) ** 0.5, rel=0.1)
+    assert model.heads[0].std().item() == pytest.approx(1 / 8, rel=0.1)
+
+
+def test_batches_are_the_same_for_every_loss_and_differ_between_cells() -> None:
+    seen: dict[str, list[Tensor]] = {"a": [], "b": []}
+
+    def spy(name: str) -> type[Loss]:
+        class Spy(MSE):
+            def values(self, input: Tensor, target: Tensor) -> Tensor:
+                seen[name].append(target.clone())
+                return super().values(input, target)
+
+        card = MSE.card
+        Spy.card = type(card)(**{**vars(card), "key": f"spy_{name}", "vmap": False})
+        return Spy
+
+    members = [member("a", 1e-3, spy("a")()), member("b", 1e-2, spy("b")())]
+    data = rows()
+    StackedFleet(data, members, BUDGET).advance(2)
+    assert len(seen["a"]) == 2 * len(SEEDS) * (ROWS // BATCH)
+    assert all(torch.equal(x, y) for x, y in zip(seen["a"], seen["b"], strict=True))
+    order = torch.Generator().manual_seed(SEEDS[0])
+    expected = [data.target[0, index] for _ in range(2) for index in batches(ROWS, BATCH, order)]
+    assert all(torch.equal(x, y) for x, y in zip(seen["a"][::2], expected, strict=True))
+
+
+def test_batches_are_full_and_without_repetition() -> None:
+    parts = batches(ROWS, BATCH, torch.Generator().manual_seed(0))
+    assert [len(part) for part in parts] == [BATCH, BATCH]
+    assert len(set(torch.cat(parts).tolist())) == 2 * BATCH
+
+
+def test_cells_smaller_than_a_batch_are_one_batch() -> None:
+    parts = batches(5, 8, torch.Generator().manual_seed(0))
+    assert [sorted(part.tolist()) for part in parts] == [[0, 1, 2, 3, 4]]
+
+
+def test_columns_that_a_cell_lacks_are_zeros() -> None:
+    data = rows((5, 3))
+    assert data.features.shape == (2, ROWS, 5)
+    assert not data.features[1, :, 3:].any()
+    assert data.features[1, :, :3].any()
+    assert [one.shape for one in data.valid] == [(6, 5), (7, 5)]
+    fleet = StackedFleet(data, mixed(), BUDGET)
+    fleet.advance(1)
+    assert [len(part) for part in fleet.outputs()[0]] == [6, 7]
+
+
+def test_outputs_do_not_depend_on_padded_rows() -> None:
+    fleet = StackedFleet(rows(), mixed(), BUDGET)
+    fleet.advance(1)
+    stack = fleet.stacks[0]
+    with torch.no_grad(), stack.average.applied(stack.model):
+        shorter = stack.model(torch.stack([x[:3] for x in fleet.rows.valid]))
+    wanted = torch.cat([part[..., 0] for part in shorter[:1]], dim=1)[:, 0]
+    torch.testing.assert_close(fleet.outputs()[0][0][:3], wanted[0])
+
+
+def test_cells_of_unequal_length_lose_their_last_rows() -> None:
+    x, y = torch.randn(9, 2), torch.arange(9.0)
+    data = Rows([(x, y), (x[:7], y[:7])], [x, x], (0, 1))
+    assert data.target.shape == (2, 7)
+
+
+def test_dropout_is_shared_by_members_and_keeps_the_mean() -> None:
+    first, second = dropout_masks(torch.Generator().manual_seed(0), 3, 200)
+    assert first.shape == second.shape == (3, 200, 64)
+    assert not torch.equal(first, second)
+    for mask in (first, second):
+        assert mask.unique().tolist() == pytest.approx([0, 1 / 0.9])
+        assert mask.mean().item() == pytest.approx(1, abs=0.02)
+
+
+def test_equal_losses_stay_equal_under_dropout() -> None:
+    twins = [
+        Member(candidate="a", learning_rate=1e-2, losses=(BalancedSoftmax(counts=[9, 5]),) * 2),
+        Member(candidate="b", learning_rate=1e-2, losses=(LogitAdjusted(counts=[9, 5]),) * 2),
+        Member(candidate="c", learning_rate=1e-2, losses=(CrossEntropy(classes=2),) * 2),
+    ]
+    data = rows()
+    data.target = (data.target > 0).long()
+    fleet = StackedFleet(data, twins, BUDGET)
+    fleet.advance(EPOCHS)
+    found = by_name(fleet)
+    torch.testing.assert_close(found["a", 1e-2], found["b", 1e-2], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(found["a", 1e-2][0], found["c", 1e-2][0], atol=1e-3)
+
+
+def test_the_live_weights_return_after_outputs() -> None:
+    fleet = StackedFleet(rows(), mixed(), BUDGET)
+    fleet.advance(1)
+    before = [p.detach().clone() for stack in fleet.stacks for p in stack.model.parameters()]
+    fleet.outputs()
+    after = [p for stack in fleet.stacks for p in stack.model.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_averages_differ_from_the_live_weights() -> None:
+    fleet = StackedFleet(rows(), mixed(), BUDGET)
+    fleet.advance(EPOCHS)
+    stack = fleet.stacks[0]
+    live = stack.model.w2.detach().clone()
+    assert isinstance(stack.average, Average)
+    assert not torch.equal(stack.averaged().w2, live)

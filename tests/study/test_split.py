@@ -1,0 +1,105 @@
+"""The rows of a study: what is untouched stays so, and folds part the rest."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from lossmith.study.members import Budget, batches
+from lossmith.study.split import FOLDS, REPEATS, SCREENING, split_rows
+
+REGRESSION = np.random.default_rng(0).normal(size=203)
+RARE = np.repeat([0, 1, 2], [180, 15, 5])
+FEW = np.repeat(np.arange(10), 5)  # 50 rows, each class with the fewest that are allowed
+MANY = np.repeat(np.arange(120), 10)
+POSITIVES = np.repeat([0, 1], [990, 10])
+TARGETS = {
+    "regression": ("regression", REGRESSION),
+    "small": ("regression", REGRESSION[:50]),
+    "rare": ("multiclass", RARE),
+    "few": ("multiclass", FEW),
+    "many": ("multiclass", MANY),
+    "positives": ("binary", POSITIVES),
+    "shuffled": ("multiclass", np.random.default_rng(0).permutation(RARE)),
+}
+CASES = pytest.mark.parametrize("case", TARGETS)
+
+
+@CASES
+def test_folds_part_the_rows(case: str) -> None:
+    task, target = TARGETS[case]
+    split = split_rows(task, target, 3)
+    everyone = set(range(len(target)))
+    assert set(split.develop) | set(split.test) == everyone
+    assert not set(split.develop) & set(split.test)
+    assert len(split.test) == int(np.ceil(0.2 * len(target)))
+    for cell in split.cells:
+        assert not set(cell.train) & set(cell.valid)
+        assert set(cell.train) | set(cell.valid) == set(split.develop)
+    for repeat in range(REPEATS):
+        parts = [cell.valid for cell in split.cells if cell.repeat == repeat]
+        assert len(parts) == FOLDS
+        assert sorted(np.concatenate(parts)) == sorted(split.develop)
+
+
+@CASES
+def test_every_class_trains_in_every_cell_and_is_tested(case: str) -> None:
+    task, target = TARGETS[case]
+    if task == "regression":
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        split = split_rows(task, target, 0)
+    classes = set(target)
+    assert set(target[split.test]) == classes
+    for cell in split.cells:
+        assert set(target[cell.train]) == classes
+        counts = np.bincount(target[cell.valid], minlength=len(classes))
+        expected = np.bincount(target[split.develop]) / FOLDS
+        assert (np.abs(counts - expected) <= 1).all()
+
+
+@CASES
+def test_cells_can_be_trained_side_by_side(case: str) -> None:
+    task, target = TARGETS[case]
+    split = split_rows(task, target, 0)
+    lengths = {len(cell.train) for cell in split.cells}
+    assert max(lengths) - min(lengths) <= 1
+    import torch
+
+    budget = Budget.for_rows(len(split.cells[0].train))
+    assert all(batches(n, budget.batch, torch.Generator()) for n in lengths)
+
+
+def test_the_seed_decides_everything() -> None:
+    one, same, other = (split_rows("regression", REGRESSION, seed) for seed in (5, 5, 6))
+    for a, b in zip(one.cells, same.cells, strict=True):
+        assert np.array_equal(a.train, b.train)
+        assert np.array_equal(a.valid, b.valid)
+        assert a.seed == b.seed
+    assert np.array_equal(one.test, same.test)
+    assert set(one.test) != set(other.test)
+    seeds = [cell.seed for cell in (*one.cells, *other.cells)]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_repeats_part_the_rows_differently() -> None:
+    split = split_rows("regression", REGRESSION, 0)
+    parts = {frozenset(cell.valid.tolist()) for cell in split.cells}
+    assert len(parts) == FOLDS * REPEATS
+
+
+def test_rounds_and_siblings() -> None:
+    split = split_rows("regression", REGRESSION, 0)
+    first, others = split.rounds
+    assert len(first) == SCREENING
+    assert sorted([*first, *others]) == list(range(FOLDS * REPEATS))
+    for number, cell in enumerate(split.cells):
+        near = split.siblings(number, range(len(split.cells)))
+        assert len(near) == FOLDS - 1
+        assert all(not set(split.cells[c].valid) & set(cell.valid) for c in near)
+    assert split.siblings(0, split.rounds[0]) == [1]
+
+
+def test_overlap_is_a_fold_beside_its_training_rows() -> None:
+    assert split_rows("regression", np.zeros(100), 0).overlap == 0.25

@@ -1,0 +1,143 @@
+"""Losses as one function equal each loss alone, values and gradients, for the whole catalogue."""
+
+from typing import Any, get_args
+
+import pytest
+import torch
+from torch import Tensor
+
+from lossmith.catalogue import find
+from lossmith.core.card import Task
+from lossmith.core.loss import Loss
+from lossmith.losses import MSE, Huber, Quantile, TransformedTarget
+from lossmith.study.stacked_loss import stacked_loss, structure
+
+CELLS, MEMBERS, ROWS, CLASSES = 2, 3, 12, 4
+TASKS = get_args(Task)
+CATALOGUE = [(task, key) for task in TASKS for key in find(task)]
+
+
+def targets(task: str) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    if task == "regression":
+        return torch.randn(CELLS, ROWS, generator=generator).double().exp()
+    classes = 2 if task == "binary" else CLASSES
+    found = torch.randint(classes, (CELLS, ROWS), generator=generator)
+    found[:, :classes] = torch.arange(classes)
+    return found
+
+
+def numbers(kind: type[Loss], place: int) -> dict[str, float]:
+    """Return hyperparameters that differ by place, for those that are one real number."""
+    found = {}
+    for name, hyper in kind.card.hypers.items():
+        if isinstance(hyper.default, float):
+            high = 1.0 if hyper.high is None else hyper.high - hyper.default
+            found[name] = hyper.default + high * (place + 1) / 20
+    return found
+
+
+def fitted(kind: type[Loss], task: str, target: Tensor, place: int) -> Loss:
+    hypers: dict[str, Any] = numbers(kind, place)
+    if kind is TransformedTarget:
+        return TransformedTarget(loss=Huber(delta=0.5 + place), **hypers)
+    if kind.card.target == "classes":
+        hypers["classes"] = 2 if task == "binary" else CLASSES
+    return kind.for_target(target, **hypers)
+
+
+def stack(task: str, key: str) -> tuple[list[list[Loss]], Tensor, Tensor]:
+    target, kind = targets(task), find(task)[key]
+    losses = [
+        [fitted(kind, task, target[cell], 2 * member + cell) for cell in range(CELLS)]
+        for member in range(MEMBERS)
+    ]
+    width = losses[0][0].out_features
+    shape = CELLS, MEMBERS, ROWS, width
+    output = 2 * torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    return losses, output.requires_grad_(), target
+
+
+def alone(losses: list[list[Loss]], output: Tensor, target: Tensor) -> Tensor:
+    single = output.squeeze(-1) if output.shape[-1] == 1 else output
+    values = [
+        losses[member][cell](single[cell, member], target[cell])
+        for cell in range(CELLS)
+        for member in range(MEMBERS)
+    ]
+    return torch.stack(values)
+
+
+@pytest.mark.parametrize(("task", "key"), CATALOGUE)
+def test_as_one_equals_each_alone(task: str, key: str) -> None:
+    losses, output, target = stack(task, key)
+    assert len({structure(loss) for member in losses for loss in member}) == 1
+    together, apart = stacked_loss(losses)(output, target), alone(losses, output, target)
+    assert together.shape == (CELLS * MEMBERS,)
+    torch.testing.assert_close(together, apart, check_dtype=False, rtol=1e-5, atol=1e-6)
+    assert len(set(apart.tolist())) == CELLS * MEMBERS
+    gradients = [torch.autograd.grad(values.sum(), output)[0] for values in (together, apart)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("task", "key"), CATALOGUE)
+def test_losses_are_left_as_they_were(task: str, key: str) -> None:
+    losses, output, target = stack(task, key)
+    everyone = [loss for member in losses for loss in member]
+    before = [(loss.config(), dict(loss.named_buffers())) for loss in everyone]
+    stacked_loss(losses)(output, target)
+    for loss, (config, buffers) in zip(everyone, before, strict=True):
+        assert loss.config() == config
+        assert all(loss.get_buffer(name) is buffer for name, buffer in buffers.items())
+
+
+def test_buffers_return_after_an_error() -> None:
+    losses = [[Huber(delta=0.5)], [Huber(delta=2.0)]]
+    with pytest.raises(ValueError, match="shape"):
+        stacked_loss(losses)(torch.zeros(1, 2, 3, 1), torch.zeros(1, 4))
+    assert losses[0][0].delta.item() == 0.5
+
+
+def test_nested_losses_differ_in_cell_and_member() -> None:
+    target = targets("regression")
+    losses: list[list[Loss]] = [
+        [
+            TransformedTarget.for_target(
+                target[cell], loss=Huber(delta=0.2 + member), function="log1p", relative=True
+            )
+            for cell in range(CELLS)
+        ]
+        for member in range(MEMBERS)
+    ]
+    output = torch.randn(CELLS, MEMBERS, ROWS, 1)
+    together = stacked_loss(losses)(output, target)
+    torch.testing.assert_close(together, alone(losses, output, target), check_dtype=False)
+
+
+def test_a_loss_that_cannot_be_stacked_is_looped() -> None:
+    class Slow(MSE):
+        def values(self, input: Tensor, target: Tensor) -> Tensor:
+            assert not torch._C._functorch.is_functorch_wrapped_tensor(input)
+            return super().values(input, target)
+
+    Slow.card = type(MSE.card)(**{**vars(MSE.card), "vmap": False})
+    wrapped = [[TransformedTarget(Slow(), scale=1.0 + m + 3 * c) for c in range(2)] for m in range(3)]
+    output, target = torch.randn(CELLS, MEMBERS, ROWS, 1), targets("regression")
+    together = stacked_loss(wrapped)(output, target)
+    torch.testing.assert_close(together, alone(wrapped, output, target), check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (Huber(delta=0.1), Huber(delta=2.0), True),
+        (Quantile(level=0.1), Quantile(level=[0.1, 0.9]), False),
+        (TransformedTarget(MSE()), TransformedTarget(Huber()), False),
+        (TransformedTarget(MSE()), TransformedTarget(MSE(), function="log1p"), False),
+        (TransformedTarget(MSE()), TransformedTarget(MSE(), relative=True), False),
+        (TransformedTarget(MSE(), scale=3.0), TransformedTarget(MSE(), center=1.0), True),
+        (MSE(), Huber(), False),
+    ],
+)
+def test_structure_is_all_but_the_numbers(one: Loss, other: Loss, same: bool) -> None:
+    assert (structure(one) == structure(other)) is same
