@@ -63,8 +63,7 @@ def check_writable(out: str | os.PathLike[str]) -> None:
         with tempfile.TemporaryFile(dir=_existing(path)):
             pass
     except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"cannot write to {path}: {reason}; choose another --out") from error
+        raise _unwritable(path, error) from error
     foreign = [name for name in FILES if (path / name).exists()]
     if foreign and not (path / "result.json").exists():
         raise InputError(
@@ -73,17 +72,19 @@ def check_writable(out: str | os.PathLike[str]) -> None:
 
 
 def save(selection: Selection, out: str | os.PathLike[str]) -> None:
-    """Write a run's files, all of them or none; those of an earlier run are replaced."""
+    """Write a run's files, all of them or none; those of an earlier run are replaced.
+
+    Raises:
+        InputError: if they cannot be written there.
+    """
     path = Path(out)
     check_writable(path)
-    with tempfile.TemporaryDirectory(dir=_existing(path), prefix=".lossmith-") as partial:
-        _write(selection, Path(partial))
-        path.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
-            if (Path(partial) / name).exists():
-                os.replace(Path(partial) / name, path / name)
-            else:
-                (path / name).unlink(missing_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=_existing(path), prefix=".lossmith-") as partial:
+            _write(selection, Path(partial))
+            _replace(Path(partial), path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def load(out: str | os.PathLike[str]) -> SavedModel:
@@ -102,6 +103,20 @@ def load(out: str | os.PathLike[str]) -> SavedModel:
     except READING as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"the model in {path} cannot be read: {reason}") from error
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"cannot write to {path}: {error.strerror or error}; choose another --out")
+
+
+def _replace(partial: Path, path: Path) -> None:
+    """Move a run's files to their folder; remove those of an earlier run that this one lacks."""
+    path.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        if (partial / name).exists():
+            os.replace(partial / name, path / name)
+        else:
+            (path / name).unlink(missing_ok=True)
 
 
 def _existing(path: Path) -> Path:
