@@ -123,7 +123,7 @@ def test_predictions_come_in_the_targets_own_unit(scale: float) -> None:
 def test_names_and_parameters() -> None:
     plain = Candidate(key="huber", hypers={"delta": 0.5}, function="identity")
     assert plain.name == "huber(delta=0.5)"
-    assert plain.parameters == {"loss": "huber", "delta": 0.5, "function": "identity"}
+    assert plain.parameters == {"delta": 0.5}
     logs = Candidate(key="mae", function="log1p", relative=True)
     assert logs.name == "log1p(relative(mae))"
-    assert logs.parameters == {"loss": "mae", "function": "log1p", "relative": True}
+    assert logs.parameters == {"function": "log1p", "relative": True}

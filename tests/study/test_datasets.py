@@ -121,7 +121,9 @@ def test_all_losses_start_from_the_same_weights_and_see_the_same_batches() -> No
 
     one = trainer(Spy, epochs=1)
     losses = [CrossEntropy(classes=3), catalogue.get("brier", classes=3)]
-    members = [Member(candidate=str(i), learning_rate=0.01, losses=(l,)) for i, l in enumerate(losses)]
+    members = [
+        Member(candidate=str(i), learning_rate=0.01, losses=(l,)) for i, l in enumerate(losses)
+    ]
     fleet = one.fleet([4], members)
     fleet.advance(2)
     (a,), (b,) = fleet.runs
@@ -134,7 +136,9 @@ def test_dropout_does_not_depend_on_the_other_losses() -> None:
     outputs = []
     for count in (1, 3):
         one = trainer(cnn, epochs=1)
-        losses = [catalogue.get(k, classes=3) for k in ("brier", "square", "cross_entropy")][-count:]
+        losses = [catalogue.get(k, classes=3) for k in ("brier", "square", "cross_entropy")][
+            -count:
+        ]
         members = [Member(candidate=str(l), learning_rate=0.01, losses=(l,)) for l in losses]
         fleet = one.fleet([0], members)
         fleet.advance(2)
@@ -169,7 +173,9 @@ def test_batch_norm_is_averaged_and_its_counter_left_alone() -> None:
 
 def test_keep_goes_on_with_the_right_members() -> None:
     losses = [catalogue.get(k, classes=3) for k in ("brier", "cross_entropy", "square")]
-    members = [Member(candidate=str(i), learning_rate=0.01, losses=(l,)) for i, l in enumerate(losses)]
+    members = [
+        Member(candidate=str(i), learning_rate=0.01, losses=(l,)) for i, l in enumerate(losses)
+    ]
     fleet, whole = (trainer(linear, epochs=2).fleet([0], members) for _ in range(2))
     fleet.advance(1)
     fleet.keep([2, 1])
@@ -262,7 +268,6 @@ def test_wrong_data_is_one_clear_line(data: Any, message: str) -> None:
 def test_wrong_values_are_one_clear_line(target: Tensor, name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         select(model=linear, train=(IMAGES, target), **(QUICK | {"metric": name}))
-
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,9 @@ WRONG: dict[str, Noise] = {
     "10 % at ±10 sd": lambda rng: np.where(
         some(rng, 0.1), rng.choice([-15.0, 15.0], ROWS), rng.normal(size=ROWS)
     ),
-    "10 % times 10": lambda rng: np.where(some(rng, 0.1), 10, 1) * (20 + 2 * rng.normal(size=ROWS))
-    - 20,
+    "10 % times 10": lambda rng: (
+        np.where(some(rng, 0.1), 10, 1) * (20 + 2 * rng.normal(size=ROWS)) - 20
+    ),
     "5 % a constant": lambda rng: np.where(some(rng, 0.05), -999.0, rng.normal(size=ROWS)),
     "2 % huge": lambda rng: np.where(some(rng, 0.02), 1e6, rng.normal(size=ROWS)),
     "10 % wide": lambda rng: np.where(some(rng, 0.1), 100, 1) * rng.normal(size=ROWS),

@@ -121,7 +121,9 @@ def test_a_loss_that_cannot_be_stacked_is_looped() -> None:
             return super().values(input, target)
 
     Slow.card = type(MSE.card)(**{**vars(MSE.card), "vmap": False})
-    wrapped = [[TransformedTarget(Slow(), scale=1.0 + m + 3 * c) for c in range(2)] for m in range(3)]
+    wrapped = [
+        [TransformedTarget(Slow(), scale=1.0 + m + 3 * c) for c in range(2)] for m in range(3)
+    ]
     output, target = torch.randn(CELLS, MEMBERS, ROWS, 1), targets("regression")
     together = stacked_loss(wrapped)(output, target)
     torch.testing.assert_close(together, alone(wrapped, output, target), check_dtype=False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from lossmith.core.card import Task
 from lossmith.core.loss import Loss
@@ -48,6 +48,9 @@ class Examples:
             raise InputError(f"train has {len(target)} samples; a study needs {MINIMUM_ROWS}")
         whole = not np.issubdtype(target.dtype, np.floating)
         regression = task == "regression" or (task is None and "regression" in lookup(metric).tasks)
+        if regression and (target == target[0]).all():
+            raise InputError(f"every target is {target[0]:g}; there is nothing to learn")
+        lookup(metric).check(target)
         if regression:
             return cls(dataset=dataset, target=target.astype(float), task="regression", classes=0)
         if not whole or target.min() < 0:
@@ -63,9 +66,11 @@ class Examples:
     def inputs(self, rows: np.ndarray, size: int) -> Iterator[Any]:
         """Yield the inputs of some rows in batches, in order."""
         if isinstance(self.dataset, TensorDataset):
-            yield from self.dataset.tensors[0][torch.as_tensor(rows)].split(size)
+            for part in torch.as_tensor(rows).split(size):
+                yield self.dataset.tensors[0][part]
             return
-        for batch in DataLoader(Subset(self.dataset, rows.tolist()), batch_size=size):
+        subset, unused = Subset(self.dataset, rows.tolist()), torch.Generator()
+        for batch in DataLoader(subset, batch_size=size, generator=unused):
             yield batch[0]
 
 
@@ -76,16 +81,24 @@ class Run:
         self, trainer: "DatasetTrainer", rows: np.ndarray, seed: int, loss: Loss, rate: float
     ):
         self.trainer, self.rows, self.loss = trainer, rows, loss
-        torch.manual_seed(seed)
-        self.model = trainer.make_model(loss.out_features)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.model = trainer.make_model(loss.out_features)
         if not isinstance(self.model, nn.Module):
             raise InputError(f"model(out_features) must return an nn.Module, got {self.model!r}")
         self.optimizer = trainer.make_optimizer(self.model.parameters(), lr=rate)
         self.average = Average(self.model)
         self.order = torch.Generator().manual_seed(seed)
+        self.noise = torch.Generator().manual_seed(seed).get_state()  # dropout, the same for all
 
     def advance(self, epochs: int) -> None:
         """Train for some epochs."""
+        with torch.random.fork_rng():
+            torch.set_rng_state(self.noise)
+            self._train(epochs)
+            self.noise = torch.get_rng_state()
+
+    def _train(self, epochs: int) -> None:
         self.model.train()
         target = torch.from_numpy(self.trainer.examples.target)
         size = self.trainer.budget.batch
@@ -110,10 +123,10 @@ class Run:
 
     def _output(self, batch: Any) -> Tensor:
         output, width = self.model(batch), self.loss.out_features
-        if output.ndim != 2 or output.shape[1] != width:
+        if not isinstance(output, Tensor) or output.ndim != 2 or output.shape[1] != width:
+            got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise InputError(
-                f"model({width}) must give outputs of shape (rows, {width}), "
-                f"got {tuple(output.shape)}"
+                f"model({width}) must give outputs of shape (rows, {width}), got {got}"
             )
         return output.squeeze(-1) if width == 1 else output
 
@@ -235,8 +248,8 @@ class DatasetTrainer:
 
 def _dataset(train: Any) -> Any:
     if isinstance(train, Dataset):
-        if not hasattr(train, "__len__"):
-            raise InputError("train must be a map-style dataset; an iterable one has no length")
+        if isinstance(train, IterableDataset) or not hasattr(train, "__len__"):
+            raise InputError("train must be a map-style dataset; an iterable one has no rows")
         return train
     if isinstance(train, (tuple, list)) and len(train) == 2:
         inputs, target = (torch.as_tensor(part) for part in train)
@@ -258,6 +271,8 @@ def _targets(dataset: Any) -> np.ndarray:
         target = target[:, 0]
     if target.ndim != 1:
         raise InputError(f"train must give one target a sample, got shape {target.shape[1:]}")
+    if target.dtype.kind not in "buif":
+        raise InputError(f"train must give targets that are numbers, got {target.dtype}")
     if not np.isfinite(target).all():
         raise InputError("train holds targets that are NaN or infinite; remove those samples")
     return target
