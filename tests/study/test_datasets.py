@@ -122,7 +122,8 @@ def test_all_losses_start_from_the_same_weights_and_see_the_same_batches() -> No
     one = trainer(Spy, epochs=1)
     losses = [CrossEntropy(classes=3), catalogue.get("brier", classes=3)]
     members = [
-        Member(candidate=str(i), learning_rate=0.01, losses=(l,)) for i, l in enumerate(losses)
+        Member(candidate=str(i), learning_rate=0.01, losses=(one_loss,))
+        for i, one_loss in enumerate(losses)
     ]
     fleet = one.fleet([4], members)
     fleet.advance(2)
@@ -139,7 +140,7 @@ def test_dropout_does_not_depend_on_the_other_losses() -> None:
         losses = [catalogue.get(k, classes=3) for k in ("brier", "square", "cross_entropy")][
             -count:
         ]
-        members = [Member(candidate=str(l), learning_rate=0.01, losses=(l,)) for l in losses]
+        members = [Member(candidate=str(x), learning_rate=0.01, losses=(x,)) for x in losses]
         fleet = one.fleet([0], members)
         fleet.advance(2)
         outputs.append(fleet.outputs()[-1][0])
@@ -174,7 +175,8 @@ def test_batch_norm_is_averaged_and_its_counter_left_alone() -> None:
 def test_keep_goes_on_with_the_right_members() -> None:
     losses = [catalogue.get(k, classes=3) for k in ("brier", "cross_entropy", "square")]
     members = [
-        Member(candidate=str(i), learning_rate=0.01, losses=(l,)) for i, l in enumerate(losses)
+        Member(candidate=str(i), learning_rate=0.01, losses=(one_loss,))
+        for i, one_loss in enumerate(losses)
     ]
     fleet, whole = (trainer(linear, epochs=2).fleet([0], members) for _ in range(2))
     fleet.advance(1)
