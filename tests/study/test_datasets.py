@@ -136,6 +136,7 @@ def test_all_losses_start_from_the_same_weights_and_see_the_same_batches() -> No
 def test_dropout_does_not_depend_on_the_other_losses() -> None:
     outputs = []
     for count in (1, 3):
+        torch.manual_seed(count)
         one = trainer(cnn, epochs=1)
         losses = [catalogue.get(k, classes=3) for k in ("brier", "square", "cross_entropy")][
             -count:
@@ -297,3 +298,14 @@ def test_a_loss_of_one_output_reads_one_column() -> None:
     one = trainer(linear, epochs=1)
     run = Run(one, one.split.cells[0].train, 0, MSE(), 1e-3)
     assert run.outputs(one.split.test).shape == (len(one.split.test),)
+
+
+def test_the_test_rows_do_not_train_the_final_model() -> None:
+    test = split_rows("multiclass", LABELS.numpy(), 0).test
+    images = IMAGES.clone()
+    images[test] = 50.0
+    models = [
+        select(model=linear, train=(x, LABELS), candidates=[], **QUICK).model
+        for x in (IMAGES, images)
+    ]
+    assert np.array_equal(models[0].predict(IMAGES), models[1].predict(IMAGES))

@@ -335,3 +335,12 @@ def test_averages_differ_from_the_live_weights() -> None:
     live = stack.model.w2.detach().clone()
     assert isinstance(stack.average, Average)
     assert not torch.equal(stack.averaged().w2, live)
+
+
+def test_each_hidden_layer_has_its_own_mask() -> None:
+    body, generator = StackedMLP(4, [2], [5]), torch.Generator().manual_seed(0)
+    masks, x = dropout_masks(generator, 1, 9), torch.randn(1, 9, 4, generator=generator)
+    plain = plain_model(body, 0)
+    hidden = plain[1](plain[0](x[0])) * masks[0][0]
+    hidden = plain[3](plain[2](hidden)) * masks[1][0]
+    torch.testing.assert_close(body(x, masks)[0][0, 0], plain[4](hidden))

@@ -19,6 +19,7 @@ from lossmith.study.metrics import metric
 from lossmith.study.race import Clock, Race
 from lossmith.study.scores import Track
 from lossmith.study.split import split_rows
+from lossmith.study.verdict import estimate, holm
 
 RATES = (0.001, 0.003, 0.01)
 TARGET = np.random.default_rng(0).normal(size=200)
@@ -171,6 +172,20 @@ def test_differences_and_scores_are_the_mean_over_cells() -> None:
     assert rows["default"].score == pytest.approx(2.45)
     assert rows["a"].score == pytest.approx(1.95)
     assert rows["a"].difference_to_default == pytest.approx(-0.5)
+
+
+def test_p_values_count_the_candidates_that_were_dropped() -> None:
+    one = _finished(race(Scripted(learning)))
+    measured = one.final_tracks()
+    raw = {
+        name: estimate(one.improvement(track, measured["default"]), 0.25).p_value
+        for name, track in measured.items()
+        if name != "default"
+    }
+    found = {row.name: row.p_value for row in judge(one).candidates if row.name in raw}
+    assert found == pytest.approx(holm(raw, len(NAMES) - 1))
+    least = min(raw, key=lambda name: raw[name])
+    assert found[least] == pytest.approx(min(1, raw[least] * (len(NAMES) - 1)))
 
 
 def test_a_metric_that_is_better_higher_is_turned_round() -> None:
