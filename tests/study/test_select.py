@@ -128,6 +128,8 @@ def test_the_test_rows_decide_nothing() -> None:
     column = frame.columns.get_loc("target")
     shuffled = frame.target.to_numpy()[np.roll(one.test_rows, 1)]
     frame.iloc[one.test_rows, column] = shuffled
+    others = [place for place in range(frame.shape[1]) if place != column]
+    frame.iloc[one.test_rows, others] *= 50  # no encoder may have seen them
     other = select(frame, target="target", metric="mae", candidates=TABLES["diabetes"][2], **QUICK)
     assert np.array_equal(one.test_rows, other.test_rows)
     assert [r.score for r in one.result.candidates] == [r.score for r in other.result.candidates]
