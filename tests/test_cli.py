@@ -17,7 +17,7 @@ from rich.console import Console
 import lossmith
 from lossmith.catalogue import find
 from lossmith.cli.interrupt import Interruption
-from lossmith.cli.main import main
+from lossmith.cli.main import _keys, _seconds, main
 from lossmith.cli.screen import Screen
 from lossmith.study.members import Budget
 
@@ -311,3 +311,14 @@ def test_an_interrupt_before_anything_is_finished_leaves_nothing(tmp_path: Path)
     assert process.returncode == 130
     assert said.endswith("lossmith: stopped; nothing was written\n")
     assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_a_list_of_losses_splits_outside_parentheses() -> None:
+    assert _keys("mse, a(b=1, c=2),huber(delta=0.5)") == ["mse", "a(b=1, c=2)", "huber(delta=0.5)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("60", 60), ("60s", 60), ("2m", 120), ("1h", 3600), ("0.5 M", 30)]
+)
+def test_a_budget_in_seconds_minutes_or_hours(text: str, seconds: float) -> None:
+    assert _seconds(text) == seconds
