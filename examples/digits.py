@@ -1,6 +1,6 @@
 """Which loss trains your own model best? A small CNN on scikit-learn's digits.
 
-    python examples/digits.py
+python examples/digits.py
 """
 
 import torch

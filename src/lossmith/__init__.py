@@ -20,7 +20,7 @@ __all__ = [
     "get",
     "load",
     "reduce",
-    "select",
+    "select",  # noqa: F405 - by __getattr__
     *_losses,
 ]
 

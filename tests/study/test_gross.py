@@ -38,7 +38,6 @@ WRONG: dict[str, Noise] = {
     "5 % a constant": lambda rng: np.where(some(rng, 0.05), -999.0, rng.normal(size=ROWS)),
     "2 % huge": lambda rng: np.where(some(rng, 0.02), 1e6, rng.normal(size=ROWS)),
     "10 % wide": lambda rng: np.where(some(rng, 0.1), 100, 1) * rng.normal(size=ROWS),
-    "cauchy": lambda rng: rng.standard_cauchy(ROWS),
 }
 
 
@@ -109,7 +108,6 @@ def test_zeros_do_not_crash(share: float) -> None:
         has_gross_errors(found)
 
 
-@pytest.mark.xfail(strict=True, reason="a scale of residuals is that of the zeros alone")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_amounts_among_zeros_are_no_gross_errors(seed: int) -> None:
     """Seven in eight rows are 0, as claims and sales are; models cannot tell which."""
@@ -119,7 +117,6 @@ def test_amounts_among_zeros_are_no_gross_errors(seed: int) -> None:
     assert not has_gross_errors(residual_scales(target, predictions, log=False))
 
 
-@pytest.mark.xfail(strict=True, reason="residuals that grow with the target have a tail of its own")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_errors_in_proportion_to_a_skewed_target_are_no_gross_errors(seed: int) -> None:
     """A tenth of the target, whose logarithm has a standard deviation of 2.5, is missed."""

@@ -8,10 +8,13 @@ a Distribution, 1975, gives the index this coarse test looks at).
 """
 
 import numpy as np
+from scipy.ndimage import median_filter
 
 FAR = 5.0
 SHARE = 0.01  # of the rows, at least, beyond twice FAR
-COUNT = 10  # rows, at least, beyond twice FAR
+COUNT = 10  # rows, at least, beyond twice FAR; of fewer than 200 rows one in 20, and 3
+NEIGHBOURS = 31  # rows of similar prediction that give a row its own scale
+SAME = 1 / 3  # share of one value from which residuals have no scale: zeros among amounts
 
 
 def residual_scales(target: np.ndarray, predictions: np.ndarray, log: bool) -> np.ndarray:
@@ -22,16 +25,22 @@ def residual_scales(target: np.ndarray, predictions: np.ndarray, log: bool) -> n
         predictions: (k, n), of k models; the middle one of each row is taken.
         log: whether errors count on the scale of log(1 + y).
     """
+    if np.unique(target, return_counts=True)[1].max() > SAME * len(target):
+        return np.zeros(len(target))
     middle = np.median(predictions, axis=0)
     if log:
         middle, target = np.log1p(np.maximum(middle, 0)), np.log1p(target)
-    residual = np.abs(target - middle)
-    scale = 1.4826 * np.median(residual)
-    return residual / scale if scale > 0 else np.zeros_like(residual)
+    residual, order = np.abs(target - middle), np.argsort(middle, kind="stable")
+    scale = np.full(len(target), np.median(residual))
+    # Errors that grow with the prediction are no gross ones: such rows are held to their like.
+    alike = median_filter(residual[order], NEIGHBOURS, mode="mirror")
+    scale[order] = np.where(alike > 2 * scale, alike, scale)
+    return residual / (1.4826 * scale) if scale.min() > 0 else np.zeros(len(target))
 
 
 def has_gross_errors(scales: np.ndarray) -> bool:
     """Say whether residuals have a tail so heavy that their squares have no mean to measure."""
     beyond = int((scales > FAR).sum())
     far_beyond = int((scales > 2 * FAR).sum())
-    return far_beyond >= max(COUNT, SHARE * len(scales)) and 2 * far_beyond >= beyond
+    least = max(3, min(COUNT, len(scales) / 20), SHARE * len(scales))
+    return far_beyond >= least and 2 * far_beyond >= beyond

@@ -25,8 +25,8 @@ class Judgement:
 def judge(race: Race) -> Judgement:
     """Choose the best of those beyond doubt better than the default, or keep the default.
 
-    Equivalents are the finalists that the same test, uncorrected and two-sided, cannot tell
-    from the selected loss.
+    A race that was stopped early keeps the default. Equivalents are the finalists that the
+    same test, uncorrected and two-sided, cannot tell from the selected loss.
     """
     default = race.entries.default
     measured = _measured(race)
@@ -40,7 +40,7 @@ def judge(race: Race) -> Judgement:
         {name: found.p_value for name, found in differences.items()},
         comparisons=len(race.entries.candidates) - 1,
     )
-    better = [name for name, p_value in corrected.items() if p_value < LEVEL]
+    better = [name for name, p_value in corrected.items() if p_value < LEVEL and race.mature]
     selected = min(better, key=lambda name: differences[name].mean, default=default)
     candidates = [
         _result(race, candidate, measured.get(candidate.name), differences, corrected, selected)

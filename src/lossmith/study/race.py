@@ -146,6 +146,12 @@ class Race:
         chosen = [int(signed[rows].sum(axis=0).argmin()) for rows in others]
         return table[cells, chosen], epochs[int(signed.sum(axis=0).argmin())]
 
+    @property
+    def mature(self) -> bool:
+        """Whether the finalists trained long enough for a fast start not to decide."""
+        _, epochs = self.default_track().table(self.cells)
+        return epochs[-1] >= REVIEWS[-1] * self.trainer.budget.epochs
+
     def improvement(self, track: Track, other: Track) -> np.ndarray:
         """Return paired differences, one a cell, negative where track is better."""
         difference = self.best(track)[0] - self.best(other)[0]
