@@ -18,7 +18,7 @@ $(READY): pyproject.toml
 
 demo: $(READY)
 	@$(BIN)/python bench/ames.py runs/ames.csv
-	$(BIN)/lossmith select runs/ames.csv --target price --metric rmse --out runs/ames
+	$(BIN)/lossmith select runs/ames.csv --target price --metric mae --out runs/ames
 
 test: check
 	$(BIN)/pytest -n auto

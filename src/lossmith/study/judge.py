@@ -37,7 +37,7 @@ def judge(race: Race) -> Judgement:
         if name != default
     }
     corrected = holm(
-        {name: found.p_value for name, found in differences.items()},
+        {name: race.doubt(measured[name], measured[default]) for name in differences},
         comparisons=len(race.entries.candidates) - 1,
     )
     better = [name for name, p_value in corrected.items() if p_value < LEVEL and race.mature]
@@ -68,8 +68,8 @@ def _equivalents(race: Race, measured: dict[str, Track], selected: str) -> tuple
     for name, track in measured.items():
         if name == selected:
             continue
-        gap = estimate(race.improvement(track, measured[selected]), race.trainer.overlap)
-        if min(gap.p_value, 1 - gap.p_value) >= LEVEL / 2:
+        doubt = race.doubt(track, measured[selected])
+        if min(doubt, 1 - doubt) >= LEVEL / 2:
             found.append(name)
     return tuple(found)
 

@@ -157,6 +157,18 @@ class Race:
         difference = self.best(track)[0] - self.best(other)[0]
         return difference if self.metric.better == "lower" else -difference
 
+    def doubt(self, track: Track, other: Track) -> float:
+        """Return the one-sided p-value of track being better than other.
+
+        Errors of different cells differ by factors, so they are compared by the logarithm of
+        their ratio; scores where higher is better by their difference.
+        """
+        ours, theirs = self.best(track)[0], self.best(other)[0]
+        values = self.improvement(track, other)
+        if self.metric.better == "lower" and min(ours.min(), theirs.min()) > 0:
+            values = np.log(ours / theirs)
+        return estimate(values, self.trainer.overlap).p_value
+
     def default_track(self) -> Track:
         """Return the default at its best learning rate."""
         return self.final_tracks()[self.entries.default]
@@ -307,9 +319,7 @@ class Race:
         hopeless = {
             key
             for key in self.finalists
-            if key[0] != self.entries.default
-            and estimate(self.improvement(self.tracks[key], default), self.trainer.overlap).p_value
-            > 1 - DOUBT
+            if key[0] != self.entries.default and self.doubt(self.tracks[key], default) > 1 - DOUBT
         }
         self.finalists = [key for key in self.finalists if key not in hopeless]
         fleet.keep(
