@@ -71,7 +71,7 @@ class CrossEntropy(ClassLoss):
                 default=0.0,
                 low=0.0,
                 high=1.0,
-                search=(0.0, 0.1),
+                search=(0.1,),
                 meaning="share of the target spread evenly over all classes",
             ),
             "class_weight": Hyper(default=None, low=0.0, meaning="one weight a class"),

@@ -81,6 +81,13 @@ def field_for(
         for candidate in _variants(key, kind, task, metric, target, classes)
     ]
     chosen = [c for c in everyone if keys is None or c.key in keys or c.name in keys]
+    for key in keys or ():
+        if not any(key in (c.key, c.name) for c in (default, naive, *everyone)):
+            names = ", ".join(c.name for c in everyone if c.key == key.partition("(")[0])
+            raise InputError(
+                f"no candidate is called {key!r} under {metric.name}; "
+                + (f"there are: {names}" if names else "its level is that of metric pinball@q")
+            )
     unique = {candidate.name: candidate for candidate in (default, naive, *chosen)}
     return Field(candidates=tuple(unique.values()), default=default.name, naive=naive.name)
 
@@ -126,7 +133,7 @@ def _default(task: Task, metric: Metric, classes: int | None) -> Candidate:
         function = "log1p" if metric.transform == "log1p" else "identity"
         return Candidate(key=key, function=function, relative=metric.transform == "relative")
     if metric.elicits == "balanced":
-        return Candidate(key="logit_adjusted", classes=classes)
+        return Candidate(key="balanced_softmax", classes=classes)
     return _naive(task, classes)
 
 

@@ -237,7 +237,9 @@ def _evidence(
         curves.append(Curve(name=name, epochs=tuple(epochs), scores=means, best_epoch=best))
         if best in track.outputs:
             loss, output = track.outputs[best]
-            outputs.append(Outputs(name=name, loss=loss, output=output, target=target))
+            outputs.append(
+                Outputs(name=name, loss=loss, output=output, target=target[: len(output)])
+            )
     return Evidence(
         curves=tuple(curves),
         outputs=tuple(outputs),

@@ -20,6 +20,7 @@ from lossmith.study.split import Split
 from lossmith.study.verdict import estimate
 
 FINALISTS = 5  # beside the default
+EVIDENCE_ROWS = 1000  # whose raw outputs are kept for the report
 DEFAULT_RATES = 2  # learning rates at which the default is measured to the end
 DOUBT = 0.05  # a finalist this surely worse than the default leaves before the last cells
 # Share of a training's epochs after which only a share of a screening's members goes on.
@@ -264,7 +265,7 @@ class Race:
         self.scorer.record(tracks, dict(zip(cells, predictions, strict=True)), epoch)
         if cells[0] == self.trainer.rounds[0][0]:
             for track, member, raw in zip(tracks, fleet.members, outputs, strict=True):
-                track.outputs[epoch] = member.losses[0], raw[0]
+                track.outputs[epoch] = member.losses[0], raw[0][:EVIDENCE_ROWS]
 
     def _survivors(self, fleet: Fleet, cells: Sequence[int], share: float) -> list[int]:
         """Return the members that go on: the best share, and the default whatever it scores."""
