@@ -36,8 +36,8 @@ DEFAULTS = {
     ("regression", "mape"): "relative(mae)",
     ("regression", "rmsle"): "log1p(mse)",
     ("regression", "pinball@0.9"): "quantile(level=0.9)",
-    ("binary", "balanced_accuracy"): "logit_adjusted",
-    ("multiclass", "balanced_accuracy"): "logit_adjusted",
+    ("binary", "balanced_accuracy"): "balanced_softmax",
+    ("multiclass", "balanced_accuracy"): "balanced_softmax",
 }
 
 
