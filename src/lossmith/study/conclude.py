@@ -159,7 +159,7 @@ def _result(
         "better": race.metric.better,
         "target": problem.name if problem else "target",
         "rows": rows,
-        "diagnosis": findings + _gross_finding(race),
+        "diagnosis": findings + _notes(problem) + _gross_finding(race),
         "default": race.entries.default,
         "naive": race.entries.naive,
         "selected": verdict.selected,
@@ -173,6 +173,11 @@ def _result(
         | {"python": platform.python_version()},
         "command": command,
     }
+
+
+def _notes(problem: Problem | None) -> tuple[Finding, ...]:
+    notes = problem.notes if problem else ()
+    return tuple(Finding(name="note", value="", meaning=note) for note in notes)
 
 
 def _gross_finding(race: Race) -> tuple[Finding, ...]:
