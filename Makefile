@@ -36,6 +36,7 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m lossmith.catalogue.pages docs/losses.md
+	$(BIN)/python bench/parity.py docs/parity.md
 	$(BIN)/python bench/choice.py --table bench/results/choice.jsonl > docs/choice.md
 
 clean:

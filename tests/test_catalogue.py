@@ -39,8 +39,8 @@ def test_find_by_task(task: str) -> None:
 
 
 def test_unknown_task() -> None:
-    with pytest.raises(ValueError, match=r"'ranking'.*regression, binary, multiclass"):
-        find("ranking")
+    with pytest.raises(ValueError, match=r"'guessing'.*regression, binary, multiclass"):
+        find("guessing")
 
 
 def test_unknown_key_names_the_nearest() -> None:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from lossmith import MSE, Huber
 from lossmith.catalogue import find
-from lossmith.core import Card, Claims, Example, Hyper, Loss, Paper, Pointwise
+from lossmith.core import Batchwise, Card, Claims, Example, Hyper, Loss, Paper, Pointwise, reduce
 from lossmith.core.card import Elicits
-from lossmith.functional.checks import class_logits, same_shape
+from lossmith.functional.checks import class_logits, product, same_shape
 from lossmith.testing import Check, ConformanceError, check, checks
 from lossmith.testing.cases import Case
 from lossmith.testing.claims import CLAIMS, ELICITS
@@ -101,6 +101,88 @@ def claiming(kind: type[Loss], **claims: Any) -> Card:
 @pytest.mark.parametrize("loss", [Square, Softmax, Square(scale=3.0), Softmax(classes=3)], ids=repr)
 def test_sound_losses_of_a_user_pass(loss: type[Loss] | Loss) -> None:
     check(loss)
+
+
+class Views(Pointwise):
+    card: ClassVar[Card] = Card(
+        key="views",
+        tasks=("self_supervised",),
+        target="embeddings",
+        input="embeddings",
+        reduction="anchors",
+        symmetric=True,
+        formula="-log softmax_j(cos(x_i, y_j))_i",
+        use_when="Testing.",
+        avoid_when="Otherwise.",
+        paper=Paper(authors="A. Author", title="A Title", year=2000),
+        example=Example(
+            input=[[1.0, 0.0], [0.0, 1.0]], target=[[1.0, 0.0], [0.0, 1.0]], value=0.3132616875
+        ),
+    )
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        input, target = same_shape(input, target)
+        return -product(unit(input), unit(target).T).log_softmax(1).diagonal()
+
+
+def unit(rows: Tensor) -> Tensor:
+    rows = rows / rows.abs().amax(1, keepdim=True).clamp(min=1e-30)
+    return rows / (rows.square().sum(1, keepdim=True) + 1e-12).sqrt()
+
+
+class Gap(Batchwise):
+    card: ClassVar[Card] = Card(
+        key="gap",
+        tasks=("gan",),
+        target=None,
+        input={"real": "scores", "fake": "scores"},
+        reduction="statistic",
+        formula="mean(fake) - mean(real)",
+        use_when="Testing.",
+        avoid_when="Otherwise.",
+        paper=Paper(authors="A. Author", title="A Title", year=2000),
+        example=Example(input={"real": [1.0, 2.0], "fake": [0.0, 1.0]}, target=None, value=-1.0),
+    )
+
+    def value(self, input: dict[str, Tensor], target: None, weight: Tensor | None) -> Tensor:
+        real, fake = same_shape(input["real"], input["fake"])
+        return reduce(fake - real, weight=weight)
+
+
+@pytest.mark.parametrize("loss", [Views, Gap])
+def test_sound_losses_of_sets_and_names_pass(loss: type[Loss]) -> None:
+    check(loss)
+
+
+class WeighsNegatives(Views):
+    def terms(self, input: Tensor, target: Tensor, **given: Any) -> dict[str, Tensor]:
+        weight = given.pop("weight", None)
+        scale = 1 if weight is None else weight.unsqueeze(1)
+        return super().terms(input * scale, target * scale, weight=weight, **given)
+
+
+class OrderedRows(Views):
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        return super().values(input, target) * torch.arange(len(input))
+
+
+class IgnoresWeight(Gap):
+    def value(self, input: dict[str, Tensor], target: None, weight: Tensor | None) -> Tensor:
+        return super().value(input, target, None)
+
+
+@pytest.mark.parametrize(
+    ("broken", "found"),
+    [
+        (OrderedRows, "order_of_rows"),
+        (WeighsNegatives, "weighs_anchors"),
+        (IgnoresWeight, "weight_zero"),
+    ],
+)
+def test_a_broken_loss_of_sets_is_caught(broken: type[Loss], found: str) -> None:
+    with pytest.raises(ConformanceError) as caught:
+        check(broken)
+    assert found in caught.value.failures
 
 
 class WrongExample(Square):

@@ -4,16 +4,18 @@ from typing import Any
 
 from lossmith import functional
 from lossmith.catalogue import cards, find, get, load
-from lossmith.core import Card, Loss, Pointwise, reduce
+from lossmith.core import Batchwise, Card, Loss, Pointwise, Progress, reduce
 from lossmith.losses import *  # noqa: F403
 from lossmith.losses import __all__ as _losses
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Batchwise",
     "Card",
     "Loss",
     "Pointwise",
+    "Progress",
     "cards",
     "find",
     "functional",

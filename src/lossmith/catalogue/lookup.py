@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
+
 from lossmith import losses
 from lossmith.core.card import Card, Task
 from lossmith.core.loss import FORMAT, Loss
@@ -104,7 +106,22 @@ def from_config(config: Mapping[str, Any]) -> Loss:
         name: from_config(value) if isinstance(value, Mapping) else value
         for name, value in given.items()
     }
-    return get(key, **arguments)
+    loss = get(key, **arguments)
+    _restore(loss, config.get("state", {}))
+    return loss
+
+
+def _restore(loss: Loss, state: Mapping[str, Any]) -> None:
+    """Write learned numbers from plain data into a loss; ValueError where they don't fit."""
+    own = loss.learned()
+    if set(state) != set(own):
+        raise ValueError(f"{loss.card.key} has the state {sorted(own)}, the file {sorted(state)}")
+    for name, numbers in state.items():
+        value = torch.as_tensor(numbers, dtype=own[name].dtype)
+        if value.shape != own[name].shape:
+            shapes = f"{tuple(own[name].shape)}, the file {tuple(value.shape)}"
+            raise ValueError(f"{loss.card.key}: {name} has shape {shapes}")
+        own[name].copy_(value)
 
 
 def load(path: str | os.PathLike[str]) -> Loss:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from torch import Tensor
 
 from lossmith.catalogue.lookup import demanded, find, loss_class
-from lossmith.core.card import Card, Claims, Hyper, Task
+from lossmith.core.card import Card, Claims, Hyper, Kinds, Task
 from lossmith.core.loss import Loss
 
 CAPABILITIES = ("double_backward", "vmap")
@@ -68,8 +68,9 @@ def page(key: str) -> str:
         "use when": card.use_when,
         "avoid when": card.avoid_when,
         "tasks": ", ".join(card.tasks),
-        "input": card.input,
-        "target": card.target,
+        "input": _kinds(card.input),
+        "target": _kinds(card.target),
+        "reduction": card.reduction,
         "claims": _claims(card),
         "can": _can(card),
         "paper": _paper(card),
@@ -88,7 +89,7 @@ def document() -> str:
     lines += ["Made from the cards by `python -m lossmith.catalogue.pages docs/losses.md`.", ""]
     for task in get_args(Task):
         keys = ", ".join(f"[{key}](#{key})" for key in find(task))
-        lines += [f"- {task}: {keys}"]
+        lines += [f"- {task}: {keys}"] if keys else []
     for key, kind in find().items():
         lines += ["", *_section(key, kind)]
     return "\n".join(lines) + "\n"
@@ -100,7 +101,10 @@ def _section(key: str, kind: type[Loss]) -> list[str]:
     lines += ["```", card.formula, "```", ""]
     lines += [f"- **Use when:** {card.use_when}", f"- **Avoid when:** {card.avoid_when}"]
     lines += [f"- **Tasks:** {', '.join(card.tasks)}"]
-    lines += [f"- **Input, target:** {card.input}, {card.target}"]
+    lines += [
+        f"- **Input:** {_kinds(card.input)}; **target:** {_kinds(card.target)}; "
+        f"**reduction:** {card.reduction}"
+    ]
     lines += [f"- **Claims:** {_claims(card)}", f"- **Can:** {_can(card)}"]
     lines += [f"- **Paper:** {_paper(card)}"]
     if card.hypers:
@@ -119,6 +123,12 @@ def _claims(card: Card) -> str:
     words = [word for name, word in WORDS.items() if getattr(claims, name)]
     words += [f"elicits {claims.elicits}"] if claims.elicits else []
     return ", ".join(words) or "none"
+
+
+def _kinds(kinds: Kinds | None) -> str:
+    if isinstance(kinds, Mapping):
+        return ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
+    return kinds or "none"
 
 
 def _can(card: Card) -> str:

@@ -5,9 +5,51 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-Task = Literal["regression", "binary", "multiclass"]
-Target = Literal["values", "classes", "labels"]
-Input = Literal["values", "logits", "parameters"]
+Task = Literal[
+    "regression",
+    "binary",
+    "multiclass",
+    "ordinal",
+    "multilabel",
+    "survival",
+    "ranking",
+    "segmentation",
+    "detection",
+    "image",
+    "audio",
+    "metric_learning",
+    "self_supervised",
+    "gan",
+    "diffusion",
+    "autoencoder",
+    "text",
+    "preference",
+    "distillation",
+    "transfer",
+    "divergence",
+]
+# What one tensor holds. Any real number: values, logits, parameters of a distribution, scores,
+# embeddings. Within bounds: log_probabilities (at most 0), probabilities (of dimension 1, summing
+# to 1), labels (0 to 1), positive, counts (0, 1, 2 …), boxes (x1, y1, x2, y2 of dimension 1).
+# Integers: classes, indices (all different).
+Kind = Literal[
+    "values",
+    "logits",
+    "parameters",
+    "scores",
+    "embeddings",
+    "log_probabilities",
+    "probabilities",
+    "labels",
+    "positive",
+    "counts",
+    "boxes",
+    "classes",
+    "indices",
+]
+Kinds = Kind | Mapping[str, Kind]
+Reduction = Literal["mean", "anchors", "statistic", "set"]
+_HEADS = frozenset({"regression", "binary", "multiclass", "ordinal"})
 Elicits = Literal["mean", "median", "quantile", "expectile", "mode", "probabilities", "balanced"]
 
 
@@ -91,15 +133,26 @@ class Example:
 class Card:
     """The facts of one loss.
 
-    key: its name in the catalogue. tasks: what it can train. target: "values" (real numbers),
-    "classes" (integers) or "labels" (0 to 1, of the input's shape). input: "values", "logits" or
-    "parameters" of a distribution. double_backward, vmap: what it can do beyond training.
+    key: its name in the catalogue. tasks: what it can train. input, target: the kind of tensor
+    that is passed, or a kind for each name where named tensors are; target is None where a loss
+    has none. optional: the names that may be left out. needs: the signals of training that its
+    state follows. double_backward, vmap: what it can do beyond training.
+
+    reduction: how the rows of a batch become one number.
+
+    - "mean": the weighted mean of one value a row (or element), each independent of the others.
+    - "anchors": the same of values that depend on the whole batch: a weight weighs a row's own
+      value, the row stays in the others'.
+    - "statistic": one number of the weighted sample: a weight of 2 still equals the row twice.
+    - "set": one number of the batch as a whole; it takes no weight.
+
+    symmetric: gradients flow into the target as into the input: two views, two samples.
     """
 
     key: str
     tasks: tuple[Task, ...]
-    target: Target
-    input: Input
+    target: Kinds | None
+    input: Kinds
     formula: str
     use_when: str
     avoid_when: str
@@ -107,8 +160,18 @@ class Card:
     example: Example
     claims: Claims = Claims()
     hypers: Mapping[str, Hyper] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    reduction: Reduction = "mean"
+    symmetric: bool = False
     double_backward: bool = True
     vmap: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hypers", MappingProxyType(dict(self.hypers)))
+
+    @property
+    def reads_head(self) -> bool:
+        """Whether it trains the head of a model of rows: one tensor in, one target a row."""
+        alone = isinstance(self.input, str) and isinstance(self.target, str)
+        return alone and bool(_HEADS & set(self.tasks))

@@ -21,6 +21,12 @@ def in_dtype(hyper: Tensor | float, input: Tensor) -> Tensor | float:
     return hyper.to(input.dtype) if isinstance(hyper, Tensor) else hyper
 
 
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """Return the matrix product in the tensors' own dtype; autocast would round it to half."""
+    with torch.autocast(left.device.type, enabled=False):
+        return left @ right
+
+
 def require(fine: Tensor, message: str) -> None:
     """Raise ValueError unless a 0-dim condition holds, also where the code is compiled.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lossmith.catalogue import find
 from lossmith.catalogue.lookup import loss_class
-from lossmith.core.card import Task
+from lossmith.core.card import Card, Task
 from lossmith.core.loss import Loss
 from lossmith.losses.transformed import TransformedTarget
 from lossmith.study.errors import InputError
@@ -77,7 +77,7 @@ def field_for(
     everyone = [
         candidate
         for key, kind in find(task).items()
-        if kind is not TransformedTarget
+        if kind is not TransformedTarget and _trainable(kind.card, target)
         for candidate in _variants(key, kind, task, metric, target, classes)
     ]
     chosen = [c for c in everyone if keys is None or c.key in keys or c.name in keys]
@@ -92,6 +92,12 @@ def field_for(
     return Field(candidates=tuple(unique.values()), default=default.name, naive=naive.name)
 
 
+def _trainable(card: Card, target: np.ndarray) -> bool:
+    """Tell whether a loss can train a table's model: it reads a head and admits the targets."""
+    least = {"counts": 0.0, "positive": np.nextafter(0.0, 1.0)}.get(str(card.target), -np.inf)
+    return card.reads_head and not card.needs and bool(target.min() >= least)
+
+
 def _variants(
     key: str,
     kind: type[Loss],
@@ -103,8 +109,10 @@ def _variants(
     grid = _grid(kind, metric)
     if task != "regression":
         return [Candidate(key=key, hypers=hypers, classes=classes) for hypers in grid]
-    plain = [Candidate(key=key, hypers=hypers, function="identity") for hypers in grid]
     card = kind.card
+    if card.target != "values":  # counts and positive numbers must not be centred
+        return [Candidate(key=key, hypers=hypers) for hypers in grid]
+    plain = [Candidate(key=key, hypers=hypers, function="identity") for hypers in grid]
     moves = card.input == "values" and card.claims.elicits in ("mean", "median", "quantile")
     if not (moves and _skewed(target)):
         return plain

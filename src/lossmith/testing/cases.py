@@ -1,7 +1,7 @@
 """What a loss is tried on: instances, inputs and targets that follow from its card alone."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from torch import Tensor
 
 from lossmith.catalogue.lookup import demanded
 from lossmith.core import Card, Loss
+from lossmith.core.tree import mapped, tensors
+from lossmith.testing.draws import draw, generator
 
 ROWS = 6
 
@@ -31,34 +33,97 @@ class Case:
         return self.loss.out_features
 
     @property
+    def classes(self) -> int:
+        """The number of classes that the head decodes to."""
+        if self.card.target != "classes":
+            return 2
+        head = torch.zeros(self.head(1), dtype=torch.float64)
+        return self.loss.decode(head).shape[1]
+
+    @property
     def domain(self) -> tuple[float, float]:
         """The range of targets that the card's example spans."""
         return domain(self.card)
 
-    def targets(self, rows: int = ROWS, *, seed: int = 0) -> Tensor:
+    def targets(self, rows: int = ROWS, *, seed: int = 0) -> Any:
         """Draw targets of the card's kind: float64, or integers for classes."""
-        return draw_targets(self.card, rows, classes=self.width, seed=seed)
+        if self.card.reads_head:
+            return draw_targets(self.card, rows, classes=self.classes, seed=seed)
+        return draw(self.card.target, self.card.example.target, rows, seed=seed + 1)
 
-    def inputs(self, rows: int = ROWS, *, scale: float = 1.0, seed: int = 0) -> Tensor:
-        """Draw heads of standard deviation `scale`, in float64."""
-        return scale * torch.randn(self.head(rows), generator=_generator(seed), dtype=torch.float64)
+    def inputs(self, rows: int = ROWS, *, scale: float = 1.0, seed: int = 0) -> Any:
+        """Draw inputs of the card's kind, heads of standard deviation `scale`, in float64."""
+        if self.card.reads_head:
+            return scale * torch.randn(
+                self.head(rows), generator=generator(seed), dtype=torch.float64
+            )
+        return draw(self.card.input, self.card.example.input, rows, scale=scale, seed=seed)
 
     def batch(
         self, rows: int = ROWS, *, dtype: torch.dtype = torch.float64, seed: int = 0
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Any, Any]:
         """Draw an input of `dtype` and its target."""
-        return self.inputs(rows, seed=seed).to(dtype), self.targets(rows, seed=seed)
+        input, target = self.inputs(rows, seed=seed), self.targets(rows, seed=seed)
+        input = mapped(lambda x: x.to(dtype) if x.is_floating_point() else x, input)
+        return input, target
 
     def head(self, rows: int) -> tuple[int, ...]:
         """Return the shape of an input for so many rows; a head of one output adds no dimension."""
         return (rows,) if self.width == 1 else (rows, self.width)
 
-    def each(self, input: Tensor, target: Tensor) -> Tensor:
+    def each(self, input: Any, target: Any) -> Tensor:
         """Return the loss of each row taken alone."""
-        if self.card.vmap:
+        if not self.card.vmap:
+            rows = range(len(next(tensors(input))))
+            return torch.stack([self.loss(*take((input, target), slice(i, i + 1))) for i in rows])
+        if self.card.reads_head:
             return torch.func.vmap(self.loss)(input, target)
-        rows = range(len(input))
-        return torch.stack([self.loss(input[i : i + 1], target[i : i + 1]) for i in rows])
+
+        def one(input: Any, target: Any) -> Tensor:
+            input, target = (mapped(lambda x: x.unsqueeze(0), part) for part in (input, target))
+            return self.loss(input, target)
+
+        return torch.func.vmap(one, in_dims=(0, None if target is None else 0))(input, target)
+
+    def free(self, input: Any, target: Any) -> list[Tensor]:
+        """Return what gradients are taken of: the real tensors, of both sides if symmetric."""
+        given = [*tensors(input), *(tensors(target) if self.card.symmetric else ())]
+        return [tensor for tensor in given if tensor.is_floating_point()]
+
+    def at(self, input: Any, target: Any, free: Iterable[Tensor]) -> tuple[Any, Any]:
+        """Return the batch with other tensors in the places of those that `free` returns."""
+        others = iter(free)
+
+        def other(tensor: Tensor) -> Tensor:
+            return next(others) if tensor.is_floating_point() else tensor
+
+        input = mapped(other, input)
+        return input, mapped(other, target) if self.card.symmetric else target
+
+    def slopes(self, input: Any, target: Any, **given: Any) -> tuple[Tensor, list[Tensor]]:
+        """Return the value at a batch and the gradients of what is free there."""
+        leaves = [x.detach().clone().requires_grad_() for x in self.free(input, target)]
+        value = self.loss(*self.at(input, target, leaves), **given)
+        found = torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
+        return value.detach(), list(found)
+
+
+def take(batch: tuple[Any, Any], rows: slice | Tensor) -> tuple[Any, Any]:
+    """Return some rows of a batch."""
+    input, target = (mapped(lambda x: x[rows], part) for part in batch)
+    return input, target
+
+
+def joined(first: tuple[Any, Any], second: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Return the rows of two batches as one."""
+    input, target = (joined_data(a, b) for a, b in zip(first, second, strict=True))
+    return input, target
+
+
+def joined_data(first: Any, second: Any) -> Any:
+    """Return the rows of two tensors, or of named ones, as one."""
+    others = tensors(second)
+    return mapped(lambda x: torch.cat([x, next(others)]), first)
 
 
 def domain(card: Card) -> tuple[float, float]:
@@ -70,13 +135,14 @@ def domain(card: Card) -> tuple[float, float]:
 
 def draw_targets(card: Card, rows: int, *, classes: int, seed: int = 0) -> Tensor:
     """Draw targets of the card's kind at random."""
-    uniform = torch.rand(rows, generator=_generator(seed + 1), dtype=torch.float64)
+    uniform = torch.rand(rows, generator=generator(seed + 1), dtype=torch.float64)
     if card.target == "classes":
         return (uniform * classes).long()
     if card.target == "labels":
         return uniform.round()
     low, high = domain(card)
-    return low + (high - low) * uniform
+    drawn = low + (high - low) * uniform
+    return drawn.round() if card.target == "counts" else drawn
 
 
 def training_targets(card: Card) -> Tensor:
@@ -92,7 +158,8 @@ def skewed(card: Card, rows: int) -> Tensor:
     """Return values over the card's domain whose mean, median and quantiles all differ."""
     low, high = domain(card)
     grid = (torch.arange(rows, dtype=torch.float64) + 0.5) / rows
-    return low + (high - low) * (0.05 + 0.8 * grid**3)
+    drawn = low + (high - low) * (0.05 + 0.8 * grid**3)
+    return drawn.round() if card.target == "counts" else drawn
 
 
 def example(kind: type[Loss]) -> Loss:
@@ -103,6 +170,8 @@ def example(kind: type[Loss]) -> Loss:
 def fitted(kind: type[Loss], **hypers: Any) -> Loss:
     """Return the loss fitted to known targets; what the constructor demands is the example's."""
     given = {name: kind.card.example.arguments[name] for name in demanded(kind)}
+    if not kind.card.reads_head:
+        return kind(**{**kind.card.example.arguments, **hypers})
     return kind.for_target(training_targets(kind.card), **{**given, **hypers})
 
 
@@ -161,7 +230,3 @@ def refusal(
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, float) or (isinstance(value, Tensor) and value.is_floating_point())
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)

@@ -50,7 +50,7 @@ def proper(case: Case) -> None:
     For values: exp(−loss) is a density in the target, up to one constant for all heads, so that
     the loss is the logarithmic score of that density.
     """
-    if case.card.target != "values":
+    if case.card.target in ("classes", "labels"):
         _elicits_probabilities(case)
         return
     heads = case.inputs(5)
@@ -95,7 +95,7 @@ def _elicits_expectile(case: Case) -> None:
 
 
 def _elicits_mode(case: Case) -> None:
-    if case.card.target == "values":
+    if case.card.target not in ("classes", "labels"):
         low, high = domain(case.card)
         peak = low + 0.9 * (high - low)
         cluster = torch.full((320,), peak, dtype=torch.float64)

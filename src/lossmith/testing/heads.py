@@ -1,5 +1,7 @@
 """Shapes and heads: what is refused, what a head decodes to, what `for_target` gives."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -29,10 +31,45 @@ def strict_shapes(case: Case) -> None:
             assert str(shape) in message, f"{what}: the error does not name {shape}: {message}"
 
 
+def strict_rows(case: Case) -> None:
+    """Tensors whose rows don't fit together are a ValueError that names the shape."""
+    input, target = case.batch()
+    both = {("input", name): part for name, part in _named(input)}
+    both |= {("target", name): part for name, part in _named(target)}
+    for (where, name), tensor in both.items() if len(both) > 1 else ():
+        other = torch.cat([tensor, tensor[:1]])
+        given = {"input": input, "target": target}
+        whole = given[where]
+        given[where] = {**whole, name: other} if isinstance(whole, dict) else other
+        what = f"one more row of {where} {name}".rstrip()
+        message = refusal(ValueError, what, case.loss, given["input"], given["target"])
+        shape = str(tuple(other.shape))
+        assert shape in message, f"{what}: the error does not name {shape}: {message}"
+
+
+def _named(data: Any) -> list[tuple[str, Tensor]]:
+    if data is None:
+        return []
+    return list(data.items()) if isinstance(data, dict) else [("", data)]
+
+
+def strict_names(case: Case) -> None:
+    """A missing or unknown name, and a tensor for named ones, are errors that name what fits."""
+    input, target = case.batch()
+    for what, data, at in (("input", input, 0), ("target", target, 1)):
+        wrong: list[Any] = [torch.zeros(ROWS)] if isinstance(data, dict) or data is None else [{}]
+        wrong += [{}, {**data, "nobody": torch.zeros(ROWS)}] if isinstance(data, dict) else []
+        for other in wrong:
+            given = (other, target) if at == 0 else (input, other)
+            message = refusal((TypeError, ValueError), f"{what} {other}", case.loss, *given)
+            assert what in message, f"the error does not name {what}: {message}"
+
+
 def strict_weight(case: Case) -> None:
     """A weight that is not one a sample or one a value is a ValueError that names its shape."""
     input, target = case.batch()
-    for shape in ((ROWS + 1,), (1,), (ROWS, 1), (1, ROWS), (ROWS, 1, 1)):
+    shapes = ((ROWS + 1,), (1,), (1, ROWS))
+    for shape in (*shapes, (ROWS, 1), (ROWS, 1, 1)) if case.card.reads_head else shapes:
         weight = torch.ones(shape, dtype=torch.float64)
         what = f"a weight of shape {shape}"
         message = refusal(ValueError, what, case.loss, input, target, weight=weight)
@@ -45,7 +82,7 @@ def classes_in_range(case: Case) -> None:
     input, target = case.batch(dtype=torch.float32)
     torch._dynamo.reset()
     compiled = torch.compile(case.loss, backend="eager", fullgraph=True)
-    for bad in (-1, case.width):
+    for bad in (-1, case.classes):
         target = target.index_fill(0, torch.tensor([0]), bad)
         refusal(ValueError, f"class {bad}", case.loss, input, target)
         refusal(Exception, f"class {bad}, compiled,", compiled, input, target)
@@ -59,11 +96,11 @@ def classes_are_integers(case: Case) -> None:
 
 def decodes(case: Case) -> None:
     """decode reads any head: points or quantiles, or probabilities that sum to 1."""
-    for input in (case.inputs(), case.inputs(scale=30.0), extremes(case, 1e4, torch.float32)[0]):
+    far, _ = next(extremes(case, 1e4, torch.float32))
+    for input in (case.inputs(), case.inputs(scale=30.0), far):
         for dtype in (torch.float64, torch.float32):
             _decoded(case, input.to(dtype))
-    half = extremes(case, 65504.0, torch.float16)[0].half()
-    _decoded(case, half)
+    _decoded(case, next(extremes(case, 65504.0, torch.float16))[0].half())
 
 
 def decodes_rows_alone(case: Case) -> None:
@@ -79,7 +116,7 @@ def decodes_rows_alone(case: Case) -> None:
 
 def decodes_what_it_learns(case: Case) -> None:
     """Where all targets are nearly alike, the head of least loss decodes to them."""
-    if case.card.target == "values":
+    if case.card.target not in ("classes", "labels"):
         low, high = domain(case.card)
         span, aim = high - low, low + 0.4 * (high - low)
         pair = torch.tensor([aim - 0.01 * span, aim + 0.01 * span], dtype=torch.float64)
@@ -88,7 +125,7 @@ def decodes_what_it_learns(case: Case) -> None:
             f"learns {found.tolist()} from targets around {aim:g}"
         )
         return
-    classes = max(case.width, 2)
+    classes = case.classes
     target = torch.arange(classes).to(case.targets().dtype)
     for aim in range(classes):
         weight = torch.full((classes,), 0.1 / (classes - 1), dtype=torch.float64)
@@ -104,7 +141,7 @@ def fits_targets(case: Case) -> None:
     assert isinstance(case.width, int), f"out_features is {case.width!r}, not an int"
     assert case.width >= 1, f"out_features is {case.width}"
     if case.card.target == "classes":
-        assert case.width == 4, f"for_target of four classes gives a head of {case.width}"
+        assert case.classes == 4, f"for_target of four classes decodes to {case.classes}"
     value = case.loss(case.inputs(len(targets)), targets)
     assert value.isfinite(), f"the fitted loss gives {value.item()}"
 
@@ -114,10 +151,10 @@ def _decoded(case: Case, input: Tensor) -> None:
     out, rows = loss.decode(input), len(input)
     assert out.isfinite().all(), f"decode gives {out.tolist()} for finite heads"
     kind = case.card.target
-    if kind == "values":
+    if kind not in ("classes", "labels"):
         shapes = {(rows,), (rows, case.width)} if case.width > 1 else {(rows,)}
     else:
-        shapes = {case.head(rows)}
+        shapes = {(rows, case.classes) if kind == "classes" else case.head(rows)}
         assert ((out >= 0) & (out <= 1)).all(), "decode gives probabilities outside 0 … 1"
     assert tuple(out.shape) in shapes, f"decode gives shape {tuple(out.shape)}, not {shapes}"
     if kind == "classes":

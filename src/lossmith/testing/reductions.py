@@ -1,10 +1,12 @@
 """Reduction identities: what weights, denominators and batches may and may not change."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from lossmith.core import Loss, Pointwise
-from lossmith.testing.cases import ROWS, Case
+from lossmith.core import Pointwise
+from lossmith.testing.cases import ROWS, Case, joined, refusal, take
 
 
 def mean_of_values(case: Case) -> None:
@@ -12,60 +14,96 @@ def mean_of_values(case: Case) -> None:
     input, target = case.batch()
     loss = case.loss
     _same(loss.combine(loss.terms(input, target)), loss(input, target), "combine(terms) and loss")
-    if isinstance(loss, Pointwise):
-        values, own = loss.values(input, target), loss.weights(target)
-        assert values.shape[:1] == (ROWS,), f"values has shape {tuple(values.shape)}"
-        own = torch.ones(ROWS) if own is None else own
-        own = own.reshape(own.shape + (1,) * (values.ndim - own.ndim)).expand_as(values)
-        _same(loss(input, target), (values * own).sum() / own.sum(), "loss and mean of values")
+    if not isinstance(loss, Pointwise):
+        return
+    values, own = loss.values(input, target), loss.weights(target)
+    own = torch.ones(ROWS) if own is None else own
+    total = torch.zeros((), dtype=torch.float64)
+    for part in [values] if isinstance(values, Tensor) else values.values():
+        assert part.shape[:1] == (ROWS,), f"values has shape {tuple(part.shape)}"
+        wide = own.reshape(own.shape + (1,) * (part.ndim - own.ndim)).expand_as(part)
+        total = total + (part * wide).sum() / wide.sum()
+    _same(loss(input, target), total, "loss and mean of values")
 
 
 def weight_two(case: Case) -> None:
     """A weight of 2 equals the sample twice."""
-    input, target = case.batch()
-    weight = torch.ones(ROWS, dtype=torch.float64).index_fill(0, torch.tensor([1]), 2.0)
-    twice = torch.cat([input, input[1:2]]), torch.cat([target, target[1:2]])
-    _same(case.loss(input, target, weight=weight), case.loss(*twice), "weight 2 and sample twice")
+    batch = case.batch()
+    weight = _weights((1, 2.0))
+    twice = joined(batch, take(batch, slice(1, 2)))
+    _same(case.loss(*batch, weight=weight), case.loss(*twice), "weight 2 and sample twice")
 
 
 def weight_zero(case: Case) -> None:
     """A weight of 0 equals the sample left out, whose gradient is zero."""
-    input, target = case.batch()
-    input = input.requires_grad_()
-    weight = torch.ones(ROWS, dtype=torch.float64).index_fill(0, torch.tensor([0]), 0.0)
-    value = case.loss(input, target, weight=weight)
-    _same(value, case.loss(input[1:], target[1:]), "weight 0 and sample left out")
-    (slope,) = torch.autograd.grad(value, input)
-    assert (slope[0] == 0).all(), f"a sample of weight 0 has gradient {slope[0].tolist()}"
+    batch, weight = case.batch(), _weights((0, 0.0))
+    value, slopes = case.slopes(*batch, weight=weight)
+    _same(value, case.loss(*take(batch, slice(1, None))), "weight 0 and sample left out")
+    for slope in slopes:
+        assert (slope[0] == 0).all(), f"a sample of weight 0 has gradient {slope[0].tolist()}"
+
+
+def weighs_anchors(case: Case) -> None:
+    """Weights weigh the values of the rows, which they leave as they are."""
+    batch, weight = case.batch(), torch.linspace(0.0, 2.0, ROWS, dtype=torch.float64)
+    alone = [case.loss(*batch, weight=_weights(*((j, 0.0) for j in range(ROWS) if j != i)))
+             for i in range(ROWS)]  # fmt: skip
+    assert isinstance(case.loss, Pointwise), "a loss of anchors must be Pointwise"
+    values, own = case.loss.values(*batch), case.loss.weights(batch[1])
+    weight = weight if own is None else weight * own
+    expected = sum((w * v for w, v in zip(weight, alone, strict=True)), torch.zeros(()))
+    assert values.shape[:1] == (ROWS,), f"values has shape {tuple(values.shape)}"
+    got = case.loss(*batch, weight=torch.linspace(0.0, 2.0, ROWS, dtype=torch.float64))
+    _same(got, expected / weight.sum(), "loss and weighted mean of its rows' values")
+
+
+def order_of_rows(case: Case) -> None:
+    """The order of a batch's rows changes nothing."""
+    batch, order = case.batch(), torch.tensor([3, 0, 5, 1, 4, 2])
+    _same(case.loss(*take(batch, order)), case.loss(*batch), "rows in another order")
+
+
+def takes_no_weight(case: Case) -> None:
+    """One number of the batch as a whole refuses weights, with a clear error."""
+    weight = torch.ones(ROWS, dtype=torch.float64)
+    refusal(ValueError, "a weight", case.loss, *case.batch(), weight=weight)
+
+
+def takes_no_denominator(case: Case) -> None:
+    """What is no mean over rows refuses a denominator, with a clear error."""
+    refusal(ValueError, "a denominator", case.loss, *case.batch(), denominator=7.0)
 
 
 def constant_weight(case: Case) -> None:
     """A weight that is the same for all changes nothing."""
-    input, target = case.batch()
+    batch = case.batch()
     weight = torch.full((ROWS,), 3.0, dtype=torch.float64)
-    _same(case.loss(input, target, weight=weight), case.loss(input, target), "weight 3 and none")
+    _same(case.loss(*batch, weight=weight), case.loss(*batch), "weight 3 and none")
 
 
 def denominator(case: Case) -> None:
     """Parts of a batch under a common denominator add up to the whole batch under it."""
-    input, target = case.batch()
+    batch = case.batch()
     weight = torch.linspace(0.5, 2.0, ROWS, dtype=torch.float64)
     for given in (7.0, torch.tensor(7.0, dtype=torch.float64)):
-        whole = case.loss(input, target, weight=weight, denominator=given)
+        whole = case.loss(*batch, weight=weight, denominator=given)
+        doubled = case.loss(*batch, weight=weight, denominator=2 * given)
+        _same(2 * doubled, whole, "half the value under twice the denominator")
+        if case.card.reduction == "anchors":
+            continue
         parts = [
-            case.loss(input[part], target[part], weight=weight[part], denominator=given)
+            case.loss(*take(batch, part), weight=weight[part], denominator=given)
             for part in (slice(0, 2), slice(2, ROWS))
         ]
         _same(sum(parts, torch.zeros(())), whole, "parts and whole under one denominator")
-        doubled = case.loss(input, target, weight=weight, denominator=2 * given)
-        _same(2 * doubled, whole, "half the value under twice the denominator")
 
 
 def nothing_to_learn(case: Case) -> None:
     """Weights that are all zero, or an empty batch, give 0 with zero gradients."""
-    input, target = case.batch()
-    _vanishes(case.loss, input, target, torch.zeros(ROWS, dtype=torch.float64), "all weights zero")
-    _vanishes(case.loss, input[:0], target[:0], None, "an empty batch")
+    batch = case.batch()
+    if case.card.reduction != "set":
+        _vanishes(case, batch, "all weights zero", weight=torch.zeros(ROWS, dtype=torch.float64))
+    _vanishes(case, take(batch, slice(0, 0)), "an empty batch")
 
 
 def ignored_rows(case: Case) -> None:
@@ -79,16 +117,21 @@ def ignored_rows(case: Case) -> None:
     _same(value, case.loss(input[kept], target[kept]), "ignored rows and rows left out")
     (slope,) = torch.autograd.grad(value, input)
     assert (slope[[0, 3]] == 0).all(), f"ignored rows have gradients {slope[[0, 3]].tolist()}"
-    _vanishes(case.loss, input, ignored.expand(ROWS), None, "all rows ignored")
+    _vanishes(case, (input, ignored.expand(ROWS)), "all rows ignored")
 
 
 def one_sample(case: Case) -> None:
-    """A batch of one sample, and the sample without a batch dimension, have the sample's value."""
-    input, target = case.batch()
-    alone = torch.stack([case.loss(input[i : i + 1], target[i : i + 1]) for i in range(ROWS)])
+    """A batch of one sample has a finite value; heads also without a batch dimension."""
+    batch = case.batch()
+    rows = [take(batch, slice(i, i + 1)) for i in range(ROWS)]
+    alone = torch.stack([case.loss(*row) for row in rows])
     assert alone.isfinite().all(), f"batches of one sample have values {alone.tolist()}"
-    bare = torch.stack([case.loss(input[i], target[i]) for i in range(ROWS)])
-    _same(bare, alone, "a sample without a batch dimension and a batch of one")
+    for row in rows:
+        for slope in case.slopes(*row)[1]:
+            assert slope.isfinite().all(), f"a batch of one has gradient {slope.tolist()}"
+    if case.card.reads_head:
+        bare = torch.stack([case.loss(batch[0][i], batch[1][i]) for i in range(ROWS)])
+        _same(bare, alone, "a sample without a batch dimension and a batch of one")
 
 
 def dense(case: Case) -> None:
@@ -99,12 +142,19 @@ def dense(case: Case) -> None:
     _same(case.loss(wide, target.reshape(2, -1)), case.loss(input, target), "(2, 3) and (6,)")
 
 
-def _vanishes(loss: Loss, input: Tensor, target: Tensor, weight: Tensor | None, what: str) -> None:
-    input = input.detach().requires_grad_()
-    value = loss(input, target, weight=weight)
+def _weights(*others: tuple[int, float]) -> Tensor:
+    """Weights of 1, but for some rows."""
+    weight = torch.ones(ROWS, dtype=torch.float64)
+    for row, value in others:
+        weight[row] = value
+    return weight
+
+
+def _vanishes(case: Case, batch: tuple[Any, Any], what: str, **given: Any) -> None:
+    value, slopes = case.slopes(*batch, **given)
     assert value.item() == 0, f"{what}: the value is {value.item()}, not 0"
-    (slope,) = torch.autograd.grad(value, input)
-    assert (slope == 0).all(), f"{what}: the gradient is {slope.tolist()}, not zero"
+    for slope in slopes:
+        assert (slope == 0).all(), f"{what}: the gradient is {slope.tolist()}, not zero"
 
 
 def _same(got: Tensor, expected: Tensor, what: str) -> None:

@@ -14,18 +14,19 @@ from torch import Tensor
 
 from lossmith.catalogue import find, load
 from lossmith.core import Hyper, Loss
+from lossmith.core.tree import tensors
 from lossmith.testing.cases import Case, hyper_values, parameters, refusal, tunable
 
 
 def forward_reads_only(case: Case) -> None:
     """Forward leaves the loss, its input and its target as they were."""
     input, target = case.batch()
-    given = input.clone(), target.clone()
+    given = [tensor.clone() for tensor in (*tensors(input), *tensors(target))]
     before, state = _attributes(case.loss), _tensors(case.loss)
     first = case.loss(input, target)
     second = case.loss(input, target)
-    assert torch.equal(input, given[0]), "forward changes its input"
-    assert torch.equal(target, given[1]), "forward changes its target"
+    for tensor, before_it in zip((*tensors(input), *tensors(target)), given, strict=True):
+        assert torch.equal(tensor, before_it), "forward changes its input or target"
     assert torch.equal(first, second), f"the same call gives {first.item()}, then {second.item()}"
     after = _tensors(case.loss)
     changed = [name for name in state if not torch.equal(state[name], after[name])]
@@ -70,6 +71,7 @@ def plain_json(case: Case) -> None:
             back = load(path)
     else:
         back = kind(**{**config, **_nested(case.loss)})
+        back.load_state_dict(case.loss.state_dict())
     assert back.config() == config, f"the loss read back has {back.config()}, not {config}"
     _alike(case, back, "the loss read back")
 

@@ -84,19 +84,14 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
     if card.double_backward:
         yield gradients.second_gradient
     yield gradients.finite_at_extremes
-    if card.target == "values":
+    if card.reads_head and card.target == "values":
         yield gradients.finite_at_far_targets
-    yield gradients.not_nan_at_largest
+    if card.reads_head or card.reduction in ("mean", "anchors"):
+        yield gradients.not_nan_at_largest
     yield gradients.half_precision
     yield gradients.dtype_kept
-    yield reductions.mean_of_values
-    yield reductions.weight_two
-    yield reductions.weight_zero
-    yield reductions.constant_weight
-    yield reductions.denominator
+    yield from _reductions(card)
     yield reductions.nothing_to_learn
-    if "ignore_index" in card.hypers:
-        yield reductions.ignored_rows
     yield reductions.one_sample
     yield transforms.autocast
     yield transforms.casts_keep_hypers
@@ -107,21 +102,49 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
     yield state.state_dict_round_trip
     yield state.copies
     yield state.plain_json
-    yield heads.strict_shapes
-    yield heads.decodes
-    yield heads.decodes_rows_alone
+    if card.reads_head:
+        yield heads.strict_shapes
+        yield heads.decodes
+        yield heads.decodes_rows_alone
+    else:
+        yield heads.strict_rows
+        yield heads.strict_names
     yield from (
         CLAIMS[name] for name in ("convex", "lipschitz", "bounded") if getattr(card.claims, name)
     )
 
 
+def _reductions(card: Card) -> Iterator[Callable[[Case], None]]:
+    """What weights, denominators and the order of rows do, by the card's reduction."""
+    yield reductions.mean_of_values
+    if card.reduction in ("mean", "statistic"):
+        yield reductions.weight_two
+        yield reductions.weight_zero
+    if card.reduction in ("mean", "anchors"):
+        yield reductions.denominator
+    else:
+        yield reductions.takes_no_denominator
+    if card.reduction == "set":
+        yield reductions.takes_no_weight
+    else:
+        yield reductions.constant_weight
+    if card.reduction == "anchors":
+        yield reductions.weighs_anchors
+    if card.reduction != "mean":
+        yield reductions.order_of_rows
+    if "ignore_index" in card.hypers and card.reads_head:
+        yield reductions.ignored_rows
+
+
 def _once(card: Card) -> Iterator[Callable[[Case], None]]:
     """The checks of the first variant alone: dear ones, and those of the class."""
     yield transforms.compiles_once
-    yield reductions.dense
+    if card.reads_head and card.reduction == "mean":
+        yield reductions.dense
     yield gradients.integer_input
-    yield heads.strict_weight
-    if card.target == "classes":
+    if card.reduction != "set":
+        yield heads.strict_weight
+    if card.reads_head and card.target == "classes":
         yield heads.classes_in_range
         yield heads.classes_are_integers
     yield state.keeps_arguments
@@ -131,6 +154,9 @@ def _once(card: Card) -> Iterator[Callable[[Case], None]]:
 
 def _fitted(card: Card) -> Iterator[Callable[[Case], None]]:
     """The checks of the loss that `for_target` gives with its defaults: what it learns."""
+    if not card.reads_head:
+        return
     yield heads.fits_targets
-    yield heads.decodes_what_it_learns
+    if card.reduction == "mean":
+        yield heads.decodes_what_it_learns
     yield from (CLAIMS[name] for name in ("proper", "elicits") if getattr(card.claims, name))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossmith.core.tree import mapped, tensors
 from lossmith.testing.cases import Case, hyper_values, tunable
 
 
@@ -33,15 +34,18 @@ def compiles_once(case: Case) -> None:
             _set(loss, name, hyper_values(case.loss, name, 3)[step % 2])
         results = []
         for function in (compiled, loss):
-            leaf = input.clone().requires_grad_()
-            value = function(leaf, target)
-            results += [value.detach(), *torch.autograd.grad(value, leaf)]
-        assert torch.allclose(results[0], results[2], rtol=1e-5, atol=1e-7), (
-            f"compiled it gives {results[0].item()}, eager {results[2].item()}"
+            leaves = [x.clone().requires_grad_() for x in case.free(input, target)]
+            value = function(*case.at(input, target, leaves))
+            slopes = torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
+            results.append((value.detach(), slopes))
+        (got, slopes), (expected, right) = results
+        assert torch.allclose(got, expected, rtol=1e-5, atol=1e-6), (
+            f"compiled it gives {got.item()}, eager {expected.item()}"
         )
-        assert torch.allclose(results[1], results[3], rtol=1e-4, atol=1e-7), (
-            "compiled and eager gradients differ"
-        )
+        for one, other in zip(slopes, right, strict=True):
+            assert torch.allclose(one, other, rtol=1e-4, atol=1e-6), (
+                "compiled and eager gradients differ"
+            )
         first = first or counter.graphs
         assert counter.graphs == first, (
             f"compiled again when {', '.join(tunable(loss))} changed; "
@@ -53,35 +57,43 @@ def vmap_equals_loop(case: Case) -> None:
     """vmap over models × hyperparameters equals the loop, in values and gradients."""
     names = tunable(case.loss)
     sets = [dict(zip(names, row, strict=True)) for row in _settings(case, names)]
-    inputs = torch.stack([case.inputs(seed=seed) for seed in range(2)])
+    drawn = [case.inputs(seed=seed) for seed in range(2)]
+    others = tensors(drawn[1])
+    inputs = mapped(lambda x: torch.stack([x, next(others)]), drawn[0])
     target = case.targets()
     stacked = {name: torch.stack([row[name] for row in sets]) for name in names}
 
-    def one(input: Tensor, hypers: dict[str, Tensor]) -> Tensor:
+    def one(input: Any, hypers: dict[str, Tensor]) -> Tensor:
         return torch.func.functional_call(case.loss, hypers, (input, target))
 
     both = torch.func.grad_and_value(one)
-    slopes, values = (
+    everything = (
         torch.func.vmap(torch.func.vmap(both, in_dims=(0, None)), in_dims=(None, 0))(
             inputs, stacked
         )
         if names
-        else [part.unsqueeze(0) for part in torch.func.vmap(lambda x: both(x, {}))(inputs)]
+        else [mapped(_row, part) for part in torch.func.vmap(lambda x: both(x, {}))(inputs)]
     )
+    slopes, values = everything
     for row, hypers in enumerate(sets):
-        for model, input in enumerate(inputs):
+        for model, input in enumerate(drawn):
             slope, value = both(input, hypers)
             assert torch.allclose(values[row, model], value), f"vmap's value differs at {hypers}"
-            assert torch.allclose(slopes[row, model], slope), f"vmap's gradient differs at {hypers}"
+            for got, right in zip(tensors(slopes), tensors(slope), strict=True):
+                assert torch.allclose(got[row, model], right), f"vmap's gradient differs: {hypers}"
 
 
 def functional_gradient(case: Case) -> None:
     """torch.func.grad gives autograd's gradient."""
     input, target = case.batch()
-    leaf = input.clone().requires_grad_()
-    (expected,) = torch.autograd.grad(case.loss(leaf, target), leaf)
-    got = torch.func.grad(lambda x: case.loss(x, target))(input)
-    assert torch.allclose(got, expected), "torch.func.grad and autograd differ"
+    leaves = tuple(case.free(input, target))
+    _, expected = case.slopes(input, target)
+
+    def function(leaves: tuple[Tensor, ...]) -> Tensor:
+        return case.loss(*case.at(input, target, leaves))
+
+    for got, right in zip(torch.func.grad(function)(leaves), expected, strict=True):
+        assert torch.allclose(got, right), "torch.func.grad and autograd differ"
 
 
 def autocast(case: Case) -> None:
@@ -100,8 +112,12 @@ def casts_keep_hypers(case: Case) -> None:
         loss = copy.deepcopy(case.loss)
         for name in tunable(loss):
             _set(loss, name, torch.as_tensor(getattr(loss, name)) / 3)  # thirds are never exact
-        before = {name: value.double() for name, value in loss.state_dict().items()}
+        learned = set(loss.learned())  # parameters follow the model's dtype
+        state = {name: v for name, v in loss.state_dict().items() if name not in learned}
+        before = {name: value.double() for name, value in state.items()}
         for name, after in loss.to(cast).state_dict().items():
+            if name in learned:
+                continue
             assert torch.equal(after.double(), before[name]), (
                 f".to({cast}) rounds {name} from {before[name].tolist()} to {after.tolist()}"
             )
@@ -111,6 +127,10 @@ def _settings(case: Case, names: list[str]) -> list[list[Tensor]]:
     """Two settings of the hyperparameters; one where there are none."""
     columns = [hyper_values(case.loss, name, 2) for name in names]
     return [[column[row % len(column)] for column in columns] for row in range(2 if names else 1)]
+
+
+def _row(tensor: Tensor) -> Tensor:
+    return tensor.unsqueeze(0)
 
 
 def _set(loss: torch.nn.Module, name: str, value: Tensor) -> None:
