@@ -532,6 +532,14 @@ def test_only_what_the_card_says_is_checked() -> None:
     assert not names & {"lipschitz", "bounded", "proper", "classes_in_range"}
 
 
+def test_a_gradient_that_holds_a_part_constant_is_not_differenced() -> None:
+    class Held(Gap):
+        card = replace(Gap.card, detached=True)
+
+    difference = {"gradient", "second_gradient"}
+    assert {one.name for one in checks(Gap)} - {one.name for one in checks(Held)} == difference
+
+
 def test_an_instance_is_tried_as_it_is() -> None:
     names = {
         one.name for one in checks(Huber(delta=0.5)) if "delta=0.5" in repr(one._cases[0].loss)

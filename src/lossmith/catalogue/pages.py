@@ -132,7 +132,9 @@ def _kinds(kinds: Kinds | None) -> str:
 
 
 def _can(card: Card) -> str:
-    return ", ".join(name.replace("_", " ") for name in CAPABILITIES if getattr(card, name))
+    words = [name.replace("_", " ") for name in CAPABILITIES if getattr(card, name)]
+    words += ["hold a part constant in its gradient"] if card.detached else []
+    return ", ".join(words) or "train"
 
 
 def _paper(card: Card) -> str:

@@ -136,7 +136,8 @@ class Card:
     key: its name in the catalogue. tasks: what it can train. input, target: the kind of tensor
     that is passed, or a kind for each name where named tensors are; target is None where a loss
     has none. optional: the names that may be left out. needs: the signals of training that its
-    state follows. double_backward, vmap: what it can do beyond training.
+    state follows. double_backward, vmap: what it can do beyond training. detached: its gradient
+    holds a part of the value constant, as its paper says, so that finite differences do not apply.
 
     reduction: how the rows of a batch become one number.
 
@@ -164,6 +165,7 @@ class Card:
     needs: tuple[str, ...] = ()
     reduction: Reduction = "mean"
     symmetric: bool = False
+    detached: bool = False
     double_backward: bool = True
     vmap: bool = True
 

@@ -80,8 +80,9 @@ def check(loss: type[Loss] | Loss) -> None:
 def _every(card: Card) -> Iterator[Callable[[Case], None]]:
     """The checks of every variant."""
     yield gradients.reference_value
-    yield gradients.gradient
-    if card.double_backward:
+    if not card.detached:
+        yield gradients.gradient
+    if card.double_backward and not card.detached:
         yield gradients.second_gradient
     yield gradients.finite_at_extremes
     if card.reads_head and card.target == "values":
