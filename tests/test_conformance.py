@@ -540,6 +540,21 @@ def test_a_gradient_that_holds_a_part_constant_is_not_differenced() -> None:
     assert {one.name for one in checks(Gap)} - {one.name for one in checks(Held)} == difference
 
 
+def test_each_choice_is_tried_and_no_other_allowed() -> None:
+    class Side(Gap):
+        card = replace(
+            Gap.card, hypers={"side": Hyper(default="a", choices=("a", "b"), meaning="which")}
+        )
+
+        def __init__(self, *, side: str = "a") -> None:
+            super().__init__(side=side)
+
+    tried = {case.loss.side for case in checks(Side)[0]._cases}
+    assert tried == {"a", "b"}
+    with pytest.raises(ValueError, match="side must be 'a' or 'b', got 'c'"):
+        Side(side="c")
+
+
 def test_an_instance_is_tried_as_it_is() -> None:
     names = {
         one.name for one in checks(Huber(delta=0.5)) if "delta=0.5" in repr(one._cases[0].loss)

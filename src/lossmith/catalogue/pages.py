@@ -143,7 +143,7 @@ def _paper(card: Card) -> str:
 
 def _hyper(kind: type[Loss], name: str) -> str:
     hyper = kind.card.hypers[name]
-    allowed = f", in {_allowed(hyper)}" if _allowed(hyper) else ""
+    allowed = f", {'' if hyper.choices else 'in '}{_allowed(hyper)}" if _allowed(hyper) else ""
     tried = f"; a study tries {_searched(hyper)}" if hyper.search else ""
     return f"{_default(kind, name)}{allowed}: {hyper.meaning}{tried}"
 
@@ -156,7 +156,8 @@ def _default(kind: type[Loss], name: str) -> str:
 
 
 def _allowed(hyper: Hyper) -> str | None:
-    return None if hyper.low is None and hyper.high is None else hyper.range
+    free = hyper.low is None and hyper.high is None and not hyper.choices
+    return None if free else hyper.range
 
 
 def _searched(hyper: Hyper) -> str:

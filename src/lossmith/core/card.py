@@ -60,6 +60,7 @@ class Hyper:
     `low` and `high` are inclusive unless `open` is true. `search` lists the values that a study
     tries; empty means the default only. A default of None marks a value that must be given or
     is fitted to the targets by `for_target`. `several` allows a list of real numbers for one.
+    `choices` lists the texts that are allowed; the suite tries each.
     """
 
     default: Any
@@ -69,14 +70,22 @@ class Hyper:
     open: bool = False
     search: tuple[Any, ...] = ()
     several: bool = False
+    choices: tuple[str, ...] = ()
 
     def check_type(self, owner: str, name: str, value: Any) -> None:
-        """Raise TypeError when a value is not of the default's kind: switch, whole number, text."""
+        """Raise unless a value is of the default's kind: switch, whole number, text of the choices.
+
+        Raises:
+            TypeError: if it is of another kind.
+            ValueError: if it is a text that is none of the choices.
+        """
         kind = type(self.default)
         wrong = kind in (bool, int, str) and type(value) is not kind
         if wrong or (kind is float and isinstance(value, (str, type(None)))):
             wanted = {bool: "True or False", int: "a whole number", str: "text", float: "a number"}
             raise TypeError(f"{owner}: {name} must be {wanted[kind]}, got {value!r}")
+        if self.choices and value not in self.choices:
+            raise ValueError(f"{owner}: {name} must be {self.range}, got {value!r}")
 
     def check(self, owner: str, name: str, value: float) -> None:
         """Raise ValueError when a number lies outside the range."""
@@ -88,6 +97,8 @@ class Hyper:
     @property
     def range(self) -> str:
         """The range as text, for errors and listings."""
+        if self.choices:
+            return " or ".join(repr(choice) for choice in self.choices)
         left, right = ("(", ")") if self.open else ("[", "]")
         low = "(-inf" if self.low is None else f"{left}{self.low:g}"
         high = "inf)" if self.high is None else f"{self.high:g}{right}"

@@ -182,14 +182,14 @@ def parameters(kind: type[Loss]) -> dict[str, inspect.Parameter]:
 
 
 def variants(loss: type[Loss] | Loss) -> Iterator[Loss]:
-    """Yield the instance given, or of a class the example, the fitted and each searched value."""
+    """Yield the instance given; of a class the example, the fitted, each searched value or choice."""
     if isinstance(loss, Loss):
         yield loss
         return
     yield example(loss)
     yield fitted(loss)
     for name, hyper in loss.card.hypers.items():
-        for value in hyper.search:
+        for value in dict.fromkeys((*hyper.search, *hyper.choices)):
             yield fitted(loss, **{name: value})
 
 

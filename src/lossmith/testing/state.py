@@ -126,7 +126,9 @@ def _nested(loss: Loss) -> dict[str, Any]:
     return {name: child for name, child in loss.named_children() if name in loss.config()}
 
 
-def _outside(hyper: Hyper) -> list[float]:
+def _outside(hyper: Hyper) -> list[Any]:
+    if hyper.choices:
+        return ["no such choice"]
     bounds = [] if hyper.low is None else [hyper.low if hyper.open else hyper.low - 1]
     bounds += [] if hyper.high is None else [hyper.high if hyper.open else hyper.high + 1]
     whole = isinstance(hyper.default, int)
