@@ -182,7 +182,7 @@ def parameters(kind: type[Loss]) -> dict[str, inspect.Parameter]:
 
 
 def variants(loss: type[Loss] | Loss) -> Iterator[Loss]:
-    """Yield the instance given; of a class the example, the fitted, each searched value or choice."""
+    """Yield the instance given; of a class its example, the fitted, each searched value, choice."""
     if isinstance(loss, Loss):
         yield loss
         return
