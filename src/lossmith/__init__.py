@@ -4,25 +4,21 @@ from typing import Any
 
 from lossmith import functional
 from lossmith.catalogue import cards, find, get, load
-from lossmith.core import Batchwise, Card, Loss, Pointwise, Progress, reduce
+from lossmith.core import *  # noqa: F403
+from lossmith.core import __all__ as _core
 from lossmith.losses import *  # noqa: F403
 from lossmith.losses import __all__ as _losses
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Batchwise",
-    "Card",
-    "Loss",
-    "Pointwise",
-    "Progress",
     "cards",
     "find",
     "functional",
     "get",
     "load",
-    "reduce",
     "select",  # noqa: F405 - by __getattr__
+    *_core,
     *_losses,
 ]
 

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
+from torch import nn
 
 from lossmith import losses
 from lossmith.core.card import Card, Task
+from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import FORMAT, Loss
+from lossmith.core.schedule import schedule_of
+from lossmith.core.weighting import KINDS, Weighting
 
 _CLASSES: dict[str, type[Loss]] = {
     kind.card.key: kind for kind in (getattr(losses, name) for name in losses.__all__)
@@ -102,13 +106,41 @@ def from_config(config: Mapping[str, Any]) -> Loss:
     key, given = config.get("loss"), config.get("arguments")
     if not isinstance(key, str) or not isinstance(given, Mapping):
         raise ValueError('a loss is written as {"loss": key, "arguments": {name: value}}')
-    arguments = {
-        name: from_config(value) if isinstance(value, Mapping) else value
-        for name, value in given.items()
-    }
-    loss = get(key, **arguments)
+    arguments = {name: _built(value) for name, value in given.items()}
+    loss = _hybrid(arguments) if key == Hybrid.card.key else get(key, **arguments)
     _restore(loss, config.get("state", {}))
     return loss
+
+
+def _built(value: Any) -> Any:
+    """Return what plain data stands for: a loss, schedule, weighting, parameter, or itself."""
+    if isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+        return [_built(entry) for entry in value]
+    if not isinstance(value, Mapping):
+        return value
+    if "schedule" in value:
+        return schedule_of(dict(value))
+    if "parameter" in value:
+        return nn.Parameter(torch.tensor(value["parameter"]))
+    if "weighting" in value:
+        return weighting_of(value)
+    if "arguments" in value:
+        return from_config(value)
+    return {name: _built(entry) for name, entry in value.items()}
+
+
+def weighting_of(data: Mapping[str, Any]) -> Weighting:
+    """Return the weighting that plain data describes, without its state."""
+    kind = KINDS.get(str(data["weighting"]))
+    if kind is None:
+        known = ", ".join(sorted(KINDS))
+        raise ValueError(f"no weighting is called {data['weighting']!r}; there are {known}")
+    return kind(**{name: _built(value) for name, value in data["arguments"].items()})
+
+
+def _hybrid(arguments: Mapping[str, Any]) -> Hybrid:
+    terms = {one["name"]: (one["loss"], tuple(one["route"]) or None) for one in arguments["terms"]}
+    return Hybrid.of(terms, arguments["weighting"])
 
 
 def _restore(loss: Loss, state: Mapping[str, Any]) -> None:

@@ -5,23 +5,27 @@ import inspect
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from lossmith.core.adaptive import Adaptive, Number, memory_of
 from lossmith.core.card import Card
-from lossmith.core.progress import Progress
 from lossmith.core.reduce import reduce, spread
+from lossmith.core.schedule import Schedule
 from lossmith.core.tree import check_names
+
+if TYPE_CHECKING:
+    from lossmith.core.hybrid import Hybrid
 
 FORMAT = 1
 
 
-class Loss(nn.Module, ABC):
+class Loss(Adaptive, ABC):
     """A differentiable objective that knows the head it needs and how to read it.
 
     A subclass states its `card`, its `out_features` where the head has more than one output, and
@@ -31,7 +35,6 @@ class Loss(nn.Module, ABC):
     """
 
     card: ClassVar[Card]
-    observed: Tensor  # the last step that was taken in, where the card's `needs` is not empty
 
     def __init__(self, **hypers: Any) -> None:
         super().__init__()
@@ -42,8 +45,7 @@ class Loss(nn.Module, ABC):
                     f"{type(self).__name__} has no hyperparameter {name!r}; it has: {known}"
                 )
             self._keep(name, value)
-        if self.card.needs:
-            self.register_buffer("observed", torch.zeros((), dtype=torch.int64))
+        self.keep_observed()
 
     def _keep(self, name: str, value: Any) -> None:
         """Keep a constructor argument: real numbers as buffers, the rest as plain attributes."""
@@ -59,13 +61,22 @@ class Loss(nn.Module, ABC):
                 hyper.check(owner, name, value)
             setattr(self, name, value)
             return
-        number = torch.as_tensor(value, dtype=torch.float64).detach().clone()
-        if real and number.ndim > 0 and not hyper.several:  # type: ignore[union-attr]
-            raise TypeError(f"{owner}: {name} must be one number, got {number.tolist()}")
-        if hyper is not None:
-            for entry in number.flatten().tolist():
+        if isinstance(value, (Schedule, nn.Parameter)):
+            if not (real or (hyper is not None and hyper.default is None)):
+                raise TypeError(f"{owner}: {name} must be a plain value, got {value!r}")
+        elif real and torch.as_tensor(value).ndim > 0 and not hyper.several:  # type: ignore[union-attr]
+            raise TypeError(f"{owner}: {name} must be one number, got {value!r}")
+
+        def check(entry: float) -> None:
+            if hyper is not None:
                 hyper.check(owner, name, entry)
-        self.register_buffer(name, number)
+
+        self.keep_number(name, value, check)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The signals that each step of training must bring: the card's."""
+        return self.card.needs
 
     @property
     def out_features(self) -> int:
@@ -96,6 +107,12 @@ class Loss(nn.Module, ABC):
         """Make one scalar of the terms: their sum."""
         return functools.reduce(torch.add, terms.values())
 
+    def check_given(self, input: Any, target: Any) -> None:
+        """Raise TypeError or ValueError unless tensors and names are those of the card."""
+        card, owner = self.card, type(self).__name__
+        check_names(owner, "input", input, card.input, card.optional)
+        check_names(owner, "target", target, card.target, card.optional)
+
     def forward(
         self,
         input: Any,
@@ -105,44 +122,19 @@ class Loss(nn.Module, ABC):
         denominator: Tensor | float | None = None,
     ) -> Tensor:
         """Return the loss as one scalar."""
-        card, owner = self.card, type(self).__name__
-        check_names(owner, "input", input, card.input, card.optional)
-        check_names(owner, "target", target, card.target, card.optional)
+        self.check_given(input, target)
         return self.combine(self.terms(input, target, weight=weight, denominator=denominator))
-
-    def observe(self, progress: Progress) -> None:
-        """Take in how far training is; nothing else writes the loss's state.
-
-        Positions are absolute: a step that was observed before changes nothing.
-
-        Raises:
-            ValueError: if a signal that the card's `needs` names is missing.
-        """
-        for child in self.children():
-            if isinstance(child, Loss):
-                child.observe(progress)
-        if not self.card.needs or progress.step <= int(self.observed):
-            return
-        missing = [name for name in self.card.needs if name not in progress.signals]
-        if missing:
-            raise ValueError(
-                f"{type(self).__name__} needs the signals {', '.join(missing)} at step "
-                f"{progress.step}; training gave {', '.join(progress.signals) or 'none'}"
-            )
-        with torch.no_grad():
-            self.update(progress)
-            self.observed.fill_(progress.step)
-
-    def update(self, progress: Progress) -> None:
-        """Change the state to what a new step's signals say; called by `observe`, without grad."""
 
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data."""
-        return {name: _plain(getattr(self, name)) for name in _arguments(type(self))}
+        return {
+            name: plain(self._schedules.get(name, getattr(self, name)))
+            for name in _arguments(type(self))
+        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the loss as plain JSON, to be read by `lossmith.load`."""
-        document = {"lossmith": FORMAT, **_plain(self)}
+        document = {"lossmith": FORMAT, **plain(self)}
         Path(path).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
     def learned(self) -> dict[str, Tensor]:
@@ -155,20 +147,32 @@ class Loss(nn.Module, ABC):
         """Show the constructor's arguments."""
         return ", ".join(f"{name}={value}" for name, value in self.config().items())
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # A cast of the model must not round hyperparameters, so they follow the device alone.
-        kept = {
-            name: self._buffers.pop(name)
-            for name in _arguments(type(self))
-            if name in self._buffers
-        }
-        super()._apply(fn, recurse)
-        if kept:
-            moved = fn(torch.zeros((), device=next(iter(kept.values())).device))  # type: ignore[union-attr]
-            exact = torch.float32 if moved.device.type == "mps" else torch.float64
-            for name, number in kept.items():
-                self._buffers[name] = number.to(moved.device, exact)  # type: ignore[union-attr]
-        return self
+    def numbers(self) -> Sequence[str]:
+        """Return the constructor's numbers: buffers that a cast must not round."""
+        own = {*_arguments(type(self)), *map(memory_of, self._schedules)}
+        return [name for name in self._buffers if name in own]
+
+    def on(self, input: str, target: str | None = None) -> "Hybrid":
+        """Return the loss as a term of a hybrid, on named parts of its input and target.
+
+        One name stands for both: `Huber().on("price")` is the loss of input["price"] against
+        target["price"].
+        """
+        from lossmith.core.hybrid import Hybrid
+
+        return Hybrid.routed(self, input, target or input)
+
+    def __add__(self, other: "Loss") -> "Hybrid":
+        from lossmith.core.hybrid import Hybrid
+
+        return Hybrid.summed(self, other)
+
+    def __mul__(self, weight: Number) -> "Hybrid":
+        from lossmith.core.hybrid import Hybrid
+
+        return Hybrid.scaled(self, weight)
+
+    __rmul__ = __mul__
 
 
 class Pointwise(Loss, ABC):
@@ -243,9 +247,14 @@ def _arguments(kind: type[Loss]) -> list[str]:
     return [one.name for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return losses, schedules, parameters and tensors as plain data for JSON."""
     if isinstance(value, Loss):
         state = {name: tensor.tolist() for name, tensor in value.learned().items()}
         known = {"loss": value.card.key, "arguments": value.config()}
         return {**known, "state": state} if state else known
+    if isinstance(value, Schedule):
+        return value.plain()
+    if isinstance(value, nn.Parameter):
+        return {"parameter": value.tolist()}
     return value.tolist() if isinstance(value, Tensor) else value

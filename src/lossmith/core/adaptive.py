@@ -1,0 +1,131 @@
+"""What changes while training: numbers on schedules and state, written by `observe` alone."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from lossmith.core.progress import Progress
+from lossmith.core.schedule import Schedule
+
+Number = float | Schedule | nn.Parameter  # what any hyperparameter and any weight may be
+
+
+class Adaptive(nn.Module):
+    """A module whose numbers may follow schedules; `forward` reads them, `observe` writes them.
+
+    Numbers are 0-dim buffers of float64 which no cast of the model rounds, so a compiled loss is
+    not compiled again when they change. Positions are absolute: a step observed before changes
+    nothing.
+    """
+
+    observed: Tensor  # the last step taken in, where state depends on what was seen
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._schedules: dict[str, Schedule] = {}
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The signals that each step must bring, this module's own."""
+        return ()
+
+    @property
+    def watches(self) -> tuple[str, ...]:
+        """The signals that triggered schedules wait for; they may come now and then."""
+        return tuple(dict.fromkeys(s for one in self._schedules.values() for s in one.signals))
+
+    def parts(self) -> Iterator["Adaptive"]:
+        """Yield this module and all adaptive ones in it."""
+        yield from (part for part in self.modules() if isinstance(part, Adaptive))
+
+    def keep_number(self, name: str, value: Any, check: Callable[[float], None]) -> None:
+        """Keep a number, a list of numbers, a schedule or a parameter under a name.
+
+        Raises:
+            ValueError: if a value, or what a schedule reaches, is out of range.
+        """
+        if isinstance(value, nn.Parameter):
+            check(value.item())
+            self.register_parameter(name, value)
+            return
+        if isinstance(value, Schedule):
+            for end in value.reach():
+                check(end)
+            self._schedules[name] = value
+            if value.memory:
+                memory = torch.tensor(value.remembered(), dtype=torch.float64)
+                self.register_buffer(memory_of(name), memory)
+            value = value.reach()[0]
+        number = torch.as_tensor(value, dtype=torch.float64).detach().clone()
+        for entry in number.flatten().tolist():
+            check(entry)
+        self.register_buffer(name, number)
+
+    def keep_observed(self) -> None:
+        """Make room for the last step taken in, where state depends on what was seen."""
+        if self.needs or self.watches:
+            self.register_buffer("observed", torch.zeros((), dtype=torch.int64))
+
+    def observe(self, progress: Progress) -> None:
+        """Take in how far training is; nothing else writes state.
+
+        Raises:
+            ValueError: if a signal that a step must bring is missing.
+        """
+        for part in self.parts():
+            part.take_in(progress)
+
+    def take_in(self, progress: Progress) -> None:
+        """Take in a progress for this module alone; `observe` does so for all in it."""
+        new = "observed" in self._buffers and progress.step > int(self.observed)
+        with torch.no_grad():
+            for name, schedule in self._schedules.items():
+                if not schedule.memory:
+                    getattr(self, name).fill_(schedule.at(progress))
+                elif new:
+                    self._follow(name, schedule, progress)
+            if not new:
+                return
+            missing = [name for name in self.needs if name not in progress.signals]
+            if missing:
+                raise ValueError(
+                    f"{type(self).__name__} needs the signals {', '.join(missing)} at step "
+                    f"{progress.step}; training gave {', '.join(progress.signals) or 'none'}"
+                )
+            self.update(progress)
+            self.observed.fill_(progress.step)
+
+    def update(self, progress: Progress) -> None:
+        """Change the state to what a new step's signals say; called by `observe`, without grad."""
+
+    def _follow(self, name: str, schedule: Schedule, progress: Progress) -> None:
+        memory = getattr(self, memory_of(name))
+        value, after = schedule.follow(progress, memory.tolist())
+        memory.copy_(torch.tensor(after, dtype=torch.float64))
+        getattr(self, name).fill_(value)
+
+    def numbers(self) -> Sequence[str]:
+        """Return the names of the buffers that a cast must not round."""
+        return [name for name in self._buffers if name != "observed"]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        # A cast of the model must not round hyperparameters, so they follow the device alone.
+        kept = {name: self._buffers.pop(name) for name in self.numbers()}
+        super()._apply(fn, recurse)
+        if kept:
+            moved = fn(torch.zeros((), device=next(iter(kept.values())).device))  # type: ignore[union-attr]
+            for name, number in kept.items():
+                self._buffers[name] = number.to(moved.device, _exact(number, moved.device))  # type: ignore
+        return self
+
+
+def _exact(number: Tensor, device: torch.device) -> torch.dtype:
+    single = device.type == "mps" and number.dtype == torch.float64
+    return torch.float32 if single else number.dtype
+
+
+def memory_of(name: str) -> str:
+    """Return the buffer that holds what a triggered schedule remembers."""
+    return f"{name}_memory"

@@ -1,0 +1,184 @@
+"""The driver: tells losses how far training is, used as an LR scheduler is."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from lossmith.core.adaptive import Adaptive
+from lossmith.core.progress import Progress
+
+
+class LossScheduler:
+    """Drives schedules, learned shapes and weightings; one `step` after each optimizer step.
+
+    Args:
+        loss: the loss, or any module that holds losses.
+        total_steps: optimizer steps planned; needed where a schedule counts shares of training.
+        steps_per_epoch: needed where a schedule counts epochs, unless `step(epoch=...)` tells.
+        optimizer: what trains the loss's own parameters; needed where it has any.
+
+    Raises:
+        ValueError: if a count is not positive, or the loss has parameters that no optimizer holds.
+
+    >>> from lossmith import MAE, MSE
+    >>> from lossmith.core.hybrid import switch
+    >>> loss = switch(MAE(), MSE(), at=0.5)
+    >>> clock = LossScheduler(loss, total_steps=2)
+    >>> clock.step()
+    >>> loss.weighting.weights()
+    {'mae': 0.0, 'mse': 1.0}
+    """
+
+    def __init__(
+        self,
+        loss: nn.Module,
+        *,
+        total_steps: int | None = None,
+        steps_per_epoch: int | None = None,
+        optimizer: torch.optim.Optimizer | None = None,
+    ) -> None:
+        if steps_per_epoch is not None and steps_per_epoch <= 0:
+            raise ValueError(f"steps_per_epoch must be positive, got {steps_per_epoch}")
+        self.loss = loss
+        self.total_steps = total_steps
+        self.steps_per_epoch = steps_per_epoch
+        self._parts = [part for part in loss.modules() if isinstance(part, Adaptive)]
+        if not self._parts:
+            raise ValueError("LossScheduler: the module holds no lossmith loss")
+        _check_trained(self._parts, optimizer)
+        self._seen: set[str] = set()
+        self._position = 0
+        self._epoch: int | None = None
+        self._observe({})
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The signals that every `step` must bring."""
+        return tuple(dict.fromkeys(name for part in self._parts for name in part.needs))
+
+    @property
+    def watches(self) -> tuple[str, ...]:
+        """The signals that triggered schedules wait for; a step may bring them."""
+        return tuple(dict.fromkeys(name for part in self._parts for name in part.watches))
+
+    def step(self, *, epoch: int | None = None, **signals: Any) -> None:
+        """Count one optimizer step and hand its signals to the losses, detached.
+
+        Raises:
+            ValueError: if a signal that a loss needs is missing, or one that a trigger waits for
+                was not seen in two epochs, or in half of the training.
+        """
+        missing = [name for name in self.needs if name not in signals]
+        if missing:
+            raise ValueError(
+                f"this loss needs {', '.join(f'{name}=' for name in missing)} at every step"
+                f"{_how_to(missing)}"
+            )
+        self._position += 1
+        self._epoch = epoch if epoch is not None else self._epoch
+        self._seen |= set(signals)
+        self._observe({name: _detached(value) for name, value in signals.items()})
+        self._check_watched()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position, and the state of the losses."""
+        return {
+            "position": self._position,
+            "epoch": self._epoch,
+            "seen": sorted(self._seen),
+            "loss": self.loss.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self._position, self._epoch = state["position"], state["epoch"]
+        self._seen = set(state["seen"])
+        self.loss.load_state_dict(state["loss"])
+
+    def _observe(self, signals: Mapping[str, Any]) -> None:
+        epoch = self._epoch
+        if epoch is None and self.steps_per_epoch is not None:
+            epoch = self._position // self.steps_per_epoch
+        progress = Progress(
+            step=self._position, total=self.total_steps, epoch=epoch, signals=signals
+        )
+        for part in self._parts:
+            part.take_in(progress)
+
+    def _check_watched(self) -> None:
+        missing = [name for name in self.watches if name not in self._seen]
+        if not missing:
+            return
+        epochs = self._epoch or (
+            self._position // self.steps_per_epoch if self.steps_per_epoch else 0
+        )
+        late = self.total_steps is not None and 2 * self._position > self.total_steps
+        if epochs >= 2 or late:
+            raise ValueError(
+                f"a schedule waits for the signal {', '.join(missing)}, which no step has "
+                f"brought; pass step({missing[0]}=...) when it is measured"
+            )
+
+
+def parameter_groups(
+    model: nn.Module | Iterable[nn.Parameter], loss: nn.Module, **options: Any
+) -> list[dict[str, Any]]:
+    """Return an optimizer's groups: the model's parameters, and the loss's without weight decay.
+
+    Options go to the model's group; the loss's has `weight_decay=0` and, with `loss_lr`, its own
+    learning rate.
+
+    >>> from lossmith import MSE
+    >>> groups = parameter_groups(nn.Linear(2, 1), MSE(), weight_decay=0.1)
+    >>> [(len(group["params"]), group["weight_decay"]) for group in groups]
+    [(2, 0.1)]
+    """
+    rate = options.pop("loss_lr", None)
+    own = [one for one in loss.parameters() if one.requires_grad]
+    known = {id(one) for one in own}
+    everyone = model.parameters() if isinstance(model, nn.Module) else model
+    groups: list[dict[str, Any]] = [
+        {"params": [one for one in everyone if id(one) not in known], **options}
+    ]
+    if own:
+        extra = {} if rate is None else {"lr": rate}
+        groups.append({"params": own, "weight_decay": 0.0, **extra})
+    return groups
+
+
+def _check_trained(parts: Iterable[Adaptive], optimizer: torch.optim.Optimizer | None) -> None:
+    groups = optimizer.param_groups if optimizer is not None else []
+    held = {id(one) for group in groups for one in group["params"]}
+    orphans = [
+        f"{type(part).__name__}.{name}"
+        for part in parts
+        for name, one in part.named_parameters(recurse=False)
+        if one.requires_grad and id(one) not in held
+    ]
+    if orphans:
+        raise ValueError(
+            f"no optimizer trains {', '.join(dict.fromkeys(orphans))}; build it from "
+            "lossmith.parameter_groups(model, loss) and pass it: LossScheduler(..., optimizer=...)"
+        )
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.detach()
+    if isinstance(value, Mapping):
+        return {name: _detached(entry) for name, entry in value.items()}
+    return value
+
+
+def _how_to(missing: Iterable[str]) -> str:
+    hints = {
+        "terms": "terms=loss.terms(output, target)",
+        "terms_after": "terms_after=loss.terms(model(x), target), after the optimizer's step",
+        "gradient_norms": "gradient_norms=lossmith.gradient_norms(terms, shared_parameters)",
+        "input": "input=output",
+        "target": "target=target",
+    }
+    told = [hints[name] for name in missing if name in hints]
+    return f"; pass {', '.join(told)}" if told else ""

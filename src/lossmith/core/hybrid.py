@@ -1,0 +1,315 @@
+"""Hybrids: several losses as one, added, scaled, routed, blended or switched between."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+from torch import Tensor, nn
+
+from lossmith.core.adaptive import Number
+from lossmith.core.card import Card, Example, Paper
+from lossmith.core.loss import Loss, plain
+from lossmith.core.schedule import By, Piecewise, Schedule
+from lossmith.core.triggers import Complement, Plateau, When
+from lossmith.core.weighting import Equal, Fixed, Weighting
+
+Route = tuple[str, str]
+
+
+class Hybrid(Loss):
+    r"""Several losses as one: terms by name, and the weighting that makes one scalar of them.
+
+    .. math:: L = \mathrm{weighting}(L_1, \dots, L_K)
+
+    With names as keywords, each loss reads the part of that name: dict in, dict target. `+`, `*`
+    and `.on(...)` write the same; `switch`, `blend` and `sequence` give hybrids of losses that all
+    read one head.
+
+    Args:
+        losses: by name; each reads input[name] and target[name].
+        weighting: how the terms become one scalar; None is their sum.
+
+    Raises:
+        TypeError: if a loss is none, or what is passed are not dicts where losses are routed.
+        ValueError: if there is no loss, or losses that share a head need different ones.
+
+    >>> from lossmith import MAE, MSE
+    >>> both = Hybrid(a=MSE(), b=MAE())
+    >>> both({"a": torch.zeros(1), "b": torch.zeros(1)}, {"a": torch.ones(1), "b": torch.ones(1)})
+    tensor(2.)
+    """
+
+    card: ClassVar[Card] = Card(
+        key="hybrid",
+        tasks=(),
+        input="values",
+        target="values",
+        formula="weighting(L_1, …, L_K)",
+        use_when="One model has several targets, or one target should be served by several losses.",
+        avoid_when="One loss says what is wanted.",
+        paper=Paper(authors="R. Caruana", title="Multitask Learning", year=1997),
+        example=Example(input=[0.0], target=[1.0], value=1.0),
+    )
+
+    def __init__(self, *, weighting: Weighting | None = None, **losses: Loss) -> None:
+        self._build({name: (loss, (name, name)) for name, loss in losses.items()}, weighting)
+
+    def _build(
+        self, terms: Mapping[str, tuple[Loss, Route | None]], weighting: Weighting | None
+    ) -> None:
+        super().__init__()
+        if not terms:
+            raise ValueError("Hybrid needs at least one loss")
+        for name, (loss, _) in terms.items():
+            if not isinstance(loss, Loss):
+                raise TypeError(f"Hybrid: {name} must be a lossmith loss, got {loss!r}")
+        self.losses = nn.ModuleDict({name: loss for name, (loss, _) in terms.items()})
+        self.routes = {name: route for name, (_, route) in terms.items()}
+        _check_heads(self.losses, self.routes)  # type: ignore[arg-type]
+        rule = Equal() if weighting is None else weighting
+        self.weighting = rule.start(dict(self.losses.items()))  # type: ignore[arg-type]
+
+    @classmethod
+    def of(
+        cls, terms: Mapping[str, tuple[Loss, Route | None]], weighting: Weighting | None = None
+    ) -> Self:
+        """Return the hybrid of losses with the names (input, target) that each reads, or None."""
+        hybrid = cls.__new__(cls)
+        hybrid._build(terms, weighting)
+        return hybrid
+
+    @classmethod
+    def routed(cls, loss: Loss, input: str, target: str) -> Self:
+        """Return one loss as a term on input[input] and target[target]."""
+        return cls.of({target: (loss, (input, target))}, Fixed())
+
+    @classmethod
+    def scaled(cls, loss: Loss, weight: Number) -> Self:
+        """Return one loss, or a weighted sum, times a weight."""
+        if not isinstance(weight, (int, float, Schedule, nn.Parameter)):
+            raise TypeError(
+                f"a loss is multiplied by a number, a schedule or a parameter, got {weight!r}"
+            )
+        terms, weights = _terms(loss)
+        return cls.of(terms, Fixed({name: _times(weights[name], weight) for name in terms}))
+
+    @classmethod
+    def summed(cls, *losses: Loss) -> Self:
+        """Return the sum of losses and of the terms of hybrids; names that clash are numbered."""
+        terms: dict[str, tuple[Loss, Route | None]] = {}
+        weights: dict[str, Number] = {}
+        for loss in losses:
+            if not isinstance(loss, Loss):
+                raise TypeError(f"only losses can be added to a loss, got {loss!r}")
+            own, factors = _terms(loss)
+            for name, term in own.items():
+                free = _free(name, terms)
+                terms[free], weights[free] = term, factors[name]
+        return cls.of(terms, Fixed(weights))
+
+    @property
+    def out_features(self) -> int:
+        """The width of the shared head; ValueError where each term reads a part of its own."""
+        widths = {loss.out_features for loss in self._children()}
+        if any(self.routes.values()):
+            raise ValueError(
+                "this hybrid reads named parts; ask each loss in .losses for its out_features"
+            )
+        return widths.pop()
+
+    def decode(self, output: Any) -> Any:
+        """Read the head, or each named part of it, by the loss that weighs most now."""
+        if not any(self.routes.values()):
+            return self.losses[self._heaviest(list(self.losses))].decode(output)  # type: ignore
+        parts = {route[0] for route in self.routes.values() if route}
+        readers = {
+            part: [n for n, r in self.routes.items() if r and r[0] == part] for part in parts
+        }
+        return {
+            part: self.losses[self._heaviest(names)].decode(output[part])  # type: ignore
+            for part, names in readers.items()
+        }
+
+    def _heaviest(self, names: Sequence[str]) -> str:
+        weights = self.weighting.weights()
+        return max(names, key=lambda name: weights.get(name, 1.0))
+
+    def check_given(self, input: Any, target: Any) -> None:
+        """Raise TypeError or ValueError unless every name that a term reads is there."""
+        for what, data, place in (("input", input, 0), ("target", target, 1)):
+            wanted = sorted({route[place] for route in self.routes.values() if route})
+            if not wanted:
+                continue
+            if not isinstance(data, Mapping):
+                raise TypeError(
+                    f"Hybrid: {what} must be a dict with {', '.join(wanted)}; "
+                    f"got {type(data).__name__}"
+                )
+            missing = [name for name in wanted if name not in data]
+            if missing:
+                raise ValueError(
+                    f"Hybrid: {what} lacks {', '.join(missing)}; it has {', '.join(data)}"
+                )
+
+    def terms(
+        self,
+        input: Any,
+        target: Any = None,
+        *,
+        weight: Any = None,
+        denominator: Any = None,
+    ) -> dict[str, Tensor]:
+        """Return each loss's value by name; weight and denominator may be dicts by name."""
+        found = {}
+        for name, loss in self.losses.items():
+            route = self.routes[name]
+            given = (input, target) if route is None else (input[route[0]], target[route[1]])
+            own = [w.get(name) if isinstance(w, Mapping) else w for w in (weight, denominator)]
+            found[name] = loss(*given, weight=own[0], denominator=own[1])
+        return found
+
+    def combine(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """Make one scalar of the terms, by the weighting."""
+        return self.weighting.combine(terms)
+
+    def config(self) -> dict[str, Any]:
+        """Return losses, routes and weighting as plain data."""
+        terms = [
+            {"name": name, "loss": plain(loss), "route": list(self.routes[name] or ())}
+            for name, loss in self.losses.items()
+        ]
+        return {"terms": terms, "weighting": self.weighting.plain()}
+
+    def learned(self) -> dict[str, Tensor]:
+        """Return the weighting's state; that of the losses stands with each of them."""
+        state = self.weighting.state_dict()
+        return {f"weighting.{name}": value for name, value in state.items()}
+
+    def extra_repr(self) -> str:
+        """Show which part each term reads; losses and weighting show themselves."""
+        return ", ".join(f"{name}: {route[1]}" for name, route in self.routes.items() if route)
+
+    def numbers(self) -> Sequence[str]:
+        """Return no buffers: a hybrid has none of its own."""
+        return ()
+
+    def _children(self) -> Iterator[Loss]:
+        yield from (loss for loss in self.losses.values() if isinstance(loss, Loss))
+
+
+def blend(first: Loss, second: Loss, *, over: tuple[float, float], by: By = "fraction") -> Hybrid:
+    """Return the first loss, which turns into the second in a straight line between two positions.
+
+    >>> from lossmith import MAE, MSE
+    >>> blend(MAE(), MSE(), over=(0.4, 0.6)).out_features
+    1
+    """
+    begin, until = over
+    falls = Piecewise(((begin, 1.0), (until, 0.0)), by=by)
+    rises = Piecewise(((begin, 0.0), (until, 1.0)), by=by)
+    return _mixed([first, second], [falls, rises])
+
+
+def switch(first: Loss, second: Loss, *, at: float | When | Plateau, by: By = "fraction") -> Hybrid:
+    """Return the first loss until a position, or until a trigger, and the second from then on.
+
+    `at` is a share of training, or a step or epoch with `by`, or a trigger: `When("accuracy",
+    above=0.9)` or `Plateau("valid_loss", patience=3)`.
+
+    >>> from lossmith import MAE, MSE
+    >>> switch(MAE(), MSE(), at=0.5).decode(torch.ones(1))
+    tensor([1.])
+    """
+    if isinstance(at, (When, Plateau)):
+        falls = (
+            Complement(replace(at, before=0.0, after=1.0))
+            if isinstance(at, When)
+            else replace(at, start=1.0, factor=0.0, least=0.0)
+        )
+        return _mixed([first, second], [falls, Complement(falls)])
+    return sequence((first, second), at=(at,), by=by)
+
+
+def sequence(losses: Sequence[Loss], *, at: Sequence[float], by: By = "fraction") -> Hybrid:
+    """Return losses one after the other, each from its position on.
+
+    >>> from lossmith import MAE, MSE, Huber
+    >>> sequence((MAE(), Huber(), MSE()), at=(0.3, 0.6)).losses.keys()
+    odict_keys(['mae', 'huber', 'mse'])
+    """
+    if len(at) != len(losses) - 1 or list(at) != sorted(set(at)):
+        raise ValueError(
+            f"sequence: {len(losses)} losses need {len(losses) - 1} ascending positions, got "
+            f"{list(at)}"
+        )
+    starts = (float("-inf"), *at)
+    weights = []
+    for place in range(len(losses)):
+        points = [(starts[other], float(other == place)) for other in range(len(losses))]
+        weights.append(Piecewise(tuple((max(a, -1.0), b) for a, b in points), hold=True, by=by))
+    return _mixed(losses, weights)
+
+
+def _mixed(losses: Sequence[Loss], weights: Iterable[Schedule]) -> Hybrid:
+    terms: dict[str, tuple[Loss, Route | None]] = {}
+    by_name: dict[str, Number] = {}
+    for loss, weight in zip(losses, weights, strict=True):
+        if not isinstance(loss, Loss):
+            raise TypeError(f"a hybrid is made of lossmith losses, got {loss!r}")
+        name = _free(loss.card.key, terms)
+        terms[name], by_name[name] = (loss, None), weight
+    return Hybrid.of(terms, Fixed(by_name))
+
+
+def _terms(loss: Loss) -> tuple[dict[str, tuple[Loss, Route | None]], dict[str, Number]]:
+    """Return the terms and weights of a weighted sum; any other loss is one term."""
+    if isinstance(loss, Hybrid) and isinstance(loss.weighting, (Fixed, Equal)):
+        given = loss.weighting.given() if isinstance(loss.weighting, Fixed) else {}
+        terms = {name: (part, loss.routes[name]) for name, part in loss.losses.items()}
+        return terms, {name: given.get(name, 1.0) for name in terms}  # type: ignore[return-value]
+    return {loss.card.key: (loss, None)}, {loss.card.key: 1.0}
+
+
+def _times(present: Number, weight: Number) -> Number:
+    if isinstance(present, (int, float)):
+        return (
+            present * weight
+            if isinstance(weight, (int, float))
+            else (weight if present == 1 else _refuse(present, weight))
+        )
+    unchanged = isinstance(weight, (int, float)) and weight == 1
+    return present if unchanged else _refuse(present, weight)
+
+
+def _refuse(present: Number, weight: Number) -> Number:
+    raise TypeError(
+        f"a term of weight {present!r} cannot be multiplied by {weight!r}; "
+        "give the schedule the numbers it should have"
+    )
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    if name not in taken:
+        return name
+    return next(f"{name}_{i}" for i in range(2, len(taken) + 3) if f"{name}_{i}" not in taken)
+
+
+def _check_heads(losses: Mapping[str, Loss], routes: Mapping[str, Route | None]) -> None:
+    """Raise ValueError where losses that read one tensor need heads of different width."""
+    by_part: dict[str, list[str]] = {}
+    for name, route in routes.items():
+        by_part.setdefault(route[0] if route else "", []).append(name)
+    for part, names in by_part.items():
+        widths = {}
+        for name in names:
+            try:
+                widths[name] = losses[name].out_features
+            except ValueError:  # a head of any width, or parts of its own
+                continue
+        if len(set(widths.values())) > 1:
+            where = f"the part {part!r}" if part else "one head"
+            told = ", ".join(f"{name} needs {width}" for name, width in widths.items())
+            raise ValueError(
+                f"losses that share {where} need heads of different width: {told}; give them "
+                "parts of their own with .on(...), or wrap one so that both read the same head"
+            )

@@ -1,0 +1,292 @@
+"""Schedules: numbers that depend on training's progress, as frozen data."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+from lossmith.core.progress import Progress
+
+By = Literal["fraction", "step", "epoch"]
+KINDS: dict[str, type["Schedule"]] = {}
+
+
+@dataclass(frozen=True)
+class Schedule(ABC):
+    """A number as a function of progress; any hyperparameter and any weight takes one.
+
+    A schedule is a value: it has no state of its own, compares equal, pickles and is written as
+    JSON. What a triggered schedule must remember is passed in and handed back, and kept by the
+    loss that uses it.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    memory: ClassVar[int] = 0  # numbers that it must remember
+
+    def __init_subclass__(cls) -> None:
+        KINDS[cls.__name__] = cls
+
+    @abstractmethod
+    def at(self, progress: Progress) -> float:
+        """Return the number at a progress."""
+
+    @abstractmethod
+    def reach(self) -> tuple[float, ...]:
+        """Return numbers between which all that it can give lie."""
+
+    def follow(self, progress: Progress, memory: list[float]) -> tuple[float, list[float]]:
+        """Return the number and the memory after a progress."""
+        return self.at(progress), memory
+
+    def remembered(self) -> list[float]:
+        """Return the memory at the start."""
+        return [0.0] * self.memory
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The names of the signals that it needs."""
+        return self.needs
+
+    def plain(self) -> dict[str, Any]:
+        """Return the schedule as plain data, to be read by `schedule_of`."""
+        return {"schedule": type(self).__name__, **{f.name: _plain(self, f) for f in fields(self)}}
+
+
+def schedule_of(data: dict[str, Any]) -> Schedule:
+    """Return the schedule that plain data describes; ValueError if there is no such kind."""
+    given = {name: _read(value) for name, value in data.items() if name != "schedule"}
+    kind = KINDS.get(str(data["schedule"]))
+    if kind is None:
+        raise ValueError(
+            f"no schedule is called {data['schedule']!r}; there are {', '.join(KINDS)}"
+        )
+    return kind(**given)
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same number all the time.
+
+    >>> Constant(0.3).at(Progress(step=5))
+    0.3
+    """
+
+    value: float
+
+    def at(self, progress: Progress) -> float:
+        """Return the number."""
+        return self.value
+
+    def reach(self) -> tuple[float, ...]:
+        """Return the number."""
+        return (self.value,)
+
+
+@dataclass(frozen=True)
+class _Ramp(Schedule):
+    """From one number to another between two positions: shares of training, steps or epochs."""
+
+    start: float
+    end: float
+    begin: float = 0.0
+    until: float = 1.0
+    by: By = "fraction"
+
+    def __post_init__(self) -> None:
+        _check_by(self.by)
+        if not self.begin < self.until:
+            raise ValueError(
+                f"{type(self).__name__}: begin must be before until, got {self.begin} and "
+                f"{self.until}"
+            )
+        if self.by != "fraction" and (self.begin, self.until) == (0.0, 1.0):
+            raise ValueError(
+                f"{type(self).__name__}: by={self.by!r} needs until, in {self.by}s of training"
+            )
+
+    def at(self, progress: Progress) -> float:
+        """Return the number at a progress."""
+        place = (position(progress, self.by) - self.begin) / (self.until - self.begin)
+        return self.between(min(max(place, 0.0), 1.0))
+
+    @abstractmethod
+    def between(self, share: float) -> float:
+        """Return the number at a share of the way."""
+
+    def reach(self) -> tuple[float, ...]:
+        """Return both ends."""
+        return self.start, self.end
+
+
+@dataclass(frozen=True)
+class Linear(_Ramp):
+    """In a straight line from start to end.
+
+    >>> Linear(3.0, 1.0).at(Progress(step=25, total=100))
+    2.5
+    """
+
+    def between(self, share: float) -> float:
+        """Return the number at a share of the way."""
+        return self.start * (1 - share) + self.end * share
+
+
+@dataclass(frozen=True)
+class Cosine(_Ramp):
+    """Along half a cosine: slow at both ends (Loshchilov & Hutter, SGDR, 2017).
+
+    >>> Cosine(1.0, 0.0).at(Progress(step=50, total=100))
+    0.5
+    """
+
+    def between(self, share: float) -> float:
+        """Return the number at a share of the way."""
+        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * share)) / 2
+
+
+@dataclass(frozen=True)
+class Exponential(_Ramp):
+    """By equal factors from start to end, both positive.
+
+    >>> Exponential(1.0, 0.01).at(Progress(step=50, total=100))
+    0.1
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.start > 0 and self.end > 0):
+            raise ValueError(
+                f"Exponential: start and end must be positive, got {self.start} and {self.end}"
+            )
+
+    def between(self, share: float) -> float:
+        """Return the number at a share of the way."""
+        return self.start ** (1 - share) * self.end**share
+
+
+@dataclass(frozen=True)
+class Step(Schedule):
+    """Start times a factor for each `every` that has passed.
+
+    >>> Step(1.0, factor=0.5, every=10).at(Progress(step=25))
+    0.25
+    """
+
+    start: float
+    factor: float
+    every: float
+    by: By = "step"
+
+    def __post_init__(self) -> None:
+        _check_by(self.by)
+        if not (self.every > 0 and self.factor > 0):
+            raise ValueError("Step: factor and every must be positive")
+
+    def at(self, progress: Progress) -> float:
+        """Return the number at a progress."""
+        return self.start * self.factor ** math.floor(position(progress, self.by) / self.every)
+
+    def reach(self) -> tuple[float, ...]:
+        """Return the start and where it tends to, as far as floating point tells."""
+        return self.start, self.start * (0.0 if self.factor < 1 else 1.0)
+
+
+@dataclass(frozen=True)
+class Piecewise(Schedule):
+    """Through points (position, number): straight between them, or held until the next.
+
+    >>> Piecewise(((0.0, 1.0), (0.5, 3.0)), hold=True).at(Progress(step=40, total=100))
+    1.0
+    """
+
+    points: tuple[tuple[float, float], ...]
+    hold: bool = False
+    by: By = "fraction"
+
+    def __post_init__(self) -> None:
+        _check_by(self.by)
+        object.__setattr__(self, "points", tuple((float(a), float(b)) for a, b in self.points))
+        places = [place for place, _ in self.points]
+        if not places or places != sorted(set(places)):
+            raise ValueError(f"Piecewise: positions must be given and ascend, got {places}")
+
+    def at(self, progress: Progress) -> float:
+        """Return the number at a progress."""
+        place = position(progress, self.by)
+        before = [point for point in self.points if point[0] <= place]
+        after = [point for point in self.points if point[0] > place]
+        if not before or not after:
+            return (before[-1] if before else after[0])[1]
+        (left, low), (right, high) = before[-1], after[0]
+        return low if self.hold else low + (high - low) * (place - left) / (right - left)
+
+    def reach(self) -> tuple[float, ...]:
+        """Return all numbers."""
+        return tuple(number for _, number in self.points)
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """Another schedule, or a number, reached in a straight line from `start`.
+
+    >>> WarmUp(2.0, until=0.1).at(Progress(step=5, total=100))
+    1.0
+    """
+
+    then: "float | Schedule"
+    until: float
+    start: float = 0.0
+    by: By = "fraction"
+
+    def __post_init__(self) -> None:
+        _check_by(self.by)
+        if not self.until > 0:
+            raise ValueError(f"WarmUp: until must be positive, got {self.until}")
+        if isinstance(self.then, Schedule) and self.then.memory:
+            raise TypeError("WarmUp: a triggered schedule cannot be warmed up")
+
+    def at(self, progress: Progress) -> float:
+        """Return the number at a progress."""
+        goal = self.then.at(progress) if isinstance(self.then, Schedule) else self.then
+        share = min(position(progress, self.by) / self.until, 1.0)
+        return self.start + (goal - self.start) * share
+
+    def reach(self) -> tuple[float, ...]:
+        """Return the start and what the other reaches."""
+        goal = self.then.reach() if isinstance(self.then, Schedule) else (self.then,)
+        return (self.start, *goal)
+
+
+def position(progress: Progress, by: By) -> float:
+    """Return how far training is, in shares, steps or epochs; ValueError where it isn't told."""
+    if by == "fraction":
+        return progress.fraction
+    if by == "step":
+        return float(progress.step)
+    if progress.epoch is None:
+        raise ValueError("a schedule counts epochs, but Progress has no epoch; give it")
+    return float(progress.epoch)
+
+
+def _check_by(by: str) -> None:
+    if by not in ("fraction", "step", "epoch"):
+        raise ValueError(f"a schedule counts by 'fraction', 'step' or 'epoch', not {by!r}")
+
+
+def _plain(schedule: Schedule, entry: Any) -> Any:
+    value = getattr(schedule, entry.name)
+    if isinstance(value, Schedule):
+        return value.plain()
+    return [list(point) for point in value] if isinstance(value, tuple) else value
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, dict) and "schedule" in value:
+        return schedule_of(value)
+    return tuple(tuple(p) for p in value) if isinstance(value, list) else value
+
+
+def signals_of(schedules: Iterable[Schedule]) -> tuple[str, ...]:
+    """Return the signals that any of the schedules needs, each once."""
+    return tuple(dict.fromkeys(name for one in schedules for name in one.signals))
