@@ -248,7 +248,7 @@ class IgnoresDenominator(Square):
 
 class FloatAttribute(Square):
     def __init__(self, *, scale: float = 1.0) -> None:
-        nn.Module.__init__(self)
+        Loss.__init__(self)
         self.card.hypers["scale"].check("FloatAttribute", "scale", scale)
         self.scale = scale
 

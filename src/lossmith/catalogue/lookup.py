@@ -124,9 +124,9 @@ def _built(value: Any) -> Any:
         return nn.Parameter(torch.tensor(value["parameter"]))
     if "weighting" in value:
         return weighting_of(value)
-    if "arguments" in value:
-        return from_config(value)
-    return {name: _built(entry) for name, entry in value.items()}
+    if "name" in value:  # one term of a hybrid
+        return {name: _built(entry) for name, entry in value.items()}
+    return from_config(value)
 
 
 def weighting_of(data: Mapping[str, Any]) -> Weighting:
@@ -135,7 +135,10 @@ def weighting_of(data: Mapping[str, Any]) -> Weighting:
     if kind is None:
         known = ", ".join(sorted(KINDS))
         raise ValueError(f"no weighting is called {data['weighting']!r}; there are {known}")
-    return kind(**{name: _built(value) for name, value in data["arguments"].items()})
+    given = dict(data["arguments"])
+    if isinstance(given.get("weights"), Mapping):
+        given["weights"] = {name: _built(value) for name, value in given["weights"].items()}
+    return kind(**given)
 
 
 def _hybrid(arguments: Mapping[str, Any]) -> Hybrid:

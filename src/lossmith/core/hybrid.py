@@ -234,8 +234,8 @@ def sequence(losses: Sequence[Loss], *, at: Sequence[float], by: By = "fraction"
     """Return losses one after the other, each from its position on.
 
     >>> from lossmith import MAE, MSE, Huber
-    >>> sequence((MAE(), Huber(), MSE()), at=(0.3, 0.6)).losses.keys()
-    odict_keys(['mae', 'huber', 'mse'])
+    >>> sequence((MAE(), Huber(), MSE()), at=(0.3, 0.6)).weighting.weights()
+    {'mae': 1.0, 'huber': 0.0, 'mse': 0.0}
     """
     if len(at) != len(losses) - 1 or list(at) != sorted(set(at)):
         raise ValueError(
