@@ -134,6 +134,7 @@ def _kinds(kinds: Kinds | None) -> str:
 def _can(card: Card) -> str:
     words = [name.replace("_", " ") for name in CAPABILITIES if getattr(card, name)]
     words += ["hold a part constant in its gradient"] if card.detached else []
+    words += ["learn numbers of its own"] if card.learns else []
     return ", ".join(words) or "train"
 
 

@@ -149,6 +149,7 @@ class Card:
     has none. optional: the names that may be left out. needs: the signals of training that its
     state follows. double_backward, vmap: what it can do beyond training. detached: its gradient
     holds a part of the value constant, as its paper says, so that finite differences do not apply.
+    learns: it has parameters of its own, which must be given to the optimizer.
 
     reduction: how the rows of a batch become one number.
 
@@ -177,6 +178,7 @@ class Card:
     reduction: Reduction = "mean"
     symmetric: bool = False
     detached: bool = False
+    learns: bool = False
     double_backward: bool = True
     vmap: bool = True
 

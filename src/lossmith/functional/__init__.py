@@ -1,5 +1,6 @@
 """Pure functions `(input, target, *, hyperparameters)` that return unreduced values."""
 
+from lossmith.functional.barron import adaptive_barron, barron
 from lossmith.functional.binary import binary_cross_entropy, binary_focal, hinge
 from lossmith.functional.classification import (
     brier,
@@ -39,7 +40,9 @@ from lossmith.functional.regression import (
 from lossmith.functional.robust import cauchy, geman_mcclure, pseudo_huber, welsch
 
 __all__ = [
+    "adaptive_barron",
     "balanced_softmax",
+    "barron",
     "binary_cross_entropy",
     "binary_focal",
     "binary_focal_probability",

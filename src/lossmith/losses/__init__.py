@@ -1,5 +1,6 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
+from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
 from lossmith.losses.classification import CrossEntropy, Focal, GeneralizedCrossEntropy, Poly
 from lossmith.losses.histogram import HLGauss
@@ -15,7 +16,9 @@ from lossmith.losses.transformed import TransformedTarget
 __all__ = [
     "MAE",
     "MSE",
+    "AdaptiveBarron",
     "BalancedSoftmax",
+    "Barron",
     "BinaryCrossEntropy",
     "BinaryFocal",
     "Brier",

@@ -95,7 +95,8 @@ def field_for(
 def _trainable(card: Card, target: np.ndarray) -> bool:
     """Tell whether a loss can train a table's model: it reads a head and admits the targets."""
     least = {"counts": 0.0, "positive": np.nextafter(0.0, 1.0)}.get(str(card.target), -np.inf)
-    return card.reads_head and not card.needs and bool(target.min() >= least)
+    able = card.reads_head and not card.needs and not card.learns  # models alone are trained
+    return able and bool(target.min() >= least)
 
 
 def _variants(

@@ -1,5 +1,6 @@
 """Values and gradients: the worked example, finite differences, extremes, half precision."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,6 +53,25 @@ def second_gradient(case: Case) -> None:
         if slope.requires_grad:
             (curvature,) = torch.autograd.grad(slope.sum(), leaf)
             assert curvature.isfinite().all(), f"the second derivative is {curvature} at {start}"
+
+
+def learned_gradient(case: Case) -> None:
+    """Parameters are there where the card says so, and their gradients are finite differences."""
+    loss = copy.deepcopy(case.loss).double()
+    learned = dict(loss.named_parameters())
+    assert bool(learned) == case.card.learns, (
+        f"the card says learns={case.card.learns}, the parameters are {sorted(learned)}"
+    )
+    batch = case.batch()
+
+    def function(*given: Tensor) -> Tensor:
+        named = dict(zip(learned, given, strict=True))
+        return torch.func.functional_call(loss, named, batch)
+
+    if learned and not case.card.detached:
+        leaves = tuple(x.detach().clone().requires_grad_() for x in learned.values())
+        wide = sum(leaf.numel() for leaf in leaves) > WIDE
+        torch.autograd.gradcheck(function, leaves, fast_mode=wide)
 
 
 def finite_at_extremes(case: Case) -> None:

@@ -84,6 +84,7 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
         yield gradients.gradient
     if card.double_backward and not card.detached:
         yield gradients.second_gradient
+    yield gradients.learned_gradient
     yield gradients.finite_at_extremes
     if card.reads_head and card.target == "values":
         yield gradients.finite_at_far_targets
