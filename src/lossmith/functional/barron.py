@@ -59,7 +59,7 @@ def general(r: Tensor, alpha: Tensor, scale: Tensor | float) -> Tensor:
     alpha = alpha.clamp(-_MOST, _MOST)
     above = alpha - 2
     b = above.abs().clamp(min=_LEAST)
-    log = log1p_square(r, 1 / (scale * b.sqrt()))
+    log = log1p_square(r, 1 / (scale * b.sqrt())).clamp(max=_MOST)  # not inf: 0·inf is NaN
     near_zero, near_two = alpha.abs() < _NEAR_ZERO, above.abs() < _NEAR_TWO
     near = near_zero | near_two
     shape = torch.where(near, torch.ones_like(alpha), alpha)
