@@ -8,6 +8,8 @@ from lossmith.core import *  # noqa: F403
 from lossmith.core import __all__ as _core
 from lossmith.losses import *  # noqa: F403
 from lossmith.losses import __all__ as _losses
+from lossmith.weighting import *  # noqa: F403
+from lossmith.weighting import __all__ as _weighting
 
 __version__ = "0.1.0"
 
@@ -20,6 +22,7 @@ __all__ = [
     "select",  # noqa: F405 - by __getattr__
     *_core,
     *_losses,
+    *(name for name in _weighting if name not in _core),
 ]
 
 

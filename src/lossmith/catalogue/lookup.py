@@ -11,12 +11,12 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from lossmith import losses
+from lossmith import losses, weighting
 from lossmith.core.card import Card, Task
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import FORMAT, Loss
 from lossmith.core.schedule import schedule_of
-from lossmith.core.weighting import KINDS, Weighting
+from lossmith.core.weighting import Weighting
 
 _CLASSES: dict[str, type[Loss]] = {
     kind.card.key: kind for kind in (getattr(losses, name) for name in losses.__all__)
@@ -131,10 +131,10 @@ def _built(value: Any) -> Any:
 
 def weighting_of(data: Mapping[str, Any]) -> Weighting:
     """Return the weighting that plain data describes, without its state."""
-    kind = KINDS.get(str(data["weighting"]))
-    if kind is None:
-        known = ", ".join(sorted(KINDS))
-        raise ValueError(f"no weighting is called {data['weighting']!r}; there are {known}")
+    name = str(data["weighting"])
+    kind = getattr(weighting, name, None) if name in weighting.__all__ else None
+    if not (isinstance(kind, type) and issubclass(kind, Weighting)):
+        raise ValueError(f"no weighting is called {name!r}; see lossmith.weighting")
     given = dict(data["arguments"])
     if isinstance(given.get("weights"), Mapping):
         given["weights"] = {name: _built(value) for name, value in given["weights"].items()}

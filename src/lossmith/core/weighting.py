@@ -10,8 +10,6 @@ from torch import Tensor
 from lossmith.core.adaptive import Adaptive, Number
 from lossmith.core.loss import Loss, plain
 
-KINDS: dict[str, type["Weighting"]] = {}
-
 
 class Weighting(Adaptive, ABC):
     """The rule by which named terms become one scalar; its state is written by `observe` alone.
@@ -22,10 +20,6 @@ class Weighting(Adaptive, ABC):
 
     signals: ClassVar[tuple[str, ...]] = ()  # that each step of training must bring
     names: tuple[str, ...] = ()
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        KINDS[cls.__name__] = cls
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -158,6 +152,3 @@ class Equal(Weighting):
 
 def _slot(name: str) -> str:
     return f"weight_{name}"
-
-
-__all__ = ["KINDS", "Equal", "Fixed", "Weighting"]
