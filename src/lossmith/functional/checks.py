@@ -1,5 +1,7 @@
 """The one place where inputs and targets are checked and brought to the dtype of computation."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -56,6 +58,26 @@ def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         )
     input = promote(input)
     return input, target.to(input.dtype)
+
+
+def same_rows(named: Mapping[str, Tensor], *, shapes: bool = False) -> dict[str, Tensor]:
+    """Check that named tensors have the same rows and return them in one dtype of computation.
+
+    The dtype is the widest of the real ones; integers stay as they are. `shapes` demands that
+    the whole shapes are equal.
+    """
+    (first, one), *others = named.items()
+    for name, other in others:
+        fine = one.shape == other.shape if shapes else one.shape[:1] == other.shape[:1]
+        if not fine:
+            raise ValueError(
+                f"{first} has shape {tuple(one.shape)} but {name} has shape {tuple(other.shape)}; "
+                f"they must have {'one shape' if shapes else 'the same rows'}, nothing is broadcast"
+            )
+    wide = torch.float32
+    for tensor in named.values():
+        wide = torch.promote_types(wide, tensor.dtype) if tensor.is_floating_point() else wide
+    return {n: t.to(wide) if t.is_floating_point() else t for n, t in named.items()}
 
 
 def several_outputs(input: Tensor, target: Tensor, outputs: int) -> tuple[Tensor, Tensor]:

@@ -3,19 +3,33 @@
 from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
 from lossmith.losses.classification import CrossEntropy, Focal, GeneralizedCrossEntropy, Poly
+from lossmith.losses.critic import FeatureMatching, LeCam
+from lossmith.losses.gan import (
+    HingeGAN,
+    LeastSquaresGAN,
+    MinimaxGAN,
+    NonSaturatingGAN,
+    WassersteinGAN,
+)
+from lossmith.losses.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
 from lossmith.losses.histogram import HLGauss
 from lossmith.losses.imbalance import BalancedSoftmax, ClassBalanced, LogitAdjusted
 from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
 from lossmith.losses.margin import Hinge, MultiHinge
 from lossmith.losses.quantile import Expectile, Quantile
 from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
+from lossmith.losses.relativistic import R3GAN, RelativisticAverageGAN, RelativisticGAN
 from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Welsch
 from lossmith.losses.square import Brier, Square, Squentropy
 from lossmith.losses.transformed import TransformedTarget
 
 __all__ = [
+    "DRAGAN",
     "MAE",
     "MSE",
+    "R1",
+    "R2",
+    "R3GAN",
     "AdaptiveBarron",
     "BalancedSoftmax",
     "Barron",
@@ -26,24 +40,34 @@ __all__ = [
     "ClassBalanced",
     "CrossEntropy",
     "Expectile",
+    "FeatureMatching",
     "Focal",
     "GaussianNLL",
     "GemanMcClure",
     "GeneralizedCrossEntropy",
+    "GradientPenalty",
     "HLGauss",
     "Hinge",
+    "HingeGAN",
     "Huber",
     "LaplaceNLL",
+    "LeCam",
+    "LeastSquaresGAN",
     "LogCosh",
     "LogitAdjusted",
+    "MinimaxGAN",
     "MultiHinge",
+    "NonSaturatingGAN",
     "Poly",
     "PseudoHuber",
     "Quantile",
+    "RelativisticAverageGAN",
+    "RelativisticGAN",
     "SmoothL1",
     "Square",
     "Squentropy",
     "StudentTNLL",
     "TransformedTarget",
+    "WassersteinGAN",
     "Welsch",
 ]
