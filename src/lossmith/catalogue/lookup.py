@@ -108,7 +108,8 @@ def from_config(config: Mapping[str, Any]) -> Loss:
         raise ValueError('a loss is written as {"loss": key, "arguments": {name: value}}')
     arguments = {name: _built(value) for name, value in given.items()}
     loss = _hybrid(arguments) if key == Hybrid.card.key else get(key, **arguments)
-    _restore(loss, config.get("state", {}))
+    if "state" in config:  # else it starts afresh
+        _restore(loss, config["state"])
     return loss
 
 
