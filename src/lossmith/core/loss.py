@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from lossmith.core.adaptive import Adaptive, Number, memory_of
 from lossmith.core.card import Card
+from lossmith.core.ranks import Gather, several
 from lossmith.core.reduce import reduce, spread
 from lossmith.core.schedule import Schedule
-from lossmith.core.tree import check_names
+from lossmith.core.tree import check_names, mapped
 
 if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
@@ -32,9 +33,13 @@ class Loss(Adaptive, ABC):
     its `terms`; most derive from `Pointwise` and write `values` alone. Every argument of a
     constructor is kept as an attribute of the same name: hyperparameters as buffers of float64,
     which no cast of the model rounds.
+
+    A loss that couples the rows of a batch takes the switch `gather`: over several processes its
+    batch is then that of all ranks, and every rank must call it.
     """
 
     card: ClassVar[Card]
+    gather: bool = False
 
     def __init__(self, **hypers: Any) -> None:
         super().__init__()
@@ -186,6 +191,10 @@ class Pointwise(Loss, ABC):
         """Return the weights that the targets themselves carry: ignored rows, classes; or None."""
         return None
 
+    def own_values(self, input: Any, target: Any, own: slice) -> Any:
+        """Return the values of some rows of the batch; overridden where that saves the others'."""
+        return mapped(lambda values: values[own], self.values(input, target))
+
     def terms(
         self,
         input: Any,
@@ -195,7 +204,14 @@ class Pointwise(Loss, ABC):
         denominator: Tensor | float | None = None,
     ) -> dict[str, Tensor]:
         """Return the weighted mean of the values, by name; under the loss's key if there is one."""
-        values, own = self.values(input, target), self.weights(target)
+        ranks = self.gather and several()
+        own = self.weights(target)
+        if ranks:
+            gather = Gather.of(input)
+            everyone = mapped(gather, input), mapped(gather, target)
+            values = self.own_values(*everyone, gather.own)
+        else:
+            values = self.values(input, target)
         parts = {self.card.key: values} if isinstance(values, Tensor) else values
         means = {}
         for name, part in parts.items():
@@ -203,7 +219,7 @@ class Pointwise(Loss, ABC):
             if own is not None:
                 both = spread(own, part)
                 both = both if weight is None else both * spread(weight, part)
-            means[name] = reduce(part, weight=both, denominator=denominator)
+            means[name] = reduce(part, weight=both, denominator=denominator, ranks=ranks)
         return means
 
 
@@ -238,6 +254,9 @@ class Batchwise(Loss, ABC):
             )
         if weight is not None and self.card.reduction == "set":
             raise ValueError(f"{owner} is one number of the batch as a whole; it takes no weight")
+        if self.gather and several():
+            gather = Gather.of(input)
+            input, target, weight = (mapped(gather, part) for part in (input, target, weight))
         value = self.value(input, target, weight)
         return {self.card.key: value} if isinstance(value, Tensor) else value
 

@@ -3,9 +3,15 @@
 import torch
 from torch import Tensor
 
+from lossmith.core.ranks import summed
+
 
 def reduce(
-    values: Tensor, *, weight: Tensor | None = None, denominator: Tensor | float | None = None
+    values: Tensor,
+    *,
+    weight: Tensor | None = None,
+    denominator: Tensor | float | None = None,
+    ranks: bool = False,
 ) -> Tensor:
     r"""Reduce unreduced values to one scalar, the weighted mean.
 
@@ -20,6 +26,8 @@ def reduce(
             sample); it is never broadcast otherwise.
         denominator: replaces the sum of the weights, so that accumulated batches or many ranks
             give the gradient of the whole batch.
+        ranks: sum over all processes too, so that the mean is the whole batch's on every rank and
+            its gradients, averaged over ranks, those of one process.
 
     Raises:
         ValueError: if weight's shape is not values' shape or its leading part.
@@ -29,11 +37,15 @@ def reduce(
     """
     if weight is None:
         total = values.sum()
+        mass = total.new_tensor(float(values.numel())) if ranks else None
         count: Tensor | float = max(values.numel(), 1)
     else:
         weight = spread(weight, values)
         total = torch.where(weight == 0, torch.zeros_like(values), values * weight).sum()
         mass = weight.sum()
+    if ranks and mass is not None:
+        total, mass = summed(torch.stack([total, mass]))
+    if mass is not None:
         count = torch.where(mass == 0, torch.ones_like(mass), mass)
     return total / (count if denominator is None else denominator)
 

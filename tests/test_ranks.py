@@ -1,0 +1,146 @@
+"""Over several processes every coupled loss is that of one process with the whole batch.
+
+Gradients are averaged over ranks, as DistributedDataParallel does. The losses follow from the
+cards: all that take the switch `gather`.
+"""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from lossmith.catalogue import find
+from lossmith.core import Loss, reduce
+from lossmith.core.ranks import Gather, gathered, summed
+from lossmith.core.tree import mapped
+from lossmith.testing.cases import ROWS, Case, take, variants
+
+SHARES = {2: [2, 4], 4: [1, 3, 0, 2]}  # rows of each rank; no two alike, one without any
+COUPLED = {key: kind for key, kind in find().items() if "gather" in kind.card.hypers}
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What each of four processes, then two of them, found wrong, by loss and number of ranks."""
+    folder = tmp_path_factory.mktemp("ranks")
+    command = [sys.executable, __file__, str(folder)]
+    running = [
+        subprocess.Popen([*command, str(rank)], stderr=subprocess.PIPE, text=True)
+        for rank in range(4)
+    ]
+    for one in running:
+        _, told = one.communicate(timeout=300)
+        assert one.returncode == 0, told
+    found: dict[str, str] = {}
+    for path in folder.glob("*.pt"):
+        found.update(torch.load(path))
+    return found
+
+
+@pytest.mark.parametrize("ranks", SHARES)
+@pytest.mark.parametrize("key", ["collectives", *COUPLED])
+def test_equals_one_process(key: str, ranks: int, reports: dict[str, str]) -> None:
+    assert reports[f"{key} {ranks}"] == ""
+
+
+def test_what_couples_rows_can_gather_them() -> None:
+    coupled = {"self_supervised", "metric_learning"}
+    for key, kind in find().items():
+        if kind.card.reduction != "mean" and coupled & set(kind.card.tasks):
+            assert key in COUPLED, f"{key} couples the rows of a batch and has no switch gather"
+    for kind in COUPLED.values():
+        assert kind.card.hypers["gather"].default is True
+
+
+def _work(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    for ranks in (4, 2):
+        if rank < ranks:
+            where = f"file://{Path(folder) / f'store{ranks}'}"
+            dist.init_process_group("gloo", init_method=where, rank=rank, world_size=ranks)
+            found = {f"{key} {ranks}": _tried(key) for key in ("collectives", *COUPLED)}
+            torch.save({k: v for k, v in found.items() if v or rank == 0},
+                       Path(folder) / f"found{ranks}-{rank}.pt")  # fmt: skip
+            dist.destroy_process_group()
+
+
+def _tried(key: str) -> str:
+    try:
+        if key == "collectives":
+            _collectives()
+        else:
+            for loss in variants(COUPLED[key]):
+                _compare(loss)
+    except Exception as error:  # told to the main process; the other ranks go on
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _own() -> slice:
+    shares = SHARES[dist.get_world_size()]
+    before = sum(shares[: dist.get_rank()])
+    return slice(before, before + shares[dist.get_rank()])
+
+
+def _compare(loss: Loss) -> None:
+    case, own, ranks = Case(loss), _own(), dist.get_world_size()
+    batch, weight = case.batch(), torch.linspace(0.0, 2.0, ROWS, dtype=torch.float64)
+    given: list[dict[str, Tensor]] = (
+        [{}] if loss.card.reduction == "set" else [{}, {"weight": weight}]
+    )
+    for one in given:
+        here = {name: part[own] for name, part in one.items()}
+        value, slopes, learned = _slopes(loss, batch, one, whole=True)
+        got, ours, learned_here = _slopes(loss, take(batch, own), here, whole=False)
+        torch.testing.assert_close(got, value, rtol=1e-10, atol=1e-12)
+        for mine, right in zip(ours, slopes, strict=True):
+            torch.testing.assert_close(mine / ranks, right[own], rtol=1e-9, atol=1e-12)
+        for mine, right in zip(learned_here, learned, strict=True):
+            dist.all_reduce(mine)
+            torch.testing.assert_close(mine / ranks, right, rtol=1e-9, atol=1e-12)
+
+
+def _slopes(loss: Loss, batch: Any, given: Any, *, whole: bool) -> tuple[Tensor, Any, Any]:
+    """The value, and the gradients of what is free in the batch and of what the loss learns."""
+    loss = copy.deepcopy(loss)
+    loss.gather = not whole
+    case = Case(loss)
+    leaves = [x.detach().clone().requires_grad_() for x in case.free(*batch)]
+    learned = list(loss.parameters())
+    value = loss(*case.at(*batch, leaves), **given)
+    found = torch.autograd.grad(
+        value, [*leaves, *learned], allow_unused=True, materialize_grads=True
+    )
+    return value.detach(), found[: len(leaves)], found[len(leaves) :]
+
+
+def _collectives() -> None:
+    """Gathered rows keep order, dtype and second derivatives; a mean is that of all ranks."""
+    own, ranks = _own(), dist.get_world_size()
+    everyone = torch.arange(2.0 * ROWS, dtype=torch.float64).reshape(ROWS, 2)
+    for part in (everyone, everyone.long(), everyone > 5):
+        assert torch.equal(gathered(part[own]), part)
+    assert summed(torch.ones(2)).tolist() == [ranks, ranks]
+    leaf = everyone[own].clone().requires_grad_()
+    value = Gather.of(leaf)(leaf).pow(3).sum()
+    (slope,) = torch.autograd.grad(value, leaf, create_graph=True)
+    torch.testing.assert_close(slope, ranks * 3 * leaf**2)
+    (bend,) = torch.autograd.grad(slope.sum(), leaf)
+    torch.testing.assert_close(bend, ranks * 6 * leaf)
+    weight = torch.linspace(0.0, 2.0, ROWS, dtype=torch.float64)
+    right = reduce(everyone, weight=weight)
+    torch.testing.assert_close(reduce(everyone[own], weight=weight[own], ranks=True), right)
+    torch.testing.assert_close(reduce(everyone[own], ranks=True), everyone.mean())
+    none = torch.zeros_like(weight)
+    assert reduce(everyone[own], weight=none[own], ranks=True) == 0
+    assert mapped(Gather.of(leaf), {"a": leaf})["a"].shape == (ROWS, 2)
+
+
+if __name__ == "__main__":
+    _work(int(sys.argv[2]), sys.argv[1])
