@@ -14,6 +14,7 @@ import lossmith
 from lossmith.catalogue import find, from_config, get, load
 from lossmith.catalogue.pages import document, entry, listing, page, table
 from lossmith.core import Card, Hyper
+from lossmith.core.loss import plain
 
 ROOT = Path(__file__).parents[1]
 KEYS = list(find())
@@ -134,7 +135,7 @@ def test_load_of_a_missing_file(tmp_path: Path) -> None:
 def test_config_builds_the_loss_again(key: str) -> None:
     kind = find()[key]
     loss = kind(**kind.card.example.arguments)
-    again = from_config({"loss": key, "arguments": loss.config()})
+    again = from_config(plain(loss))
     assert type(again) is kind
     assert again.config() == loss.config()
 

@@ -38,6 +38,7 @@ from lossmith.functional.gradient_penalty import (
 from lossmith.functional.histogram import expected_value, gaussian_bins, hl_gauss
 from lossmith.functional.imbalance import balanced_softmax, class_balanced_weights, logit_adjusted
 from lossmith.functional.likelihood import gaussian_nll, laplace_nll, location, student_t_nll
+from lossmith.functional.linear import linear_cross_entropy
 from lossmith.functional.probabilities import (
     binary_focal_probability,
     focal_probabilities,
@@ -90,6 +91,7 @@ __all__ = [
     "laplace_nll",
     "le_cam",
     "least_squares_gan",
+    "linear_cross_entropy",
     "location",
     "log_cosh",
     "logit_adjusted",

@@ -15,6 +15,7 @@ from lossmith.losses.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
 from lossmith.losses.histogram import HLGauss
 from lossmith.losses.imbalance import BalancedSoftmax, ClassBalanced, LogitAdjusted
 from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
+from lossmith.losses.linear import LinearCrossEntropy
 from lossmith.losses.margin import Hinge, MultiHinge
 from lossmith.losses.quantile import Expectile, Quantile
 from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
@@ -53,6 +54,7 @@ __all__ = [
     "LaplaceNLL",
     "LeCam",
     "LeastSquaresGAN",
+    "LinearCrossEntropy",
     "LogCosh",
     "LogitAdjusted",
     "MinimaxGAN",

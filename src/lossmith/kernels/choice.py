@@ -1,0 +1,62 @@
+"""Which path runs: every fast one says so, and so does the plain one where a fast one exists."""
+
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The path that a call took, and why."""
+
+    kernel: str
+    fast: bool
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.kernel}: {'fast' if self.fast else 'plain'}, {self.reason}"
+
+
+_seen: ContextVar[list[Choice] | None] = ContextVar("lossmith_choices", default=None)
+
+
+def choose(kernel: str, obstacles: Iterable[tuple[bool, str]], reason: str) -> bool:
+    """Return whether the fast path runs: nothing stands in its way; tell `explain`."""
+    obstacle = next((why for stands, why in obstacles if stands), None)
+    if not torch.compiler.is_compiling() and (seen := _seen.get()) is not None:
+        seen.append(Choice(kernel, obstacle is None, obstacle or reason))
+    return obstacle is None
+
+
+def transformed() -> bool:
+    """Return whether torch.func transforms the call: grad, vmap and their like."""
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def explain(call: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Choice]:
+    """Call a loss or a function once and return which paths it took, and why.
+
+    The list is empty where there is one path only, and for what is compiled: there the choice was
+    made when it was traced.
+
+    Raises:
+        What the call raises.
+
+    >>> import lossmith
+    >>> loss = lossmith.LinearCrossEntropy(in_features=4, classes=3)
+    >>> for choice in explain(loss, torch.zeros(2, 4), torch.tensor([0, 2])):
+    ...     print(choice)
+    linear_cross_entropy: plain, 6 logits are fewer than 4194304
+    """
+    seen: list[Choice] = []
+    token = _seen.set(seen)
+    try:
+        call(*args, **kwargs)
+    finally:
+        _seen.reset(token)
+    return seen

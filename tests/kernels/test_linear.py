@@ -1,0 +1,328 @@
+"""Linear cross-entropy: the chunked path equals the plain one, however it is called."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, linear
+
+from lossmith import LinearCrossEntropy, reduce
+from lossmith import functional as F
+from lossmith.functional import linear as functional_linear
+from lossmith.kernels import explain
+from lossmith.kernels import linear as kernel
+
+N, D, C = 37, 5, 23
+
+
+@pytest.fixture
+def chunked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small problems take the chunked path, in chunks of 8 rows and blocks of 3."""
+    monkeypatch.setattr(functional_linear, "FEW_LOGITS", 0)
+    monkeypatch.setattr(functional_linear, "FEW_CLASSES", 0)
+    monkeypatch.setattr(kernel, "ROWS", 8)
+    monkeypatch.setattr(kernel, "CHUNK", 0)
+    monkeypatch.setattr(kernel, "BLOCK", 3 * C)
+
+
+def problem(
+    dtype: torch.dtype = torch.float64, *, rows: int = N, scale: float = 1.0, bias: bool = True
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]:
+    g = torch.Generator().manual_seed(0)
+    input, weight, shift, row_weight = (
+        torch.randn(shape, generator=g, dtype=torch.float64)
+        for shape in ((rows, D), (C, D), (C,), (rows,))
+    )
+    target = torch.randint(C, (rows,), generator=g)
+    target[::5] = -100
+    leaves = [(scale * one).to(dtype).requires_grad_() for one in (input, weight, shift)]
+    return leaves[0], leaves[1], leaves[2] if bias else None, target, row_weight.abs().to(dtype)
+
+
+def plainly(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    target: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+    softcap: float | None = None,
+) -> Tensor:
+    """The formula, from torch's own parts."""
+    logits = linear(input, weight, bias)
+    if softcap is not None:
+        logits = softcap * (logits / softcap).tanh()
+    values = cross_entropy(logits, target, reduction="none", label_smoothing=label_smoothing)
+    return values + z_loss * logits.logsumexp(-1).square() * (target != -100)
+
+
+def gradients(value: Tensor, *sources: Tensor | None) -> list[Tensor]:
+    return list(torch.autograd.grad(value, [one for one in sources if one is not None]))
+
+
+def close(found: list[Tensor], expected: list[Tensor], tolerance: float = 1e-12) -> bool:
+    pairs = zip(found, expected, strict=True)
+    return all(torch.allclose(a, b, rtol=tolerance, atol=tolerance) for a, b in pairs)
+
+
+BENDS = [{}, {"label_smoothing": 0.1}, {"z_loss": 0.01}, {"softcap": 2.0}]
+BENDS.append({"label_smoothing": 0.2, "z_loss": 0.1, "softcap": 1.5})
+
+
+@pytest.mark.usefixtures("chunked")
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("bend", BENDS, ids=str)
+@pytest.mark.parametrize("upstream", ["mean", "weights", "uneven"])
+def test_equals_the_plain_formula(bend: dict[str, float], bias: bool, upstream: str) -> None:
+    *head, target, row_weight = problem(bias=bias)
+    input, weight, shift = head
+    known = row_weight if upstream == "weights" else None
+    scale = torch.ones(N).double() if upstream == "mean" else row_weight
+    values = F.linear_cross_entropy(input, weight, target, bias=shift, row_weight=known, **bend)
+    expected = plainly(*head, target, **bend)
+    kept = target != -100
+    assert torch.allclose(values, expected, atol=1e-12)
+    found = gradients(reduce(values, weight=scale * kept), *head)
+    assert close(found, gradients(reduce(expected, weight=scale * kept), *head))
+
+
+@pytest.mark.usefixtures("chunked")
+def test_known_weights_spare_the_second_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    *head, target, row_weight = problem()
+    sweeps: list[int] = []
+    once = kernel.sweep
+    monkeypatch.setattr(kernel, "sweep", lambda *a: sweeps.append(1) or once(*a))
+    for known, passes in ((row_weight, 1), (None, 2)):
+        sweeps.clear()
+        values = F.linear_cross_entropy(head[0], head[1], target, row_weight=known)
+        reduce(values, weight=row_weight * (target != -100)).backward()
+        assert len(sweeps) == passes
+
+
+@pytest.mark.usefixtures("chunked")
+def test_no_gradient_is_formed_that_nobody_wants() -> None:
+    input, weight, _, target, _ = problem()
+    with torch.no_grad():
+        assert not F.linear_cross_entropy(input, weight, target).requires_grad
+    frozen = weight.detach()
+    value = F.linear_cross_entropy(input, frozen, target).sum()
+    assert close(
+        gradients(value, input), gradients(plainly(input, frozen, None, target).sum(), input)
+    )
+    value = F.linear_cross_entropy(input.detach(), weight, target).sum()
+    assert close(
+        gradients(value, weight), gradients(plainly(input, weight, None, target).sum(), weight)
+    )
+
+
+@pytest.mark.usefixtures("chunked")
+@pytest.mark.parametrize("scale", [1.0, 30.0, 1e-4])
+def test_float32_is_as_exact_as_the_plain_path(scale: float) -> None:
+    *head, target, row_weight = problem(torch.float32, scale=scale)
+    exact = [one.detach().double().requires_grad_() for one in head]
+
+    def outcome(values: Tensor, *sources: Tensor) -> list[Tensor]:
+        return [values, *gradients(reduce(values, weight=row_weight * (target != -100)), *sources)]
+
+    truth = outcome(plainly(*exact, target), *exact)
+    plain = outcome(plainly(*head, target), *head)
+    fast = F.linear_cross_entropy(head[0], head[1], target, bias=head[2], row_weight=row_weight)
+    for mine, theirs, true in zip(outcome(fast, *head), plain, truth, strict=True):
+        floor = 4 * torch.finfo(torch.float32).eps * true.norm()
+        assert (mine - true).norm() <= 2 * (theirs - true).norm() + floor
+
+
+@pytest.mark.usefixtures("chunked")
+def test_bfloat16_sums_in_float32() -> None:
+    input, weight, _, target, _ = problem(torch.bfloat16)
+    exact = [one.detach().double().requires_grad_() for one in (input, weight)]
+    values = F.linear_cross_entropy(input, weight, target)
+    assert values.dtype == torch.float32
+    truth = plainly(*exact, None, target)
+    plain = plainly(input, weight, None, target)
+    assert (values - truth).norm() <= (plain - truth).norm()
+    true = gradients(truth.sum(), *exact)
+    for mine, theirs, one in zip(
+        gradients(values.sum(), input, weight),
+        gradients(plain.sum(), input, weight),
+        true,
+        strict=True,
+    ):
+        assert mine.dtype == torch.bfloat16
+        assert (mine - one).norm() <= 2 * (theirs - one).norm()
+
+
+@pytest.mark.usefixtures("chunked")
+def test_autocast_multiplies_in_bfloat16_and_returns_float32() -> None:
+    input, weight, _, target, _ = problem(torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        values = F.linear_cross_entropy(input, weight, target)
+    assert values.dtype == torch.float32
+    rounded = F.linear_cross_entropy(input.bfloat16(), weight.bfloat16(), target)
+    assert torch.equal(values, rounded)
+    assert gradients(values.sum(), weight)[0].dtype == torch.float32
+
+
+@pytest.mark.usefixtures("chunked")
+@pytest.mark.parametrize("far", [1e4, 1e18])
+def test_extremes_are_finite(far: float) -> None:
+    input, weight, _, target, _ = problem(torch.float32, scale=far)
+    values = F.linear_cross_entropy(input, weight.detach().div(far).requires_grad_(), target)
+    assert values.isfinite().all()
+    assert gradients(values.mean(), input)[0].isfinite().all()
+
+
+@pytest.mark.usefixtures("chunked")
+@pytest.mark.parametrize("rows", [0, 1, 7, 8, 9])
+def test_any_number_of_rows(rows: int) -> None:
+    *head, target, _ = problem(rows=rows)
+    values = F.linear_cross_entropy(head[0], head[1], target, bias=head[2])
+    expected = plainly(*head, target)
+    assert torch.allclose(values, expected)
+    assert close(gradients(reduce(values), *head), gradients(reduce(expected), *head))
+
+
+@pytest.mark.usefixtures("chunked")
+def test_strided_and_batched_input() -> None:
+    input, weight, bias, target, _ = problem(rows=24)
+    turned = input.detach().T.contiguous().T.reshape(4, 6, D).requires_grad_()
+    values = F.linear_cross_entropy(turned, weight, target.view(4, 6), bias=bias)
+    expected = plainly(input, weight, bias, target)
+    assert torch.allclose(values, expected.view(4, 6))
+    (found,) = gradients(values.sum(), turned)
+    assert close([found.view(24, D)], gradients(expected.sum(), input))
+
+
+@pytest.mark.usefixtures("chunked")
+def test_gradients_of_gradients() -> None:
+    *head, target, row_weight = problem(rows=4)
+
+    def call(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.linear_cross_entropy(
+            input, weight, target, bias=bias, row_weight=row_weight, softcap=3.0, z_loss=0.1
+        )
+
+    assert torch.autograd.gradcheck(call, head)
+    assert torch.autograd.gradgradcheck(call, head)
+
+
+@pytest.mark.usefixtures("chunked")
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_compiles_whole_and_once(backend: str) -> None:
+    input, weight, bias, target, row_weight = problem()
+    torch._dynamo.reset()
+    traced: list[int] = []
+
+    def counted(graph: Any, inputs: Any) -> Callable[..., Any]:
+        traced.append(1)
+        return torch._dynamo.lookup_backend(backend)(graph, inputs)
+
+    def call(input: Tensor, weight: Tensor, bias: Tensor, smoothing: Tensor) -> Tensor:
+        values = F.linear_cross_entropy(
+            input, weight, target, bias=bias, row_weight=row_weight, label_smoothing=smoothing
+        )
+        return reduce(values, weight=row_weight * (target != -100))
+
+    compiled = torch.compile(call, backend=counted, fullgraph=True)
+    for smoothing in (0.1, 0.3):
+        number = torch.tensor(smoothing)
+        found = gradients(compiled(input, weight, bias, number), input, weight, bias)
+        assert close(found, gradients(call(input, weight, bias, number), input, weight, bias))
+    assert traced == [1]
+
+
+def test_the_operators_are_sound() -> None:
+    *head, target, row_weight = (one.detach() for one in problem(rows=6))
+    args = (*head, target.clamp(min=0), row_weight, torch.tensor(0.1), None, None)
+    wanted = [True, True, False]
+    tests = ("test_schema", "test_faketensor")
+    torch.library.opcheck(kernel.sweep_op, (*args, wanted), test_utils=tests)
+    found = kernel.sweep(*args, wanted)
+    given = (torch.rand(6).double(), *args, *found[1:], wanted)
+    torch.library.opcheck(kernel.settle_op, given, test_utils=tests)
+
+
+@pytest.mark.usefixtures("chunked")
+def test_the_loss_weighs_classes_and_samples_and_takes_a_tied_head() -> None:
+    embedding = nn.Embedding(C, D, dtype=torch.float64)
+    loss = LinearCrossEntropy(
+        in_features=D, classes=C, class_weight=torch.rand(C).tolist(), label_smoothing=0.1
+    )
+    loss.head.weight = embedding.weight
+    input, _, _, target, row_weight = problem()
+    value = loss(input, target, weight=row_weight)
+    both = F.target_weights(target, loss.class_weight) * row_weight
+    expected = reduce(
+        plainly(input, embedding.weight, None, target, label_smoothing=0.1), weight=both
+    )
+    assert torch.allclose(value, expected)
+    assert close(gradients(value, embedding.weight), gradients(expected, embedding.weight))
+    assert torch.allclose(loss.decode(input), linear(input, embedding.weight).softmax(-1))
+
+
+def test_explain_names_the_path_and_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    input, weight, _, target, _ = problem()
+    call = F.linear_cross_entropy
+    assert "fewer than" in str(explain(call, input, weight, target)[0])
+    monkeypatch.setattr(functional_linear, "FEW_LOGITS", 0)
+    assert "classes are fewer" in str(explain(call, input, weight, target)[0])
+    monkeypatch.setattr(functional_linear, "FEW_CLASSES", 0)
+    (choice,) = explain(call, input, weight, target)
+    assert choice.fast
+    moved = torch.func.grad(lambda x: call(x, weight, target).sum())
+    assert "torch.func" in str(explain(moved, input)[0])
+    assert close([moved(input)], gradients(plainly(input, weight, None, target).sum(), input))
+
+
+WRONG = {
+    "input has shape": lambda i, w, t: F.linear_cross_entropy(i[:-1], w, t),
+    "head of shape": lambda i, w, t: F.linear_cross_entropy(i, w[:, :-1], t),
+    "bias has shape": lambda i, w, t: F.linear_cross_entropy(i, w, t, bias=i[0]),
+    "row_weight has shape": lambda i, w, t: F.linear_cross_entropy(i, w, t, row_weight=w[0]),
+    "outside 0 … 22": lambda i, w, t: F.linear_cross_entropy(i, w, t + 9),
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_what_does_not_fit_is_named(message: str) -> None:
+    input, weight, _, target, _ = problem()
+    with pytest.raises(ValueError, match=message):
+        WRONG[message](input, weight, target)
+
+
+def _rank(rank: int, folder: Path) -> None:
+    """One of two processes, each with every other row."""
+    kernel.ROWS, kernel.CHUNK = 8, 0
+    functional_linear.FEW_LOGITS = functional_linear.FEW_CLASSES = 0
+    store = f"file://{folder / 'store'}"
+    torch.distributed.init_process_group("gloo", store, rank=rank, world_size=2)
+    input, weight, _, target, row_weight = problem()
+    loss = LinearCrossEntropy(in_features=D, classes=C).double()
+    with torch.no_grad():
+        loss.head.weight.copy_(weight)
+    share = (row_weight * (target != -100)).sum() / 2
+    mine = slice(rank, None, 2)
+    both = nn.parallel.DistributedDataParallel(loss)
+    both(input[mine], target[mine], weight=row_weight[mine], denominator=share).backward()
+    if rank == 0:
+        torch.save(loss.head.weight.grad, folder / "gradient.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_ranks_give_the_gradient_of_one_process(tmp_path: Path) -> None:
+    command = [sys.executable, __file__, str(tmp_path)]
+    ranks = [subprocess.Popen([*command, str(rank)]) for rank in range(2)]
+    assert [rank.wait(60) for rank in ranks] == [0, 0]
+    input, weight, _, target, row_weight = problem()
+    whole = reduce(plainly(input, weight, None, target), weight=row_weight * (target != -100))
+    assert close([torch.load(tmp_path / "gradient.pt")], gradients(whole, weight))
+
+
+if __name__ == "__main__":
+    _rank(int(sys.argv[2]), Path(sys.argv[1]))
