@@ -2,6 +2,7 @@
 
 from lossmith.functional.barron import adaptive_barron, barron
 from lossmith.functional.binary import binary_cross_entropy, binary_focal, hinge
+from lossmith.functional.boxes import ciou, diou, giou, iou
 from lossmith.functional.classification import (
     brier,
     cross_entropy,
@@ -71,8 +72,10 @@ __all__ = [
     "binary_focal_probability",
     "brier",
     "cauchy",
+    "ciou",
     "class_balanced_weights",
     "cross_entropy",
+    "diou",
     "expected_value",
     "expectile",
     "feature_matching",
@@ -83,11 +86,13 @@ __all__ = [
     "geman_mcclure",
     "generalized_cross_entropy",
     "generalized_probabilities",
+    "giou",
     "gradient_penalty",
     "hinge",
     "hinge_gan",
     "hl_gauss",
     "huber",
+    "iou",
     "laplace_nll",
     "le_cam",
     "least_squares_gan",

@@ -2,6 +2,7 @@
 
 from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
+from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
 from lossmith.losses.classification import CrossEntropy, Focal, GeneralizedCrossEntropy, Poly
 from lossmith.losses.critic import FeatureMatching, LeCam
 from lossmith.losses.gan import (
@@ -37,12 +38,15 @@ __all__ = [
     "BinaryCrossEntropy",
     "BinaryFocal",
     "Brier",
+    "CIoU",
     "Cauchy",
     "ClassBalanced",
     "CrossEntropy",
+    "DIoU",
     "Expectile",
     "FeatureMatching",
     "Focal",
+    "GIoU",
     "GaussianNLL",
     "GemanMcClure",
     "GeneralizedCrossEntropy",
@@ -51,6 +55,7 @@ __all__ = [
     "Hinge",
     "HingeGAN",
     "Huber",
+    "IoU",
     "LaplaceNLL",
     "LeCam",
     "LeastSquaresGAN",

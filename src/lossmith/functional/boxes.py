@@ -1,0 +1,97 @@
+"""Losses of boxes (x1, y1, x2, y2) against boxes, unreduced: one value a box.
+
+A box whose x2 lies below x1, or y2 below y1, has no area. Boxes that have none, together, have an
+overlap of 0; nothing is divided by zero, and no constant is added to a denominator.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from lossmith.functional.checks import same_shape
+
+_LEAST = 1e-18  # an area whose square float32 still holds
+
+
+def iou(input: Tensor, target: Tensor) -> Tensor:
+    """Return 1 − IoU of each box (Rezatofighi et al., 2019)."""
+    input, target = boxes(input, target)
+    shared, union = _areas(input, target)
+    return 1 - _ratio(shared, union)
+
+
+def giou(input: Tensor, target: Tensor) -> Tensor:
+    """Return 1 − IoU + (C − U)/C, with C the area of the hull, U of the union (ibid.)."""
+    input, target = boxes(input, target)
+    shared, union = _areas(input, target)
+    width, height = _hull(input, target)
+    hull = width * height
+    return 1 - _ratio(shared, union) + _ratio(hull - union, hull)
+
+
+def diou(input: Tensor, target: Tensor) -> Tensor:
+    """Return 1 − IoU + ρ²/c²: centres' distance over the hull's diagonal (Zheng et al., 2020)."""
+    input, target = boxes(input, target)
+    shared, union = _areas(input, target)
+    return 1 - _ratio(shared, union) + _offset(input, target)
+
+
+def ciou(input: Tensor, target: Tensor) -> Tensor:
+    """Return the distance-IoU loss + αv, α = v/(1 − IoU + v) held constant (Zheng et al., 2020).
+
+    v = 4/π²·(atan(w_t/h_t) − atan(w/h))² compares the shapes.
+    """
+    input, target = boxes(input, target)
+    shared, union = _areas(input, target)
+    apart = 1 - _ratio(shared, union)
+    unlike = 4 / math.pi**2 * (_slant(target) - _slant(input)).square()
+    held = _ratio(unlike, apart + unlike).detach()
+    return apart + _offset(input, target) + held * unlike
+
+
+def boxes(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Check boxes of one shape (N, 4); return both in the dtype of computation."""
+    input, target = same_shape(input, target)
+    if input.ndim != 2 or input.shape[1] != 4:
+        raise ValueError(f"boxes must have shape (N, 4), x1 y1 x2 y2, got {tuple(input.shape)}")
+    return input, target
+
+
+def _sides(box: Tensor) -> tuple[Tensor, Tensor]:
+    x1, y1, x2, y2 = box.unbind(1)
+    return (x2 - x1).relu(), (y2 - y1).relu()
+
+
+def _areas(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The areas that are shared and covered by both."""
+    low, high = torch.maximum(input, target), torch.minimum(input, target)
+    wide, tall = _sides(torch.cat([low[:, :2], high[:, 2:]], 1))
+    shared = wide * tall
+    width, height = _sides(input)
+    target_width, target_height = _sides(target)
+    return shared, width * height + target_width * target_height - shared
+
+
+def _hull(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The sides of the smallest box around both, all their corners within."""
+    both = torch.stack([input[:, :2], input[:, 2:], target[:, :2], target[:, 2:]])
+    return (both.amax(0) - both.amin(0)).unbind(1)  # type: ignore[return-value]
+
+
+def _offset(input: Tensor, target: Tensor) -> Tensor:
+    width, height = _hull(input, target)
+    apart = (input[:, :2] + input[:, 2:] - target[:, :2] - target[:, 2:]) / 2
+    return _ratio(apart.square().sum(1), width.square() + height.square())
+
+
+def _slant(box: Tensor) -> Tensor:
+    """atan(w/h), 0 for a point."""
+    width, height = _sides(box)
+    some = width.square() + height.square() > _LEAST
+    return torch.where(some, torch.atan2(width, height.where(some, torch.ones_like(height))), 0.0)
+
+
+def _ratio(part: Tensor, whole: Tensor) -> Tensor:
+    some = whole > _LEAST
+    return torch.where(some, part / whole.where(some, torch.ones_like(whole)), 0.0)

@@ -1,0 +1,181 @@
+"""Losses of predicted boxes against true ones, by what they share and how they lie."""
+
+import math
+from typing import ClassVar
+
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.card import Card, Example, Paper
+from lossmith.core.loss import Pointwise
+
+_INPUT, _TARGET = [[0.0, 0.0, 2.0, 2.0]], [[1.0, 1.0, 3.0, 4.0]]
+_REZATOFIGHI = Paper(
+    authors="H. Rezatofighi, N. Tsoi, J. Gwak, A. Sadeghian, I. Reid, S. Savarese",
+    title="Generalized Intersection over Union: A Metric and a Loss for Bounding Box Regression",
+    year=2019,
+)
+_ZHENG = Paper(
+    authors="Z. Zheng, P. Wang, W. Liu, J. Li, R. Ye, D. Ren",
+    title="Distance-IoU Loss: Faster and Better Learning for Bounding Box Regression",
+    year=2020,
+)
+
+
+class IoU(Pointwise):
+    r"""One less the intersection over union of two boxes.
+
+    .. math:: \ell(x, y) = 1 - \frac{|x \cap y|}{|x \cup y|}
+
+    Shapes: input and target (N, 4): x1, y1, x2, y2 in any unit. Values from 0 to 1.
+
+    Boxes that do not overlap have the value 1 and no gradient. The same name stands for −ln IoU
+    in UnitBox (Yu et al., 2016), which is infinite there. Two boxes without area have value 1.
+
+    Raises:
+        ValueError: if the shapes of input and target differ or are not (N, 4).
+
+    Source: Rezatofighi, Tsoi, Gwak, Sadeghian, Reid, Savarese, Generalized Intersection over
+    Union: A Metric and a Loss for Bounding Box Regression (2019).
+
+    >>> IoU()(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[0.0, 0.0, 2.0, 1.0]]))
+    tensor(0.5000)
+    """
+
+    card: ClassVar[Card] = Card(
+        key="iou",
+        tasks=("detection",),
+        target="boxes",
+        input="boxes",
+        formula="1 - |x ∩ y| / |x ∪ y|",
+        use_when="IoU is the metric and boxes overlap their targets already.",
+        avoid_when="Boxes start apart: there the gradient is zero; GIoU and DIoU have one.",
+        paper=_REZATOFIGHI,
+        example=Example(input=_INPUT, target=_TARGET, value=1 - 1 / 9),
+    )
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return 1 − IoU of each box."""
+        return F.iou(input, target)
+
+
+class GIoU(Pointwise):
+    r"""The IoU loss plus the share of the smallest enclosing box that neither box covers.
+
+    .. math:: \ell(x, y) = 1 - \frac{|x \cap y|}{|x \cup y|} + \frac{C - |x \cup y|}{C}
+
+    Shapes: input and target (N, 4): x1, y1, x2, y2 in any unit. Values from 0 to 2.
+
+    C is the area of the smallest box around both; where it is 0 the last term is 0.
+
+    Raises:
+        ValueError: if the shapes of input and target differ or are not (N, 4).
+
+    Source: Rezatofighi, Tsoi, Gwak, Sadeghian, Reid, Savarese, Generalized Intersection over
+    Union: A Metric and a Loss for Bounding Box Regression (2019).
+
+    >>> GIoU()(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([[3.0, 0.0, 4.0, 1.0]]))
+    tensor(1.5000)
+    """
+
+    card: ClassVar[Card] = Card(
+        key="giou",
+        tasks=("detection",),
+        target="boxes",
+        input="boxes",
+        formula="1 - |x ∩ y| / |x ∪ y| + (C - |x ∪ y|) / C, C the hull's area",
+        use_when="Boxes are to be regressed by IoU, and many start without overlap.",
+        avoid_when="Boxes lie within others: there it is the IoU loss, and DIoU is faster.",
+        paper=_REZATOFIGHI,
+        example=Example(input=_INPUT, target=_TARGET, value=1 - 1 / 9 + 3 / 12),
+    )
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the generalised IoU loss of each box."""
+        return F.giou(input, target)
+
+
+class DIoU(Pointwise):
+    r"""The IoU loss plus the squared distance of the centres, over the enclosing box's diagonal.
+
+    .. math:: \ell(x, y) = 1 - \frac{|x \cap y|}{|x \cup y|} + \frac{\rho^2}{c^2}
+
+    Shapes: input and target (N, 4): x1, y1, x2, y2 in any unit. Values from 0 to 2.
+
+    c is the diagonal of the smallest box around both; where it is 0 the last term is 0.
+
+    Raises:
+        ValueError: if the shapes of input and target differ or are not (N, 4).
+
+    Source: Zheng, Wang, Liu, Li, Ye, Ren, Distance-IoU Loss: Faster and Better Learning for
+    Bounding Box Regression (2020).
+
+    >>> DIoU()(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([[1.0, 0.0, 2.0, 1.0]]))
+    tensor(1.2000)
+    """
+
+    card: ClassVar[Card] = Card(
+        key="diou",
+        tasks=("detection",),
+        target="boxes",
+        input="boxes",
+        formula="1 - |x ∩ y| / |x ∪ y| + rho^2 / c^2",
+        use_when="Boxes are to be regressed by IoU; centres are drawn together at once.",
+        avoid_when="The aspect ratio of boxes matters beyond their overlap; CIoU adds it.",
+        paper=_ZHENG,
+        # centres (1, 1) and (2, 2.5); the hull is 3 by 4
+        example=Example(input=_INPUT, target=_TARGET, value=1 - 1 / 9 + 3.25 / 25),
+    )
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the distance-IoU loss of each box."""
+        return F.diou(input, target)
+
+
+_UNLIKE = 4 / math.pi**2 * (math.atan(2 / 3) - math.atan(1.0)) ** 2
+
+
+class CIoU(Pointwise):
+    r"""The distance-IoU loss plus a term that compares the boxes' aspect ratios.
+
+    .. math:: \ell(x, y) = 1 - \mathrm{IoU} + \frac{\rho^2}{c^2} + \alpha v \qquad
+        v = \frac{4}{\pi^2} \Bigl(\arctan \frac{w_y}{h_y} - \arctan \frac{w_x}{h_x}\Bigr)^2 \qquad
+        \alpha = \frac{v}{1 - \mathrm{IoU} + v}
+
+    Shapes: input and target (N, 4): x1, y1, x2, y2 in any unit. Values from 0 to 3.
+
+    alpha is held constant in the gradient, as in the paper and torchvision. The gradient of v is
+    the true one, as torchvision's; the authors' own code leaves out its factor 1/(w² + h²). A box
+    without area has a finite value and gradient, where torchvision gives NaN: its angle is 0 or
+    90 degrees, a point's 0.
+
+    Raises:
+        ValueError: if the shapes of input and target differ or are not (N, 4).
+
+    Source: Zheng, Wang, Liu, Li, Ye, Ren, Distance-IoU Loss: Faster and Better Learning for
+    Bounding Box Regression (2020).
+
+    >>> CIoU()(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[0.0, 0.0, 2.0, 2.0]]))
+    tensor(0.)
+    """
+
+    card: ClassVar[Card] = Card(
+        key="ciou",
+        tasks=("detection",),
+        target="boxes",
+        input="boxes",
+        formula="1 - |x ∩ y| / |x ∪ y| + rho^2 / c^2 + alpha v, v of the aspect ratios",
+        use_when="Boxes are to be regressed by IoU and their aspect ratio is to be right early.",
+        avoid_when="Boxes are mostly without area or of no meaningful shape; DIoU does.",
+        paper=_ZHENG,
+        example=Example(
+            input=_INPUT,
+            target=_TARGET,
+            value=1 - 1 / 9 + 3.25 / 25 + _UNLIKE**2 / (1 - 1 / 9 + _UNLIKE),
+        ),
+        detached=True,
+    )
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the complete-IoU loss of each box."""
+        return F.ciou(input, target)
