@@ -43,7 +43,8 @@ def as_tensors(kinds: Any, example: Any) -> Any:
     if kinds is None:
         return None
     value = torch.as_tensor(example)
-    return value.double() if value.is_floating_point() else value
+    # Anew, not cast: a list of numbers is float32 by default, and rounded already.
+    return torch.as_tensor(example, dtype=torch.float64) if value.is_floating_point() else value
 
 
 def _at(
