@@ -222,6 +222,14 @@ class Pointwise(Loss, ABC):
             means[name] = reduce(part, weight=both, denominator=denominator, ranks=ranks)
         return means
 
+    def weighed(self, input: Any, target: Any, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the values and one weight a value: the targets' own times those given."""
+        values, own = self.values(input, target), self.weights(target)
+        total = torch.ones_like(values)
+        for part in (own, weight):
+            total = total if part is None else total * spread(part, values)
+        return values, total
+
 
 class Batchwise(Loss, ABC):
     """A loss that is one number of the whole batch: a statistic, or a distance between sets.

@@ -36,6 +36,7 @@ from lossmith.functional.gradient_penalty import (
     score_gradient,
     zero_centred_penalty,
 )
+from lossmith.functional.hard import cvar, lambert_w, self_paced, super_loss, tilted
 from lossmith.functional.histogram import expected_value, gaussian_bins, hl_gauss
 from lossmith.functional.imbalance import balanced_softmax, class_balanced_weights, logit_adjusted
 from lossmith.functional.likelihood import gaussian_nll, laplace_nll, location, student_t_nll
@@ -75,6 +76,7 @@ __all__ = [
     "ciou",
     "class_balanced_weights",
     "cross_entropy",
+    "cvar",
     "diou",
     "expected_value",
     "expectile",
@@ -93,6 +95,7 @@ __all__ = [
     "hl_gauss",
     "huber",
     "iou",
+    "lambert_w",
     "laplace_nll",
     "le_cam",
     "least_squares_gan",
@@ -116,6 +119,7 @@ __all__ = [
     "relativistic_gan",
     "same_scores",
     "score_gradient",
+    "self_paced",
     "sigmoid",
     "smooth_l1",
     "soft_weights",
@@ -124,7 +128,9 @@ __all__ = [
     "square_probabilities",
     "squentropy",
     "student_t_nll",
+    "super_loss",
     "target_weights",
+    "tilted",
     "wasserstein_gan",
     "welsch",
     "zero_centred_penalty",

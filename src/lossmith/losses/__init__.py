@@ -1,5 +1,6 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
+from lossmith.losses.adaptive import Following, OnProbabilities, Tempered
 from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
 from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
@@ -13,6 +14,7 @@ from lossmith.losses.gan import (
     WassersteinGAN,
 )
 from lossmith.losses.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
+from lossmith.losses.hard import CVaR, SelfPaced, SuperLoss, Tilted
 from lossmith.losses.histogram import HLGauss
 from lossmith.losses.imbalance import BalancedSoftmax, ClassBalanced, LogitAdjusted
 from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
@@ -39,6 +41,7 @@ __all__ = [
     "BinaryFocal",
     "Brier",
     "CIoU",
+    "CVaR",
     "Cauchy",
     "ClassBalanced",
     "CrossEntropy",
@@ -46,6 +49,7 @@ __all__ = [
     "Expectile",
     "FeatureMatching",
     "Focal",
+    "Following",
     "GIoU",
     "GaussianNLL",
     "GemanMcClure",
@@ -65,15 +69,20 @@ __all__ = [
     "MinimaxGAN",
     "MultiHinge",
     "NonSaturatingGAN",
+    "OnProbabilities",
     "Poly",
     "PseudoHuber",
     "Quantile",
     "RelativisticAverageGAN",
     "RelativisticGAN",
+    "SelfPaced",
     "SmoothL1",
     "Square",
     "Squentropy",
     "StudentTNLL",
+    "SuperLoss",
+    "Tempered",
+    "Tilted",
     "TransformedTarget",
     "WassersteinGAN",
     "Welsch",

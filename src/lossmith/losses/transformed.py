@@ -11,6 +11,7 @@ from lossmith.core.loss import Pointwise
 from lossmith.functional.checks import in_dtype, promote, require
 from lossmith.losses.fitting import finite, quartiles, spread_of
 from lossmith.losses.regression import MSE
+from lossmith.losses.wrapping import refit
 
 _FUNCTIONS = ("identity", "log1p", "power")
 
@@ -144,7 +145,7 @@ class TransformedTarget(Pointwise):
         sizes = target[target != 0].abs()
         if hypers.get("relative") and sizes.numel():
             hypers.setdefault("floor", quartiles(sizes)[1] / 100)
-        return cls(_refit(inner, cls(**hypers).encode(target)), **hypers)
+        return cls(refit(inner, cls(**hypers).encode(target)), **hypers)
 
     @property
     def out_features(self) -> int:
@@ -194,12 +195,3 @@ class TransformedTarget(Pointwise):
 
 def _floating(target: Tensor) -> Tensor:
     return promote(target if target.is_floating_point() else target.float())
-
-
-def _refit(loss: Pointwise | type[Pointwise], target: Tensor) -> Pointwise:
-    """Return a loss fitted to the targets: a class, or a loss whose stated arguments are kept."""
-    if isinstance(loss, type):
-        return loss.for_target(target)
-    fitted = {name for name, hyper in loss.card.hypers.items() if hyper.default is None}
-    kept = {name: value for name, value in loss.config().items() if name not in fitted}
-    return type(loss).for_target(target, **kept)

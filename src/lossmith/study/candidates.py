@@ -77,7 +77,7 @@ def field_for(
     everyone = [
         candidate
         for key, kind in find(task).items()
-        if kind is not TransformedTarget and _trainable(kind.card, target)
+        if _trainable(kind.card, target)
         for candidate in _variants(key, kind, task, metric, target, classes)
     ]
     chosen = [c for c in everyone if keys is None or c.key in keys or c.name in keys]
@@ -96,6 +96,7 @@ def _trainable(card: Card, target: np.ndarray) -> bool:
     """Tell whether a loss can train a table's model: it reads a head and admits the targets."""
     least = {"counts": 0.0, "positive": np.nextafter(0.0, 1.0)}.get(str(card.target), -np.inf)
     able = card.reads_head and not card.needs and not card.learns  # models alone are trained
+    able = able and "loss" not in card.hypers  # a wrapper waits for what it wraps
     return able and bool(target.min() >= least)
 
 

@@ -1,0 +1,92 @@
+"""Losses that wrap another loss: what they take over from it."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+from torch import Tensor
+
+from lossmith.core.loss import Batchwise, Loss, Pointwise
+
+
+def check_inner(owner: str, loss: Any, *, forbidden: type[Loss] | None = None) -> Pointwise:
+    """Return the loss if it has a value a sample; TypeError otherwise."""
+    fine = isinstance(loss, Pointwise) and not (forbidden and isinstance(loss, forbidden))
+    if not fine or loss.card.reduction != "mean":
+        raise TypeError(f"{owner}: loss must be a loss with a value a sample, got {loss!r}")
+    return loss
+
+
+def refit(loss: Pointwise | type[Pointwise], target: Tensor) -> Pointwise:
+    """Return a loss fitted to the targets: a class, or a loss whose stated arguments are kept."""
+    if isinstance(loss, type):
+        return loss.for_target(target)
+    fitted = {name for name, hyper in loss.card.hypers.items() if hyper.default is None}
+    kept = {name: value for name, value in loss.config().items() if name not in fitted}
+    return type(loss).for_target(target, **kept)
+
+
+class Wrapper(Pointwise, ABC):
+    """A loss with a value a sample, made of another one's: it has that one's head and targets."""
+
+    loss: Pointwise
+
+    @property
+    def out_features(self) -> int:
+        """The width of the inner loss's head."""
+        return self.loss.out_features
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the inner loss's reading of the head."""
+        return self.loss.decode(output)
+
+    def check_given(self, input: Any, target: Any) -> None:
+        """Raise as the inner loss does."""
+        self.loss.check_given(input, target)
+
+    def weights(self, target: Any) -> Tensor | None:
+        """Return the inner loss's weights."""
+        return self.loss.weights(target)
+
+    def values(self, input: Any, target: Any) -> Tensor:
+        """Return the inner loss's values."""
+        return self.loss.values(input, target)
+
+    @classmethod
+    def for_target(cls, target: Tensor, **hypers: Any) -> Self:
+        """Return the wrapper of the inner loss, a class or a loss, fitted to the targets."""
+        inner = hypers.pop("loss", None)
+        return cls(loss=None if inner is None else refit(inner, target), **hypers)
+
+
+class BatchWrapper(Batchwise, ABC):
+    """One number of all of another loss's values: it has that one's head and targets."""
+
+    loss: Pointwise
+
+    @property
+    def out_features(self) -> int:
+        """The width of the inner loss's head."""
+        return self.loss.out_features
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the inner loss's reading of the head."""
+        return self.loss.decode(output)
+
+    def check_given(self, input: Any, target: Any) -> None:
+        """Raise as the inner loss does."""
+        self.loss.check_given(input, target)
+
+    @classmethod
+    def for_target(cls, target: Tensor, **hypers: Any) -> Self:
+        """Return the wrapper of the inner loss, a class or a loss, fitted to the targets."""
+        inner = hypers.pop("loss", None)
+        return cls(loss=None if inner is None else refit(inner, target), **hypers)
+
+    def value(self, input: Any, target: Any, weight: Tensor | None) -> Tensor:
+        """Return the number, made of the inner loss's values and weights."""
+        values, weight = self.loss.weighed(input, target, weight)
+        return self.statistic(values.flatten(), weight.flatten())
+
+    @abstractmethod
+    def statistic(self, values: Tensor, weight: Tensor) -> Tensor:
+        """Return one number of values and their weights, both of one dimension."""
