@@ -16,6 +16,7 @@ from lossmith.functional.classification import (
     squentropy,
     target_weights,
 )
+from lossmith.functional.counts import gamma, log_mean, negative_binomial, poisson, tweedie
 from lossmith.functional.gan import (
     feature_matching,
     hinge_gan,
@@ -60,7 +61,8 @@ from lossmith.functional.regression import (
     quantile,
     smooth_l1,
 )
-from lossmith.functional.robust import cauchy, geman_mcclure, pseudo_huber, welsch
+from lossmith.functional.relative import mape, msle, smape
+from lossmith.functional.robust import cauchy, geman_mcclure, pseudo_huber, tukey, welsch
 
 __all__ = [
     "adaptive_barron",
@@ -83,6 +85,7 @@ __all__ = [
     "feature_matching",
     "focal",
     "focal_probabilities",
+    "gamma",
     "gaussian_bins",
     "gaussian_nll",
     "geman_mcclure",
@@ -102,14 +105,19 @@ __all__ = [
     "linear_cross_entropy",
     "location",
     "log_cosh",
+    "log_mean",
     "logit_adjusted",
     "mae",
+    "mape",
     "minimax_gan",
     "mse",
+    "msle",
     "multi_hinge",
+    "negative_binomial",
     "non_crossing",
     "non_saturating_gan",
     "per_class",
+    "poisson",
     "poly",
     "poly_probabilities",
     "pseudo_huber",
@@ -121,6 +129,7 @@ __all__ = [
     "score_gradient",
     "self_paced",
     "sigmoid",
+    "smape",
     "smooth_l1",
     "soft_weights",
     "softmax",
@@ -131,6 +140,8 @@ __all__ = [
     "super_loss",
     "target_weights",
     "tilted",
+    "tukey",
+    "tweedie",
     "wasserstein_gan",
     "welsch",
     "zero_centred_penalty",

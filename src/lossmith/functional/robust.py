@@ -1,7 +1,8 @@
 """Robust regression losses of a residual r = input − target, unreduced.
 
-All are members of Barron's general family (A General and Adaptive Robust Loss Function, 2019),
-in its normalisation: near zero each is (r/scale)²/2; the pseudo-Huber is multiplied by delta².
+All but Tukey's are members of Barron's general family (A General and Adaptive Robust Loss
+Function, 2019), in its normalisation: near zero each is (r/scale)²/2; the pseudo-Huber is
+multiplied by delta², so that near zero it is r²/2 as Tukey's is.
 """
 
 import math
@@ -42,6 +43,14 @@ def geman_mcclure(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Te
     r = residual(input, target)
     square = (r / in_dtype(scale, r)).clamp(-_FAR, _FAR).square()
     return 2 * (square / (square + 4))
+
+
+def tukey(input: Tensor, target: Tensor, *, cutoff: Tensor | float) -> Tensor:
+    """Return c²/6·(1 − (1 − (r/c)²)³), c = cutoff, and c²/6 beyond (Beaton & Tukey, 1974)."""
+    r = residual(input, target)
+    cutoff = in_dtype(cutoff, r)
+    square = (r / cutoff).clamp(-1, 1).square()
+    return cutoff**2 / 6 * (square * (3 - 3 * square + square.square()))
 
 
 def log1p_square(r: Tensor, inverse: Tensor | float) -> Tensor:

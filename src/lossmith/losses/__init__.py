@@ -5,6 +5,7 @@ from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
 from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
 from lossmith.losses.classification import CrossEntropy, Focal, GeneralizedCrossEntropy, Poly
+from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
 from lossmith.losses.critic import FeatureMatching, LeCam
 from lossmith.losses.gan import (
     HingeGAN,
@@ -22,18 +23,22 @@ from lossmith.losses.linear import LinearCrossEntropy
 from lossmith.losses.margin import Hinge, MultiHinge
 from lossmith.losses.quantile import Expectile, Quantile
 from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
+from lossmith.losses.relative import MAPE, MSLE, SMAPE
 from lossmith.losses.relativistic import R3GAN, RelativisticAverageGAN, RelativisticGAN
-from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Welsch
+from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Tukey, Welsch
 from lossmith.losses.square import Brier, Square, Squentropy
 from lossmith.losses.transformed import TransformedTarget
 
 __all__ = [
     "DRAGAN",
     "MAE",
+    "MAPE",
     "MSE",
+    "MSLE",
     "R1",
     "R2",
     "R3GAN",
+    "SMAPE",
     "AdaptiveBarron",
     "BalancedSoftmax",
     "Barron",
@@ -51,6 +56,7 @@ __all__ = [
     "Focal",
     "Following",
     "GIoU",
+    "Gamma",
     "GaussianNLL",
     "GemanMcClure",
     "GeneralizedCrossEntropy",
@@ -68,8 +74,10 @@ __all__ = [
     "LogitAdjusted",
     "MinimaxGAN",
     "MultiHinge",
+    "NegativeBinomial",
     "NonSaturatingGAN",
     "OnProbabilities",
+    "Poisson",
     "Poly",
     "PseudoHuber",
     "Quantile",
@@ -84,6 +92,8 @@ __all__ = [
     "Tempered",
     "Tilted",
     "TransformedTarget",
+    "Tukey",
+    "Tweedie",
     "WassersteinGAN",
     "Welsch",
 ]

@@ -1,4 +1,4 @@
-"""Robust losses for point regression: members of Barron's general family, in its scaling."""
+"""Robust losses for point regression: Tukey's, and members of Barron's family in its scaling."""
 
 from typing import ClassVar
 
@@ -242,3 +242,65 @@ class GemanMcClure(Pointwise):
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the Geman-McClure value of each element."""
         return F.geman_mcclure(input, target, scale=self.scale)
+
+
+class Tukey(Pointwise):
+    r"""Tukey's biweight: squared near zero, no pull at all from residuals beyond the cutoff.
+
+    .. math:: \ell(x, y) = \begin{cases} \frac{c^2}{6} \left(1 - \left(1 - (r/c)^2\right)^3\right)
+        & |r| \le c \\ c^2 / 6 & |r| > c \end{cases} \qquad r = x - y
+
+    Shapes: input and target alike, any shape. Values in the target's unit squared, from 0 to
+    :math:`c^2/6`; near zero :math:`r^2/2`. Two continuous derivatives.
+
+    Args:
+        cutoff: c, in the target's unit. The default is 95 % efficient on Gaussian residuals of
+            standard deviation 1.
+
+    Raises:
+        ValueError: if the shapes of input and target differ, or cutoff is not positive.
+
+    Source: Beaton & Tukey, The Fitting of Power Series, Meaning Polynomials, Illustrated on
+    Band-Spectroscopic Data (1974); the default is that of Holland & Welsch (1977).
+
+    >>> Tukey(cutoff=6.0)(torch.tensor([3.0, 9.0]), torch.zeros(2))
+    tensor(4.7344)
+    """
+
+    cutoff: Tensor
+    card: ClassVar[Card] = Card(
+        key="tukey",
+        tasks=("regression",),
+        target="values",
+        input="values",
+        formula="c^2/6 (1 - (1 - (r/c)^2)^3) if |r| <= c else c^2/6, c = cutoff",
+        use_when="Gross outliers should have no influence and the start is near the solution.",
+        avoid_when="The start is far off: rows beyond the cutoff have no gradient.",
+        paper=Paper(
+            authors="A. E. Beaton, J. W. Tukey",
+            title="The Fitting of Power Series, Meaning Polynomials, Illustrated on "
+            "Band-Spectroscopic Data",
+            year=1974,
+        ),
+        # 6 (1 - (3/4)^3) and 6
+        example=Example(
+            input=[3.0, 9.0], target=[0.0, 0.0], value=4.734375, arguments={"cutoff": 6.0}
+        ),
+        claims=Claims(lipschitz=True, bounded=True),
+        hypers={
+            "cutoff": Hyper(
+                default=4.685,
+                low=0.0,
+                open=True,
+                search=(1.5, 4.685),
+                meaning="residual beyond which a row is ignored",
+            )
+        },
+    )
+
+    def __init__(self, *, cutoff: float = 4.685) -> None:
+        super().__init__(cutoff=cutoff)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return Tukey's value of each element."""
+        return F.tukey(input, target, cutoff=self.cutoff)

@@ -1,0 +1,79 @@
+"""Losses of a head that gives the logarithm of a mean: counts and positive numbers, unreduced.
+
+The mean is exp(input + offset). Beyond exp(50) = 5e21 exponentials go on as their tangents, so
+that nothing overflows and everything stays convex.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as nnf
+
+from lossmith.functional.checks import in_dtype, promote, require, same_shape
+
+_MOST = 50.0
+
+
+def log_mean(output: Tensor, *, offset: Tensor | float) -> Tensor:
+    """Return the mean exp(output + offset), by its tangent beyond exp(50)."""
+    output = promote(output)
+    return grown(output + in_dtype(offset, output))
+
+
+def grown(z: Tensor) -> Tensor:
+    """Return exp(z), by its tangent beyond z = 50."""
+    near = z.clamp(max=_MOST)
+    return near.exp() * (1 + (z - near))
+
+
+def poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
+    """Return mean − target·log mean + log(target!) (Poisson; the full likelihood)."""
+    eta, target = _log_means(input, target, offset)
+    require((target >= 0).all(), "target holds negative numbers; Poisson needs counts, 0 or more")
+    near = eta.clamp(max=_MOST)
+    slope = near.exp() - target
+    return near.exp() - target * near + (eta - near) * slope + torch.lgamma(target + 1)
+
+
+def gamma(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
+    """Return target/mean − 1 − log(target/mean), half the gamma distribution's deviance."""
+    eta, target = _log_means(input, target, offset)
+    require((target > 0).all(), "target holds numbers that are not positive; gamma needs y > 0")
+    ratio = target.log() - eta
+    near = ratio.clamp(max=_MOST)
+    return torch.expm1(near) - near + (ratio - near) * torch.expm1(near)
+
+
+def tweedie(
+    input: Tensor, target: Tensor, *, power: Tensor | float, offset: Tensor | float
+) -> Tensor:
+    """Return half the deviance of variance mean^power, 1 < power < 2 (Tweedie, 1984)."""
+    eta, target = _log_means(input, target, offset)
+    require((target >= 0).all(), "target holds negative numbers; Tweedie needs y >= 0")
+    power = in_dtype(power, eta)
+    below, above = power - 1, 2 - power
+    share = target**above
+    positive = target > 0
+    ratio = torch.where(positive, torch.where(positive, target, 1).log() - eta, 0)
+    return share * (grown(below * ratio) - 1) / below + (grown(above * eta) - share) / above
+
+
+def negative_binomial(
+    input: Tensor, target: Tensor, *, dispersion: Tensor | float, offset: Tensor | float
+) -> Tensor:
+    """Return the negative log-likelihood of variance mean + dispersion·mean² (the full one)."""
+    eta, target = _log_means(input, target, offset)
+    require(
+        (target >= 0).all(),
+        "target holds negative numbers; the negative binomial needs counts, 0 or more",
+    )
+    exact = torch.as_tensor(dispersion, device=eta.device)
+    size, count = 1 / exact, target.to(exact.dtype)  # differences of large logarithms
+    constant = torch.lgamma(size) + torch.lgamma(count + 1) - torch.lgamma(count + size)
+    odds = eta + exact.log().to(eta.dtype)  # of a success: dispersion times the mean
+    spread = size.to(eta.dtype) * nnf.softplus(odds) + target * nnf.softplus(-odds)
+    return spread + constant.to(eta.dtype)
+
+
+def _log_means(input: Tensor, target: Tensor, offset: Tensor | float) -> tuple[Tensor, Tensor]:
+    input, target = same_shape(input, target)
+    return input + in_dtype(offset, input), target

@@ -1,0 +1,30 @@
+"""Losses of a prediction beside a positive target: errors of logarithms and shares, unreduced."""
+
+import torch
+from torch import Tensor
+
+from lossmith.functional.checks import require, same_shape
+
+
+def msle(input: Tensor, target: Tensor) -> Tensor:
+    """Return (log(1 + input) − log(1 + target))²; below 0 input stands for log(1 + input)."""
+    input, target = same_shape(input, target)
+    require((target >= 0).all(), "target holds negative numbers; msle needs y >= 0")
+    return (torch.log1p(input.relu()) - (-input).relu() - torch.log1p(target)).square()
+
+
+def mape(input: Tensor, target: Tensor) -> Tensor:
+    """Return |input − target|/|target|, a share and not a percentage; ValueError at target 0."""
+    input, target = same_shape(input, target)
+    require(
+        (target != 0).all(),
+        "target holds 0, of which no error is a share; use smape or mae instead",
+    )
+    return (input - target).abs() / target.abs()
+
+
+def smape(input: Tensor, target: Tensor) -> Tensor:
+    """Return 2·|input − target|/(|input| + |target|), from 0 to 2; 0 where both are 0."""
+    input, target = same_shape(input, target)
+    total = input.abs() + target.abs()
+    return 2 * ((input - target).abs() / torch.where(total == 0, torch.ones_like(total), total))
