@@ -67,13 +67,24 @@ def test_every_candidate_fits_trains_and_decodes(task: Task, name: str) -> None:
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
 def test_all_that_fit_the_task_race(task: Task) -> None:
     name = {"regression": "pinball@0.3"}.get(task, "accuracy")
-    raced = {candidate.key for candidate in entries(task, name).candidates}
+    target = TARGETS[task] if task != "regression" else 1 + np.abs(TARGETS[task])  # none refuses it
+    field = field_for(task, metric(name, task), target, CLASSES[task], None)
+    raced = {candidate.key for candidate in field.candidates}
     cards = {key: kind.card for key, kind in find(task).items()}
     assert raced == {
         key
         for key, card in cards.items()
         if card.reads_head and not (card.learns or card.needs or "loss" in card.hypers)
     }
+
+
+def test_targets_that_a_loss_refuses_keep_it_out() -> None:
+    raced = {candidate.key for candidate in entries("regression", "mae").candidates}
+    assert not raced & {"poisson", "gamma", "tweedie", "negative_binomial", "msle", "mape", "smape"}
+    counts = RNG.poisson(1.0, size=200)
+    field = field_for("regression", metric("mae", "regression"), counts, None, None)
+    raced = {candidate.key for candidate in field.candidates}
+    assert raced & {"poisson", "gamma", "mape"} == {"poisson"}
 
 
 def test_a_level_is_the_metrics_own() -> None:
