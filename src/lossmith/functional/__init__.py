@@ -38,6 +38,7 @@ from lossmith.functional.gradient_penalty import (
     zero_centred_penalty,
 )
 from lossmith.functional.hard import cvar, lambert_w, self_paced, super_loss, tilted
+from lossmith.functional.embeddings import cosines, unit_rows
 from lossmith.functional.histogram import expected_value, gaussian_bins, hl_gauss
 from lossmith.functional.imbalance import balanced_softmax, class_balanced_weights, logit_adjusted
 from lossmith.functional.likelihood import gaussian_nll, laplace_nll, location, student_t_nll
@@ -50,6 +51,18 @@ from lossmith.functional.probabilities import (
     sigmoid,
     softmax,
     square_probabilities,
+)
+from lossmith.functional.ranking import (
+    approx_ndcg,
+    has_pair,
+    has_relevant,
+    has_two,
+    lambda_loss,
+    listmle,
+    listnet,
+    margin_ranking,
+    ranknet,
+    smooth_ap,
 )
 from lossmith.functional.regression import (
     expectile,
@@ -67,6 +80,7 @@ from lossmith.functional.robust import cauchy, geman_mcclure, pseudo_huber, tuke
 __all__ = [
     "adaptive_barron",
     "around",
+    "approx_ndcg",
     "balanced_softmax",
     "barron",
     "between",
@@ -77,6 +91,7 @@ __all__ = [
     "cauchy",
     "ciou",
     "class_balanced_weights",
+    "cosines",
     "cross_entropy",
     "cvar",
     "diou",
@@ -93,6 +108,9 @@ __all__ = [
     "generalized_probabilities",
     "giou",
     "gradient_penalty",
+    "has_pair",
+    "has_relevant",
+    "has_two",
     "hinge",
     "hinge_gan",
     "hl_gauss",
@@ -103,6 +121,10 @@ __all__ = [
     "le_cam",
     "least_squares_gan",
     "linear_cross_entropy",
+    "lambda_loss",
+    "laplace_nll",
+    "listmle",
+    "listnet",
     "location",
     "log_cosh",
     "log_mean",
@@ -110,6 +132,7 @@ __all__ = [
     "mae",
     "mape",
     "minimax_gan",
+    "margin_ranking",
     "mse",
     "msle",
     "multi_hinge",
@@ -128,8 +151,10 @@ __all__ = [
     "same_scores",
     "score_gradient",
     "self_paced",
+    "ranknet",
     "sigmoid",
     "smape",
+    "smooth_ap",
     "smooth_l1",
     "soft_weights",
     "softmax",
@@ -143,6 +168,7 @@ __all__ = [
     "tukey",
     "tweedie",
     "wasserstein_gan",
+    "unit_rows",
     "welsch",
     "zero_centred_penalty",
 ]

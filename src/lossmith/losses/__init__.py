@@ -22,10 +22,13 @@ from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
 from lossmith.losses.linear import LinearCrossEntropy
 from lossmith.losses.margin import Hinge, MultiHinge
 from lossmith.losses.quantile import Expectile, Quantile
+from lossmith.losses.ranking import LambdaLoss, ListMLE, ListNet, MarginRanking, RankNet
 from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
 from lossmith.losses.relative import MAPE, MSLE, SMAPE
 from lossmith.losses.relativistic import R3GAN, RelativisticAverageGAN, RelativisticGAN
 from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Tukey, Welsch
+from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Welsch
+from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
 from lossmith.losses.square import Brier, Square, Squentropy
 from lossmith.losses.transformed import TransformedTarget
 
@@ -40,6 +43,7 @@ __all__ = [
     "R3GAN",
     "SMAPE",
     "AdaptiveBarron",
+    "ApproxNDCG",
     "BalancedSoftmax",
     "Barron",
     "BinaryCrossEntropy",
@@ -73,6 +77,13 @@ __all__ = [
     "LogCosh",
     "LogitAdjusted",
     "MinimaxGAN",
+    "LambdaLoss",
+    "LaplaceNLL",
+    "ListMLE",
+    "ListNet",
+    "LogCosh",
+    "LogitAdjusted",
+    "MarginRanking",
     "MultiHinge",
     "NegativeBinomial",
     "NonSaturatingGAN",
@@ -84,6 +95,8 @@ __all__ = [
     "RelativisticAverageGAN",
     "RelativisticGAN",
     "SelfPaced",
+    "RankNet",
+    "SmoothAP",
     "SmoothL1",
     "Square",
     "Squentropy",
