@@ -101,17 +101,17 @@ def smooth_ap(input: Tensor, target: Tensor, *, temperature: Tensor | float = 0.
 
 def has_pair(target: Tensor) -> Tensor:
     """Return for each list whether two of its items differ in relevance."""
-    return _first_above_second(target).any(2).any(1)
+    return _first_above_second(target).any(-1).any(-1)
 
 
 def has_two(target: Tensor) -> Tensor:
     """Return for each list whether it holds two items that are no padding."""
-    return (target >= 0).sum(1) >= 2
+    return (target >= 0).sum(-1) >= 2
 
 
 def has_relevant(target: Tensor) -> Tensor:
     """Return for each list whether one of its items has a relevance above 0."""
-    return (target > 0).any(1)
+    return (target > 0).any(-1)
 
 
 def check_lists(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,8 +127,8 @@ def check_lists(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 def _first_above_second(relevance: Tensor) -> Tensor:
     """Return where item i is more relevant than item j, (N, L, L), padding left out."""
-    above = relevance.unsqueeze(2) > relevance.unsqueeze(1)
-    return above & (relevance >= 0).unsqueeze(1)
+    above = relevance.unsqueeze(-1) > relevance.unsqueeze(-2)
+    return above & (relevance >= 0).unsqueeze(-2)
 
 
 def _others(real: Tensor) -> Tensor:
