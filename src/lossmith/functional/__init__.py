@@ -17,6 +17,7 @@ from lossmith.functional.classification import (
     target_weights,
 )
 from lossmith.functional.counts import gamma, log_mean, negative_binomial, poisson, tweedie
+from lossmith.functional.embeddings import cosines, unit_rows
 from lossmith.functional.gan import (
     feature_matching,
     hinge_gan,
@@ -38,7 +39,6 @@ from lossmith.functional.gradient_penalty import (
     zero_centred_penalty,
 )
 from lossmith.functional.hard import cvar, lambert_w, self_paced, super_loss, tilted
-from lossmith.functional.embeddings import cosines, unit_rows
 from lossmith.functional.histogram import expected_value, gaussian_bins, hl_gauss
 from lossmith.functional.imbalance import balanced_softmax, class_balanced_weights, logit_adjusted
 from lossmith.functional.likelihood import gaussian_nll, laplace_nll, location, student_t_nll
@@ -79,8 +79,8 @@ from lossmith.functional.robust import cauchy, geman_mcclure, pseudo_huber, tuke
 
 __all__ = [
     "adaptive_barron",
-    "around",
     "approx_ndcg",
+    "around",
     "balanced_softmax",
     "barron",
     "between",
@@ -116,13 +116,12 @@ __all__ = [
     "hl_gauss",
     "huber",
     "iou",
+    "lambda_loss",
     "lambert_w",
     "laplace_nll",
     "le_cam",
     "least_squares_gan",
     "linear_cross_entropy",
-    "lambda_loss",
-    "laplace_nll",
     "listmle",
     "listnet",
     "location",
@@ -131,8 +130,8 @@ __all__ = [
     "logit_adjusted",
     "mae",
     "mape",
-    "minimax_gan",
     "margin_ranking",
+    "minimax_gan",
     "mse",
     "msle",
     "multi_hinge",
@@ -146,12 +145,12 @@ __all__ = [
     "pseudo_huber",
     "quantile",
     "r3gan",
+    "ranknet",
     "relativistic_average_gan",
     "relativistic_gan",
     "same_scores",
     "score_gradient",
     "self_paced",
-    "ranknet",
     "sigmoid",
     "smape",
     "smooth_ap",
@@ -167,8 +166,8 @@ __all__ = [
     "tilted",
     "tukey",
     "tweedie",
-    "wasserstein_gan",
     "unit_rows",
+    "wasserstein_gan",
     "welsch",
     "zero_centred_penalty",
 ]

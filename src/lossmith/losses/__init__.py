@@ -27,7 +27,6 @@ from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
 from lossmith.losses.relative import MAPE, MSLE, SMAPE
 from lossmith.losses.relativistic import R3GAN, RelativisticAverageGAN, RelativisticGAN
 from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Tukey, Welsch
-from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Welsch
 from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
 from lossmith.losses.square import Brier, Square, Squentropy
 from lossmith.losses.transformed import TransformedTarget
@@ -70,20 +69,17 @@ __all__ = [
     "HingeGAN",
     "Huber",
     "IoU",
+    "LambdaLoss",
     "LaplaceNLL",
     "LeCam",
     "LeastSquaresGAN",
     "LinearCrossEntropy",
-    "LogCosh",
-    "LogitAdjusted",
-    "MinimaxGAN",
-    "LambdaLoss",
-    "LaplaceNLL",
     "ListMLE",
     "ListNet",
     "LogCosh",
     "LogitAdjusted",
     "MarginRanking",
+    "MinimaxGAN",
     "MultiHinge",
     "NegativeBinomial",
     "NonSaturatingGAN",
@@ -92,10 +88,10 @@ __all__ = [
     "Poly",
     "PseudoHuber",
     "Quantile",
+    "RankNet",
     "RelativisticAverageGAN",
     "RelativisticGAN",
     "SelfPaced",
-    "RankNet",
     "SmoothAP",
     "SmoothL1",
     "Square",
