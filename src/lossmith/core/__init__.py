@@ -2,7 +2,7 @@
 
 from lossmith.core.adaptive import Adaptive, Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
-from lossmith.core.driver import LossScheduler, parameter_groups
+from lossmith.core.driver import LossScheduler, ModelWithLoss, parameter_groups
 from lossmith.core.hybrid import Hybrid, blend, sequence, switch
 from lossmith.core.loss import Batchwise, Loss, Pointwise
 from lossmith.core.progress import Progress
@@ -36,6 +36,7 @@ __all__ = [
     "Linear",
     "Loss",
     "LossScheduler",
+    "ModelWithLoss",
     "Number",
     "Paper",
     "Piecewise",

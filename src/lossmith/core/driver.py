@@ -8,6 +8,7 @@ from torch import nn
 
 from lossmith.core.adaptive import Adaptive
 from lossmith.core.progress import Progress
+from lossmith.core.ranks import gathered, several, summed
 
 
 class LossScheduler:
@@ -66,6 +67,10 @@ class LossScheduler:
     def step(self, *, epoch: int | None = None, **signals: Any) -> None:
         """Count one optimizer step and hand its signals to the losses, detached.
 
+        Over several processes, every rank must bring the same signals: rows are gathered and
+        numbers averaged, so that state is the same on every rank, and that of one process with
+        the whole batch where ranks hold equally many rows.
+
         Raises:
             ValueError: if a signal that a loss needs is missing, or one that a trigger waits for
                 was not seen in two epochs, or in half of the training.
@@ -79,7 +84,7 @@ class LossScheduler:
         self._position += 1
         self._epoch = epoch if epoch is not None else self._epoch
         self._seen |= set(signals)
-        self._observe({name: _detached(value) for name, value in signals.items()})
+        self._observe({name: _shared(value) for name, value in signals.items()})
         self._check_watched()
 
     def state_dict(self) -> dict[str, Any]:
@@ -120,6 +125,28 @@ class LossScheduler:
                 f"a schedule waits for the signal {', '.join(missing)}, which no step has "
                 f"brought; pass step({missing[0]}=...) when it is measured"
             )
+
+
+class ModelWithLoss(nn.Module):
+    """A model and its loss as one module: DistributedDataParallel averages the gradients of both.
+
+    Learned shapes and weights outside that module would drift apart between ranks.
+
+    >>> from lossmith import MSE
+    >>> both = ModelWithLoss(nn.Linear(2, 1), MSE())
+    >>> value, output = both(torch.zeros(3, 2), torch.zeros(3, 1))
+    >>> output.shape
+    torch.Size([3, 1])
+    """
+
+    def __init__(self, model: nn.Module, loss: nn.Module) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+
+    def forward(self, input: Any, target: Any, **given: Any) -> tuple[torch.Tensor, Any]:
+        """Return the loss of the model's output, and the output; `given` goes to the loss."""
+        output = self.model(input)
+        return self.loss(output, target, **given), output
 
 
 def parameter_groups(
@@ -164,12 +191,18 @@ def _check_trained(parts: Iterable[Adaptive], optimizer: torch.optim.Optimizer |
         )
 
 
-def _detached(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.detach()
+def _shared(value: Any) -> Any:
+    """Detach a signal and bring it together over ranks: rows gathered, numbers averaged."""
     if isinstance(value, Mapping):
-        return {name: _detached(entry) for name, entry in value.items()}
-    return value
+        return {name: _shared(entry) for name, entry in value.items()}
+    if isinstance(value, float) and several():
+        return _shared(torch.tensor(value, dtype=torch.float64)).item()
+    if not isinstance(value, torch.Tensor):
+        return value
+    value = value.detach()
+    if value.ndim > 0 or not several():
+        return gathered(value) if value.ndim > 0 else value
+    return summed(value) / torch.distributed.get_world_size()
 
 
 def _how_to(missing: Iterable[str]) -> str:
