@@ -128,7 +128,7 @@ class Hindsight:
         found = {}
         for name in {result.default, result.selected}:
             track = race.final_tracks()[name]
-            epochs = race.best(track)[1]
+            epochs = race.reading(track).epoch
             model = race.trainer.final(self._candidate(name), track.learning_rate, epochs)
             decision = None
             if race.metric.tuned:

@@ -254,7 +254,7 @@ def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
 # Ctrl-C.
 
 
-def test_the_first_interrupt_waits_for_a_report_and_the_second_does_not() -> None:
+def test_the_first_interrupt_ends_the_race_and_the_second_everything() -> None:
     said: list[str] = []
     before = signal.getsignal(signal.SIGINT)
     with Interruption(said.append) as interruption:
@@ -264,13 +264,16 @@ def test_the_first_interrupt_waits_for_a_report_and_the_second_does_not() -> Non
     with Interruption(said.append) as interruption:
         report = interruption.watched(lambda share, text: None)
         report(0.1, "screening")
-        signal.raise_signal(signal.SIGINT)
-        assert "what is finished is kept" in said[-1]
         with pytest.raises(KeyboardInterrupt):
-            report(0.2, "screening")
+            signal.raise_signal(signal.SIGINT)
+        assert "what is finished is kept" in said[-1]
         report(1.0, "training the final models")  # after the race: goes on
         with pytest.raises(SystemExit, match="130"):
             signal.raise_signal(signal.SIGINT)
+    with Interruption(said.append) as interruption:
+        report = interruption.watched(lambda share, text: None)
+        report(1.0, "training the final models")
+        signal.raise_signal(signal.SIGINT)  # they are trained to the end
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -292,15 +295,19 @@ def started(place: Path, stage: str) -> subprocess.Popen[str]:
     raise AssertionError(f"the study never reported {stage!r}")
 
 
-def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
-    process = started(tmp_path, "measuring")
+@pytest.mark.parametrize("stage", ["screening", "measuring"])
+def test_an_interrupt_keeps_what_is_finished(tmp_path: Path, stage: str) -> None:
+    process = started(tmp_path, stage)
     process.send_signal(signal.SIGINT)
     shown, said = process.communicate(timeout=120)
     assert process.returncode == 0
     assert "what is finished is kept" in said
     assert "The study was stopped before its end." in " ".join(shown.split())
     assert {file.name for file in (tmp_path / "runs" / "t").iterdir()} == FILES
-    assert json.loads((tmp_path / "runs" / "t" / "result.json").read_text())["interrupted"]
+    result = json.loads((tmp_path / "runs" / "t" / "result.json").read_text())
+    assert result["interrupted"]
+    assert result["verdict"] == "keep"
+    assert result["test"]["default"] is not None
 
 
 def test_an_interrupt_before_anything_is_finished_leaves_nothing(tmp_path: Path) -> None:

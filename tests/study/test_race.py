@@ -12,14 +12,15 @@ from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.losses import MSE, CrossEntropy
 from lossmith.study.candidates import Candidate, Field
+from lossmith.study.clock import Clock
 from lossmith.study.errors import InputError
 from lossmith.study.judge import judge
 from lossmith.study.members import Budget, Member
 from lossmith.study.metrics import metric
-from lossmith.study.race import Clock, Race
+from lossmith.study.race import Race
 from lossmith.study.scores import Track
 from lossmith.study.split import split_rows
-from lossmith.study.verdict import estimate, holm
+from lossmith.study.verdict import holm
 
 RATES = (0.001, 0.003, 0.01)
 TARGET = np.random.default_rng(0).normal(size=200)
@@ -52,7 +53,7 @@ class Scripted:
     def __init__(self, script: Script, target: np.ndarray = TARGET) -> None:
         self.script, self.target, self.budget = script, target, BUDGET
         self.split = split_rows(self.task, target, 0)
-        self.rounds, self.overlap = self.split.rounds, self.split.overlap
+        self.rounds = self.split.rounds
         self.epochs = 0
         self.unfit: set[str] = set()
         self.on_advance: Callable[[ScriptedFleet], None] = lambda fleet: None
@@ -176,12 +177,9 @@ def test_differences_and_scores_are_the_mean_over_cells() -> None:
 
 def test_p_values_count_the_candidates_that_were_dropped() -> None:
     one = _finished(race(Scripted(learning)))
-    measured = one.final_tracks()
-    raw = {
-        name: estimate(one.improvement(track, measured["default"]), 0.25).p_value
-        for name, track in measured.items()
-        if name != "default"
-    }
+    readings = {name: one.reading(track) for name, track in one.final_tracks().items()}
+    default = readings.pop("default")
+    raw = {name: reading.doubt(default) for name, reading in readings.items()}
     found = {row.name: row.p_value for row in judge(one).candidates if row.name in raw}
     assert found == pytest.approx(holm(raw, len(NAMES) - 1))
     least = min(raw, key=lambda name: raw[name])
@@ -279,7 +277,9 @@ def test_a_cell_is_scored_at_the_epoch_best_on_the_other_cells() -> None:
         1: {1: 0.0, 2: 6.0, 3: 3.0},
         2: {1: 9.0, 2: 1.0, 3: 2.5},
     }
-    scores, epoch = one.best(track)
+    track.influences = {cell: {epoch: np.zeros(40) for epoch in (1, 2, 3)} for cell in range(3)}
+    reading = one.reading(track)
+    scores, epoch = reading.scores, reading.epoch
     # others of cell 0: (9, 7, 5.5) → 3; of cell 1: (18, 5, 7.5) → 2; of cell 2: (9, 10, 8) → 3
     assert scores.tolist() == [5.0, 6.0, 2.5]
     assert epoch == 3  # totals 18, 11, 10.5
@@ -296,7 +296,8 @@ def test_noise_over_epochs_is_not_mistaken_for_skill() -> None:
         track.scores = {
             cell: dict(enumerate(rng.normal(size=12).tolist(), start=1)) for cell in range(10)
         }
-        found.append(one.best(track)[0].mean())
+        track.influences = {cell: dict.fromkeys(range(1, 13), np.zeros(32)) for cell in range(10)}
+        found.append(one.reading(track).scores.mean())
     assert np.mean(found) > -0.02
 
 
@@ -379,9 +380,11 @@ STEPS = len(BUDGET.checkpoints())
 def test_what_is_finished_survives_an_interruption(at: int) -> None:
     one = race(interrupted(at))
     assert not one.run()
-    if at > STEPS:
+    if at > 1:
         assert one.finalists[0][0] == "default"
         verdict = judge(one)
+        if at <= STEPS + 1:
+            assert verdict.selected == "default"
         assert verdict.selected in NAMES
         assert {row.name for row in verdict.candidates} == set(NAMES)
         assert next(r for r in verdict.candidates if r.name == "default").score is not None
@@ -406,7 +409,9 @@ def test_time_runs_out() -> None:
     one = race(Scripted(learning))
     one.clock = Clock(0.0, lambda share, text: None)
     assert not one.run()
-    assert not one.finalists
+    verdict = judge(one)
+    assert verdict.selected == "default"
+    assert {row.status for row in verdict.candidates} == {"default", "unfinished"}
 
 
 def test_progress_rises_to_one() -> None:

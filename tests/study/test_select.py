@@ -12,7 +12,6 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 import lossmith
 from lossmith.study.conclude import Selection
-from lossmith.study.errors import InputError
 from lossmith.study.metrics import metric
 from lossmith.study.select import select
 
@@ -205,8 +204,10 @@ def test_one_positive_in_a_hundred() -> None:
 
 
 def test_a_time_budget_ends_the_study() -> None:
-    with pytest.raises(InputError, match="stopped before any loss was measured"):
-        run("diabetes", budget=1e-6)
+    found = run("diabetes", budget=1e-6)
+    assert found.verdict == "keep"
+    assert found.result.interrupted
+    assert found.result.test["default"] < 70  # trained on, not cut off after an epoch
 
 
 def test_progress_is_told() -> None:

@@ -99,7 +99,3 @@ def test_rounds_and_siblings() -> None:
         assert len(near) == FOLDS - 1
         assert all(not set(split.cells[c].valid) & set(cell.valid) for c in near)
     assert split.siblings(0, split.rounds[0]) == [1]
-
-
-def test_overlap_is_a_fold_beside_its_training_rows() -> None:
-    assert split_rows("regression", np.zeros(100), 0).overlap == 0.25

@@ -11,14 +11,16 @@ Report = Callable[[float, str], None]
 class Interruption:
     """Handles SIGINT while a study runs.
 
-    The study stops where it reports progress, so that all that it has recorded fits together.
-    Before its first report nothing is finished, and Ctrl-C stops at once.
+    A race is stopped where it stands, and ends with what it has measured until then. Before its
+    first report nothing is measured, and Ctrl-C ends everything; after its end the final models
+    are trained to the end.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
         self.asked = False
-        self.running = False
+        self.running = False  # a race, since its first report
+        self.racing = False  # and not yet over
 
     def __enter__(self) -> Self:
         self.previous: Any = signal.signal(signal.SIGINT, self._handle)
@@ -28,13 +30,11 @@ class Interruption:
         signal.signal(signal.SIGINT, self.previous)
 
     def watched(self, progress: Report) -> Report:
-        """Return the progress callback, made to end the race where Ctrl-C was pressed."""
+        """Return the progress callback, made to tell whether a race is on."""
 
         def report(share: float, text: str) -> None:
-            self.running = True
+            self.running, self.racing = True, share < 1
             progress(share, text)
-            if self.asked and share < 1:
-                raise KeyboardInterrupt
 
         return report
 
@@ -46,3 +46,5 @@ class Interruption:
             self.say("stopped; nothing was written")
             raise SystemExit(128 + signal.SIGINT)  # a race would catch a KeyboardInterrupt
         self.say("stopping; what is finished is kept (Ctrl-C again stops at once)")
+        if self.racing:
+            raise KeyboardInterrupt

@@ -88,8 +88,8 @@ def conclude(
     models = {}
     for name in dict.fromkeys((race.entries.default, verdict.selected)):
         race.clock.report(1.0, f"training {name} on all rows but the test rows")
-        _, epochs = race.best(tracks[name])
-        models[name] = race.trainer.final(by_name[name], tracks[name].learning_rate, epochs)
+        rate, epochs = tracks[name].learning_rate, race.epochs(tracks[name])
+        models[name] = race.trainer.final(by_name[name], rate, epochs)
     predictions = {name: race.trainer.predict_test(model) for name, model in models.items()}
     ordered = [predictions[race.entries.default], predictions[verdict.selected]]
     decision = _decision(race, tracks[verdict.selected])
@@ -111,7 +111,7 @@ def _decision(race: Race, track: Track) -> np.ndarray | None:
     """Return the mean of the decisions tuned for the cells, at the best epoch."""
     if not race.metric.tuned:
         return None
-    _, epoch = race.best(track)
+    epoch = race.reading(track).epoch
     return np.mean([track.decisions[cell][epoch] for cell in race.cells], axis=0)
 
 
@@ -219,7 +219,7 @@ def _switch_sentence(chosen: CandidateResult, default: CandidateResult, metric: 
 
 def _cost(race: Race, finals: int) -> Cost:
     default = race.default_track()
-    default_seconds = race.trainer.default_seconds(default, race.best(default)[1], race.rates)
+    default_seconds = race.trainer.default_seconds(default, race.epochs(default), race.rates)
     seconds = race.clock.seconds
     return Cost(
         seconds=seconds,
@@ -237,7 +237,7 @@ def _evidence(
     target = race.trainer.valid_targets_tensor(first)
     for name, track in tracks.items():
         table, epochs = track.table(race.cells)
-        best = race.best(track)[1]
+        best = race.reading(track).epoch
         means = tuple(float(score) for score in table.mean(axis=0))
         curves.append(Curve(name=name, epochs=tuple(epochs), scores=means, best_epoch=best))
         if best in track.outputs:

@@ -188,7 +188,7 @@ class DatasetTrainer:
         self.examples, self.split, self.task = examples, split, examples.task
         self.make_model, self.make_optimizer = make_model, optimizer or torch.optim.AdamW
         self.budget = Budget.for_rows(len(split.cells[0].train), epochs=epochs, batch=batch)
-        self.overlap, self.rounds = split.overlap, split.rounds
+        self.rounds = split.rounds
 
     def losses(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...]:
         """Return the candidate fitted to the training targets of each cell."""

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lossmith.study.candidates import Candidate
+from lossmith.study.compare import Reading
 from lossmith.study.race import Race
 from lossmith.study.result import CandidateResult, Status
 from lossmith.study.scores import Track
-from lossmith.study.verdict import Estimate, estimate, holm
+from lossmith.study.verdict import Estimate, holm
 
 LEVEL = 0.05  # corrected p-value below which a difference is beyond doubt
 
@@ -30,14 +31,13 @@ def judge(race: Race) -> Judgement:
     """
     default = race.entries.default
     measured = _measured(race)
-    overlap = race.trainer.overlap
     differences = {
-        name: estimate(race.improvement(track, measured[default]), overlap)
-        for name, track in measured.items()
+        name: reading.difference(measured[default])
+        for name, reading in measured.items()
         if name != default
     }
     corrected = holm(
-        {name: race.doubt(measured[name], measured[default]) for name in differences},
+        {name: measured[name].doubt(measured[default]) for name in differences},
         comparisons=len(race.entries.candidates) - 1,
     )
     better = [name for name, p_value in corrected.items() if p_value < LEVEL and race.mature]
@@ -48,27 +48,27 @@ def judge(race: Race) -> Judgement:
     ]
     return Judgement(
         selected=selected,
-        equivalents=_equivalents(race, measured, selected),
+        equivalents=_equivalents(measured, selected),
         candidates=tuple(sorted(candidates, key=lambda one: _standing(race, one))),
     )
 
 
-def _measured(race: Race) -> dict[str, Track]:
+def _measured(race: Race) -> dict[str, Reading]:
     """Return the default and the candidates measured on every cell, at their learning rate."""
     return {
-        name: track
+        name: race.reading(track)
         for name, track in race.final_tracks().items()
         if name == race.entries.default
         or (not track.diverged and set(race.cells) <= set(track.scores))
     }
 
 
-def _equivalents(race: Race, measured: dict[str, Track], selected: str) -> tuple[str, ...]:
+def _equivalents(measured: dict[str, Reading], selected: str) -> tuple[str, ...]:
     found = []
-    for name, track in measured.items():
+    for name, reading in measured.items():
         if name == selected:
             continue
-        doubt = race.doubt(track, measured[selected])
+        doubt = reading.doubt(measured[selected])
         if min(doubt, 1 - doubt) >= LEVEL / 2:
             found.append(name)
     return tuple(found)
@@ -77,27 +77,26 @@ def _equivalents(race: Race, measured: dict[str, Track], selected: str) -> tuple
 def _result(
     race: Race,
     candidate: Candidate,
-    track: Track | None,
+    reading: Reading | None,
     differences: dict[str, Estimate],
     corrected: dict[str, float],
     selected: str,
 ) -> CandidateResult:
     name, default = candidate.name, race.entries.default
     blank = CandidateResult(
-        name=name, parameters=candidate.parameters, status=_status(race, name, track, selected)
+        name=name, parameters=candidate.parameters, status=_status(race, name, reading, selected)
     )
-    if track is None:
+    if reading is None:
         return _unmeasured(race, blank)
-    scores, epoch = race.best(track)
-    level = estimate(scores, race.trainer.overlap)
+    level = reading.level
     row = replace(
         blank,
         score=level.mean,
         low=level.low,
         high=level.high,
-        learning_rate=track.learning_rate,
-        epochs=epoch,
-        cells=len(scores),
+        learning_rate=race.final_tracks()[name].learning_rate,
+        epochs=reading.epoch,
+        cells=len(reading.scores),
     )
     if name == default:
         return replace(
@@ -142,19 +141,20 @@ def _unmeasured(race: Race, blank: CandidateResult) -> CandidateResult:
     )
 
 
-def _status(race: Race, name: str, track: Track | None, selected: str) -> Status:
+def _status(race: Race, name: str, reading: Reading | None, selected: str) -> Status:
     if name == race.entries.default:
         return "default"
     if name == selected:
         return "selected"
-    if track is not None:
-        return "finished"
+    if reading is not None:
+        return "finished" if race.finished else "unfinished"
     tracks = [track for (key, _), track in race.tracks.items() if key == name]
     if name in race.notes:
         return "dropped"
     if tracks and all(track.diverged for track in tracks):
         return "diverged"
-    return "dropped" if race.finalists else "unfinished"
+    running = not race.finished and name in dict(race.running)
+    return "unfinished" if running else "dropped"
 
 
 def _standing(race: Race, row: CandidateResult) -> tuple[int, float]:

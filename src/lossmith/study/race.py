@@ -1,109 +1,32 @@
 """The race: every candidate starts, the hopeless leave early, the rest run on all cells."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 import numpy as np
-from torch import Tensor
 
-from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import Candidate, Field
+from lossmith.study.clock import Clock, OutOfTimeError
+from lossmith.study.compare import Reading, read
 from lossmith.study.errors import InputError
-from lossmith.study.members import Budget, Member
+from lossmith.study.members import Member
 from lossmith.study.metrics import Metric
-from lossmith.study.model import Model
 from lossmith.study.scores import Scorer, Track, predict
-from lossmith.study.split import Split
-from lossmith.study.verdict import estimate
+from lossmith.study.trainer import Fleet, Trainer
 
-FINALISTS = 5  # beside the default
+FINALISTS = 5  # beside the default and the naive default
 EVIDENCE_ROWS = 1000  # whose raw outputs are kept for the report
 DEFAULT_RATES = 2  # learning rates at which the default is measured to the end
 DOUBT = 0.05  # a finalist this surely worse than the default leaves before the last cells
-# Share of a training's epochs after which only a share of a screening's members goes on.
-CUTS = ((0.1, 0.4), (0.3, 0.4))
+# Share of a training's epochs after which a screening's best members go on: a share of them, and
+# at most so many, so that a larger catalogue costs little more.
+CUTS = ((0.1, 0.4, 24), (0.3, 0.4, 10))
+RATES_KEPT = 2  # learning rates at which a candidate may pass a cut
 SCREENING_SHARE = 0.4  # of the race's time, for the progress display
 REVIEWS = (0.3, 0.6)  # shares of the epochs after which hopeless finalists leave
 
-
-class Fleet(Protocol):
-    """Members in training over the same cells."""
-
-    members: list[Member]
-
-    def advance(self, epochs: int) -> None:
-        """Train every member for some epochs."""
-
-    def outputs(self) -> list[list[Tensor]]:
-        """Return each member's raw outputs on each cell's validation rows."""
-
-    def keep(self, kept: Sequence[int]) -> None:
-        """Go on with some of the members only."""
-
-
-class Trainer(Protocol):
-    """What trains members: stacked for tables, one after the other for any model."""
-
-    task: Task
-    split: Split
-    budget: Budget
-    overlap: float
-    ensemble: int  # trainings of a final model
-    rounds: tuple[Sequence[int], Sequence[int]]  # cells: for screening, and all others
-
-    def losses(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...]:
-        """Return the candidate fitted to the training targets of each cell."""
-
-    def fleet(self, cells: Sequence[int], members: Sequence[Member]) -> Fleet:
-        """Return members ready to train on cells."""
-
-    def valid_target(self, cell: int) -> np.ndarray:
-        """Return the targets of a cell's validation rows."""
-
-    def valid_targets_tensor(self, cell: int) -> Tensor:
-        """Return the same as a tensor."""
-
-    def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
-        """Return the other cells that share no validation row with a cell."""
-
-    def final(self, candidate: Candidate, rate: float, epochs: int) -> Model:
-        """Train a candidate on all rows but the test rows."""
-
-    def test_target(self) -> np.ndarray:
-        """Return the targets of the untouched rows."""
-
-    def predict_test(self, model: Any) -> np.ndarray:
-        """Return a final model's predictions of the untouched rows."""
-
-    def default_seconds(self, track: Track, epochs: int, rates: Sequence[float]) -> float:
-        """Return what evaluating the default alone takes by plain sequential training."""
-
-
-class OutOfTimeError(Exception):
-    """The study's time is used up."""
-
-
-@dataclass
-class Clock:
-    """The study's time, and where its progress goes."""
-
-    limit: float | None
-    report: Callable[[float, str], None]
-    start: float = field(default_factory=time.perf_counter)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the start."""
-        return time.perf_counter() - self.start
-
-    def tick(self, share: float, text: str) -> None:
-        """Report progress; raise OutOfTimeError when the time is used up."""
-        self.report(share, text)
-        if self.limit is not None and self.seconds > self.limit:
-            raise OutOfTimeError
+Key = tuple[str, float]  # a candidate and a learning rate
 
 
 @dataclass
@@ -116,11 +39,13 @@ class Race:
     rates: Sequence[float]
     clock: Clock
     exclude_gross: bool = True
-    tracks: dict[tuple[str, float], Track] = field(default_factory=dict)
-    finalists: list[tuple[str, float]] = field(default_factory=list)
+    tracks: dict[Key, Track] = field(default_factory=dict)
+    running: list[Key] = field(default_factory=list)  # members measured last
+    finalists: list[Key] = field(default_factory=list)
     cells: list[int] = field(default_factory=list)  # that finalists were measured on
     notes: dict[str, str] = field(default_factory=dict)  # why a candidate is not in the race
     trainings: int = 0
+    finished: bool = False
 
     def __post_init__(self) -> None:
         self.scorer = Scorer(self.metric, self.trainer, self.exclude_gross)
@@ -130,45 +55,32 @@ class Race:
         try:
             self._screen(self.trainer.rounds[0])
             self._confirm(self.trainer.rounds[1])
+            self.finished = True
         except (KeyboardInterrupt, OutOfTimeError):
-            return False
-        return True
+            if self.running and not self.finalists:
+                self._settle(self.trainer.rounds[0])
+        return self.finished
 
-    def best(self, track: Track) -> tuple[np.ndarray, int]:
-        """Return a track's scores, one a cell, and its best epoch.
+    def reading(self, track: Track) -> Reading:
+        """Return what a track says on the cells so far."""
+        rows = {
+            cell: self.trainer.split.cells[cell].valid[self.scorer.judged.get(cell, slice(None))]
+            for cell in self.cells
+        }
+        return read(track, self.cells, self.metric, rows)
 
-        Each cell is scored at the epoch that is best on the other cells, so that no score is
-        the best of several on its own rows.
-        """
-        table, epochs = track.table(self.cells)
-        signed = table if self.metric.better == "lower" else -table
-        cells = np.arange(len(table))
-        others = [cells[cells != cell] if len(cells) > 1 else cells for cell in cells]
-        chosen = [int(signed[rows].sum(axis=0).argmin()) for rows in others]
-        return table[cells, chosen], epochs[int(signed.sum(axis=0).argmin())]
+    def epochs(self, track: Track) -> int:
+        """Return how long to train finally: to the best epoch, or on where a stop cut it off."""
+        best = self.reading(track).epoch
+        last = track.table(self.cells)[1][-1]
+        return best if self.finished or best < last else self.trainer.budget.epochs
 
     @property
     def mature(self) -> bool:
         """Whether the finalists trained long enough for a fast start not to decide."""
         _, epochs = self.default_track().table(self.cells)
-        return epochs[-1] >= REVIEWS[-1] * self.trainer.budget.epochs
-
-    def improvement(self, track: Track, other: Track) -> np.ndarray:
-        """Return paired differences, one a cell, negative where track is better."""
-        difference = self.best(track)[0] - self.best(other)[0]
-        return difference if self.metric.better == "lower" else -difference
-
-    def doubt(self, track: Track, other: Track) -> float:
-        """Return the one-sided p-value of track being better than other.
-
-        Errors of different cells differ by factors, so they are compared by the logarithm of
-        their ratio; scores where higher is better by their difference.
-        """
-        ours, theirs = self.best(track)[0], self.best(other)[0]
-        values = self.improvement(track, other)
-        if self.metric.better == "lower" and min(ours.min(), theirs.min()) > 0:
-            values = np.log(ours / theirs)
-        return estimate(values, self.trainer.overlap).p_value
+        started = len(self.cells) > len(self.trainer.rounds[0])
+        return started and epochs[-1] >= REVIEWS[-1] * self.trainer.budget.epochs
 
     def default_track(self) -> Track:
         """Return the default at its best learning rate."""
@@ -180,7 +92,8 @@ class Race:
         found: dict[str, Track] = {}
         for key in self.finalists:
             track, rival = self.tracks[key], found.get(key[0])
-            if rival is None or sign * (self.best(track)[0] - self.best(rival)[0]).mean() < 0:
+            mean = sign * float(self.reading(track).scores.mean())
+            if rival is None or mean < sign * float(self.reading(rival).scores.mean()):
                 found[key[0]] = track
         return found
 
@@ -199,10 +112,14 @@ class Race:
             share = epoch / self.trainer.budget.epochs
             if cuts and share >= cuts[0][0]:
                 self.scorer.find_gross(cells)
-                fleet.keep(self._survivors(fleet, cells, cuts.pop(0)[1]))
+                fleet.keep(self._survivors(fleet, cells, *cuts.pop(0)[1:]))
             running = len({member.candidate for member in fleet.members})
             self.clock.tick(SCREENING_SHARE * share, f"screening {running} losses")
-        self.finalists = self._finalists(fleet, cells)
+        self._settle(cells)
+
+    def _settle(self, cells: Sequence[int]) -> None:
+        """End the screening: choose the finalists by what was measured last."""
+        self.finalists = self._finalists(cells)
         self.cells = list(cells)
 
     def _confirm(self, cells: Sequence[int]) -> None:
@@ -263,64 +180,73 @@ class Race:
             for position in range(len(cells))
         ]
         self.scorer.record(tracks, dict(zip(cells, predictions, strict=True)), epoch)
+        self.running = [(track.candidate, track.learning_rate) for track in tracks]
         if cells[0] == self.trainer.rounds[0][0]:
             for track, member, raw in zip(tracks, fleet.members, outputs, strict=True):
                 track.outputs[epoch] = member.losses[0], raw[0][:EVIDENCE_ROWS]
 
-    def _survivors(self, fleet: Fleet, cells: Sequence[int], share: float) -> list[int]:
-        """Return the members that go on: the best share, and the default whatever it scores."""
-        standing = [self._standing(member, cells) for member in fleet.members]
-        order = [int(i) for i in np.argsort(standing, kind="stable")]
-        count = max(round(share * len(order)), 2 * len(self.rates))
-        return [
-            index
-            for rank, index in enumerate(order)
-            if (np.isfinite(standing[index]) and rank < count)
-            or fleet.members[index].candidate == self.entries.default
-        ]
+    def _survivors(self, fleet: Fleet, cells: Sequence[int], share: float, most: int) -> list[int]:
+        """Return the members that go on: the best, and the default whatever it scores."""
+        keys = [(member.candidate, member.learning_rate) for member in fleet.members]
+        standing = [self._standing(key, cells) for key in keys]
+        count = min(most, max(round(share * len(keys)), 2 * len(self.rates)))
+        kept: list[int] = []
+        for index in np.argsort(standing, kind="stable").tolist():
+            name = keys[index][0]
+            same = sum(keys[other][0] == name for other in kept)
+            passed = len(kept) < count and same < RATES_KEPT and np.isfinite(standing[index])
+            if passed or name == self.entries.default:
+                kept.append(index)
+        return kept
 
-    def _standing(self, member: Member, cells: Sequence[int]) -> float:
-        track = self.tracks[member.candidate, member.learning_rate]
+    def _standing(self, key: Key, cells: Sequence[int]) -> float:
+        track = self.tracks[key]
         if track.diverged:  # however well it did before
             return np.inf
         table, _ = track.table(cells)
         return float((table if self.metric.better == "lower" else -table).mean(axis=0).min())
 
-    def _finalists(self, fleet: Fleet, cells: Sequence[int]) -> list[tuple[str, float]]:
+    def _finalists(self, cells: Sequence[int]) -> list[Key]:
         """Return the best others at their best learning rate, and the default at its best two.
 
         Two folds settle a learning rate only roughly; the doubt goes to the default's favour.
+        The naive default is always among them, so that what people start with is shown fairly.
         """
-        ranked = sorted(fleet.members, key=lambda member: self._standing(member, cells))
-        if not np.isfinite(self._standing(ranked[0], cells)):
+        standing = {key: self._standing(key, cells) for key, t in self.tracks.items() if t.scores}
+        ranked = sorted(
+            (k for k, s in standing.items() if np.isfinite(s)), key=standing.__getitem__
+        )
+        if not ranked:
             raise InputError(
                 "every loss diverged; check the features and the target for extreme values"
             )
-        keys = [
-            (member.candidate, member.learning_rate)
-            for member in ranked
-            if np.isfinite(self._standing(member, cells))
-        ]
-        default = [key for key in keys if key[0] == self.entries.default][:DEFAULT_RATES]
+        default = [key for key in ranked if key[0] == self.entries.default][:DEFAULT_RATES]
         if not default:
             raise InputError(
                 f"the default loss {self.entries.default} diverged at every learning rate; "
                 "try smaller ones"
             )
         others: dict[str, float] = {}
-        for name, rate in keys:
-            others.setdefault(name, rate)
-        others.pop(self.entries.default)
-        return default + list(others.items())[:FINALISTS]
+        for name, rate in ranked:
+            if (name, rate) in self.running and name != self.entries.default:
+                others.setdefault(name, rate)
+        chosen = dict(list(others.items())[:FINALISTS])
+        for name, rate in ranked:
+            if name == self.entries.naive != self.entries.default:
+                chosen.setdefault(name, rate)
+        return default + list(chosen.items())
 
     def _review(self, fleet: Fleet, cells: Sequence[int]) -> None:
         """Drop the finalists that are surely worse than the default so far."""
         self.scorer.find_gross(cells)
-        default = self.default_track()
+        if self.default_track().diverged:
+            return
+        default = self.reading(self.default_track())
         hopeless = {
             key
             for key in self.finalists
-            if key[0] != self.entries.default and self.doubt(self.tracks[key], default) > 1 - DOUBT
+            if key[0] != self.entries.default
+            and self.reading(self.tracks[key]).doubt(default) > 1 - DOUBT
         }
         self.finalists = [key for key in self.finalists if key not in hopeless]
         fleet.keep(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lossmith.core.loss import Loss
 from lossmith.study.gross import FAR, has_gross_errors, residual_scales
+from lossmith.study.influence import influences
 from lossmith.study.metrics import Metric
 
 
@@ -19,6 +20,7 @@ class Track:
     candidate: str
     learning_rate: float
     scores: dict[int, dict[int, float]] = field(default_factory=dict)  # by cell and epoch
+    influences: dict[int, dict[int, np.ndarray]] = field(default_factory=dict)  # of rows on them
     decisions: dict[int, dict[int, np.ndarray]] = field(default_factory=dict)
     outputs: dict[int, tuple[Loss, Tensor]] = field(default_factory=dict)  # of the first cell
     diverged: bool = False
@@ -97,8 +99,10 @@ class Scorer:
             decisions = np.stack([track.decisions[cell][epoch] for track in tracks])
         target = self.cells.valid_target(cell)[rows]
         scores = self.metric.scores(target, values[:, rows], decisions)
-        for track, score in zip(tracks, scores, strict=True):
-            track.scores.setdefault(cell, {})[epoch] = float(score)
+        of_rows = influences(self.metric, target, values[:, rows], decisions).astype(np.float32)
+        for track, score, own in zip(tracks, scores, of_rows, strict=True):
+            track.influences.setdefault(cell, {})[epoch] = own
+            track.scores.setdefault(cell, {})[epoch] = float(score)  # last: a stop may come between
             track.diverged |= not np.isfinite(score)
 
     def _tune(

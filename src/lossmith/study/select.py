@@ -10,12 +10,13 @@ import torch
 from lossmith.core.card import Task
 from lossmith.study import folder
 from lossmith.study.candidates import field_for
+from lossmith.study.clock import Clock
 from lossmith.study.conclude import Selection, conclude
 from lossmith.study.datasets import DatasetTrainer, Examples
 from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import metric as metric_for
-from lossmith.study.race import Clock, Race
+from lossmith.study.race import Race
 from lossmith.study.result import Finding
 from lossmith.study.split import split_rows
 from lossmith.study.table import as_frame

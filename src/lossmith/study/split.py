@@ -37,11 +37,6 @@ class Split:
     cells: tuple[Cell, ...]
     rounds: tuple[tuple[int, ...], tuple[int, ...]]
 
-    @property
-    def overlap(self) -> float:
-        """Validation rows of a cell divided by its training rows."""
-        return len(self.cells[0].valid) / len(self.cells[0].train)
-
     def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
         """Return the other cells that share no validation row with a cell."""
         own = self.cells[cell].repeat

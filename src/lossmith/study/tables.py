@@ -32,7 +32,7 @@ class TableTrainer:
     ) -> None:
         self.problem, self.split, self.task = problem, split, problem.task
         self.budget = Budget.for_rows(len(split.cells[0].train), epochs=epochs, batch=batch)
-        self.overlap, self.rounds = split.overlap, split.rounds
+        self.rounds = split.rounds
         self.encoding = 0.0  # seconds
         self._rows = cache(self._encode)
 

@@ -1,14 +1,17 @@
-"""Is a candidate better than the default beyond doubt? Paired, for overlapping folds, for many.
+"""Is a candidate better than the default beyond doubt? Paired, by rows and by trainings, for many.
 
-The scores of two candidates on the same cells are paired. Cells share most of their training
-rows, so the variance of their mean is larger than the plain t-test believes; the corrected
-resampled t-test (Nadeau and Bengio, Inference for the Generalization Error, 2003; for repeated
-folds: Bouckaert and Frank, Evaluating the Replicability of Significance Tests for Comparing
-Learning Algorithms, 2004) multiplies it by 1 + n · valid / train. The p-values of all candidates
-are corrected together (Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979).
+Two candidates are compared row by row on the same cells. Their mean difference errs for two
+reasons: the rows are a sample, and so are the trainings, whose luck all rows of a cell share. A
+row recurs in every repeat, so neither may be counted as if the values were independent. Clustering
+by both (Cameron, Gelbach and Miller, Robust Inference With Multiway Clustering, 2011) adds the
+variance of sums over rows and that of sums over cells, less what both count. For single
+trainings of each fold it is the interval of Bayle, Bayle, Janson and Mackey (Cross-validation
+Confidence Intervals for Test Error, 2020) and more, by what trainings differ. The degrees of
+freedom are Satterthwaite's (1946), from the fourth moment: few where few rows carry the variance.
+The p-values of all candidates are corrected together (Holm, 1979).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,28 +30,45 @@ class Estimate:
     p_value: float
 
 
-def estimate(values: np.ndarray, overlap: float) -> Estimate:
-    """Estimate the mean of one value a cell by the corrected resampled t-test.
+def estimate(values: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> Estimate:
+    """Estimate the mean over cells of the mean over a cell's rows.
 
     Args:
-        values: one a cell; paired differences, negative where the candidate is better.
-        overlap: validation rows of a cell divided by its training rows.
+        values: of each cell, one value a row; differences are negative where the candidate is
+            better.
+        rows: of each cell, the numbers of its rows in the table.
     """
-    count = len(values)
-    mean = float(values.mean())
-    if count < 2:
+    means = np.array([cell.mean() for cell in values])
+    mean, count = float(means.mean()), len(means)
+    if count < 2 or not np.isfinite(mean):
         return Estimate(mean=mean, low=-np.inf, high=np.inf, p_value=1.0)
-    error = float(np.sqrt((1 / count + overlap) * values.var(ddof=1)))
+    parts = [(cell - mean) / (count * len(cell)) for cell in values]
+    error, freedom = _standard_error(parts, rows)
     if error == 0:
         # Equal differences, of a coarse metric, prove no more than their signs do.
         return Estimate(mean=mean, low=mean, high=mean, p_value=0.5**count if mean < 0 else 1.0)
-    margin = float(stats.t.ppf(0.5 + CONFIDENCE / 2, count - 1)) * error
+    margin = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
     return Estimate(
         mean=mean,
         low=mean - margin,
         high=mean + margin,
-        p_value=float(stats.t.cdf(mean / error, count - 1)),
+        p_value=float(stats.t.cdf(mean / error, freedom)),
     )
+
+
+def _standard_error(parts: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Return the error of the sum of all parts, clustered by row and by cell, and its freedom."""
+    number = np.unique(np.concatenate(rows), return_inverse=True)[1]
+    by_row = np.bincount(number, weights=np.concatenate(parts))
+    by_cell = np.array([part.sum() for part in parts])
+    both = sum(float((part**2).sum()) for part in parts)
+    of_rows = float((by_row**2).sum()) * len(by_row) / (len(by_row) - 1)
+    of_cells = float((by_cell**2).sum()) * len(by_cell) / (len(by_cell) - 1)
+    variance = of_rows + max(0.0, of_cells - both)
+    if variance <= np.finfo(float).tiny:
+        return 0.0, 1.0
+    doubt = float((by_row**4).sum()) + of_cells**2 / (len(by_cell) - 1)
+    return variance**0.5, max(1.0, variance**2 / doubt)
 
 
 def holm(p_values: Mapping[str, float], comparisons: int) -> dict[str, float]:
