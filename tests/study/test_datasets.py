@@ -1,5 +1,7 @@
 """A user's own model and data: digits, a small CNN, and everything that can be wrong with them."""
 
+import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,12 +107,13 @@ def test_one_training_is_the_ordinary_loop() -> None:
 
 def test_all_losses_start_from_the_same_weights_and_see_the_same_batches() -> None:
     seen: list[list[Tensor]] = []
+    starts: list[Tensor] = []
 
     class Spy(nn.Module):
         def __init__(self, out_features: int) -> None:
             super().__init__()
             self.body, self.head = nn.Linear(64, 3), nn.Linear(3, out_features)
-            self.start = self.body.weight.detach().clone()
+            starts.append(self.body.weight.detach().clone())
             self.batches: list[Tensor] = []
             seen.append(self.batches)
 
@@ -127,8 +130,7 @@ def test_all_losses_start_from_the_same_weights_and_see_the_same_batches() -> No
     ]
     fleet = one.fleet([4], members)
     fleet.advance(2)
-    (a,), (b,) = fleet.runs
-    assert torch.equal(a.model.start, b.model.start)
+    assert torch.equal(*starts)
     assert len(seen[0]) == len(seen[1]) > 2
     assert all(torch.equal(x, y) for x, y in zip(*seen, strict=True))
 
@@ -186,6 +188,42 @@ def test_keep_goes_on_with_the_right_members() -> None:
     whole.advance(2)
     assert [m.candidate for m in fleet.members] == ["1", "2"]
     torch.testing.assert_close(fleet.outputs(), whole.outputs()[1:])
+
+
+def test_a_training_in_turns_is_one_training() -> None:
+    """Weights, moments, averages, batch norm, batches and dropout go on where they were."""
+    member = Member(candidate="a", learning_rate=0.01, losses=(CrossEntropy(classes=3),))
+    fleet, whole = (trainer(cnn, epochs=3, batch=32).fleet([0], [member]) for _ in range(2))
+    for _ in range(3):
+        fleet.advance(1)
+    whole.advance(3)
+    torch.testing.assert_close(fleet.outputs(), whole.outputs(), rtol=0, atol=0)
+
+
+def test_one_model_at_a_time_is_in_memory() -> None:
+    alive: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+    most = 0
+
+    def counted(out_features: int) -> nn.Module:
+        nonlocal most
+        model = linear(out_features)
+        alive.add(model)
+        most = max(most, len(alive))
+        return model
+
+    one = trainer(counted, epochs=2)
+    losses = (CrossEntropy(classes=3), CrossEntropy(classes=3))
+    members = [Member(candidate=str(i), learning_rate=0.01, losses=losses) for i in range(4)]
+    fleet = one.fleet([0, 1], members)
+    fleet.advance(1)
+    fleet.keep([0, 2])
+    fleet.advance(1)
+    assert most <= 2  # the next is made before the last one is forgotten
+    files = {path.name for path in Path(fleet.folder.name).iterdir()}
+    assert files == {"0-0.pt", "0-1.pt", "2-0.pt", "2-1.pt"}
+    place = Path(fleet.folder.name)
+    del fleet
+    assert not place.exists()
 
 
 def test_another_optimizer() -> None:

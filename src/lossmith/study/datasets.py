@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from lossmith.study.members import Budget, Member, batches
 from lossmith.study.metrics import lookup
 from lossmith.study.model import TorchModel, read
 from lossmith.study.scores import Track
-from lossmith.study.split import Split
+from lossmith.study.split import Cell, Split
 
 MakeModel = Callable[[int], nn.Module]
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
@@ -121,6 +123,24 @@ class Run:
             parts = [self._output(batch) for batch in self.trainer.examples.inputs(rows, 512)]
         return torch.cat(parts)
 
+    def state(self) -> dict[str, Any]:
+        """Return all that another run needs to go on as this one would."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": (self.average.weights, self.average.steps),
+            "order": self.order.get_state(),
+            "noise": self.noise,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from another run's state."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.weights, self.average.steps = state["average"]
+        self.order.set_state(state["order"])
+        self.noise = state["noise"]
+
     def _output(self, batch: Any) -> Tensor:
         output, width = self.model(batch), self.loss.out_features
         if not isinstance(output, Tensor) or output.ndim != 2 or output.shape[1] != width:
@@ -132,42 +152,52 @@ class Run:
 
 
 class RunFleet:
-    """Members trained one after the other."""
+    """Members trained one after the other; only the one in training is in memory.
+
+    The others rest as files in a temporary folder, so that a study of a large network needs the
+    memory of one training, however many losses it compares.
+    """
 
     def __init__(self, trainer: "DatasetTrainer", cells: Sequence[int], members: Sequence[Member]):
-        self.members = list(members)
-        self.valid = [trainer.split.cells[cell].valid for cell in cells]
-        self.runs = [
-            [
-                Run(
-                    trainer,
-                    (cell := trainer.split.cells[c]).train,
-                    cell.seed,
-                    loss,
-                    m.learning_rate,
-                )
-                for c, loss in zip(cells, m.losses, strict=True)
-            ]
-            for m in self.members
+        self.trainer, self.members = trainer, list(members)
+        self.cells = [trainer.split.cells[cell] for cell in cells]
+        self.folder = TemporaryDirectory(prefix="lossmith-")
+        self.places = [
+            [Path(self.folder.name, f"{index}-{cell}.pt") for cell in cells]
+            for index in range(len(self.members))
         ]
+        self.measured: list[list[Tensor]] = []
 
     def advance(self, epochs: int) -> None:
         """Train every member for some epochs."""
-        for runs in self.runs:
-            for run in runs:
-                run.advance(epochs)
+        self.measured = [
+            [
+                self._turn(member, loss, cell, place, epochs)
+                for loss, cell, place in zip(member.losses, self.cells, places, strict=True)
+            ]
+            for member, places in zip(self.members, self.places, strict=True)
+        ]
 
     def outputs(self) -> list[list[Tensor]]:
         """Return each member's raw outputs on each cell's validation rows."""
-        return [
-            [run.outputs(rows) for run, rows in zip(runs, self.valid, strict=True)]
-            for runs in self.runs
-        ]
+        return self.measured
 
     def keep(self, kept: Sequence[int]) -> None:
         """Go on with some of the members only."""
+        for index in set(range(len(self.members))) - set(kept):
+            for place in self.places[index]:
+                place.unlink(missing_ok=True)
         self.members = [self.members[i] for i in sorted(kept)]
-        self.runs = [self.runs[i] for i in sorted(kept)]
+        self.places = [self.places[i] for i in sorted(kept)]
+
+    def _turn(self, member: Member, loss: Loss, cell: Cell, place: Path, epochs: int) -> Tensor:
+        run = Run(self.trainer, cell.train, cell.seed, loss, member.learning_rate)
+        if place.exists():
+            # A file of this process's own, which may hold whatever a user's optimizer keeps.
+            run.restore(torch.load(place, weights_only=False))
+        run.advance(epochs)
+        torch.save(run.state(), place)
+        return run.outputs(cell.valid)
 
 
 class DatasetTrainer:
