@@ -134,6 +134,47 @@ def test_the_hopeless_cost_little() -> None:
     assert trainer.epochs < 0.2 * all_the_way
 
 
+def test_a_longer_catalogue_costs_its_first_epochs_only() -> None:
+    costs = []
+    for count in (20, 40):
+        names = ("default", "naive", *(f"x{i}" for i in range(count)))
+        trainer = Scripted(lambda name, *rest: learning(NAMES[len(name) % 11], *rest))
+        race(trainer, names=names).run()
+        costs.append(trainer.epochs)
+    a_tenth = 20 * len(RATES) * 2 * BUDGET.epochs / 10
+    assert costs[1] - costs[0] <= 1.5 * a_tenth
+
+
+def test_the_naive_default_is_measured_on_all_cells_however_bad() -> None:
+    def script(name: str, cell: int, epoch: int, rate: float) -> float:
+        return 9.0 if name == "naive" else learning(name, cell, epoch, rate)
+
+    row = next(r for r in judge(_finished(race(Scripted(script)))).candidates if r.name == "naive")
+    assert row.cells == 10
+    assert row.status in ("finished", "dropped")
+
+
+def test_no_candidate_passes_a_cut_at_every_rate() -> None:
+    passed: list[list[Member]] = []
+
+    class Watched(Scripted):
+        def fleet(self, cells: Sequence[int], members: Sequence[Member]) -> ScriptedFleet:
+            fleet = super().fleet(cells, members)
+            keep = fleet.keep
+
+            def kept(indices: Sequence[int]) -> None:
+                keep(indices)
+                passed.append(fleet.members)
+
+            fleet.keep = kept  # type: ignore[method-assign]
+            return fleet
+
+    race(Watched(lambda name, cell, epoch, rate: LEVELS[name] + noise(name, cell))).run()
+    names = [member.candidate for member in passed[0]]
+    assert names.count("default") == len(RATES)
+    assert max(names.count(name) for name in set(names) - {"default"}) == 2
+
+
 def test_dropped_candidates_say_where_they_left() -> None:
     verdict = judge(_finished(race(Scripted(learning))))
     last = next(row for row in verdict.candidates if row.name == "i")
