@@ -329,11 +329,10 @@ def test_a_candidate_that_diverges_is_marked(monkeypatch: pytest.MonkeyPatch) ->
     assert result.verdict == "keep"
 
 
-def test_a_study_without_time_says_so(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"a": A, "t": Y})
-    with pytest.raises(InputError, match="stopped before any loss was measured"):
-        quick(frame, "t", "mae", "mse", budget=1e-6, out=tmp_path / "run")
-    assert not list(tmp_path.iterdir())
+def test_a_study_without_time_keeps_the_default_and_says_so() -> None:
+    found = quick(pd.DataFrame({"a": A, "t": Y}), "t", "mae", "mse", budget=1e-6)
+    assert found.verdict == "keep"
+    assert found.result.sentence.endswith("The study was stopped before its end.")
 
 
 def test_log_candidates_are_for_targets_that_have_logs() -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 import lossmith
 from lossmith.catalogue import find
 from lossmith.cli.interrupt import Interruption
-from lossmith.cli.main import _keys, _seconds, main
+from lossmith.cli.main import STUDIED, _keys, _seconds, main
 from lossmith.cli.screen import Screen
 from lossmith.study.members import Budget
 
@@ -318,6 +318,12 @@ def test_an_interrupt_before_anything_is_finished_leaves_nothing(tmp_path: Path)
     assert process.returncode == 130
     assert said.endswith("lossmith: stopped; nothing was written\n")
     assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_the_tasks_offered_are_those_of_a_study() -> None:
+    from lossmith.study.task import STUDIED as OF_A_STUDY
+
+    assert STUDIED == OF_A_STUDY
 
 
 def test_a_list_of_losses_splits_outside_parentheses() -> None:

@@ -1,19 +1,19 @@
 """Losses as one function equal each loss alone, values and gradients, for the whole catalogue."""
 
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from lossmith.catalogue import find
-from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.losses import MSE, Huber, Quantile, TransformedTarget
 from lossmith.study.stacked_loss import stacked_loss, structure
+from lossmith.study.task import STUDIED
 
 CELLS, MEMBERS, ROWS, CLASSES = 2, 3, 12, 4
-TASKS = get_args(Task)
+TASKS = STUDIED
 CATALOGUE = [(task, key) for task in TASKS for key in find(task)]
 
 

@@ -15,6 +15,7 @@ from lossmith.core.card import Task
 MISTAKE = 2  # of the user: one line says which
 INTERRUPTED = 130  # 128 + SIGINT
 BROKEN_PIPE = 141  # 128 + SIGPIPE
+STUDIED = ("regression", "binary", "multiclass")  # tasks
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 EPILOG = """\
@@ -115,7 +116,7 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--candidates", type=_keys, metavar="KEY,…", help="losses to compare (default: all)"
     )
-    parser.add_argument("--task", choices=get_args(Task), help="(default: by target and metric)")
+    parser.add_argument("--task", choices=STUDIED, help="(default: by target and metric)")
     parser.add_argument("--positive", metavar="CLASS", help="of two (default: the rarer one)")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     parser.add_argument(

@@ -1,7 +1,7 @@
 """From a table and a target column to a problem: task, classes, features and what was left out."""
 
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,11 @@ from pandas.api import types
 
 from lossmith.core.card import Task
 from lossmith.study.errors import InputError
-from lossmith.study.metrics import lookup
+from lossmith.study.metrics import CLASSES, REGRESSION, lookup
 from lossmith.study.metrics import metric as fitting
 from lossmith.study.table import nearest
 
+STUDIED = (*REGRESSION, *CLASSES)
 MINIMUM_ROWS = 50  # a test part and five folds that still measure something
 MINIMUM_CLASS_ROWS = 5  # about one row a fold
 FEW_INTEGERS = 10  # distinct integers that are still read as classes
@@ -164,8 +165,10 @@ def _is_number(value: Any) -> bool:
 
 
 def _named_task(task: str, distinct: int, name: str) -> Task:
-    if task not in get_args(Task):
-        raise InputError(f"no task is called {task!r}; there are: {', '.join(get_args(Task))}")
+    if task not in STUDIED:
+        raise InputError(
+            f"a study's task is {', '.join(STUDIED[:-1])} or {STUDIED[-1]}, not {task!r}"
+        )
     if task == "binary" and distinct > 2:
         raise InputError(
             f"column {name!r} has {distinct} distinct values; --task binary needs two, "

@@ -95,9 +95,10 @@ def tick(value: float, ticks: Sequence[float], *, short: bool = False) -> str:
     """
     largest = max(abs(entry) for entry in (value, *ticks))
     sizes = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")) if short and largest >= 1e4 else ()
-    size, suffix = next((pair for pair in sizes if largest >= pair[0]), (1.0, ""))
-    scaled = sorted({entry / size for entry in (value, *ticks)})
-    step = min((high - low for low, high in pairwise(scaled)), default=1.0)
+    apart = min((high - low for low, high in pairwise(sorted({value, *ticks}))), default=largest)
+    fitting = (pair for pair in sizes if largest >= pair[0] and apart >= pair[0] / 1000)
+    size, suffix = next(fitting, (1.0, ""))
+    scaled, step = sorted({entry / size for entry in (value, *ticks)}), apart / size
     places = next(
         (p for p in range(9) if all(abs(round(e, p) - e) < 0.01 * step for e in scaled)), 9
     )
