@@ -12,9 +12,11 @@ from lossmith.functional.classification import (
     per_class,
     poly,
     soft_weights,
+    softcapped,
     square,
     squentropy,
     target_weights,
+    z_penalty,
 )
 from lossmith.functional.counts import gamma, log_mean, negative_binomial, poisson, tweedie
 from lossmith.functional.embeddings import cosines, unit_rows
@@ -43,6 +45,14 @@ from lossmith.functional.histogram import expected_value, gaussian_bins, hl_gaus
 from lossmith.functional.imbalance import balanced_softmax, class_balanced_weights, logit_adjusted
 from lossmith.functional.likelihood import gaussian_nll, laplace_nll, location, student_t_nll
 from lossmith.functional.linear import linear_cross_entropy
+from lossmith.functional.noisy import (
+    bootstrapped_probabilities,
+    hard_bootstrapping,
+    jensen_shannon,
+    normalized_cross_entropy,
+    reverse_cross_entropy,
+    soft_bootstrapping,
+)
 from lossmith.functional.probabilities import (
     binary_focal_probability,
     focal_probabilities,
@@ -87,6 +97,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_focal",
     "binary_focal_probability",
+    "bootstrapped_probabilities",
     "brier",
     "cauchy",
     "ciou",
@@ -111,6 +122,7 @@ __all__ = [
     "has_pair",
     "has_relevant",
     "has_two",
+    "hard_bootstrapping",
     "hinge",
     "hinge_gan",
     "hl_gauss",
@@ -118,6 +130,7 @@ __all__ = [
     "iou",
     "lambda_loss",
     "lambert_w",
+    "jensen_shannon",
     "laplace_nll",
     "le_cam",
     "least_squares_gan",
@@ -138,6 +151,7 @@ __all__ = [
     "negative_binomial",
     "non_crossing",
     "non_saturating_gan",
+    "normalized_cross_entropy",
     "per_class",
     "poisson",
     "poly",
@@ -151,11 +165,14 @@ __all__ = [
     "same_scores",
     "score_gradient",
     "self_paced",
+    "reverse_cross_entropy",
     "sigmoid",
     "smape",
     "smooth_ap",
     "smooth_l1",
+    "soft_bootstrapping",
     "soft_weights",
+    "softcapped",
     "softmax",
     "square",
     "square_probabilities",
@@ -170,4 +187,5 @@ __all__ = [
     "wasserstein_gan",
     "welsch",
     "zero_centred_penalty",
+    "z_penalty",
 ]

@@ -7,7 +7,7 @@ the value of class 0; `target_weights` gives it weight 0, by which a mean leaves
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, head_dim, in_dtype, same_shape
+from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote, same_shape
 
 
 def cross_entropy(
@@ -47,20 +47,26 @@ def focal(
 
 
 def generalized_cross_entropy(
-    input: Tensor, target: Tensor, *, q: Tensor | float, ignore_index: int = -100
+    input: Tensor,
+    target: Tensor,
+    *,
+    q: Tensor | float,
+    k: Tensor | float = 0.0,
+    ignore_index: int = -100,
 ) -> Tensor:
-    """Return (1 − p_t^q) / q of the softmax (Zhang & Sabuncu, 2018)."""
-    log_p = _log_likelihood(input, target, ignore_index)
-    q = in_dtype(q, log_p)
-    return _one_minus_exp(q * log_p) / q
+    """Return (1 − max(p_t, k)^q) / q of the softmax (Zhang & Sabuncu, 2018)."""
+    log_p = log_likelihood(input, target, ignore_index)
+    q, k = in_dtype(q, log_p), torch.as_tensor(in_dtype(k, log_p), device=log_p.device)
+    log_p = torch.maximum(log_p, k.log().to(log_p.dtype))
+    return one_minus_exp(q * log_p) / q
 
 
 def poly(
     input: Tensor, target: Tensor, *, epsilon: Tensor | float, ignore_index: int = -100
 ) -> Tensor:
     """Return −log p_t + epsilon·(1 − p_t) of the softmax (Leng et al., 2022)."""
-    log_p = _log_likelihood(input, target, ignore_index)
-    return in_dtype(epsilon, log_p) * _one_minus_exp(log_p) - log_p
+    log_p = log_likelihood(input, target, ignore_index)
+    return in_dtype(epsilon, log_p) * one_minus_exp(log_p) - log_p
 
 
 def brier(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
@@ -99,6 +105,20 @@ def multi_hinge(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> T
     lowest = torch.finfo(input.dtype).min
     rival = input.masked_fill(_is_target(input, target), lowest).amax(head_dim(input))
     return (1 + rival - pick(input, target)).relu()
+
+
+def z_penalty(input: Tensor) -> Tensor:
+    """Return (log Σ exp x_c)² of the logits, 0 where they are normalised (Chowdhery, 2022)."""
+    input = promote(input)
+    most = torch.finfo(input.dtype).max ** 0.5 / 100  # its square is within the dtype
+    return input.logsumexp(head_dim(input)).clamp(-most, most).square()
+
+
+def softcapped(input: Tensor, *, softcap: Tensor | float) -> Tensor:
+    """Return the logits within ±softcap: softcap·tanh(x/softcap) (Gemma Team, 2024)."""
+    input = promote(input)
+    cap = in_dtype(softcap, input)
+    return cap * (input / cap).tanh()
 
 
 def log_probabilities(input: Tensor) -> Tensor:
@@ -147,7 +167,8 @@ def per_class(name: str, numbers: Tensor, input: Tensor) -> Tensor:
     return numbers.reshape(-1, *(1,) * (input.ndim - 1 - dim))
 
 
-def _log_likelihood(input: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+def log_likelihood(input: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+    """Return log p_t of the softmax."""
     input, target = class_logits(input, target, ignore_index)
     return pick(log_probabilities(input), target)
 
@@ -158,6 +179,7 @@ def _is_target(values: Tensor, target: Tensor) -> Tensor:
     return classes.reshape(-1, *(1,) * (values.ndim - 1 - dim)) == target.unsqueeze(dim)
 
 
-def _one_minus_exp(log_p: Tensor) -> Tensor:
+def one_minus_exp(log_p: Tensor) -> Tensor:
+    """Return 1 − p of log p, value and gradient exact near 0 and 1 alike."""
     # The value cancels near p = 1 without expm1; expm1's derivative cancels near p = 0.
     return torch.where(log_p > -0.5, -torch.expm1(log_p), 1 - log_p.exp())

@@ -4,6 +4,10 @@ from lossmith.losses.adaptive import Following, OnProbabilities, Tempered
 from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
 from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
+from lossmith.losses.bootstrapping import (
+    HardBootstrapping,
+    SoftBootstrapping,
+)
 from lossmith.losses.classification import CrossEntropy, Focal, GeneralizedCrossEntropy, Poly
 from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
 from lossmith.losses.critic import FeatureMatching, LeCam
@@ -21,6 +25,11 @@ from lossmith.losses.imbalance import BalancedSoftmax, ClassBalanced, LogitAdjus
 from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
 from lossmith.losses.linear import LinearCrossEntropy
 from lossmith.losses.margin import Hinge, MultiHinge
+from lossmith.losses.noisy import (
+    ActivePassive,
+    JensenShannon,
+    SymmetricCrossEntropy,
+)
 from lossmith.losses.quantile import Expectile, Quantile
 from lossmith.losses.ranking import LambdaLoss, ListMLE, ListNet, MarginRanking, RankNet
 from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
@@ -43,6 +52,7 @@ __all__ = [
     "SMAPE",
     "AdaptiveBarron",
     "ApproxNDCG",
+    "ActivePassive",
     "BalancedSoftmax",
     "Barron",
     "BinaryCrossEntropy",
@@ -65,11 +75,13 @@ __all__ = [
     "GeneralizedCrossEntropy",
     "GradientPenalty",
     "HLGauss",
+    "HardBootstrapping",
     "Hinge",
     "HingeGAN",
     "Huber",
     "IoU",
     "LambdaLoss",
+    "JensenShannon",
     "LaplaceNLL",
     "LeCam",
     "LeastSquaresGAN",
@@ -94,12 +106,14 @@ __all__ = [
     "SelfPaced",
     "SmoothAP",
     "SmoothL1",
+    "SoftBootstrapping",
     "Square",
     "Squentropy",
     "StudentTNLL",
     "SuperLoss",
     "Tempered",
     "Tilted",
+    "SymmetricCrossEntropy",
     "TransformedTarget",
     "Tukey",
     "Tweedie",

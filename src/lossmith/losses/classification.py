@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.functional.checks import promote
 from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
@@ -28,10 +29,16 @@ class CrossEntropy(ClassLoss):
     `decode` is the softmax: the probabilities at the defaults; under class weights those of the
     weighted classes, under smoothing the smoothed ones, of the same order.
 
+    For large models: softcap bounds the logits, softcap·tanh(x/softcap), in training and in
+    `decode` alike; z_loss adds z_loss·(log Σ exp x_c)² to each value, under its own name in
+    `terms`, which keeps the logits near normalised. Usual numbers are 30 and 0.0001.
+
     Args:
         classes: number of classes, needed for the head alone.
         label_smoothing: share of the target spread evenly over all classes.
         class_weight: one weight a class.
+        z_loss: factor of the squared log of the softmax's normaliser; None for none.
+        softcap: bound of the logits; None for none.
         ignore_index: the target whose samples have weight 0.
 
     Raises:
@@ -39,7 +46,9 @@ class CrossEntropy(ClassLoss):
         ValueError: if shapes do not fit or a class lies outside the head.
 
     Source: Cox, The Regression Analysis of Binary Sequences (1958); smoothing: Szegedy et al.,
-    Rethinking the Inception Architecture for Computer Vision (2016).
+    Rethinking the Inception Architecture for Computer Vision (2016); z_loss: Chowdhery et al.,
+    PaLM: Scaling Language Modeling with Pathways (2022); softcap: Gemma Team, Gemma 2: Improving
+    Open Language Models at a Practical Size (2024).
 
     >>> CrossEntropy()(torch.zeros(1, 2), torch.tensor([1]))
     tensor(0.6931)
@@ -47,6 +56,8 @@ class CrossEntropy(ClassLoss):
 
     label_smoothing: Tensor
     class_weight: Tensor | None
+    z_loss: Tensor | None
+    softcap: Tensor | None
     card: ClassVar[Card] = Card(
         key="cross_entropy",
         tasks=("binary", "multiclass"),
@@ -75,6 +86,10 @@ class CrossEntropy(ClassLoss):
                 meaning="share of the target spread evenly over all classes",
             ),
             "class_weight": Hyper(default=None, low=0.0, meaning="one weight a class"),
+            "z_loss": Hyper(
+                default=None, low=0.0, meaning="factor of the squared log of the normaliser"
+            ),
+            "softcap": Hyper(default=None, low=0.0, open=True, meaning="bound of the logits"),
             "ignore_index": IGNORE,
         },
     )
@@ -85,22 +100,39 @@ class CrossEntropy(ClassLoss):
         classes: int | None = None,
         label_smoothing: float = 0.0,
         class_weight: Sequence[float] | None = None,
+        z_loss: float | None = None,
+        softcap: float | None = None,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(
             classes=classes,
             label_smoothing=label_smoothing,
             class_weight=class_weight,
+            z_loss=z_loss,
+            softcap=softcap,
             ignore_index=ignore_index,
         )
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the cross-entropy of each sample, without class weights."""
+    def values(self, input: Tensor, target: Tensor) -> Tensor | dict[str, Tensor]:
+        """Return the cross-entropy of each sample, without class weights, and its z-loss if any."""
         if self.class_weight is not None:
             F.per_class("class_weight", self.class_weight, input)
-        return F.cross_entropy(
+        input = promote(input)
+        if self.softcap is not None:
+            input = F.softcapped(input, softcap=self.softcap)
+        value = F.cross_entropy(
             input, target, label_smoothing=self.label_smoothing, ignore_index=self.ignore_index
         )
+        if self.z_loss is None:
+            return value
+        penalty = self.z_loss.to(value.dtype) * F.z_penalty(input)
+        return {"cross_entropy": value, "z_loss": penalty}
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the softmax of the logits, capped as in training."""
+        if self.softcap is not None:
+            output = F.softcapped(output, softcap=self.softcap)
+        return super().decode(output)
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return each sample's class weight, 0 where it is ignored."""
@@ -198,16 +230,21 @@ class Focal(ClassLoss):
 class GeneralizedCrossEntropy(ClassLoss):
     r"""Generalized cross-entropy: between cross-entropy (q → 0) and absolute error (q = 1).
 
-    .. math:: \ell(x, y) = \frac{1 - p_y^q}{q} \qquad p = \mathrm{softmax}(x)
+    .. math:: \ell(x, y) = \frac{1 - \max(p_y, k)^q}{q} \qquad p = \mathrm{softmax}(x)
 
     Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values from 0 to 1/q.
 
     The minimiser's softmax is v with v^(1 − q) proportional to the class probabilities, and
     `decode` gives these. At q = 1 nothing of them is left, so q stays below 1.
 
+    With k > 0 it is the paper's truncated loss: samples whose label has at most the probability k
+    are held to be wrong and teach nothing. The paper starts without and takes k = ½ once the
+    model has learnt something: a schedule of k that steps from 0 to 0.5.
+
     Args:
         classes: number of classes, needed for the head alone.
         q: how robust to wrong labels, between 0 and 1.
+        k: probability of a label at or below which its sample is left out.
         ignore_index: the target whose samples have weight 0.
 
     Raises:
@@ -215,7 +252,7 @@ class GeneralizedCrossEntropy(ClassLoss):
         ValueError: if shapes do not fit, a class lies outside the head, or q outside (0, 1).
 
     Source: Zhang, Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with
-    Noisy Labels (2018); the value without truncation.
+    Noisy Labels (2018).
 
     >>> GeneralizedCrossEntropy(q=0.5)(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
     tensor(0.5858)
@@ -227,7 +264,7 @@ class GeneralizedCrossEntropy(ClassLoss):
         tasks=("binary", "multiclass"),
         target="classes",
         input="logits",
-        formula="(1 - p_y^q) / q, p = softmax(x)",
+        formula="(1 - max(p_y, k)^q) / q, p = softmax(x)",
         use_when="Some labels are wrong.",
         avoid_when="Labels are clean and classes many: it learns slowly where p_y is small.",
         paper=Paper(
@@ -253,18 +290,28 @@ class GeneralizedCrossEntropy(ClassLoss):
                 search=(0.7,),
                 meaning="robustness to wrong labels",
             ),
+            "k": Hyper(
+                default=0.0, low=0.0, high=1.0, meaning="probability at or below which none learn"
+            ),
             "ignore_index": IGNORE,
         },
     )
 
     def __init__(
-        self, *, classes: int | None = None, q: float = 0.7, ignore_index: int = -100
+        self,
+        *,
+        classes: int | None = None,
+        q: float = 0.7,
+        k: float = 0.0,
+        ignore_index: int = -100,
     ) -> None:
-        super().__init__(classes=classes, q=q, ignore_index=ignore_index)
+        super().__init__(classes=classes, q=q, k=k, ignore_index=ignore_index)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return (1 − p_t^q) / q of each sample."""
-        return F.generalized_cross_entropy(input, target, q=self.q, ignore_index=self.ignore_index)
+        """Return (1 − max(p_t, k)^q) / q of each sample."""
+        return F.generalized_cross_entropy(
+            input, target, q=self.q, k=self.k, ignore_index=self.ignore_index
+        )
 
     def decode(self, output: Tensor) -> Tensor:
         """Return probabilities: the softmax to the power 1 − q, normalised."""

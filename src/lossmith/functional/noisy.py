@@ -1,0 +1,85 @@
+"""Softmax losses that forgive wrong labels, unreduced: one value a sample.
+
+They compose with `cross_entropy` and `generalized_cross_entropy`. The class dimension is 1 in a
+batch and 0 in one sample; an ignored target gives the value of class 0.
+"""
+
+import torch
+from torch import Tensor
+
+from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote
+from lossmith.functional.classification import (
+    log_likelihood,
+    log_probabilities,
+    one_minus_exp,
+    pick,
+)
+
+
+def reverse_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    *,
+    A: Tensor | float,  # noqa: N803 - the paper's symbol
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return −A·(1 − p_t) of the softmax, where A stands for log 0 (Wang et al., 2019)."""
+    log_p = log_likelihood(input, target, ignore_index)
+    return -in_dtype(A, log_p) * one_minus_exp(log_p)
+
+
+def normalized_cross_entropy(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
+    """Return log p_t / Σ_c log p_c of the softmax, from 0 to 1 (Ma et al., 2020)."""
+    input, target = class_logits(input, target, ignore_index)
+    surprise = -log_probabilities(input)
+    # In units of the largest, at least log C, so that the sum is within the dtype.
+    surprise = surprise / surprise.detach().amax(head_dim(input), keepdim=True)
+    return pick(surprise, target) / surprise.sum(head_dim(input))
+
+
+def soft_bootstrapping(
+    input: Tensor, target: Tensor, *, beta: Tensor | float, ignore_index: int = -100
+) -> Tensor:
+    """Return −Σ (beta·1[c = t] + (1 − beta)·p_c)·log p_c of the softmax (Reed et al., 2015)."""
+    input, target = class_logits(input, target, ignore_index)
+    log_p, beta = log_probabilities(input), in_dtype(beta, input)
+    entropy = -(log_p.exp() * log_p).sum(head_dim(log_p))
+    return (1 - beta) * entropy - beta * pick(log_p, target)
+
+
+def hard_bootstrapping(
+    input: Tensor, target: Tensor, *, beta: Tensor | float, ignore_index: int = -100
+) -> Tensor:
+    """Return −beta·log p_t − (1 − beta)·log max_c p_c of the softmax (Reed et al., 2015)."""
+    input, target = class_logits(input, target, ignore_index)
+    log_p, beta = log_probabilities(input), in_dtype(beta, input)
+    return (beta - 1) * log_p.amax(head_dim(log_p)) - beta * pick(log_p, target)
+
+
+def jensen_shannon(
+    input: Tensor, target: Tensor, *, pi: Tensor | float, ignore_index: int = -100
+) -> Tensor:
+    """Return JS_pi(one-hot, softmax) / −(1 − pi)·log(1 − pi) (Englesson & Azizpour, 2021).
+
+    The divergence of a one-hot label depends on p_t alone; it is written in 1 − p_t, so that
+    nothing cancels where the prediction is right.
+    """
+    log_p = log_likelihood(input, target, ignore_index)
+    pi = torch.as_tensor(in_dtype(pi, log_p), dtype=log_p.dtype, device=log_p.device)
+    rest = one_minus_exp(log_p)
+    log_mixture = torch.log1p((pi - 1) * rest)
+    scale = -torch.log1p(-pi)
+    own = log_p.exp() * (log_p - log_mixture)
+    return (own - pi / (1 - pi) * log_mixture) / scale + rest
+
+
+def bootstrapped_probabilities(output: Tensor, *, beta: Tensor | float) -> Tensor:
+    """Return p ∝ v·(1 − (1 − beta)/beta·(H + log v))₊ of v = softmax with the entropy H.
+
+    It is the inverse of soft bootstrapping: where v is its minimiser, p is the distribution.
+    """
+    log_p, dim = log_probabilities(promote(output)), head_dim(output)
+    beta, p = in_dtype(beta, log_p), log_p.exp()
+    entropy = -(p * log_p).sum(dim, keepdim=True)
+    share = (p - (1 - beta) / beta * (p * entropy + p * log_p)).relu()
+    return share / share.sum(dim, keepdim=True)

@@ -1,0 +1,282 @@
+"""Softmax losses that forgive wrong labels by weighing how little a prediction can cost."""
+
+import math
+from typing import ClassVar
+
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.functional.checks import promote
+from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
+
+LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
+LOG_ZERO = math.log(1e-4)
+A = Hyper(default=LOG_ZERO, high=0.0, open=True, meaning="what stands for log 0")
+BETA = Hyper(default=1.0, low=0.0, meaning="factor of the reverse cross-entropy")
+
+
+class SymmetricCrossEntropy(ClassLoss):
+    r"""Cross-entropy plus its reverse, in which prediction and label have changed places.
+
+    .. math:: \ell(x, y) = -\alpha \log p_y - \beta A (1 - p_y) \qquad p = \mathrm{softmax}(x)
+
+    Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values in nats.
+
+    The reverse −Σ p_c log t_c needs a number A for log 0. The default is log 10⁻⁴, for the
+    authors' code holds labels at 10⁻⁴ or more; alpha and beta are the paper's for ten classes,
+    for a hundred it takes 6 and 0.1. Divided by alpha the loss is Poly-1 with epsilon =
+    −beta·A/alpha, and `decode` gives the class probabilities by the same map. The authors' code
+    also holds p at 10⁻⁷ in the reverse, which changes values by less than 10⁻⁵; left out here.
+
+    Args:
+        classes: number of classes, needed for the head alone.
+        alpha: factor of the cross-entropy.
+        beta: factor of the reverse cross-entropy.
+        A: what stands for log 0.
+        ignore_index: the target whose samples have weight 0.
+
+    Raises:
+        TypeError: if the target holds no integers.
+        ValueError: if shapes do not fit or a class lies outside the head.
+
+    Source: Wang, Ma, Chen, Luo, Yi, Bailey, Symmetric Cross Entropy for Robust Learning with
+    Noisy Labels (2019).
+
+    >>> SymmetricCrossEntropy(alpha=1.0, beta=1.0, A=-2.0)(torch.zeros(1, 2), torch.tensor([1]))
+    tensor(1.6931)
+    """
+
+    alpha: Tensor
+    beta: Tensor
+    A: Tensor
+    card: ClassVar[Card] = Card(
+        key="symmetric_cross_entropy",
+        tasks=("binary", "multiclass"),
+        target="classes",
+        input="logits",
+        formula="-alpha log p_y - beta A (1 - p_y), p = softmax(x)",
+        use_when="Some labels are wrong and cross-entropy alone would learn them by heart.",
+        avoid_when="Labels are clean, or classes many and beta cannot be tuned.",
+        paper=Paper(
+            authors="Y. Wang, X. Ma, Z. Chen, Y. Luo, J. Yi, J. Bailey",
+            title="Symmetric Cross Entropy for Robust Learning with Noisy Labels",
+            year=2019,
+        ),
+        example=Example(
+            arguments={"classes": 2, "alpha": 0.5, "beta": 1.0, "A": -4.0},
+            input=[[LOG3, 0.0], [LOG3, 0.0]],
+            target=[0, 1],
+            value=(-0.5 * math.log(3 / 4) + 4 / 4 - 0.5 * math.log(1 / 4) + 4 * 3 / 4) / 2,
+        ),
+        claims=Claims(lipschitz=True, elicits="probabilities"),
+        hypers={
+            "classes": CLASSES,
+            "alpha": Hyper(
+                default=0.1, low=0.0, open=True, search=(0.1,), meaning="factor of cross-entropy"
+            ),
+            "beta": BETA,
+            "A": A,
+            "ignore_index": IGNORE,
+        },
+    )
+
+    def __init__(
+        self,
+        *,
+        classes: int | None = None,
+        alpha: float = 0.1,
+        beta: float = 1.0,
+        A: float = LOG_ZERO,  # noqa: N803 - the paper's symbol
+        ignore_index: int = -100,
+    ) -> None:
+        super().__init__(classes=classes, alpha=alpha, beta=beta, A=A, ignore_index=ignore_index)
+
+    def values(self, input: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return the cross-entropy and its reverse, each with its factor."""
+        input = promote(input)
+        ahead = F.cross_entropy(input, target, ignore_index=self.ignore_index)
+        back = F.reverse_cross_entropy(input, target, A=self.A, ignore_index=self.ignore_index)
+        return {
+            "cross_entropy": self.alpha.to(ahead.dtype) * ahead,
+            "reverse_cross_entropy": self.beta.to(back.dtype) * back,
+        }
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return probabilities: those of Poly-1 with epsilon = −beta·A/alpha."""
+        return F.poly_probabilities(output, epsilon=-self.beta * self.A / self.alpha)
+
+
+class ActivePassive(ClassLoss):
+    r"""Normalized plus reverse cross-entropy: an active and a passive loss, both robust.
+
+    .. math:: \ell(x, y) = \alpha \frac{\log p_y}{\sum_c \log p_c} - \beta A (1 - p_y)
+        \qquad p = \mathrm{softmax}(x)
+
+    Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values from 0 to
+    alpha − beta·A.
+
+    The paper's NCE+RCE, its best pair. NCE+MAE is the same with another beta, for both passive
+    losses are multiples of 1 − p_y. A is log 10⁻⁴ as in the authors' code, which also holds p at
+    10⁻⁷ in the reverse; that changes values by less than 10⁻⁵, left out here. alpha = beta = 1
+    are the paper's for ten classes; for a hundred it takes 10 and 0.1. The loss is robust because
+    the head of least expected loss has the commonest class alone: `decode` is the softmax, right
+    in the order of the first, no estimate of probabilities.
+
+    Args:
+        classes: number of classes, needed for the head alone.
+        alpha: factor of the normalized cross-entropy.
+        beta: factor of the reverse cross-entropy.
+        A: what stands for log 0.
+        ignore_index: the target whose samples have weight 0.
+
+    Raises:
+        TypeError: if the target holds no integers.
+        ValueError: if shapes do not fit or a class lies outside the head.
+
+    Source: Ma, Huang, Wang, Romano, Erfani, Bailey, Normalized Loss Functions for Deep Learning
+    with Noisy Labels (2020).
+
+    >>> ActivePassive(A=-2.0)(torch.zeros(1, 2), torch.tensor([1]))
+    tensor(1.5000)
+    """
+
+    alpha: Tensor
+    beta: Tensor
+    A: Tensor
+    card: ClassVar[Card] = Card(
+        key="active_passive",
+        tasks=("binary", "multiclass"),
+        target="classes",
+        input="logits",
+        formula="alpha log p_y / sum_c log p_c - beta A (1 - p_y), p = softmax(x)",
+        use_when="Many labels are wrong, up to most, and accuracy is what counts.",
+        avoid_when="Probabilities are wanted, or labels are clean.",
+        paper=Paper(
+            authors="X. Ma, H. Huang, Y. Wang, S. Romano, S. Erfani, J. Bailey",
+            title="Normalized Loss Functions for Deep Learning with Noisy Labels",
+            year=2020,
+        ),
+        example=Example(
+            arguments={"classes": 2, "alpha": 2.0, "beta": 0.5, "A": -4.0},
+            input=[[LOG3, 0.0], [LOG3, 0.0]],
+            target=[0, 1],
+            value=(2.0 + 2 * 1 / 4 + 2 * 3 / 4) / 2,  # the two normalized ones sum to 1
+        ),
+        claims=Claims(lipschitz=True, elicits="mode"),
+        hypers={
+            "classes": CLASSES,
+            "alpha": Hyper(
+                default=1.0, low=0.0, open=True, meaning="factor of normalized cross-entropy"
+            ),
+            "beta": BETA,
+            "A": A,
+            "ignore_index": IGNORE,
+        },
+    )
+
+    def __init__(
+        self,
+        *,
+        classes: int | None = None,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        A: float = LOG_ZERO,  # noqa: N803 - the paper's symbol
+        ignore_index: int = -100,
+    ) -> None:
+        super().__init__(classes=classes, alpha=alpha, beta=beta, A=A, ignore_index=ignore_index)
+
+    def values(self, input: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return the active and the passive loss, each with its factor."""
+        input = promote(input)
+        active = F.normalized_cross_entropy(input, target, ignore_index=self.ignore_index)
+        passive = F.reverse_cross_entropy(input, target, A=self.A, ignore_index=self.ignore_index)
+        return {
+            "normalized_cross_entropy": self.alpha.to(active.dtype) * active,
+            "reverse_cross_entropy": self.beta.to(passive.dtype) * passive,
+        }
+
+
+class JensenShannon(ClassLoss):
+    r"""Jensen-Shannon divergence of label and prediction: between cross-entropy and absolute error.
+
+    .. math:: \ell(x, y) = \frac{H(\pi e_y + (1 - \pi) p) - (1 - \pi) H(p)}
+        {-(1 - \pi) \log(1 - \pi)} \qquad p = \mathrm{softmax}(x)
+
+    Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values from 0 to a
+    bound that grows as pi falls.
+
+    H is the entropy and e_y the one-hot label. Towards pi = 0 it is cross-entropy, towards 1 it
+    is 1 − p_y. The paper tunes pi; ½ is the plain divergence. timm's loss of this name adds
+    the divergence between augmented views to cross-entropy, and is another (AugMix). `decode`
+    is the softmax: right in its order, not calibrated.
+
+    Args:
+        classes: number of classes, needed for the head alone.
+        pi: weight of the label in the mixture.
+        ignore_index: the target whose samples have weight 0.
+
+    Raises:
+        TypeError: if the target holds no integers.
+        ValueError: if shapes do not fit, a class lies outside the head, or pi outside (0, 1).
+
+    Source: Englesson, Azizpour, Generalized Jensen-Shannon Divergence Loss for Learning with
+    Noisy Labels (2021); the loss of one prediction.
+
+    >>> JensenShannon()(torch.zeros(1, 2), torch.tensor([1]))
+    tensor(0.6226)
+    """
+
+    pi: Tensor
+    card: ClassVar[Card] = Card(
+        key="jensen_shannon",
+        tasks=("binary", "multiclass"),
+        target="classes",
+        input="logits",
+        formula="JS_pi(one-hot(y), softmax(x)) / (-(1 - pi) log(1 - pi))",
+        use_when="Some labels are wrong and one number may be tuned to how many.",
+        avoid_when="Probabilities are wanted.",
+        paper=Paper(
+            authors="E. Englesson, H. Azizpour",
+            title="Generalized Jensen-Shannon Divergence Loss for Learning with Noisy Labels",
+            year=2021,
+        ),
+        example=Example(
+            # mixtures [7/8, 1/8] and [3/8, 5/8] of the labels and [3/4, 1/4]
+            arguments={"classes": 2, "pi": 0.5},
+            input=[[LOG3, 0.0], [LOG3, 0.0]],
+            target=[0, 1],
+            value=(
+                math.log(8 / 7)
+                + 3 / 4 * math.log(6 / 7)
+                + 1 / 4 * math.log(2)
+                + math.log(8 / 5)
+                + 3 / 4 * math.log(2)
+                + 1 / 4 * math.log(2 / 5)
+            )
+            / 2
+            / math.log(2),
+        ),
+        claims=Claims(lipschitz=True, bounded=True, elicits="mode"),
+        hypers={
+            "classes": CLASSES,
+            "pi": Hyper(
+                default=0.5,
+                low=0.0,
+                high=1.0,
+                open=True,
+                search=(0.5,),
+                meaning="weight of the label in the mixture",
+            ),
+            "ignore_index": IGNORE,
+        },
+    )
+
+    def __init__(
+        self, *, classes: int | None = None, pi: float = 0.5, ignore_index: int = -100
+    ) -> None:
+        super().__init__(classes=classes, pi=pi, ignore_index=ignore_index)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the scaled divergence of each sample."""
+        return F.jensen_shannon(input, target, pi=self.pi, ignore_index=self.ignore_index)
