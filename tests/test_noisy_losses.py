@@ -1,4 +1,4 @@
-"""Losses for wrong labels: plain loops over the definitions, limits, what they are to each other."""
+"""Losses for wrong labels: plain loops over the definitions, limits, kinship among them."""
 
 import math
 
@@ -137,7 +137,9 @@ def test_bootstrapping_mixes_label_and_prediction() -> None:
     for p, y in rows_of(input, target):
         best = p.index(max(p))
         soft.append(-sum((0.9 * (c == y) + 0.1 * s) * math.log(s) for c, s in enumerate(p)))
-        hard.append(-sum((0.9 * (c == y) + 0.1 * (c == best)) * math.log(s) for c, s in enumerate(p)))
+        hard.append(
+            -sum((0.9 * (c == y) + 0.1 * (c == best)) * math.log(s) for c, s in enumerate(p))
+        )
     assert SoftBootstrapping(beta=0.9)(input, target).item() == mean(soft)
     assert HardBootstrapping(beta=0.9)(input, target).item() == mean(hard)
 

@@ -3,11 +3,11 @@
 from lossmith.losses.adaptive import Following, OnProbabilities, Tempered
 from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
-from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
 from lossmith.losses.bootstrapping import (
     HardBootstrapping,
     SoftBootstrapping,
 )
+from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
 from lossmith.losses.classification import CrossEntropy, Focal, GeneralizedCrossEntropy, Poly
 from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
 from lossmith.losses.critic import FeatureMatching, LeCam
@@ -53,6 +53,7 @@ __all__ = [
     "AdaptiveBarron",
     "ApproxNDCG",
     "ActivePassive",
+    "AdaptiveBarron",
     "BalancedSoftmax",
     "Barron",
     "BinaryCrossEntropy",
@@ -111,9 +112,9 @@ __all__ = [
     "Squentropy",
     "StudentTNLL",
     "SuperLoss",
+    "SymmetricCrossEntropy",
     "Tempered",
     "Tilted",
-    "SymmetricCrossEntropy",
     "TransformedTarget",
     "Tukey",
     "Tweedie",

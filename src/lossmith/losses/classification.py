@@ -259,6 +259,7 @@ class GeneralizedCrossEntropy(ClassLoss):
     """
 
     q: Tensor
+    k: Tensor
     card: ClassVar[Card] = Card(
         key="generalized_cross_entropy",
         tasks=("binary", "multiclass"),

@@ -12,7 +12,7 @@ from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
 LOG_ZERO = math.log(1e-4)
-A = Hyper(default=LOG_ZERO, high=0.0, open=True, meaning="what stands for log 0")
+FLOOR = Hyper(default=LOG_ZERO, high=0.0, open=True, meaning="what stands for log 0")
 BETA = Hyper(default=1.0, low=0.0, meaning="factor of the reverse cross-entropy")
 
 
@@ -76,7 +76,7 @@ class SymmetricCrossEntropy(ClassLoss):
                 default=0.1, low=0.0, open=True, search=(0.1,), meaning="factor of cross-entropy"
             ),
             "beta": BETA,
-            "A": A,
+            "A": FLOOR,
             "ignore_index": IGNORE,
         },
     )
@@ -170,7 +170,7 @@ class ActivePassive(ClassLoss):
                 default=1.0, low=0.0, open=True, meaning="factor of normalized cross-entropy"
             ),
             "beta": BETA,
-            "A": A,
+            "A": FLOOR,
             "ignore_index": IGNORE,
         },
     )
