@@ -205,13 +205,13 @@ class Pointwise(Loss, ABC):
     ) -> dict[str, Tensor]:
         """Return the weighted mean of the values, by name; under the loss's key if there is one."""
         ranks = self.gather and several()
-        own = self.weights(target)
         if ranks:
             gather = Gather.of(input)
             everyone = mapped(gather, input), mapped(gather, target)
             values = self.own_values(*everyone, gather.own)
         else:
             values = self.values(input, target)
+        own = self.weights(target)  # after the values: they refuse classes out of range
         parts = {self.card.key: values} if isinstance(values, Tensor) else values
         means = {}
         for name, part in parts.items():
