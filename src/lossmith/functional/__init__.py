@@ -20,6 +20,14 @@ from lossmith.functional.classification import (
 )
 from lossmith.functional.counts import gamma, log_mean, negative_binomial, poisson, tweedie
 from lossmith.functional.embeddings import cosines, unit_rows
+from lossmith.functional.diffusion import (
+    consistency,
+    denoised,
+    denoising,
+    flow_matching,
+    interpolant,
+    noised,
+)
 from lossmith.functional.gan import (
     feature_matching,
     hinge_gan,
@@ -103,12 +111,16 @@ __all__ = [
     "ciou",
     "class_balanced_weights",
     "cosines",
+    "consistency",
     "cross_entropy",
     "cvar",
     "diou",
+    "denoised",
+    "denoising",
     "expected_value",
     "expectile",
     "feature_matching",
+    "flow_matching",
     "focal",
     "focal_probabilities",
     "gamma",
@@ -131,6 +143,7 @@ __all__ = [
     "jensen_shannon",
     "lambda_loss",
     "lambert_w",
+    "interpolant",
     "laplace_nll",
     "le_cam",
     "least_squares_gan",
@@ -149,6 +162,7 @@ __all__ = [
     "msle",
     "multi_hinge",
     "negative_binomial",
+    "noised",
     "non_crossing",
     "non_saturating_gan",
     "normalized_cross_entropy",

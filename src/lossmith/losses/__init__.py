@@ -11,6 +11,7 @@ from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
 from lossmith.losses.classification import CrossEntropy, Focal, GeneralizedCrossEntropy, Poly
 from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
 from lossmith.losses.critic import FeatureMatching, LeCam
+from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
 from lossmith.losses.gan import (
     HingeGAN,
     LeastSquaresGAN,
@@ -62,10 +63,13 @@ __all__ = [
     "CVaR",
     "Cauchy",
     "ClassBalanced",
+    "Consistency",
     "CrossEntropy",
     "DIoU",
+    "Denoising",
     "Expectile",
     "FeatureMatching",
+    "FlowMatching",
     "Focal",
     "Following",
     "GIoU",
