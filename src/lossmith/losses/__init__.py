@@ -1,6 +1,13 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
 from lossmith.losses.adaptive import Following, OnProbabilities, Tempered
+from lossmith.losses.autoencoder import (
+    BernoulliELBO,
+    BetaTC,
+    FreeBits,
+    GaussianELBO,
+    VectorQuantisation,
+)
 from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
 from lossmith.losses.bootstrapping import (
@@ -56,6 +63,8 @@ __all__ = [
     "ApproxNDCG",
     "BalancedSoftmax",
     "Barron",
+    "BernoulliELBO",
+    "BetaTC",
     "BinaryCrossEntropy",
     "BinaryFocal",
     "Brier",
@@ -72,8 +81,10 @@ __all__ = [
     "FlowMatching",
     "Focal",
     "Following",
+    "FreeBits",
     "GIoU",
     "Gamma",
+    "GaussianELBO",
     "GaussianNLL",
     "GemanMcClure",
     "GeneralizedCrossEntropy",
@@ -121,6 +132,7 @@ __all__ = [
     "TransformedTarget",
     "Tukey",
     "Tweedie",
+    "VectorQuantisation",
     "WassersteinGAN",
     "Welsch",
 ]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core import Pointwise
+from lossmith.core.tree import tensors
 from lossmith.testing.cases import ROWS, Case, joined, refusal, take
 
 
@@ -52,7 +53,8 @@ def weighs_anchors(case: Case) -> None:
     values, own = case.loss.values(*batch), case.loss.weights(batch[1])
     weight = weight if own is None else weight * own
     expected = sum((w * v for w, v in zip(weight, alone, strict=True)), torch.zeros(()))
-    assert values.shape[:1] == (ROWS,), f"values has shape {tuple(values.shape)}"
+    for part in tensors(values):
+        assert part.shape[:1] == (ROWS,), f"values has shape {tuple(part.shape)}"
     got = case.loss(*batch, weight=torch.linspace(0.0, 2.0, ROWS, dtype=torch.float64))
     _same(got, expected / weight.sum(), "loss and weighted mean of its rows' values")
 
