@@ -28,7 +28,6 @@ from lossmith.functional.classification import (
     z_penalty,
 )
 from lossmith.functional.counts import gamma, log_mean, negative_binomial, poisson, tweedie
-from lossmith.functional.embeddings import cosines, unit_rows
 from lossmith.functional.diffusion import (
     consistency,
     denoised,
@@ -37,6 +36,7 @@ from lossmith.functional.diffusion import (
     interpolant,
     noised,
 )
+from lossmith.functional.embeddings import cosines, unit_rows
 from lossmith.functional.gan import (
     feature_matching,
     hinge_gan,
@@ -121,8 +121,8 @@ __all__ = [
     "cauchy",
     "ciou",
     "class_balanced_weights",
-    "cosines",
     "consistency",
+    "cosines",
     "cross_entropy",
     "cvar",
     "denoised",
