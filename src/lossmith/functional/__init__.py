@@ -69,6 +69,13 @@ from lossmith.functional.noisy import (
     normalized_cross_entropy,
     reverse_cross_entropy,
     soft_bootstrapping,
+from lossmith.functional.ordinal import (
+    coral,
+    coral_probabilities,
+    corn,
+    corn_probabilities,
+    corn_weights,
+    squared_emd,
 )
 from lossmith.functional.probabilities import (
     binary_focal_probability,
@@ -123,6 +130,11 @@ __all__ = [
     "class_balanced_weights",
     "consistency",
     "cosines",
+    "coral",
+    "coral_probabilities",
+    "corn",
+    "corn_probabilities",
+    "corn_weights",
     "cross_entropy",
     "cvar",
     "denoised",
@@ -204,6 +216,7 @@ __all__ = [
     "softmax",
     "square",
     "square_probabilities",
+    "squared_emd",
     "squentropy",
     "straight_through",
     "student_t_nll",

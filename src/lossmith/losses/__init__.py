@@ -38,6 +38,7 @@ from lossmith.losses.noisy import (
     JensenShannon,
     SymmetricCrossEntropy,
 )
+from lossmith.losses.ordinal import CORAL, CORN, SquaredEMD
 from lossmith.losses.quantile import Expectile, Quantile
 from lossmith.losses.ranking import LambdaLoss, ListMLE, ListNet, MarginRanking, RankNet
 from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
@@ -49,6 +50,8 @@ from lossmith.losses.square import Brier, Square, Squentropy
 from lossmith.losses.transformed import TransformedTarget
 
 __all__ = [
+    "CORAL",
+    "CORN",
     "DRAGAN",
     "MAE",
     "MAPE",
@@ -123,6 +126,7 @@ __all__ = [
     "SmoothL1",
     "SoftBootstrapping",
     "Square",
+    "SquaredEMD",
     "Squentropy",
     "StudentTNLL",
     "SuperLoss",
