@@ -69,6 +69,7 @@ from lossmith.functional.noisy import (
     normalized_cross_entropy,
     reverse_cross_entropy,
     soft_bootstrapping,
+)
 from lossmith.functional.ordinal import (
     coral,
     coral_probabilities,
@@ -129,12 +130,12 @@ __all__ = [
     "ciou",
     "class_balanced_weights",
     "consistency",
-    "cosines",
     "coral",
     "coral_probabilities",
     "corn",
     "corn_probabilities",
     "corn_weights",
+    "cosines",
     "cross_entropy",
     "cvar",
     "denoised",
