@@ -108,7 +108,7 @@ def _compare(loss: Loss) -> None:
 
 def _slopes(loss: Loss, batch: Any, given: Any, *, whole: bool) -> tuple[Tensor, Any, Any]:
     """The value, and the gradients of what is free in the batch and of what the loss learns."""
-    loss = copy.deepcopy(loss)
+    loss = copy.deepcopy(loss).double()
     loss.gather = not whole
     case = Case(loss)
     leaves = [x.detach().clone().requires_grad_() for x in case.free(*batch)]

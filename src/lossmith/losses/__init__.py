@@ -16,6 +16,7 @@ from lossmith.losses.bootstrapping import (
 )
 from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
 from lossmith.losses.classification import CrossEntropy, Focal, GeneralizedCrossEntropy, Poly
+from lossmith.losses.contrastive import DCL, InfoNCE, MoCo, NTXent
 from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
 from lossmith.losses.critic import FeatureMatching, LeCam
 from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
@@ -30,6 +31,7 @@ from lossmith.losses.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
 from lossmith.losses.hard import CVaR, SelfPaced, SuperLoss, Tilted
 from lossmith.losses.histogram import HLGauss
 from lossmith.losses.imbalance import BalancedSoftmax, ClassBalanced, LogitAdjusted
+from lossmith.losses.language_image import CLIP, SigLIP
 from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
 from lossmith.losses.linear import LinearCrossEntropy
 from lossmith.losses.margin import Hinge, MultiHinge
@@ -50,8 +52,10 @@ from lossmith.losses.square import Brier, Square, Squentropy
 from lossmith.losses.transformed import TransformedTarget
 
 __all__ = [
+    "CLIP",
     "CORAL",
     "CORN",
+    "DCL",
     "DRAGAN",
     "MAE",
     "MAPE",
@@ -97,6 +101,7 @@ __all__ = [
     "Hinge",
     "HingeGAN",
     "Huber",
+    "InfoNCE",
     "IoU",
     "JensenShannon",
     "LambdaLoss",
@@ -110,7 +115,9 @@ __all__ = [
     "LogitAdjusted",
     "MarginRanking",
     "MinimaxGAN",
+    "MoCo",
     "MultiHinge",
+    "NTXent",
     "NegativeBinomial",
     "NonSaturatingGAN",
     "OnProbabilities",
@@ -122,6 +129,7 @@ __all__ = [
     "RelativisticAverageGAN",
     "RelativisticGAN",
     "SelfPaced",
+    "SigLIP",
     "SmoothAP",
     "SmoothL1",
     "SoftBootstrapping",

@@ -1,0 +1,289 @@
+"""Contrastive losses: two views of a sample find each other among the rest of the batch."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.card import Card, Example, Hyper, Paper
+from lossmith.core.loss import Pointwise
+from lossmith.core.progress import Progress
+
+GATHER = Hyper(
+    default=True, meaning="over several processes, whether the batch is that of all ranks"
+)
+
+
+def _temperature(default: float) -> Hyper:
+    return Hyper(default=default, low=0.0, open=True, meaning="what cosines are divided by")
+
+
+class Contrast(Pointwise, ABC):
+    """A pointwise loss whose values may be had of some rows alone, against all."""
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return one value a row."""
+        return self.own_values(input, target, slice(None))
+
+    @abstractmethod
+    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+        """Return the values of some rows, against all."""
+
+
+class NTXent(Contrast):
+    r"""Normalised temperature-scaled cross-entropy: each view finds the other among 2N − 1 rows.
+
+    .. math:: \ell_i = -\frac{1}{2} \sum_{(u, v) \in \{(x, y), (y, x)\}}
+        \log \frac{e^{\cos(u_i, v_i) / \tau}}
+        {\sum_j e^{\cos(u_i, v_j) / \tau} + \sum_{j \ne i} e^{\cos(u_i, u_j) / \tau}}
+
+    Shapes: input and target (N, D), two views of N samples. Values in nats, at most
+    2 / temperature + log(2N − 1). Over several processes the batch is that of all ranks: every
+    rank calls the loss, and its value and averaged gradients are those of one process.
+
+    Args:
+        temperature: what cosines are divided by. The paper's best at its batch sizes; lightly's
+            default is 0.5, as for the paper's CIFAR-10.
+        gather: over several processes, whether the batch is that of all ranks.
+
+    Raises:
+        ValueError: if the shapes of input and target differ or are not (N, D).
+
+    Source: Chen et al., A Simple Framework for Contrastive Learning of Visual Representations
+    (2020).
+
+    >>> NTXent(temperature=1.0)(torch.eye(2), torch.eye(2))
+    tensor(0.5514)
+    """
+
+    temperature: Tensor
+    card: ClassVar[Card] = Card(
+        key="nt_xent",
+        tasks=("self_supervised",),
+        target="embeddings",
+        input="embeddings",
+        reduction="anchors",
+        symmetric=True,
+        formula="log(sum_j exp(cos(x_i, z_j)/tau), z all other rows) - cos(x_i, y_i)/tau",
+        use_when="Two augmented views of each sample and batches of hundreds: SimCLR.",
+        avoid_when="Batches are small, or the batch holds many samples of one kind: they repel.",
+        paper=Paper(
+            authors="T. Chen, S. Kornblith, M. Norouzi, G. Hinton",
+            title="A Simple Framework for Contrastive Learning of Visual Representations",
+            year=2020,
+        ),
+        # each row has its partner at cosine 1 and two others at 0: log(e + 2) - 1
+        example=Example(
+            input=[[1.0, 0.0], [0.0, 1.0]],
+            target=[[1.0, 0.0], [0.0, 1.0]],
+            value=0.5514447139320511,
+            arguments={"temperature": 1.0},
+        ),
+        hypers={"temperature": _temperature(0.1), "gather": GATHER},
+    )
+
+    def __init__(self, *, temperature: float = 0.1, gather: bool = True) -> None:
+        super().__init__(temperature=temperature, gather=gather)
+
+    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+        """Return each pair's cross-entropy, the mean of its two views."""
+        return F.nt_xent(input, target, temperature=self.temperature, own=own)
+
+
+class DCL(Contrast):
+    r"""Decoupled contrastive learning: NT-Xent with the positive left out of the denominator.
+
+    .. math:: \ell_i = \frac{1}{2} \sum_{(u, v) \in \{(x, y), (y, x)\}}
+        \Big(-\frac{\cos(u_i, v_i)}{\tau} + \log \sum_{j \ne i}
+        \big(e^{\cos(u_i, v_j) / \tau} + e^{\cos(u_i, u_j) / \tau}\big)\Big)
+
+    Shapes: input and target (N, D), two views of N samples. Values in nats, of either sign; a
+    batch of one pair has nothing to be told from and the value 0. Over several processes the
+    batch is that of all ranks: every rank calls the loss.
+
+    Args:
+        temperature: what cosines are divided by.
+        gather: over several processes, whether the batch is that of all ranks.
+
+    Raises:
+        ValueError: if the shapes of input and target differ or are not (N, D).
+
+    Source: Yeh et al., Decoupled Contrastive Learning (2022), equation 6.
+
+    >>> DCL(temperature=1.0)(torch.eye(2), torch.eye(2))
+    tensor(-0.3069)
+    """
+
+    temperature: Tensor
+    card: ClassVar[Card] = Card(
+        key="dcl",
+        tasks=("self_supervised",),
+        target="embeddings",
+        input="embeddings",
+        reduction="anchors",
+        symmetric=True,
+        formula="log(sum_j exp(cos(x_i, z_j)/tau), z rows of other pairs) - cos(x_i, y_i)/tau",
+        use_when="NT-Xent with batches of tens to a few hundred: easy positives still pull.",
+        avoid_when="Its value is to be read as a cross-entropy; it may be negative.",
+        paper=Paper(
+            authors="C.-H. Yeh, C.-Y. Hong, Y.-C. Hsu, T.-L. Liu, Y. Chen, Y. LeCun",
+            title="Decoupled Contrastive Learning",
+            year=2022,
+        ),
+        # two others at cosine 0: log 2 - 1
+        example=Example(
+            input=[[1.0, 0.0], [0.0, 1.0]],
+            target=[[1.0, 0.0], [0.0, 1.0]],
+            value=-0.3068528194400547,
+            arguments={"temperature": 1.0},
+        ),
+        hypers={"temperature": _temperature(0.1), "gather": GATHER},
+    )
+
+    def __init__(self, *, temperature: float = 0.1, gather: bool = True) -> None:
+        super().__init__(temperature=temperature, gather=gather)
+
+    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+        """Return each pair's decoupled value, the mean of its two views."""
+        return F.dcl(input, target, temperature=self.temperature, own=own)
+
+
+class InfoNCE(Contrast):
+    r"""Each input row finds its own target among all targets of the batch.
+
+    .. math:: \ell_i = -\log \frac{e^{\cos(x_i, y_i) / \tau}}{\sum_j e^{\cos(x_i, y_j) / \tau}}
+
+    Shapes: input (N, D), what is asked with; target (N, D), what is to be found. Values in nats;
+    log N minus the loss is a lower bound of the mutual information of the two. Over several
+    processes the batch is that of all ranks: every rank calls the loss.
+
+    Args:
+        temperature: what cosines are divided by. The paper scores with a learned bilinear form
+            and has none; cosines and 0.1 are what later work settled on.
+        gather: over several processes, whether the batch is that of all ranks.
+
+    Raises:
+        ValueError: if the shapes of input and target differ or are not (N, D).
+
+    Source: van den Oord, Li, Vinyals, Representation Learning with Contrastive Predictive Coding
+    (2018), equation 4.
+
+    >>> InfoNCE(temperature=1.0)(torch.eye(2), torch.eye(2))
+    tensor(0.3133)
+    """
+
+    temperature: Tensor
+    card: ClassVar[Card] = Card(
+        key="info_nce",
+        tasks=("self_supervised", "metric_learning"),
+        target="embeddings",
+        input="embeddings",
+        reduction="anchors",
+        symmetric=True,
+        formula="-log softmax_j(cos(x_i, y_j)/tau)_i",
+        use_when="Two sides of different kind, asked one way: query and document, past and future.",
+        avoid_when="Both sides are views of one kind; NT-Xent has twice the negatives.",
+        paper=Paper(
+            authors="A. van den Oord, Y. Li, O. Vinyals",
+            title="Representation Learning with Contrastive Predictive Coding",
+            year=2018,
+        ),
+        # log(e + 1) - 1
+        example=Example(
+            input=[[1.0, 0.0], [0.0, 1.0]],
+            target=[[1.0, 0.0], [0.0, 1.0]],
+            value=0.31326168751822286,
+            arguments={"temperature": 1.0},
+        ),
+        hypers={"temperature": _temperature(0.1), "gather": GATHER},
+    )
+
+    def __init__(self, *, temperature: float = 0.1, gather: bool = True) -> None:
+        super().__init__(temperature=temperature, gather=gather)
+
+    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+        """Return −log of each row's probability of its own target."""
+        return F.info_nce(input, target, temperature=self.temperature, own=own)
+
+
+class MoCo(Pointwise):
+    r"""Momentum contrast: each query finds its key among it and a queue of earlier keys.
+
+    .. math:: \ell_i = -\log \frac{e^{\cos(x_i, y_i) / \tau}}
+        {e^{\cos(x_i, y_i) / \tau} + \sum_k e^{\cos(x_i, q_k) / \tau}}
+
+    Shapes: input (N, D), the queries; target (N, D), the keys of the momentum encoder, to which
+    no gradient flows. Values in nats. The queue starts empty, and empty places do not count: the
+    paper's code fills it with noise. After each step `observe` puts the step's keys, the signal
+    "target", in the place of the oldest.
+
+    Args:
+        features: D, the width of keys.
+        size: how many keys the queue holds.
+        temperature: what cosines are divided by.
+
+    Raises:
+        ValueError: if the shapes of input and target differ, or do not have `features` columns.
+
+    Source: He et al., Momentum Contrast for Unsupervised Visual Representation Learning (2020).
+
+    >>> loss = MoCo(features=2, size=2, temperature=1.0)
+    >>> loss(torch.eye(2), torch.eye(2))
+    tensor(0.)
+    >>> from lossmith import Progress
+    >>> loss.observe(Progress(step=1, signals={"target": torch.eye(2)}))
+    >>> loss(torch.eye(2), torch.eye(2))
+    tensor(0.8620)
+    """
+
+    features: int
+    size: int
+    temperature: Tensor
+    queue: Tensor
+    head: Tensor
+    card: ClassVar[Card] = Card(
+        key="moco",
+        tasks=("self_supervised",),
+        target="embeddings",
+        input="embeddings",
+        formula="-log softmax(cos(x, [y, queue])/tau)_0",
+        use_when="Many negatives are wanted of small batches, and a momentum encoder is at hand.",
+        avoid_when="There is no slowly moving encoder: keys of the queue would be out of date.",
+        paper=Paper(
+            authors="K. He, H. Fan, Y. Wu, S. Xie, R. Girshick",
+            title="Momentum Contrast for Unsupervised Visual Representation Learning",
+            year=2020,
+        ),
+        example=Example(
+            input=[[1.0, 0.0]],
+            target=[[1.0, 0.0]],
+            value=0.0,
+            arguments={"features": 2, "size": 4},
+        ),
+        needs=("target",),
+        hypers={
+            "features": Hyper(default=None, low=1, meaning="width of keys"),
+            "size": Hyper(default=65536, low=1, meaning="how many keys the queue holds"),
+            "temperature": _temperature(0.07),
+        },
+    )
+
+    def __init__(self, *, features: int, size: int = 65536, temperature: float = 0.07) -> None:
+        super().__init__(features=features, size=size, temperature=temperature)
+        self.register_buffer("queue", torch.zeros(size, features))
+        self.register_buffer("head", torch.zeros((), dtype=torch.int64))
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return −log of each query's probability of its own key."""
+        if input.shape[1:] != (self.features,):
+            raise ValueError(f"input must be (N, {self.features}), got {tuple(input.shape)}")
+        return F.queue_nce(input, target.detach(), self.queue, temperature=self.temperature)
+
+    def update(self, progress: Progress) -> None:
+        """Put the step's keys in the place of the oldest."""
+        keys = F.unit_rows(progress.signals["target"].to(self.queue))[-self.size :]
+        places = (int(self.head) + torch.arange(len(keys), device=keys.device)) % self.size
+        self.queue[places] = keys
+        self.head.fill_((int(self.head) + len(keys)) % self.size)

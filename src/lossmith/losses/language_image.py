@@ -1,0 +1,185 @@
+"""Contrastive losses of pairs of two kinds, images and texts, that learn their temperature."""
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from lossmith import functional as F
+from lossmith.core.card import Card, Example, Hyper, Paper
+from lossmith.losses.contrastive import GATHER, Contrast
+
+
+class CLIP(Contrast):
+    r"""Pairs of two kinds find each other in both directions, at a learned temperature.
+
+    .. math:: \ell_i = \frac{1}{2} \Big(-\log \frac{e^{s \cos(x_i, y_i)}}
+        {\sum_j e^{s \cos(x_i, y_j)}} - \log \frac{e^{s \cos(x_i, y_i)}}
+        {\sum_j e^{s \cos(x_j, y_i)}}\Big)
+        \qquad s = \min(e^{\mathrm{log\_scale}}, 100)
+
+    `log_scale` is a parameter: give the optimizer the loss's parameters. Beyond 100 the scale is
+    held, as in the paper, while its gradient stays that at 100, so that it can come back.
+
+    Shapes: input and target (N, D), images and their texts. Values in nats. Over several
+    processes the batch is that of all ranks: every rank calls the loss, and DistributedDataParallel
+    must hold it with the model, for the temperature's gradients to be averaged.
+
+    Args:
+        initial_temperature: 1 / s at the start.
+        gather: over several processes, whether the batch is that of all ranks.
+
+    Raises:
+        ValueError: if the shapes of input and target differ or are not (N, D).
+
+    Source: Radford et al., Learning Transferable Visual Models From Natural Language Supervision
+    (2021).
+
+    >>> loss = CLIP(initial_temperature=1.0)
+    >>> loss(torch.eye(2), torch.eye(2)).item()  # doctest: +ELLIPSIS
+    0.31326...
+    >>> [name for name, _ in loss.named_parameters()]
+    ['log_scale']
+    """
+
+    initial_temperature: Tensor
+    card: ClassVar[Card] = Card(
+        key="clip",
+        tasks=("self_supervised",),
+        target="embeddings",
+        input="embeddings",
+        reduction="anchors",
+        symmetric=True,
+        formula="(-log softmax_j(s cos(x_i, y_j))_i - log softmax_j(s cos(x_j, y_i))_i)/2",
+        use_when="Images and texts, or any two kinds that come in pairs, and large batches.",
+        avoid_when="Batches hold the same text twice: it counts as wrong for the other image.",
+        paper=Paper(
+            authors="A. Radford, J. W. Kim, C. Hallacy, A. Ramesh, G. Goh, S. Agarwal, G. Sastry, "
+            "A. Askell, P. Mishkin, J. Clark, G. Krueger, I. Sutskever",
+            title="Learning Transferable Visual Models From Natural Language Supervision",
+            year=2021,
+        ),
+        example=Example(
+            input=[[1.0, 0.0], [0.0, 1.0]],
+            target=[[1.0, 0.0], [0.0, 1.0]],
+            value=0.31326168751822286,
+            arguments={"initial_temperature": 1.0},
+        ),
+        hypers={
+            "initial_temperature": Hyper(
+                default=0.07, low=0.01, high=1e4, meaning="what cosines are divided by at the start"
+            ),
+            "gather": GATHER,
+        },
+        learns=True,
+    )
+
+    def __init__(self, *, initial_temperature: float = 0.07, gather: bool = True) -> None:
+        super().__init__(initial_temperature=initial_temperature, gather=gather)
+        self.log_scale = _log_scale(self.initial_temperature)
+
+    @property
+    def temperature(self) -> Tensor:
+        """The present temperature, at least 0.01."""
+        scale = _exact(self.log_scale)
+        held = scale + (scale.clamp(max=math.log(100)) - scale).detach()
+        return (-held).exp()
+
+    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+        """Return the mean of both directions' cross-entropies of each pair."""
+        return F.clip(input, target, temperature=self.temperature, own=own)
+
+
+class SigLIP(Contrast):
+    r"""Every pair of the batch is a binary question, at a learned temperature and bias.
+
+    .. math:: \ell_i = -\sum_j \log \sigma\big(z_{ij} (s \cos(x_i, y_j) + b)\big)
+        \qquad z_{ij} = 1 \text{ if } i = j \text{ else } -1, \quad s = e^{\mathrm{log\_scale}}
+
+    `log_scale` and `bias` are parameters: give the optimizer the loss's parameters.
+
+    Shapes: input and target (N, D), images and their texts. Values in nats, a sum over the
+    batch. Over several processes the batch is that of all ranks, of which each holds the scores of
+    its own rows alone: every rank calls the loss, and DistributedDataParallel must hold it with
+    the model.
+
+    Args:
+        initial_temperature: 1 / s at the start.
+        initial_bias: b at the start; so low that a batch's many negatives begin at ease.
+        gather: over several processes, whether the batch is that of all ranks.
+
+    Raises:
+        ValueError: if the shapes of input and target differ or are not (N, D).
+
+    Source: Zhai et al., Sigmoid Loss for Language Image Pre-Training (2023).
+
+    >>> loss = SigLIP(initial_temperature=1.0, initial_bias=0.0)
+    >>> loss(torch.eye(2), torch.eye(2)).item()  # doctest: +ELLIPSIS
+    1.00640...
+    >>> [name for name, _ in loss.named_parameters()]
+    ['log_scale', 'bias']
+    """
+
+    initial_temperature: Tensor
+    initial_bias: Tensor
+    card: ClassVar[Card] = Card(
+        key="siglip",
+        tasks=("self_supervised",),
+        target="embeddings",
+        input="embeddings",
+        reduction="anchors",
+        symmetric=True,
+        formula="-sum_j log sigmoid(z_ij (s cos(x_i, y_j) + b))",
+        use_when="CLIP's pairs at small batches, or where no softmax over the batch is wanted.",
+        avoid_when="The share of positives in a batch changes much: the bias is learned for one.",
+        paper=Paper(
+            authors="X. Zhai, B. Mustafa, A. Kolesnikov, L. Beyer",
+            title="Sigmoid Loss for Language Image Pre-Training",
+            year=2023,
+        ),
+        # log(1 + 1/e) + log 2
+        example=Example(
+            input=[[1.0, 0.0], [0.0, 1.0]],
+            target=[[1.0, 0.0], [0.0, 1.0]],
+            value=1.0064088680781682,
+            arguments={"initial_temperature": 1.0, "initial_bias": 0.0},
+        ),
+        hypers={
+            "initial_temperature": Hyper(
+                default=0.1, low=0.0, open=True, meaning="what cosines are divided by at the start"
+            ),
+            "initial_bias": Hyper(default=-10.0, meaning="what scores are shifted by at the start"),
+            "gather": GATHER,
+        },
+        learns=True,
+    )
+
+    def __init__(
+        self, *, initial_temperature: float = 0.1, initial_bias: float = -10.0, gather: bool = True
+    ) -> None:
+        super().__init__(
+            initial_temperature=initial_temperature, initial_bias=initial_bias, gather=gather
+        )
+        self.log_scale = _log_scale(self.initial_temperature)
+        self.bias = nn.Parameter(self.initial_bias.to(torch.get_default_dtype()))
+
+    @property
+    def temperature(self) -> Tensor:
+        """The present temperature."""
+        return (-_exact(self.log_scale)).exp()
+
+    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+        """Return the sum of each row's binary cross-entropies."""
+        bias = _exact(self.bias)
+        return F.siglip(input, target, temperature=self.temperature, bias=bias, own=own)
+
+
+def _log_scale(temperature: Tensor) -> nn.Parameter:
+    return nn.Parameter(-temperature.log().to(torch.get_default_dtype()))
+
+
+def _exact(learned: Any) -> Tensor:
+    """Bring a learned number to float32, or keep float64."""
+    number: Tensor = learned.to(torch.promote_types(learned.dtype, torch.float32))
+    return number
