@@ -87,20 +87,29 @@ class LossScheduler:
         self._observe({name: _shared(value) for name, value in signals.items()})
         self._check_watched()
 
+    @property
+    def position(self) -> int:
+        """The optimizer steps counted."""
+        return self._position
+
+    def place(self) -> dict[str, Any]:
+        """Return the position alone, where a checkpoint of the module holds the losses' state."""
+        return {"position": self._position, "epoch": self._epoch, "seen": sorted(self._seen)}
+
+    def go_to(self, place: Mapping[str, Any]) -> None:
+        """Go on from a position, with the losses as they are."""
+        self._position, self._epoch = place["position"], place["epoch"]
+        self._seen = set(place["seen"])
+        self._observe({})
+
     def state_dict(self) -> dict[str, Any]:
         """Return the position, and the state of the losses."""
-        return {
-            "position": self._position,
-            "epoch": self._epoch,
-            "seen": sorted(self._seen),
-            "loss": self.loss.state_dict(),
-        }
+        return {**self.place(), "loss": self.loss.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
-        self._position, self._epoch = state["position"], state["epoch"]
-        self._seen = set(state["seen"])
         self.loss.load_state_dict(state["loss"])
+        self.go_to(state)
 
     def _observe(self, signals: Mapping[str, Any]) -> None:
         epoch = self._epoch

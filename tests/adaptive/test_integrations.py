@@ -1,0 +1,157 @@
+"""Callbacks in the real packages: progress, logs, checkpoints that resume to the same numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from lossmith import MAE, MSE, Huber, Hybrid, Linear, SoftAdapt, Uncertainty, When, switch
+from lossmith.integrations.logs import scalars
+
+X = torch.randn(32, 3, generator=torch.Generator().manual_seed(0))
+Y = X.sum(1)
+
+
+def test_scalars_name_weights_and_moving_numbers() -> None:
+    loss = Hybrid(a=Huber(delta=Linear(3.0, 1.0)), b=MSE(), weighting=Uncertainty())
+    found = scalars(loss)
+    assert found["loss/losses/a/delta"] == 3.0
+    assert found["loss/weighting/a"] == 0.5
+
+
+lightning = pytest.importorskip("pytorch_lightning")
+
+
+class Module(lightning.LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Linear(3, 1)
+        self.loss = Hybrid(
+            a=switch(MAE(), MSE(), at=0.5), b=Huber(delta=Linear(3.0, 0.5)), weighting=SoftAdapt()
+        )
+
+    def training_step(self, batch: Any, index: int) -> Any:
+        output = self.net(batch[0]).squeeze(-1)
+        both, target = dict.fromkeys("ab", output), dict.fromkeys("ab", batch[1])
+        terms = self.loss.terms(both, target)
+        return {"loss": self.loss.combine(terms), "signals": {"terms": terms}}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=0.05)
+
+
+class StopAt(lightning.Callback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Any, *rest: Any) -> None:
+        trainer.should_stop = trainer.global_step >= self.step
+
+
+def fit(module: Module, stop: int, folder: Path, resume: str | None = None) -> Any:
+    from lossmith.integrations.lightning import LossCallback
+
+    trainer = lightning.Trainer(
+        max_epochs=4,
+        accelerator="cpu",
+        logger=False,
+        default_root_dir=folder,
+        callbacks=[LossCallback("loss"), StopAt(stop)],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+    )
+    trainer.fit(module, DataLoader(TensorDataset(X, Y), batch_size=8), ckpt_path=resume)
+    return trainer
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_drives_logs_and_resumes(tmp_path: Path) -> None:
+    whole = Module()
+    trainer = fit(whole, 16, tmp_path)
+    assert whole.loss.losses["a"].weighting.weights() == {"mae": 0.0, "mse": 1.0}
+    assert whole.loss.losses["b"].delta.item() == pytest.approx(0.5)
+    assert "loss/weighting/a" in trainer.callback_metrics
+    half = Module()
+    fit(half, 8, tmp_path).save_checkpoint(tmp_path / "half.ckpt", weights_only=False)
+    resumed = Module()
+    fit(resumed, 16, tmp_path, resume=str(tmp_path / "half.ckpt"))
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
+transformers = pytest.importorskip("transformers")
+
+
+class Rows(Dataset):
+    def __len__(self) -> int:
+        return len(X)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        return {"x": X[index], "labels": Y[index]}
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Linear(3, 1)
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, Any]:
+        return {"logits": self.net(x).squeeze(-1)}
+
+
+def trained(folder: Path, resume: bool = False, stop: bool = False) -> tuple[Net, Any, Any]:
+    from lossmith.integrations.transformers import LossCallback
+
+    loss = switch(Huber(delta=Linear(3.0, 0.5)), MSE(), at=When("eval_loss", below=100.0))
+    driver = LossCallback(loss)
+
+    class Stop(transformers.TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+            control.should_training_stop = stop and state.global_step == 4
+
+    def compute(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> Any:
+        return loss(outputs["logits"], labels)
+
+    net = Net()
+    trainer = transformers.Trainer(
+        net,
+        transformers.TrainingArguments(
+            folder,
+            num_train_epochs=4,
+            per_device_train_batch_size=16,
+            per_device_eval_batch_size=16,
+            learning_rate=0.05,
+            save_strategy="steps",
+            save_steps=2,
+            eval_strategy="steps",
+            eval_steps=2,
+            logging_steps=1,
+            report_to=[],
+            use_cpu=True,
+            disable_tqdm=True,
+        ),
+        train_dataset=Rows(),
+        eval_dataset=Rows(),
+        compute_loss_func=compute,
+        callbacks=[driver, Stop()],
+    )
+    trainer.train(resume_from_checkpoint=str(folder / "checkpoint-4") if resume else None)
+    return net, loss, trainer
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_transformers_drives_logs_and_resumes(tmp_path: Path) -> None:
+    whole, loss, trainer = trained(tmp_path / "whole")
+    assert loss.weighting.weights() == {"huber": 0.0, "mse": 1.0}
+    assert any("loss/losses/huber/delta" in entry for entry in trainer.state.log_history)
+    trained(tmp_path / "half", stop=True)
+    resumed, again, _ = trained(tmp_path / "half", resume=True)
+    assert again.weighting.weights() == loss.weighting.weights()
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
