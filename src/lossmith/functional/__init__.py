@@ -79,6 +79,8 @@ from lossmith.functional.ordinal import (
     corn_weights,
     squared_emd,
 )
+from lossmith.functional.lovasz import lovasz_hinge, lovasz_softmax
+from lossmith.functional.masks import image_weights
 from lossmith.functional.probabilities import (
     binary_focal_probability,
     focal_probabilities,
@@ -112,6 +114,19 @@ from lossmith.functional.regression import (
 )
 from lossmith.functional.relative import mape, msle, smape
 from lossmith.functional.robust import cauchy, geman_mcclure, pseudo_huber, tukey, welsch
+from lossmith.functional.robust import cauchy, geman_mcclure, pseudo_huber, welsch
+from lossmith.functional.segmentation import (
+    binary_dice,
+    binary_focal_tversky,
+    binary_jaccard,
+    binary_tversky,
+    dice,
+    focal_tversky,
+    generalized_dice,
+    jaccard,
+    tversky,
+)
+from lossmith.functional.shapes import boundary, cl_dice, signed_distance, soft_skeleton
 
 __all__ = [
     "adaptive_barron",
@@ -123,12 +138,18 @@ __all__ = [
     "beta_tc",
     "between",
     "binary_cross_entropy",
+    "binary_dice",
     "binary_focal",
     "binary_focal_probability",
     "bootstrapped_probabilities",
+    "binary_focal_tversky",
+    "binary_jaccard",
+    "binary_tversky",
+    "boundary",
     "brier",
     "cauchy",
     "ciou",
+    "cl_dice",
     "class_balanced_weights",
     "clip",
     "consistency",
@@ -143,6 +164,7 @@ __all__ = [
     "dcl",
     "denoised",
     "denoising",
+    "dice",
     "diou",
     "expected_value",
     "expectile",
@@ -151,12 +173,14 @@ __all__ = [
     "focal",
     "focal_probabilities",
     "gamma",
+    "focal_tversky",
     "gaussian_bins",
     "gaussian_elbo",
     "gaussian_kl",
     "gaussian_nll",
     "geman_mcclure",
     "generalized_cross_entropy",
+    "generalized_dice",
     "generalized_probabilities",
     "giou",
     "gradient_penalty",
@@ -174,6 +198,9 @@ __all__ = [
     "jensen_shannon",
     "lambda_loss",
     "lambert_w",
+    "image_weights",
+    "iou",
+    "jaccard",
     "laplace_nll",
     "le_cam",
     "least_squares_gan",
@@ -184,6 +211,8 @@ __all__ = [
     "log_cosh",
     "log_mean",
     "logit_adjusted",
+    "lovasz_hinge",
+    "lovasz_softmax",
     "mae",
     "mape",
     "margin_ranking",
@@ -219,6 +248,9 @@ __all__ = [
     "smooth_ap",
     "smooth_l1",
     "soft_bootstrapping",
+    "signed_distance",
+    "smooth_l1",
+    "soft_skeleton",
     "soft_weights",
     "softcapped",
     "softmax",
@@ -235,6 +267,7 @@ __all__ = [
     "tweedie",
     "unit_rows",
     "vector_quantisation",
+    "tversky",
     "wasserstein_gan",
     "welsch",
     "z_penalty",

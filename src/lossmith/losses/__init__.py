@@ -41,6 +41,7 @@ from lossmith.losses.noisy import (
     SymmetricCrossEntropy,
 )
 from lossmith.losses.ordinal import CORAL, CORN, SquaredEMD
+from lossmith.losses.overlap import BinaryDice, BinaryJaccard, Dice, GeneralizedDice, Jaccard
 from lossmith.losses.quantile import Expectile, Quantile
 from lossmith.losses.ranking import LambdaLoss, ListMLE, ListNet, MarginRanking, RankNet
 from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
@@ -48,8 +49,11 @@ from lossmith.losses.relative import MAPE, MSLE, SMAPE
 from lossmith.losses.relativistic import R3GAN, RelativisticAverageGAN, RelativisticGAN
 from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Tukey, Welsch
 from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
+from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Welsch
+from lossmith.losses.shapes import Boundary, ClDice, LovaszHinge, LovaszSoftmax
 from lossmith.losses.square import Brier, Square, Squentropy
 from lossmith.losses.transformed import TransformedTarget
+from lossmith.losses.tversky import BinaryFocalTversky, BinaryTversky, FocalTversky, Tversky
 
 __all__ = [
     "CLIP",
@@ -73,28 +77,37 @@ __all__ = [
     "BernoulliELBO",
     "BetaTC",
     "BinaryCrossEntropy",
+    "BinaryDice",
     "BinaryFocal",
+    "BinaryFocalTversky",
+    "BinaryJaccard",
+    "BinaryTversky",
+    "Boundary",
     "Brier",
     "CIoU",
     "CVaR",
     "Cauchy",
+    "ClDice",
     "ClassBalanced",
     "Consistency",
     "CrossEntropy",
     "DIoU",
     "Denoising",
+    "Dice",
     "Expectile",
     "FeatureMatching",
     "FlowMatching",
     "Focal",
     "Following",
     "FreeBits",
+    "FocalTversky",
     "GIoU",
     "Gamma",
     "GaussianELBO",
     "GaussianNLL",
     "GemanMcClure",
     "GeneralizedCrossEntropy",
+    "GeneralizedDice",
     "GradientPenalty",
     "HLGauss",
     "HardBootstrapping",
@@ -105,6 +118,7 @@ __all__ = [
     "IoU",
     "JensenShannon",
     "LambdaLoss",
+    "Jaccard",
     "LaplaceNLL",
     "LeCam",
     "LeastSquaresGAN",
@@ -114,6 +128,8 @@ __all__ = [
     "LogCosh",
     "LogitAdjusted",
     "MarginRanking",
+    "LovaszHinge",
+    "LovaszSoftmax",
     "MinimaxGAN",
     "MoCo",
     "MultiHinge",
@@ -145,6 +161,7 @@ __all__ = [
     "Tukey",
     "Tweedie",
     "VectorQuantisation",
+    "Tversky",
     "WassersteinGAN",
     "Welsch",
 ]

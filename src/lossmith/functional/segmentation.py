@@ -1,0 +1,145 @@
+"""Losses of overlap between predicted and true masks, unreduced: one value an image.
+
+Each sums over the pixels of one image and one class, then takes the mean over classes. Those
+named binary take one logit a pixel and labels from 0 to 1, the others a softmax over classes.
+"""
+
+import torch
+from torch import Tensor
+
+from lossmith.functional.checks import in_dtype
+from lossmith.functional.masks import binary_masks, class_masks
+
+Number = Tensor | float
+
+
+def dice(
+    input: Tensor,
+    target: Tensor,
+    *,
+    smooth: Number = 1e-5,
+    squared: bool = True,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return 1 − (2Σpt + smooth)/(Σp² + Σt² + smooth), or of Σp + Σt (Milletari et al., 2016)."""
+    return _dice(*class_masks(input, target, ignore_index=ignore_index), smooth, squared)
+
+
+def binary_dice(
+    input: Tensor,
+    target: Tensor,
+    *,
+    smooth: Number = 1e-5,
+    squared: bool = True,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return the Dice loss of one mask, the sigmoid's."""
+    return _dice(*binary_masks(input, target, ignore_index=ignore_index), smooth, squared)
+
+
+def jaccard(
+    input: Tensor, target: Tensor, *, smooth: Number = 1e-5, ignore_index: int = -100
+) -> Tensor:
+    """Return 1 − (Σpt + smooth)/(Σp + Σt − Σpt + smooth) (Rahman & Wang, 2016)."""
+    masks = class_masks(input, target, ignore_index=ignore_index)
+    return _missed(*masks, 1.0, 1.0, smooth).mean(1)
+
+
+def binary_jaccard(
+    input: Tensor, target: Tensor, *, smooth: Number = 1e-5, ignore_index: int = -100
+) -> Tensor:
+    """Return the Jaccard loss of one mask, the sigmoid's."""
+    masks = binary_masks(input, target, ignore_index=ignore_index)
+    return _missed(*masks, 1.0, 1.0, smooth).mean(1)
+
+
+def tversky(
+    input: Tensor,
+    target: Tensor,
+    *,
+    alpha: Number = 0.3,
+    beta: Number = 0.7,
+    smooth: Number = 1e-5,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return 1 − TP/(TP + alpha·FP + beta·FN) of soft counts (Salehi et al., 2017)."""
+    masks = class_masks(input, target, ignore_index=ignore_index)
+    return _missed(*masks, alpha, beta, smooth).mean(1)
+
+
+def binary_tversky(
+    input: Tensor,
+    target: Tensor,
+    *,
+    alpha: Number = 0.3,
+    beta: Number = 0.7,
+    smooth: Number = 1e-5,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return the Tversky loss of one mask, the sigmoid's."""
+    masks = binary_masks(input, target, ignore_index=ignore_index)
+    return _missed(*masks, alpha, beta, smooth).mean(1)
+
+
+def focal_tversky(
+    input: Tensor,
+    target: Tensor,
+    *,
+    alpha: Number = 0.3,
+    beta: Number = 0.7,
+    gamma: Number = 4 / 3,
+    smooth: Number = 1e-5,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return the mean over classes of (Tversky loss)^(1/gamma) (Abraham & Khan, 2019)."""
+    masks = class_masks(input, target, ignore_index=ignore_index)
+    return _root(_missed(*masks, alpha, beta, smooth), gamma).mean(1)
+
+
+def binary_focal_tversky(
+    input: Tensor,
+    target: Tensor,
+    *,
+    alpha: Number = 0.3,
+    beta: Number = 0.7,
+    gamma: Number = 4 / 3,
+    smooth: Number = 1e-5,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return the focal Tversky loss of one mask, the sigmoid's."""
+    masks = binary_masks(input, target, ignore_index=ignore_index)
+    return _root(_missed(*masks, alpha, beta, smooth), gamma).mean(1)
+
+
+def generalized_dice(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
+    """Return 1 − 2Σ w_c Σpt / Σ w_c Σ(p + t), w_c = 1/(Σt)² (Sudre et al., 2017)."""
+    predicted, true = class_masks(input, target, ignore_index=ignore_index)
+    count = true.sum(2)
+    rarest = count.masked_fill(count == 0, torch.inf).amin(1, keepdim=True)
+    # In units of the rarest class, so that no weight is near the end of its dtype.
+    weight = torch.where(count == 0, 1.0, (rarest / count).square())
+    shared = (weight * (predicted * true).sum(2)).sum(1)
+    both = (weight * (predicted.sum(2) + count)).sum(1)
+    return 1 - 2 * shared / torch.where(both == 0, 1.0, both)
+
+
+def _dice(predicted: Tensor, true: Tensor, smooth: Number, squared: bool) -> Tensor:
+    smooth = in_dtype(smooth, predicted)
+    shared = (predicted * true).sum(2)
+    both = predicted.square() + true.square() if squared else predicted + true
+    return (1 - (2 * shared + smooth) / (both.sum(2) + smooth)).mean(1)
+
+
+def _missed(predicted: Tensor, true: Tensor, alpha: Number, beta: Number, smooth: Number) -> Tensor:
+    """1 − (TP + smooth)/(TP + alpha·FP + beta·FN + smooth), without the difference."""
+    alpha, beta, smooth = (in_dtype(number, predicted) for number in (alpha, beta, smooth))
+    hit = (predicted * true).sum(2)
+    wrong = alpha * (predicted * (1 - true)).sum(2) + beta * ((1 - predicted) * true).sum(2)
+    return wrong / (hit + wrong + smooth)
+
+
+def _root(values: Tensor, gamma: Number) -> Tensor:
+    """values^(1/gamma), whose gradient at 0 is taken as 0."""
+    some = values > 0
+    power = torch.where(some, values, 1.0).pow(1 / in_dtype(gamma, values))
+    return torch.where(some, power, 0.0)
