@@ -63,6 +63,8 @@ from lossmith.functional.histogram import expected_value, gaussian_bins, hl_gaus
 from lossmith.functional.imbalance import balanced_softmax, class_balanced_weights, logit_adjusted
 from lossmith.functional.likelihood import gaussian_nll, laplace_nll, location, student_t_nll
 from lossmith.functional.linear import linear_cross_entropy
+from lossmith.functional.lovasz import lovasz_hinge, lovasz_softmax
+from lossmith.functional.masks import image_weights
 from lossmith.functional.noisy import (
     bootstrapped_probabilities,
     hard_bootstrapping,
@@ -79,8 +81,6 @@ from lossmith.functional.ordinal import (
     corn_weights,
     squared_emd,
 )
-from lossmith.functional.lovasz import lovasz_hinge, lovasz_softmax
-from lossmith.functional.masks import image_weights
 from lossmith.functional.probabilities import (
     binary_focal_probability,
     focal_probabilities,
@@ -114,7 +114,6 @@ from lossmith.functional.regression import (
 )
 from lossmith.functional.relative import mape, msle, smape
 from lossmith.functional.robust import cauchy, geman_mcclure, pseudo_huber, tukey, welsch
-from lossmith.functional.robust import cauchy, geman_mcclure, pseudo_huber, welsch
 from lossmith.functional.segmentation import (
     binary_dice,
     binary_focal_tversky,
@@ -141,10 +140,10 @@ __all__ = [
     "binary_dice",
     "binary_focal",
     "binary_focal_probability",
-    "bootstrapped_probabilities",
     "binary_focal_tversky",
     "binary_jaccard",
     "binary_tversky",
+    "bootstrapped_probabilities",
     "boundary",
     "brier",
     "cauchy",
@@ -172,8 +171,8 @@ __all__ = [
     "flow_matching",
     "focal",
     "focal_probabilities",
-    "gamma",
     "focal_tversky",
+    "gamma",
     "gaussian_bins",
     "gaussian_elbo",
     "gaussian_kl",
@@ -192,15 +191,14 @@ __all__ = [
     "hinge_gan",
     "hl_gauss",
     "huber",
+    "image_weights",
     "info_nce",
     "interpolant",
     "iou",
+    "jaccard",
     "jensen_shannon",
     "lambda_loss",
     "lambert_w",
-    "image_weights",
-    "iou",
-    "jaccard",
     "laplace_nll",
     "le_cam",
     "least_squares_gan",
@@ -244,12 +242,11 @@ __all__ = [
     "self_paced",
     "siglip",
     "sigmoid",
+    "signed_distance",
     "smape",
     "smooth_ap",
     "smooth_l1",
     "soft_bootstrapping",
-    "signed_distance",
-    "smooth_l1",
     "soft_skeleton",
     "soft_weights",
     "softcapped",
@@ -264,10 +261,10 @@ __all__ = [
     "target_weights",
     "tilted",
     "tukey",
+    "tversky",
     "tweedie",
     "unit_rows",
     "vector_quantisation",
-    "tversky",
     "wasserstein_gan",
     "welsch",
     "z_penalty",

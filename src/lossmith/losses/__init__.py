@@ -48,9 +48,8 @@ from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
 from lossmith.losses.relative import MAPE, MSLE, SMAPE
 from lossmith.losses.relativistic import R3GAN, RelativisticAverageGAN, RelativisticGAN
 from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Tukey, Welsch
-from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
-from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Welsch
 from lossmith.losses.shapes import Boundary, ClDice, LovaszHinge, LovaszSoftmax
+from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
 from lossmith.losses.square import Brier, Square, Squentropy
 from lossmith.losses.transformed import TransformedTarget
 from lossmith.losses.tversky import BinaryFocalTversky, BinaryTversky, FocalTversky, Tversky
@@ -98,9 +97,9 @@ __all__ = [
     "FeatureMatching",
     "FlowMatching",
     "Focal",
+    "FocalTversky",
     "Following",
     "FreeBits",
-    "FocalTversky",
     "GIoU",
     "Gamma",
     "GaussianELBO",
@@ -116,9 +115,9 @@ __all__ = [
     "Huber",
     "InfoNCE",
     "IoU",
+    "Jaccard",
     "JensenShannon",
     "LambdaLoss",
-    "Jaccard",
     "LaplaceNLL",
     "LeCam",
     "LeastSquaresGAN",
@@ -127,9 +126,9 @@ __all__ = [
     "ListNet",
     "LogCosh",
     "LogitAdjusted",
-    "MarginRanking",
     "LovaszHinge",
     "LovaszSoftmax",
+    "MarginRanking",
     "MinimaxGAN",
     "MoCo",
     "MultiHinge",
@@ -159,9 +158,9 @@ __all__ = [
     "Tilted",
     "TransformedTarget",
     "Tukey",
+    "Tversky",
     "Tweedie",
     "VectorQuantisation",
-    "Tversky",
     "WassersteinGAN",
     "Welsch",
 ]
