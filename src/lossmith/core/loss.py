@@ -209,9 +209,11 @@ class Pointwise(Loss, ABC):
             gather = Gather.of(input)
             everyone = mapped(gather, input), mapped(gather, target)
             values = self.own_values(*everyone, gather.own)
+            own = self.weights(everyone[1])  # of rows among all ranks': whether there is a pair
+            own = None if own is None else own[gather.own]
         else:
             values = self.values(input, target)
-        own = self.weights(target)  # after the values: they refuse classes out of range
+            own = self.weights(target)  # after the values: they refuse classes out of range
         parts = {self.card.key: values} if isinstance(values, Tensor) else values
         means = {}
         for name, part in parts.items():

@@ -38,6 +38,7 @@ from lossmith.functional.diffusion import (
     noised,
 )
 from lossmith.functional.embeddings import cosines, unit_rows
+from lossmith.functional.embeddings import cosines, distances, dots, unit_rows
 from lossmith.functional.gan import (
     feature_matching,
     hinge_gan,
@@ -65,6 +66,17 @@ from lossmith.functional.likelihood import gaussian_nll, laplace_nll, location, 
 from lossmith.functional.linear import linear_cross_entropy
 from lossmith.functional.lovasz import lovasz_hinge, lovasz_softmax
 from lossmith.functional.masks import image_weights
+from lossmith.functional.metric import (
+    circle,
+    contrastive,
+    multi_similarity,
+    n_pair,
+    sup_con,
+    triplet,
+    triplets_of,
+    with_both,
+    with_positive,
+)
 from lossmith.functional.noisy import (
     bootstrapped_probabilities,
     hard_bootstrapping,
@@ -89,6 +101,14 @@ from lossmith.functional.probabilities import (
     sigmoid,
     softmax,
     square_probabilities,
+)
+from lossmith.functional.proxies import (
+    arc_face,
+    cos_face,
+    first_proxies,
+    nearest_cosines,
+    proxy_anchor,
+    proxy_nca,
 )
 from lossmith.functional.ranking import (
     approx_ndcg,
@@ -130,6 +150,7 @@ from lossmith.functional.shapes import boundary, cl_dice, signed_distance, soft_
 __all__ = [
     "adaptive_barron",
     "approx_ndcg",
+    "arc_face",
     "around",
     "balanced_softmax",
     "barron",
@@ -157,6 +178,10 @@ __all__ = [
     "corn",
     "corn_probabilities",
     "corn_weights",
+    "circle",
+    "class_balanced_weights",
+    "contrastive",
+    "cos_face",
     "cosines",
     "cross_entropy",
     "cvar",
@@ -165,10 +190,13 @@ __all__ = [
     "denoising",
     "dice",
     "diou",
+    "distances",
+    "dots",
     "expected_value",
     "expectile",
     "feature_matching",
     "flow_matching",
+    "first_proxies",
     "focal",
     "focal_probabilities",
     "focal_tversky",
@@ -218,6 +246,9 @@ __all__ = [
     "mse",
     "msle",
     "multi_hinge",
+    "multi_similarity",
+    "n_pair",
+    "nearest_cosines",
     "negative_binomial",
     "noised",
     "non_crossing",
@@ -228,6 +259,8 @@ __all__ = [
     "poisson",
     "poly",
     "poly_probabilities",
+    "proxy_anchor",
+    "proxy_nca",
     "pseudo_huber",
     "quantile",
     "queue_nce",
@@ -257,9 +290,12 @@ __all__ = [
     "squentropy",
     "straight_through",
     "student_t_nll",
+    "sup_con",
     "super_loss",
     "target_weights",
     "tilted",
+    "triplet",
+    "triplets_of",
     "tukey",
     "tversky",
     "tweedie",
@@ -267,6 +303,8 @@ __all__ = [
     "vector_quantisation",
     "wasserstein_gan",
     "welsch",
+    "with_both",
+    "with_positive",
     "z_penalty",
     "zero_centred_penalty",
 ]

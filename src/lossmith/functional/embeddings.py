@@ -1,5 +1,6 @@
 """Geometry of embeddings: unit rows, cosines and distances that no size of a row breaks."""
 
+import torch
 from torch import Tensor
 
 from lossmith.functional.checks import product
@@ -25,3 +26,42 @@ def unit_rows(rows: Tensor, dim: int = -1) -> Tensor:
 def cosines(left: Tensor, right: Tensor) -> Tensor:
     """Return the cosine of each row of left with each row of right, (N, M)."""
     return product(unit_rows(left), unit_rows(right).transpose(-1, -2))
+
+
+def dots(left: Tensor, right: Tensor) -> Tensor:
+    """Return the inner product of each row of left with each row of right, held below infinity."""
+    if left.numel() == 0 or right.numel() == 0:
+        return product(left, right.transpose(-1, -2))
+    most = torch.finfo(left.dtype).max / 8
+    sizes = [_size(left), _size(right)]
+    found = product(left / sizes[0], (right / sizes[1]).transpose(-1, -2))
+    for size in sizes:
+        found = (found * size).clamp(-most, most)
+    return found
+
+
+def distances(left: Tensor, right: Tensor) -> Tensor:
+    """Return the Euclidean distance of each row of left to each row of right, below infinity.
+
+    Rows are centred and scaled first, so that few digits cancel and no square overflows. Where two
+    rows coincide the distance is 0 with a gradient of zero.
+    """
+    if left.numel() == 0 or right.numel() == 0:
+        return product(left, right.transpose(-1, -2))
+    size = torch.maximum(_size(left), _size(right)).log2().floor().exp2()  # divides exactly
+    left, right = left / size, right / size
+    centre = right.detach().mean(-2, keepdim=True)
+    left, right = left - centre, right - centre
+    squares = left.square().sum(-1).unsqueeze(-1) + right.square().sum(-1).unsqueeze(-2)
+    gap = root(squares - 2 * product(left, right.transpose(-1, -2)))
+    return (gap * size).clamp(max=torch.finfo(gap.dtype).max / 8)
+
+
+def root(values: Tensor) -> Tensor:
+    """Return the square root, 0 with a gradient of zero where values are 0 or below."""
+    above = values > 0
+    return torch.where(above, torch.where(above, values, 1).sqrt(), 0)
+
+
+def _size(rows: Tensor) -> Tensor:
+    return rows.detach().abs().amax().clamp(min=1e-30)

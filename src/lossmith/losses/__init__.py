@@ -8,6 +8,7 @@ from lossmith.losses.autoencoder import (
     GaussianELBO,
     VectorQuantisation,
 )
+from lossmith.losses.angular import ArcFace, CosFace, SubCenterArcFace
 from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
 from lossmith.losses.bootstrapping import (
@@ -35,6 +36,7 @@ from lossmith.losses.language_image import CLIP, SigLIP
 from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
 from lossmith.losses.linear import LinearCrossEntropy
 from lossmith.losses.margin import Hinge, MultiHinge
+from lossmith.losses.metric import Contrastive, NPair, SupCon, Triplet
 from lossmith.losses.noisy import (
     ActivePassive,
     JensenShannon,
@@ -42,6 +44,7 @@ from lossmith.losses.noisy import (
 )
 from lossmith.losses.ordinal import CORAL, CORN, SquaredEMD
 from lossmith.losses.overlap import BinaryDice, BinaryJaccard, Dice, GeneralizedDice, Jaccard
+from lossmith.losses.proxies import ProxyAnchor, ProxyNCA
 from lossmith.losses.quantile import Expectile, Quantile
 from lossmith.losses.ranking import LambdaLoss, ListMLE, ListNet, MarginRanking, RankNet
 from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
@@ -49,6 +52,7 @@ from lossmith.losses.relative import MAPE, MSLE, SMAPE
 from lossmith.losses.relativistic import R3GAN, RelativisticAverageGAN, RelativisticGAN
 from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Tukey, Welsch
 from lossmith.losses.shapes import Boundary, ClDice, LovaszHinge, LovaszSoftmax
+from lossmith.losses.similarity import Circle, MultiSimilarity
 from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
 from lossmith.losses.square import Brier, Square, Squentropy
 from lossmith.losses.transformed import TransformedTarget
@@ -71,6 +75,7 @@ __all__ = [
     "ActivePassive",
     "AdaptiveBarron",
     "ApproxNDCG",
+    "ArcFace",
     "BalancedSoftmax",
     "Barron",
     "BernoulliELBO",
@@ -89,6 +94,10 @@ __all__ = [
     "ClDice",
     "ClassBalanced",
     "Consistency",
+    "Circle",
+    "ClassBalanced",
+    "Contrastive",
+    "CosFace",
     "CrossEntropy",
     "DIoU",
     "Denoising",
@@ -133,11 +142,15 @@ __all__ = [
     "MoCo",
     "MultiHinge",
     "NTXent",
+    "MultiSimilarity",
+    "NPair",
     "NegativeBinomial",
     "NonSaturatingGAN",
     "OnProbabilities",
     "Poisson",
     "Poly",
+    "ProxyAnchor",
+    "ProxyNCA",
     "PseudoHuber",
     "Quantile",
     "RankNet",
@@ -152,11 +165,14 @@ __all__ = [
     "SquaredEMD",
     "Squentropy",
     "StudentTNLL",
+    "SubCenterArcFace",
+    "SupCon",
     "SuperLoss",
     "SymmetricCrossEntropy",
     "Tempered",
     "Tilted",
     "TransformedTarget",
+    "Triplet",
     "Tukey",
     "Tversky",
     "Tweedie",

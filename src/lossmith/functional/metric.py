@@ -1,0 +1,178 @@
+"""Losses of embeddings (N, D) with classes (N,), unreduced: one value an anchor of the batch."""
+
+import torch
+from torch import Tensor
+
+from lossmith.functional.checks import in_dtype, promote, same_shape
+from lossmith.functional.embeddings import cosines, distances, dots, root
+
+
+def contrastive(input: Tensor, target: Tensor, *, margin: Tensor | float = 1.0) -> Tensor:
+    """Return the mean over all others of d²/2 if alike, max(0, margin − d)²/2 if not."""
+    rows, classes = check_embeddings(input, target)
+    alike, unlike = pair_masks(classes)
+    gap = distances(rows, rows)
+    apart = (in_dtype(margin, gap) - gap).relu()
+    # Each part is masked before it is squared: far out the other part's square has no number.
+    part = torch.where(alike, gap, torch.where(unlike, apart, 0))
+    return part.square().sum(1) / (2 * max(len(rows) - 1, 1))
+
+
+def triplet(
+    input: Tensor,
+    target: Tensor,
+    *,
+    margin: Tensor | float = 0.2,
+    mining: str = "semi_hard",
+    squared: bool = True,
+) -> Tensor:
+    """Return the mean of max(0, margin + d(anchor, positive) − d(anchor, negative)) an anchor.
+
+    Over all its triplets ("all"), one for each positive with the nearest negative beyond it, else
+    the farthest ("semi_hard"), or the farthest positive and nearest negative ("hardest").
+    """
+    rows, classes = check_embeddings(input, target)
+    alike, unlike = pair_masks(classes)
+    gap = (2 - 2 * cosines(rows, rows)).clamp(min=0)
+    gap = gap if squared else root(gap)
+    margin, most = in_dtype(margin, gap), torch.finfo(gap.dtype).max / 8
+    if len(rows) == 0:
+        return gap.sum(1)
+    if mining == "hardest":
+        near = torch.where(unlike, gap, most).amin(1)
+        far = torch.where(alike, gap, -most).amax(1)
+        return _mean((margin + far - near).relu().unsqueeze(1), triplets_of(target, mining) > 0)
+    if mining == "all":
+        excess = (margin + gap.unsqueeze(2) - gap.unsqueeze(1)).relu()
+        kept = alike.unsqueeze(2) & unlike.unsqueeze(1)
+        return _mean(excess.flatten(1), kept.flatten(1))
+    beyond = unlike.unsqueeze(1) & (gap.unsqueeze(1) > gap.unsqueeze(2))
+    nearest = torch.where(beyond, gap.unsqueeze(1), most).amin(2)
+    farthest = torch.where(unlike, gap, -most).amax(1, keepdim=True)
+    chosen = torch.where(beyond.any(2), nearest, farthest)
+    return _mean((margin + gap - chosen).relu(), alike & unlike.any(1, keepdim=True))
+
+
+def triplets_of(target: Tensor, mining: str) -> Tensor:
+    """Return how many triplets `triplet` forms with each row as the anchor."""
+    alike, unlike = (mask.sum(1) for mask in pair_masks(target))
+    if mining == "all":
+        return alike * unlike
+    formed = (alike > 0) & (unlike > 0)
+    return formed.to(alike.dtype) if mining == "hardest" else formed * alike
+
+
+def n_pair(input: Tensor, target: Tensor) -> Tensor:
+    """Return log(1 + Σ_{j≠i} exp(a_i·p_j − a_i·p_i)) of anchors a (input) and positives p."""
+    anchors, positives = same_shape(input, target)
+    return -dots(anchors, positives).log_softmax(1).diagonal()
+
+
+def multi_similarity(
+    input: Tensor,
+    target: Tensor,
+    *,
+    alpha: Tensor | float = 2.0,
+    beta: Tensor | float = 50.0,
+    base: Tensor | float = 1.0,
+    epsilon: Tensor | float = 0.1,
+    mining: bool = True,
+) -> Tensor:
+    """Return log(1 + Σ_P e^{−alpha(s − base)})/alpha + log(1 + Σ_N e^{beta(s − base)})/beta.
+
+    With mining, positives are kept whose cosine is below that of the nearest negative + epsilon,
+    and negatives whose cosine is above that of the farthest positive − epsilon.
+    """
+    rows, classes = check_embeddings(input, target)
+    alike, unlike = pair_masks(classes)
+    cos = cosines(rows, rows)
+    if mining and len(rows) > 0:
+        slack, known = in_dtype(epsilon, cos), cos.detach()
+        nearest = torch.where(unlike, known, -torch.inf).amax(1, keepdim=True)
+        farthest = torch.where(alike, known, torch.inf).amin(1, keepdim=True)
+        alike, unlike = alike & (known - slack < nearest), unlike & (known + slack > farthest)
+    alpha, beta, base = (in_dtype(one, cos) for one in (alpha, beta, base))
+    pull = log_one_plus(-alpha * (cos - base), alike) / alpha
+    return pull + log_one_plus(beta * (cos - base), unlike) / beta
+
+
+def circle(
+    input: Tensor,
+    target: Tensor,
+    *,
+    gamma: Tensor | float = 80.0,
+    margin: Tensor | float = 0.4,
+) -> Tensor:
+    """Return log(1 + Σ_N e^{gamma a_n (s_n − m)} Σ_P e^{−gamma a_p (s_p − 1 + m)}).
+
+    The paces a_n = max(0, s_n + m) and a_p = max(0, 1 + m − s_p) are constants of the gradient.
+    """
+    rows, classes = check_embeddings(input, target)
+    alike, unlike = pair_masks(classes)
+    cos = cosines(rows, rows)
+    gamma, margin = in_dtype(gamma, cos), in_dtype(margin, cos)
+    paces = (1 + margin - cos.detach()).relu(), (cos.detach() + margin).relu()
+    pull = -gamma * paces[0] * (cos - 1 + margin)
+    push = gamma * paces[1] * (cos - margin)
+    lowest = torch.finfo(cos.dtype).min
+    both = alike.any(1) & unlike.any(1)
+    total = sum(
+        torch.where(kept, part, lowest).logsumexp(1)
+        for part, kept in ((pull, alike), (push, unlike))
+    )
+    exponent = torch.where(both, total, 0)
+    return torch.where(both, torch.logaddexp(exponent, torch.zeros_like(exponent)), 0)
+
+
+def sup_con(input: Tensor, target: Tensor, *, temperature: Tensor | float = 0.1) -> Tensor:
+    """Return −mean over positives p of log(exp(s_ip/temperature) / Σ_{a≠i} exp(s_ia/temperature)).
+
+    s are cosines; it is L_out of the paper. An anchor without a positive has the value 0.
+    """
+    rows, classes = check_embeddings(input, target)
+    alike, unlike = pair_masks(classes)
+    logits = cosines(rows, rows) / in_dtype(temperature, rows)
+    others = torch.where(alike | unlike, logits, torch.finfo(logits.dtype).min)
+    return _mean(others.logsumexp(1, keepdim=True) - logits, alike)
+
+
+def with_positive(target: Tensor) -> Tensor:
+    """Return which rows have another of their class in the batch."""
+    return pair_masks(target)[0].any(1)
+
+
+def with_both(target: Tensor) -> Tensor:
+    """Return which rows have both another of their class and one of another class."""
+    alike, unlike = pair_masks(target)
+    return alike.any(1) & unlike.any(1)
+
+
+def pair_masks(target: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which pairs of different rows are of one class, and which are not, each (N, N)."""
+    same = target.unsqueeze(1) == target.unsqueeze(0)
+    itself = torch.eye(len(target), dtype=torch.bool, device=target.device)
+    return same & ~itself, ~same
+
+
+def check_embeddings(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Check embeddings (N, D) and integer classes (N,), and return them to compute with."""
+    if input.ndim != 2 or target.shape != input.shape[:1]:
+        raise ValueError(
+            f"input has shape {tuple(input.shape)} and target {tuple(target.shape)}; embeddings "
+            "must be (N, D) and classes (N,)"
+        )
+    if target.is_floating_point() or target.dtype == torch.bool:
+        raise TypeError(f"target must hold integer classes, got {target.dtype}; use target.long()")
+    return promote(input), target.long()
+
+
+def log_one_plus(exponents: Tensor, kept: Tensor, dim: int = 1) -> Tensor:
+    """Return log(1 + Σ exp) along a dimension over the entries kept."""
+    exponents = torch.where(kept, exponents, torch.finfo(exponents.dtype).min)
+    one = torch.zeros_like(exponents.sum(dim, keepdim=True))
+    return torch.cat([one, exponents], dim).logsumexp(dim)
+
+
+def _mean(values: Tensor, kept: Tensor) -> Tensor:
+    kept = kept if kept.ndim > 1 else kept.unsqueeze(1)
+    return torch.where(kept, values, 0).sum(1) / kept.sum(1).clamp(min=1)
