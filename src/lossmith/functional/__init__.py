@@ -37,7 +37,6 @@ from lossmith.functional.diffusion import (
     interpolant,
     noised,
 )
-from lossmith.functional.embeddings import cosines, unit_rows
 from lossmith.functional.embeddings import cosines, distances, dots, unit_rows
 from lossmith.functional.gan import (
     feature_matching,
@@ -169,18 +168,17 @@ __all__ = [
     "brier",
     "cauchy",
     "ciou",
+    "circle",
     "cl_dice",
     "class_balanced_weights",
     "clip",
     "consistency",
+    "contrastive",
     "coral",
     "coral_probabilities",
     "corn",
     "corn_probabilities",
     "corn_weights",
-    "circle",
-    "class_balanced_weights",
-    "contrastive",
     "cos_face",
     "cosines",
     "cross_entropy",
@@ -195,8 +193,8 @@ __all__ = [
     "expected_value",
     "expectile",
     "feature_matching",
-    "flow_matching",
     "first_proxies",
+    "flow_matching",
     "focal",
     "focal_probabilities",
     "focal_tversky",

@@ -1,6 +1,7 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
 from lossmith.losses.adaptive import Following, OnProbabilities, Tempered
+from lossmith.losses.angular import ArcFace, CosFace, SubCenterArcFace
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
     BetaTC,
@@ -8,7 +9,6 @@ from lossmith.losses.autoencoder import (
     GaussianELBO,
     VectorQuantisation,
 )
-from lossmith.losses.angular import ArcFace, CosFace, SubCenterArcFace
 from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
 from lossmith.losses.bootstrapping import (
@@ -91,11 +91,10 @@ __all__ = [
     "CIoU",
     "CVaR",
     "Cauchy",
+    "Circle",
     "ClDice",
     "ClassBalanced",
     "Consistency",
-    "Circle",
-    "ClassBalanced",
     "Contrastive",
     "CosFace",
     "CrossEntropy",
@@ -141,9 +140,9 @@ __all__ = [
     "MinimaxGAN",
     "MoCo",
     "MultiHinge",
-    "NTXent",
     "MultiSimilarity",
     "NPair",
+    "NTXent",
     "NegativeBinomial",
     "NonSaturatingGAN",
     "OnProbabilities",
