@@ -92,6 +92,7 @@ from lossmith.functional.ordinal import (
     corn_weights,
     squared_emd,
 )
+from lossmith.functional.preference import dpo, ipo, kto, orpo, sim_po
 from lossmith.functional.probabilities import (
     binary_focal_probability,
     focal_probabilities,
@@ -145,6 +146,7 @@ from lossmith.functional.segmentation import (
     tversky,
 )
 from lossmith.functional.shapes import boundary, cl_dice, signed_distance, soft_skeleton
+from lossmith.functional.text import sequence_log_probability, unlikelihood
 
 __all__ = [
     "adaptive_barron",
@@ -190,6 +192,7 @@ __all__ = [
     "diou",
     "distances",
     "dots",
+    "dpo",
     "expected_value",
     "expectile",
     "feature_matching",
@@ -222,7 +225,9 @@ __all__ = [
     "interpolant",
     "iou",
     "jaccard",
+    "ipo",
     "jensen_shannon",
+    "kto",
     "lambda_loss",
     "lambert_w",
     "laplace_nll",
@@ -253,6 +258,7 @@ __all__ = [
     "non_saturating_gan",
     "normalized_cross_entropy",
     "nt_xent",
+    "orpo",
     "per_class",
     "poisson",
     "poly",
@@ -274,6 +280,9 @@ __all__ = [
     "siglip",
     "sigmoid",
     "signed_distance",
+    "sequence_log_probability",
+    "sigmoid",
+    "sim_po",
     "smape",
     "smooth_ap",
     "smooth_l1",
@@ -298,6 +307,7 @@ __all__ = [
     "tversky",
     "tweedie",
     "unit_rows",
+    "unlikelihood",
     "vector_quantisation",
     "wasserstein_gan",
     "welsch",

@@ -45,6 +45,7 @@ from lossmith.losses.noisy import (
 from lossmith.losses.ordinal import CORAL, CORN, SquaredEMD
 from lossmith.losses.overlap import BinaryDice, BinaryJaccard, Dice, GeneralizedDice, Jaccard
 from lossmith.losses.proxies import ProxyAnchor, ProxyNCA
+from lossmith.losses.preference import DPO, IPO, KTO, ORPO, SimPO
 from lossmith.losses.quantile import Expectile, Quantile
 from lossmith.losses.ranking import LambdaLoss, ListMLE, ListNet, MarginRanking, RankNet
 from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
@@ -55,6 +56,7 @@ from lossmith.losses.shapes import Boundary, ClDice, LovaszHinge, LovaszSoftmax
 from lossmith.losses.similarity import Circle, MultiSimilarity
 from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
 from lossmith.losses.square import Brier, Square, Squentropy
+from lossmith.losses.text import Unlikelihood
 from lossmith.losses.transformed import TransformedTarget
 from lossmith.losses.tversky import BinaryFocalTversky, BinaryTversky, FocalTversky, Tversky
 
@@ -63,11 +65,15 @@ __all__ = [
     "CORAL",
     "CORN",
     "DCL",
+    "DPO",
     "DRAGAN",
+    "IPO",
+    "KTO",
     "MAE",
     "MAPE",
     "MSE",
     "MSLE",
+    "ORPO",
     "R1",
     "R2",
     "R3GAN",
@@ -157,6 +163,7 @@ __all__ = [
     "RelativisticGAN",
     "SelfPaced",
     "SigLIP",
+    "SimPO",
     "SmoothAP",
     "SmoothL1",
     "SoftBootstrapping",
@@ -175,6 +182,7 @@ __all__ = [
     "Tukey",
     "Tversky",
     "Tweedie",
+    "Unlikelihood",
     "VectorQuantisation",
     "WassersteinGAN",
     "Welsch",
