@@ -44,8 +44,8 @@ from lossmith.losses.noisy import (
 )
 from lossmith.losses.ordinal import CORAL, CORN, SquaredEMD
 from lossmith.losses.overlap import BinaryDice, BinaryJaccard, Dice, GeneralizedDice, Jaccard
-from lossmith.losses.proxies import ProxyAnchor, ProxyNCA
 from lossmith.losses.preference import DPO, IPO, KTO, ORPO, SimPO
+from lossmith.losses.proxies import ProxyAnchor, ProxyNCA
 from lossmith.losses.quantile import Expectile, Quantile
 from lossmith.losses.ranking import LambdaLoss, ListMLE, ListNet, MarginRanking, RankNet
 from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
