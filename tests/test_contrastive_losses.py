@@ -112,18 +112,18 @@ def test_siglip_starts_as_its_paper_does() -> None:
 def test_mocos_queue_holds_the_latest_keys() -> None:
     loss = lossmith.get("moco", features=2, size=3)
     keys = torch.tensor([[2.0, 0.0], [0.0, 3.0], [-1.0, 0.0], [0.0, -5.0]])
-    loss.observe(Progress(step=1, signals={"target": keys[:2]}))
-    loss.observe(Progress(step=1, signals={"target": keys[:2]}))  # a step counts once
+    loss.observe(Progress(step=1, signals={"keys": keys[:2]}))
+    loss.observe(Progress(step=1, signals={"keys": keys[:2]}))  # a step counts once
     assert loss.queue.tolist() == [[1, 0], [0, 1], [0, 0]]
-    loss.observe(Progress(step=2, signals={"target": keys[2:]}))
+    loss.observe(Progress(step=2, signals={"keys": keys[2:]}))
     assert loss.queue.tolist() == [[0, -1], [0, 1], [-1, 0]]
-    loss.observe(Progress(step=3, signals={"target": keys}))
+    loss.observe(Progress(step=3, signals={"keys": keys}))
     assert {tuple(key) for key in loss.queue.tolist()} == {(0, 1), (-1, 0), (0, -1)}
 
 
 def test_mocos_keys_take_no_gradient() -> None:
     loss, keys = lossmith.get("moco", features=4, size=8), Y.clone().requires_grad_()
-    loss.observe(Progress(step=1, signals={"target": Y}))
+    loss.observe(Progress(step=1, signals={"keys": Y}))
     queries = X.clone().requires_grad_()
     loss(queries, keys).backward()
     assert keys.grad is None

@@ -221,6 +221,9 @@ def _how_to(missing: Iterable[str]) -> str:
         "gradient_norms": "gradient_norms=lossmith.gradient_norms(terms, shared_parameters)",
         "input": "input=output",
         "target": "target=target",
+        "teacher": "teacher=target, the teacher's logits",
+        "teacher_patches": "teacher_patches=target['teacher']",
+        "keys": "keys=target, the momentum encoder's",
     }
     told = [hints[name] for name in missing if name in hints]
     return f"; pass {', '.join(told)}" if told else ""

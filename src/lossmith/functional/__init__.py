@@ -37,6 +37,7 @@ from lossmith.functional.diffusion import (
     interpolant,
     noised,
 )
+from lossmith.functional.distilled import dino, ibot, negative_cosine, sinkhorn, swav
 from lossmith.functional.embeddings import cosines, distances, dots, unit_rows
 from lossmith.functional.gan import (
     feature_matching,
@@ -64,6 +65,7 @@ from lossmith.functional.imbalance import balanced_softmax, class_balanced_weigh
 from lossmith.functional.likelihood import gaussian_nll, laplace_nll, location, student_t_nll
 from lossmith.functional.linear import linear_cross_entropy
 from lossmith.functional.lovasz import lovasz_hinge, lovasz_softmax
+from lossmith.functional.masked import latent_prediction, masked_reconstruction
 from lossmith.functional.masks import image_weights
 from lossmith.functional.metric import (
     circle,
@@ -122,6 +124,7 @@ from lossmith.functional.ranking import (
     ranknet,
     smooth_ap,
 )
+from lossmith.functional.redundancy import barlow_twins, epps_pulley, koleo, rows_of, vicreg
 from lossmith.functional.regression import (
     expectile,
     huber,
@@ -154,6 +157,7 @@ __all__ = [
     "arc_face",
     "around",
     "balanced_softmax",
+    "barlow_twins",
     "barron",
     "bernoulli_elbo",
     "beta_tc",
@@ -189,10 +193,12 @@ __all__ = [
     "denoised",
     "denoising",
     "dice",
+    "dino",
     "diou",
     "distances",
     "dots",
     "dpo",
+    "epps_pulley",
     "expected_value",
     "expectile",
     "feature_matching",
@@ -220,6 +226,7 @@ __all__ = [
     "hinge_gan",
     "hl_gauss",
     "huber",
+    "ibot",
     "image_weights",
     "info_nce",
     "interpolant",
@@ -227,10 +234,12 @@ __all__ = [
     "ipo",
     "jaccard",
     "jensen_shannon",
+    "koleo",
     "kto",
     "lambda_loss",
     "lambert_w",
     "laplace_nll",
+    "latent_prediction",
     "le_cam",
     "least_squares_gan",
     "linear_cross_entropy",
@@ -245,6 +254,7 @@ __all__ = [
     "mae",
     "mape",
     "margin_ranking",
+    "masked_reconstruction",
     "minimax_gan",
     "mse",
     "msle",
@@ -253,6 +263,7 @@ __all__ = [
     "n_pair",
     "nearest_cosines",
     "negative_binomial",
+    "negative_cosine",
     "noised",
     "non_crossing",
     "non_saturating_gan",
@@ -273,6 +284,7 @@ __all__ = [
     "relativistic_average_gan",
     "relativistic_gan",
     "reverse_cross_entropy",
+    "rows_of",
     "same_scores",
     "sampled",
     "score_gradient",
@@ -282,6 +294,7 @@ __all__ = [
     "sigmoid",
     "signed_distance",
     "sim_po",
+    "sinkhorn",
     "smape",
     "smooth_ap",
     "smooth_l1",
@@ -298,6 +311,7 @@ __all__ = [
     "student_t_nll",
     "sup_con",
     "super_loss",
+    "swav",
     "target_weights",
     "tilted",
     "triplet",
@@ -308,6 +322,7 @@ __all__ = [
     "unit_rows",
     "unlikelihood",
     "vector_quantisation",
+    "vicreg",
     "wasserstein_gan",
     "welsch",
     "with_both",

@@ -21,6 +21,7 @@ from lossmith.losses.contrastive import DCL, InfoNCE, MoCo, NTXent
 from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
 from lossmith.losses.critic import FeatureMatching, LeCam
 from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
+from lossmith.losses.distilled import DINO, IBOT, NegativeCosine, SwAV
 from lossmith.losses.gan import (
     HingeGAN,
     LeastSquaresGAN,
@@ -36,6 +37,7 @@ from lossmith.losses.language_image import CLIP, SigLIP
 from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
 from lossmith.losses.linear import LinearCrossEntropy
 from lossmith.losses.margin import Hinge, MultiHinge
+from lossmith.losses.masked import LatentPrediction, MaskedReconstruction
 from lossmith.losses.metric import Contrastive, NPair, SupCon, Triplet
 from lossmith.losses.noisy import (
     ActivePassive,
@@ -48,6 +50,7 @@ from lossmith.losses.preference import DPO, IPO, KTO, ORPO, SimPO
 from lossmith.losses.proxies import ProxyAnchor, ProxyNCA
 from lossmith.losses.quantile import Expectile, Quantile
 from lossmith.losses.ranking import LambdaLoss, ListMLE, ListNet, MarginRanking, RankNet
+from lossmith.losses.redundancy import BarlowTwins, KoLeo, SIGReg, VICReg
 from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
 from lossmith.losses.relative import MAPE, MSLE, SMAPE
 from lossmith.losses.relativistic import R3GAN, RelativisticAverageGAN, RelativisticGAN
@@ -65,8 +68,10 @@ __all__ = [
     "CORAL",
     "CORN",
     "DCL",
+    "DINO",
     "DPO",
     "DRAGAN",
+    "IBOT",
     "IPO",
     "KTO",
     "MAE",
@@ -83,6 +88,7 @@ __all__ = [
     "ApproxNDCG",
     "ArcFace",
     "BalancedSoftmax",
+    "BarlowTwins",
     "Barron",
     "BernoulliELBO",
     "BetaTC",
@@ -131,8 +137,10 @@ __all__ = [
     "IoU",
     "Jaccard",
     "JensenShannon",
+    "KoLeo",
     "LambdaLoss",
     "LaplaceNLL",
+    "LatentPrediction",
     "LeCam",
     "LeastSquaresGAN",
     "LinearCrossEntropy",
@@ -143,6 +151,7 @@ __all__ = [
     "LovaszHinge",
     "LovaszSoftmax",
     "MarginRanking",
+    "MaskedReconstruction",
     "MinimaxGAN",
     "MoCo",
     "MultiHinge",
@@ -150,6 +159,7 @@ __all__ = [
     "NPair",
     "NTXent",
     "NegativeBinomial",
+    "NegativeCosine",
     "NonSaturatingGAN",
     "OnProbabilities",
     "Poisson",
@@ -161,6 +171,7 @@ __all__ = [
     "RankNet",
     "RelativisticAverageGAN",
     "RelativisticGAN",
+    "SIGReg",
     "SelfPaced",
     "SigLIP",
     "SimPO",
@@ -174,6 +185,7 @@ __all__ = [
     "SubCenterArcFace",
     "SupCon",
     "SuperLoss",
+    "SwAV",
     "SymmetricCrossEntropy",
     "Tempered",
     "Tilted",
@@ -183,6 +195,7 @@ __all__ = [
     "Tversky",
     "Tweedie",
     "Unlikelihood",
+    "VICReg",
     "VectorQuantisation",
     "WassersteinGAN",
     "Welsch",

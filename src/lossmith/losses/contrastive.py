@@ -1,7 +1,7 @@
 """Contrastive losses: two views of a sample find each other among the rest of the batch."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,12 +23,12 @@ def _temperature(default: float) -> Hyper:
 class Contrast(Pointwise, ABC):
     """A pointwise loss whose values may be had of some rows alone, against all."""
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
+    def values(self, input: Tensor, target: Any) -> Tensor:
         """Return one value a row."""
         return self.own_values(input, target, slice(None))
 
     @abstractmethod
-    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+    def own_values(self, input: Tensor, target: Any, own: slice) -> Tensor:
         """Return the values of some rows, against all."""
 
 
@@ -217,7 +217,7 @@ class MoCo(Pointwise):
     Shapes: input (N, D), the queries; target (N, D), the keys of the momentum encoder, to which
     no gradient flows. Values in nats. The queue starts empty, and empty places do not count: the
     paper's code fills it with noise. After each step `observe` puts the step's keys, the signal
-    "target", in the place of the oldest.
+    "keys", in the place of the oldest: `clock.step(keys=target)`.
 
     Args:
         features: D, the width of keys.
@@ -233,7 +233,7 @@ class MoCo(Pointwise):
     >>> loss(torch.eye(2), torch.eye(2))
     tensor(0.)
     >>> from lossmith import Progress
-    >>> loss.observe(Progress(step=1, signals={"target": torch.eye(2)}))
+    >>> loss.observe(Progress(step=1, signals={"keys": torch.eye(2)}))
     >>> loss(torch.eye(2), torch.eye(2))
     tensor(0.8620)
     """
@@ -262,7 +262,7 @@ class MoCo(Pointwise):
             value=0.0,
             arguments={"features": 2, "size": 4},
         ),
-        needs=("target",),
+        needs=("keys",),
         hypers={
             "features": Hyper(default=None, low=1, meaning="width of keys"),
             "size": Hyper(default=65536, low=1, meaning="how many keys the queue holds"),
@@ -283,7 +283,7 @@ class MoCo(Pointwise):
 
     def update(self, progress: Progress) -> None:
         """Put the step's keys in the place of the oldest."""
-        keys = F.unit_rows(progress.signals["target"].to(self.queue))[-self.size :]
+        keys = F.unit_rows(progress.signals["keys"].to(self.queue))[-self.size :]
         places = (int(self.head) + torch.arange(len(keys), device=keys.device)) % self.size
         self.queue[places] = keys
         self.head.fill_((int(self.head) + len(keys)) % self.size)

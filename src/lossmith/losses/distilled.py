@@ -1,0 +1,372 @@
+"""Self-distillation: a student predicts what a teacher, or another view, makes of a sample."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.card import Card, Example, Hyper, Paper
+from lossmith.core.loss import Pointwise
+from lossmith.core.progress import Progress
+from lossmith.losses.contrastive import GATHER, Contrast
+
+
+def _temperatures(teacher: float) -> dict[str, Hyper]:
+    return {
+        "student_temperature": Hyper(
+            default=0.1, low=0.0, open=True, meaning="what the student's logits are divided by"
+        ),
+        "teacher_temperature": Hyper(
+            default=teacher, low=0.0, open=True, meaning="what the teacher's logits are divided by"
+        ),
+        "momentum": Hyper(default=0.9, low=0.0, high=1.0, meaning="share of the centre that stays"),
+    }
+
+
+class NegativeCosine(Pointwise):
+    r"""The prediction of one view points where the other view's projection does.
+
+    .. math:: \ell(x, y) = -\frac{x \cdot y}{\lVert x \rVert \lVert y \rVert}
+
+    No gradient flows into the target: the stop-gradient of SimSiam and BYOL is here. The papers'
+    symmetrised form is the mean over both directions,
+    `loss(torch.cat([p1, p2]), torch.cat([z2, z1]))`. BYOL's loss is 2 + 2 times this one.
+
+    Shapes: input, the predictor's output, and target, the other view's projection, alike (…, D).
+    Values from −1 to 1, no unit; a row of zeros has the value 0.
+
+    Raises:
+        ValueError: if the shapes of input and target differ.
+
+    Source: Chen, He, Exploring Simple Siamese Representation Learning (2021); Grill et al.,
+    Bootstrap Your Own Latent (2020).
+
+    >>> NegativeCosine()(torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 0.0]]))
+    tensor(-0.6000)
+    """
+
+    card: ClassVar[Card] = Card(
+        key="negative_cosine",
+        tasks=("self_supervised",),
+        target="embeddings",
+        input="embeddings",
+        formula="-cos(x, y), y without gradient",
+        use_when="SimSiam or BYOL: two views, a predictor, no negatives.",
+        avoid_when="There is no predictor or slowly moving copy: all embeddings collapse to one.",
+        paper=Paper(
+            authors="X. Chen, K. He",
+            title="Exploring Simple Siamese Representation Learning",
+            year=2021,
+        ),
+        example=Example(input=[[3.0, 4.0]], target=[[1.0, 0.0]], value=-0.6),
+    )
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return −cos of each row and its target."""
+        return F.negative_cosine(input, target.detach())
+
+
+class DINO(Pointwise):
+    r"""Distillation without labels: every view of the student predicts the teacher's global views.
+
+    .. math:: \ell = -\frac{1}{|P|} \sum_{(g, v) \in P} \sum_k
+        \operatorname{softmax}\Big(\frac{y_g - c}{\tau_t}\Big)_k
+        \log \operatorname{softmax}\Big(\frac{x_v}{\tau_s}\Big)_k
+        \qquad P = \{(g, v) : g \ne v\}
+
+    Views are stacked: the teacher's are the student's first, and a view is not compared with
+    itself. No gradient flows into the target. The centre c starts at 0; after each step `observe`
+    moves it to the mean of the step's teacher logits, the signal "teacher":
+    `clock.step(teacher=target)`.
+
+    Shapes: input (N, V, K), the student's logits of all views; target (N, G, K), the teacher's of
+    the G global ones. Values in nats.
+
+    Args:
+        features: K, how many logits.
+        student_temperature: τ_s.
+        teacher_temperature: τ_t; takes a schedule. The paper warms it up from 0.04 to 0.07.
+        momentum: the share of the centre that a step keeps.
+
+    Raises:
+        ValueError: if shapes do not fit, or there are fewer than two views.
+
+    Source: Caron et al., Emerging Properties in Self-Supervised Vision Transformers (2021).
+
+    >>> loss = DINO(features=2, student_temperature=1.0, teacher_temperature=1.0)
+    >>> loss(torch.zeros(1, 2, 2), torch.zeros(1, 2, 2))
+    tensor(0.6931)
+    """
+
+    features: int
+    student_temperature: Tensor
+    teacher_temperature: Tensor
+    momentum: Tensor
+    centre: Tensor
+    card: ClassVar[Card] = Card(
+        key="dino",
+        tasks=("self_supervised",),
+        target="logits",
+        input="logits",
+        formula="mean_{g != v} -softmax((y_g - c)/tau_t) . log softmax(x_v/tau_s)",
+        use_when="Vision transformers, many crops and a momentum teacher.",
+        avoid_when="Few views and small batches: the centre and the temperatures need care.",
+        paper=Paper(
+            authors="M. Caron, H. Touvron, I. Misra, H. Jégou, J. Mairal, P. Bojanowski, A. Joulin",
+            title="Emerging Properties in Self-Supervised Vision Transformers",
+            year=2021,
+        ),
+        # the pair (0, 1) alone: teacher (1/2, 1/2), student softmax(1, 0): log(1 + e) - 1/2
+        example=Example(
+            input=[[[5.0, 0.0], [1.0, 0.0]]],
+            target=[[[0.0, 0.0]]],
+            value=0.8132616875182228,
+            arguments={"features": 2, "student_temperature": 1.0, "teacher_temperature": 1.0},
+        ),
+        needs=("teacher",),
+        hypers={
+            "features": Hyper(default=None, low=1, meaning="how many logits"),
+            **_temperatures(0.04),
+        },
+    )
+
+    def __init__(
+        self,
+        *,
+        features: int,
+        student_temperature: float = 0.1,
+        teacher_temperature: float = 0.04,
+        momentum: float = 0.9,
+    ) -> None:
+        super().__init__(
+            features=features,
+            student_temperature=student_temperature,
+            teacher_temperature=teacher_temperature,
+            momentum=momentum,
+        )
+        self.register_buffer("centre", torch.zeros(features))
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the mean cross-entropy over each sample's pairs of views."""
+        _check_features(input, self.features)
+        return F.dino(
+            input,
+            target.detach(),
+            self.centre,
+            student_temperature=self.student_temperature,
+            teacher_temperature=self.teacher_temperature,
+        )
+
+    def update(self, progress: Progress) -> None:
+        """Move the centre to the mean of the step's teacher logits."""
+        _move(self.centre, progress.signals["teacher"], self.momentum)
+
+
+class IBOT(Pointwise):
+    r"""Masked patches of the student predict the teacher's, which sees them.
+
+    .. math:: \ell = -\frac{\sum_p m_p \sum_k
+        \operatorname{softmax}\big((y_p - c) / \tau_t\big)_k
+        \log \operatorname{softmax}(x_p / \tau_s)_k}{\max(1, \sum_p m_p)}
+
+    An image without masked patches has the value 0 and counts, as in the paper's code. iBOT adds
+    this to the loss of its class tokens, which is `DINO`. No gradient flows into the target. After
+    each step `observe` moves the centre c to the mean of the step's teacher logits of all patches,
+    the signal "teacher_patches".
+
+    Shapes: input (N, P, K), the student's logits of P patches; target a dict of "teacher"
+    (N, P, K) and "mask" (N, P), 1 where the student's patch was masked. Values in nats.
+
+    Args:
+        features: K, how many logits.
+        student_temperature: τ_s.
+        teacher_temperature: τ_t; takes a schedule. The paper's code warms it up from 0.04.
+        momentum: the share of the centre that a step keeps.
+
+    Raises:
+        ValueError: if shapes do not fit.
+
+    Source: Zhou et al., iBOT: Image BERT Pre-Training with Online Tokenizer (2022).
+
+    >>> loss = IBOT(features=2, student_temperature=1.0)
+    >>> teacher, mask = torch.zeros(1, 2, 2), torch.tensor([[1.0, 0.0]])
+    >>> loss(torch.zeros(1, 2, 2), {"teacher": teacher, "mask": mask})
+    tensor(0.6931)
+    """
+
+    features: int
+    student_temperature: Tensor
+    teacher_temperature: Tensor
+    momentum: Tensor
+    centre: Tensor
+    card: ClassVar[Card] = Card(
+        key="ibot",
+        tasks=("self_supervised",),
+        target={"teacher": "logits", "mask": "labels"},
+        input="logits",
+        formula="sum_p m_p (-softmax((y_p - c)/tau_t) . log softmax(x_p/tau_s)) / sum_p m_p",
+        use_when="Beside DINO, for features of patches: segmentation, detection, retrieval.",
+        avoid_when="The network has no tokens that can be masked.",
+        paper=Paper(
+            authors="J. Zhou, C. Wei, H. Wang, W. Shen, C. Xie, A. Yuille, T. Kong",
+            title="iBOT: Image BERT Pre-Training with Online Tokenizer",
+            year=2022,
+        ),
+        # teacher (1/2, 1/2), student softmax(1, 0): log(1 + e) - 1/2
+        example=Example(
+            input=[[[1.0, 0.0], [7.0, 0.0]]],
+            target={"teacher": [[[0.0, 0.0], [0.0, 0.0]]], "mask": [[1.0, 0.0]]},
+            value=0.8132616875182228,
+            arguments={"features": 2, "student_temperature": 1.0},
+        ),
+        needs=("teacher_patches",),
+        hypers={
+            "features": Hyper(default=None, low=1, meaning="how many logits"),
+            **_temperatures(0.07),
+        },
+    )
+
+    def __init__(
+        self,
+        *,
+        features: int,
+        student_temperature: float = 0.1,
+        teacher_temperature: float = 0.07,
+        momentum: float = 0.9,
+    ) -> None:
+        super().__init__(
+            features=features,
+            student_temperature=student_temperature,
+            teacher_temperature=teacher_temperature,
+            momentum=momentum,
+        )
+        self.register_buffer("centre", torch.zeros(features))
+
+    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+        """Return the mean cross-entropy over each image's masked patches."""
+        _check_features(input, self.features)
+        return F.ibot(
+            input,
+            target["teacher"].detach(),
+            target["mask"],
+            self.centre,
+            student_temperature=self.student_temperature,
+            teacher_temperature=self.teacher_temperature,
+        )
+
+    def update(self, progress: Progress) -> None:
+        """Move the centre to the mean of the step's teacher logits."""
+        _move(self.centre, progress.signals["teacher_patches"], self.momentum)
+
+
+class SwAV(Contrast):
+    r"""Swapped assignment: each view predicts the codes of another, balanced over the batch.
+
+    .. math:: \ell_i = -\frac{1}{|P|} \sum_{(g, v) \in P} \sum_k q_{igk}
+        \log \operatorname{softmax}\Big(\frac{x_{iv}}{\tau}\Big)_k
+        \qquad P = \{(g, v) : g \le A,\ g \ne v\}
+
+    The codes q are Sinkhorn's of the batch's scores exp(x / ε), every prototype used alike; no
+    gradient flows through them. They are taken in logarithms: the paper's code overflows at
+    scores of 5.
+
+    Shapes: input (N, V, K), cosines of N samples' V views with K prototypes, the A views that give
+    codes first; there is no target. Values in nats. Over several processes codes are balanced over
+    all ranks: every rank calls the loss. It holds no queue of earlier embeddings.
+
+    Args:
+        temperature: τ, of the predictions.
+        epsilon: ε, of the codes.
+        iterations: how often Sinkhorn's iteration balances.
+        assigning: A, how many views give codes.
+        gather: over several processes, whether the batch is that of all ranks.
+
+    Raises:
+        ValueError: if input is not (N, V, K) with two views or more, and those that give codes.
+
+    Source: Caron et al., Unsupervised Learning of Visual Features by Contrasting Cluster
+    Assignments (2020).
+
+    >>> scores = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]])
+    >>> SwAV(temperature=1.0, epsilon=1.0)(scores)
+    tensor(0.5822)
+    """
+
+    temperature: Tensor
+    epsilon: Tensor
+    iterations: int
+    assigning: int
+    card: ClassVar[Card] = Card(
+        key="swav",
+        tasks=("self_supervised",),
+        target=None,
+        input="scores",
+        reduction="anchors",
+        detached=True,
+        formula="mean_{g != v} -q_g . log softmax(x_v/tau), q = sinkhorn(x/epsilon)",
+        use_when="Many crops and prototypes, without a momentum encoder.",
+        avoid_when="Batches hold far fewer samples than there are prototypes: codes lose meaning.",
+        paper=Paper(
+            authors="M. Caron, I. Misra, J. Mairal, P. Goyal, P. Bojanowski, A. Joulin",
+            title="Unsupervised Learning of Visual Features by Contrasting Cluster Assignments",
+            year=2020,
+        ),
+        # balanced as they are, so q = softmax(1, 0): its entropy log(1 + e) - e/(1 + e)
+        example=Example(
+            input=[[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]],
+            target=None,
+            value=0.5822031088882179,
+            arguments={"temperature": 1.0, "epsilon": 1.0},
+        ),
+        hypers={
+            "temperature": Hyper(
+                default=0.1, low=0.0, open=True, meaning="what predictions are divided by"
+            ),
+            "epsilon": Hyper(default=0.05, low=0.0, open=True, meaning="what codes are divided by"),
+            "iterations": Hyper(default=3, low=1, meaning="how often codes are balanced"),
+            "assigning": Hyper(default=2, low=1, meaning="how many views give codes"),
+            "gather": GATHER,
+        },
+    )
+
+    def __init__(
+        self,
+        *,
+        temperature: float = 0.1,
+        epsilon: float = 0.05,
+        iterations: int = 3,
+        assigning: int = 2,
+        gather: bool = True,
+    ) -> None:
+        super().__init__(
+            temperature=temperature,
+            epsilon=epsilon,
+            iterations=iterations,
+            assigning=assigning,
+            gather=gather,
+        )
+
+    def own_values(self, input: Tensor, target: None, own: slice) -> Tensor:
+        """Return the mean cross-entropy over each sample's pairs of views."""
+        return F.swav(
+            input,
+            temperature=self.temperature,
+            epsilon=self.epsilon,
+            iterations=self.iterations,
+            assigning=self.assigning,
+            own=own,
+        )
+
+
+def _check_features(input: Tensor, features: int) -> None:
+    if input.ndim != 3 or input.shape[2] != features:
+        raise ValueError(f"input must be (N, …, {features}), got {tuple(input.shape)}")
+
+
+def _move(centre: Tensor, seen: Tensor, momentum: Tensor) -> None:
+    """Move a centre towards the mean of what was seen."""
+    if seen.numel():
+        mean = seen.to(centre.dtype).flatten(0, -2).mean(0)
+        centre.lerp_(mean, (1 - momentum).to(centre.dtype))
