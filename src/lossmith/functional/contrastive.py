@@ -6,10 +6,11 @@ values are wanted, as a process does that holds a part of the batch, while all s
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import in_dtype, product, same_shape
+from lossmith.functional.checks import in_dtype, same_shape
 from lossmith.functional.embeddings import unit_rows
+from lossmith.functional.similarity import log_sums, softplus_sums
 
 ALL = slice(None)
 
@@ -21,15 +22,8 @@ def nt_xent(
 
     Shapes: input (N, D), target (N, D) -> (N,), or as many as `own` picks.
     """
-    first, second = _units(input, target)
-    scale, same = in_dtype(temperature, first), _same(first, own)
-
-    def seen(view: Tensor, other: Tensor) -> Tensor:
-        across = product(view[own], other.T) / scale
-        within = (product(view[own], view.T) / scale).masked_fill(same, -torch.inf)
-        return torch.cat([across, within], 1).logsumexp(1) - _positives(across, own)
-
-    return (seen(first, second) + seen(second, first)) / 2
+    positives, others = _two_views(input, target, temperature, own)
+    return -logsigmoid(positives - others).reshape(2, -1).mean(0)
 
 
 def dcl(input: Tensor, target: Tensor, *, temperature: Tensor | float, own: slice = ALL) -> Tensor:
@@ -39,17 +33,9 @@ def dcl(input: Tensor, target: Tensor, *, temperature: Tensor | float, own: slic
 
     Shapes: input (N, D), target (N, D) -> (N,), or as many as `own` picks.
     """
-    first, second = _units(input, target)
-    scale, same = in_dtype(temperature, first), _same(first, own)
-    if len(first) < 2:
-        return (first * second)[own].sum(1) * 0
-
-    def seen(view: Tensor, other: Tensor) -> Tensor:
-        across, within = (product(view[own], rows.T) / scale for rows in (other, view))
-        others = [part.masked_fill(same, -torch.inf) for part in (across, within)]
-        return torch.cat(others, 1).logsumexp(1) - _positives(across, own)
-
-    return (seen(first, second) + seen(second, first)) / 2
+    positives, others = _two_views(input, target, temperature, own)
+    alone = others == torch.finfo(others.dtype).min
+    return (others - positives).masked_fill(alone, 0).reshape(2, -1).mean(0)
 
 
 def info_nce(
@@ -60,7 +46,7 @@ def info_nce(
     Shapes: input (N, D), target (N, D) -> (N,), or as many as `own` picks.
     """
     first, second = _units(input, target)
-    return _found(first, second, in_dtype(temperature, first), own)
+    return _found(first / in_dtype(temperature, first), second, own)
 
 
 def clip(input: Tensor, target: Tensor, *, temperature: Tensor | float, own: slice = ALL) -> Tensor:
@@ -70,7 +56,12 @@ def clip(input: Tensor, target: Tensor, *, temperature: Tensor | float, own: sli
     """
     first, second = _units(input, target)
     scale = in_dtype(temperature, first)
-    return (_found(first, second, scale, own) + _found(second, first, scale, own)) / 2
+    if own != ALL:
+        return (_found(first / scale, second, own) + _found(second / scale, first, own)) / 2
+    first = first / scale
+    there, back = log_sums(first, second, _places(first, own), columns=True)
+    positives = (first * second).sum(1)
+    return -(logsigmoid(positives - there) + logsigmoid(positives - back)) / 2
 
 
 def siglip(
@@ -86,9 +77,10 @@ def siglip(
     Shapes: input (N, D), target (N, D) -> (N,), or as many as `own` picks.
     """
     first, second = _units(input, target)
-    scores = product(first[own], second.T) / in_dtype(temperature, first) + in_dtype(bias, first)
-    sign = 2 * _same(first, own).to(scores.dtype) - 1
-    return -functional.logsigmoid(sign * scores).sum(1)
+    first = first[own] / in_dtype(temperature, first)
+    shift = torch.as_tensor(bias, dtype=first.dtype, device=first.device)
+    positives = (first * second[own]).sum(1) + shift
+    return softplus_sums(first, second, shift, _places(second, own)) - logsigmoid(positives)
 
 
 def queue_nce(
@@ -101,12 +93,14 @@ def queue_nce(
     Shapes: input (N, D), target (N, D), queue (K, D) -> (N,).
     """
     first, second = _units(input, target)
-    queue = queue.to(first.dtype)
-    scale = in_dtype(temperature, first)
-    empty = (queue == 0).all(1)
-    negatives = (product(first, queue.T) / scale).masked_fill(empty, -torch.inf)
-    positive = (first * second).sum(1, keepdim=True) / scale
-    return torch.cat([positive, negatives], 1).logsumexp(1) - positive.squeeze(1)
+    first, queue = first / in_dtype(temperature, first), queue.to(first.dtype)
+    empty = (queue == 0).all(1, keepdim=True)
+    # One column more in each shifts the products with empty rows beyond any other.
+    lowest = torch.zeros_like(queue[:, :1]).masked_fill(empty, torch.finfo(queue.dtype).min / 4)
+    left = torch.cat([first, torch.ones_like(first[:, :1])], 1)
+    none = torch.zeros(len(first), 0, dtype=torch.long, device=first.device)
+    negatives, _ = log_sums(left, torch.cat([queue, lowest], 1), none)
+    return -logsigmoid((first * second).sum(1) - negatives)
 
 
 def _pairs(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,18 +118,25 @@ def _units(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return unit_rows(first), unit_rows(second)
 
 
-def _found(first: Tensor, second: Tensor, scale: Tensor | float, own: slice) -> Tensor:
-    """Return −log of the probability with which each own row of the first finds its partner."""
-    scores = product(first[own], second.T) / scale
-    return scores.logsumexp(1) - _positives(scores, own)
+def _two_views(
+    input: Tensor, target: Tensor, temperature: Tensor | float, own: slice
+) -> tuple[Tensor, Tensor]:
+    """Return own rows' scores with their partners and log-sums over all other rows, 2n of each."""
+    first, second = _units(input, target)
+    both = torch.stack([first, second]) / in_dtype(temperature, first) ** 0.5
+    rows, each = both[:, own].flatten(0, 1), both.flatten(0, 1)
+    places = _places(first, own)
+    pair = torch.cat([places, places + len(first)], 1)  # a row and its partner, of either view
+    others, _ = log_sums(rows, None if own == ALL else each, torch.cat([pair, pair]))
+    return (rows * both.flip(0)[:, own].flatten(0, 1)).sum(1), others
 
 
-def _positives(scores: Tensor, own: slice) -> Tensor:
-    """Return each own row's score with its partner, of its scores with all rows."""
-    return scores.diagonal(own.start or 0)
+def _found(left: Tensor, right: Tensor, own: slice) -> Tensor:
+    """Return −log of the probability with which each own row of the left finds its partner."""
+    others, _ = log_sums(left[own], right, _places(left, own))
+    return -logsigmoid((left * right)[own].sum(1) - others)
 
 
-def _same(rows: Tensor, own: slice) -> Tensor:
-    """Which of all rows is each own row itself."""
-    places = torch.arange(len(rows), device=rows.device)
-    return places[own].unsqueeze(1) == places
+def _places(rows: Tensor, own: slice) -> Tensor:
+    """Return each own row's number, as a column."""
+    return torch.arange(len(rows), device=rows.device)[own].unsqueeze(1)

@@ -80,6 +80,7 @@ class LinearCrossEntropy(Loss):
             value=math.log(2),
         ),
         claims=Claims(convex=True, lipschitz=True),
+        learns=True,
         hypers={
             "in_features": Hyper(default=None, low=1, meaning="width of what the head reads"),
             "classes": Hyper(default=None, low=2, meaning="number of classes"),

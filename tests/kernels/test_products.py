@@ -1,0 +1,175 @@
+"""Sums over all products of rows: the tiled path equals the plain one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lossmith.functional import similarity
+from lossmith.functional.similarity import log_sums, softplus_sums
+from lossmith.kernels import explain, products, softplus
+
+N, M, D = 23, 17, 4
+
+
+@pytest.fixture
+def tiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small problems take the tiled path, in tiles of 8 by 8."""
+    monkeypatch.setattr(similarity, "FEW_PRODUCTS", 0)
+    monkeypatch.setattr(products, "TILE", 8)
+
+
+def rows(count: int, dtype: torch.dtype = torch.float64, scale: float = 1.0) -> Tensor:
+    g = torch.Generator().manual_seed(count)
+    drawn = torch.randn(count, D, generator=g, dtype=torch.float64)
+    return (scale * drawn).to(dtype).requires_grad_()
+
+
+def partners(count: int) -> Tensor:
+    """Itself and another row, mutually."""
+    own = torch.arange(count)
+    return torch.stack([own, (own ^ 1).clamp(max=count - 1)], 1)
+
+
+def weighed(sums: tuple[Tensor, ...]) -> Tensor:
+    return sum(((1 + torch.arange(len(one))) * one).sum() for one in sums)  # type: ignore[return-value]
+
+
+CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "among": (
+        lambda a, b: log_sums(a, None, partners(len(a))),
+        lambda a, b: products.plain(a, None, partners(len(a)), False),
+    ),
+    "rows": (
+        lambda a, b: log_sums(a, b, partners(len(a))[:, 1:]),
+        lambda a, b: products.plain(a, b, _inside(partners(len(a))[:, 1:], b), False),
+    ),
+    "columns": (
+        lambda a, b: log_sums(a[:M], b, partners(len(a[:M]))[:, :1], columns=True),
+        lambda a, b: products.plain(a[:M], b, partners(len(a[:M]))[:, :1], True),
+    ),
+    "softplus": (
+        lambda a, b: (softplus_sums(a[:M], b, b[0, 0], partners(len(a[:M]))[:, :1]),),
+        lambda a, b: (softplus.plain(a[:M], b, b[0, 0], partners(len(a[:M]))[:, :1]),),
+    ),
+}
+
+
+def _inside(skip: Tensor, right: Tensor) -> Tensor:
+    return skip.clamp(max=len(right) - 1)
+
+
+CASES["rows"] = (
+    lambda a, b: log_sums(a, b, _inside(partners(len(a))[:, 1:], b)),
+    CASES["rows"][1],
+)
+
+
+def slopes(value: Tensor, *sources: Tensor) -> list[Tensor]:
+    return list(torch.autograd.grad(value, sources, allow_unused=True, materialize_grads=True))
+
+
+@pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("scale", [1.0, 20.0, 0.0])
+def test_equals_all_products(case: str, scale: float) -> None:
+    left, right = rows(N, scale=scale), rows(M, scale=scale)
+    fast, plain = (one(left, right) for one in CASES[case])
+    for mine, theirs in zip(fast, plain, strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-12, atol=1e-12)
+    pairs = zip(
+        slopes(weighed(fast), left, right), slopes(weighed(plain), left, right), strict=True
+    )
+    for mine, theirs in pairs:
+        assert torch.allclose(mine, theirs, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
+def test_float32_is_as_exact_as_all_products(case: str, scale: float) -> None:
+    given = rows(N, torch.float32, scale), rows(M, torch.float32, scale)
+    exact = [one.detach().double().requires_grad_() for one in given]
+    fast, plain = (one(*given) for one in CASES[case])
+    true = CASES[case][1](*exact)
+    outcomes = [
+        (*sums, *slopes(weighed(sums), *sources))
+        for sums, sources in ((fast, given), (plain, given), (true, exact))
+    ]
+    for mine, theirs, truth in zip(*outcomes, strict=True):
+        floor = 4 * torch.finfo(torch.float32).eps * truth.norm()
+        assert (mine - truth).norm() <= 2 * (theirs - truth).norm() + floor
+
+
+@pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_of_gradients(case: str) -> None:
+    left, right = rows(9), rows(9)
+
+    def call(left: Tensor, right: Tensor) -> Tensor:
+        return weighed(CASES[case][0](left, right))
+
+    assert torch.autograd.gradcheck(call, (left, right))
+    assert torch.autograd.gradgradcheck(call, (left, right))
+
+
+@pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize("case", CASES)
+def test_compiles_whole(case: str) -> None:
+    left, right = rows(N), rows(M)
+    torch._dynamo.reset()
+    compiled = torch.compile(
+        lambda a, b: weighed(CASES[case][0](a, b)), backend="aot_eager", fullgraph=True
+    )
+    found, expected = (
+        slopes(call(left, right), left, right)
+        for call in (compiled, lambda a, b: weighed(CASES[case][1](a, b)))
+    )
+    for mine, theirs in zip(found, expected, strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.usefixtures("tiled")
+def test_the_log_sum_of_nothing_is_the_lowest_number() -> None:
+    left = rows(1)
+    value, _ = log_sums(left, None, torch.zeros(1, 1, dtype=torch.long))
+    assert value == torch.finfo(left.dtype).min
+    empty, _ = log_sums(left[:0], left, torch.zeros(0, 1, dtype=torch.long))
+    assert empty.shape == (0,)
+    with torch.no_grad():
+        assert not log_sums(left, None, torch.zeros(1, 1, dtype=torch.long))[0].requires_grad
+
+
+@pytest.mark.usefixtures("tiled")
+def test_only_what_is_wanted_is_formed() -> None:
+    left, right, skip = rows(N), rows(M), torch.zeros(N, 1, dtype=torch.long)
+    for one, other in ((left, right.detach()), (left.detach(), right)):
+        source = one if one.requires_grad else other
+        fast, plain = log_sums(one, other, skip)[0], products.plain(one, other, skip, False)[0]
+        assert torch.allclose(*(slopes(value.sum(), source)[0] for value in (fast, plain)))
+        fast = softplus_sums(one, other, torch.zeros(()).double(), skip)
+        plain = softplus.plain(one, other, torch.zeros(()).double(), skip)
+        assert torch.allclose(*(slopes(value.sum(), source)[0] for value in (fast, plain)))
+
+
+@pytest.mark.usefixtures("tiled")
+def test_known_weights_spare_the_second_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    once = softplus.sums
+    monkeypatch.setattr(softplus, "sums", lambda *a: calls.append(1) or once(*a))
+    left, right, skip = rows(N), rows(M), torch.zeros(N, 1, dtype=torch.long)
+    weight = torch.rand(N).double()
+    for known, passes in ((weight, 1), (None, 2)):
+        calls.clear()
+        bias = torch.zeros(()).double()
+        (softplus_sums(left, right, bias, skip, row_weight=known) * weight).sum().backward()
+        assert len(calls) == passes
+
+
+def test_explain_names_the_path_and_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    left, skip = rows(3), torch.zeros(3, 1, dtype=torch.long)
+    assert "9 products are fewer" in str(explain(log_sums, left, left, skip)[0])
+    monkeypatch.setattr(similarity, "FEW_PRODUCTS", 0)
+    assert explain(log_sums, left, left, skip)[0].fast
