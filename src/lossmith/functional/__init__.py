@@ -61,7 +61,13 @@ from lossmith.functional.gradient_penalty import (
 )
 from lossmith.functional.hard import cvar, lambert_w, self_paced, super_loss, tilted
 from lossmith.functional.histogram import expected_value, gaussian_bins, hl_gauss
-from lossmith.functional.imbalance import balanced_softmax, class_balanced_weights, logit_adjusted
+from lossmith.functional.imbalance import (
+    balanced_softmax,
+    class_balanced_weights,
+    class_margins,
+    ldam,
+    logit_adjusted,
+)
 from lossmith.functional.likelihood import gaussian_nll, laplace_nll, location, student_t_nll
 from lossmith.functional.linear import linear_cross_entropy
 from lossmith.functional.lovasz import lovasz_hinge, lovasz_softmax
@@ -150,6 +156,13 @@ from lossmith.functional.segmentation import (
 )
 from lossmith.functional.shapes import boundary, cl_dice, signed_distance, soft_skeleton
 from lossmith.functional.text import sequence_log_probability, unlikelihood
+from lossmith.functional.tempered import (
+    bi_tempered,
+    entmax,
+    sparse_probabilities,
+    sparsemax,
+    tempered_softmax,
+)
 
 __all__ = [
     "adaptive_barron",
@@ -162,6 +175,7 @@ __all__ = [
     "bernoulli_elbo",
     "beta_tc",
     "between",
+    "bi_tempered",
     "binary_cross_entropy",
     "binary_dice",
     "binary_focal",
@@ -186,6 +200,7 @@ __all__ = [
     "corn_probabilities",
     "corn_weights",
     "cos_face",
+    "class_margins",
     "cosines",
     "cross_entropy",
     "cvar",
@@ -199,6 +214,7 @@ __all__ = [
     "dots",
     "dpo",
     "epps_pulley",
+    "entmax",
     "expected_value",
     "expectile",
     "feature_matching",
@@ -240,6 +256,7 @@ __all__ = [
     "lambert_w",
     "laplace_nll",
     "latent_prediction",
+    "ldam",
     "le_cam",
     "least_squares_gan",
     "linear_cross_entropy",
@@ -303,6 +320,8 @@ __all__ = [
     "soft_weights",
     "softcapped",
     "softmax",
+    "sparse_probabilities",
+    "sparsemax",
     "square",
     "square_probabilities",
     "squared_emd",
@@ -313,6 +332,7 @@ __all__ = [
     "super_loss",
     "swav",
     "target_weights",
+    "tempered_softmax",
     "tilted",
     "triplet",
     "triplets_of",

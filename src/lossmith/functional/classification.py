@@ -42,7 +42,7 @@ def focal(
     log_p, dim = log_probabilities(input), head_dim(input)
     lowest = torch.finfo(log_p.dtype).min
     # log(1 − p_t) from the other classes: 1 − p_t itself is 0 where p_t rounds to 1.
-    others = log_p.masked_fill(_is_target(log_p, target), lowest).logsumexp(dim)
+    others = log_p.masked_fill(is_target(log_p, target), lowest).logsumexp(dim)
     return -(in_dtype(gamma, log_p) * others).exp() * pick(log_p, target)
 
 
@@ -73,7 +73,7 @@ def brier(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
     """Return Σ (p_c − 1[c = target])² of the softmax, from 0 to 2 (Brier, 1950)."""
     input, target = class_logits(input, target, ignore_index)
     dim = head_dim(input)
-    return (input.softmax(dim) - _is_target(input, target).to(input.dtype)).square().sum(dim)
+    return (input.softmax(dim) - is_target(input, target).to(input.dtype)).square().sum(dim)
 
 
 def square(
@@ -86,7 +86,7 @@ def square(
 ) -> Tensor:
     """Return (k·(x_t − M)² + Σ_{c≠t} x_c²) / C of the raw outputs (Hui & Belkin, 2021)."""
     input, target = class_logits(input, target, ignore_index)
-    hit = _is_target(input, target).to(input.dtype)
+    hit = is_target(input, target).to(input.dtype)
     scale = 1 + (in_dtype(k, input) - 1) * hit
     return (scale * (input - in_dtype(M, input) * hit).square()).mean(head_dim(input))
 
@@ -95,7 +95,7 @@ def squentropy(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Te
     """Return −log p_t + Σ_{c≠t} x_c² / (C − 1) (Hui, Belkin & Wright, 2023)."""
     input, target = class_logits(input, target, ignore_index)
     dim, hit = head_dim(input), pick(log_probabilities(input), target)
-    wrong = input.masked_fill(_is_target(input, target), 0).square().sum(dim)
+    wrong = input.masked_fill(is_target(input, target), 0).square().sum(dim)
     return wrong / max(input.shape[dim] - 1, 1) - hit
 
 
@@ -103,7 +103,7 @@ def multi_hinge(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> T
     """Return max(0, 1 + max_{c≠t} x_c − x_t) (Crammer & Singer, 2001)."""
     input, target = class_logits(input, target, ignore_index)
     lowest = torch.finfo(input.dtype).min
-    rival = input.masked_fill(_is_target(input, target), lowest).amax(head_dim(input))
+    rival = input.masked_fill(is_target(input, target), lowest).amax(head_dim(input))
     return (1 + rival - pick(input, target)).relu()
 
 
@@ -173,7 +173,8 @@ def log_likelihood(input: Tensor, target: Tensor, ignore_index: int) -> Tensor:
     return pick(log_probabilities(input), target)
 
 
-def _is_target(values: Tensor, target: Tensor) -> Tensor:
+def is_target(values: Tensor, target: Tensor) -> Tensor:
+    """Return where along the class dimension each target's class lies."""
     dim = head_dim(values)
     classes = torch.arange(values.shape[dim], device=values.device)
     return classes.reshape(-1, *(1,) * (values.ndim - 1 - dim)) == target.unsqueeze(dim)

@@ -7,8 +7,8 @@ nothing is infinite.
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, in_dtype
-from lossmith.functional.classification import log_probabilities, per_class, pick
+from lossmith.functional.checks import class_logits, head_dim, in_dtype
+from lossmith.functional.classification import is_target, log_probabilities, per_class, pick
 
 
 def logit_adjusted(
@@ -30,6 +30,34 @@ def balanced_softmax(
 ) -> Tensor:
     """Return −log(n_t·exp x_t / Σ n_c·exp x_c) (Ren et al., 2020)."""
     return logit_adjusted(input, target, counts=counts, ignore_index=ignore_index)
+
+
+def ldam(
+    input: Tensor,
+    target: Tensor,
+    *,
+    counts: Tensor,
+    max_m: Tensor | float = 0.5,
+    s: Tensor | float = 30.0,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return the cross-entropy of s·(x − margin at the target) (Cao et al., 2019)."""
+    input, target = class_logits(input, target, ignore_index)
+    margin = per_class("counts", class_margins(counts, max_m=max_m), input).to(input)
+    # From the largest down, so that the scale cannot overflow upwards.
+    below = input - input.detach().amax(head_dim(input), keepdim=True)
+    scaled = in_dtype(s, input) * (below - margin * is_target(below, target))
+    return -pick(log_probabilities(scaled), target)
+
+
+def class_margins(counts: Tensor, *, max_m: Tensor | float) -> Tensor:
+    """Return the margin of each class, in proportion to n^(−1/4), max_m for the rarest.
+
+    >>> class_margins(torch.tensor([16.0, 1.0]), max_m=0.5)
+    tensor([0.2500, 0.5000])
+    """
+    margin = _seen(counts) ** -0.25
+    return margin * (in_dtype(max_m, margin) / margin.max())
 
 
 def log_prior(counts: Tensor) -> Tensor:

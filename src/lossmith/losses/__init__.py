@@ -34,6 +34,12 @@ from lossmith.losses.hard import CVaR, SelfPaced, SuperLoss, Tilted
 from lossmith.losses.histogram import HLGauss
 from lossmith.losses.imbalance import BalancedSoftmax, ClassBalanced, LogitAdjusted
 from lossmith.losses.language_image import CLIP, SigLIP
+from lossmith.losses.imbalance import (
+    LDAM,
+    BalancedSoftmax,
+    ClassBalanced,
+    LogitAdjusted,
+)
 from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
 from lossmith.losses.linear import LinearCrossEntropy
 from lossmith.losses.margin import Hinge, MultiHinge
@@ -60,6 +66,11 @@ from lossmith.losses.similarity import Circle, MultiSimilarity
 from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
 from lossmith.losses.square import Brier, Square, Squentropy
 from lossmith.losses.text import Unlikelihood
+from lossmith.losses.tempered import (
+    BiTempered,
+    Entmax,
+    Sparsemax,
+)
 from lossmith.losses.transformed import TransformedTarget
 from lossmith.losses.tversky import BinaryFocalTversky, BinaryTversky, FocalTversky, Tversky
 
@@ -74,6 +85,7 @@ __all__ = [
     "IBOT",
     "IPO",
     "KTO",
+    "LDAM",
     "MAE",
     "MAPE",
     "MSE",
@@ -92,6 +104,7 @@ __all__ = [
     "Barron",
     "BernoulliELBO",
     "BetaTC",
+    "BiTempered",
     "BinaryCrossEntropy",
     "BinaryDice",
     "BinaryFocal",
@@ -113,6 +126,7 @@ __all__ = [
     "DIoU",
     "Denoising",
     "Dice",
+    "Entmax",
     "Expectile",
     "FeatureMatching",
     "FlowMatching",
@@ -178,6 +192,7 @@ __all__ = [
     "SmoothAP",
     "SmoothL1",
     "SoftBootstrapping",
+    "Sparsemax",
     "Square",
     "SquaredEMD",
     "Squentropy",

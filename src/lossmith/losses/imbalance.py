@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.functional.checks import promote
 from lossmith.losses.classes import COUNTS, IGNORE, ClassLoss, check_counts
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
@@ -237,3 +238,107 @@ class ClassBalanced(ClassLoss):
         """Return each sample's class weight, 0 where it is ignored."""
         weight = F.class_balanced_weights(self.counts, beta=self.beta)
         return F.target_weights(target, weight, ignore_index=self.ignore_index)
+
+
+class LDAM(ClassLoss):
+    r"""Label-distribution-aware margins: rare classes must win by more.
+
+    .. math:: \ell(x, y) = -w_y \log \mathrm{softmax}(s (x - \Delta_y e_y))_y \qquad
+        \Delta_c \propto n_c^{-1/4}, \quad \max_c \Delta_c = m
+
+    Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values in nats.
+
+    The paper's outputs are cosines, from a head whose weights and features have length 1: s and
+    the margins are sized for those. The weights w are those of `ClassBalanced`; the default
+    beta = 0 weighs all alike, and the paper's deferred re-weighting is a schedule of beta from
+    0 to 0.9999 late in training. `decode` is the softmax of s·x, in which rare classes gain.
+
+    Args:
+        counts: training rows of each class; `for_target` counts them.
+        max_m: the margin of the rarest class.
+        s: scale of the outputs.
+        beta: class weights by effective number, 0 for none; see `ClassBalanced`.
+        ignore_index: the target whose samples have weight 0.
+
+    Raises:
+        TypeError: if the target holds no integers.
+        ValueError: if shapes do not fit, a class lies outside the head, or counts are missing.
+
+    Source: Cao, Wei, Gaidon, Arechiga, Ma, Learning Imbalanced Datasets with
+    Label-Distribution-Aware Margin Loss (2019).
+
+    >>> LDAM(counts=[16, 1], max_m=0.5, s=2.0)(torch.zeros(1, 2), torch.tensor([1]))
+    tensor(1.3133)
+    """
+
+    counts: Tensor
+    max_m: Tensor
+    s: Tensor
+    beta: Tensor
+    card: ClassVar[Card] = Card(
+        key="ldam",
+        tasks=("binary", "multiclass"),
+        target="classes",
+        input="logits",
+        formula="-w_y log softmax(s (x - m_y))_y, m_c ~ n_c^(-1/4)",
+        use_when="Classes are imbalanced and the head gives cosines.",
+        avoid_when="Probabilities are wanted.",
+        paper=Paper(
+            authors="K. Cao, C. Wei, A. Gaidon, N. Arechiga, T. Ma",
+            title="Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
+            year=2019,
+        ),
+        example=Example(
+            # margins 1/4 and 1/2; both rows end at logits [log 3, 0] or its mirror image
+            arguments={"counts": [16.0, 1.0], "max_m": 0.5, "s": 4.0},
+            input=[[0.25 + LOG3 / 4, 0.0], [0.0, 0.5 - LOG3 / 4]],
+            target=[0, 1],
+            value=-(math.log(3 / 4) + math.log(1 / 4)) / 2,
+        ),
+        claims=Claims(convex=True, lipschitz=True),
+        hypers={
+            "counts": COUNTS,
+            "max_m": Hyper(default=0.5, low=0.0, meaning="margin of the rarest class"),
+            "s": Hyper(default=30.0, low=0.0, open=True, meaning="scale of the outputs"),
+            "beta": Hyper(
+                default=0.0,
+                low=0.0,
+                high=0.9999999,
+                meaning="class weights by effective number, 0 for none",
+            ),
+            "ignore_index": IGNORE,
+        },
+    )
+
+    def __init__(
+        self,
+        *,
+        counts: Sequence[float] | None = None,
+        max_m: float = 0.5,
+        s: float = 30.0,
+        beta: float = 0.0,
+        ignore_index: int = -100,
+    ) -> None:
+        super().__init__(counts=counts, max_m=max_m, s=s, beta=beta, ignore_index=ignore_index)
+        self.classes = check_counts("LDAM", self.counts)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the cross-entropy with margins of each sample, without class weights."""
+        return F.ldam(
+            input,
+            target,
+            counts=self.counts,
+            max_m=self.max_m,
+            s=self.s,
+            ignore_index=self.ignore_index,
+        )
+
+    def weights(self, target: Tensor) -> Tensor | None:
+        """Return each sample's class weight, 0 where it is ignored."""
+        weight = F.class_balanced_weights(self.counts, beta=self.beta)
+        return F.target_weights(target, weight, ignore_index=self.ignore_index)
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the softmax of the scaled outputs."""
+        output = promote(output)
+        return F.softmax(self.s.to(output.dtype) * output)

@@ -1,0 +1,109 @@
+"""Tempered softmaxes and their losses, unreduced: sparse below temperature 1, heavy above.
+
+The tempered exponential exp_t(u) = (1 + (1 − t)·u)₊^(1/(1 − t)) is exp at t = 1. The tempered
+softmax is exp_t(x − λ) with the λ at which it sums to 1. At t = 2 − alpha it is entmax.
+"""
+
+import torch
+from torch import Tensor
+
+from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote
+from lossmith.functional.classification import is_target, pick
+from lossmith.functional.probabilities import project_to_simplex
+
+STEPS = 12  # of Newton's method, which here converges from one side
+
+
+def sparsemax(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
+    """Return ½ − ½·Σp² + Σp·x − x_t of p = the distribution nearest to x (Martins & Astudillo)."""
+    input, target = class_logits(input, target, ignore_index)
+    x, dim = _from_top(input), head_dim(input)
+    p = project_to_simplex(x)
+    return (1 - p.square().sum(dim)) / 2 + (p * x).sum(dim) - pick(x, target)
+
+
+def entmax(
+    input: Tensor, target: Tensor, *, alpha: Tensor | float, ignore_index: int = -100
+) -> Tensor:
+    """Return (1 − Σp^alpha)/(alpha·(alpha − 1)) + Σp·x − x_t of p = alpha-entmax (Peters, 2019)."""
+    input, target = class_logits(input, target, ignore_index)
+    alpha, dim = in_dtype(alpha, input), head_dim(input)
+    log_p, held = _log_tempered(_from_top(input), 2 - alpha)
+    p, powers = (torch.where(held, (a * log_p).exp(), 0.0) for a in (1, alpha))
+    x = _from_top(input)
+    entropy = (1 - powers.sum(dim)) / (alpha * (alpha - 1))
+    return entropy + (p * x).sum(dim) - pick(x, target)
+
+
+def bi_tempered(
+    input: Tensor,
+    target: Tensor,
+    *,
+    t1: Tensor | float,
+    t2: Tensor | float,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return −log_t1 p_t − (1 − Σp^(2 − t1))/(2 − t1) of p = softmax at t2 (Amid et al., 2019)."""
+    input, target = class_logits(input, target, ignore_index)
+    t1, dim = in_dtype(t1, input), head_dim(input)
+    log_p, _ = _log_tempered(_from_top(input), in_dtype(t2, input))
+    own = pick(log_p, target)
+    # 1 − Σp^(2 − t1) as 1 − p_t^(2 − t1) less the others, so that nothing cancels near p_t = 1.
+    others = ((2 - t1) * log_p).exp().masked_fill(is_target(log_p, target), 0).sum(dim)
+    rest = -torch.expm1((2 - t1) * own) - others
+    return -torch.expm1((1 - t1) * own) / (1 - t1) - rest / (2 - t1)
+
+
+def sparse_probabilities(output: Tensor) -> Tensor:
+    """Return sparsemax, the distribution nearest to the outputs."""
+    return project_to_simplex(_from_top(promote(output)))
+
+
+def tempered_softmax(output: Tensor, *, t: Tensor | float) -> Tensor:
+    """Return exp_t(x − λ) along the class dimension, where λ makes it sum to 1.
+
+    >>> tempered_softmax(torch.tensor([0.0, 0.0]), t=1.5)
+    tensor([0.5000, 0.5000])
+    """
+    output = promote(output)
+    log_p, held = _log_tempered(_from_top(output), in_dtype(t, output))
+    p = torch.where(held, log_p.exp(), 0.0)
+    return p / p.sum(head_dim(output), keepdim=True)
+
+
+def _from_top(input: Tensor) -> Tensor:
+    """Return what lies below the largest output, within the dtype."""
+    below = input - input.detach().amax(head_dim(input), keepdim=True)
+    return below.clamp(min=torch.finfo(input.dtype).min / 100)
+
+
+def _log_tempered(x: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Return log exp_t(x − λ) of the normalised outputs, and where they are above 0.
+
+    Newton's method for (Σ exp_t(x − λ))^(1 − t) = 1, which is convex or concave in λ, so that it
+    comes from one side. Two last steps carry the gradients: one makes the first derivative that
+    of the solution, two the second.
+    """
+    fixed = x.detach()
+    top = torch.zeros_like(fixed.sum(head_dim(x), keepdim=True))
+    for _ in range(STEPS):
+        top = _newton(fixed, top, t)
+    for _ in range(2):
+        top = _newton(x, top, t)
+    return _log_exp(x - top, t)
+
+
+def _newton(x: Tensor, top: Tensor, t: Tensor | float) -> Tensor:
+    log_p, held = _log_exp(x - top, t)
+    dim = head_dim(x)
+    total, slope = (
+        torch.where(held, (power * log_p).exp(), 0.0).sum(dim, keepdim=True) for power in (1, t)
+    )
+    return top + (total - (t * total.log()).exp()) / ((1 - t) * slope)
+
+
+def _log_exp(u: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Return log exp_t(u), 0 where exp_t is 0, and where it is above 0."""
+    lifted = (1 - t) * u
+    held = lifted > -1
+    return torch.where(held, lifted, 0.0).log1p() / (1 - t), held
