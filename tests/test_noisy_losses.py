@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core import LossScheduler, Piecewise
+from lossmith.core import LossScheduler, Piecewise, Progress
 from lossmith.losses import (
     ActivePassive,
     CrossEntropy,
+    EarlyLearning,
     GeneralizedCrossEntropy,
     HardBootstrapping,
     JensenShannon,
@@ -168,3 +169,52 @@ def test_ignored_rows_have_no_z_loss() -> None:
     input, target = batch()
     loss, masked = CrossEntropy(z_loss=0.1), target.index_fill(0, torch.tensor([0]), -100)
     torch.testing.assert_close(loss(input, masked), loss(input[1:], target[1:]))
+
+
+def remembering(rows: int = 8) -> tuple[EarlyLearning, Tensor, dict[str, Tensor]]:
+    input, classes = batch(rows)
+    loss = EarlyLearning(samples=20, classes=4, beta=0.6)
+    return loss, input, {"classes": classes, "indices": torch.arange(rows) * 2}
+
+
+def test_the_memory_is_a_running_mean_written_by_observe_alone() -> None:
+    loss, input, target = remembering()
+    loss(input, target)
+    assert not loss.memory.any()
+    for step in (1, 1, 2):  # the second time changes nothing
+        signals = {"logits": input, "indices": target["indices"]}
+        loss.observe(Progress(step=step, signals=signals))
+    p = input.softmax(1).clamp(1e-4, 1 - 1e-4)
+    p = (p / p.sum(1, keepdim=True)).float()
+    torch.testing.assert_close(loss.memory[target["indices"]], (0.6 * 0.4 + 0.4) * p)
+    assert not loss.memory[1::2].any()
+
+
+def test_early_learning_is_its_formula_and_holds_the_memory_constant() -> None:
+    loss, input, target = remembering()
+    loss.memory += 0.2
+    leaf = input.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(loss.terms(leaf, target)["early_learning"], leaf)
+    p = input.softmax(1)
+    m = 0.6 * 0.2 + 0.4 * p
+    other = input.clone().requires_grad_()
+    expected = 3 * torch.log(1 - (m * other.softmax(1)).sum(1)).mean()
+    torch.testing.assert_close(loss.terms(input, target)["early_learning"], expected)
+    torch.testing.assert_close(slope, torch.autograd.grad(expected, other)[0])
+
+
+def test_early_learning_refuses_unknown_samples() -> None:
+    loss, input, target = remembering()
+    for wrong in (20, -1):
+        indices = target["indices"].index_fill(0, torch.tensor([1]), wrong)
+        with pytest.raises(ValueError, match="outside 0 … 19"):
+            loss(input, {**target, "indices": indices})
+    with pytest.raises(ValueError, match="needs the signals logits, indices"):
+        loss.observe(Progress(step=1))
+
+
+def test_ignored_samples_of_early_learning_have_no_part() -> None:
+    loss, input, target = remembering()
+    masked = {**target, "classes": target["classes"].index_fill(0, torch.tensor([0]), -100)}
+    rest = {name: part[1:] for name, part in target.items()}
+    torch.testing.assert_close(loss(input, masked), loss(input[1:], rest))

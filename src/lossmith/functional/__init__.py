@@ -10,7 +10,13 @@ from lossmith.functional.autoencoder import (
     vector_quantisation,
 )
 from lossmith.functional.barron import adaptive_barron, barron
-from lossmith.functional.binary import binary_cross_entropy, binary_focal, hinge
+from lossmith.functional.binary import (
+    asymmetric,
+    binary_cross_entropy,
+    binary_focal,
+    clipped_negative,
+    hinge,
+)
 from lossmith.functional.boxes import ciou, diou, giou, iou
 from lossmith.functional.classification import (
     brier,
@@ -83,11 +89,18 @@ from lossmith.functional.metric import (
     triplets_of,
     with_both,
     with_positive,
+from lossmith.functional.multilabel import (
+    label_rows,
+    two_way,
+    zlpr,
 )
 from lossmith.functional.noisy import (
     bootstrapped_probabilities,
+    early_learning,
     hard_bootstrapping,
+    held_probabilities,
     jensen_shannon,
+    mixed_memory,
     normalized_cross_entropy,
     reverse_cross_entropy,
     soft_bootstrapping,
@@ -102,6 +115,7 @@ from lossmith.functional.ordinal import (
 )
 from lossmith.functional.preference import dpo, ipo, kto, orpo, sim_po
 from lossmith.functional.probabilities import (
+    asymmetric_probability,
     binary_focal_probability,
     focal_probabilities,
     generalized_probabilities,
@@ -156,6 +170,11 @@ from lossmith.functional.segmentation import (
 )
 from lossmith.functional.shapes import boundary, cl_dice, signed_distance, soft_skeleton
 from lossmith.functional.text import sequence_log_probability, unlikelihood
+from lossmith.functional.surrogates import (
+    any_loss,
+    auc_margin,
+    soft_f1,
+)
 from lossmith.functional.tempered import (
     bi_tempered,
     entmax,
@@ -166,9 +185,13 @@ from lossmith.functional.tempered import (
 
 __all__ = [
     "adaptive_barron",
+    "any_loss",
     "approx_ndcg",
     "arc_face",
     "around",
+    "asymmetric",
+    "asymmetric_probability",
+    "auc_margin",
     "balanced_softmax",
     "barlow_twins",
     "barron",
@@ -201,6 +224,7 @@ __all__ = [
     "corn_weights",
     "cos_face",
     "class_margins",
+    "clipped_negative",
     "cosines",
     "cross_entropy",
     "cvar",
@@ -214,6 +238,7 @@ __all__ = [
     "dots",
     "dpo",
     "epps_pulley",
+    "early_learning",
     "entmax",
     "expected_value",
     "expectile",
@@ -238,6 +263,7 @@ __all__ = [
     "has_pair",
     "has_relevant",
     "has_two",
+    "held_probabilities",
     "hinge",
     "hinge_gan",
     "hl_gauss",
@@ -252,6 +278,7 @@ __all__ = [
     "jensen_shannon",
     "koleo",
     "kto",
+    "label_rows",
     "lambda_loss",
     "lambert_w",
     "laplace_nll",
@@ -273,6 +300,7 @@ __all__ = [
     "margin_ranking",
     "masked_reconstruction",
     "minimax_gan",
+    "mixed_memory",
     "mse",
     "msle",
     "multi_hinge",
@@ -317,6 +345,7 @@ __all__ = [
     "smooth_l1",
     "soft_bootstrapping",
     "soft_skeleton",
+    "soft_f1",
     "soft_weights",
     "softcapped",
     "softmax",
@@ -339,6 +368,7 @@ __all__ = [
     "tukey",
     "tversky",
     "tweedie",
+    "two_way",
     "unit_rows",
     "unlikelihood",
     "vector_quantisation",
@@ -349,4 +379,5 @@ __all__ = [
     "with_positive",
     "z_penalty",
     "zero_centred_penalty",
+    "zlpr",
 ]

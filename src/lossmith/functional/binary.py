@@ -51,6 +51,37 @@ def labels(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return input, target
 
 
+def asymmetric(
+    input: Tensor,
+    target: Tensor,
+    *,
+    gamma_neg: Tensor | float,
+    gamma_pos: Tensor | float,
+    clip: Tensor | float,
+) -> Tensor:
+    """Return focal values with a gamma for each side and easy negatives cut (Ridnik et al., 2021).
+
+    Positives: −(1 − p)^gamma_pos·log p; negatives: −q^gamma_neg·log(1 − q) of q = (p − clip)₊.
+    """
+    input, target = labels(input, target)
+    gamma_pos, gamma_neg = in_dtype(gamma_pos, input), in_dtype(gamma_neg, input)
+    hit = (gamma_pos * _log_sigmoid(-input)).exp() * _log_sigmoid(input)
+    log_q, log_rest = clipped_negative(input, clip)
+    miss = (gamma_neg * log_q).exp() * log_rest
+    return -target * hit - (1 - target) * miss
+
+
+def clipped_negative(input: Tensor, clip: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Return log q and log(1 − q) of q = (sigmoid − clip)₊; 0 and 0 where q is 0."""
+    clip = torch.as_tensor(in_dtype(clip, input), dtype=input.dtype, device=input.device)
+    log_p, log_clip = _log_sigmoid(input), clip.log()
+    log_rest = torch.logaddexp(_log_sigmoid(-input), log_clip)
+    above = (log_p > log_clip) & (log_rest < 0)
+    share = (log_clip - torch.where(above, log_p, 0.0)).exp()  # clip/p, below 1
+    log_q = log_p + torch.log1p(-share.clamp(max=1 - torch.finfo(input.dtype).eps))
+    return torch.where(above, log_q, 0.0), torch.where(above, log_rest, 0.0)
+
+
 def _log_sigmoid(input: Tensor) -> Tensor:
     # Held at a hundredth of the lowest number, so that products with gamma stay finite.
     return logsigmoid(input).clamp(min=torch.finfo(input.dtype).min / 100)

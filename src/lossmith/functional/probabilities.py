@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from lossmith.functional.binary import clipped_negative
 from lossmith.functional.checks import head_dim, in_dtype, promote
 from lossmith.functional.classification import log_probabilities
 
@@ -84,6 +85,18 @@ def project_to_simplex(values: Tensor) -> Tensor:
     excess = ordered.cumsum(dim) - 1
     kept = (rank * ordered > excess).sum(dim, keepdim=True)
     return (values - excess.gather(dim, kept - 1) / kept).relu()
+
+
+def asymmetric_probability(
+    output: Tensor, *, gamma_neg: Tensor | float, gamma_pos: Tensor | float, clip: Tensor | float
+) -> Tensor:
+    """Return the probability of the positive class, the inverse of the asymmetric loss."""
+    output = promote(output)
+    gamma_pos, gamma_neg = in_dtype(gamma_pos, output), in_dtype(gamma_neg, output)
+    positive = _recovered(logsigmoid(output), gamma_pos)
+    log_q, log_rest = clipped_negative(output, clip)
+    negative = _recovered(log_rest, gamma_neg)
+    return torch.where(log_q < 0, positive - negative, -torch.inf).sigmoid()
 
 
 def _recovered(log_p: Tensor, gamma: Tensor | float) -> Tensor:

@@ -8,6 +8,8 @@ from lossmith.losses.autoencoder import (
     FreeBits,
     GaussianELBO,
     VectorQuantisation,
+from lossmith.losses.asymmetric import (
+    Asymmetric,
 )
 from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
@@ -22,6 +24,9 @@ from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
 from lossmith.losses.critic import FeatureMatching, LeCam
 from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
 from lossmith.losses.distilled import DINO, IBOT, NegativeCosine, SwAV
+from lossmith.losses.early_learning import (
+    EarlyLearning,
+)
 from lossmith.losses.gan import (
     HingeGAN,
     LeastSquaresGAN,
@@ -45,6 +50,10 @@ from lossmith.losses.linear import LinearCrossEntropy
 from lossmith.losses.margin import Hinge, MultiHinge
 from lossmith.losses.masked import LatentPrediction, MaskedReconstruction
 from lossmith.losses.metric import Contrastive, NPair, SupCon, Triplet
+from lossmith.losses.multilabel import (
+    ZLPR,
+    TwoWay,
+)
 from lossmith.losses.noisy import (
     ActivePassive,
     JensenShannon,
@@ -66,6 +75,11 @@ from lossmith.losses.similarity import Circle, MultiSimilarity
 from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
 from lossmith.losses.square import Brier, Square, Squentropy
 from lossmith.losses.text import Unlikelihood
+from lossmith.losses.surrogates import (
+    AnyLoss,
+    AUCMargin,
+    SoftF1,
+)
 from lossmith.losses.tempered import (
     BiTempered,
     Entmax,
@@ -95,10 +109,14 @@ __all__ = [
     "R2",
     "R3GAN",
     "SMAPE",
+    "ZLPR",
+    "AUCMargin",
     "ActivePassive",
     "AdaptiveBarron",
+    "AnyLoss",
     "ApproxNDCG",
     "ArcFace",
+    "Asymmetric",
     "BalancedSoftmax",
     "BarlowTwins",
     "Barron",
@@ -126,6 +144,7 @@ __all__ = [
     "DIoU",
     "Denoising",
     "Dice",
+    "EarlyLearning",
     "Entmax",
     "Expectile",
     "FeatureMatching",
@@ -192,6 +211,7 @@ __all__ = [
     "SmoothAP",
     "SmoothL1",
     "SoftBootstrapping",
+    "SoftF1",
     "Sparsemax",
     "Square",
     "SquaredEMD",
@@ -212,6 +232,7 @@ __all__ = [
     "Unlikelihood",
     "VICReg",
     "VectorQuantisation",
+    "TwoWay",
     "WassersteinGAN",
     "Welsch",
 ]

@@ -1,0 +1,238 @@
+"""Metrics as losses: F1, confusion-matrix metrics and AUC, of the batch as a whole."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.loss import Batchwise
+from lossmith.core.reduce import reduce, spread
+from lossmith.functional.checks import promote
+
+LOG3 = math.log(3)  # a logit of log 3 has the probability 3/4
+
+
+class LabelStatistic(Batchwise, ABC):
+    """One number of a weighted batch for each label, averaged over the labels that have one."""
+
+    def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the mean over the labels."""
+        input = promote(input)
+        weight = torch.ones_like(input) if weight is None else spread(weight, input)
+        if input.ndim == 0 and target.ndim == 0:
+            input, target, weight = (one.unsqueeze(0) for one in (input, target, weight))
+        values, counts = self.each_label(input, target, weight)
+        return reduce(values, weight=counts.to(values.dtype))
+
+    @abstractmethod
+    def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value of each label, and which count."""
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the sigmoid: right in its order, not calibrated."""
+        return F.sigmoid(output)
+
+
+class SoftF1(LabelStatistic):
+    r"""One minus the F measure of a batch, counted with probabilities instead of decisions.
+
+    .. math:: \ell = 1 - \frac{(1 + \beta^2) TP}{(1 + \beta^2) TP + \beta^2 FN + FP} \qquad
+        TP = \sum_n w_n y_n p_n, \;\ldots, \quad p = \sigma(x)
+
+    Shapes: input and target alike, (N,) or (N, L): the mean over L labels, macro F1.
+
+    It is a statistic of the batch: batches should be large, and hold positives. A label without
+    a positive in the batch has no F measure to improve and is left out of the mean.
+
+    Args:
+        beta: how many times as much recall weighs as precision.
+
+    Raises:
+        ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
+
+    Source: Pastor-Pellicer, Zamora-Martínez, España-Boquera, Castro-Bleda, F-Measure as the Error
+    Function to Train Neural Networks (2013).
+
+    >>> SoftF1()(torch.zeros(2), torch.tensor([1.0, 0.0]))
+    tensor(0.5000)
+    """
+
+    beta: Tensor
+    card: ClassVar[Card] = Card(
+        key="soft_f1",
+        tasks=("binary", "multilabel"),
+        target="labels",
+        input="logits",
+        reduction="statistic",
+        formula="1 - (1 + beta^2) TP / ((1 + beta^2) TP + beta^2 FN + FP), of probabilities",
+        use_when="F1 is the metric, positives are rare, and batches large.",
+        avoid_when="Probabilities are wanted, or batches often lack positives.",
+        paper=Paper(
+            authors="J. Pastor-Pellicer, F. Zamora-Martínez, S. España-Boquera, M. J. Castro-Bleda",
+            title="F-Measure as the Error Function to Train Neural Networks",
+            year=2013,
+        ),
+        example=Example(
+            # TP 3/4, FN 1/4, FP 1/2
+            input=[LOG3, 0.0],
+            target=[1.0, 0.0],
+            value=1 - 1.5 / 2.25,
+        ),
+        claims=Claims(bounded=True),
+        hypers={
+            "beta": Hyper(
+                default=1.0, low=0.0, open=True, meaning="weight of recall against precision"
+            )
+        },
+    )
+
+    def __init__(self, *, beta: float = 1.0) -> None:
+        super().__init__(beta=beta)
+
+    def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return 1 − F of each label, and which have positives."""
+        return F.soft_f1(input, target, weight, beta=self.beta)
+
+
+class AnyLoss(LabelStatistic):
+    r"""One minus a metric of the confusion matrix, counted with probabilities pushed to 0 and 1.
+
+    .. math:: \ell = 1 - \mathrm{metric}(TP, FP, FN, TN) \qquad
+        TP = \sum_n w_n y_n a_n, \;\ldots, \quad a = \sigma\big(A (\sigma(x) - \tfrac12)\big)
+
+    Shapes: input and target alike, (N,) or (N, L): the mean over L labels.
+
+    At the default amplification a probability of 0 or 1 is within 10⁻¹⁵ of its decision, and
+    gradients vanish for elements that are sure, right or wrong: start from trained weights or
+    with a smaller one. A class that the batch lacks is left out of the two balanced
+    metrics, and a label without positives out of F1.
+
+    Args:
+        metric: "accuracy", "f1", "balanced_accuracy" (mean of recall and specificity) or
+            "g_mean" (their geometric mean).
+        amplification: the factor A, the paper's L.
+
+    Raises:
+        ValueError: if the shapes of input and target differ, a label lies outside 0 … 1, or the
+            metric is none of those.
+
+    Source: Han, Moniz, Chawla, AnyLoss: Transforming Classification Metrics into Loss Functions
+    (2024).
+
+    >>> AnyLoss(metric="accuracy")(torch.zeros(2), torch.tensor([1.0, 0.0]))
+    tensor(0.5000)
+    """
+
+    metric: str
+    amplification: Tensor
+    card: ClassVar[Card] = Card(
+        key="any_loss",
+        tasks=("binary", "multilabel"),
+        target="labels",
+        input="logits",
+        reduction="statistic",
+        formula="1 - metric(TP, FP, FN, TN) of sigmoid(A (sigmoid(x) - 1/2))",
+        use_when="A metric of decisions is the aim, classes are imbalanced, and batches large.",
+        avoid_when="Probabilities are wanted, or training starts from nothing on hard data.",
+        paper=Paper(
+            authors="D. Han, N. Moniz, N. V. Chawla",
+            title="AnyLoss: Transforming Classification Metrics into Loss Functions",
+            year=2024,
+        ),
+        example=Example(
+            # 4 log 3·(3/4 − 1/2) = log 3: amplified to 3/4, and ½ stays; TP 3/4, FN 1/4, FP 1/2
+            arguments={"amplification": 4 * LOG3},
+            input=[LOG3, 0.0],
+            target=[1.0, 0.0],
+            value=1 - 1.5 / 2.25,
+        ),
+        claims=Claims(bounded=True),
+        hypers={
+            "metric": Hyper(
+                default="f1",
+                choices=("accuracy", "f1", "balanced_accuracy", "g_mean"),
+                meaning="the metric of the confusion matrix",
+            ),
+            "amplification": Hyper(
+                default=73.0, low=0.0, open=True, meaning="how hard probabilities are pushed"
+            ),
+        },
+    )
+
+    def __init__(self, *, metric: str = "f1", amplification: float = 73.0) -> None:
+        super().__init__(metric=metric, amplification=amplification)
+
+    def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return 1 − metric of each label, and which have one."""
+        return F.any_loss(
+            input, target, weight, metric=self.metric, amplification=self.amplification
+        )
+
+
+class AUCMargin(LabelStatistic):
+    r"""AUC margin loss: both classes' scores narrow, their means a margin apart.
+
+    .. math:: \ell = \mathrm{Var}_+(p) + \mathrm{Var}_-(p) +
+        (m - \bar p_+ + \bar p_-)_+^2 \qquad p = \sigma(x)
+
+    Shapes: input and target alike, (N,) or (N, L): the mean over L labels.
+
+    The paper's min-max problem solved in its auxiliary numbers: a and b are the classes' mean
+    scores, α is how far their gap falls short of the margin. What is left is this statistic of
+    the batch; the paper follows a, b and α through training instead, for small batches. Without
+    the cut at 0 it is the mean of (m − p_i + p_j)² over pairs of a positive and a negative. A
+    batch without one of the classes teaches nothing.
+
+    Args:
+        margin: the gap that the mean scores should have.
+
+    Raises:
+        ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
+
+    Source: Yuan, Yan, Sonka, Yang, Large-Scale Robust Deep AUC Maximization: A New Surrogate Loss
+    and Empirical Studies on Medical Image Classification (2021).
+
+    >>> AUCMargin()(torch.zeros(2), torch.tensor([1.0, 0.0]))
+    tensor(1.)
+    """
+
+    margin: Tensor
+    card: ClassVar[Card] = Card(
+        key="auc_margin",
+        tasks=("binary", "multilabel"),
+        target="labels",
+        input="logits",
+        reduction="statistic",
+        formula="Var+(p) + Var-(p) + (m - mean+(p) + mean-(p))+^2, p = sigmoid(x)",
+        use_when="AUC is the metric, positives are rare, and batches hold both classes.",
+        avoid_when="Probabilities are wanted, or batches often lack a class.",
+        paper=Paper(
+            authors="Z. Yuan, Y. Yan, M. Sonka, T. Yang",
+            title="Large-Scale Robust Deep AUC Maximization: A New Surrogate Loss and Empirical "
+            "Studies on Medical Image Classification",
+            year=2021,
+        ),
+        example=Example(
+            # scores 3/4, 1/4 of positives, 1/4 of the negative: variance 1/16, gap 1/4
+            input=[LOG3, -LOG3, -LOG3],
+            target=[1.0, 1.0, 0.0],
+            value=1 / 16 + 9 / 16,
+        ),
+        claims=Claims(bounded=True),
+        hypers={
+            "margin": Hyper(
+                default=1.0, low=0.0, open=True, meaning="gap that the mean scores should have"
+            )
+        },
+    )
+
+    def __init__(self, *, margin: float = 1.0) -> None:
+        super().__init__(margin=margin)
+
+    def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value of each label, and which have both classes."""
+        return F.auc_margin(input, target, weight, margin=self.margin)
