@@ -89,6 +89,7 @@ from lossmith.functional.metric import (
     triplets_of,
     with_both,
     with_positive,
+)
 from lossmith.functional.multilabel import (
     label_rows,
     two_way,
@@ -169,7 +170,6 @@ from lossmith.functional.segmentation import (
     tversky,
 )
 from lossmith.functional.shapes import boundary, cl_dice, signed_distance, soft_skeleton
-from lossmith.functional.text import sequence_log_probability, unlikelihood
 from lossmith.functional.surrogates import (
     any_loss,
     auc_margin,
@@ -182,6 +182,7 @@ from lossmith.functional.tempered import (
     sparsemax,
     tempered_softmax,
 )
+from lossmith.functional.text import sequence_log_probability, unlikelihood
 
 __all__ = [
     "adaptive_barron",
@@ -214,7 +215,9 @@ __all__ = [
     "circle",
     "cl_dice",
     "class_balanced_weights",
+    "class_margins",
     "clip",
+    "clipped_negative",
     "consistency",
     "contrastive",
     "coral",
@@ -223,8 +226,6 @@ __all__ = [
     "corn_probabilities",
     "corn_weights",
     "cos_face",
-    "class_margins",
-    "clipped_negative",
     "cosines",
     "cross_entropy",
     "cvar",
@@ -237,9 +238,9 @@ __all__ = [
     "distances",
     "dots",
     "dpo",
-    "epps_pulley",
     "early_learning",
     "entmax",
+    "epps_pulley",
     "expected_value",
     "expectile",
     "feature_matching",
@@ -344,8 +345,8 @@ __all__ = [
     "smooth_ap",
     "smooth_l1",
     "soft_bootstrapping",
-    "soft_skeleton",
     "soft_f1",
+    "soft_skeleton",
     "soft_weights",
     "softcapped",
     "softmax",

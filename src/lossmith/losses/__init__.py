@@ -2,14 +2,15 @@
 
 from lossmith.losses.adaptive import Following, OnProbabilities, Tempered
 from lossmith.losses.angular import ArcFace, CosFace, SubCenterArcFace
+from lossmith.losses.asymmetric import (
+    Asymmetric,
+)
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
     BetaTC,
     FreeBits,
     GaussianELBO,
     VectorQuantisation,
-from lossmith.losses.asymmetric import (
-    Asymmetric,
 )
 from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
@@ -37,14 +38,13 @@ from lossmith.losses.gan import (
 from lossmith.losses.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
 from lossmith.losses.hard import CVaR, SelfPaced, SuperLoss, Tilted
 from lossmith.losses.histogram import HLGauss
-from lossmith.losses.imbalance import BalancedSoftmax, ClassBalanced, LogitAdjusted
-from lossmith.losses.language_image import CLIP, SigLIP
 from lossmith.losses.imbalance import (
     LDAM,
     BalancedSoftmax,
     ClassBalanced,
     LogitAdjusted,
 )
+from lossmith.losses.language_image import CLIP, SigLIP
 from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
 from lossmith.losses.linear import LinearCrossEntropy
 from lossmith.losses.margin import Hinge, MultiHinge
@@ -74,7 +74,6 @@ from lossmith.losses.shapes import Boundary, ClDice, LovaszHinge, LovaszSoftmax
 from lossmith.losses.similarity import Circle, MultiSimilarity
 from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
 from lossmith.losses.square import Brier, Square, Squentropy
-from lossmith.losses.text import Unlikelihood
 from lossmith.losses.surrogates import (
     AnyLoss,
     AUCMargin,
@@ -85,6 +84,7 @@ from lossmith.losses.tempered import (
     Entmax,
     Sparsemax,
 )
+from lossmith.losses.text import Unlikelihood
 from lossmith.losses.transformed import TransformedTarget
 from lossmith.losses.tversky import BinaryFocalTversky, BinaryTversky, FocalTversky, Tversky
 
@@ -229,10 +229,10 @@ __all__ = [
     "Tukey",
     "Tversky",
     "Tweedie",
+    "TwoWay",
     "Unlikelihood",
     "VICReg",
     "VectorQuantisation",
-    "TwoWay",
     "WassersteinGAN",
     "Welsch",
 ]
