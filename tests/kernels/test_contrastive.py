@@ -18,6 +18,9 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "info_nce": partial(F.info_nce, temperature=0.2),
     "clip": partial(F.clip, temperature=0.2),
     "siglip": partial(F.siglip, temperature=0.2, bias=-1.0),
+    "sup_con": lambda first, second, **own: F.sup_con(
+        torch.cat([first, second])[::2], torch.arange(N) // 3, temperature=0.2, **own
+    ),
 }
 
 

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import in_dtype, promote, same_shape
-from lossmith.functional.embeddings import cosines, distances, dots, root
+from lossmith.functional.embeddings import cosines, distances, dots, root, unit_rows
+from lossmith.functional.similarity import log_sums
 
 
 def contrastive(input: Tensor, target: Tensor, *, margin: Tensor | float = 1.0) -> Tensor:
@@ -124,21 +125,42 @@ def circle(
     return torch.where(both, torch.logaddexp(exponent, torch.zeros_like(exponent)), 0)
 
 
-def sup_con(input: Tensor, target: Tensor, *, temperature: Tensor | float = 0.1) -> Tensor:
+def sup_con(
+    input: Tensor,
+    target: Tensor,
+    *,
+    temperature: Tensor | float = 0.1,
+    own: slice = slice(None),
+) -> Tensor:
     """Return −mean over positives p of log(exp(s_ip/temperature) / Σ_{a≠i} exp(s_ia/temperature)).
 
-    s are cosines; it is L_out of the paper. An anchor without a positive has the value 0.
+    s are cosines; it is L_out of the paper. An anchor without a positive has the value 0. `own`
+    picks the anchors whose values are wanted, as a process does that holds a part of the batch.
     """
     rows, classes = check_embeddings(input, target)
-    alike, unlike = pair_masks(classes)
-    logits = cosines(rows, rows) / in_dtype(temperature, rows)
-    others = torch.where(alike | unlike, logits, torch.finfo(logits.dtype).min)
-    return _mean(others.logsumexp(1, keepdim=True) - logits, alike)
+    rows = unit_rows(rows) / in_dtype(temperature, rows) ** 0.5
+    label, counts = _groups(classes)
+    sums = torch.zeros_like(rows).index_add(0, label, rows)
+    alike = (counts[label] - 1)[own]
+    anchors, places = rows[own], torch.arange(len(rows), device=rows.device)[own].unsqueeze(1)
+    others, _ = log_sums(anchors, None if own == slice(None) else rows, places)
+    positives = (anchors * (sums[label][own] - anchors)).sum(1) / alike.clamp(min=1)
+    return (others - positives).masked_fill(alike == 0, 0)
 
 
 def with_positive(target: Tensor) -> Tensor:
     """Return which rows have another of their class in the batch."""
-    return pair_masks(target)[0].any(1)
+    label, counts = _groups(target)
+    return counts[label] > 1
+
+
+def _groups(classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a number below N for each row's class, and how many rows have each number."""
+    ranked, order = classes.sort()
+    fresh = torch.ones_like(ranked)
+    fresh[1:] = (ranked[1:] != ranked[:-1]).to(ranked.dtype)
+    label = torch.empty_like(order).scatter(0, order, fresh.long().cumsum(0) - 1)
+    return label, torch.zeros_like(label).index_add(0, label, torch.ones_like(label))
 
 
 def with_both(target: Tensor) -> Tensor:

@@ -286,3 +286,7 @@ class SupCon(Pointwise):
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the supervised contrastive loss of each anchor."""
         return F.sup_con(input, target, temperature=self.temperature)
+
+    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+        """Return the values of some anchors, against all rows."""
+        return F.sup_con(input, target, temperature=self.temperature, own=own)
