@@ -115,6 +115,16 @@ from lossmith.functional.ordinal import (
     squared_emd,
 )
 from lossmith.functional.preference import dpo, ipo, kto, orpo, sim_po
+from lossmith.functional.probabilistic import (
+    beta_nll,
+    ensemble_crps,
+    ensemble_mean,
+    evidential_regression,
+    gaussian_crps,
+    mixture_mean,
+    mixture_nll,
+    quantile_crps,
+)
 from lossmith.functional.probabilities import (
     asymmetric_probability,
     binary_focal_probability,
@@ -175,6 +185,7 @@ from lossmith.functional.surrogates import (
     auc_margin,
     soft_f1,
 )
+from lossmith.functional.survival import cox
 from lossmith.functional.tempered import (
     bi_tempered,
     entmax,
@@ -197,6 +208,7 @@ __all__ = [
     "barlow_twins",
     "barron",
     "bernoulli_elbo",
+    "beta_nll",
     "beta_tc",
     "between",
     "bi_tempered",
@@ -227,6 +239,7 @@ __all__ = [
     "corn_weights",
     "cos_face",
     "cosines",
+    "cox",
     "cross_entropy",
     "cvar",
     "dcl",
@@ -239,8 +252,11 @@ __all__ = [
     "dots",
     "dpo",
     "early_learning",
+    "ensemble_crps",
+    "ensemble_mean",
     "entmax",
     "epps_pulley",
+    "evidential_regression",
     "expected_value",
     "expectile",
     "feature_matching",
@@ -251,6 +267,7 @@ __all__ = [
     "focal_tversky",
     "gamma",
     "gaussian_bins",
+    "gaussian_crps",
     "gaussian_elbo",
     "gaussian_kl",
     "gaussian_nll",
@@ -302,6 +319,8 @@ __all__ = [
     "masked_reconstruction",
     "minimax_gan",
     "mixed_memory",
+    "mixture_mean",
+    "mixture_nll",
     "mse",
     "msle",
     "multi_hinge",
@@ -324,6 +343,7 @@ __all__ = [
     "proxy_nca",
     "pseudo_huber",
     "quantile",
+    "quantile_crps",
     "queue_nce",
     "r3gan",
     "ranknet",

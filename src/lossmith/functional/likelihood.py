@@ -16,13 +16,13 @@ from lossmith.functional.robust import log1p_square
 
 def gaussian_nll(input: Tensor, target: Tensor, *, floor: Tensor | float) -> Tensor:
     """Return z²/2 + log scale + log(2π)/2, z = (location − target)/scale (Nix & Weigend, 1994)."""
-    r, log_scale = _location_scale(input, target, floor)
+    r, log_scale = location_scale(input, target, floor)
     return (r * (-log_scale).exp()).square() / 2 + log_scale + math.log(2 * math.pi) / 2
 
 
 def laplace_nll(input: Tensor, target: Tensor, *, floor: Tensor | float) -> Tensor:
     """Return |z| + log scale + log 2, z = (location − target)/scale (Laplace, 1774)."""
-    r, log_scale = _location_scale(input, target, floor)
+    r, log_scale = location_scale(input, target, floor)
     return r.abs() * (-log_scale).exp() + log_scale + math.log(2)
 
 
@@ -30,7 +30,7 @@ def student_t_nll(
     input: Tensor, target: Tensor, *, degrees_of_freedom: Tensor | float, floor: Tensor | float
 ) -> Tensor:
     """Return (ν + 1)/2·log(1 + z²/ν) + log scale + log normaliser (Lange et al., 1989)."""
-    r, log_scale = _location_scale(input, target, floor)
+    r, log_scale = location_scale(input, target, floor)
     normaliser = _student_t_normaliser(degrees_of_freedom).to(r.dtype)
     nu = in_dtype(degrees_of_freedom, r)
     tail = log1p_square(r, (-log_scale).exp() / nu**0.5)
@@ -47,10 +47,15 @@ def _student_t_normaliser(nu: Tensor | float) -> Tensor:
     return torch.lgamma(exact / 2) - torch.lgamma((exact + 1) / 2) + (exact * math.pi).log() / 2
 
 
-def _location_scale(input: Tensor, target: Tensor, floor: Tensor | float) -> tuple[Tensor, Tensor]:
-    """Return location − target and the logarithm of the scale floor + exp(u)."""
+def location_scale(input: Tensor, target: Tensor, floor: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Return location − target and the logarithm of the scale floor + exp(u) of a head of two."""
     input, target = several_outputs(input, target, 2)
     place, raw = input.unbind(head_dim(input))
-    low = torch.as_tensor(in_dtype(floor, input), dtype=input.dtype, device=input.device).log()
+    return place - target, log_scale_of(raw, floor)
+
+
+def log_scale_of(raw: Tensor, floor: Tensor | float) -> Tensor:
+    """Return log(floor + exp(raw)), finite for every raw output."""
+    low = torch.as_tensor(in_dtype(floor, raw), dtype=raw.dtype, device=raw.device).log()
     raw = raw.maximum(low - 40)  # below, the scale is the floor to the last bit of float64
-    return place - target, low - nnf.logsigmoid(low - raw)
+    return low - nnf.logsigmoid(low - raw)

@@ -23,6 +23,7 @@ from lossmith.losses.classification import CrossEntropy, Focal, GeneralizedCross
 from lossmith.losses.contrastive import DCL, InfoNCE, MoCo, NTXent
 from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
 from lossmith.losses.critic import FeatureMatching, LeCam
+from lossmith.losses.crps import EnsembleCRPS, GaussianCRPS, QuantileCRPS
 from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
 from lossmith.losses.distilled import DINO, IBOT, NegativeCosine, SwAV
 from lossmith.losses.early_learning import (
@@ -62,6 +63,7 @@ from lossmith.losses.noisy import (
 from lossmith.losses.ordinal import CORAL, CORN, SquaredEMD
 from lossmith.losses.overlap import BinaryDice, BinaryJaccard, Dice, GeneralizedDice, Jaccard
 from lossmith.losses.preference import DPO, IPO, KTO, ORPO, SimPO
+from lossmith.losses.probabilistic import BetaNLL, EvidentialRegression, MixtureDensity
 from lossmith.losses.proxies import ProxyAnchor, ProxyNCA
 from lossmith.losses.quantile import Expectile, Quantile
 from lossmith.losses.ranking import LambdaLoss, ListMLE, ListNet, MarginRanking, RankNet
@@ -79,6 +81,7 @@ from lossmith.losses.surrogates import (
     AUCMargin,
     SoftF1,
 )
+from lossmith.losses.survival import Cox
 from lossmith.losses.tempered import (
     BiTempered,
     Entmax,
@@ -121,6 +124,7 @@ __all__ = [
     "BarlowTwins",
     "Barron",
     "BernoulliELBO",
+    "BetaNLL",
     "BetaTC",
     "BiTempered",
     "BinaryCrossEntropy",
@@ -140,12 +144,15 @@ __all__ = [
     "Consistency",
     "Contrastive",
     "CosFace",
+    "Cox",
     "CrossEntropy",
     "DIoU",
     "Denoising",
     "Dice",
     "EarlyLearning",
+    "EnsembleCRPS",
     "Entmax",
+    "EvidentialRegression",
     "Expectile",
     "FeatureMatching",
     "FlowMatching",
@@ -155,6 +162,7 @@ __all__ = [
     "FreeBits",
     "GIoU",
     "Gamma",
+    "GaussianCRPS",
     "GaussianELBO",
     "GaussianNLL",
     "GemanMcClure",
@@ -186,6 +194,7 @@ __all__ = [
     "MarginRanking",
     "MaskedReconstruction",
     "MinimaxGAN",
+    "MixtureDensity",
     "MoCo",
     "MultiHinge",
     "MultiSimilarity",
@@ -201,6 +210,7 @@ __all__ = [
     "ProxyNCA",
     "PseudoHuber",
     "Quantile",
+    "QuantileCRPS",
     "RankNet",
     "RelativisticAverageGAN",
     "RelativisticGAN",

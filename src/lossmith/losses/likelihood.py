@@ -8,7 +8,7 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
-_FLOOR = Hyper(
+FLOOR = Hyper(
     default=1e-3,
     low=0.0,
     open=True,
@@ -57,7 +57,7 @@ class GaussianNLL(Pointwise):
         # scale 1.001: log(1.001) + log(2 pi)/2
         example=Example(input=[[0.0, 0.0]], target=[0.0], value=0.9199380335382032),
         claims=Claims(proper=True, elicits="mean"),
-        hypers={"floor": _FLOOR},
+        hypers={"floor": FLOOR},
     )
     out_features: int = 2
 
@@ -111,7 +111,7 @@ class LaplaceNLL(Pointwise):
         # scale 1.001: log(2.002)
         example=Example(input=[[0.0, 0.0]], target=[0.0], value=0.6941466808930286),
         claims=Claims(proper=True, elicits="median"),
-        hypers={"floor": _FLOOR},
+        hypers={"floor": FLOOR},
     )
     out_features: int = 2
 
@@ -181,7 +181,7 @@ class StudentTNLL(Pointwise):
             "degrees_of_freedom": Hyper(
                 default=4.0, low=0.0, open=True, meaning="weight of the tails; smaller is heavier"
             ),
-            "floor": _FLOOR,
+            "floor": FLOOR,
         },
     )
     out_features: int = 2

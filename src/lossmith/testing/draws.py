@@ -55,7 +55,7 @@ def _at(
     sign = pattern(data) if pattern is not _tiny else torch.full_like(data, torch.finfo(dtype).tiny)
     up = (sign + 1) / 2 if pattern is not _tiny else sign
     if kind in ("labels", "counts"):
-        return up
+        return up.round() if (data == data.round()).all() else up
     if kind == "positive":
         return (1 + size * up) if pattern is not _tiny else sign.clamp(min=1e-30)
     if kind == "probabilities":

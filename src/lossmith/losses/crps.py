@@ -1,0 +1,210 @@
+"""The continuous ranked probability score of a Gaussian, of quantiles and of an ensemble."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.loss import Pointwise
+from lossmith.losses.likelihood import FLOOR
+
+_PAPER = Paper(
+    authors="T. Gneiting, A. E. Raftery",
+    title="Strictly Proper Scoring Rules, Prediction, and Estimation",
+    year=2007,
+)
+
+
+class GaussianCRPS(Pointwise):
+    r"""The CRPS of a Gaussian: a proper score that takes outliers by size, not by square.
+
+    .. math:: \ell(x, y) = \sigma \left(z (2 \Phi(z) - 1) + 2 \varphi(z) - \frac{1}{\sqrt\pi}
+        \right) \qquad z = \frac{y - \mu}{\sigma}, \; \sigma = \text{floor} + e^{u}
+
+    Shapes: input (N, 2), in dimension 1 the mean :math:`\mu` and the raw log-scale u; target
+    (N,), or both with the same trailing dimensions. Values in the target's unit; absolute error
+    where :math:`\sigma` is small. It is strictly proper. `decode` gives the mean, and median, of
+    the Gaussian. Beyond :math:`u = 50` the exponential goes on as its tangent.
+
+    Args:
+        floor: the least scale, in the target's unit: set it, or standardise the target.
+
+    Raises:
+        ValueError: if input is not target's shape with a head of 2, or floor is not positive.
+
+    Source: Gneiting & Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation (2007).
+
+    >>> GaussianCRPS(floor=1e-9)(torch.zeros(1, 2), torch.zeros(1))  # √(2/π) − 1/√π
+    tensor(0.2337)
+    """
+
+    floor: Tensor
+    card: ClassVar[Card] = Card(
+        key="gaussian_crps",
+        tasks=("regression",),
+        target="values",
+        input="parameters",
+        formula="scale (z (2 Phi(z) - 1) + 2 phi(z) - 1/sqrt(pi)), z = (y - mean)/scale",
+        use_when="A distribution is wanted and outliers would spoil a likelihood; CRPS is scored.",
+        avoid_when="The far tails matter: the likelihood punishes them harder.",
+        paper=_PAPER,
+        # scale 2, z = 0: 2 (sqrt(2/pi) - 1/sqrt(pi))
+        example=Example(
+            input=[[0.0, 0.0]],
+            target=[0.0],
+            value=0.4673899545021337,
+            arguments={"floor": 1.0},
+        ),
+        hypers={"floor": FLOOR},
+    )
+    out_features: int = 2
+
+    def __init__(self, *, floor: float = 1e-3) -> None:
+        super().__init__(floor=floor)
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the mean."""
+        return F.location(output)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the score of each target."""
+        return F.gaussian_crps(input, target, floor=self.floor)
+
+
+class QuantileCRPS(Pointwise):
+    r"""The CRPS of a head of quantiles: twice the mean pinball value over even levels.
+
+    .. math:: \ell(x, y) = \frac2L \sum_{k=1}^{L} \max(q_k e_k, (q_k - 1) e_k) \qquad
+        e_k = y - x_k, \; q_k = \frac{k - 1/2}{L}
+
+    Shapes: input (N, L), in dimension 1 the middle quantile and the raw gaps of the others as
+    `Quantile` reads them, so that they never cross; target (N,), or both with the same trailing
+    dimensions. Values in the target's unit. As L grows it is the CRPS of any distribution.
+    `decode` gives the middle quantile, the median where L is odd; `quantiles` gives all.
+
+    Args:
+        levels: L, the number of quantiles.
+
+    Raises:
+        ValueError: if input is not target's shape with a head of L.
+
+    Source: Gneiting & Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation (2007);
+    the sum over levels is that of Laio & Tamea (2007).
+
+    >>> QuantileCRPS(levels=3).quantiles(torch.zeros(1, 3))
+    tensor([[-0.6931,  0.0000,  0.6931]])
+    """
+
+    levels: int
+    card: ClassVar[Card] = Card(
+        key="quantile_crps",
+        tasks=("regression",),
+        target="values",
+        input="values",
+        formula="2/L sum_k max(q_k e_k, (q_k - 1) e_k), e_k = y - x_k, q_k = (k - 1/2)/L",
+        use_when="The whole distribution is wanted and no family is known to fit it.",
+        avoid_when="One level is scored: Quantile puts all its weight there.",
+        paper=_PAPER,
+        # gaps log 2 on both sides of 0; e = -2 -/+ log 2 at levels 1/6, 1/2, 5/6 under a target
+        # of -2: 2/3 (5/6 (2 - log 2) + 1/2 2 + 1/6 (2 + log 2))
+        example=Example(
+            input=[[0.0, 0.0, 0.0]],
+            target=[-2.0],
+            value=1.6919345864178021,
+            arguments={"levels": 3},
+        ),
+        claims=Claims(lipschitz=True),
+        hypers={"levels": Hyper(default=9, low=2, meaning="number of quantiles")},
+    )
+
+    def __init__(self, *, levels: int = 9) -> None:
+        super().__init__(levels=levels)
+
+    @property
+    def out_features(self) -> int:
+        """One output a quantile."""
+        return self.levels
+
+    def quantiles(self, output: Tensor) -> Tensor:
+        """Return the quantiles in increasing order along the head's dimension."""
+        return F.non_crossing(output)
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the middle quantile."""
+        return F.location(output)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the score of each target."""
+        return F.quantile_crps(input, target, quantiles=self.levels)
+
+
+class EnsembleCRPS(Pointwise):
+    r"""The CRPS of an ensemble: the head is a sample of the distribution.
+
+    .. math:: \ell(x, y) = \frac1M \sum_i |x_i - y| - \frac{1}{2 M (M - f)} \sum_{i, j}
+        |x_i - x_j|
+
+    with f = 0, the score of the ensemble as it is, or f = 1, the fair score, unbiased for the
+    distribution that the members are drawn from.
+
+    Shapes: input (N, M), members in dimension 1; target (N,), or both with the same trailing
+    dimensions. Values in the target's unit; the fair score of one target can be 0 for members
+    that are far apart. `decode` gives the members' mean.
+
+    Args:
+        members: M, at least 2.
+        fair: whether to take f = 1.
+
+    Raises:
+        ValueError: if input is not target's shape with a head of M.
+
+    Source: Gneiting & Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation (2007);
+    the fair score is Ferro's (2014).
+
+    >>> EnsembleCRPS(members=2)(torch.tensor([[0.0, 2.0]]), torch.tensor([1.0]))
+    tensor(0.5000)
+    >>> EnsembleCRPS(members=2, fair=True)(torch.tensor([[0.0, 2.0]]), torch.tensor([1.0]))
+    tensor(0.)
+    """
+
+    members: int
+    fair: bool
+    card: ClassVar[Card] = Card(
+        key="ensemble_crps",
+        tasks=("regression",),
+        target="values",
+        input="values",
+        formula="mean_i |x_i - y| - sum_ij |x_i - x_j| / (2 M (M - f)), f = 1 if fair else 0",
+        use_when="The model gives samples: an ensemble, or a generator of forecasts.",
+        avoid_when="A family fits: its closed form has less noise.",
+        paper=_PAPER,
+        # mean |x - y| = 5/3; sum over pairs 2 (2 + 4 + 2) = 16: 5/3 - 16/18
+        example=Example(
+            input=[[0.0, 2.0, 4.0]],
+            target=[1.0],
+            value=5 / 3 - 16 / 18,
+            arguments={"members": 3},
+        ),
+        claims=Claims(lipschitz=True),
+        hypers={
+            "members": Hyper(default=10, low=2, meaning="number of members"),
+            "fair": Hyper(default=False, meaning="whether the spread is unbiased"),
+        },
+    )
+
+    def __init__(self, *, members: int = 10, fair: bool = False) -> None:
+        super().__init__(members=members, fair=fair)
+
+    @property
+    def out_features(self) -> int:
+        """One output a member."""
+        return self.members
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the mean of the members."""
+        return F.ensemble_mean(output)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the score of each target."""
+        return F.ensemble_crps(input, target, members=self.members, fair=self.fair)
