@@ -1,5 +1,6 @@
 """Pure functions `(input, target, *, hyperparameters)` that return unreduced values."""
 
+from lossmith.functional.audio import esr, multi_resolution_stft, si_sdr, sounding
 from lossmith.functional.autoencoder import (
     bernoulli_elbo,
     beta_tc,
@@ -45,6 +46,8 @@ from lossmith.functional.diffusion import (
 )
 from lossmith.functional.distilled import dino, ibot, negative_cosine, sinkhorn, swav
 from lossmith.functional.embeddings import cosines, distances, dots, unit_rows
+from lossmith.functional.embeddings import cosines, unit_rows
+from lossmith.functional.features import features
 from lossmith.functional.gan import (
     feature_matching,
     hinge_gan,
@@ -74,6 +77,8 @@ from lossmith.functional.imbalance import (
     ldam,
     logit_adjusted,
 )
+from lossmith.functional.image import image_total_variation, ms_ssim, perceptual, ssim
+from lossmith.functional.imbalance import balanced_softmax, class_balanced_weights, logit_adjusted
 from lossmith.functional.likelihood import gaussian_nll, laplace_nll, location, student_t_nll
 from lossmith.functional.linear import linear_cross_entropy
 from lossmith.functional.lovasz import lovasz_hinge, lovasz_softmax
@@ -261,6 +266,11 @@ __all__ = [
     "expectile",
     "feature_matching",
     "first_proxies",
+    "esr",
+    "expected_value",
+    "expectile",
+    "feature_matching",
+    "features",
     "flow_matching",
     "focal",
     "focal_probabilities",
@@ -287,6 +297,7 @@ __all__ = [
     "hl_gauss",
     "huber",
     "ibot",
+    "image_total_variation",
     "image_weights",
     "info_nce",
     "interpolant",
@@ -327,6 +338,11 @@ __all__ = [
     "multi_similarity",
     "n_pair",
     "nearest_cosines",
+    "ms_ssim",
+    "mse",
+    "msle",
+    "multi_hinge",
+    "multi_resolution_stft",
     "negative_binomial",
     "negative_cosine",
     "noised",
@@ -336,6 +352,7 @@ __all__ = [
     "nt_xent",
     "orpo",
     "per_class",
+    "perceptual",
     "poisson",
     "poly",
     "poly_probabilities",
@@ -356,6 +373,7 @@ __all__ = [
     "score_gradient",
     "self_paced",
     "sequence_log_probability",
+    "si_sdr",
     "siglip",
     "sigmoid",
     "signed_distance",
@@ -372,10 +390,12 @@ __all__ = [
     "softmax",
     "sparse_probabilities",
     "sparsemax",
+    "sounding",
     "square",
     "square_probabilities",
     "squared_emd",
     "squentropy",
+    "ssim",
     "straight_through",
     "student_t_nll",
     "sup_con",

@@ -5,6 +5,7 @@ from lossmith.losses.angular import ArcFace, CosFace, SubCenterArcFace
 from lossmith.losses.asymmetric import (
     Asymmetric,
 )
+from lossmith.losses.audio import ESR, SISDR, MultiResolutionSTFT
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
     BetaTC,
@@ -45,6 +46,8 @@ from lossmith.losses.imbalance import (
     ClassBalanced,
     LogitAdjusted,
 )
+from lossmith.losses.image import MSSSIM, SSIM, ImageTotalVariation, Perceptual
+from lossmith.losses.imbalance import BalancedSoftmax, ClassBalanced, LogitAdjusted
 from lossmith.losses.language_image import CLIP, SigLIP
 from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
 from lossmith.losses.linear import LinearCrossEntropy
@@ -103,17 +106,21 @@ __all__ = [
     "IPO",
     "KTO",
     "LDAM",
+    "ESR",
     "MAE",
     "MAPE",
     "MSE",
     "MSLE",
     "ORPO",
+    "MSSSIM",
     "R1",
     "R2",
     "R3GAN",
+    "SISDR",
     "SMAPE",
     "ZLPR",
     "AUCMargin",
+    "SSIM",
     "ActivePassive",
     "AdaptiveBarron",
     "AnyLoss",
@@ -174,6 +181,7 @@ __all__ = [
     "Hinge",
     "HingeGAN",
     "Huber",
+    "ImageTotalVariation",
     "InfoNCE",
     "IoU",
     "Jaccard",
@@ -199,11 +207,13 @@ __all__ = [
     "MultiHinge",
     "MultiSimilarity",
     "NPair",
+    "MultiResolutionSTFT",
     "NTXent",
     "NegativeBinomial",
     "NegativeCosine",
     "NonSaturatingGAN",
     "OnProbabilities",
+    "Perceptual",
     "Poisson",
     "Poly",
     "ProxyAnchor",

@@ -1,0 +1,130 @@
+"""Losses of images against images, unreduced: one value an image."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, conv2d
+
+from lossmith.functional.checks import in_dtype, promote, same_shape
+
+K1, K2 = 0.01, 0.03  # the paper's constants, in units of the data's range
+_LEAST = 1e-30
+
+
+def ssim(
+    input: Tensor,
+    target: Tensor,
+    *,
+    data_range: Tensor | float = 1.0,
+    window: int = 11,
+    sigma: Tensor | float = 1.5,
+) -> Tensor:
+    """Return 1 − SSIM of each image, mean over channels and windows (Wang et al., 2004)."""
+    input, target, unit = _scaled(input, target, data_range, window)
+    light, rest = _differences(input, target, unit, window, sigma)
+    return (light + rest - light * rest).flatten(1).mean(1)
+
+
+def ms_ssim(
+    input: Tensor,
+    target: Tensor,
+    *,
+    scale_weights: Tensor,
+    data_range: Tensor | float = 1.0,
+    window: int = 11,
+    sigma: Tensor | float = 1.5,
+) -> Tensor:
+    """Return 1 − MS-SSIM of each image, mean over channels (Wang et al., 2003).
+
+    At each scale but the last, contrast and structure; at the last, brightness too. One that is
+    negative counts as 0.
+    """
+    scales = len(scale_weights)
+    input, target, unit = _scaled(input, target, data_range, window * 2 ** (scales - 1))
+    product = torch.ones(input.shape[:2], dtype=input.dtype, device=input.device)
+    for scale, weight in enumerate(scale_weights.to(input.dtype).unbind()):
+        light, rest = _differences(input, target, unit, window, sigma)
+        if scale == scales - 1:
+            rest = light + rest - light * rest
+        product = product * _power((1 - rest).flatten(2).mean(2), weight)
+        if scale < scales - 1:
+            input, target = avg_pool2d(input, 2), avg_pool2d(target, 2)
+    return 1 - product.mean(1)
+
+
+def image_total_variation(input: Tensor, *, isotropic: bool = True) -> Tensor:
+    """Return the mean over pixels of the length of the gradient (Rudin et al., 1992).
+
+    Differences go to the next pixel, and are 0 at the last. The length is √(dx² + dy²), or
+    |dx| + |dy| where not isotropic.
+    """
+    input = promote(input)
+    if input.ndim != 4:
+        raise ValueError(f"input must hold images (N, C, H, W), got shape {tuple(input.shape)}")
+    quarter = input / 4  # differences and lengths of the largest numbers are numbers then
+    down = quarter.diff(dim=2, append=quarter[:, :, -1:])
+    right = quarter.diff(dim=3, append=quarter[..., -1:])
+    if not isotropic:
+        return 4 * (down.abs() + right.abs()).flatten(1).mean(1)
+    some = (down != 0) | (right != 0)
+    length = torch.hypot(torch.where(some, down, 1.0), right)
+    return 4 * torch.where(some, length, 0.0).flatten(1).mean(1)
+
+
+def perceptual(input: Tensor, target: Tensor) -> Tensor:
+    """Return the mean square of the difference of features, one value a row (Johnson et al.)."""
+    input, target = same_shape(input, target)
+    if input.ndim < 2:
+        raise ValueError(f"input must hold features (N, …), got shape {tuple(input.shape)}")
+    return (input - target).square().flatten(1).mean(1)
+
+
+def _scaled(
+    input: Tensor, target: Tensor, data_range: Tensor | float, least: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Check images; return them over their largest number or the range, and the range over it."""
+    input, target = same_shape(input, target)
+    if input.ndim != 4 or min(input.shape[2:]) < least:
+        raise ValueError(
+            f"input must hold images (N, C, H, W) of at least {least} × {least} pixels, got shape "
+            f"{tuple(input.shape)}"
+        )
+    span = torch.as_tensor(in_dtype(data_range, input), dtype=input.dtype, device=input.device)
+    both = torch.cat([input, target], 1).detach().abs().amax((1, 2, 3), keepdim=True)
+    scale = torch.maximum(both, span)
+    return input / scale, target / scale, span / scale
+
+
+def _differences(
+    input: Tensor, target: Tensor, unit: Tensor, window: int, sigma: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    """1 − SSIM's brightness term, and 1 − its product of contrast and structure, a window.
+
+    As squares over sums of squares, which lose nothing where images are nearly equal.
+    """
+    means = [image.detach().mean((2, 3), keepdim=True) for image in (input, target)]
+    one, other = input - means[0], target - means[1]
+    stack = [one, other, one.square(), other.square(), (one - other).square()]
+    mean, middle, square, squared, apart = _blur(torch.stack(stack), window, sigma).unbind()
+    spread = (square - mean.square()).relu() + (squared - middle.square()).relu()
+    unlike = torch.minimum((apart - (mean - middle).square()).relu(), 2 * spread)
+    mean, middle = mean + means[0], middle + means[1]
+    bright = mean.square() + middle.square() + (K1 * unit).square().clamp(min=_LEAST)
+    light = (mean - middle).square() / bright
+    return light, unlike / (spread + (K2 * unit).square().clamp(min=_LEAST))
+
+
+def _blur(images: Tensor, window: int, sigma: Tensor | float) -> Tensor:
+    """Gaussian means of all windows that lie within the images, over the last two dimensions."""
+    places = torch.arange(window, dtype=images.dtype, device=images.device) - window // 2
+    kernel = (-(places / in_dtype(sigma, images)).square() / 2).softmax(0)
+    flat = images.reshape(-1, 1, *images.shape[-2:])
+    with torch.autocast(images.device.type, enabled=False):
+        flat = conv2d(flat, kernel.reshape(1, 1, -1, 1))
+        flat = conv2d(flat, kernel.reshape(1, 1, 1, -1))
+    return flat.reshape(*images.shape[:-2], *flat.shape[-2:])
+
+
+def _power(base: Tensor, exponent: Tensor) -> Tensor:
+    """base^exponent, 0 with no gradient where base is not positive."""
+    some = base > 0
+    return torch.where(some, torch.where(some, base, 1.0).pow(exponent), 0.0)
