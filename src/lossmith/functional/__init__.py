@@ -46,7 +46,6 @@ from lossmith.functional.diffusion import (
 )
 from lossmith.functional.distilled import dino, ibot, negative_cosine, sinkhorn, swav
 from lossmith.functional.embeddings import cosines, distances, dots, unit_rows
-from lossmith.functional.embeddings import cosines, unit_rows
 from lossmith.functional.features import features
 from lossmith.functional.gan import (
     feature_matching,
@@ -70,6 +69,7 @@ from lossmith.functional.gradient_penalty import (
 )
 from lossmith.functional.hard import cvar, lambert_w, self_paced, super_loss, tilted
 from lossmith.functional.histogram import expected_value, gaussian_bins, hl_gauss
+from lossmith.functional.image import image_total_variation, ms_ssim, perceptual, ssim
 from lossmith.functional.imbalance import (
     balanced_softmax,
     class_balanced_weights,
@@ -77,8 +77,6 @@ from lossmith.functional.imbalance import (
     ldam,
     logit_adjusted,
 )
-from lossmith.functional.image import image_total_variation, ms_ssim, perceptual, ssim
-from lossmith.functional.imbalance import balanced_softmax, class_balanced_weights, logit_adjusted
 from lossmith.functional.likelihood import gaussian_nll, laplace_nll, location, student_t_nll
 from lossmith.functional.linear import linear_cross_entropy
 from lossmith.functional.lovasz import lovasz_hinge, lovasz_softmax
@@ -261,16 +259,13 @@ __all__ = [
     "ensemble_mean",
     "entmax",
     "epps_pulley",
+    "esr",
     "evidential_regression",
     "expected_value",
     "expectile",
     "feature_matching",
-    "first_proxies",
-    "esr",
-    "expected_value",
-    "expectile",
-    "feature_matching",
     "features",
+    "first_proxies",
     "flow_matching",
     "focal",
     "focal_probabilities",
@@ -332,17 +327,14 @@ __all__ = [
     "mixed_memory",
     "mixture_mean",
     "mixture_nll",
-    "mse",
-    "msle",
-    "multi_hinge",
-    "multi_similarity",
-    "n_pair",
-    "nearest_cosines",
     "ms_ssim",
     "mse",
     "msle",
     "multi_hinge",
     "multi_resolution_stft",
+    "multi_similarity",
+    "n_pair",
+    "nearest_cosines",
     "negative_binomial",
     "negative_cosine",
     "noised",
@@ -388,9 +380,9 @@ __all__ = [
     "soft_weights",
     "softcapped",
     "softmax",
+    "sounding",
     "sparse_probabilities",
     "sparsemax",
-    "sounding",
     "square",
     "square_probabilities",
     "squared_emd",

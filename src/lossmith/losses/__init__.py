@@ -40,14 +40,13 @@ from lossmith.losses.gan import (
 from lossmith.losses.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
 from lossmith.losses.hard import CVaR, SelfPaced, SuperLoss, Tilted
 from lossmith.losses.histogram import HLGauss
+from lossmith.losses.image import MSSSIM, SSIM, ImageTotalVariation, Perceptual
 from lossmith.losses.imbalance import (
     LDAM,
     BalancedSoftmax,
     ClassBalanced,
     LogitAdjusted,
 )
-from lossmith.losses.image import MSSSIM, SSIM, ImageTotalVariation, Perceptual
-from lossmith.losses.imbalance import BalancedSoftmax, ClassBalanced, LogitAdjusted
 from lossmith.losses.language_image import CLIP, SigLIP
 from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
 from lossmith.losses.linear import LinearCrossEntropy
@@ -102,25 +101,25 @@ __all__ = [
     "DINO",
     "DPO",
     "DRAGAN",
+    "ESR",
     "IBOT",
     "IPO",
     "KTO",
     "LDAM",
-    "ESR",
     "MAE",
     "MAPE",
     "MSE",
     "MSLE",
-    "ORPO",
     "MSSSIM",
+    "ORPO",
     "R1",
     "R2",
     "R3GAN",
     "SISDR",
     "SMAPE",
+    "SSIM",
     "ZLPR",
     "AUCMargin",
-    "SSIM",
     "ActivePassive",
     "AdaptiveBarron",
     "AnyLoss",
@@ -205,9 +204,9 @@ __all__ = [
     "MixtureDensity",
     "MoCo",
     "MultiHinge",
+    "MultiResolutionSTFT",
     "MultiSimilarity",
     "NPair",
-    "MultiResolutionSTFT",
     "NTXent",
     "NegativeBinomial",
     "NegativeCosine",
