@@ -57,6 +57,13 @@ def distances(left: Tensor, right: Tensor) -> Tensor:
     return (gap * size).clamp(max=torch.finfo(gap.dtype).max / 8)
 
 
+def scaled(rows: Tensor) -> Tensor:
+    """Return rows divided by one constant, so that the largest entry is from 1 to 2."""
+    if rows.numel() == 0:
+        return rows
+    return rows / _size(rows).log2().floor().exp2()  # a power of two divides exactly
+
+
 def root(values: Tensor) -> Tensor:
     """Return the square root, 0 with a gradient of zero where values are 0 or below."""
     above = values > 0

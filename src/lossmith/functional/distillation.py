@@ -1,0 +1,115 @@
+"""What a student takes from a teacher, unreduced: outputs, features, and how rows relate."""
+
+import torch
+from torch import Tensor
+
+from lossmith.functional.checks import class_logits, in_dtype, product, promote, same_shape
+from lossmith.functional.classification import log_probabilities
+from lossmith.functional.divergence import check_rows, relative_entropy
+from lossmith.functional.embeddings import distances, scaled, unit_rows
+from lossmith.functional.regression import smooth_l1
+
+
+def distillation(input: Tensor, target: Tensor, *, temperature: Tensor | float = 4.0) -> Tensor:
+    """Return T²·KL(softmax(teacher/T)‖softmax(student/T)) of a student's and a teacher's logits."""
+    student, teacher, heat = _cooled(input, target, temperature)
+    return heat**2 * relative_entropy(log_probabilities(teacher), log_probabilities(student))
+
+
+def decoupled_distillation(
+    input: Tensor, target: Tensor, classes: Tensor, *, temperature: Tensor | float = 4.0
+) -> tuple[Tensor, Tensor]:
+    """Return T²·KL of target class against the rest, and T²·KL among the rest."""
+    student, teacher, heat = _cooled(input, target, temperature)
+    _, classes = class_logits(input, classes)
+    own = torch.arange(student.shape[1], device=student.device) == classes.unsqueeze(1)
+    pairs, rests = zip(*(_split(part, own) for part in (teacher, student)), strict=True)
+    among = torch.where(own, 0, rests[0].exp() * (rests[0] - rests[1])).sum(1)
+    return heat**2 * relative_entropy(*pairs), heat**2 * among
+
+
+def hint(input: Tensor, target: Tensor) -> Tensor:
+    """Return ‖input − target‖²/2 of each sample's features."""
+    student, teacher = same_shape(input, target)
+    return (student - teacher).square().flatten(1).sum(1) / 2
+
+
+def attention_transfer(input: Tensor, target: Tensor, *, p: Tensor | float = 2.0) -> Tensor:
+    """Return the mean squared gap of unit attention maps, mean over channels of |feature|^p."""
+    if input.ndim < 3 or target.shape[:1] + target.shape[2:] != input.shape[:1] + input.shape[2:]:
+        raise ValueError(
+            f"input has shape {tuple(input.shape)} but target has shape {tuple(target.shape)}; "
+            "feature maps must be (N, C, …), alike but for C"
+        )
+    student = promote(input)
+    maps = [_attention(part, p) for part in (student, target.to(student.dtype))]
+    gap = (maps[0] - maps[1]).square()
+    return gap.sum(1) / max(gap.shape[1], 1)
+
+
+def relational_distillation(
+    input: Tensor,
+    target: Tensor,
+    *,
+    distance_weight: Tensor | float = 25.0,
+    angle_weight: Tensor | float = 50.0,
+) -> Tensor:
+    """Return for each row the Huber gaps of its distances and angles to all others, weighed.
+
+    Distances are divided by their mean over the batch; angles are cosines at the row between any
+    two others.
+    """
+    if input.ndim != 2 or target.ndim != 2 or len(input) != len(target):
+        raise ValueError(
+            f"input has shape {tuple(input.shape)} but target has shape {tuple(target.shape)}; "
+            "embeddings must be (N, D), alike but for D"
+        )
+    student = promote(input)
+    student, teacher = scaled(student), scaled(target.to(student.dtype))
+    rows = max(len(student), 1)
+    gap = smooth_l1(_even(student), _even(teacher), beta=1.0).sum(1) / rows
+    bend = smooth_l1(_angles(student), _angles(teacher), beta=1.0).sum((1, 2)) / rows**2
+    return in_dtype(distance_weight, gap) * gap + in_dtype(angle_weight, bend) * bend
+
+
+def _cooled(
+    input: Tensor, target: Tensor, temperature: Tensor | float
+) -> tuple[Tensor, Tensor, Tensor | float]:
+    check_rows(input, target, "logits (N, C)")
+    student, teacher = same_shape(input, target)
+    heat = in_dtype(temperature, student)
+    return student / heat, teacher / heat, heat
+
+
+def _split(logits: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log-probabilities of (own class, rest), and of the classes within the rest."""
+    lowest = torch.finfo(logits.dtype).min
+    others = logits.masked_fill(own, lowest)
+    rest = others.logsumexp(1)
+    hit = logits.masked_fill(~own, 0).sum(1)
+    pair = log_probabilities(torch.stack([hit, rest], 1))
+    return pair, torch.where(own, 0, log_probabilities(others))
+
+
+def _attention(features: Tensor, p: Tensor | float) -> Tensor:
+    flat = features.flatten(2)
+    if flat.numel() > 0:  # a map has unit length, so that the size of its features is free
+        flat = flat / flat.detach().abs().amax((1, 2), keepdim=True).clamp(min=1e-12)
+    maps = flat.abs().pow(in_dtype(p, flat)).sum(1) / max(flat.shape[1], 1)
+    return unit_rows(maps)
+
+
+def _even(rows: Tensor) -> Tensor:
+    """Return the distances of all pairs of rows, divided by the mean of those above 0."""
+    gap = distances(rows, rows)
+    same = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    gap = torch.where(same, 0, gap)
+    mean = gap.sum() / (gap > 0).sum().clamp(min=1)
+    return gap / torch.where(mean > 0, mean, 1)
+
+
+def _angles(rows: Tensor) -> Tensor:
+    """Return the cosine at row i of the angle between rows j and k, (N, N, N)."""
+    ways = unit_rows(rows.unsqueeze(0) - rows.unsqueeze(1))
+    return product(ways, ways.transpose(1, 2))
+

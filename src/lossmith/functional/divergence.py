@@ -1,0 +1,70 @@
+"""Divergences of distributions a row, unreduced; distributions are logits (N, C), softmaxed."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from lossmith.functional.checks import same_shape
+from lossmith.functional.classification import log_probabilities
+
+
+def kl(input: Tensor, target: Tensor) -> Tensor:
+    """Return KL(p‖q) = Σ p_c (log p_c − log q_c) of p = softmax(target), q = softmax(input)."""
+    log_q, log_p = log_distributions(input, target)
+    return relative_entropy(log_p, log_q)
+
+
+def reverse_kl(input: Tensor, target: Tensor) -> Tensor:
+    """Return KL(q‖p) = Σ q_c (log q_c − log p_c) of p = softmax(target), q = softmax(input)."""
+    log_q, log_p = log_distributions(input, target)
+    return relative_entropy(log_q, log_p)
+
+
+def jensen_shannon(input: Tensor, target: Tensor) -> Tensor:
+    """Return (KL(p‖m) + KL(q‖m))/2 of m = (p + q)/2, from 0 to log 2."""
+    log_q, log_p = log_distributions(input, target)
+    log_m = torch.logaddexp(log_p, log_q) - math.log(2)
+    return (relative_entropy(log_p, log_m) + relative_entropy(log_q, log_m)) / 2
+
+
+def total_variation_distance(input: Tensor, target: Tensor) -> Tensor:
+    """Return Σ |p_c − q_c| / 2, from 0 to 1."""
+    log_q, log_p = log_distributions(input, target)
+    return (log_p.exp() - log_q.exp()).abs().sum(1) / 2
+
+
+def ordered_wasserstein(input: Tensor, target: Tensor) -> Tensor:
+    """Return Σ_k |P(c ≤ k) − Q(c ≤ k)|: Wasserstein-1 between classes one unit apart."""
+    log_q, log_p = log_distributions(input, target)
+    # the last sum is 1 − 1, of which rounding must leave nothing
+    return (log_p.exp() - log_q.exp()).cumsum(1)[:, :-1].abs().sum(1)
+
+
+def wasserstein_1d(input: Tensor, target: Tensor) -> Tensor:
+    """Return the mean of |x_(k) − y_(k)| over the sorted samples of each row (N, S)."""
+    check_rows(input, target, "samples (N, S)")
+    input, target = same_shape(input, target)
+    gap = (input.sort(1).values - target.sort(1).values).abs()
+    return gap.sum(1) / max(gap.shape[1], 1)
+
+
+def relative_entropy(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Return Σ p (log p − log q) along dimension 1."""
+    return (log_p.exp() * (log_p - log_q)).sum(1)
+
+
+def log_distributions(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Check logits (N, C) and return the logarithms of both distributions, all finite."""
+    check_rows(input, target, "logits (N, C)")
+    input, target = same_shape(input, target)
+    return log_probabilities(input), log_probabilities(target)
+
+
+def check_rows(input: Tensor, target: Tensor, what: str) -> None:
+    """Raise ValueError unless input has two dimensions."""
+    if input.ndim != 2:
+        raise ValueError(
+            f"input has shape {tuple(input.shape)} and target {tuple(target.shape)}; both must be "
+            f"{what}"
+        )
