@@ -45,6 +45,21 @@ from lossmith.functional.diffusion import (
     noised,
 )
 from lossmith.functional.distilled import dino, ibot, negative_cosine, sinkhorn, swav
+from lossmith.functional.distillation import (
+    attention_transfer,
+    decoupled_distillation,
+    distillation,
+    hint,
+    relational_distillation,
+)
+from lossmith.functional.divergence import (
+    jensen_shannon,
+    kl,
+    ordered_wasserstein,
+    reverse_kl,
+    total_variation_distance,
+    wasserstein_1d,
+)
 from lossmith.functional.embeddings import cosines, distances, dots, unit_rows
 from lossmith.functional.features import features
 from lossmith.functional.gan import (
@@ -197,6 +212,7 @@ from lossmith.functional.tempered import (
     tempered_softmax,
 )
 from lossmith.functional.text import sequence_log_probability, unlikelihood
+from lossmith.functional.transfer import deep_coral, flat_parameters, l2_sp, mmd
 
 __all__ = [
     "adaptive_barron",
@@ -207,6 +223,7 @@ __all__ = [
     "asymmetric",
     "asymmetric_probability",
     "auc_margin",
+    "attention_transfer",
     "balanced_softmax",
     "barlow_twins",
     "barron",
@@ -246,12 +263,15 @@ __all__ = [
     "cross_entropy",
     "cvar",
     "dcl",
+    "decoupled_distillation",
+    "deep_coral",
     "denoised",
     "denoising",
     "dice",
     "dino",
     "diou",
     "distances",
+    "distillation",
     "dots",
     "dpo",
     "early_learning",
@@ -266,6 +286,7 @@ __all__ = [
     "feature_matching",
     "features",
     "first_proxies",
+    "flat_parameters",
     "flow_matching",
     "focal",
     "focal_probabilities",
@@ -289,6 +310,7 @@ __all__ = [
     "held_probabilities",
     "hinge",
     "hinge_gan",
+    "hint",
     "hl_gauss",
     "huber",
     "ibot",
@@ -303,6 +325,8 @@ __all__ = [
     "koleo",
     "kto",
     "label_rows",
+    "kl",
+    "l2_sp",
     "lambda_loss",
     "lambert_w",
     "laplace_nll",
@@ -328,6 +352,7 @@ __all__ = [
     "mixture_mean",
     "mixture_nll",
     "ms_ssim",
+    "mmd",
     "mse",
     "msle",
     "multi_hinge",
@@ -343,6 +368,7 @@ __all__ = [
     "normalized_cross_entropy",
     "nt_xent",
     "orpo",
+    "ordered_wasserstein",
     "per_class",
     "perceptual",
     "poisson",
@@ -356,10 +382,12 @@ __all__ = [
     "queue_nce",
     "r3gan",
     "ranknet",
+    "relational_distillation",
     "relativistic_average_gan",
     "relativistic_gan",
     "reverse_cross_entropy",
     "rows_of",
+    "reverse_kl",
     "same_scores",
     "sampled",
     "score_gradient",
@@ -396,6 +424,7 @@ __all__ = [
     "target_weights",
     "tempered_softmax",
     "tilted",
+    "total_variation_distance",
     "triplet",
     "triplets_of",
     "tukey",
@@ -406,6 +435,7 @@ __all__ = [
     "unlikelihood",
     "vector_quantisation",
     "vicreg",
+    "wasserstein_1d",
     "wasserstein_gan",
     "welsch",
     "with_both",

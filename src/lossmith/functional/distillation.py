@@ -112,4 +112,3 @@ def _angles(rows: Tensor) -> Tensor:
     """Return the cosine at row i of the angle between rows j and k, (N, N, N)."""
     ways = unit_rows(rows.unsqueeze(0) - rows.unsqueeze(1))
     return product(ways, ways.transpose(1, 2))
-

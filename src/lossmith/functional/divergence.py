@@ -21,7 +21,7 @@ def reverse_kl(input: Tensor, target: Tensor) -> Tensor:
     return relative_entropy(log_q, log_p)
 
 
-def jensen_shannon(input: Tensor, target: Tensor) -> Tensor:
+def jensen_shannon_divergence(input: Tensor, target: Tensor) -> Tensor:
     """Return (KL(p‖m) + KL(q‖m))/2 of m = (p + q)/2, from 0 to log 2."""
     log_q, log_p = log_distributions(input, target)
     log_m = torch.logaddexp(log_p, log_q) - math.log(2)

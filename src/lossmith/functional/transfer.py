@@ -48,7 +48,9 @@ def mmd(
     width = torch.where(width > 0, width, 1)
     total = torch.zeros_like(squares)
     for place in range(kernels):
-        total = total + (-squares / (width * in_dtype(spread, rows) ** (place - kernels // 2))).exp()
+        total = (
+            total + (-squares / (width * in_dtype(spread, rows) ** (place - kernels // 2))).exp()
+        )
     within, pairs = total, count * count
     if unbiased:
         within, pairs = torch.where(same, 0, total), max(count * (count - 1), 1)

@@ -29,6 +29,14 @@ from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
 from lossmith.losses.distilled import DINO, IBOT, NegativeCosine, SwAV
 from lossmith.losses.early_learning import (
     EarlyLearning,
+from lossmith.losses.distillation import DKD, RKD, AttentionTransfer, Distillation, Hint
+from lossmith.losses.divergence import (
+    KL,
+    JensenShannon,
+    OrderedWasserstein,
+    ReverseKL,
+    TotalVariationDistance,
+    Wasserstein1D,
 )
 from lossmith.losses.gan import (
     HingeGAN,
@@ -90,6 +98,7 @@ from lossmith.losses.tempered import (
     Sparsemax,
 )
 from lossmith.losses.text import Unlikelihood
+from lossmith.losses.transfer import L2SP, MMD, DeepCORAL
 from lossmith.losses.transformed import TransformedTarget
 from lossmith.losses.tversky import BinaryFocalTversky, BinaryTversky, FocalTversky, Tversky
 
@@ -106,8 +115,13 @@ __all__ = [
     "IPO",
     "KTO",
     "LDAM",
+    "DKD",
+    "DRAGAN",
+    "KL",
+    "L2SP",
     "MAE",
     "MAPE",
+    "MMD",
     "MSE",
     "MSLE",
     "MSSSIM",
@@ -116,6 +130,7 @@ __all__ = [
     "R2",
     "R3GAN",
     "SISDR",
+    "RKD",
     "SMAPE",
     "SSIM",
     "ZLPR",
@@ -126,6 +141,7 @@ __all__ = [
     "ApproxNDCG",
     "ArcFace",
     "Asymmetric",
+    "AttentionTransfer",
     "BalancedSoftmax",
     "BarlowTwins",
     "Barron",
@@ -153,12 +169,14 @@ __all__ = [
     "Cox",
     "CrossEntropy",
     "DIoU",
+    "DeepCORAL",
     "Denoising",
     "Dice",
     "EarlyLearning",
     "EnsembleCRPS",
     "Entmax",
     "EvidentialRegression",
+    "Distillation",
     "Expectile",
     "FeatureMatching",
     "FlowMatching",
@@ -179,6 +197,7 @@ __all__ = [
     "HardBootstrapping",
     "Hinge",
     "HingeGAN",
+    "Hint",
     "Huber",
     "ImageTotalVariation",
     "InfoNCE",
@@ -213,6 +232,7 @@ __all__ = [
     "NonSaturatingGAN",
     "OnProbabilities",
     "Perceptual",
+    "OrderedWasserstein",
     "Poisson",
     "Poly",
     "ProxyAnchor",
@@ -224,6 +244,7 @@ __all__ = [
     "RelativisticAverageGAN",
     "RelativisticGAN",
     "SIGReg",
+    "ReverseKL",
     "SelfPaced",
     "SigLIP",
     "SimPO",
@@ -243,6 +264,7 @@ __all__ = [
     "SymmetricCrossEntropy",
     "Tempered",
     "Tilted",
+    "TotalVariationDistance",
     "TransformedTarget",
     "Triplet",
     "Tukey",
@@ -252,6 +274,7 @@ __all__ = [
     "Unlikelihood",
     "VICReg",
     "VectorQuantisation",
+    "Wasserstein1D",
     "WassersteinGAN",
     "Welsch",
 ]

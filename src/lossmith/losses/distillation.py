@@ -8,6 +8,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
+from lossmith.functional.checks import promote
 from lossmith.losses.metric import GATHER
 
 TEMPERATURE = Hyper(default=4.0, low=0.0, open=True, meaning="divides the logits of both")
@@ -72,6 +73,7 @@ class Distillation(Pointwise):
 
     def values(self, input: Tensor, target: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the teacher and the classes cost in each row."""
+        input = promote(input)  # once: two casts would add up gradients in half precision
         soft = F.distillation(input, target["teacher"], temperature=self.temperature)
         alpha = self.alpha.to(soft.dtype)
         terms = {"teacher": alpha * soft}
@@ -141,13 +143,12 @@ class DKD(Pointwise):
         },
     )
 
-    def __init__(
-        self, *, temperature: float = 4.0, alpha: float = 1.0, beta: float = 8.0
-    ) -> None:
+    def __init__(self, *, temperature: float = 4.0, alpha: float = 1.0, beta: float = 8.0) -> None:
         super().__init__(temperature=temperature, alpha=alpha, beta=beta)
 
     def values(self, input: Tensor, target: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the true class and the others cost in each row."""
+        input = promote(input)
         own, others = F.decoupled_distillation(
             input, target["teacher"], target["classes"], temperature=self.temperature
         )
@@ -307,9 +308,7 @@ class RKD(Pointwise):
     def __init__(
         self, *, distance_weight: float = 25.0, angle_weight: float = 50.0, gather: bool = True
     ) -> None:
-        super().__init__(
-            distance_weight=distance_weight, angle_weight=angle_weight, gather=gather
-        )
+        super().__init__(distance_weight=distance_weight, angle_weight=angle_weight, gather=gather)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the gaps of each row's distances and angles."""

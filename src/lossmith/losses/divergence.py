@@ -83,9 +83,7 @@ class ReverseKL(Pointwise):
         use_when="A small model should put its mass where the target surely has some.",
         avoid_when="Rare outcomes of the target must not be lost.",
         paper=KULLBACK,
-        example=Example(
-            input=EVEN, target=UNEVEN, value=0.5 * math.log(2 / 3) + 0.5 * math.log(2)
-        ),
+        example=Example(input=EVEN, target=UNEVEN, value=0.5 * math.log(2 / 3) + 0.5 * math.log(2)),
     )
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -93,26 +91,27 @@ class ReverseKL(Pointwise):
         return F.reverse_kl(input, target)
 
 
-class JensenShannon(Pointwise):
+class JensenShannonDivergence(Pointwise):
     r"""The mean divergence of two distributions from their mixture.
 
     .. math:: \ell = \tfrac12 \mathrm{KL}(p \| m) + \tfrac12 \mathrm{KL}(q \| m) \qquad
         m = \tfrac12 (p + q)
 
     Shapes: input and target (N, C) of logits, softmaxed; give probabilities as their logarithms.
-    One value a row, in nats, from 0 to log 2; gradients flow into both.
+    One value a row, in nats, from 0 to log 2; gradients flow into both. `JensenShannon` is the
+    loss of integer classes that is made from it.
 
     Raises:
         ValueError: if input and target are not logits of one shape.
 
     Source: Lin, Divergence Measures Based on the Shannon Entropy (1991).
 
-    >>> JensenShannon()(torch.tensor([[99.0, 0.0]]), torch.tensor([[0.0, 99.0]]))
+    >>> JensenShannonDivergence()(torch.tensor([[99.0, 0.0]]), torch.tensor([[0.0, 99.0]]))
     tensor(0.6931)
     """
 
     card: ClassVar[Card] = Card(
-        key="jensen_shannon",
+        key="jensen_shannon_divergence",
         tasks=("divergence",),
         target="logits",
         input="logits",
@@ -138,7 +137,7 @@ class JensenShannon(Pointwise):
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the divergence of each row."""
-        return F.jensen_shannon(input, target)
+        return F.jensen_shannon_divergence(input, target)
 
 
 class TotalVariationDistance(Pointwise):
