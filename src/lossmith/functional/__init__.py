@@ -44,7 +44,6 @@ from lossmith.functional.diffusion import (
     interpolant,
     noised,
 )
-from lossmith.functional.distilled import dino, ibot, negative_cosine, sinkhorn, swav
 from lossmith.functional.distillation import (
     attention_transfer,
     decoupled_distillation,
@@ -52,8 +51,9 @@ from lossmith.functional.distillation import (
     hint,
     relational_distillation,
 )
+from lossmith.functional.distilled import dino, ibot, negative_cosine, sinkhorn, swav
 from lossmith.functional.divergence import (
-    jensen_shannon,
+    jensen_shannon_divergence,
     kl,
     ordered_wasserstein,
     reverse_kl,
@@ -322,6 +322,8 @@ __all__ = [
     "ipo",
     "jaccard",
     "jensen_shannon",
+    "jensen_shannon_divergence",
+    "kl",
     "koleo",
     "kto",
     "label_rows",
@@ -367,8 +369,8 @@ __all__ = [
     "non_saturating_gan",
     "normalized_cross_entropy",
     "nt_xent",
-    "orpo",
     "ordered_wasserstein",
+    "orpo",
     "per_class",
     "perceptual",
     "poisson",
@@ -386,8 +388,8 @@ __all__ = [
     "relativistic_average_gan",
     "relativistic_gan",
     "reverse_cross_entropy",
-    "rows_of",
     "reverse_kl",
+    "rows_of",
     "same_scores",
     "sampled",
     "score_gradient",

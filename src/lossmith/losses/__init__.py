@@ -30,9 +30,10 @@ from lossmith.losses.distilled import DINO, IBOT, NegativeCosine, SwAV
 from lossmith.losses.early_learning import (
     EarlyLearning,
 from lossmith.losses.distillation import DKD, RKD, AttentionTransfer, Distillation, Hint
+from lossmith.losses.distilled import DINO, IBOT, NegativeCosine, SwAV
 from lossmith.losses.divergence import (
     KL,
-    JensenShannon,
+    JensenShannonDivergence,
     OrderedWasserstein,
     ReverseKL,
     TotalVariationDistance,
@@ -108,6 +109,7 @@ __all__ = [
     "CORN",
     "DCL",
     "DINO",
+    "DKD",
     "DPO",
     "DRAGAN",
     "ESR",
@@ -118,6 +120,7 @@ __all__ = [
     "DKD",
     "DRAGAN",
     "KL",
+    "KTO",
     "L2SP",
     "MAE",
     "MAPE",
@@ -204,6 +207,7 @@ __all__ = [
     "IoU",
     "Jaccard",
     "JensenShannon",
+    "JensenShannonDivergence",
     "KoLeo",
     "LambdaLoss",
     "LaplaceNLL",
@@ -243,8 +247,8 @@ __all__ = [
     "RankNet",
     "RelativisticAverageGAN",
     "RelativisticGAN",
-    "SIGReg",
     "ReverseKL",
+    "SIGReg",
     "SelfPaced",
     "SigLIP",
     "SimPO",
