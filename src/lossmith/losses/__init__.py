@@ -26,9 +26,6 @@ from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
 from lossmith.losses.critic import FeatureMatching, LeCam
 from lossmith.losses.crps import EnsembleCRPS, GaussianCRPS, QuantileCRPS
 from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
-from lossmith.losses.distilled import DINO, IBOT, NegativeCosine, SwAV
-from lossmith.losses.early_learning import (
-    EarlyLearning,
 from lossmith.losses.distillation import DKD, RKD, AttentionTransfer, Distillation, Hint
 from lossmith.losses.distilled import DINO, IBOT, NegativeCosine, SwAV
 from lossmith.losses.divergence import (
@@ -38,6 +35,9 @@ from lossmith.losses.divergence import (
     ReverseKL,
     TotalVariationDistance,
     Wasserstein1D,
+)
+from lossmith.losses.early_learning import (
+    EarlyLearning,
 )
 from lossmith.losses.gan import (
     HingeGAN,
@@ -115,13 +115,10 @@ __all__ = [
     "ESR",
     "IBOT",
     "IPO",
-    "KTO",
-    "LDAM",
-    "DKD",
-    "DRAGAN",
     "KL",
     "KTO",
     "L2SP",
+    "LDAM",
     "MAE",
     "MAPE",
     "MMD",
@@ -132,8 +129,8 @@ __all__ = [
     "R1",
     "R2",
     "R3GAN",
-    "SISDR",
     "RKD",
+    "SISDR",
     "SMAPE",
     "SSIM",
     "ZLPR",
@@ -175,11 +172,11 @@ __all__ = [
     "DeepCORAL",
     "Denoising",
     "Dice",
+    "Distillation",
     "EarlyLearning",
     "EnsembleCRPS",
     "Entmax",
     "EvidentialRegression",
-    "Distillation",
     "Expectile",
     "FeatureMatching",
     "FlowMatching",
@@ -235,8 +232,8 @@ __all__ = [
     "NegativeCosine",
     "NonSaturatingGAN",
     "OnProbabilities",
-    "Perceptual",
     "OrderedWasserstein",
+    "Perceptual",
     "Poisson",
     "Poly",
     "ProxyAnchor",
