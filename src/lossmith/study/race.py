@@ -19,10 +19,9 @@ FINALISTS = 5  # beside the default and the naive default
 EVIDENCE_ROWS = 1000  # whose raw outputs are kept for the report
 DEFAULT_RATES = 2  # learning rates at which the default is measured to the end
 DOUBT = 0.05  # a finalist this surely worse than the default leaves before the last cells
-# Share of a training's epochs after which a screening's best members go on: a share of them, and
-# at most so many, so that a larger catalogue costs little more.
-CUTS = ((0.1, 0.4, 24), (0.3, 0.4, 10))
-RATES_KEPT = 2  # learning rates at which a candidate may pass a cut
+# Of a screening: after which share of the epochs, what share of its members goes on, at most how
+# many, so that a larger catalogue costs little more, and at how many learning rates of a candidate.
+CUTS = ((0.1, 0.4, 30, 2), (0.3, 0.4, 12, 2), (0.6, 0.6, 7, 1))
 SCREENING_SHARE = 0.4  # of the race's time, for the progress display
 REVIEWS = (0.3, 0.6)  # shares of the epochs after which hopeless finalists leave
 
@@ -185,7 +184,9 @@ class Race:
             for track, member, raw in zip(tracks, fleet.members, outputs, strict=True):
                 track.outputs[epoch] = member.losses[0], raw[0][:EVIDENCE_ROWS]
 
-    def _survivors(self, fleet: Fleet, cells: Sequence[int], share: float, most: int) -> list[int]:
+    def _survivors(
+        self, fleet: Fleet, cells: Sequence[int], share: float, most: int, rates: int
+    ) -> list[int]:
         """Return the members that go on: the best, and the default whatever it scores."""
         keys = [(member.candidate, member.learning_rate) for member in fleet.members]
         standing = [self._standing(key, cells) for key in keys]
@@ -194,7 +195,7 @@ class Race:
         for index in np.argsort(standing, kind="stable").tolist():
             name = keys[index][0]
             same = sum(keys[other][0] == name for other in kept)
-            passed = len(kept) < count and same < RATES_KEPT and np.isfinite(standing[index])
+            passed = len(kept) < count and same < rates and np.isfinite(standing[index])
             if passed or name == self.entries.default:
                 kept.append(index)
         return kept
