@@ -24,7 +24,7 @@ import torch
 from lossmith import select
 from lossmith.catalogue import find
 from lossmith.core.card import Hyper, Task
-from lossmith.study.baseline import plain_training
+from lossmith.study.baseline import plain_steps
 from lossmith.study.candidates import field_for
 from lossmith.study.features import Encoder
 from lossmith.study.metrics import metric as metric_for
@@ -79,7 +79,9 @@ def default_alone(table: Table, metric: str, rates: tuple[float, ...], epochs: i
 def _train(trainer, loss, features, target, rate: float, epochs: int) -> None:
     batch = trainer.budget.batch
     steps = epochs * (len(target) // batch)
-    plain_training(loss, features, target, rate=rate, batch=batch, seed=0, steps=steps)
+    training = plain_steps(loss, features, target, rate=rate, batch=batch, seed=0)
+    for _ in range(steps):
+        next(training)
 
 
 def measure(table: Table, metric: str, runs: int) -> str:

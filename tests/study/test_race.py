@@ -70,6 +70,9 @@ class Scripted:
     def fleet(self, cells: Sequence[int], members: Sequence[Member]) -> ScriptedFleet:
         return ScriptedFleet(self, cells, members)
 
+    def probe(self, loss: Loss) -> None:
+        pass
+
     def valid_target(self, cell: int) -> np.ndarray:
         return self.target[self.split.cells[cell].valid]
 

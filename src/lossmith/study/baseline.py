@@ -1,6 +1,7 @@
 """What the default alone would cost by plain sequential training, on the same cells."""
 
 import time
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from lossmith.study.fleet import WEIGHT_DECAY
 from lossmith.study.members import batches
 
 WARM_UP = 10  # steps before the clock starts
-STEPS = 60  # steps on the clock
+STEPS = 10  # on the clock at a time
 
 
 def plain_mlp(in_features: int, out_features: int) -> nn.Sequential:
@@ -28,31 +29,51 @@ def plain_mlp(in_features: int, out_features: int) -> nn.Sequential:
     )
 
 
-def plain_training(
-    loss: Loss, features: Tensor, target: Tensor, *, rate: float, batch: int, seed: int, steps: int
-) -> nn.Sequential:
-    """Train the default body on a loss in the ordinary loop; return it after some steps."""
+def plain_steps(
+    loss: Loss, features: Tensor, target: Tensor, *, rate: float, batch: int, seed: int
+) -> Iterator[nn.Sequential]:
+    """Train the default body on a loss in the ordinary loop; yield it after every step."""
     torch.manual_seed(seed)
     model = plain_mlp(features.shape[1], loss.out_features)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=True
     )
     average, order = Average(model), torch.Generator().manual_seed(seed)
-    while average.steps < steps:
-        for index in batches(len(target), batch, order)[: steps - average.steps]:
+    while True:
+        for index in batches(len(target), batch, order):
             output = model(features[index])
             output = output.squeeze(-1) if loss.out_features == 1 else output
             optimizer.zero_grad()
             loss(output, target[index]).backward()
             optimizer.step()
             average.update(model)
-    return model
+            yield model
 
 
-def seconds_per_step(loss: Loss, features: Tensor, target: Tensor, batch: int) -> float:
-    """Time one step of the ordinary loop."""
-    options = {"rate": 1e-3, "batch": batch, "seed": 0}
-    plain_training(loss, features, target, steps=WARM_UP, **options)  # type: ignore[arg-type]
-    start = time.perf_counter()
-    plain_training(loss, features, target, steps=STEPS, **options)  # type: ignore[arg-type]
-    return (time.perf_counter() - start) / STEPS
+class Pace:
+    """The time of one step of the ordinary loop, a few at a time while a study runs.
+
+    A study and its yardstick are thus timed under the same load of the machine.
+    """
+
+    def __init__(self, loss: Loss, features: Tensor, target: Tensor, batch: int) -> None:
+        self.steps = plain_steps(loss, features, target, rate=1e-3, batch=batch, seed=0)
+        self.seconds, self.count = 0.0, 0
+        self._run(WARM_UP)
+
+    def take(self) -> None:
+        """Time a few steps more."""
+        start = time.perf_counter()
+        self._run(STEPS)
+        self.seconds += time.perf_counter() - start
+        self.count += STEPS
+
+    def _run(self, steps: int) -> None:
+        with torch.random.fork_rng(devices=[]):  # the user's random state is left alone
+            for _ in range(steps):
+                next(self.steps)
+
+    @property
+    def step(self) -> float:
+        """Seconds of one step."""
+        return self.seconds / self.count

@@ -179,6 +179,8 @@ class Race:
             for position in range(len(cells))
         ]
         self.scorer.record(tracks, dict(zip(cells, predictions, strict=True)), epoch)
+        default = next(m for m in fleet.members if m.candidate == self.entries.default)
+        self.trainer.probe(default.losses[0])
         self.running = [(track.candidate, track.learning_rate) for track in tracks]
         if cells[0] == self.trainer.rounds[0][0]:
             for track, member, raw in zip(tracks, fleet.members, outputs, strict=True):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core.loss import Loss
-from lossmith.study.baseline import seconds_per_step
+from lossmith.study.baseline import Pace
 from lossmith.study.candidates import Candidate
 from lossmith.study.features import Encoder
 from lossmith.study.fleet import Rows, StackedFleet
@@ -34,6 +34,7 @@ class TableTrainer:
         self.budget = Budget.for_rows(len(split.cells[0].train), epochs=epochs, batch=batch)
         self.rounds = split.rounds
         self.encoding = 0.0  # seconds
+        self.pace: Pace | None = None
         self._rows = cache(self._encode)
 
     def losses(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...]:
@@ -70,12 +71,21 @@ class TableTrainer:
         """
         screening, others = self.rounds
         rows = self._rows(tuple(screening))
-        loss = track.outputs[max(track.outputs)][0]
-        step = seconds_per_step(loss, rows.features[0], rows.target[0], self.budget.batch)
+        step = self._pace(track.outputs[max(track.outputs)][0]).step
         steps = len(rows.target[0]) // self.budget.batch
         trainings = len(rates) * len(screening) + len(others)
         final = self.ensemble * epochs * (len(self.split.develop) // self.budget.batch)
         return self.encoding + step * (trainings * self.budget.epochs * steps + final)
+
+    def probe(self, loss: Loss) -> None:
+        """Time a few steps of the ordinary loop beside the race."""
+        self._pace(loss).take()
+
+    def _pace(self, loss: Loss) -> Pace:
+        if self.pace is None:
+            rows = self._rows(tuple(self.rounds[0]))
+            self.pace = Pace(loss, rows.features[0], rows.target[0], self.budget.batch)
+        return self.pace
 
     def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
         """Return the other cells that share no validation row with a cell."""

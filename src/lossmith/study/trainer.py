@@ -63,5 +63,8 @@ class Trainer(Protocol):
     def predict_test(self, model: Any) -> np.ndarray:
         """Return a final model's predictions of the untouched rows."""
 
+    def probe(self, loss: Loss) -> None:
+        """Time a little of what evaluating the default alone takes; called now and then."""
+
     def default_seconds(self, track: Track, epochs: int, rates: Sequence[float]) -> float:
         """Return what evaluating the default alone takes by plain sequential training."""
