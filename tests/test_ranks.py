@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from lossmith.catalogue import find
+from lossmith.catalogue import find, get
 from lossmith.core import Loss, reduce
 from lossmith.core.ranks import Gather, gathered, summed
 from lossmith.core.tree import mapped
@@ -44,7 +45,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("ranks", SHARES)
-@pytest.mark.parametrize("key", ["collectives", *COUPLED])
+@pytest.mark.parametrize("key", ["collectives", "ddp", *COUPLED])
 def test_equals_one_process(key: str, ranks: int, reports: dict[str, str]) -> None:
     assert reports[f"{key} {ranks}"] == ""
 
@@ -64,7 +65,7 @@ def _work(rank: int, folder: str) -> None:
         if rank < ranks:
             where = f"file://{Path(folder) / f'store{ranks}'}"
             dist.init_process_group("gloo", init_method=where, rank=rank, world_size=ranks)
-            found = {f"{key} {ranks}": _tried(key) for key in ("collectives", *COUPLED)}
+            found = {f"{key} {ranks}": _tried(key) for key in ("collectives", "ddp", *COUPLED)}
             torch.save({k: v for k, v in found.items() if v or rank == 0},
                        Path(folder) / f"found{ranks}-{rank}.pt")  # fmt: skip
             dist.destroy_process_group()
@@ -74,6 +75,8 @@ def _tried(key: str) -> str:
     try:
         if key == "collectives":
             _collectives()
+        elif key == "ddp":
+            _distributed_data_parallel()
         else:
             for loss in variants(COUPLED[key]):
                 _compare(loss)
@@ -118,6 +121,31 @@ def _slopes(loss: Loss, batch: Any, given: Any, *, whole: bool) -> tuple[Tensor,
         value, [*leaves, *learned], allow_unused=True, materialize_grads=True
     )
     return value.detach(), found[: len(leaves)], found[len(leaves) :]
+
+
+class _Pairs(nn.Module):
+    """A network and a loss with parameters of its own, which are trained as one module."""
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.network, self.loss = nn.Linear(3, 4), loss
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        value: Tensor = self.loss(self.network(first), self.network(second))
+        return value
+
+
+def _distributed_data_parallel() -> None:
+    """Under DDP itself, what a network and a temperature are told is what one process says."""
+    first, second = torch.randn(2, ROWS, 3, generator=torch.Generator().manual_seed(1)).double()
+    for key in ("clip", "vicreg"):
+        alone, together = (_Pairs(get(key, gather=switch)).double() for switch in (False, True))
+        alone(first, second).backward()
+        everyone = DistributedDataParallel(together)
+        everyone(first[_own()], second[_own()]).backward()
+        for one, other in zip(alone.parameters(), together.parameters(), strict=True):
+            torch.testing.assert_close(other.grad, one.grad, rtol=1e-9, atol=1e-12)
 
 
 def _collectives() -> None:
