@@ -40,6 +40,11 @@ class Adaptive(nn.Module):
         """Yield this module and all adaptive ones in it."""
         yield from (part for part in self.modules() if isinstance(part, Adaptive))
 
+    @property
+    def moves(self) -> bool:
+        """Whether `observe` changes a number here, or in a module within."""
+        return any(part._schedules or "observed" in part._buffers for part in self.parts())
+
     def keep_number(self, name: str, value: Any, check: Callable[[float], None]) -> None:
         """Keep a number, a list of numbers, a schedule or a parameter under a name.
 

@@ -130,12 +130,15 @@ class Loss(Adaptive, ABC):
         self.check_given(input, target)
         return self.combine(self.terms(input, target, weight=weight, denominator=denominator))
 
+    def arguments(self) -> dict[str, Any]:
+        """Return what the constructor takes to build an equal loss: schedules as such."""
+        return {
+            name: self._schedules.get(name, getattr(self, name)) for name in _arguments(type(self))
+        }
+
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain data."""
-        return {
-            name: plain(self._schedules.get(name, getattr(self, name)))
-            for name in _arguments(type(self))
-        }
+        return {name: plain(value) for name, value in self.arguments().items()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the loss as plain JSON, to be read by `lossmith.load`."""

@@ -48,6 +48,13 @@ class Schedule(ABC):
         """The names of the signals that it needs."""
         return self.needs
 
+    def __str__(self) -> str:
+        ends = self.reach()
+        return f"{type(self).__name__.lower()} {ends[0]:g} to {ends[-1]:g}"
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
     def plain(self) -> dict[str, Any]:
         """Return the schedule as plain data, to be read by `schedule_of`."""
         return {"schedule": type(self).__name__, **{f.name: _plain(self, f) for f in fields(self)}}

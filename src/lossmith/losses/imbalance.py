@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.schedule import Piecewise
 from lossmith.functional.checks import promote
 from lossmith.losses.classes import COUNTS, IGNORE, ClassLoss, check_counts
 
@@ -212,7 +213,7 @@ class ClassBalanced(ClassLoss):
                 low=0.0,
                 high=1.0,
                 open=True,
-                search=(0.999, 0.9999),
+                search=(0.999, 0.9999, Piecewise(((0.0, 1e-6), (0.8, 0.9999)), hold=True)),
                 meaning="1 - 1/N for the N rows that a class can use at most",
             ),
             "ignore_index": IGNORE,

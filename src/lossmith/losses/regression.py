@@ -7,6 +7,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
+from lossmith.core.schedule import Linear
 
 
 class MSE(Pointwise):
@@ -125,7 +126,7 @@ class Huber(Pointwise):
                 default=1.0,
                 low=0.0,
                 open=True,
-                search=(0.1, 0.5, 1.345),
+                search=(0.1, 0.5, 1.345, Linear(0.1, 3.0)),  # the last: robust first, then precise
                 meaning="residual at which squared turns into absolute",
             )
         },

@@ -21,7 +21,7 @@ def refit(loss: Pointwise | type[Pointwise], target: Tensor) -> Pointwise:
     if isinstance(loss, type):
         return loss.for_target(target)
     fitted = {name for name, hyper in loss.card.hypers.items() if hyper.default is None}
-    kept = {name: value for name, value in loss.config().items() if name not in fitted}
+    kept = {name: value for name, value in loss.arguments().items() if name not in fitted}
     return type(loss).for_target(target, **kept)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from lossmith.catalogue import find
 from lossmith.catalogue.lookup import loss_class
 from lossmith.core.card import Card, Task
-from lossmith.core.loss import Loss
+from lossmith.core.loss import Loss, plain
 from lossmith.losses.transformed import TransformedTarget
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric
@@ -44,7 +44,7 @@ class Candidate:
         """The hyperparameters and the treatment of the target as plain data."""
         treatment = {"function": self.function} if self.function not in (None, "identity") else {}
         relative = {"relative": True} if self.relative else {}
-        return {**self.hypers, **treatment, **relative}
+        return {**{n: plain(v) for n, v in self.hypers.items()}, **treatment, **relative}
 
     def fit(self, target: Tensor) -> Loss:
         """Return the loss with its head, scale and counts fitted to training targets."""

@@ -82,7 +82,7 @@ class Run:
     def __init__(
         self, trainer: "DatasetTrainer", rows: np.ndarray, seed: int, loss: Loss, rate: float
     ):
-        self.trainer, self.rows, self.loss = trainer, rows, loss
+        self.trainer, self.rows, self.loss, self.epoch = trainer, rows, loss, 0
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.model = trainer.make_model(loss.out_features)
@@ -105,6 +105,8 @@ class Run:
         target = torch.from_numpy(self.trainer.examples.target)
         size = self.trainer.budget.batch
         for _ in range(epochs):
+            self.loss.observe(self.trainer.budget.progress(self.epoch))
+            self.epoch += 1
             order = torch.cat(batches(len(self.rows), size, self.order)).numpy()
             chosen = self.rows[order]
             inputs = self.trainer.examples.inputs(chosen, size)
@@ -131,6 +133,7 @@ class Run:
             "average": (self.average.weights, self.average.steps),
             "order": self.order.get_state(),
             "noise": self.noise,
+            "epoch": self.epoch,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -139,7 +142,7 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.weights, self.average.steps = state["average"]
         self.order.set_state(state["order"])
-        self.noise = state["noise"]
+        self.noise, self.epoch = state["noise"], state["epoch"]
 
     def _output(self, batch: Any) -> Tensor:
         output, width = self.model(batch), self.loss.out_features

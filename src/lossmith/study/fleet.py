@@ -96,7 +96,7 @@ class StackedFleet:
     """Members of any loss and learning rate over the same cells, trained side by side."""
 
     def __init__(self, rows: Rows, members: Sequence[Member], budget: Budget) -> None:
-        self.rows, self.budget = rows, budget
+        self.rows, self.budget, self.epoch = rows, budget, 0
         by_rate = sorted(members, key=lambda member: member.learning_rate)
         self.stacks = [
             Stack(rows, list(group))
@@ -115,6 +115,7 @@ class StackedFleet:
         """Train every member for some epochs."""
         cells = torch.arange(len(self.rows.seeds)).unsqueeze(1)
         for _ in range(epochs):
+            self._observe()
             orders = [
                 batches(self.rows.target.shape[1], self.budget.batch, order)
                 for order in self.orders
@@ -122,6 +123,15 @@ class StackedFleet:
             for chosen in zip(*orders, strict=True):
                 index = torch.stack(chosen)
                 self._step(self.rows.features[cells, index], self.rows.target[cells, index])
+
+    def _observe(self) -> None:
+        """Tell losses on schedules which epoch begins."""
+        progress = self.budget.progress(self.epoch)
+        for member in self.members:
+            for loss in member.losses:
+                if loss.moves:
+                    loss.observe(progress)
+        self.epoch += 1
 
     def _step(self, features: Tensor, target: Tensor) -> None:
         masks = dropout_masks(self.dropout, *features.shape[:2])

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core.loss import Loss
+from lossmith.core.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,10 @@ class Budget:
         batch = min(rows, batch or next(size for least, size in _BATCHES if rows >= least))
         steps = max(500, rows // 50)
         return cls(epochs=epochs or max(4, round(steps / (rows // batch))), batch=batch)
+
+    def progress(self, epoch: int) -> Progress:
+        """Return how far a training is when an epoch begins, in steps of one an epoch."""
+        return Progress(step=epoch, total=self.epochs, epoch=epoch)
 
     def checkpoints(self, count: int = 12) -> list[int]:
         """Epochs after which the metric is taken, denser at the start, the last one included."""

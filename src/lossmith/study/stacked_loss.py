@@ -33,7 +33,8 @@ def stacked_loss(losses: Sequence[Sequence[Loss]]) -> Callable[[Tensor, Tensor],
         if buffer is not None
     ]
     names = [name for name, _ in template.named_buffers()]
-    numbers = [torch.stack([loss.get_buffer(name) for loss in everyone]) for name in names]
+    moving = any(loss.moves for loss in everyone)
+    still = [] if moving else _stacked(everyone, names)
     own = [module._buffers[name] for module, name in slots]
 
     def one(numbers: Sequence[Tensor], output: Tensor, target: Tensor) -> Tensor:
@@ -43,12 +44,17 @@ def stacked_loss(losses: Sequence[Sequence[Loss]]) -> Callable[[Tensor, Tensor],
     def all_of_them(output: Tensor, target: Tensor) -> Tensor:
         output = output.flatten(0, 1)
         targets = target.repeat_interleave(len(losses), 0)
+        numbers = _stacked(everyone, names) if moving else still
         try:
             return vmap(one)(numbers, _single(output), targets)
         finally:
             _fill(slots, own)
 
     return all_of_them
+
+
+def _stacked(everyone: Sequence[Loss], names: Sequence[str]) -> list[Tensor]:
+    return [torch.stack([loss.get_buffer(name) for loss in everyone]) for name in names]
 
 
 def _looped(everyone: list[Loss], members: int) -> Callable[[Tensor, Tensor], Tensor]:
@@ -75,6 +81,6 @@ def _parts(key: str, config: dict[str, Any]) -> list[Any]:
 
 
 def _kind(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and "loss" in value and "arguments" in value:
         return _parts(value["loss"], value["arguments"])
     return value if isinstance(value, (int, str)) or value is None else "number"

@@ -18,21 +18,25 @@ x = torch.randn(512, 8)  # your features
 
 model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, loss.out_features))
 optimizer = torch.optim.Adam(model.parameters(), lr={rate:.4g})
-for epoch in range(20):
+{clock}for epoch in range(20):
     for rows in torch.randperm(len(x)).split(64):
         optimizer.zero_grad()
         loss(model(x[rows]).squeeze(-1), y[rows]).backward()
         optimizer.step()
-
+{tick}
 with torch.no_grad():
     prediction = loss.decode(model(x).squeeze(-1))  # {meaning}
 """
+_CLOCK = "clock = lossmith.LossScheduler(loss, total_steps=20 * len(x) // 64)\n"
 
 
 def snippet(result: Result, evidence: Evidence) -> str:
     """Return a program that trains a small model with `loss.json` and predicts."""
     rates = [c.learning_rate for c in result.candidates if c.name == result.selected]
+    moves = any(entry.loss.moves for entry in evidence.outputs if entry.name == result.selected)
     return _TEMPLATE.format(
+        clock=_CLOCK if moves else "",
+        tick="        clock.step()\n" if moves else "",
         target=_target(result, evidence),
         rate=next((rate for rate in rates if rate), 1e-3),
         meaning="probabilities" if result.task != "regression" else "in the target's unit",
