@@ -274,6 +274,7 @@ class Batchwise(Loss, ABC):
         return {self.card.key: value} if isinstance(value, Tensor) else value
 
 
+@functools.cache
 def _arguments(kind: type[Loss]) -> list[str]:
     parameters = inspect.signature(kind).parameters.values()
     return [one.name for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD]

@@ -9,7 +9,7 @@ from torch import Tensor
 from lossmith.study.average import Average
 from lossmith.study.body import Masks, StackedMLP, dropout_masks
 from lossmith.study.members import Budget, Member, batches
-from lossmith.study.stacked_loss import stacked_loss, structure
+from lossmith.study.stacked_loss import stacked_loss
 
 WEIGHT_DECAY = 0.05
 
@@ -42,7 +42,7 @@ class Stack:
     """Members of one learning rate over the same cells: one model, one optimizer."""
 
     def __init__(self, rows: Rows, members: Sequence[Member]) -> None:
-        self.members = sorted(members, key=_place)
+        self.members = sorted(members, key=lambda member: member.place)
         self.model = StackedMLP(
             rows.features.shape[-1], [m.out_features for m in self.members], rows.seeds
         )
@@ -60,7 +60,7 @@ class Stack:
         parts = {}
         for _, members in groupby(self.members, key=lambda m: m.out_features):
             output, start = next(outputs), 0
-            for (_, key), run in groupby(members, key=_place):
+            for (_, key), run in groupby(members, key=lambda member: member.place):
                 count = len(list(run))
                 parts[key] = output[:, start : start + count]
                 start += count
@@ -176,7 +176,7 @@ class StackedFleet:
         """Return one function for each structure of loss, over the members that have it."""
         groups: dict[str, list[Member]] = {}
         for member in self.members:
-            groups.setdefault(_place(member)[1], []).append(member)
+            groups.setdefault(member.place[1], []).append(member)
         return {key: stacked_loss([m.losses for m in group]) for key, group in groups.items()}
 
 
@@ -186,8 +186,3 @@ def _pad(features: Tensor, columns: int) -> Tensor:
 
 def _squeeze(output: Tensor) -> Tensor:
     return output.squeeze(-1) if output.shape[-1] == 1 else output
-
-
-def _place(member: Member) -> tuple[int, str]:
-    """Return what orders members within a stack: the head's width, then the loss's structure."""
-    return member.out_features, structure(member.losses[0])

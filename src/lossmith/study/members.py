@@ -1,12 +1,14 @@
 """What trains: a candidate at a learning rate, for how long, on which batches."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
+from lossmith.study.stacked_loss import structure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,11 @@ class Member:
     def out_features(self) -> int:
         """The head's width, the same in every cell."""
         return self.losses[0].out_features
+
+    @cached_property
+    def place(self) -> tuple[int, str]:
+        """What orders members within a stack: the head's width, then the loss's structure."""
+        return self.out_features, structure(self.losses[0])
 
 
 @dataclass(frozen=True, kw_only=True)
