@@ -237,7 +237,8 @@ def main() -> None:
     if options.table:
         from choice_table import render
 
-        print(render(options.table))
+        planned = sum(len(table.metrics) * len(conditions(table)) for table in TABLES)
+        print(render(options.table, options.seeds * planned))
         return
     names = options.tables.split(",") if options.tables else None
     seeds = range(options.first_seed, options.first_seed + options.seeds)
