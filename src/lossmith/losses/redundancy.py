@@ -14,8 +14,7 @@ from lossmith.losses.contrastive import GATHER
 
 
 class BarlowTwins(Batchwise):
-    r"""The cross-correlation of two views is to be the identity: alike in each feature, no two tell
-    the same.
+    r"""Each feature of two views correlates with itself, and no feature with another.
 
     .. math:: \sum_d (1 - C_{dd})^2 + \lambda \sum_d \sum_{e \ne d} C_{de}^2
 
