@@ -12,6 +12,7 @@ from lossmith import (
     BetaNLL,
     Cox,
     EnsembleCRPS,
+    EvidentialDirichlet,
     EvidentialRegression,
     GaussianCRPS,
     GaussianNLL,
@@ -122,6 +123,24 @@ def test_evidence_is_students_likelihood_and_a_penalty() -> None:
     expected = -law.logpdf(target.numpy()) + 0.3 * ((target - place).abs() * (2 * v + a)).numpy()
     got = EvidentialRegression(coefficient=0.3).values(head, target)
     torch.testing.assert_close(got, torch.from_numpy(expected), rtol=1e-9, atol=1e-12)
+
+
+def test_dirichlet_pays_for_wrong_evidence_alone() -> None:
+    head, target = normal(12, 4), torch.arange(12) % 4
+    evidence = torch.nn.functional.softplus(head)
+    law = torch.distributions.Dirichlet(1 + evidence)
+    score = (law.mean - torch.eye(4)[target]).square().sum(1) + law.variance.sum(1)
+    wrong = torch.distributions.Dirichlet(1 + evidence * (1 - torch.eye(4)[target]))
+    even = torch.distributions.Dirichlet(torch.ones(4, dtype=torch.float64))
+    price = torch.distributions.kl_divergence(wrong, even)
+    got = EvidentialDirichlet(coefficient=0.3).values(head, target)
+    torch.testing.assert_close(got, score + 0.3 * price, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(EvidentialDirichlet().decode(head), law.mean)
+
+
+def test_without_evidence_all_classes_are_alike() -> None:
+    found = EvidentialDirichlet().decode(torch.full((1, 5), -1e4))
+    torch.testing.assert_close(found, torch.full((1, 5), 0.2))
 
 
 def test_the_step_of_log_gamma_is_exact_where_its_forms_meet() -> None:

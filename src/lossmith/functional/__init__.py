@@ -61,6 +61,7 @@ from lossmith.functional.divergence import (
     wasserstein_1d,
 )
 from lossmith.functional.embeddings import cosines, distances, dots, unit_rows
+from lossmith.functional.evidential import evidential, evidential_probabilities
 from lossmith.functional.features import features
 from lossmith.functional.gan import (
     feature_matching,
@@ -280,6 +281,8 @@ __all__ = [
     "entmax",
     "epps_pulley",
     "esr",
+    "evidential",
+    "evidential_probabilities",
     "evidential_regression",
     "expected_value",
     "expectile",

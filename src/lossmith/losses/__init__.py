@@ -39,6 +39,7 @@ from lossmith.losses.divergence import (
 from lossmith.losses.early_learning import (
     EarlyLearning,
 )
+from lossmith.losses.evidential import EvidentialDirichlet
 from lossmith.losses.gan import (
     HingeGAN,
     LeastSquaresGAN,
@@ -176,6 +177,7 @@ __all__ = [
     "EarlyLearning",
     "EnsembleCRPS",
     "Entmax",
+    "EvidentialDirichlet",
     "EvidentialRegression",
     "Expectile",
     "FeatureMatching",
