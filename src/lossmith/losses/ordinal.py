@@ -87,7 +87,7 @@ class CORAL(ClassLoss):
 
 
 class CORN(ClassLoss):
-    r"""Ordered classes as a chain: does the class exceed k, given that it is at least k?
+    r"""Ordered classes as a chain: whether the class exceeds k, given that it is at least k.
 
     .. math:: L = \frac{\sum_k \sum_{i: y_i \ge k} \log(1 + e^{\mp x_{ik}})}{\sum_k
         |\{i: y_i \ge k\}|} \qquad - \text{ where } y_i > k, + \text{ elsewhere}
