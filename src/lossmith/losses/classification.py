@@ -21,7 +21,9 @@ class CrossEntropy(ClassLoss):
         t_c = (1 - \varepsilon) 1[c = y] + \varepsilon / C
 
     Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and () for one sample; or a
-    float target of input's shape, the probabilities of the classes. Values in nats.
+    float target of input's shape, the probabilities of the classes. Values in nats. For texts
+    input is (N, C, T), padding is `ignore_index`, and the mean is over the tokens of the batch:
+    accumulated batches and ranks need `denominator`, their common count.
 
     Class weights multiply a sample's whole value and enter the weighted mean as its weight; a
     soft target has the mean weight of its classes. torch weighs each smoothed term by its own
@@ -60,7 +62,7 @@ class CrossEntropy(ClassLoss):
     softcap: Tensor | None
     card: ClassVar[Card] = Card(
         key="cross_entropy",
-        tasks=("binary", "multiclass"),
+        tasks=("binary", "multiclass", "text"),
         target="classes",
         input="logits",
         formula="-log softmax(x)_y",
