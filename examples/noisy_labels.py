@@ -25,7 +25,7 @@ from lossmith import (
     SymmetricCrossEntropy,
 )
 
-ROWS, WRONG, EPOCHS, BATCH, SEEDS = 1200, 0.4, 50, 100, 2
+ROWS, WRONG, EPOCHS, BATCH, SEEDS = 1200, 0.4, 40, 100, 2
 STEPS = EPOCHS * ROWS // BATCH
 
 
