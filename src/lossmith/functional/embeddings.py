@@ -48,7 +48,7 @@ def distances(left: Tensor, right: Tensor) -> Tensor:
     """
     if left.numel() == 0 or right.numel() == 0:
         return product(left, right.transpose(-1, -2))
-    size = torch.maximum(_size(left), _size(right)).log2().floor().exp2()  # divides exactly
+    size = _power(torch.maximum(_size(left), _size(right)))
     left, right = left / size, right / size
     centre = right.detach().mean(-2, keepdim=True)
     left, right = left - centre, right - centre
@@ -61,7 +61,7 @@ def scaled(rows: Tensor) -> Tensor:
     """Return rows divided by one constant, so that the largest entry is from 1 to 2."""
     if rows.numel() == 0:
         return rows
-    return rows / _size(rows).log2().floor().exp2()  # a power of two divides exactly
+    return rows / _power(_size(rows))
 
 
 def root(values: Tensor) -> Tensor:
@@ -72,3 +72,8 @@ def root(values: Tensor) -> Tensor:
 
 def _size(rows: Tensor) -> Tensor:
     return rows.detach().abs().amax().clamp(min=1e-30)
+
+
+def _power(size: Tensor) -> Tensor:
+    """Return the power of two below a size, by which division is exact."""
+    return size.clamp(max=torch.finfo(size.dtype).max / 8).log2().floor().exp2()
