@@ -150,7 +150,7 @@ class BiTempered(ClassLoss):
         p_c = \exp_{t_2}(x_c - \lambda)
 
     Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values from 0 to
-    1/(1 − t1) + 1/(2 − t1) − 1/(2 − t1) at most.
+    1/(1 − t1).
 
     log_t(p) = (p^(1 − t) − 1)/(1 − t) is its tempered logarithm, exp_t the inverse, and lambda
     makes p sum to 1. t1 < 1 bounds what an outlier far off can cost, t2 > 1 flattens the
@@ -192,7 +192,7 @@ class BiTempered(ClassLoss):
             year=2019,
         ),
         example=Example(
-            # p = [16, 4] / 25 + … : 1/(1 + u)^2 at u = 1/4 and 2/3 is 0.64 and 0.36
+            # p = [0.64, 0.36], which is 1/(1 + u)^2 at u = 1/4 and 2/3
             arguments={"classes": 2, "t1": 0.5, "t2": 1.5},
             input=[[2 * (2 / 3 - 1 / 4), 0.0], [2 * (2 / 3 - 1 / 4), 0.0]],
             target=[0, 1],
