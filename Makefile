@@ -33,11 +33,13 @@ bench: $(READY)
 	$(BIN)/python bench/cost.py
 	$(BIN)/python bench/body.py
 	$(BIN)/python bench/choice.py --out bench/results/choice.jsonl
+	$(BIN)/python bench/adaptive.py --out bench/results/adaptive.jsonl
 
 docs: $(READY)
 	$(BIN)/python -m lossmith.catalogue.pages docs/losses.md
 	$(BIN)/python bench/parity.py docs/parity.md
 	$(BIN)/python bench/choice.py --table bench/results/choice.jsonl > docs/choice.md
+	$(BIN)/python bench/adaptive.py --table bench/results/adaptive.jsonl > docs/adaptive_evidence.md
 
 clean:
 	rm -rf $(VENV) runs
