@@ -99,7 +99,7 @@ class DKD(Pointwise):
     Args:
         temperature: divides the logits of both.
         alpha: weight of the true class.
-        beta: weight of the others; the paper tunes it, 8 is its value for many pairs of nets.
+        beta: weight of the others; tuned for each pair of nets; 8 is one of the authors' values.
 
     Raises:
         ValueError: if shapes do not fit or a class or hyperparameter is out of range.

@@ -132,8 +132,7 @@ class Triplet(Pointwise):
             title="FaceNet: A Unified Embedding for Face Recognition and Clustering",
             year=2015,
         ),
-        # anchors 0 and 1: negatives at 2, positive at 0; farther than the margin
-        # then anchors on one axis each: positive at 2, negative at 2 or 0
+        # anchor 0: positive at 2, negative at 2; anchor 1: positive at 2, negative at 0
         example=Example(
             input=[[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]], target=[0, 0, 1], value=(0.2 + 2.2) / 2
         ),

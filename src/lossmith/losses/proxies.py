@@ -1,7 +1,7 @@
 """Metric learning by proxies: one learned direction a class, to which embeddings are compared."""
 
 import math
-from abc import ABC
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -42,9 +42,9 @@ class ProxyLoss(Loss, ABC):
         """How many proxies each class has."""
         return 1
 
+    @abstractmethod
     def sharpness(self) -> Tensor:
         """Return the factor of the cosines in the softmax over the classes."""
-        raise NotImplementedError
 
     def decode(self, output: Tensor) -> Tensor:
         """Return a probability for each class from embeddings (N, D); the nearest proxy's is most.

@@ -21,8 +21,7 @@ class L2SP(Batchwise):
     paper's β: the optimizer's weight decay on them, or this with a start of zeros.
 
     Args:
-        alpha: the weight. The paper chooses it by cross-validation; 0.01 is where it is flat in
-            common code.
+        alpha: the weight. The paper chooses it by cross-validation and names no default.
 
     Raises:
         ValueError: if shapes differ, alpha is negative, or weights are given.
