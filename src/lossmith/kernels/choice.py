@@ -26,9 +26,15 @@ _seen: ContextVar[list[Choice] | None] = ContextVar("lossmith_choices", default=
 def choose(kernel: str, obstacles: Iterable[tuple[bool, str]], reason: str) -> bool:
     """Return whether the fast path runs: nothing stands in its way; tell `explain`."""
     obstacle = next((why for stands, why in obstacles if stands), None)
-    if not torch.compiler.is_compiling() and (seen := _seen.get()) is not None:
+    seen = None if torch.compiler.is_compiling() else _seen.get()
+    if seen is not None:
         seen.append(Choice(kernel, obstacle is None, obstacle or reason))
     return obstacle is None
+
+
+def explaining() -> bool:
+    """Return whether `explain` wants to hear of choices."""
+    return not torch.compiler.is_compiling() and _seen.get() is not None
 
 
 def transformed() -> bool:
