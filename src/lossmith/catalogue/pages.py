@@ -11,7 +11,8 @@ from torch import Tensor
 
 from lossmith.catalogue.lookup import demanded, find, loss_class
 from lossmith.core.card import Card, Claims, Hyper, Kinds, Task
-from lossmith.core.loss import Loss
+from lossmith.core.loss import Loss, plain
+from lossmith.core.schedule import Schedule
 
 CAPABILITIES = ("double_backward", "vmap")
 WORDS = {
@@ -170,10 +171,8 @@ def _cell(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Loss):
-        return {"loss": value.card.key, "arguments": value.config()}
-    if isinstance(value, Tensor):
-        return value.tolist()
+    if isinstance(value, (Loss, Schedule, Tensor)):
+        return plain(value)
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
