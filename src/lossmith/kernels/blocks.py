@@ -25,6 +25,8 @@ def choose_blocks(values: Values, learned: Iterator[Tensor], input: Any, target:
 
     learned are the parameters that the values depend on.
     """
+    if torch.compiler.is_compiling():
+        return False
     if isinstance(input, Tensor) and input.numel() < FEW and not explaining():
         return False  # at once: small inputs take microseconds
     return choose("blockwise", _obstacles(values, learned, input, target), "many steps and numbers")
@@ -33,7 +35,6 @@ def choose_blocks(values: Values, learned: Iterator[Tensor], input: Any, target:
 def _obstacles(
     values: Values, learned: Iterator[Tensor], input: Any, target: Any
 ) -> Iterator[tuple[bool, str]]:
-    yield torch.compiler.is_compiling(), "compiled, which fuses the steps itself"
     plain = type(input) in (Tensor, nn.Parameter) and type(target) is Tensor
     yield not plain, "not of one input and one target"
     yield input.numel() < FEW, f"fewer than {FEW} numbers"

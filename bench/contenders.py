@@ -1,0 +1,189 @@
+"""What bench/speed.py measures: each case builds its contenders, forward and backward at once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lossmith import core, find
+from lossmith import functional as F
+
+Run = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table: contenders by name; the first is lossmith's, "floor" the limit."""
+
+    group: str
+    name: str
+    build: Callable[[], dict[str, Run]]
+    memory: bool = False
+
+
+def step(function: Callable[..., Tensor], *leaves: Tensor) -> Run:
+    """Return a call that takes a value and its gradients."""
+
+    def run() -> None:
+        for leaf in leaves:
+            leaf.grad = None
+        function(*leaves).backward()
+
+    return run
+
+
+def linear_head(dtype: torch.dtype, rows: int = 4096, width: int = 512, classes: int = 32000):
+    input = torch.randn(rows, width).to(dtype).requires_grad_()
+    head = (torch.randn(classes, width) / width**0.5).to(dtype).requires_grad_()
+    target = torch.randint(classes, (rows,))
+
+    def products() -> None:
+        x, w = input.detach(), head.detach()
+        memory, total = x.new_empty(1024, classes), torch.zeros_like(w)
+        for rows in x.split(1024):
+            logits = torch.mm(rows, w.T, out=memory[: len(rows)])
+            logits @ w
+            total.addmm_(logits.T, rows)
+
+    def eager(x: Tensor, w: Tensor) -> Tensor:
+        return functional.cross_entropy(functional.linear(x, w).float(), target)
+
+    runs = {
+        "lossmith": step(lambda x, w: F.linear_cross_entropy(x, w, target).mean(), input, head),
+        "floor": products,
+        "torch eager": step(eager, input, head),
+    }
+    if hasattr(functional, "linear_cross_entropy"):
+        fused = functional.linear_cross_entropy
+        runs["torch linear_cross_entropy"] = step(lambda x, w: fused(x, w, target), input, head)
+    return runs
+
+
+def contrastive(name: str, rows: int, width: int = 128):
+    first, second = (torch.randn(rows, width, requires_grad=True) for _ in range(2))
+    loss = find()[name](temperature=0.1) if name != "sup_con" else find()[name]()
+    classes = torch.arange(2 * rows) // 4
+    unit = functional.normalize
+
+    def products() -> None:
+        count = 2 * rows if name in ("nt_xent", "sup_con") else rows
+        x = torch.randn(count, width)
+        memory = x.new_empty(1024, count)
+        for part in x.split(1024):
+            scores = torch.mm(part, x.T, out=memory[: len(part)])
+            scores @ x
+            scores.T @ part
+
+    def plain(a: Tensor, b: Tensor) -> Tensor:
+        a, b = unit(a), unit(b)
+        own = torch.arange(len(a))
+        if name in ("nt_xent", "sup_con"):
+            z = torch.cat([a, b])
+            scores = (z @ z.T / 0.1).fill_diagonal_(-1e9)
+            if name == "nt_xent":
+                return functional.cross_entropy(scores, torch.cat([own + len(a), own]))
+            alike = (classes == classes[:, None]).fill_diagonal_(False)
+            return -(scores.log_softmax(1) * alike).sum(1).div(alike.sum(1)).mean()
+        scores = a @ b.T / 0.1
+        if name == "siglip":
+            sign = 2 * torch.eye(len(a)) - 1
+            return -functional.logsigmoid(sign * (scores - 10)).sum(1).mean()
+        both = functional.cross_entropy(scores, own) + functional.cross_entropy(scores.T, own)
+        return both / 2
+
+    def ours(a: Tensor, b: Tensor) -> Tensor:
+        return loss(torch.cat([a, b]), classes) if name == "sup_con" else loss(a, b)
+
+    runs = {
+        "lossmith": step(ours, first, second),
+        "floor": products,
+        "torch eager": step(plain, first, second),
+    }
+    if name == "nt_xent" and find_spec("lightly"):
+        from lightly.loss import NTXentLoss
+
+        runs["lightly"] = step(NTXentLoss(temperature=0.1), first, second)
+    if name == "sup_con" and find_spec("pytorch_metric_learning") and rows <= 512:
+        from pytorch_metric_learning.losses import SupConLoss
+
+        peer = SupConLoss()
+        together = (lambda a, b: peer(torch.cat([a, b]), classes), first, second)
+        runs["pytorch-metric-learning"] = step(*together)
+    return runs
+
+
+def pointwise(key: str, size: int, *, compiled: bool):
+    kind = find()[key]
+    loss = kind(**kind.card.example.arguments)
+    width = loss.out_features
+    rows = max(size // width, 1)
+    input = torch.randn((rows, width) if width > 1 else (rows,)).requires_grad_()
+    shown = torch.as_tensor(kind.card.example.target).flatten()
+    target = shown[torch.randint(len(shown), (rows,))]
+    target = target.float() if target.is_floating_point() or target.dtype == torch.bool else target
+    if kind.card.target not in ("classes",):
+        target = target.float()
+
+    def plain(x: Tensor) -> Tensor:
+        values = loss.values(x, target)
+        parts = [values] if isinstance(values, Tensor) else values.values()
+        return sum(core.reduce(part) for part in parts)
+
+    def copy() -> None:
+        input.detach().clone()
+
+    runs = {
+        "lossmith": step(lambda x: loss(x, target), input),
+        "floor": copy,
+        "plain": step(plain, input),
+    }
+    if key in TORCH:
+        runs["torch eager"] = step(lambda x: TORCH[key](x, target), input)
+    if key == "binary_focal" and find_spec("torchvision"):
+        from torchvision.ops import sigmoid_focal_loss
+
+        runs["torchvision"] = step(lambda x: sigmoid_focal_loss(x, target, reduction="mean"), input)
+    if compiled:
+        runs["torch.compile"] = step(torch.compile(lambda x: loss(x, target)), input)
+    return runs
+
+
+TORCH: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "huber": functional.huber_loss,
+    "smooth_l1": functional.smooth_l1_loss,
+    "binary_cross_entropy": functional.binary_cross_entropy_with_logits,
+    "cross_entropy": functional.cross_entropy,
+    "gaussian_nll": lambda x, t: functional.gaussian_nll_loss(x[:, 0], t, x[:, 1].exp()),
+}
+COMPILED = {"binary_focal", "barron", "quantile", "huber", "pseudo_huber", "focal"}
+
+
+def cases() -> Iterator[Case]:
+    """Yield every case, the smaller sizes first."""
+    for dtype in (torch.float32, torch.bfloat16):
+        name = f"4,096 × 512 → 32,000, {str(dtype).removeprefix('torch.')}"
+        yield Case("linear head", name, lambda d=dtype: linear_head(d), memory=True)
+    for name in ("nt_xent", "sup_con", "clip", "siglip"):
+        for rows in (256, 4096):
+            yield Case(
+                "contrastive",
+                f"{name}, {rows} pairs × 128",
+                lambda n=name, r=rows: contrastive(n, r),
+                memory=rows > 1000,
+            )
+    for key, kind in find().items():
+        card = kind.card
+        if card.reads_head and card.reduction == "mean" and "loss" not in card.hypers:
+            large = (10**7,) if key in COMPILED or key in TORCH else ()
+            for size in (10**3, 10**6, *large):
+                compiled = key in COMPILED and size == 10**7
+                yield Case(
+                    "pointwise",
+                    f"{key}, 1e{len(str(size)) - 1}",
+                    lambda k=key, s=size, c=compiled: pointwise(k, s, compiled=c),
+                )
