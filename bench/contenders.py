@@ -64,7 +64,7 @@ def linear_head(dtype: torch.dtype, rows: int = 4096, width: int = 512, classes:
 
 def contrastive(name: str, rows: int, width: int = 128):
     first, second = (torch.randn(rows, width, requires_grad=True) for _ in range(2))
-    loss = find()[name](temperature=0.1) if name != "sup_con" else find()[name]()
+    loss = find()[name]()
     classes = torch.arange(2 * rows) // 4
     unit = functional.normalize
 
