@@ -235,7 +235,11 @@ def rare(*names: str) -> list[str]:
         (table([1.5, 2, 3]), {"metric": "f1", "task": "regression"}, "f1 is for binary"),
         (table([1, 2, 3]), {"metric": "maee"}, "did you mean mae"),
         (table([1, 2, 3]), {"task": "binary"}, "3 distinct values; --task binary needs two"),
-        (table([1, 2, 3]), {"task": "classes"}, "there are: regression, binary, multiclass"),
+        (
+            table([1, 2, 3]),
+            {"task": "classes"},
+            "task is regression, binary or multiclass, not 'classes'",
+        ),
         (table([2.5]), {}, "is 2.5 in every row"),
         (table([2]), {"metric": "auroc"}, "is '2' in every row; a study needs two classes"),
         (table([2.5]), {"metric": "mae"}, "is 2.5 in every row; there is nothing to learn"),
