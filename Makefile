@@ -38,6 +38,7 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m lossmith.catalogue.pages docs/losses.md
+	$(BIN)/python bench/shapes.py docs/shapes
 	$(BIN)/python bench/parity.py docs/parity.md
 	$(BIN)/python bench/choice.py --table bench/results/choice.jsonl > docs/choice.md
 	$(BIN)/python bench/adaptive.py --table bench/results/adaptive.jsonl > docs/adaptive_evidence.md

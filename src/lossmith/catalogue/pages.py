@@ -96,6 +96,11 @@ def document() -> str:
     return "\n".join(lines) + "\n"
 
 
+def has_shape(card: Card) -> bool:
+    """Whether a loss can be drawn over one moving output: a value a row of a model's head."""
+    return card.reads_head and card.reduction == "mean" and not card.needs
+
+
 def _section(key: str, kind: type[Loss]) -> list[str]:
     card = kind.card
     lines = [f"## {key}", "", f"`{kind.__name__}`: {summary(kind)}", ""]
@@ -107,7 +112,9 @@ def _section(key: str, kind: type[Loss]) -> list[str]:
         f"**reduction:** {card.reduction}"
     ]
     lines += [f"- **Claims:** {_claims(card)}", f"- **Can:** {_can(card)}"]
-    lines += [f"- **Paper:** {_paper(card)}"]
+    lines += [f"- **Paper:** {_paper(card)}", "- **References:** [parity](parity.md)"]
+    if has_shape(card):
+        lines += ["", f"![value and gradient of {key}](shapes/{key}.svg)"]
     if card.hypers:
         lines += ["", "| hyperparameter | default | range | a study tries | meaning |"]
         lines += ["|---|---|---|---|---|"]
