@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEV := $(VENV)/.dev
 export PYTHONWARNINGS ?= ignore
 
 .PHONY: demo test check bench docs clean
@@ -13,6 +14,10 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lossmith needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[select,data]'
+	@touch $@
+
+$(DEV): $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[select,data,dev]'
 	@touch $@
 
@@ -23,20 +28,20 @@ demo: $(READY)
 test: check
 	$(BIN)/pytest -n auto
 
-check: $(READY)
+check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)
+bench: $(DEV)
 	$(BIN)/python bench/cost.py
 	$(BIN)/python bench/body.py
 	$(BIN)/python bench/speed.py --out docs/speed.md
 	$(BIN)/python bench/choice.py --out bench/results/choice.jsonl
 	$(BIN)/python bench/adaptive.py --out bench/results/adaptive.jsonl
 
-docs: $(READY)
+docs: $(DEV)
 	$(BIN)/python -m lossmith.catalogue.pages docs/losses.md
 	$(BIN)/python bench/shapes.py docs/shapes
 	$(BIN)/python bench/parity.py docs/parity.md
