@@ -149,7 +149,11 @@ def test_an_entry_has_every_fact_as_json(key: str) -> None:
     assert given["key"] == key
     assert facts["name"] == find()[key].__name__
     assert facts["claims"]["elicits"] == card.claims.elicits
-    assert facts["capabilities"] == {"double_backward": card.double_backward, "vmap": card.vmap}
+    assert facts["capabilities"] == {
+        "double_backward": card.double_backward,
+        "vmap": card.vmap,
+        "fullgraph": card.fullgraph,
+    }
     assert set(facts["hypers"]) == set(card.hypers)
     for name, hyper in card.hypers.items():
         assert {field.name for field in fields(Hyper)} <= set(facts["hypers"][name])

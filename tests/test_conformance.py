@@ -532,6 +532,14 @@ def test_only_what_the_card_says_is_checked() -> None:
     assert not names & {"lipschitz", "bounded", "proper", "classes_in_range"}
 
 
+def test_what_makes_no_full_graph_is_not_compiled() -> None:
+    class Broken(BreaksTheGraph):
+        card = replace(BreaksTheGraph.card, fullgraph=False)
+
+    names = [{one.name for one in checks(kind)} for kind in (BreaksTheGraph, Broken)]
+    assert names[0] - names[1] == {"compiles_once"}
+
+
 def test_a_gradient_that_holds_a_part_constant_is_not_differenced() -> None:
     class Held(Gap):
         card = replace(Gap.card, detached=True)

@@ -14,7 +14,7 @@ from lossmith.core.card import Card, Claims, Hyper, Kinds, Task
 from lossmith.core.loss import Loss, plain
 from lossmith.core.schedule import Schedule
 
-CAPABILITIES = ("double_backward", "vmap")
+CAPABILITIES = ("double_backward", "vmap", "fullgraph")
 WORDS = {
     "convex": "convex",
     "lipschitz": "bounded gradient",

@@ -147,7 +147,8 @@ class Card:
     key: its name in the catalogue. tasks: what it can train. input, target: the kind of tensor
     that is passed, or a kind for each name where named tensors are; target is None where a loss
     has none. optional: the names that may be left out. needs: the signals of training that its
-    state follows. double_backward, vmap: what it can do beyond training. detached: its gradient
+    state follows. double_backward, vmap, fullgraph: what it can do beyond training, fullgraph that
+    it compiles to one full graph. detached: its gradient
     holds a part of the value constant, as its paper says, so that finite differences do not apply.
     learns: it has parameters of its own, which must be given to the optimizer.
 
@@ -181,6 +182,7 @@ class Card:
     learns: bool = False
     double_backward: bool = True
     vmap: bool = True
+    fullgraph: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hypers", MappingProxyType(dict(self.hypers)))

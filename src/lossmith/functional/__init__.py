@@ -1,5 +1,6 @@
 """Pure functions `(input, target, *, hyperparameters)` that return unreduced values."""
 
+from lossmith.functional.alignment import ctc
 from lossmith.functional.audio import esr, multi_resolution_stft, si_sdr, sounding
 from lossmith.functional.autoencoder import (
     bernoulli_elbo,
@@ -262,6 +263,7 @@ __all__ = [
     "cosines",
     "cox",
     "cross_entropy",
+    "ctc",
     "cvar",
     "dcl",
     "decoupled_distillation",

@@ -1,6 +1,7 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
 from lossmith.losses.adaptive import Following, OnProbabilities, Tempered
+from lossmith.losses.alignment import CTC
 from lossmith.losses.angular import ArcFace, CosFace, SubCenterArcFace
 from lossmith.losses.asymmetric import (
     Asymmetric,
@@ -108,6 +109,7 @@ __all__ = [
     "CLIP",
     "CORAL",
     "CORN",
+    "CTC",
     "DCL",
     "DINO",
     "DKD",

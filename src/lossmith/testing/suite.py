@@ -140,7 +140,8 @@ def _reductions(card: Card) -> Iterator[Callable[[Case], None]]:
 
 def _once(card: Card) -> Iterator[Callable[[Case], None]]:
     """The checks of the first variant alone: dear ones, and those of the class."""
-    yield transforms.compiles_once
+    if card.fullgraph:
+        yield transforms.compiles_once
     if card.reads_head and card.reduction == "mean":
         yield reductions.dense
     yield gradients.integer_input
