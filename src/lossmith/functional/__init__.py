@@ -215,6 +215,7 @@ from lossmith.functional.tempered import (
 )
 from lossmith.functional.text import sequence_log_probability, unlikelihood
 from lossmith.functional.transfer import deep_coral, flat_parameters, l2_sp, mmd
+from lossmith.functional.transport import sinkhorn_divergence
 
 __all__ = [
     "adaptive_barron",
@@ -405,6 +406,7 @@ __all__ = [
     "signed_distance",
     "sim_po",
     "sinkhorn",
+    "sinkhorn_divergence",
     "smape",
     "smooth_ap",
     "smooth_l1",

@@ -103,6 +103,7 @@ from lossmith.losses.tempered import (
 from lossmith.losses.text import Unlikelihood
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL
 from lossmith.losses.transformed import TransformedTarget
+from lossmith.losses.transport import SinkhornDivergence
 from lossmith.losses.tversky import BinaryFocalTversky, BinaryTversky, FocalTversky, Tversky
 
 __all__ = [
@@ -253,6 +254,7 @@ __all__ = [
     "SelfPaced",
     "SigLIP",
     "SimPO",
+    "SinkhornDivergence",
     "SmoothAP",
     "SmoothL1",
     "SoftBootstrapping",
