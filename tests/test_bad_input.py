@@ -130,6 +130,8 @@ def test_features_that_tell_nothing(
         (("--target", "zzz"), "the columns are a, b, price"),
         (("--target", "a,price"), "there is no column 'a,price'"),
         (("--candidates", "mse,hubber"), "no loss is called 'hubber'; did you mean huber"),
+        (("--candidates", "adaptive_barron"), "it learns, wraps or waits for more than a study"),
+        (("--candidates", "quantile"), "its level is that of metric pinball@q"),
         (("--candidates", "cross_entropy"), "cannot train a regression task; these can: "),
         (("--candidates", "mse,,mae"), "is no list of losses"),
         (("--budget", "soon"), "'soon' is no time; write 60s, 5m or 1h"),

@@ -70,7 +70,7 @@ def test_distances_are_in_standard_deviations_of_normal_values() -> None:
 def test_outliers_beside_a_repeated_value() -> None:
     mostly = np.where(np.arange(ROWS) % 3 == 0, PLAIN, 10.0)
     mostly[0] = 500
-    assert one("outliers", mostly).value == "1 rows (0.25 %)"
+    assert one("outliers", mostly).value == "1 row (0.25 %)"
 
 
 def test_the_tail_index_is_that_of_the_distribution() -> None:
@@ -206,7 +206,7 @@ def test_missing_values_name_the_worst_column() -> None:
     finding = one("missing values", PLAIN, w=gaps)
     assert finding.value == "30 %"
     assert "'w' (60 %)" in finding.meaning
-    assert "1 columns are mostly empty" in finding.meaning
+    assert ", 1 column mostly empty" in finding.meaning
     assert "missing values" not in findings(PLAIN)
 
 

@@ -13,6 +13,7 @@ from lossmith import (
     MSE,
     Constant,
     Cosine,
+    CrossEntropy,
     Exponential,
     Huber,
     Linear,
@@ -35,6 +36,7 @@ ALL = [
     Cosine(1.0, 0.1, begin=2, until=7, by="epoch"),
     Exponential(1.0, 0.01),
     Step(1.0, factor=0.5, every=10),
+    Step(1.0, factor=0.5, every=10, limit=0.1),
     Piecewise(((0.0, 1.0), (0.5, 3.0)), hold=True),
     WarmUp(Linear(1.0, 0.5), until=0.1),
     When("accuracy", above=0.9, before=1.0, after=0.5),
@@ -163,3 +165,18 @@ def test_a_signal_that_never_comes_is_an_error() -> None:
 def test_exponential_is_geometric() -> None:
     at = Exponential(1.0, 1e-4).at
     assert math.isclose(at(Progress(step=1, total=4)), 0.1)
+
+
+def test_a_step_stops_at_its_limit_and_so_fits_a_positive_hyperparameter() -> None:
+    falling = Step(1.0, factor=0.5, every=10, limit=0.1)
+    assert [falling.at(Progress(step=step)) for step in (0, 9, 10, 39, 10**6)] == [
+        1.0, 1.0, 0.5, 0.125, 0.1,
+    ]  # fmt: skip
+    assert Step(0.5, factor=2.0, every=1, limit=3.0).at(Progress(step=10**6)) == 3.0
+    assert Huber(delta=falling).delta.item() == 1.0
+    with pytest.raises(ValueError, match=r"got 0\.0, which the schedule step 1 to 0 reaches"):
+        Huber(delta=Step(1.0, factor=0.5, every=10))
+    with pytest.raises(ValueError, match="got inf"):
+        CrossEntropy(label_smoothing=Step(0.1, factor=2.0, every=10))
+    with pytest.raises(ValueError, match="moves away from the limit 2"):
+        Step(1.0, factor=0.5, every=10, limit=2.0)

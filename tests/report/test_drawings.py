@@ -73,6 +73,31 @@ def test_errors_of_one_logit_are_probabilities_of_the_true_class():
     np.testing.assert_allclose(shapes.errors(rows), [likely, 1 - likely], rtol=1e-6)
 
 
+@pytest.mark.parametrize("key", ["poisson", "gamma"])
+def test_errors_of_a_positive_target_are_residuals_and_its_curve_is_exact(key):
+    target = torch.tensor([2.0, 4.0, 6.0])
+    rows = outputs(lossmith.get(key), torch.tensor([3.0, 4.0, 8.0]).log(), target)
+    np.testing.assert_allclose(shapes.errors(rows), [1.0, 0.0, 2.0], atol=1e-6)
+    curve = shapes.shape(rows, -3.0, 3.0)  # of the median target, 4
+    assert curve.x.min() < -2.9
+    assert abs(curve.x[curve.value.argmin()]) < 0.05
+    mean = 4 + curve.x
+    slope = mean - 4 if key == "poisson" else 1 - 4 / mean
+    np.testing.assert_allclose(curve.gradient, np.abs(slope), rtol=1e-6, atol=1e-9)
+
+
+def test_the_curve_reaches_errors_that_no_output_is_near():
+    rows = outputs(lossmith.Cauchy(scale=1.0), torch.zeros(9), torch.linspace(-1, 1, 9))
+    curve = shapes.shape(rows, -5000.0, 10.0)
+    assert curve.x.min() < -4990
+
+
+def test_gross_errors_do_not_squeeze_the_drawn_range():
+    output = torch.cat([torch.linspace(-1.0, 1.0, 900), torch.full((100,), -1e6)])
+    low, high = shapes.limits((outputs(lossmith.MSE(), output, torch.zeros(1000)),))
+    assert -20 < low < -1 < 0.9 < high <= 1
+
+
 def test_the_drawn_range_holds_the_central_rows_and_zero():
     loss, target = lossmith.MSE(), torch.zeros(1000)
     outlying = torch.cat([torch.linspace(2.0, 3.0, 995), torch.full((5,), 1e9)])

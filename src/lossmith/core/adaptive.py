@@ -57,7 +57,7 @@ class Adaptive(nn.Module):
             return
         if isinstance(value, Schedule):
             for end in value.reach():
-                check(end)
+                _check_end(value, end, check)
             self._schedules[name] = value
             if value.memory:
                 memory = torch.tensor(value.remembered(), dtype=torch.float64)
@@ -124,6 +124,13 @@ class Adaptive(nn.Module):
             for name, number in kept.items():
                 self._buffers[name] = number.to(moved.device, _exact(number, moved.device))  # type: ignore
         return self
+
+
+def _check_end(schedule: Schedule, end: float, check: Callable[[float], None]) -> None:
+    try:
+        check(end)
+    except ValueError as error:
+        raise ValueError(f"{error}, which the schedule {schedule} reaches or tends to") from None
 
 
 def _exact(number: Tensor, device: torch.device) -> torch.dtype:

@@ -174,29 +174,50 @@ class Exponential(_Ramp):
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """Start times a factor for each `every` that has passed.
+    """Start times a factor for each `every` that has passed, as far as a limit.
+
+    Without a limit it tends to 0, or grows without end, which a hyperparameter's range may forbid.
 
     >>> Step(1.0, factor=0.5, every=10).at(Progress(step=25))
     0.25
+    >>> Step(1.0, factor=0.5, every=10, limit=0.4).at(Progress(step=25))
+    0.4
     """
 
     start: float
     factor: float
     every: float
     by: By = "step"
+    limit: float | None = None
 
     def __post_init__(self) -> None:
         _check_by(self.by)
         if not (self.every > 0 and self.factor > 0):
             raise ValueError("Step: factor and every must be positive")
+        towards = (self.factor - 1) * self.start
+        if self.limit is not None and (self.limit - self.start) * towards < 0:
+            raise ValueError(
+                f"Step: from {self.start} by the factor {self.factor} it moves away from the "
+                f"limit {self.limit}"
+            )
 
     def at(self, progress: Progress) -> float:
         """Return the number at a progress."""
-        return self.start * self.factor ** math.floor(position(progress, self.by) / self.every)
+        times = math.floor(position(progress, self.by) / self.every)
+        try:
+            value = self.start * self.factor**times
+        except OverflowError:
+            value = self.reach()[-1]
+        low, high = sorted((self.start, self.reach()[-1]))
+        return min(max(value, low), high)
 
     def reach(self) -> tuple[float, ...]:
-        """Return the start and where it tends to, as far as floating point tells."""
-        return self.start, self.start * (0.0 if self.factor < 1 else 1.0)
+        """Return the start and where it ends or tends to."""
+        if self.limit is not None:
+            return self.start, self.limit
+        if self.factor == 1 or self.start == 0:
+            return (self.start,)
+        return self.start, self.start * (0.0 if self.factor < 1 else math.inf)
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class Fixed(Weighting):
 
     def weights(self) -> dict[str, float]:
         """Return the present weights."""
-        return {name: float(getattr(self, _slot(name))) for name in self.names}
+        return {name: float(getattr(self, _slot(name)).detach()) for name in self.names}
 
     def config(self) -> dict[str, Any]:
         """Return the weights as they were given."""

@@ -83,21 +83,37 @@ def field_for(
     chosen = [c for c in everyone if keys is None or c.key in keys or c.name in keys]
     for key in keys or ():
         if not any(key in (c.key, c.name) for c in (default, naive, *everyone)):
-            names = ", ".join(c.name for c in everyone if c.key == key.partition("(")[0])
             raise InputError(
                 f"no candidate is called {key!r} under {metric.name}; "
-                + (f"there are: {names}" if names else "its level is that of metric pinball@q")
+                f"{_instead(key.partition('(')[0], everyone, target)}"
             )
     unique = {candidate.name: candidate for candidate in (default, naive, *chosen)}
     return Field(candidates=tuple(unique.values()), default=default.name, naive=naive.name)
 
 
+def _instead(key: str, everyone: Sequence[Candidate], target: np.ndarray) -> str:
+    """Return which candidates a loss has, or why it has none."""
+    names = ", ".join(candidate.name for candidate in everyone if candidate.key == key)
+    card = loss_class(key).card
+    if names:
+        return f"there are: {names}"
+    if _trainable(card, target):
+        return "its level is that of metric pinball@q"
+    if _able(card):
+        return f"it needs {card.target} as targets, and the least one is {target.min():g}"
+    return "it learns, wraps or waits for more than a study gives: train it in a loop of your own"
+
+
+def _able(card: Card) -> bool:
+    """Tell whether a study gives a loss all it needs: it reads a head and adds no parameters."""
+    able = card.reads_head and not card.needs and not card.learns  # models alone are trained
+    return able and "loss" not in card.hypers  # a wrapper waits for what it wraps
+
+
 def _trainable(card: Card, target: np.ndarray) -> bool:
     """Tell whether a loss can train a table's model: it reads a head and admits the targets."""
     least = {"counts": 0.0, "positive": np.nextafter(0.0, 1.0)}.get(str(card.target), -np.inf)
-    able = card.reads_head and not card.needs and not card.learns  # models alone are trained
-    able = able and "loss" not in card.hypers  # a wrapper waits for what it wraps
-    return able and bool(target.min() >= least)
+    return _able(card) and bool(target.min() >= least)
 
 
 def _variants(
@@ -165,6 +181,5 @@ def _check_keys(task: Task, keys: Sequence[str] | None) -> None:
         except KeyError as error:
             raise InputError(str(error.args[0])) from error
         if base not in fitting:
-            raise InputError(
-                f"loss {base!r} cannot train a {task} task; these can: {', '.join(fitting)}"
-            )
+            able = ", ".join(name for name, kind in fitting.items() if _able(kind.card))
+            raise InputError(f"loss {base!r} cannot train a {task} task; these can: {able}")

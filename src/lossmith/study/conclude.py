@@ -16,6 +16,7 @@ from lossmith.study.judge import Judgement, judge
 from lossmith.study.metrics import decide
 from lossmith.study.model import Model
 from lossmith.study.race import Race
+from lossmith.study.report.text import decimals, number
 from lossmith.study.result import (
     CandidateResult,
     Cost,
@@ -186,7 +187,7 @@ def _gross_finding(race: Race) -> tuple[Finding, ...]:
     return (
         Finding(
             name="gross errors in the target",
-            value=f"{race.scorer.excluded:.1%} of the validation rows",
+            value=f"{100 * race.scorer.excluded:.1f} % of the validation rows",
             meaning=f"no loss predicts them within {FAR:g} robust scales, and their squares would "
             f"decide {race.metric.name} alone: scores leave these rows out (keep_outliers, or "
             "--keep-outliers, counts them)",
@@ -210,10 +211,12 @@ def _sentence(race: Race, verdict: Judgement, interrupted: bool) -> str:
 
 def _switch_sentence(chosen: CandidateResult, default: CandidateResult, metric: str) -> str:
     assert chosen.difference_to_default is not None
-    share = f"{abs(chosen.difference_to_default / default.score):.1%} " if default.score else ""
+    gain = 100 * abs(chosen.difference_to_default / default.score) if default.score else 0.0
+    share = f"{gain:.1f} % " if default.score else ""
+    places = decimals(0.01 * score for score in (default.score, chosen.score) if score)
     return (
-        f"Switch from {default.name} to {chosen.name}: {metric} {default.score:.4g} → "
-        f"{chosen.score:.4g} ({share}better, corrected p = {chosen.p_value:.2g})."
+        f"Switch from {default.name} to {chosen.name}: {metric} {number(default.score, places)} → "
+        f"{number(chosen.score, places)} ({share}better, corrected p = {chosen.p_value:.2g})."
     )
 
 

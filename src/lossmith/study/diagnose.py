@@ -74,7 +74,7 @@ def _outliers(problem: Problem) -> Iterator[Finding]:
     )
     yield Finding(
         name="outliers",
-        value=f"{far.sum()} rows ({_percent(far.mean())})",
+        value=f"{_counted(int(far.sum()), 'row')} ({_percent(far.mean())})",
         meaning=(
             f"more than {FAR:g} robust deviations off, up to {deviation.max():.3g}; they carry "
             f"{_percent(share)} of the squared deviations, {follow}"
@@ -248,7 +248,7 @@ def _missing(problem: Problem) -> Iterator[Finding]:
         value=_percent(float(shares.mean())),
         meaning=(
             f"marked by columns of their own; most in {worst!r} ({_percent(shares.max())})"
-            + (f", {mostly} columns are mostly empty" if mostly else "")
+            + (f", {_counted(mostly, 'column')} mostly empty" if mostly else "")
         ),
     )
 
@@ -369,6 +369,10 @@ def _numbers(problem: Problem) -> Array:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _listed(names: list[str], most: int = 8) -> str:

@@ -1,5 +1,6 @@
 """The race: every candidate starts, the hopeless leave early, the rest run on all cells."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -184,7 +185,9 @@ class Race:
         self.running = [(track.candidate, track.learning_rate) for track in tracks]
         if cells[0] == self.trainer.rounds[0][0]:
             for track, member, raw in zip(tracks, fleet.members, outputs, strict=True):
-                track.outputs[epoch] = member.losses[0], raw[0][:EVIDENCE_ROWS]
+                loss = member.losses[0]
+                loss = copy.deepcopy(loss) if loss.moves else loss  # as it is at this epoch
+                track.outputs[epoch] = loss, raw[0][:EVIDENCE_ROWS]
 
     def _survivors(
         self, fleet: Fleet, cells: Sequence[int], share: float, most: int, rates: int

@@ -180,7 +180,7 @@ def _shapes_key(result: Result) -> str:
     if result.task == "regression":
         what = (
             "the residual, prediction − actual, in units of the target: the central 98&nbsp;% of "
-            "the validation rows"
+            "the validation rows, or ten times the spread of their middle half where that is less"
         )
         rows = "residuals"
     else:

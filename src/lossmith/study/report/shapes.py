@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _ROWS = 4000
 _ROWS_ONE_BY_ONE = 300  # a loss that is not pointwise is called once a row
 _BINS = 40
+_DOUBLINGS = 40  # of the sweep, until it reaches the range of errors
+_FRAME = 10  # times the middle half of the errors on each side: beyond it nothing more is seen
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,20 @@ def shape(outputs: Outputs, low: float, high: float) -> Shape:
 
 
 def limits(outputs: tuple[Outputs, ...]) -> tuple[float, float]:
-    """Return the range of errors that all the drawings share: the central 98 %, or 0 to 1."""
+    """Return the range of errors that all the drawings share, or 0 to 1.
+
+    It is the central 98 %, where gross errors in the target do not squeeze the rest to a line.
+    """
     if _of_classes(outputs[0].loss):
         return 0.0, 1.0
     pooled = np.concatenate([errors(entry) for entry in outputs])
     pooled = pooled[np.isfinite(pooled)]
-    low, high = np.quantile(pooled, [0.01, 0.99]) if len(pooled) else (0.0, 0.0)
+    low, first, third, high = (
+        np.quantile(pooled, [0.01, 0.25, 0.75, 0.99]) if len(pooled) else np.zeros(4)
+    )
+    if third > first:
+        frame = _FRAME * (third - first)
+        low, high = max(low, first - frame), min(high, third + frame)
     low, high = min(low, 0.0), max(high, 0.0)
     return (-1.0, 1.0) if low == high else (float(low), float(high))
 
@@ -101,7 +111,7 @@ def _is_exact(loss: Loss) -> bool:
 
 
 def _of_classes(loss: Loss) -> bool:
-    return loss.card.target != "values"
+    return "regression" not in loss.card.tasks
 
 
 def _errors(decoded: Tensor, target: Tensor, of_classes: bool) -> Tensor:
@@ -129,16 +139,27 @@ def _swept(outputs: Outputs, low: float, high: float) -> tuple[np.ndarray, ...] 
     """Return the curve of the median target, or None if its head reaches no error in the range."""
     head, middle = outputs.output.double(), outputs.target.double().median()
     span = (head.max() - head.min()).item() or 1.0
-    first, last = head.min().item() - span, head.max().item() + span
-    for points in (4001, 201):  # find the outputs that reach the range, then draw between them
-        grid = torch.linspace(first, last, points, dtype=torch.float64)
+
+    def reach(grid: Tensor) -> Tensor:
         with torch.no_grad():
             decoded = outputs.loss.decode(grid.reshape(-1, *head.shape[1:]))
-        reached = _errors(decoded, middle.expand(points), of_classes=False)
+        return _errors(decoded, middle.expand(len(grid)), of_classes=False)
+
+    first, last = head.min() - span, head.max() + span
+    for _ in range(_DOUBLINGS):  # until the head's outputs reach the whole range, or no further
+        ends = reach(torch.stack([first, last]))
+        short = torch.stack([ends.min() > low, ends.max() < high])
+        if not short.any():
+            break
+        first, last = first - span, last + span
+        span *= 2
+    for points in (4001, 201):  # find the outputs that reach the range, then draw between them
+        grid = torch.linspace(float(first), float(last), points, dtype=torch.float64)
+        reached = reach(grid)
         inside = reached.isfinite() & (reached >= low) & (reached <= high)
         if inside.sum() < 2:
             return None
-        first, last = grid[inside].min().item(), grid[inside].max().item()
+        first, last = grid[inside].min(), grid[inside].max()
     grid = grid[inside].reshape(-1, *head.shape[1:])
     value, gradient = values_and_gradients(outputs.loss, grid, middle.expand(grid.shape))
     return tuple(part.numpy() for part in (reached[inside], value, gradient))
