@@ -8,8 +8,10 @@ pieces it then goes on by itself, always with the likeliest word. It is tuned fu
 unlikelihood, or with SimPO on pairs: how a piece really goes on, chosen over how the model went on.
 More cross-entropy of the same length is the baseline. A word counts as repeated where it occurred
 before in the same continuation; real text repeats some as well. Real is preferred where a piece's
-own continuation is likelier a word than the one that the model gave before tuning. Unlikelihood lowers repetition at
-some cost of perplexity; SimPO learns the preference and repeats as before.
+own continuation is likelier a word than the one that the model gave before tuning.
+
+Unlikelihood lowers repetition, at alpha 5 for some perplexity; SimPO learns the preference and
+repeats as before.
 """
 
 import collections
