@@ -108,7 +108,7 @@ def test_the_drawn_range_holds_the_central_rows_and_zero():
 
 @given(st.lists(st.floats(0.5, 2), min_size=5, max_size=30), st.sampled_from(["lower", "higher"]))
 def test_one_bad_curve_does_not_squash_the_rest(scores, better):
-    result = type("R", (), {"better": better})
+    result = type("R", (), {"better": better, "default": "0", "selected": "bad"})
     sign = 1 if better == "lower" else -1
     good = [
         Curve(
@@ -119,10 +119,19 @@ def test_one_bad_curve_does_not_squash_the_rest(scores, better):
         )
         for n in range(3)
     ]
-    bad = replace(good[0], scores=(sign * 1e9,) * len(scores))
+    bad = replace(good[0], name="bad", scores=(sign * 1e9,) * len(scores))
     low, high = figures._curve_limits(result, (*good, bad))
     assert high - low < 5
     assert low < sign * min(scores) < high
+
+
+def test_the_default_is_seen_however_much_better_the_others_are():
+    result = type("R", (), {"better": "lower", "default": "mse", "selected": "0"})
+    good = [Curve(name=str(n), epochs=(1, 2, 3), scores=(4, 2, 1), best_epoch=3) for n in range(3)]
+    default = Curve(name="mse", epochs=(1, 2, 3), scores=(90, 20, 30), best_epoch=2)
+    low, high = figures._curve_limits(result, (*good, default))
+    assert low < 1
+    assert 20 < high < 25
 
 
 def test_the_forest_holds_zero_and_all_but_absurd_intervals(switch):

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lossmith.core.card import Task
 from lossmith.core.loss import Loss
-from lossmith.losses import MSE, CrossEntropy
+from lossmith.core.schedule import Linear
+from lossmith.losses import MSE, CrossEntropy, Huber
 from lossmith.study.candidates import Candidate, Field
 from lossmith.study.clock import Clock
 from lossmith.study.errors import InputError
@@ -498,3 +499,24 @@ def test_no_predictions_are_kept_where_nothing_is_gross() -> None:
     one = _finished(race(Scripted(learning), "rmse"))
     assert one.scorer.contaminated is False
     assert not one.scorer._pending
+
+
+def test_a_loss_on_a_schedule_is_kept_as_it_was_at_each_epoch() -> None:
+    trainer = Scripted(learning)
+    trainer.losses = lambda candidate, cells: tuple(  # type: ignore[method-assign]
+        Huber(delta=Linear(1.0, 3.0)) for _ in cells
+    )
+
+    def observe(fleet: ScriptedFleet) -> None:
+        for member in fleet.members:
+            for loss in member.losses:
+                loss.observe(BUDGET.progress(fleet.epoch))
+
+    trainer.on_advance = observe
+    one = race(trainer)
+    one.run()
+    kept = one.default_track().outputs
+    assert len(kept) > 2
+    for epoch, (loss, _) in kept.items():
+        expected = Linear(1.0, 3.0).at(BUDGET.progress(epoch))
+        assert loss.delta.item() == pytest.approx(expected)  # type: ignore[operator,union-attr]

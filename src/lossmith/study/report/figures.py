@@ -213,15 +213,21 @@ def _draw_curve(axes: "Axes", curve: Curve, colour: str, width: float, label: st
 
 
 def _curve_limits(result: Result, curves: tuple[Curve, ...]) -> tuple[float, float]:
-    """Return limits that the typical curve needs, so that a bad one does not squash the rest."""
+    """Return limits that the typical curve needs, so that a bad one does not squash the rest.
+
+    The best of the default and of the chosen loss is within, unless it is absurdly far off.
+    """
     sign = 1.0 if result.better == "lower" else -1.0
-    arrays = [sign * np.array(curve.scores, dtype=float) for curve in curves]
-    arrays = [array[np.isfinite(array)] for array in arrays]
-    arrays = [array for array in arrays if len(array)]
-    if not arrays:
+    everyone = {curve.name: sign * np.array(curve.scores, dtype=float) for curve in curves}
+    everyone = {name: array[np.isfinite(array)] for name, array in everyone.items()}
+    everyone = {name: array for name, array in everyone.items() if len(array)}
+    if not everyone:
         return 0.0, 1.0
-    best = float(min(array.min() for array in arrays))
-    reach = [float(array[len(array) // 10 :].max()) - best for array in arrays]
+    best = float(min(array.min() for array in everyone.values()))
+    reach = [float(array[len(array) // 10 :].max()) - best for array in everyone.values()]
     span = min(max(reach), 1.5 * float(np.median(reach))) or 1.0
+    for name in {result.default, result.selected} & everyone.keys():
+        needed = 1.1 * float(everyone[name].min() - best)
+        span = max(span, needed) if needed < _TOO_WIDE * span else span
     low, high = sorted((sign * (best - 0.06 * span), sign * (best + 1.06 * span)))
     return low, high
