@@ -194,6 +194,7 @@ def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "huber"]) == 0
     assert capsys.readouterr().out.startswith("Huber (huber)\n")
     assert "no loss is called 'hubr'; did you mean huber" in error(capsys, "show", "hubr")
+    assert "no loss is called 'nosuch'; lossmith list names all" in error(capsys, "show", "nosuch")
     assert "invalid choice: 'binry'" in error(capsys, "list", "--task", "binry")
 
 

@@ -22,6 +22,8 @@ _CLASSES: dict[str, type[Loss]] = {
     kind.card.key: kind for kind in (getattr(losses, name) for name in losses.__all__)
 }
 
+LISTED = 20  # the most names that an error lists
+
 
 class UnknownLossError(KeyError):
     """No loss of the catalogue has this key."""
@@ -181,5 +183,8 @@ def load(path: str | os.PathLike[str]) -> Loss:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word.lower(), list(known), n=3, cutoff=0.5)
-    return f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(sorted(known))}"
+    names = sorted(known)
+    near = difflib.get_close_matches(word.lower(), names, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {', '.join(near)}?"
+    return f"there are {', '.join(names)}" if len(names) <= LISTED else "lossmith list names all"
