@@ -154,7 +154,9 @@ class Loss(Adaptive, ABC):
 
     def extra_repr(self) -> str:
         """Show the constructor's arguments."""
-        return ", ".join(f"{name}={value}" for name, value in self.config().items())
+        told = self.arguments()
+        shown = {n: v if isinstance(v, Schedule) else plain(v) for n, v in told.items()}
+        return ", ".join(f"{n}={v}" for n, v in shown.items() if not isinstance(told[n], Loss))
 
     def numbers(self) -> Sequence[str]:
         """Return the constructor's numbers: buffers that a cast must not round."""
