@@ -112,24 +112,24 @@ class LossScheduler:
         self.go_to(state)
 
     def _observe(self, signals: Mapping[str, Any]) -> None:
-        epoch = self._epoch
-        if epoch is None and self.steps_per_epoch is not None:
-            epoch = self._position // self.steps_per_epoch
         progress = Progress(
-            step=self._position, total=self.total_steps, epoch=epoch, signals=signals
+            step=self._position, total=self.total_steps, epoch=self._epochs(), signals=signals
         )
         for part in self._parts:
             part.take_in(progress)
+
+    def _epochs(self) -> int | None:
+        """Return the epochs done: as told, else counted, else None."""
+        if self._epoch is None and self.steps_per_epoch is not None:
+            return self._position // self.steps_per_epoch
+        return self._epoch
 
     def _check_watched(self) -> None:
         missing = [name for name in self.watches if name not in self._seen]
         if not missing:
             return
-        epochs = self._epoch or (
-            self._position // self.steps_per_epoch if self.steps_per_epoch else 0
-        )
         late = self.total_steps is not None and 2 * self._position > self.total_steps
-        if epochs >= 2 or late:
+        if (self._epochs() or 0) >= 2 or late:
             raise ValueError(
                 f"a schedule waits for the signal {', '.join(missing)}, which no step has "
                 f"brought; pass step({missing[0]}=...) when it is measured"

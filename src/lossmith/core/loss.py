@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lossmith.core.adaptive import Adaptive, Number, memory_of
 from lossmith.core.card import Card
 from lossmith.core.ranks import Gather, several
-from lossmith.core.reduce import reduce, spread
+from lossmith.core.reduce import joint, reduce
 from lossmith.core.schedule import Schedule
 from lossmith.core.tree import check_names, mapped
 from lossmith.kernels.blocks import blockwise, choose_blocks
@@ -221,14 +221,12 @@ class Pointwise(Loss, ABC):
             values = self._evaluated(input, target)
             own = self.weights(target)  # after the values: they refuse classes out of range
         parts = {self.card.key: values} if isinstance(values, Tensor) else values
-        means = {}
-        for name, part in parts.items():
-            both = weight
-            if own is not None:
-                both = spread(own, part)
-                both = both if weight is None else both * spread(weight, part)
-            means[name] = reduce(part, weight=both, denominator=denominator, ranks=ranks)
-        return means
+        return {
+            name: reduce(
+                part, weight=joint(part, own, weight), denominator=denominator, ranks=ranks
+            )
+            for name, part in parts.items()
+        }
 
     def _evaluated(self, input: Any, target: Any) -> Any:
         """Return the values, block by block where that saves time and memory."""
@@ -239,11 +237,9 @@ class Pointwise(Loss, ABC):
 
     def weighed(self, input: Any, target: Any, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the values and one weight a value: the targets' own times those given."""
-        values, own = self.values(input, target), self.weights(target)
-        total = torch.ones_like(values)
-        for part in (own, weight):
-            total = total if part is None else total * spread(part, values)
-        return values, total
+        values = self.values(input, target)
+        both = joint(values, self.weights(target), weight)
+        return values, torch.ones_like(values) if both is None else both
 
 
 class Batchwise(Loss, ABC):

@@ -1,5 +1,7 @@
 """The one reduction of lossmith: a weighted mean that is never NaN."""
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -60,3 +62,9 @@ def spread(weight: Tensor, values: Tensor) -> Tensor:
         )
     missing = values.ndim - weight.ndim
     return weight.to(values.dtype).reshape(weight.shape + (1,) * missing).expand(values.shape)
+
+
+def joint(values: Tensor, *weights: Tensor | None) -> Tensor | None:
+    """Return one weight a value, the product of those given; None where none is."""
+    given = [spread(weight, values) for weight in weights if weight is not None]
+    return functools.reduce(torch.mul, given) if given else None

@@ -13,6 +13,7 @@ from lossmith.core.progress import Progress
 from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote
 from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
 from lossmith.losses.classification import CrossEntropy
+from lossmith.losses.fitting import quantile_of
 from lossmith.losses.regression import MSE, Huber
 from lossmith.losses.wrapping import Wrapper, check_inner
 
@@ -251,16 +252,8 @@ class Following(Wrapper):
         sizes = sizes[sizes.isfinite()]
         if sizes.numel() == 0:
             return
-        aim = _quantile(sizes, float(self.level)) * self.factor
+        aim = quantile_of(sizes.sort().values, float(self.level)) * self.factor
         number = getattr(self.loss, self.hyper)
         kept = self.momentum if self.observed > 0 else self.momentum * 0
         least = torch.finfo(torch.float32).tiny
         number.copy_((kept * number + (1 - kept) * aim.to(number)).clamp(min=least))
-
-
-def _quantile(values: Tensor, level: float) -> Tensor:
-    """A quantile of any number of values; torch.quantile refuses more than 2**24."""
-    ordered = values.sort().values
-    place = level * (len(ordered) - 1)
-    low, high = ordered[math.floor(place)], ordered[math.ceil(place)]
-    return torch.lerp(low, high, place % 1)

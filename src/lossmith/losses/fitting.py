@@ -25,13 +25,15 @@ def quartiles(values: Tensor) -> tuple[float, float, float]:
     >>> quartiles(torch.arange(5.0))
     (1.0, 2.0, 3.0)
     """
-    ordered = values.sort().values  # torch.quantile refuses more than 2**24 values
-    places = [level * (values.numel() - 1) for level in (0.25, 0.5, 0.75)]
-    lower, middle, upper = (
-        torch.lerp(ordered[math.floor(place)], ordered[math.ceil(place)], place % 1).item()
-        for place in places
-    )
+    ordered = values.sort().values
+    lower, middle, upper = (quantile_of(ordered, level).item() for level in (0.25, 0.5, 0.75))
     return lower, middle, upper
+
+
+def quantile_of(ordered: Tensor, level: float) -> Tensor:
+    """Return a quantile of sorted values; torch.quantile refuses more than 2**24 of them."""
+    place = level * (len(ordered) - 1)
+    return torch.lerp(ordered[math.floor(place)], ordered[math.ceil(place)], place % 1)
 
 
 def spread_of(values: Tensor) -> float:

@@ -5,13 +5,12 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from lossmith.core.loss import Batchwise, Loss, Pointwise
+from lossmith.core.loss import Batchwise, Pointwise
 
 
-def check_inner(owner: str, loss: Any, *, forbidden: type[Loss] | None = None) -> Pointwise:
+def check_inner(owner: str, loss: Any) -> Pointwise:
     """Return the loss if it has a value a sample; TypeError otherwise."""
-    fine = isinstance(loss, Pointwise) and not (forbidden and isinstance(loss, forbidden))
-    if not fine or loss.card.reduction != "mean":
+    if not isinstance(loss, Pointwise) or loss.card.reduction != "mean":
         raise TypeError(f"{owner}: loss must be a loss with a value a sample, got {loss!r}")
     return loss
 

@@ -10,7 +10,7 @@ from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
 from lossmith.core.weighting import Weighting
 from lossmith.weighting.checks import number, positive, vector
-from lossmith.weighting.progress import _Moving
+from lossmith.weighting.progress import Moving
 
 LEAST = 1e-4  # below which no weight of GradNorm falls
 EPSILON = 1e-8  # of the authors' code of FAMO
@@ -36,7 +36,7 @@ def gradient_norms(
     return norms
 
 
-class GradNorm(_Moving):
+class GradNorm(Moving):
     r"""Weights under which all terms train at similar rates, by the size of their gradients.
 
     .. math:: L_\text{grad} = \sum_k \big| G_k - \bar G \, r_k^\alpha \big| \qquad

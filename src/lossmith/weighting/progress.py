@@ -14,7 +14,7 @@ from lossmith.weighting.checks import number, positive, vector
 VARIANTS = ("original", "normalized", "loss_weighted")
 
 
-class _Moving(Weighting):
+class Moving(Weighting):
     """A weighted sum whose weights are state: `combine` reads, `observe` writes."""
 
     factor: Tensor
@@ -39,7 +39,7 @@ class _Moving(Weighting):
         return positive(owner, "terms", given)
 
 
-class DWA(_Moving):
+class DWA(Moving):
     r"""Dynamic weight average: more weight to terms that fell less over the last two epochs.
 
     .. math:: w_k = K \, \mathrm{softmax}_k(r / T) \qquad r_k = L_k^{(t-1)} / L_k^{(t-2)}
@@ -97,7 +97,7 @@ class DWA(_Moving):
         return {"temperature": self.temperature}
 
 
-class RandomWeights(_Moving):
+class RandomWeights(Moving):
     r"""New weights at every step, drawn at random: a baseline that is hard to beat.
 
     .. math:: w = \mathrm{softmax}(z), \quad z_k \sim \mathcal{N}(0, 1)
@@ -135,7 +135,7 @@ class RandomWeights(_Moving):
         return {"seed": self.seed}
 
 
-class SoftAdapt(_Moving):
+class SoftAdapt(Moving):
     r"""More weight to terms that rose, or fell least, since the step before.
 
     .. math:: w = \mathrm{softmax}(\beta s) \qquad s_k = L_k^{(t)} - L_k^{(t-1)}
@@ -188,7 +188,7 @@ class SoftAdapt(_Moving):
         return {"beta": self.beta, "variant": self.variant}
 
 
-class ReLoBRaLo(_Moving):
+class ReLoBRaLo(Moving):
     r"""Relative loss balancing with random lookback: progress against the last step, or the first.
 
     .. math:: w^{(t)} = \alpha \big( \rho\, w^{(t-1)} + (1 - \rho)\, \hat w^{(t; 0)} \big)
