@@ -257,7 +257,7 @@ def test_scheduled_weights_move() -> None:
 
 @pytest.mark.parametrize("method", ["upgrad", "pcgrad", "mgda", "cagrad", "nash_mtl"])
 def test_surgery_gives_a_step_that_helps_both_terms(method: str) -> None:
-    options = {"cagrad": {"c": 0.5}, "nash_mtl": {"n_tasks": 2}}.get(method, {})
+    options = {"cagrad": {"c": 0.5}}.get(method, {})
     run = Run(Equal())
     features = run.body(X).tanh()
     out = run.heads(features)
@@ -271,6 +271,23 @@ def test_surgery_gives_a_step_that_helps_both_terms(method: str) -> None:
     assert run.heads.weight.grad is not None
     with pytest.raises(ValueError, match="there are upgrad"):
         surgery_backward(terms, features, shared=[], method="scalpel")
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "told"),
+    [
+        ("cagrad", {}, r"cagrad are c, norm_eps; missing: c, unknown: none"),
+        ("pcgrad", {"c": 0.5}, r"pcgrad are none; missing: none, unknown: c"),
+        ("nash_mtl", {"tasks": 2}, r"missing: none, unknown: tasks"),
+        ("upgrad", {"c": 0.5}, r"unknown: c"),
+        ("mgda", {"c": 0.5}, r"unknown: c"),
+    ],
+)
+def test_surgery_names_the_options_that_a_method_lacks_or_has_not(
+    method: str, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(TypeError, match=told):
+        surgery_backward({}, [], shared=[], method=method, **options)
 
 
 def _stored(state: dict[str, Any]) -> dict[str, Any]:
