@@ -17,6 +17,7 @@ from lossmith import (
     Exponential,
     Huber,
     Linear,
+    Loss,
     LossScheduler,
     Piecewise,
     Plateau,
@@ -28,7 +29,9 @@ from lossmith import (
     load,
     switch,
 )
+from lossmith.catalogue import find
 from lossmith.core.schedule import schedule_of
+from lossmith.testing.cases import Case
 
 ALL = [
     Constant(0.3),
@@ -95,6 +98,27 @@ def test_a_scheduled_hyperparameter_moves_and_stays_in_range() -> None:
     assert seen == [3.0, 2.5, 2.0, 1.5, 1.0]
     with pytest.raises(ValueError, match=r"delta must be in \(0, inf\)"):
         Huber(delta=Linear(1.0, 0.0))
+
+
+REAL = [
+    (kind, name)
+    for kind in find().values()
+    for name, hyper in kind.card.hypers.items()
+    if isinstance(hyper.default, float)
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), REAL, ids=lambda one: getattr(one, "__name__", one))
+def test_every_real_hyperparameter_takes_a_schedule(kind: type[Loss], name: str) -> None:
+    hyper, given = kind.card.hypers[name], dict(kind.card.example.arguments)
+    moving = {**given, name: Constant(given.get(name, hyper.default))}
+    if hyper.fixed:
+        with pytest.raises(TypeError, match=f"{name} must be a plain value"):
+            kind(**moving)
+        return
+    plain, loss = kind(**given), kind(**moving)
+    batch = Case(plain).batch()
+    assert torch.equal(loss(*batch), plain(*batch))
 
 
 def test_a_schedule_is_saved_with_its_loss(tmp_path) -> None:

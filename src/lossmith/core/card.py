@@ -59,7 +59,8 @@ class Hyper:
 
     `low` and `high` are inclusive unless `open` is true. `search` lists the values that a study
     tries; empty means the default only. A default of None marks a value that must be given or
-    is fitted to the targets by `for_target`. `several` allows a list of real numbers for one.
+    is fitted to the targets by `for_target`. `several` allows a list of real numbers for one;
+    `fixed` is what is read once, when the loss is built, so that no schedule can move it.
     `choices` lists the texts that are allowed; the suite tries each.
     """
 
@@ -70,6 +71,7 @@ class Hyper:
     open: bool = False
     search: tuple[Any, ...] = ()
     several: bool = False
+    fixed: bool = False
     choices: tuple[str, ...] = ()
 
     def check_type(self, owner: str, name: str, value: Any) -> None:

@@ -68,7 +68,7 @@ class Loss(Adaptive, ABC):
             setattr(self, name, value)
             return
         if isinstance(value, (Schedule, nn.Parameter)):
-            if not (real or (hyper is not None and hyper.default is None)):
+            if hyper is None or hyper.fixed or not (real or hyper.default is None):
                 raise TypeError(f"{owner}: {name} must be a plain value, got {value!r}")
         elif real and torch.as_tensor(value).ndim > 0 and not hyper.several:  # type: ignore[union-attr]
             raise TypeError(f"{owner}: {name} must be one number, got {value!r}")

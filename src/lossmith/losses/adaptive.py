@@ -10,6 +10,7 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.core.progress import Progress
+from lossmith.core.schedule import Schedule
 from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote
 from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
 from lossmith.losses.classification import CrossEntropy
@@ -231,9 +232,9 @@ class Following(Wrapper):
         loss: Pointwise | None = None,
         *,
         hyper: str = "delta",
-        level: Number = 0.9,
-        factor: Number = 1.0,
-        momentum: Number = 0.9,
+        level: float | Schedule = 0.9,
+        factor: float | Schedule = 1.0,
+        momentum: float | Schedule = 0.9,
     ) -> None:
         inner = check_inner("Following", Huber() if loss is None else loss)
         real = isinstance(getattr(inner, hyper, None), Tensor) and hyper in inner.card.hypers

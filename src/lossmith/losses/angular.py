@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.losses.proxies import CLASSES, EACH, FEATURES, ORIGIN, SCALE, SIZES, ProxyLoss
@@ -71,7 +72,7 @@ class ArcFace(ProxyLoss, Pointwise):
     )
 
     def __init__(
-        self, *, classes: int, features: int, scale: float = 64.0, margin: float = 0.5
+        self, *, classes: int, features: int, scale: Number = 64.0, margin: Number = 0.5
     ) -> None:
         super().__init__(classes=classes, features=features, scale=scale, margin=margin)
 
@@ -148,8 +149,8 @@ class SubCenterArcFace(ProxyLoss, Pointwise):
         classes: int,
         features: int,
         sub_centers: int = 3,
-        scale: float = 64.0,
-        margin: float = 0.5,
+        scale: Number = 64.0,
+        margin: Number = 0.5,
     ) -> None:
         super().__init__(
             classes=classes, features=features, sub_centers=sub_centers, scale=scale, margin=margin
@@ -229,7 +230,7 @@ class CosFace(ProxyLoss, Pointwise):
     )
 
     def __init__(
-        self, *, classes: int, features: int, scale: float = 64.0, margin: float = 0.35
+        self, *, classes: int, features: int, scale: Number = 64.0, margin: Number = 0.35
     ) -> None:
         super().__init__(classes=classes, features=features, scale=scale, margin=margin)
 

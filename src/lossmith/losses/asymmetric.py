@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
@@ -80,7 +81,7 @@ class Asymmetric(Pointwise):
     )
 
     def __init__(
-        self, *, gamma_neg: float = 4.0, gamma_pos: float = 1.0, clip: float = 0.05
+        self, *, gamma_neg: Number = 4.0, gamma_pos: Number = 1.0, clip: Number = 0.05
     ) -> None:
         super().__init__(gamma_neg=gamma_neg, gamma_pos=gamma_pos, clip=clip)
 

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
@@ -83,7 +84,7 @@ class MultiResolutionSTFT(Pointwise):
         fft_sizes: Sequence[int] = (1024, 2048, 512),
         hops: Sequence[int] = (120, 240, 50),
         windows: Sequence[int] = (600, 1200, 240),
-        epsilon: float = 1e-8,
+        epsilon: Number = 1e-8,
     ) -> None:
         super().__init__(epsilon=epsilon)
         self.fft_sizes, self.hops, self.windows = list(fft_sizes), list(hops), list(windows)

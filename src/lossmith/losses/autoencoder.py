@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Kind, Paper
 from lossmith.core.loss import Batchwise, Pointwise
 from lossmith.core.reduce import reduce
@@ -68,7 +69,7 @@ class BernoulliELBO(Pointwise):
         hypers={"beta": BETA},
     )
 
-    def __init__(self, *, beta: float = 1.0) -> None:
+    def __init__(self, *, beta: Number = 1.0) -> None:
         super().__init__(beta=beta)
 
     def values(self, input: Mapping[str, Tensor], target: Tensor) -> dict[str, Tensor]:
@@ -131,7 +132,7 @@ class GaussianELBO(Pointwise):
         },
     )
 
-    def __init__(self, *, beta: float = 1.0, variance: float = 1.0) -> None:
+    def __init__(self, *, beta: Number = 1.0, variance: Number = 1.0) -> None:
         super().__init__(beta=beta, variance=variance)
 
     def values(self, input: Mapping[str, Tensor], target: Tensor) -> dict[str, Tensor]:
@@ -189,7 +190,7 @@ class FreeBits(Batchwise):
         hypers={"lambda_": Hyper(default=0.25, low=0.0, meaning="floor in nats")},
     )
 
-    def __init__(self, *, lambda_: float = 0.25) -> None:
+    def __init__(self, *, lambda_: Number = 0.25) -> None:
         super().__init__(lambda_=lambda_)
 
     def value(self, input: Mapping[str, Tensor], target: None, weight: Tensor | None) -> Tensor:
@@ -279,9 +280,9 @@ class BetaTC(Pointwise):
         self,
         *,
         size: int,
-        alpha: float = 1.0,
-        beta: float = 6.0,
-        gamma: float = 1.0,
+        alpha: Number = 1.0,
+        beta: Number = 6.0,
+        gamma: Number = 1.0,
         sampling: str = "weighted",
     ) -> None:
         super().__init__(size=size, alpha=alpha, beta=beta, gamma=gamma, sampling=sampling)
@@ -343,7 +344,7 @@ class VectorQuantisation(Pointwise):
         hypers={"beta": Hyper(default=0.25, low=0.0, meaning="weight of the commitment")},
     )
 
-    def __init__(self, *, beta: float = 0.25) -> None:
+    def __init__(self, *, beta: Number = 0.25) -> None:
         super().__init__(beta=beta)
 
     def values(self, input: Mapping[str, Tensor], target: None) -> dict[str, Tensor]:

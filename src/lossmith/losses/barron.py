@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
@@ -76,7 +77,7 @@ class Barron(Pointwise):
         },
     )
 
-    def __init__(self, *, alpha: float = 1.0, scale: float = 1.0) -> None:
+    def __init__(self, *, alpha: Number = 1.0, scale: Number = 1.0) -> None:
         super().__init__(alpha=alpha, scale=scale)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -138,8 +139,12 @@ class AdaptiveBarron(Pointwise):
         example=Example(input=[0.75], target=[0.0], value=1.435495232349193),
         claims=Claims(proper=True),
         hypers={
-            "initial_alpha": Hyper(default=1.0, low=0.0, high=2.0, meaning="shape at the start"),
-            "initial_scale": Hyper(default=1.0, low=0.0, open=True, meaning="scale at the start"),
+            "initial_alpha": Hyper(
+                default=1.0, low=0.0, high=2.0, fixed=True, meaning="shape at the start"
+            ),
+            "initial_scale": Hyper(
+                default=1.0, low=0.0, open=True, fixed=True, meaning="scale at the start"
+            ),
             "alpha_low": Hyper(default=0.001, low=0.0, high=2.0, meaning="least shape"),
             "alpha_high": Hyper(default=1.999, low=0.0, high=2.0, meaning="largest shape"),
             "scale_low": Hyper(default=1e-5, low=0.0, open=True, meaning="least scale"),
@@ -152,9 +157,9 @@ class AdaptiveBarron(Pointwise):
         *,
         initial_alpha: float = 1.0,
         initial_scale: float = 1.0,
-        alpha_low: float = 0.001,
-        alpha_high: float = 1.999,
-        scale_low: float = 1e-5,
+        alpha_low: Number = 0.001,
+        alpha_high: Number = 1.999,
+        scale_low: Number = 1e-5,
     ) -> None:
         super().__init__(
             initial_alpha=initial_alpha,

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
@@ -60,7 +61,7 @@ class BinaryCrossEntropy(Pointwise):
         },
     )
 
-    def __init__(self, *, positive_weight: float = 1.0) -> None:
+    def __init__(self, *, positive_weight: Number = 1.0) -> None:
         super().__init__(positive_weight=positive_weight)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -130,7 +131,7 @@ class BinaryFocal(Pointwise):
         },
     )
 
-    def __init__(self, *, gamma: float = 2.0, alpha: float = 0.25) -> None:
+    def __init__(self, *, gamma: Number = 2.0, alpha: Number = 0.25) -> None:
         super().__init__(gamma=gamma, alpha=alpha)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:

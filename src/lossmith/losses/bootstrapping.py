@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
 
@@ -73,7 +74,7 @@ class SoftBootstrapping(ClassLoss):
     )
 
     def __init__(
-        self, *, classes: int | None = None, beta: float = 0.95, ignore_index: int = -100
+        self, *, classes: int | None = None, beta: Number = 0.95, ignore_index: int = -100
     ) -> None:
         super().__init__(classes=classes, beta=beta, ignore_index=ignore_index)
 
@@ -137,7 +138,7 @@ class HardBootstrapping(ClassLoss):
     )
 
     def __init__(
-        self, *, classes: int | None = None, beta: float = 0.8, ignore_index: int = -100
+        self, *, classes: int | None = None, beta: Number = 0.8, ignore_index: int = -100
     ) -> None:
         super().__init__(classes=classes, beta=beta, ignore_index=ignore_index)
 

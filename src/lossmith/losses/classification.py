@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.functional.checks import promote
 from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
@@ -100,10 +101,10 @@ class CrossEntropy(ClassLoss):
         self,
         *,
         classes: int | None = None,
-        label_smoothing: float = 0.0,
+        label_smoothing: Number = 0.0,
         class_weight: Sequence[float] | None = None,
-        z_loss: float | None = None,
-        softcap: float | None = None,
+        z_loss: Number | None = None,
+        softcap: Number | None = None,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(
@@ -208,7 +209,7 @@ class Focal(ClassLoss):
         self,
         *,
         classes: int | None = None,
-        gamma: float = 2.0,
+        gamma: Number = 2.0,
         alpha: Sequence[float] | None = None,
         ignore_index: int = -100,
     ) -> None:
@@ -304,8 +305,8 @@ class GeneralizedCrossEntropy(ClassLoss):
         self,
         *,
         classes: int | None = None,
-        q: float = 0.7,
-        k: float = 0.0,
+        q: Number = 0.7,
+        k: Number = 0.0,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(classes=classes, q=q, k=k, ignore_index=ignore_index)
@@ -383,7 +384,7 @@ class Poly(ClassLoss):
     )
 
     def __init__(
-        self, *, classes: int | None = None, epsilon: float = 2.0, ignore_index: int = -100
+        self, *, classes: int | None = None, epsilon: Number = 2.0, ignore_index: int = -100
     ) -> None:
         super().__init__(classes=classes, epsilon=epsilon, ignore_index=ignore_index)
 

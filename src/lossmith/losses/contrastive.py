@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.core.progress import Progress
@@ -84,7 +85,7 @@ class NTXent(Contrast):
         hypers={"temperature": _temperature(0.1), "gather": GATHER},
     )
 
-    def __init__(self, *, temperature: float = 0.1, gather: bool = True) -> None:
+    def __init__(self, *, temperature: Number = 0.1, gather: bool = True) -> None:
         super().__init__(temperature=temperature, gather=gather)
 
     def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
@@ -142,7 +143,7 @@ class DCL(Contrast):
         hypers={"temperature": _temperature(0.1), "gather": GATHER},
     )
 
-    def __init__(self, *, temperature: float = 0.1, gather: bool = True) -> None:
+    def __init__(self, *, temperature: Number = 0.1, gather: bool = True) -> None:
         super().__init__(temperature=temperature, gather=gather)
 
     def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
@@ -200,7 +201,7 @@ class InfoNCE(Contrast):
         hypers={"temperature": _temperature(0.1), "gather": GATHER},
     )
 
-    def __init__(self, *, temperature: float = 0.1, gather: bool = True) -> None:
+    def __init__(self, *, temperature: Number = 0.1, gather: bool = True) -> None:
         super().__init__(temperature=temperature, gather=gather)
 
     def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
@@ -270,7 +271,7 @@ class MoCo(Pointwise):
         },
     )
 
-    def __init__(self, *, features: int, size: int = 65536, temperature: float = 0.07) -> None:
+    def __init__(self, *, features: int, size: int = 65536, temperature: Number = 0.07) -> None:
         super().__init__(features=features, size=size, temperature=temperature)
         self.register_buffer("queue", torch.zeros(size, features))
         self.register_buffer("head", torch.zeros((), dtype=torch.int64))

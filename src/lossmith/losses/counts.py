@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.losses.fitting import finite
@@ -74,7 +75,7 @@ class Poisson(LogMean):
         hypers={"offset": _OFFSET},
     )
 
-    def __init__(self, *, offset: float = 0.0) -> None:
+    def __init__(self, *, offset: Number = 0.0) -> None:
         super().__init__(offset=offset)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -121,7 +122,7 @@ class Gamma(LogMean):
         hypers={"offset": _OFFSET},
     )
 
-    def __init__(self, *, offset: float = 0.0) -> None:
+    def __init__(self, *, offset: Number = 0.0) -> None:
         super().__init__(offset=offset)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -187,7 +188,7 @@ class Tweedie(LogMean):
         },
     )
 
-    def __init__(self, *, power: float = 1.5, offset: float = 0.0) -> None:
+    def __init__(self, *, power: Number = 1.5, offset: Number = 0.0) -> None:
         super().__init__(power=power, offset=offset)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -246,7 +247,7 @@ class NegativeBinomial(LogMean):
         },
     )
 
-    def __init__(self, *, dispersion: float = 1.0, offset: float = 0.0) -> None:
+    def __init__(self, *, dispersion: Number = 1.0, offset: Number = 0.0) -> None:
         super().__init__(dispersion=dispersion, offset=offset)
 
     @classmethod

@@ -10,6 +10,7 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise, Pointwise
 from lossmith.core.progress import Progress
+from lossmith.core.schedule import Schedule
 from lossmith.losses.gan import SCORES
 
 
@@ -64,7 +65,7 @@ class LeCam(Pointwise):
         },
     )
 
-    def __init__(self, *, decay: float = 0.99, one_sided: bool = False) -> None:
+    def __init__(self, *, decay: float | Schedule = 0.99, one_sided: bool = False) -> None:
         super().__init__(decay=decay, one_sided=one_sided)
         for name in ("real", "fake", "share"):
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))

@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.losses.likelihood import FLOOR
@@ -60,7 +61,7 @@ class GaussianCRPS(Pointwise):
     )
     out_features: int = 2
 
-    def __init__(self, *, floor: float = 1e-3) -> None:
+    def __init__(self, *, floor: Number = 1e-3) -> None:
         super().__init__(floor=floor)
 
     def decode(self, output: Tensor) -> Tensor:

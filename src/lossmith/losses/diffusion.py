@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
@@ -105,10 +106,10 @@ class Denoising(Pointwise):
         *,
         prediction: str = "eps",
         weighting: str = "uniform",
-        gamma: float = 5.0,
-        sigma_data: float = 0.5,
-        p2_k: float = 1.0,
-        p2_gamma: float = 1.0,
+        gamma: Number = 5.0,
+        sigma_data: Number = 0.5,
+        p2_k: Number = 1.0,
+        p2_gamma: Number = 1.0,
     ) -> None:
         super().__init__(
             prediction=prediction,
@@ -182,7 +183,7 @@ class FlowMatching(Pointwise):
         hypers={"sigma_min": Hyper(default=0.0, low=0.0, high=1.0, meaning="noise left at time 1")},
     )
 
-    def __init__(self, *, sigma_min: float = 0.0) -> None:
+    def __init__(self, *, sigma_min: Number = 0.0) -> None:
         super().__init__(sigma_min=sigma_min)
 
     def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
@@ -246,7 +247,7 @@ class Consistency(Pointwise):
         },
     )
 
-    def __init__(self, *, distance: str = "squared", c: float | None = None) -> None:
+    def __init__(self, *, distance: str = "squared", c: Number | None = None) -> None:
         super().__init__(distance=distance, c=c)
 
     def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.functional.checks import promote
@@ -68,7 +69,7 @@ class Distillation(Pointwise):
         },
     )
 
-    def __init__(self, *, temperature: float = 4.0, alpha: float = 0.9) -> None:
+    def __init__(self, *, temperature: Number = 4.0, alpha: Number = 0.9) -> None:
         super().__init__(temperature=temperature, alpha=alpha)
 
     def values(self, input: Tensor, target: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -143,7 +144,9 @@ class DKD(Pointwise):
         },
     )
 
-    def __init__(self, *, temperature: float = 4.0, alpha: float = 1.0, beta: float = 8.0) -> None:
+    def __init__(
+        self, *, temperature: Number = 4.0, alpha: Number = 1.0, beta: Number = 8.0
+    ) -> None:
         super().__init__(temperature=temperature, alpha=alpha, beta=beta)
 
     def values(self, input: Tensor, target: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -241,7 +244,7 @@ class AttentionTransfer(Pointwise):
         hypers={"p": Hyper(default=2.0, low=1.0, meaning="power of the activity")},
     )
 
-    def __init__(self, *, p: float = 2.0) -> None:
+    def __init__(self, *, p: Number = 2.0) -> None:
         super().__init__(p=p)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -306,7 +309,7 @@ class RKD(Pointwise):
     )
 
     def __init__(
-        self, *, distance_weight: float = 25.0, angle_weight: float = 50.0, gather: bool = True
+        self, *, distance_weight: Number = 25.0, angle_weight: Number = 50.0, gather: bool = True
     ) -> None:
         super().__init__(distance_weight=distance_weight, angle_weight=angle_weight, gather=gather)
 

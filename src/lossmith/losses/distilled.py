@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.core.progress import Progress
+from lossmith.core.schedule import Schedule
 from lossmith.losses.contrastive import GATHER, Contrast
 
 
@@ -136,9 +138,9 @@ class DINO(Pointwise):
         self,
         *,
         features: int,
-        student_temperature: float = 0.1,
-        teacher_temperature: float = 0.04,
-        momentum: float = 0.9,
+        student_temperature: Number = 0.1,
+        teacher_temperature: Number = 0.04,
+        momentum: float | Schedule = 0.9,
     ) -> None:
         super().__init__(
             features=features,
@@ -232,9 +234,9 @@ class IBOT(Pointwise):
         self,
         *,
         features: int,
-        student_temperature: float = 0.1,
-        teacher_temperature: float = 0.07,
-        momentum: float = 0.9,
+        student_temperature: Number = 0.1,
+        teacher_temperature: Number = 0.07,
+        momentum: float | Schedule = 0.9,
     ) -> None:
         super().__init__(
             features=features,
@@ -334,8 +336,8 @@ class SwAV(Contrast):
     def __init__(
         self,
         *,
-        temperature: float = 0.1,
-        epsilon: float = 0.05,
+        temperature: Number = 0.1,
+        epsilon: Number = 0.05,
         iterations: int = 3,
         assigning: int = 2,
         gather: bool = True,

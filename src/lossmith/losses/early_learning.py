@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.core.progress import Progress
@@ -90,8 +91,8 @@ class EarlyLearning(Pointwise):
         *,
         samples: int,
         classes: int,
-        beta: float = 0.7,
-        lambda_: float = 3.0,
+        beta: Number = 0.7,
+        lambda_: Number = 3.0,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
 
@@ -75,7 +76,7 @@ class EvidentialDirichlet(ClassLoss):
         self,
         *,
         classes: int | None = None,
-        coefficient: float = 1.0,
+        coefficient: Number = 1.0,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(classes=classes, coefficient=coefficient, ignore_index=ignore_index)

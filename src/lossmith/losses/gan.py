@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Kind, Paper
 from lossmith.core.loss import Pointwise
 
@@ -170,7 +171,7 @@ class LeastSquaresGAN(Pointwise):
     )
 
     def __init__(
-        self, *, side: str = "discriminator", a: float = 0.0, b: float = 1.0, c: float = 1.0
+        self, *, side: str = "discriminator", a: Number = 0.0, b: Number = 1.0, c: Number = 1.0
     ) -> None:
         super().__init__(side=side, a=a, b=b, c=c)
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
@@ -53,7 +54,7 @@ class R1(Pointwise):
         hypers={"gamma": GAMMA},
     )
 
-    def __init__(self, *, gamma: float = 10.0) -> None:
+    def __init__(self, *, gamma: Number = 10.0) -> None:
         super().__init__(gamma=gamma)
 
     def values(self, input: Tensor, target: None) -> Tensor:
@@ -96,7 +97,7 @@ class R2(Pointwise):
         hypers={"gamma": GAMMA},
     )
 
-    def __init__(self, *, gamma: float = 10.0) -> None:
+    def __init__(self, *, gamma: Number = 10.0) -> None:
         super().__init__(gamma=gamma)
 
     def values(self, input: Tensor, target: None) -> Tensor:
@@ -146,7 +147,7 @@ class GradientPenalty(Pointwise):
         hypers={"lambda_": LAMBDA, "k": K},
     )
 
-    def __init__(self, *, lambda_: float = 10.0, k: float = 1.0) -> None:
+    def __init__(self, *, lambda_: Number = 10.0, k: Number = 1.0) -> None:
         super().__init__(lambda_=lambda_, k=k)
 
     def values(self, input: Tensor, target: None) -> Tensor:
@@ -196,7 +197,7 @@ class DRAGAN(Pointwise):
         hypers={"lambda_": LAMBDA, "k": K},
     )
 
-    def __init__(self, *, lambda_: float = 10.0, k: float = 1.0) -> None:
+    def __init__(self, *, lambda_: Number = 10.0, k: Number = 1.0) -> None:
         super().__init__(lambda_=lambda_, k=k)
 
     def values(self, input: Tensor, target: None) -> Tensor:

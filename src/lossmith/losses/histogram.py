@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.losses.fitting import finite, quartiles
@@ -85,7 +86,7 @@ class HLGauss(Pointwise):
     )
 
     def __init__(
-        self, *, low: float, high: float, bins: int = 51, sigma_ratio: float = 0.75
+        self, *, low: float, high: float, bins: int = 51, sigma_ratio: Number = 0.75
     ) -> None:
         if not 0 < float(high) - float(low) < math.inf:
             raise ValueError(

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
@@ -72,7 +73,7 @@ class SSIM(Pointwise):
         hypers={"data_range": _RANGE, "window": _WINDOW, "sigma": _SIGMA},
     )
 
-    def __init__(self, *, data_range: float = 1.0, window: int = 11, sigma: float = 1.5) -> None:
+    def __init__(self, *, data_range: Number = 1.0, window: int = 11, sigma: Number = 1.5) -> None:
         super().__init__(data_range=data_range, window=window, sigma=sigma)
         _check_odd("SSIM", self.window)
 
@@ -152,9 +153,9 @@ class MSSSIM(Pointwise):
         self,
         *,
         scale_weights: Sequence[float] = _WEIGHTS,
-        data_range: float = 1.0,
+        data_range: Number = 1.0,
         window: int = 11,
-        sigma: float = 1.5,
+        sigma: Number = 1.5,
     ) -> None:
         super().__init__(
             scale_weights=scale_weights, data_range=data_range, window=window, sigma=sigma

@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.schedule import Piecewise
 from lossmith.functional.checks import promote
@@ -140,7 +141,7 @@ class LogitAdjusted(ClassLoss):
         self,
         *,
         counts: Sequence[float] | None = None,
-        tau: float = 1.0,
+        tau: Number = 1.0,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(counts=counts, tau=tau, ignore_index=ignore_index)
@@ -224,7 +225,7 @@ class ClassBalanced(ClassLoss):
         self,
         *,
         counts: Sequence[float] | None = None,
-        beta: float = 0.999,
+        beta: Number = 0.999,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(counts=counts, beta=beta, ignore_index=ignore_index)
@@ -315,9 +316,9 @@ class LDAM(ClassLoss):
         self,
         *,
         counts: Sequence[float] | None = None,
-        max_m: float = 0.5,
-        s: float = 30.0,
-        beta: float = 0.0,
+        max_m: Number = 0.5,
+        s: Number = 30.0,
+        beta: Number = 0.0,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(counts=counts, max_m=max_m, s=s, beta=beta, ignore_index=ignore_index)

@@ -68,7 +68,11 @@ class CLIP(Contrast):
         ),
         hypers={
             "initial_temperature": Hyper(
-                default=0.07, low=0.01, high=1e4, meaning="what cosines are divided by at the start"
+                default=0.07,
+                low=0.01,
+                high=1e4,
+                fixed=True,
+                meaning="what cosines are divided by at the start",
             ),
             "gather": GATHER,
         },
@@ -147,16 +151,26 @@ class SigLIP(Contrast):
         ),
         hypers={
             "initial_temperature": Hyper(
-                default=0.1, low=0.0, open=True, meaning="what cosines are divided by at the start"
+                default=0.1,
+                low=0.0,
+                open=True,
+                fixed=True,
+                meaning="what cosines are divided by at the start",
             ),
-            "initial_bias": Hyper(default=-10.0, meaning="what scores are shifted by at the start"),
+            "initial_bias": Hyper(
+                default=-10.0, fixed=True, meaning="what scores are shifted by at the start"
+            ),
             "gather": GATHER,
         },
         learns=True,
     )
 
     def __init__(
-        self, *, initial_temperature: float = 0.1, initial_bias: float = -10.0, gather: bool = True
+        self,
+        *,
+        initial_temperature: float = 0.1,
+        initial_bias: float = -10.0,
+        gather: bool = True,
     ) -> None:
         super().__init__(
             initial_temperature=initial_temperature, initial_bias=initial_bias, gather=gather

@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
@@ -61,7 +62,7 @@ class GaussianNLL(Pointwise):
     )
     out_features: int = 2
 
-    def __init__(self, *, floor: float = 1e-3) -> None:
+    def __init__(self, *, floor: Number = 1e-3) -> None:
         super().__init__(floor=floor)
 
     def decode(self, output: Tensor) -> Tensor:
@@ -115,7 +116,7 @@ class LaplaceNLL(Pointwise):
     )
     out_features: int = 2
 
-    def __init__(self, *, floor: float = 1e-3) -> None:
+    def __init__(self, *, floor: Number = 1e-3) -> None:
         super().__init__(floor=floor)
 
     def decode(self, output: Tensor) -> Tensor:
@@ -186,7 +187,7 @@ class StudentTNLL(Pointwise):
     )
     out_features: int = 2
 
-    def __init__(self, *, degrees_of_freedom: float = 4.0, floor: float = 1e-3) -> None:
+    def __init__(self, *, degrees_of_freedom: Number = 4.0, floor: Number = 1e-3) -> None:
         super().__init__(degrees_of_freedom=degrees_of_freedom, floor=floor)
 
     def decode(self, output: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Loss
 from lossmith.core.reduce import reduce, spread
@@ -104,9 +105,9 @@ class LinearCrossEntropy(Loss):
         in_features: int,
         classes: int,
         bias: bool = False,
-        label_smoothing: float = 0.0,
-        z_loss: float = 0.0,
-        softcap: float | None = None,
+        label_smoothing: Number = 0.0,
+        z_loss: Number = 0.0,
+        softcap: Number | None = None,
         class_weight: Sequence[float] | None = None,
         ignore_index: int = -100,
     ) -> None:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
@@ -128,7 +129,7 @@ class LatentPrediction(Pointwise):
         },
     )
 
-    def __init__(self, *, beta: float = 1.0, normalize: bool = True) -> None:
+    def __init__(self, *, beta: Number = 1.0, normalize: bool = True) -> None:
         super().__init__(beta=beta, normalize=normalize)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:

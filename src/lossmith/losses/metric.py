@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
@@ -71,7 +72,7 @@ class Contrastive(Pointwise):
         },
     )
 
-    def __init__(self, *, margin: float = 1.0, gather: bool = True) -> None:
+    def __init__(self, *, margin: Number = 1.0, gather: bool = True) -> None:
         super().__init__(margin=margin, gather=gather)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -151,7 +152,7 @@ class Triplet(Pointwise):
     def __init__(
         self,
         *,
-        margin: float = 0.2,
+        margin: Number = 0.2,
         mining: str = "semi_hard",
         squared: bool = True,
         gather: bool = True,
@@ -275,7 +276,7 @@ class SupCon(Pointwise):
         },
     )
 
-    def __init__(self, *, temperature: float = 0.1, gather: bool = True) -> None:
+    def __init__(self, *, temperature: Number = 0.1, gather: bool = True) -> None:
         super().__init__(temperature=temperature, gather=gather)
 
     def weights(self, target: Tensor) -> Tensor:

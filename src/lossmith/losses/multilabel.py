@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise, Pointwise
 from lossmith.core.reduce import reduce
@@ -120,7 +121,7 @@ class TwoWay(Batchwise):
     )
 
     def __init__(
-        self, *, positive_temperature: float = 4.0, negative_temperature: float = 1.0
+        self, *, positive_temperature: Number = 4.0, negative_temperature: Number = 1.0
     ) -> None:
         super().__init__(
             positive_temperature=positive_temperature, negative_temperature=negative_temperature

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.functional.checks import promote
 from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
@@ -85,9 +86,9 @@ class SymmetricCrossEntropy(ClassLoss):
         self,
         *,
         classes: int | None = None,
-        alpha: float = 0.1,
-        beta: float = 1.0,
-        A: float = LOG_ZERO,  # noqa: N803 - the paper's symbol
+        alpha: Number = 0.1,
+        beta: Number = 1.0,
+        A: Number = LOG_ZERO,  # noqa: N803 - the paper's symbol
         ignore_index: int = -100,
     ) -> None:
         super().__init__(classes=classes, alpha=alpha, beta=beta, A=A, ignore_index=ignore_index)
@@ -179,9 +180,9 @@ class ActivePassive(ClassLoss):
         self,
         *,
         classes: int | None = None,
-        alpha: float = 1.0,
-        beta: float = 1.0,
-        A: float = LOG_ZERO,  # noqa: N803 - the paper's symbol
+        alpha: Number = 1.0,
+        beta: Number = 1.0,
+        A: Number = LOG_ZERO,  # noqa: N803 - the paper's symbol
         ignore_index: int = -100,
     ) -> None:
         super().__init__(classes=classes, alpha=alpha, beta=beta, A=A, ignore_index=ignore_index)
@@ -273,7 +274,7 @@ class JensenShannon(ClassLoss):
     )
 
     def __init__(
-        self, *, classes: int | None = None, pi: float = 0.5, ignore_index: int = -100
+        self, *, classes: int | None = None, pi: Number = 0.5, ignore_index: int = -100
     ) -> None:
         super().__init__(classes=classes, pi=pi, ignore_index=ignore_index)
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Paper
 from lossmith.losses.classes import CLASSES
 from lossmith.losses.masks import (
@@ -81,7 +82,7 @@ class Dice(ClassMasks):
         self,
         *,
         classes: int | None = None,
-        smooth: float = 1e-5,
+        smooth: Number = 1e-5,
         squared: bool = True,
         ignore_index: int = -100,
     ) -> None:
@@ -140,7 +141,7 @@ class BinaryDice(BinaryMasks):
     )
 
     def __init__(
-        self, *, smooth: float = 1e-5, squared: bool = True, ignore_index: int = -100
+        self, *, smooth: Number = 1e-5, squared: bool = True, ignore_index: int = -100
     ) -> None:
         super().__init__(smooth=smooth, squared=squared, ignore_index=ignore_index)
 
@@ -252,7 +253,7 @@ class Jaccard(ClassMasks):
     )
 
     def __init__(
-        self, *, classes: int | None = None, smooth: float = 1e-5, ignore_index: int = -100
+        self, *, classes: int | None = None, smooth: Number = 1e-5, ignore_index: int = -100
     ) -> None:
         super().__init__(classes=classes, smooth=smooth, ignore_index=ignore_index)
 
@@ -297,7 +298,7 @@ class BinaryJaccard(BinaryMasks):
         hypers={"smooth": SMOOTH, "ignore_index": IGNORE},
     )
 
-    def __init__(self, *, smooth: float = 1e-5, ignore_index: int = -100) -> None:
+    def __init__(self, *, smooth: Number = 1e-5, ignore_index: int = -100) -> None:
         super().__init__(smooth=smooth, ignore_index=ignore_index)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Kind, Paper
 from lossmith.core.loss import Pointwise
 
@@ -73,7 +74,7 @@ class DPO(Pointwise):
         },
     )
 
-    def __init__(self, *, beta: float = 0.1, label_smoothing: float = 0.0) -> None:
+    def __init__(self, *, beta: Number = 0.1, label_smoothing: Number = 0.0) -> None:
         super().__init__(beta=beta, label_smoothing=label_smoothing)
 
     def values(self, input: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
@@ -131,7 +132,7 @@ class IPO(Pointwise):
         },
     )
 
-    def __init__(self, *, tau: float = 0.1) -> None:
+    def __init__(self, *, tau: Number = 0.1) -> None:
         super().__init__(tau=tau)
 
     def values(self, input: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
@@ -190,7 +191,7 @@ class SimPO(Pointwise):
         },
     )
 
-    def __init__(self, *, beta: float = 2.0, gamma: float = 1.0) -> None:
+    def __init__(self, *, beta: Number = 2.0, gamma: Number = 1.0) -> None:
         super().__init__(beta=beta, gamma=gamma)
 
     def values(self, input: Mapping[str, Tensor], target: None) -> Tensor:
@@ -246,7 +247,7 @@ class ORPO(Pointwise):
         hypers={"lambda_": Hyper(default=0.1, low=0.0, meaning="weight of the odds ratio")},
     )
 
-    def __init__(self, *, lambda_: float = 0.1) -> None:
+    def __init__(self, *, lambda_: Number = 0.1) -> None:
         super().__init__(lambda_=lambda_)
 
     def values(self, input: Mapping[str, Tensor], target: None) -> dict[str, Tensor]:
@@ -327,9 +328,9 @@ class KTO(Pointwise):
     def __init__(
         self,
         *,
-        beta: float = 0.1,
-        lambda_desirable: float = 1.0,
-        lambda_undesirable: float = 1.0,
+        beta: Number = 0.1,
+        lambda_desirable: Number = 1.0,
+        lambda_undesirable: Number = 1.0,
     ) -> None:
         super().__init__(
             beta=beta, lambda_desirable=lambda_desirable, lambda_undesirable=lambda_undesirable

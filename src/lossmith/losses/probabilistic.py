@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.losses.likelihood import FLOOR
@@ -71,7 +72,7 @@ class BetaNLL(Pointwise):
     )
     out_features: int = 2
 
-    def __init__(self, *, beta: float = 0.5, floor: float = 1e-3) -> None:
+    def __init__(self, *, beta: Number = 0.5, floor: Number = 1e-3) -> None:
         super().__init__(beta=beta, floor=floor)
 
     def decode(self, output: Tensor) -> Tensor:
@@ -132,7 +133,7 @@ class MixtureDensity(Pointwise):
         },
     )
 
-    def __init__(self, *, components: int = 3, floor: float = 1e-3) -> None:
+    def __init__(self, *, components: int = 3, floor: Number = 1e-3) -> None:
         super().__init__(components=components, floor=floor)
 
     @property
@@ -201,7 +202,7 @@ class EvidentialRegression(Pointwise):
     )
     out_features: int = 4
 
-    def __init__(self, *, coefficient: float = 0.01) -> None:
+    def __init__(self, *, coefficient: Number = 0.01) -> None:
         super().__init__(coefficient=coefficient)
 
     def decode(self, output: Tensor) -> Tensor:

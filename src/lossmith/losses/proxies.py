@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise, Loss, Pointwise
 from lossmith.functional.checks import promote
@@ -113,7 +114,7 @@ class ProxyNCA(ProxyLoss, Pointwise):
         *,
         classes: int,
         features: int,
-        temperature: float = 1.0,
+        temperature: Number = 1.0,
         include_positive: bool = False,
     ) -> None:
         super().__init__(
@@ -206,8 +207,8 @@ class ProxyAnchor(ProxyLoss, Batchwise):
         *,
         classes: int,
         features: int,
-        alpha: float = 32.0,
-        delta: float = 0.1,
+        alpha: Number = 32.0,
+        delta: Number = 0.1,
         gather: bool = True,
     ) -> None:
         super().__init__(

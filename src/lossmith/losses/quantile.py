@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
+from lossmith.core.schedule import Schedule
 
 
 class Quantile(Pointwise):
@@ -61,7 +63,10 @@ class Quantile(Pointwise):
         },
     )
 
-    def __init__(self, *, level: float | Sequence[float] = 0.5) -> None:
+    def __init__(self, *, level: Number | Sequence[float] = 0.5) -> None:
+        if isinstance(level, (Schedule, nn.Parameter)):
+            super().__init__(level=level)
+            return
         levels = torch.as_tensor(level, dtype=torch.float64).reshape(-1)
         if levels.numel() == 0 or (levels.diff() <= 0).any():
             raise ValueError(f"Quantile: level must be one number or increasing ones, got {level}")
@@ -124,7 +129,7 @@ class Expectile(Pointwise):
         },
     )
 
-    def __init__(self, *, level: float = 0.5) -> None:
+    def __init__(self, *, level: Number = 0.5) -> None:
         super().__init__(level=level)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:

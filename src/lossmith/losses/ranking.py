@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
@@ -69,7 +70,7 @@ class RankNet(ListLoss):
         hypers={"sigma": SIGMA},
     )
 
-    def __init__(self, *, sigma: float = 1.0) -> None:
+    def __init__(self, *, sigma: Number = 1.0) -> None:
         super().__init__(sigma=sigma)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ class MarginRanking(ListLoss):
         },
     )
 
-    def __init__(self, *, margin: float = 1.0) -> None:
+    def __init__(self, *, margin: Number = 1.0) -> None:
         super().__init__(margin=margin)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -281,7 +282,7 @@ class LambdaLoss(ListLoss):
         },
     )
 
-    def __init__(self, *, scheme: str = "ndcg2", sigma: float = 1.0, mu: float = 10.0) -> None:
+    def __init__(self, *, scheme: str = "ndcg2", sigma: Number = 1.0, mu: Number = 10.0) -> None:
         super().__init__(scheme=scheme, sigma=sigma, mu=mu)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:

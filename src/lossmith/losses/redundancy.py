@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise, Pointwise
 from lossmith.core.progress import Progress
@@ -70,7 +71,7 @@ class BarlowTwins(Batchwise):
         },
     )
 
-    def __init__(self, *, off_diagonal: float = 0.005, gather: bool = True) -> None:
+    def __init__(self, *, off_diagonal: Number = 0.005, gather: bool = True) -> None:
         super().__init__(off_diagonal=off_diagonal, gather=gather)
 
     def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
@@ -146,9 +147,9 @@ class VICReg(Batchwise):
     def __init__(
         self,
         *,
-        invariance: float = 25.0,
-        variance: float = 25.0,
-        covariance: float = 1.0,
+        invariance: Number = 25.0,
+        variance: Number = 25.0,
+        covariance: Number = 1.0,
         gather: bool = True,
     ) -> None:
         super().__init__(
@@ -290,7 +291,7 @@ class SIGReg(Batchwise):
         features: int,
         slices: int = 1024,
         knots: int = 17,
-        bound: float = 3.0,
+        bound: Number = 3.0,
         gather: bool = True,
     ) -> None:
         super().__init__(features=features, slices=slices, knots=knots, bound=bound, gather=gather)

@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.core.schedule import Linear
@@ -132,7 +133,7 @@ class Huber(Pointwise):
         },
     )
 
-    def __init__(self, *, delta: float = 1.0) -> None:
+    def __init__(self, *, delta: Number = 1.0) -> None:
         super().__init__(delta=delta)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -187,7 +188,7 @@ class SmoothL1(Pointwise):
         },
     )
 
-    def __init__(self, *, beta: float = 1.0) -> None:
+    def __init__(self, *, beta: Number = 1.0) -> None:
         super().__init__(beta=beta)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:

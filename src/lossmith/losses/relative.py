@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.functional.checks import in_dtype, promote
@@ -84,7 +85,7 @@ class MSLE(Relative):
         hypers=_HYPERS,
     )
 
-    def __init__(self, *, center: float = 0.0, scale: float = 1.0) -> None:
+    def __init__(self, *, center: Number = 0.0, scale: Number = 1.0) -> None:
         super().__init__(center=center, scale=scale)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -135,7 +136,7 @@ class MAPE(Relative):
         hypers=_HYPERS,
     )
 
-    def __init__(self, *, center: float = 0.0, scale: float = 1.0) -> None:
+    def __init__(self, *, center: Number = 0.0, scale: Number = 1.0) -> None:
         super().__init__(center=center, scale=scale)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -185,7 +186,7 @@ class SMAPE(Relative):
         hypers=_HYPERS,
     )
 
-    def __init__(self, *, center: float = 0.0, scale: float = 1.0) -> None:
+    def __init__(self, *, center: Number = 0.0, scale: Number = 1.0) -> None:
         super().__init__(center=center, scale=scale)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise, Pointwise
 from lossmith.core.reduce import reduce
@@ -188,7 +189,7 @@ class R3GAN(Pointwise):
         },
     )
 
-    def __init__(self, *, side: str = "discriminator", gamma: float = 1.0) -> None:
+    def __init__(self, *, side: str = "discriminator", gamma: Number = 1.0) -> None:
         super().__init__(side=side, gamma=gamma)
 
     def values(self, input: Mapping[str, Tensor], target: None) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 
@@ -60,7 +61,7 @@ class PseudoHuber(Pointwise):
         },
     )
 
-    def __init__(self, *, delta: float = 1.0) -> None:
+    def __init__(self, *, delta: Number = 1.0) -> None:
         super().__init__(delta=delta)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ class Cauchy(Pointwise):
         },
     )
 
-    def __init__(self, *, scale: float = 1.0) -> None:
+    def __init__(self, *, scale: Number = 1.0) -> None:
         super().__init__(scale=scale)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -178,7 +179,7 @@ class Welsch(Pointwise):
         },
     )
 
-    def __init__(self, *, scale: float = 1.0) -> None:
+    def __init__(self, *, scale: Number = 1.0) -> None:
         super().__init__(scale=scale)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -236,7 +237,7 @@ class GemanMcClure(Pointwise):
         },
     )
 
-    def __init__(self, *, scale: float = 1.0) -> None:
+    def __init__(self, *, scale: Number = 1.0) -> None:
         super().__init__(scale=scale)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -298,7 +299,7 @@ class Tukey(Pointwise):
         },
     )
 
-    def __init__(self, *, cutoff: float = 4.685) -> None:
+    def __init__(self, *, cutoff: Number = 4.685) -> None:
         super().__init__(cutoff=cutoff)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:

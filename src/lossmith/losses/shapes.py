@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.losses.classes import CLASSES
@@ -255,7 +256,7 @@ class ClDice(BinaryMasks):
     )
 
     def __init__(
-        self, *, iterations: int = 10, smooth: float = 1.0, ignore_index: int = -100
+        self, *, iterations: int = 10, smooth: Number = 1.0, ignore_index: int = -100
     ) -> None:
         super().__init__(iterations=iterations, smooth=smooth, ignore_index=ignore_index)
 

@@ -6,8 +6,10 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
+from lossmith.core.schedule import Schedule
 from lossmith.losses.metric import AXES, AXES_CLASSES, GATHER
 
 
@@ -85,10 +87,10 @@ class MultiSimilarity(Pointwise):
     def __init__(
         self,
         *,
-        alpha: float = 2.0,
-        beta: float = 50.0,
-        base: float = 1.0,
-        epsilon: float = 0.1,
+        alpha: Number = 2.0,
+        beta: Number = 50.0,
+        base: Number = 1.0,
+        epsilon: float | Schedule = 0.1,
         mining: bool = True,
         gather: bool = True,
     ) -> None:
@@ -167,7 +169,7 @@ class Circle(Pointwise):
         },
     )
 
-    def __init__(self, *, gamma: float = 80.0, margin: float = 0.4, gather: bool = True) -> None:
+    def __init__(self, *, gamma: Number = 80.0, margin: Number = 0.4, gather: bool = True) -> None:
         super().__init__(gamma=gamma, margin=margin, gather=gather)
 
     def weights(self, target: Tensor) -> Tensor:

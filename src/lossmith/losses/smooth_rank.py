@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.losses.ranking import ListLoss
 
@@ -62,7 +63,7 @@ class ApproxNDCG(ListLoss):
         },
     )
 
-    def __init__(self, *, alpha: float = 10.0) -> None:
+    def __init__(self, *, alpha: Number = 10.0) -> None:
         super().__init__(alpha=alpha)
 
     def weights(self, target: Tensor) -> Tensor:
@@ -124,7 +125,7 @@ class SmoothAP(ListLoss):
         },
     )
 
-    def __init__(self, *, temperature: float = 0.01) -> None:
+    def __init__(self, *, temperature: Number = 0.01) -> None:
         super().__init__(temperature=temperature)
 
     def weights(self, target: Tensor) -> Tensor:

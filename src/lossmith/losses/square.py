@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
 
@@ -133,8 +134,8 @@ class Square(ClassLoss):
         self,
         *,
         classes: int | None = None,
-        k: float = 1.0,
-        M: float = 1.0,  # noqa: N803 - the paper's symbol
+        k: Number = 1.0,
+        M: Number = 1.0,  # noqa: N803 - the paper's symbol
         ignore_index: int = -100,
     ) -> None:
         super().__init__(classes=classes, k=k, M=M, ignore_index=ignore_index)

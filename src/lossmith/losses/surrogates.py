@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise
 from lossmith.core.reduce import reduce, spread
@@ -90,7 +91,7 @@ class SoftF1(LabelStatistic):
         },
     )
 
-    def __init__(self, *, beta: float = 1.0) -> None:
+    def __init__(self, *, beta: Number = 1.0) -> None:
         super().__init__(beta=beta)
 
     def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,7 +164,7 @@ class AnyLoss(LabelStatistic):
         },
     )
 
-    def __init__(self, *, metric: str = "f1", amplification: float = 73.0) -> None:
+    def __init__(self, *, metric: str = "f1", amplification: Number = 73.0) -> None:
         super().__init__(metric=metric, amplification=amplification)
 
     def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -230,7 +231,7 @@ class AUCMargin(LabelStatistic):
         },
     )
 
-    def __init__(self, *, margin: float = 1.0) -> None:
+    def __init__(self, *, margin: Number = 1.0) -> None:
         super().__init__(margin=margin)
 
     def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
 
@@ -130,7 +131,7 @@ class Entmax(ClassLoss):
     )
 
     def __init__(
-        self, *, classes: int | None = None, alpha: float = 1.5, ignore_index: int = -100
+        self, *, classes: int | None = None, alpha: Number = 1.5, ignore_index: int = -100
     ) -> None:
         super().__init__(classes=classes, alpha=alpha, ignore_index=ignore_index)
 
@@ -213,8 +214,8 @@ class BiTempered(ClassLoss):
         self,
         *,
         classes: int | None = None,
-        t1: float = 0.8,
-        t2: float = 1.2,
+        t1: Number = 0.8,
+        t2: Number = 1.2,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(classes=classes, t1=t1, t2=t2, ignore_index=ignore_index)

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.losses.classes import IGNORE
@@ -68,7 +69,7 @@ class Unlikelihood(Pointwise):
         },
     )
 
-    def __init__(self, *, alpha: float = 1.0, ignore_index: int = -100) -> None:
+    def __init__(self, *, alpha: Number = 1.0, ignore_index: int = -100) -> None:
         super().__init__(alpha=alpha, ignore_index=ignore_index)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise
 from lossmith.losses.metric import GATHER
@@ -54,7 +55,7 @@ class L2SP(Batchwise):
         hypers={"alpha": Hyper(default=0.01, low=0.0, meaning="the weight")},
     )
 
-    def __init__(self, *, alpha: float = 0.01) -> None:
+    def __init__(self, *, alpha: Number = 0.01) -> None:
         super().__init__(alpha=alpha)
 
     def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
@@ -131,7 +132,7 @@ class MMD(Batchwise):
         self,
         *,
         kernels: int = 5,
-        spread: float = 2.0,
+        spread: Number = 2.0,
         unbiased: bool = False,
         gather: bool = True,
     ) -> None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.functional.checks import in_dtype, promote, require
@@ -93,11 +94,11 @@ class TransformedTarget(Pointwise):
         loss: Pointwise | None = None,
         *,
         function: str = "identity",
-        exponent: float = 0.5,
-        center: float = 0.0,
-        scale: float = 1.0,
+        exponent: Number = 0.5,
+        center: Number = 0.0,
+        scale: Number = 1.0,
         relative: bool = False,
-        floor: float = 1e-6,
+        floor: Number = 1e-6,
     ) -> None:
         inner = MSE() if loss is None else loss
         if (

@@ -7,6 +7,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise
+from lossmith.core.schedule import Schedule
 from lossmith.losses.metric import GATHER
 
 
@@ -89,7 +90,9 @@ class SinkhornDivergence(Batchwise):
         fullgraph=False,
     )
 
-    def __init__(self, *, blur: float = 0.05, scaling: float = 0.5, gather: bool = True) -> None:
+    def __init__(
+        self, *, blur: float | Schedule = 0.05, scaling: float | Schedule = 0.5, gather: bool = True
+    ) -> None:
         super().__init__(blur=blur, scaling=scaling, gather=gather)
 
     def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Paper
 from lossmith.losses.classes import CLASSES
 from lossmith.losses.masks import (
@@ -94,9 +95,9 @@ class Tversky(ClassMasks):
         self,
         *,
         classes: int | None = None,
-        alpha: float = 0.3,
-        beta: float = 0.7,
-        smooth: float = 1e-5,
+        alpha: Number = 0.3,
+        beta: Number = 0.7,
+        smooth: Number = 1e-5,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(
@@ -159,9 +160,9 @@ class BinaryTversky(BinaryMasks):
     def __init__(
         self,
         *,
-        alpha: float = 0.3,
-        beta: float = 0.7,
-        smooth: float = 1e-5,
+        alpha: Number = 0.3,
+        beta: Number = 0.7,
+        smooth: Number = 1e-5,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(alpha=alpha, beta=beta, smooth=smooth, ignore_index=ignore_index)
@@ -240,10 +241,10 @@ class FocalTversky(ClassMasks):
         self,
         *,
         classes: int | None = None,
-        alpha: float = 0.3,
-        beta: float = 0.7,
-        gamma: float = 4 / 3,
-        smooth: float = 1e-5,
+        alpha: Number = 0.3,
+        beta: Number = 0.7,
+        gamma: Number = 4 / 3,
+        smooth: Number = 1e-5,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(
@@ -320,10 +321,10 @@ class BinaryFocalTversky(BinaryMasks):
     def __init__(
         self,
         *,
-        alpha: float = 0.3,
-        beta: float = 0.7,
-        gamma: float = 4 / 3,
-        smooth: float = 1e-5,
+        alpha: Number = 0.3,
+        beta: Number = 0.7,
+        gamma: Number = 4 / 3,
+        smooth: Number = 1e-5,
         ignore_index: int = -100,
     ) -> None:
         super().__init__(
