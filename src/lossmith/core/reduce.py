@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core.ranks import summed
+from lossmith.functional.checks import at_hand
 
 
 def reduce(
@@ -43,17 +44,19 @@ def reduce(
         count: Tensor | float = max(values.numel(), 1)
     else:
         weight = spread(weight, values)
-        total = torch.where(weight == 0, torch.zeros_like(values), values * weight).sum()
+        total = (values.masked_fill(weight == 0, 0) * weight).sum()
         mass = weight.sum()
     if ranks and mass is not None:
         total, mass = summed(torch.stack([total, mass]))
     if mass is not None:
-        count = torch.where(mass == 0, torch.ones_like(mass), mass)
+        count = mass + (mass == 0)
     return total / (count if denominator is None else denominator)
 
 
 def spread(weight: Tensor, values: Tensor) -> Tensor:
     """Return one weight a value from one weight a value or a sample."""
+    if weight.shape == values.shape:
+        return weight.to(values.dtype)
     if weight.shape != values.shape[: weight.ndim]:
         raise ValueError(
             f"weight has shape {tuple(weight.shape)} but the loss has values of shape "
@@ -65,6 +68,11 @@ def spread(weight: Tensor, values: Tensor) -> Tensor:
 
 
 def joint(values: Tensor, *weights: Tensor | None) -> Tensor | None:
-    """Return one weight a value, the product of those given; None where none is."""
-    given = [spread(weight, values) for weight in weights if weight is not None]
-    return functools.reduce(torch.mul, given) if given else None
+    """Return one weight a value, the product of those given; None where all weigh the same."""
+    given = [one for one in weights if one is not None and not _keeps_all(one, values)]
+    return functools.reduce(torch.mul, (spread(one, values) for one in given)) if given else None
+
+
+def _keeps_all(mask: Tensor, values: Tensor) -> bool:
+    fits = mask.dtype == torch.bool and mask.shape == values.shape[: mask.ndim]
+    return fits and at_hand(mask) and bool(mask.all())

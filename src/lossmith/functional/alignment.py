@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import promote, require
+from lossmith.functional.checks import promote, require, within
 
 
 def ctc(
@@ -68,7 +68,5 @@ def _checked(
 
 def _within(name: str, counts: Tensor, most: int) -> Tensor:
     """Return counts as integers, all from 0 to `most`."""
-    require(
-        ((counts >= 0) & (counts <= most)).all(), f"{name} must lie in 0 … {most}, the padded size"
-    )
+    within(counts, 0, most, f"{name} must lie in 0 … {most}, the padded size")
     return counts.long()

@@ -7,11 +7,12 @@ subtracts what is nearly equal, and each is differentiable in alpha too.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import in_dtype
+from lossmith.functional.checks import at_hand, held, in_dtype, tensor_like
 from lossmith.functional.regression import residual
 from lossmith.functional.robust import log1p_square
 
@@ -29,7 +30,7 @@ def barron(
 ) -> Tensor:
     """Return b/alpha·(((r/scale)²/b + 1)^(alpha/2) − 1), b = |alpha − 2| (Barron, 2019)."""
     r = residual(input, target)
-    return general(r, _shape(alpha, r), in_dtype(scale, r))
+    return general(r, tensor_like(alpha, r), in_dtype(scale, r))
 
 
 def adaptive_barron(
@@ -37,7 +38,7 @@ def adaptive_barron(
 ) -> Tensor:
     """Return the negative log-likelihood: Barron's loss + log scale + log Z(alpha)."""
     r = residual(input, target)
-    alpha, scale = _shape(alpha, r), torch.as_tensor(in_dtype(scale, r)).to(r)
+    alpha, scale = tensor_like(alpha, r), tensor_like(scale, r)
     return general(r, alpha, scale) + scale.log() + log_partition(alpha)
 
 
@@ -59,16 +60,28 @@ def general(r: Tensor, alpha: Tensor, scale: Tensor | float) -> Tensor:
     alpha = alpha.clamp(-_MOST, _MOST)
     above = alpha - 2
     b = above.abs().clamp(min=_LEAST)
-    log = log1p_square(r, 1 / (scale * b.sqrt())).clamp(max=_MOST)  # not inf: 0·inf is NaN
+    log = held(log1p_square(r, 1 / (scale * b.sqrt())), high=_MOST)  # not inf: 0·inf is NaN
     near_zero, near_two = alpha.abs() < _NEAR_ZERO, above.abs() < _NEAR_TWO
     near = near_zero | near_two
     shape = torch.where(near, torch.ones_like(alpha), alpha)
-    plain = b / shape * torch.expm1(torch.where(near, torch.zeros_like(alpha), shape) / 2 * log)
-    return torch.where(
+    exponent = torch.where(near, torch.zeros_like(alpha), shape) / 2
+
+    return _either(
         near_two,
-        _parabola(r / scale, above.clamp(-_NEAR_TWO, _NEAR_TWO), log),
-        torch.where(near_zero, _series(alpha.clamp(-_NEAR_ZERO, _NEAR_ZERO), b, log), plain),
+        lambda: _parabola(r / scale, above.clamp(-_NEAR_TWO, _NEAR_TWO), log),
+        lambda: _either(
+            near_zero,
+            lambda: _series(alpha.clamp(-_NEAR_ZERO, _NEAR_ZERO), b, log),
+            lambda: b / shape * torch.expm1(exponent * log),
+        ),
     )
+
+
+def _either(first: Tensor, one: Callable[[], Tensor], other: Callable[[], Tensor]) -> Tensor:
+    """Return one or the other, computing it alone where the choice is at hand."""
+    if at_hand(first):
+        return one() if first else other()
+    return torch.where(first, one(), other())
 
 
 def _series(alpha: Tensor, b: Tensor, log: Tensor) -> Tensor:
@@ -81,9 +94,5 @@ def _series(alpha: Tensor, b: Tensor, log: Tensor) -> Tensor:
 
 def _parabola(ratio: Tensor, above: Tensor, log: Tensor) -> Tensor:
     most = torch.finfo(ratio.dtype).max ** 0.499  # beyond, the square is no number
-    ratio, change = ratio.clamp(-most, most), torch.expm1(above / 2 * log)
+    ratio, change = held(ratio, -most, most), torch.expm1(above / 2 * log)
     return (ratio * (ratio * (1 + change)) + above.abs() * change) / (2 + above)
-
-
-def _shape(alpha: Tensor | float, r: Tensor) -> Tensor:
-    return torch.as_tensor(in_dtype(alpha, r), dtype=r.dtype, device=r.device)

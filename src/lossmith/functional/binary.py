@@ -3,11 +3,13 @@
 A label between 0 and 1 gives the mean of the values at 1 and at 0, in that proportion.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, softplus
 
-from lossmith.functional.checks import in_dtype, require, same_shape
+from lossmith.functional.checks import at_hand, held, in_dtype, same_shape, tensor_like, within
 
 
 def binary_cross_entropy(
@@ -15,8 +17,8 @@ def binary_cross_entropy(
 ) -> Tensor:
     """Return −positive_weight·y·log σ(x) − (1 − y)·log σ(−x)."""
     input, target = labels(input, target)
-    positive = in_dtype(positive_weight, input) * target
-    return -positive * logsigmoid(input) - (1 - target) * logsigmoid(-input)
+    positive = in_dtype(positive_weight, input)
+    return _by_label(lambda x: softplus(x, threshold=40), input, target, positive, 1.0)
 
 
 def binary_focal(
@@ -28,26 +30,45 @@ def binary_focal(
     """
     input, target = labels(input, target)
     gamma, alpha = in_dtype(gamma, input), in_dtype(alpha, input)
-    positive, negative = _log_sigmoid(input), _log_sigmoid(-input)
-    # (1 − p_t)^gamma as exp(gamma·log(1 − p_t)): a power of 0 has no finite gradient below 1.
-    hit = alpha * target * (gamma * negative).exp() * positive
-    miss = (1 - alpha) * (1 - target) * (gamma * positive).exp() * negative
-    return -hit - miss
+
+    def value(x: Tensor) -> Tensor:
+        # (1 − p_t)^gamma as exp(gamma·log(1 − p_t)): a power of 0 has no finite gradient below 1.
+        return (gamma * _log_sigmoid(x)).exp() * softplus(x, threshold=40)
+
+    return _by_label(value, input, target, alpha, 1 - alpha)
 
 
 def hinge(input: Tensor, target: Tensor) -> Tensor:
     """Return max(0, 1 − s·x) with s = 1 for positives and −1 for negatives."""
     input, target = labels(input, target)
-    return target * (1 - input).relu() + (1 - target) * (1 + input).relu()
+    return _by_label(lambda x: (1 + x).relu(), input, target, 1.0, 1.0)
+
+
+def _by_label(
+    value: Callable[[Tensor], Tensor],
+    input: Tensor,
+    target: Tensor,
+    positive: Tensor | float,
+    negative: Tensor | float,
+) -> Tensor:
+    """Return positive·y·value(−x) + negative·(1 − y)·value(x) of logits x and labels y.
+
+    Where it is at hand that all labels are 0 or 1, one of the two values is enough.
+    """
+    if target.requires_grad or not at_hand(target) or not torch.equal(target, target * target):
+        below, above = negative * value(input), positive * value(-input)
+        return torch.lerp(below, above, target)
+    values = value((1 - 2 * target) * input)
+    if isinstance(positive, float) and positive == negative:
+        return positive * values if positive != 1 else values
+    return (negative + (positive - negative) * target) * values
 
 
 def labels(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Check labels from 0 to 1 of input's shape; return both in the dtype of computation."""
     input, target = same_shape(input, target)
-    require(
-        ((target >= 0) & (target <= 1)).all(),
-        "target holds a label outside 0 … 1; labels of −1 and 1 need (target + 1) / 2",
-    )
+    message = "target holds a label outside 0 … 1; labels of −1 and 1 need (target + 1) / 2"
+    within(target, 0, 1, message)
     return input, target
 
 
@@ -73,7 +94,7 @@ def asymmetric(
 
 def clipped_negative(input: Tensor, clip: Tensor | float) -> tuple[Tensor, Tensor]:
     """Return log q and log(1 − q) of q = (sigmoid − clip)₊; 0 and 0 where q is 0."""
-    clip = torch.as_tensor(in_dtype(clip, input), dtype=input.dtype, device=input.device)
+    clip = tensor_like(clip, input)
     log_p, log_clip = _log_sigmoid(input), clip.log()
     log_rest = torch.logaddexp(_log_sigmoid(-input), log_clip)
     above = (log_p > log_clip) & (log_rest < 0)
@@ -84,4 +105,4 @@ def clipped_negative(input: Tensor, clip: Tensor | float) -> tuple[Tensor, Tenso
 
 def _log_sigmoid(input: Tensor) -> Tensor:
     # Held at a hundredth of the lowest number, so that products with gamma stay finite.
-    return logsigmoid(input).clamp(min=torch.finfo(input.dtype).min / 100)
+    return held(logsigmoid(input), torch.finfo(input.dtype).min / 100)

@@ -1,5 +1,6 @@
 """The one place where inputs and targets are checked and brought to the dtype of computation."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -19,8 +20,42 @@ def promote(input: Tensor) -> Tensor:
 
 
 def in_dtype(hyper: Tensor | float, input: Tensor) -> Tensor | float:
-    """Bring a hyperparameter to input's dtype: a 0-dim float64 would promote 0-dim inputs."""
-    return hyper.to(input.dtype) if isinstance(hyper, Tensor) else hyper
+    """Return a hyperparameter as a number where it is at hand, else as a tensor of input's dtype.
+
+    Operations with numbers cost less; a 0-dim tensor of float64 would promote 0-dim inputs.
+    """
+    if not isinstance(hyper, Tensor):
+        return hyper
+    if hyper.ndim == 0 and not hyper.requires_grad and at_hand(hyper):
+        return float(hyper)
+    return hyper.to(input.dtype)
+
+
+def tensor_like(hyper: Tensor | float, input: Tensor) -> Tensor:
+    """Return a hyperparameter as a tensor of input's dtype, on its device."""
+    return torch.as_tensor(hyper, dtype=input.dtype, device=input.device)
+
+
+def at_hand(tensor: Tensor) -> bool:
+    """Return whether Python may look at what a tensor holds: nothing waits for it or traces it."""
+    return (
+        not torch.compiler.is_compiling()
+        and type(tensor) is Tensor
+        and tensor.device.type == "cpu"
+        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    )
+
+
+def held(values: Tensor, low: Tensor | float = -math.inf, high: float = math.inf) -> Tensor:
+    """Return values held within low … high: the tensor itself where it is at hand that all are.
+
+    A bound that guards against what seldom occurs then costs one look, and its far side nothing.
+    """
+    if isinstance(low, Tensor):
+        return values.clamp(min=low).clamp(max=high)
+    if at_hand(values) and _inside(values, low, high):
+        return values
+    return values.clamp(low, high)
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
@@ -39,6 +74,24 @@ def require(fine: Tensor, message: str) -> None:
         torch._assert_async(fine, message)
     elif not torch._C._functorch.is_functorch_wrapped_tensor(fine) and not fine:
         raise ValueError(message)
+
+
+def within(numbers: Tensor, low: float, high: float, message: str) -> None:
+    """Raise ValueError unless all numbers lie in low … high, where `require` would."""
+    fine = _inside(numbers, low, high)
+    if isinstance(fine, Tensor):
+        require(fine, message)
+    elif not fine:
+        raise ValueError(message)
+
+
+def _inside(numbers: Tensor, low: float, high: float) -> Tensor | bool:
+    if not numbers.numel():
+        return True
+    least, most = numbers.detach().aminmax()
+    if at_hand(least):
+        return low <= float(least) and float(most) <= high
+    return (least >= low) & (most <= high)
 
 
 def head_dim(input: Tensor) -> int:
@@ -102,9 +155,9 @@ def class_logits(input: Tensor, target: Tensor, ignore_index: int = -100) -> tup
     classes = input.shape[head_dim(input)]
     check_head(input, target, classes)
     target = target.long()  # first: in uint8, −100 would wrap to class 156
-    ignored = target == ignore_index
-    check_classes(target, ignored, classes)
-    return promote(input), target.masked_fill(ignored, 0)
+    target = target.masked_fill(target == ignore_index, 0)
+    check_classes(target, classes)
+    return promote(input), target
 
 
 def check_head(input: Tensor, target: Tensor, outputs: int) -> None:
@@ -118,10 +171,11 @@ def check_head(input: Tensor, target: Tensor, outputs: int) -> None:
         )
 
 
-def check_classes(target: Tensor, ignored: Tensor, classes: int) -> None:
-    """Raise when a class that is not ignored lies outside 0 … classes − 1, compiled or not."""
-    fine = (((target >= 0) & (target < classes)) | ignored).all()
-    require(
-        fine,
+def check_classes(target: Tensor, classes: int) -> None:
+    """Raise when a class lies outside 0 … classes − 1, compiled or not."""
+    within(
+        target,
+        0,
+        classes - 1,
         f"target holds a class outside 0 … {classes - 1}, the range of input's {classes} logits",
     )

@@ -6,8 +6,17 @@ the value of class 0; `target_weights` gives it weight 0, by which a mean leaves
 
 import torch
 from torch import Tensor
+from torch.nn.functional import nll_loss
 
-from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote, same_shape
+from lossmith.functional.checks import (
+    class_logits,
+    head_dim,
+    held,
+    in_dtype,
+    promote,
+    same_shape,
+    tensor_like,
+)
 
 
 def cross_entropy(
@@ -21,15 +30,18 @@ def cross_entropy(
 
     A float target of input's shape holds a probability for each class.
     """
+    smoothing = in_dtype(label_smoothing, input)
     if target.is_floating_point() and target.shape == input.shape and input.ndim > 0:
         input, target = same_shape(input, target)
         log_p = log_probabilities(input)
         hit = (target * log_p).sum(head_dim(log_p))
     else:
         input, target = class_logits(input, target, ignore_index)
+        if isinstance(smoothing, float) and smoothing == 0:
+            return surprise(input, target)
         log_p = log_probabilities(input)
         hit = pick(log_p, target)
-    smoothing, dim = in_dtype(label_smoothing, log_p), head_dim(log_p)
+    dim = head_dim(log_p)
     even = (log_p * (smoothing / log_p.shape[dim])).sum(dim)
     return -(1 - smoothing) * hit - even
 
@@ -55,9 +67,9 @@ def generalized_cross_entropy(
     ignore_index: int = -100,
 ) -> Tensor:
     """Return (1 − max(p_t, k)^q) / q of the softmax (Zhang & Sabuncu, 2018)."""
-    log_p = log_likelihood(input, target, ignore_index)
-    q, k = in_dtype(q, log_p), torch.as_tensor(in_dtype(k, log_p), device=log_p.device)
-    log_p = torch.maximum(log_p, k.log().to(log_p.dtype))
+    log_p = -surprise(*class_logits(input, target, ignore_index))
+    q, k = in_dtype(q, log_p), tensor_like(k, log_p)
+    log_p = torch.maximum(log_p, k.log())
     return one_minus_exp(q * log_p) / q
 
 
@@ -65,7 +77,7 @@ def poly(
     input: Tensor, target: Tensor, *, epsilon: Tensor | float, ignore_index: int = -100
 ) -> Tensor:
     """Return −log p_t + epsilon·(1 − p_t) of the softmax (Leng et al., 2022)."""
-    log_p = log_likelihood(input, target, ignore_index)
+    log_p = -surprise(*class_logits(input, target, ignore_index))
     return in_dtype(epsilon, log_p) * one_minus_exp(log_p) - log_p
 
 
@@ -94,9 +106,9 @@ def square(
 def squentropy(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
     """Return −log p_t + Σ_{c≠t} x_c² / (C − 1) (Hui, Belkin & Wright, 2023)."""
     input, target = class_logits(input, target, ignore_index)
-    dim, hit = head_dim(input), pick(log_probabilities(input), target)
+    dim = head_dim(input)
     wrong = input.masked_fill(is_target(input, target), 0).square().sum(dim)
-    return wrong / max(input.shape[dim] - 1, 1) - hit
+    return wrong / max(input.shape[dim] - 1, 1) + surprise(input, target)
 
 
 def multi_hinge(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
@@ -127,7 +139,13 @@ def log_probabilities(input: Tensor) -> Tensor:
     Only inputs that differ by more are touched; −inf would make NaN of a product with 0.
     """
     log_p = input.log_softmax(head_dim(input))
-    return log_p.clamp(min=torch.finfo(log_p.dtype).min / 100)
+    return held(log_p, low=torch.finfo(log_p.dtype).min / 100)
+
+
+def surprise(input: Tensor, target: Tensor) -> Tensor:
+    """Return −log p_t of the softmax for logits and targets that were checked, held as above."""
+    value = nll_loss(input.log_softmax(head_dim(input)), target, reduction="none")
+    return held(value, high=torch.finfo(value.dtype).max / 100)
 
 
 def pick(values: Tensor, target: Tensor) -> Tensor:
@@ -165,12 +183,6 @@ def per_class(name: str, numbers: Tensor, input: Tensor) -> Tensor:
             f"has {input.shape[dim]} classes; give one number a class"
         )
     return numbers.reshape(-1, *(1,) * (input.ndim - 1 - dim))
-
-
-def log_likelihood(input: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-    """Return log p_t of the softmax."""
-    input, target = class_logits(input, target, ignore_index)
-    return pick(log_probabilities(input), target)
 
 
 def is_target(values: Tensor, target: Tensor) -> Tensor:

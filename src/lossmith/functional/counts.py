@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import in_dtype, promote, require, same_shape
+from lossmith.functional.checks import held, in_dtype, promote, require, same_shape
 
 _MOST = 50.0
 
@@ -21,17 +21,18 @@ def log_mean(output: Tensor, *, offset: Tensor | float) -> Tensor:
 
 def grown(z: Tensor) -> Tensor:
     """Return exp(z), by its tangent beyond z = 50."""
-    near = z.clamp(max=_MOST)
-    return near.exp() * (1 + (z - near))
+    near = held(z, high=_MOST)
+    return z.exp() if near is z else near.exp() * (1 + (z - near))
 
 
 def poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
     """Return mean − target·log mean + log(target!) (Poisson; the full likelihood)."""
     eta, target = _log_means(input, target, offset)
     require((target >= 0).all(), "target holds negative numbers; Poisson needs counts, 0 or more")
-    near = eta.clamp(max=_MOST)
-    slope = near.exp() - target
-    return near.exp() - target * near + (eta - near) * slope + torch.lgamma(target + 1)
+    near = held(eta, high=_MOST)
+    mean = near.exp()
+    value = mean - target * near + torch.lgamma(target + 1)
+    return value if near is eta else value + (eta - near) * (mean - target)
 
 
 def gamma(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
@@ -39,8 +40,10 @@ def gamma(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
     eta, target = _log_means(input, target, offset)
     require((target > 0).all(), "target holds numbers that are not positive; gamma needs y > 0")
     ratio = target.log() - eta
-    near = ratio.clamp(max=_MOST)
-    return torch.expm1(near) - near + (ratio - near) * torch.expm1(near)
+    near = held(ratio, high=_MOST)
+    rise = torch.expm1(near)
+    value = rise - near
+    return value if near is ratio else value + (ratio - near) * rise
 
 
 def tweedie(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote
+from lossmith.functional.checks import class_logits, head_dim, held, in_dtype, promote
 
 _MOST = 1e8  # evidence beyond which the divergence is held: its terms cancel to their last digits
 
@@ -33,7 +33,7 @@ def evidential_probabilities(output: Tensor) -> Tensor:
 
 def _shares(evidence: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """Return the expected probabilities and the sum of the concentrations, never infinite."""
-    concentration = 1 + evidence.clamp(max=torch.finfo(evidence.dtype).max / 1e6)
+    concentration = 1 + held(evidence, high=torch.finfo(evidence.dtype).max / 1e6)
     total = concentration.sum(dim, keepdim=True)
     return concentration / total, total
 
@@ -41,7 +41,7 @@ def _shares(evidence: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 def _divergence(evidence: Tensor, dim: int) -> Tensor:
     """Return the KL divergence of Dirichlet(1 + evidence) from the uniform one."""
     classes = evidence.shape[dim]
-    extra = evidence.double().clamp(max=_MOST)
+    extra = held(evidence.double(), high=_MOST)
     total = classes + extra.sum(dim, keepdim=True)
     value = torch.lgamma(total).squeeze(dim) - torch.lgamma(1 + extra).sum(dim)
     slope = (extra * (torch.digamma(1 + extra) - torch.digamma(total))).sum(dim)

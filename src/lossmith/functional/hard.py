@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import in_dtype
+from lossmith.functional.checks import in_dtype, tensor_like
 
 
 def self_paced(values: Tensor, *, threshold: Tensor | float) -> Tensor:
     """Return min(v, threshold) (Kumar, Packer & Koller, 2010): rows above it teach nothing."""
-    return torch.minimum(values, torch.as_tensor(in_dtype(threshold, values)).to(values))
+    return torch.minimum(values, tensor_like(threshold, values))
 
 
 def super_loss(values: Tensor, *, tau: Tensor | float, lam: Tensor | float) -> Tensor:
@@ -38,7 +38,7 @@ def lambert_w(argument: Tensor) -> Tensor:
 
 def tilted(values: Tensor, weight: Tensor, *, tilt: Tensor | float) -> Tensor:
     """Return log(mean(exp(tilt·v))) / tilt, the mean at tilt 0 (Li et al., 2021)."""
-    tilt = torch.as_tensor(in_dtype(tilt, values)).to(values)
+    tilt = tensor_like(tilt, values)
     mass = weight.sum()
     share = weight / torch.where(mass == 0, torch.ones_like(mass), mass)
     flat = tilt.abs() < 1e-6
@@ -57,7 +57,7 @@ def tilted(values: Tensor, weight: Tensor, *, tilt: Tensor | float) -> Tensor:
 
 def cvar(values: Tensor, weight: Tensor, *, fraction: Tensor | float) -> Tensor:
     """Return the mean of the worst fraction of the values (Rockafellar & Uryasev, 2000)."""
-    fraction = torch.as_tensor(in_dtype(fraction, values)).to(values)
+    fraction = tensor_like(fraction, values)
     # Rows of weight 0 go last, whatever their value.
     order = torch.where(weight > 0, values, torch.full_like(values, -torch.inf))
     place = order.detach().argsort(descending=True, stable=True)

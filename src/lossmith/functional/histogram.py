@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import check_head, head_dim, in_dtype, promote
+from lossmith.functional.checks import check_head, head_dim, held, in_dtype, promote
 
 
 def hl_gauss(
@@ -28,7 +28,7 @@ def hl_gauss(
     position = (target.to(input.dtype) - in_dtype(low, input)) / width
     probabilities = gaussian_bins(position.clamp(0, bins), bins=bins, sigma_ratio=sigma_ratio)
     most = torch.finfo(input.dtype).max / 4  # so that no difference of logits is infinite
-    logits = input.clamp(-most, most)
+    logits = held(input, -most, most)
     return -(probabilities.movedim(-1, dim) * logits.log_softmax(dim)).sum(dim)
 
 

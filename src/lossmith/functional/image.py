@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
 
-from lossmith.functional.checks import in_dtype, promote, same_shape
+from lossmith.functional.checks import in_dtype, promote, same_shape, tensor_like
 
 K1, K2 = 0.01, 0.03  # the paper's constants, in units of the data's range
 _LEAST = 1e-30
@@ -88,7 +88,7 @@ def _scaled(
             f"input must hold images (N, C, H, W) of at least {least} × {least} pixels, got shape "
             f"{tuple(input.shape)}"
         )
-    span = torch.as_tensor(in_dtype(data_range, input), dtype=input.dtype, device=input.device)
+    span = tensor_like(data_range, input)
     both = torch.cat([input, target], 1).detach().abs().amax((1, 2, 3), keepdim=True)
     scale = torch.maximum(both, span)
     return input / scale, target / scale, span / scale

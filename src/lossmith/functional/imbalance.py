@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import class_logits, head_dim, in_dtype
-from lossmith.functional.classification import is_target, log_probabilities, per_class, pick
+from lossmith.functional.classification import is_target, per_class, surprise
 
 
 def logit_adjusted(
@@ -22,7 +22,7 @@ def logit_adjusted(
     """Return the cross-entropy of x + tau·log prior (Menon et al., 2021)."""
     input, target = class_logits(input, target, ignore_index)
     prior = per_class("counts", log_prior(counts), input).to(input)
-    return -pick(log_probabilities(input + in_dtype(tau, input) * prior), target)
+    return surprise(input + in_dtype(tau, input) * prior, target)
 
 
 def balanced_softmax(
@@ -47,7 +47,7 @@ def ldam(
     # From the largest down, so that the scale cannot overflow upwards.
     below = input - input.detach().amax(head_dim(input), keepdim=True)
     scaled = in_dtype(s, input) * (below - margin * is_target(below, target))
-    return -pick(log_probabilities(scaled), target)
+    return surprise(scaled, target)
 
 
 def class_margins(counts: Tensor, *, max_m: Tensor | float) -> Tensor:

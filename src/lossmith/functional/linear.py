@@ -61,7 +61,7 @@ def linear_cross_entropy(
     _check(input, weight, bias, target)
     rows, classes = target.flatten().long(), weight.shape[0]
     ignored = rows == ignore_index
-    check_classes(rows, ignored, classes)
+    check_classes(rows.masked_fill(ignored, 0), classes)
     weighs = _row_weight(row_weight, target).masked_fill(ignored, 0)
     bend = kernel.Bend(*map(_number, (label_smoothing, z_loss, softcap)))
     head = _same_dtype(input.reshape(-1, input.shape[-1]), weight, bias)

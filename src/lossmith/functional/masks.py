@@ -7,7 +7,7 @@ ignored pixel is 0 in all masks, the predicted and the true ones.
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, require, same_shape
+from lossmith.functional.checks import class_logits, same_shape, within
 
 
 def class_masks(input: Tensor, target: Tensor, *, ignore_index: int) -> tuple[Tensor, Tensor]:
@@ -34,11 +34,10 @@ def binary_pixels(
     """Check logits (N, …) and labels; return logits, labels, 0 where ignored, and which are not."""
     kept = _images(target) & (target != ignore_index)
     logits, labels = same_shape(input, target)
-    require(
-        (((labels >= 0) & (labels <= 1)) | ~kept).all(),
-        f"target holds a label outside 0 … 1 that is not ignore_index, {ignore_index}",
-    )
-    return logits, labels.masked_fill(~kept, 0.0), kept
+    labels = labels.masked_fill(~kept, 0.0)
+    message = f"target holds a label outside 0 … 1 that is not ignore_index, {ignore_index}"
+    within(labels, 0, 1, message)
+    return logits, labels, kept
 
 
 def image_weights(target: Tensor, *, ignore_index: int) -> Tensor:

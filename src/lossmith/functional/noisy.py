@@ -7,12 +7,12 @@ batch and 0 in one sample; an ignored target gives the value of class 0.
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote
+from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote, tensor_like
 from lossmith.functional.classification import (
-    log_likelihood,
     log_probabilities,
     one_minus_exp,
     pick,
+    surprise,
 )
 
 
@@ -24,17 +24,17 @@ def reverse_cross_entropy(
     ignore_index: int = -100,
 ) -> Tensor:
     """Return −A·(1 − p_t) of the softmax, where A stands for log 0 (Wang et al., 2019)."""
-    log_p = log_likelihood(input, target, ignore_index)
+    log_p = -surprise(*class_logits(input, target, ignore_index))
     return -in_dtype(A, log_p) * one_minus_exp(log_p)
 
 
 def normalized_cross_entropy(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
     """Return log p_t / Σ_c log p_c of the softmax, from 0 to 1 (Ma et al., 2020)."""
     input, target = class_logits(input, target, ignore_index)
-    surprise = -log_probabilities(input)
+    each = -log_probabilities(input)
     # In units of the largest, at least log C, so that the sum is within the dtype.
-    surprise = surprise / surprise.detach().amax(head_dim(input), keepdim=True)
-    return pick(surprise, target) / surprise.sum(head_dim(input))
+    each = each / each.detach().amax(head_dim(input), keepdim=True)
+    return pick(each, target) / each.sum(head_dim(input))
 
 
 def soft_bootstrapping(
@@ -64,8 +64,8 @@ def jensen_shannon(
     The divergence of a one-hot label depends on p_t alone; it is written in 1 − p_t, so that
     nothing cancels where the prediction is right.
     """
-    log_p = log_likelihood(input, target, ignore_index)
-    pi = torch.as_tensor(in_dtype(pi, log_p), dtype=log_p.dtype, device=log_p.device)
+    log_p = -surprise(*class_logits(input, target, ignore_index))
+    pi = tensor_like(pi, log_p)
     rest = one_minus_exp(log_p)
     log_mixture = torch.log1p((pi - 1) * rest)
     scale = -torch.log1p(-pi)

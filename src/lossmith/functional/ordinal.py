@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import check_head, class_logits, head_dim, promote, require
+from lossmith.functional.checks import check_head, class_logits, head_dim, promote, within
 
 
 def coral(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
@@ -70,9 +70,10 @@ def _above(input: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Te
     outputs = input.shape[dim]
     check_head(input, target, outputs)
     target = target.long()
-    fine = ((target >= 0) & (target <= outputs)) | (target == ignore_index)
-    require(
-        fine.all(),
+    within(
+        target.masked_fill(target == ignore_index, 0),
+        0,
+        outputs,
         f"target holds a class outside 0 … {outputs}, which {outputs} thresholds tell apart",
     )
     target = target.unsqueeze(dim)

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import check_head, head_dim, in_dtype, promote, several_outputs
+from lossmith.functional.checks import (
+    check_head,
+    head_dim,
+    held,
+    in_dtype,
+    promote,
+    several_outputs,
+)
 from lossmith.functional.counts import grown
 from lossmith.functional.likelihood import location_scale, log_scale_of
 from lossmith.functional.regression import non_crossing, quantile
@@ -34,9 +41,9 @@ def mixture_nll(input: Tensor, target: Tensor, *, components: int, floor: Tensor
     logits, means, raw = input.chunk(3, dim)
     log_scale = log_scale_of(raw, floor)
     most = torch.finfo(input.dtype).max
-    z = ((means - target.unsqueeze(dim)) * (-log_scale).exp()).clamp(-(most**0.499), most**0.499)
+    z = held((means - target.unsqueeze(dim)) * (-log_scale).exp(), -(most**0.499), most**0.499)
     parts = logits.log_softmax(dim) - z.square() / 2 - log_scale
-    return math.log(2 * math.pi) / 2 - parts.clamp(min=-most / 4).logsumexp(dim)
+    return math.log(2 * math.pi) / 2 - held(parts, -most / 4).logsumexp(dim)
 
 
 def mixture_mean(output: Tensor, *, components: int) -> Tensor:
@@ -51,7 +58,7 @@ def gaussian_crps(input: Tensor, target: Tensor, *, floor: Tensor | float) -> Te
     input, target = several_outputs(input, target, 2)
     place, raw = input.unbind(head_dim(input))
     most = torch.finfo(input.dtype).max / 100
-    scale, r = (in_dtype(floor, input) + grown(raw)).clamp(max=most), place - target
+    scale, r = held(in_dtype(floor, input) + grown(raw), high=most), place - target
     reach = 40 * scale  # beyond, Φ is 0 or 1 and φ is 0
     z = r.clamp(-reach, reach) / scale
     density = (-z.square() / 2).exp() * math.sqrt(2 / math.pi)

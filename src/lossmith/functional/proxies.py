@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import check_classes, in_dtype
-from lossmith.functional.classification import log_probabilities, pick
+from lossmith.functional.checks import check_classes, in_dtype, tensor_like
+from lossmith.functional.classification import pick, surprise
 from lossmith.functional.embeddings import cosines, unit_rows
 from lossmith.functional.metric import check_embeddings, log_one_plus
 
@@ -62,7 +62,7 @@ def arc_face(
     Of several centers a class has, consecutive rows of proxies, the nearest counts.
     """
     cos, classes = class_cosines(input, target, proxies, centers)
-    margin = torch.as_tensor(in_dtype(margin, cos), dtype=cos.dtype, device=cos.device)
+    margin = tensor_like(margin, cos)
     own = pick(cos, classes)
     rest = 1 - own.square()
     clear = rest > torch.finfo(cos.dtype).eps
@@ -96,7 +96,7 @@ def class_cosines(
             "both need as many features"
         )
     cos = nearest_cosines(rows, proxies, centers)
-    check_classes(classes, torch.zeros_like(classes, dtype=torch.bool), cos.shape[1])
+    check_classes(classes, cos.shape[1])
     return cos, classes
 
 
@@ -114,7 +114,7 @@ def first_proxies(count: int, features: int) -> Tensor:
 def _margin_entropy(cos: Tensor, classes: Tensor, held: Tensor, scale: Tensor | float) -> Tensor:
     own = _own(cos, classes)
     logits = in_dtype(scale, cos) * torch.where(own, held.unsqueeze(1), cos)
-    return -pick(log_probabilities(logits), classes)
+    return surprise(logits, classes)
 
 
 def _own(cos: Tensor, classes: Tensor) -> Tensor:

@@ -4,7 +4,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import check_head, head_dim, in_dtype, promote, same_shape
+from lossmith.functional.checks import (
+    check_head,
+    head_dim,
+    held,
+    in_dtype,
+    promote,
+    same_shape,
+    tensor_like,
+)
+from lossmith.kernels.choice import transformed
+
+# torch's number for no reduction. Its fused losses fail under vmap within vmap (torch 2.13).
+_NONE = 0
 
 
 def residual(input: Tensor, target: Tensor) -> Tensor:
@@ -15,7 +27,11 @@ def residual(input: Tensor, target: Tensor) -> Tensor:
 
 def mse(input: Tensor, target: Tensor) -> Tensor:
     """Return r²."""
-    return residual(input, target).square()
+    input, target = same_shape(input, target)
+    if transformed():
+        return (input - target).square()
+    values: Tensor = torch.ops.aten.mse_loss(input, target, _NONE)
+    return values
 
 
 def mae(input: Tensor, target: Tensor) -> Tensor:
@@ -25,24 +41,36 @@ def mae(input: Tensor, target: Tensor) -> Tensor:
 
 def huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Tensor:
     """Return r²/2 where |r| ≤ delta, delta·(|r| − delta/2) beyond (Huber, 1964)."""
-    r = residual(input, target)
-    near = _clip(r, in_dtype(delta, r))
+    input, target = same_shape(input, target)
+    delta = in_dtype(delta, input)
+    if not (isinstance(delta, Tensor) or transformed()):
+        values: Tensor = torch.ops.aten.huber_loss(input, target, _NONE, delta)
+        return values
+    r = input - target
+    bound = tensor_like(delta, r)
+    near = r.clamp(-bound, bound)
     return near * (r - near / 2)
 
 
 def smooth_l1(input: Tensor, target: Tensor, *, beta: Tensor | float) -> Tensor:
     """Return r²/(2·beta) where |r| ≤ beta, |r| − beta/2 beyond (Girshick, 2015)."""
-    r = residual(input, target)
-    beta = in_dtype(beta, r)
-    near = _clip(r, beta)
+    input, target = same_shape(input, target)
+    beta = in_dtype(beta, input)
+    if not (isinstance(beta, Tensor) or transformed()):
+        values: Tensor = torch.ops.aten.smooth_l1_loss(input, target, _NONE, beta)
+        return values
+    r = input - target
+    bound = tensor_like(beta, r)
+    near = r.clamp(-bound, bound)
     return near / beta * (r - near / 2)
 
 
 def log_cosh(input: Tensor, target: Tensor) -> Tensor:
     """Return log cosh r (Green, 1990), exact near 0 and without overflow."""
     r = residual(input, target)
-    near = r.clamp(-20, 20)  # beyond, log cosh r is linear to the last bit of float64
-    return torch.log1p(2 * torch.sinh(near / 2).square()) + (r - near).abs()
+    near = held(r, -20, 20)  # beyond, log cosh r is linear to the last bit of float64
+    value = torch.log1p(2 * torch.sinh(near / 2).square())
+    return value if near is r else value + (r - near).abs()
 
 
 def quantile(input: Tensor, target: Tensor, *, level: Tensor | float) -> Tensor:
@@ -52,8 +80,8 @@ def quantile(input: Tensor, target: Tensor, *, level: Tensor | float) -> Tensor:
     value of a target is the mean over the levels (Koenker & Bassett, 1978).
     """
     if not isinstance(level, Tensor) or level.ndim == 0:
-        excess = -residual(input, target)
-        return _pinball(excess, in_dtype(level, excess))
+        input, target = same_shape(input, target)
+        return _pinball(target - input, in_dtype(level, input))
     check_head(input, target, level.numel())
     dim, input = head_dim(input), promote(input)
     levels = level.to(input).reshape(-1, *(1,) * (target.ndim - dim))
@@ -81,15 +109,11 @@ def non_crossing(output: Tensor) -> Tensor:
 
 def expectile(input: Tensor, target: Tensor, *, level: Tensor | float) -> Tensor:
     """Return |level − 1[e < 0]|·e² of e = target − input (Newey & Powell, 1987)."""
-    excess = -residual(input, target)
-    below = (excess < 0).to(excess.dtype)
-    return (in_dtype(level, excess) - below).abs() * excess.square()
+    r = residual(input, target)
+    above = (r.detach() > 0).to(r.dtype)
+    return (in_dtype(level, r) - above).abs() * r.square()
 
 
 def _pinball(excess: Tensor, level: Tensor | float) -> Tensor:
-    return level * excess.relu() + (1 - level) * (-excess).relu()
-
-
-def _clip(r: Tensor, bound: Tensor | float) -> Tensor:
-    bound = torch.as_tensor(bound, dtype=r.dtype, device=r.device)
-    return r.clamp(-bound, bound)
+    side = excess.detach().sign()
+    return side * (side * (level - 0.5) + 0.5) * excess  # level above, level − 1 below, 0 between

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import in_dtype
+from lossmith.functional.checks import held, in_dtype
 from lossmith.functional.regression import residual
 
 _FAR = 1e9  # 1 + q² is q² beyond this ratio, to the last bit of float64
@@ -20,9 +20,13 @@ def pseudo_huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Ten
     """Return delta²·(√(1 + (r/delta)²) − 1), written so that nothing cancels or overflows."""
     r = residual(input, target)
     delta = in_dtype(delta, r)
-    square = (r / delta).clamp(-_FAR, _FAR).square()
-    near = square / ((1 + square).sqrt() + 1)
-    return delta * (delta * near + (r.abs() - _FAR * delta).relu())
+    ratio = r / delta
+    near = held(ratio, -_FAR, _FAR)
+    square = near.square()
+    value = delta * (square / ((1 + square).sqrt() + 1))
+    if near is not ratio:
+        value = value + (r.abs() - _FAR * delta).relu()
+    return delta * value
 
 
 def cauchy(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
@@ -34,14 +38,14 @@ def cauchy(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
 def welsch(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
     """Return 1 − exp(−(r/scale)²/2) (Dennis & Welsch, 1978)."""
     r = residual(input, target)
-    ratio = (r / in_dtype(scale, r)).clamp(-40, 40)  # beyond, the exponential is 0 in float64
-    return -torch.expm1(-ratio.square() / 2)
+    ratio = held(r / in_dtype(scale, r), -40, 40)  # beyond, the exponential is 0 in float64
+    return -torch.expm1(ratio.square() * -0.5)
 
 
 def geman_mcclure(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
     """Return 2·(r/scale)² / ((r/scale)² + 4) (Geman & McClure, 1985, scaled as by Barron)."""
     r = residual(input, target)
-    square = (r / in_dtype(scale, r)).clamp(-_FAR, _FAR).square()
+    square = held(r / in_dtype(scale, r), -_FAR, _FAR).square()
     return 2 * (square / (square + 4))
 
 
@@ -55,6 +59,10 @@ def tukey(input: Tensor, target: Tensor, *, cutoff: Tensor | float) -> Tensor:
 
 def log1p_square(r: Tensor, inverse: Tensor | float) -> Tensor:
     """Return log(1 + (r·inverse)²) without overflow of the square or of the product."""
-    near = (r * inverse).clamp(-_FAR, _FAR)
+    ratio = r * inverse
+    near = held(ratio, -_FAR, _FAR)
+    value = torch.log1p(near.square())
+    if near is ratio:
+        return value
     far = (r * (inverse / _FAR)).abs().clamp(min=1)
-    return torch.log1p(near.square()) + 2 * far.log()
+    return value + 2 * far.log()

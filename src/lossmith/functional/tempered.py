@@ -7,7 +7,7 @@ softmax is exp_t(x − λ) with the λ at which it sums to 1. At t = 2 − alpha
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote
+from lossmith.functional.checks import class_logits, head_dim, held, in_dtype, promote
 from lossmith.functional.classification import is_target, pick
 from lossmith.functional.probabilities import project_to_simplex
 
@@ -74,7 +74,7 @@ def tempered_softmax(output: Tensor, *, t: Tensor | float) -> Tensor:
 def _from_top(input: Tensor) -> Tensor:
     """Return what lies below the largest output, within the dtype."""
     below = input - input.detach().amax(head_dim(input), keepdim=True)
-    return below.clamp(min=torch.finfo(input.dtype).min / 100)
+    return held(below, torch.finfo(input.dtype).min / 100)
 
 
 def _log_tempered(x: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:

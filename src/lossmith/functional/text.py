@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import class_logits, in_dtype
-from lossmith.functional.classification import log_probabilities, pick
+from lossmith.functional.classification import log_probabilities, pick, surprise
 
 
 def sequence_log_probability(
@@ -21,7 +21,7 @@ def sequence_log_probability(
     """
     logits, token = class_logits(input, target, ignore_index)
     kept = target != ignore_index
-    each = torch.where(kept, pick(log_probabilities(logits), token), 0.0)
+    each = torch.where(kept, -surprise(logits, token), 0.0)
     total = each.sum(1)
     return total / kept.sum(1).clamp(min=1) if mean else total
 

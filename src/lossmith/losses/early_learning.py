@@ -11,7 +11,7 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.core.progress import Progress
-from lossmith.functional.checks import promote, require
+from lossmith.functional.checks import promote, within
 from lossmith.losses.classes import IGNORE
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
@@ -142,7 +142,9 @@ class EarlyLearning(Pointwise):
             )
         if indices.is_floating_point() or indices.dtype == torch.bool:
             raise TypeError(f"indices must hold integers, got {indices.dtype}; use .long()")
-        require(
-            ((indices >= 0) & (indices < samples)).all(),
+        within(
+            indices,
+            0,
+            samples - 1,
             f"indices holds a place outside 0 … {samples - 1}, the memory's {samples} samples",
         )
