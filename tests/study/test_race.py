@@ -16,10 +16,10 @@ from lossmith.study.candidates import Candidate, Field
 from lossmith.study.clock import Clock
 from lossmith.study.errors import InputError
 from lossmith.study.judge import judge
-from lossmith.study.members import Budget, Member
+from lossmith.study.members import Budget, Key, Member
 from lossmith.study.metrics import metric
 from lossmith.study.race import Race
-from lossmith.study.scores import Track
+from lossmith.study.scores import Scorer, Track
 from lossmith.study.split import split_rows
 from lossmith.study.verdict import holm
 
@@ -84,15 +84,16 @@ class Scripted:
 NAMES = ("default", "naive", "a", "b", "c", "d", "e", "f", "g", "h", "i")
 
 
-def race(trainer: Any, name: str = "mae", names: Sequence[str] = NAMES, **more: Any) -> Race:
+def race(
+    trainer: Any, name: str = "mae", names: Sequence[str] = NAMES, exclude_gross: bool = True
+) -> Race:
     candidates = tuple(Candidate(key=key) for key in names)
     return Race(
         trainer=trainer,
         entries=Field(candidates=candidates, default="default", naive="naive"),
-        metric=metric(name, trainer.task),
+        scorer=Scorer(metric(name, trainer.task), trainer, exclude_gross=exclude_gross),
         rates=RATES,
         clock=Clock(None, lambda share, text: None),
-        **more,
     )
 
 
@@ -115,12 +116,12 @@ def test_everyone_starts_and_the_best_are_measured_on_all_cells() -> None:
     one = race(Scripted(learning))
     assert one.run()
     assert len(one.tracks) == len(NAMES) * len(RATES)
-    default = [rate for name, rate in one.finalists if name == "default"]
+    default = [key.learning_rate for key in one.finalists if key.candidate == "default"]
     assert len(default) == 2
     assert default[0] == 0.003
     assert one.default_track().learning_rate == 0.003
-    assert all(rate == 0.003 for name, rate in one.finalists if name != "default")
-    assert {"default", "naive"} <= {name for name, _ in one.finalists}
+    assert all(key.learning_rate == 0.003 for key in one.finalists if key.candidate != "default")
+    assert {"default", "naive"} <= {key.candidate for key in one.finalists}
     assert sorted(one.cells) == list(range(10))
     for key in one.finalists:
         assert set(one.tracks[key].scores) == set(range(10))
@@ -269,7 +270,7 @@ def test_a_rate_that_diverges_leaves_the_others() -> None:
     one = _finished(race(Scripted(diverging("default", "a", rates=[0.003]))))
     assert one.finalists[0][0] == "default"
     assert one.finalists[0][1] != 0.003
-    assert one.tracks["a", 0.003].diverged
+    assert one.tracks[Key("a", 0.003)].diverged
     judge(one)
 
 
@@ -288,7 +289,7 @@ def test_the_default_diverging_in_one_cell_does_not_end_the_study() -> None:
         return learning(name, cell, epoch, rate)
 
     one = _finished(race(Scripted(script)))
-    assert len({name for name, _ in one.finalists}) > 1
+    assert len({key.candidate for key in one.finalists}) > 1
     assert judge(one).selected == "default"
 
 
@@ -316,7 +317,7 @@ def test_a_candidate_that_does_not_fit_is_noted() -> None:
 def test_a_cell_is_scored_at_the_epoch_best_on_the_other_cells() -> None:
     one = race(Scripted(learning))
     one.cells = [0, 1, 2]
-    track = Track("a", 0.1)
+    track = Track(Key("a", 0.1))
     track.scores = {
         0: {1: 9.0, 2: 4.0, 3: 5.0},
         1: {1: 0.0, 2: 6.0, 3: 3.0},
@@ -337,7 +338,7 @@ def test_noise_over_epochs_is_not_mistaken_for_skill() -> None:
     for _ in range(200):
         one = race(Scripted(learning), names=names)
         one.cells = list(range(10))
-        track = Track("jumpy", 0.1)
+        track = Track(Key("jumpy", 0.1))
         track.scores = {
             cell: dict(enumerate(rng.normal(size=12).tolist(), start=1)) for cell in range(10)
         }

@@ -36,8 +36,9 @@ classes.
 Ctrl-C ends the study with what is finished: the verdict, the report and exit code 0. Before
 anything is finished, and a second time, it stops at once with exit code 130 and writes nothing.
 
-example:
-  lossmith select houses.csv --target price --metric mae --candidates mse,mae,huber --budget 60s"""
+examples:
+  lossmith select houses.csv --target price --metric mae --candidates mse,mae,huber --budget 60s
+  lossmith select houses.csv --target price,sold_fast --metric mae,auroc"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -110,14 +111,24 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", help="the table: .csv, .tsv or .parquet")
-    parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
-    parser.add_argument("--metric", required=True, help="what a good prediction is, see below")
+    parser.add_argument(
+        "--target", required=True, metavar="COLUMN", help="the column to predict, or several: a,b"
+    )
+    parser.add_argument(
+        "--metric", required=True, help="what a good prediction is, see below; one for each target"
+    )
     parser.add_argument("--out", metavar="FOLDER", help="of the run (default: runs/NAME of FILE)")
     parser.add_argument(
         "--candidates", type=_keys, metavar="KEY,…", help="losses to compare (default: all)"
     )
-    parser.add_argument("--task", choices=STUDIED, help="(default: by target and metric)")
-    parser.add_argument("--positive", metavar="CLASS", help="of two (default: the rarer one)")
+    parser.add_argument(
+        "--task", help=f"{', '.join(STUDIED)} (default: by target and metric); of several: a=binary"
+    )
+    parser.add_argument(
+        "--positive",
+        metavar="CLASS",
+        help="of two (default: the rarer one); of several targets: a=yes,b=no",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     parser.add_argument(
         "--budget", type=_seconds, metavar="TIME", help="time after which the study ends: 60s, 5m"

@@ -67,7 +67,7 @@ class Screen:
         for note in problem.notes:
             self.out.print(Padding(f"[dim]{escape(note)}[/dim]", (0, 0, 0, 2)))
         self.out.print()
-        self.shown = len(findings)
+        self.shown += len(findings) + len(problem.notes)
         self.progress(0.0, "preparing the folds")
 
     def progress(self, share: float, text: str) -> None:
@@ -167,15 +167,36 @@ def _listed(names: list[str], reason: str) -> str:
 
 def _summary(result: Result) -> list[str]:
     """Return the scores on untouched rows and the cost, a line each."""
+    cost = result.cost
+    return [
+        *(_targets(result) if result.targets else [_untouched(result)]),
+        f"Took {duration(cost.seconds)} for {cost.trainings:,} trainings, {cost.ratio:.1f} times "
+        "what evaluating the default alone takes.",
+    ]
+
+
+def _targets(result: Result) -> list[str]:
+    """Return a line for each of several targets: both scores, on the folds and untouched rows."""
+    lines = []
+    for one in result.targets:
+        test = one.test["default"], one.test["selected"]
+        places = decimals(score and 0.01 * abs(score) for score in (one.default, *test))
+        line = f"{one.name}, {metric_name(one.metric)}: {number(one.default, places)}"
+        held = number(test[0], places)
+        if result.verdict == "switch":
+            between = interval(one.difference_low, one.difference_high, places, sign=True)
+            change = f"{number(one.difference, places, sign=True)} {between}"
+            line += f" → {number(one.selected, places)} ({change})"
+            held += f" → {number(test[1], places)}"
+        lines.append(f"{line}; on {one.test['rows']:,.0f} untouched rows {held}.")
+    return lines
+
+
+def _untouched(result: Result) -> str:
     default, selected = result.test["default"], result.test["selected"]
     places = decimals(score and 0.01 * abs(score) for score in (default, selected))
     rows = result.test.get("rows") or result.rows["test"]
     scores = f"{number(default, places)} with {result.default}"
     if result.selected != result.default:
         scores += f", {number(selected, places)} with {result.selected}"
-    cost = result.cost
-    return [
-        f"On {rows:,.0f} untouched rows: {metric_name(result.metric)} {scores}.",
-        f"Took {duration(cost.seconds)} for {cost.trainings:,} trainings, {cost.ratio:.1f} times "
-        "what evaluating the default alone takes.",
-    ]
+    return f"On {rows:,.0f} untouched rows: {metric_name(result.metric)} {scores}."

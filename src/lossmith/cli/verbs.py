@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lossmith.catalogue import pages
 from lossmith.catalogue.lookup import UnknownLossError
@@ -31,10 +32,7 @@ def select(options: argparse.Namespace) -> None:
             try:
                 selection = run(
                     read_table(options.file),
-                    target=options.target,
-                    metric=options.metric,
-                    task=options.task,
-                    positive=options.positive,
+                    **_wanted(options),
                     candidates=options.candidates,
                     seed=options.seed,
                     budget=options.budget,
@@ -49,6 +47,20 @@ def select(options: argparse.Namespace) -> None:
                     raise KeyboardInterrupt from error
                 raise
         screen.verdict(selection.result, out)
+
+
+def _wanted(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what to predict and by which metric; commas part several targets."""
+    named: dict[str, Any] = {name: getattr(options, name) for name in ("task", "positive")}
+    if "," not in options.metric:
+        return {"target": options.target, "metric": options.metric, **named}
+    for name, text in named.items():
+        pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+        if not all(value for _, _, value in pairs):
+            raise UserError(f"--{name} of several targets is written target=value, got {text!r}")
+        named[name] = {target.strip(): value.strip() for target, _, value in pairs}
+    parts = {name: getattr(options, name).split(",") for name in ("target", "metric")}
+    return {name: [one.strip() for one in parts[name]] for name in parts} | named
 
 
 def predict(options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import stats
@@ -29,6 +29,11 @@ class Candidate:
     function: str | None = None  # of the target, for regression
     relative: bool = False
     classes: int | None = None
+
+    @property
+    def variants(self) -> tuple["Candidate", ...]:
+        """What is tuned beside the learning rate: nothing, there is one."""
+        return (self,)
 
     @property
     def name(self) -> str:
@@ -59,11 +64,30 @@ class Candidate:
         return kind.for_target(target, **self.hypers)
 
 
+class Entry(Protocol):
+    """What races: a loss, or a combination of losses, still to be fitted."""
+
+    @property
+    def name(self) -> str:
+        """The name shown to people."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Everything it was made with, as plain data."""
+
+    @property
+    def variants(self) -> Sequence["Entry"]:
+        """What is tuned beside the learning rate."""
+
+    def fit(self, target: Tensor) -> Loss:
+        """Return its loss fitted to training targets."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """The candidates of a study, the one to beat, and the one people start with."""
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Entry, ...]
     default: str
     naive: str
 
@@ -101,12 +125,12 @@ def _instead(key: str, everyone: Sequence[Candidate], target: np.ndarray) -> str
         return "its level is that of metric pinball@q"
     if _able(card):
         return f"it needs {card.target} as targets, and the least one is {target.min():g}"
-    return "it learns, wraps or waits for more than a study gives: train it in a loop of your own"
+    return "it wraps or waits for more than a study gives: train it in a loop of your own"
 
 
 def _able(card: Card) -> bool:
-    """Tell whether a study gives a loss all it needs: it reads a head and adds no parameters."""
-    able = card.reads_head and not card.needs and not card.learns  # models alone are trained
+    """Tell whether a study gives a loss all it needs: it reads a head and asks for no signals."""
+    able = card.reads_head and not card.needs
     return able and "loss" not in card.hypers  # a wrapper waits for what it wraps
 
 

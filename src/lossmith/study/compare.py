@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossmith.study.metrics import Metric
-from lossmith.study.scores import Track
+from lossmith.study.scores import Measure, Track
 from lossmith.study.verdict import Estimate, estimate
 
 
@@ -21,6 +20,7 @@ class Reading:
     scores: np.ndarray
     influences: tuple[np.ndarray, ...]
     rows: tuple[np.ndarray, ...]
+    chosen: tuple[int, ...]  # epochs, of each cell
     epoch: int
     lower: bool  # is better
 
@@ -54,20 +54,38 @@ class Reading:
 
 
 def read(
-    track: Track, cells: Sequence[int], metric: Metric, rows: Mapping[int, np.ndarray]
+    track: Track, cells: Sequence[int], metric: Measure, rows: Mapping[int, np.ndarray]
 ) -> Reading:
     """Read a track on some cells; rows: of each cell, those that count."""
+    chosen, best = _epochs(track, cells, metric)
+    return read_at(track, cells, metric, rows, chosen, best)
+
+
+def read_at(
+    track: Track,
+    cells: Sequence[int],
+    metric: Measure,
+    rows: Mapping[int, np.ndarray],
+    chosen: Sequence[int],
+    best: int,
+) -> Reading:
+    """Read a track at a given epoch of each cell; best: that of all cells together."""
+    pairs = list(zip(cells, chosen, strict=True))
+    return Reading(
+        scores=np.array([track.scores[cell][epoch] for cell, epoch in pairs]),
+        influences=tuple(track.influences[cell][epoch] for cell, epoch in pairs),
+        rows=tuple(rows[cell] for cell in cells),
+        chosen=tuple(chosen),
+        epoch=best,
+        lower=metric.better == "lower",
+    )
+
+
+def _epochs(track: Track, cells: Sequence[int], metric: Measure) -> tuple[list[int], int]:
+    """Return for each cell the epoch that is best on the other cells, and the best on all."""
     table, epochs = track.table(cells)
     signed = table if metric.better == "lower" else -table
     places = np.arange(len(table))
     others = [places[places != place] if len(places) > 1 else places for place in places]
-    chosen = [int(signed[rest].sum(axis=0).argmin()) for rest in others]
-    return Reading(
-        scores=table[places, chosen],
-        influences=tuple(
-            track.influences[cell][epochs[best]] for cell, best in zip(cells, chosen, strict=True)
-        ),
-        rows=tuple(rows[cell] for cell in cells),
-        epoch=epochs[int(signed.sum(axis=0).argmin())],
-        lower=metric.better == "lower",
-    )
+    chosen = [epochs[int(signed[rest].sum(axis=0).argmin())] for rest in others]
+    return chosen, epochs[int(signed.sum(axis=0).argmin())]

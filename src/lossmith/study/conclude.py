@@ -4,7 +4,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.errors import InputError
 from lossmith.study.gross import FAR, residual_scales
 from lossmith.study.judge import Judgement, judge
-from lossmith.study.metrics import decide
+from lossmith.study.metrics import Metric, decide
 from lossmith.study.model import Model
 from lossmith.study.race import Race
 from lossmith.study.report.text import decimals, number
@@ -26,7 +26,7 @@ from lossmith.study.result import (
     Outputs,
     Result,
 )
-from lossmith.study.scores import Track
+from lossmith.study.scores import Scorer, Track
 from lossmith.study.task import Problem
 
 PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")
@@ -59,6 +59,25 @@ class Selection:
         if self.problem is None:
             raise InputError("predict is for tables; call selection.model.predict(inputs)")
         return prediction_frame(self.model.predict(frame), self.problem.labels, self.decision)
+
+    def predictions(self) -> pd.DataFrame:
+        """Return the predictions of the untouched rows beside their row numbers and targets."""
+        target, predicted = self.evidence.test_target, self.evidence.test_selected
+        labels: np.ndarray = np.empty(0)
+        if predicted.ndim > 1:
+            problem = self.problem
+            labels = np.arange(predicted.shape[1]) if problem is None else problem.labels
+            target = labels[target]
+        frame = prediction_frame(predicted, labels, self.decision)
+        frame.insert(0, "row", self.test_rows)
+        frame.insert(1, "target", target)
+        return frame
+
+    def facts(self) -> dict[str, Any]:
+        """Return what turns a table's model into predictions, as plain data."""
+        assert self.problem is not None
+        decision = None if self.decision is None else self.decision.tolist()
+        return {"labels": self.problem.labels.tolist(), "decision": decision}
 
 
 def prediction_frame(
@@ -96,9 +115,12 @@ def conclude(
     decision = _decision(race, tracks[verdict.selected])
     decisions = [_decision(race, tracks[race.entries.default]), decision]
     result = _result(race, verdict, findings, interrupted, seed, command, problem)
-    result = result | {"test": _test_scores(race, ordered, decisions)}
+    test = test_scores(
+        race.metric, race.scorer.contaminated, race.trainer.test_target(), ordered, decisions
+    )
+    result = result | {"test": test}
     return Selection(
-        result=Result(**result, cost=_cost(race, len(models))),
+        result=Result(**result, cost=cost_of(race, len(models))),
         evidence=_evidence(race, tracks, ordered, problem),
         race=race,
         model=models[verdict.selected],
@@ -116,24 +138,27 @@ def _decision(race: Race, track: Track) -> np.ndarray | None:
     return np.mean([track.decisions[cell][epoch] for cell in race.cells], axis=0)
 
 
-def _test_scores(
-    race: Race, predictions: Sequence[np.ndarray], decisions: Sequence[np.ndarray | None]
+def test_scores(
+    metric: Metric,
+    contaminated: bool | None,
+    target: np.ndarray,
+    predictions: Sequence[np.ndarray],
+    decisions: Sequence[np.ndarray | None],
 ) -> dict[str, float | None]:
     """Score the default and the selected loss on the untouched rows, once."""
-    target, rows = race.trainer.test_target(), slice(None)
-    if race.scorer.contaminated:
-        log = race.metric.transform == "log1p"
-        rows = residual_scales(target, np.stack(predictions), log) <= FAR  # type: ignore[assignment]
+    rows: np.ndarray | slice = slice(None)
+    if contaminated:
+        rows = residual_scales(target, np.stack(predictions), metric.transform == "log1p") <= FAR
     default, selected = (
-        race.metric.score(target[rows], values[rows], decision)
+        metric.score(target[rows], values[rows], decision)
         for values, decision in zip(predictions, decisions, strict=True)
     )
     return {
         "default": default,
         "selected": selected,
         "rows": float(len(target[rows])),
-        "default_all_rows": race.metric.score(target, predictions[0], decisions[0]),
-        "selected_all_rows": race.metric.score(target, predictions[1], decisions[1]),
+        "default_all_rows": metric.score(target, predictions[0], decisions[0]),
+        "selected_all_rows": metric.score(target, predictions[1], decisions[1]),
     }
 
 
@@ -160,7 +185,7 @@ def _result(
         "better": race.metric.better,
         "target": problem.name if problem else "target",
         "rows": rows,
-        "diagnosis": findings + _notes(problem) + _gross_finding(race),
+        "diagnosis": findings + notes_of(problem) + gross_finding(race.metric, race.scorer),
         "default": race.entries.default,
         "naive": race.entries.naive,
         "selected": verdict.selected,
@@ -170,26 +195,33 @@ def _result(
         "candidates": verdict.candidates,
         "seed": seed,
         "interrupted": interrupted,
-        "versions": {name: version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
+        "versions": versions(),
         "command": command,
     }
 
 
-def _notes(problem: Problem | None) -> tuple[Finding, ...]:
+def versions() -> dict[str, str]:
+    """Return the versions that a study's numbers depend on."""
+    packages = {name: version(name) for name in PACKAGES}
+    return packages | {"python": platform.python_version()}
+
+
+def notes_of(problem: Problem | None) -> tuple[Finding, ...]:
+    """Return what the user should know of how the problem was read."""
     notes = problem.notes if problem else ()
     return tuple(Finding(name="note", value="", meaning=note) for note in notes)
 
 
-def _gross_finding(race: Race) -> tuple[Finding, ...]:
-    if not race.scorer.contaminated:
+def gross_finding(metric: Metric, scorer: Scorer) -> tuple[Finding, ...]:
+    """Say which share of the rows does not count, where there is such."""
+    if not scorer.contaminated:
         return ()
     return (
         Finding(
             name="gross errors in the target",
-            value=f"{100 * race.scorer.excluded:.1f} % of the validation rows",
+            value=f"{100 * scorer.excluded:.1f} % of the validation rows",
             meaning=f"no loss predicts them within {FAR:g} robust scales, and their squares would "
-            f"decide {race.metric.name} alone: scores leave these rows out (keep_outliers, or "
+            f"decide {metric.name} alone: scores leave these rows out (keep_outliers, or "
             "--keep-outliers, counts them)",
             level="warning",
         ),
@@ -220,9 +252,12 @@ def _switch_sentence(chosen: CandidateResult, default: CandidateResult, metric: 
     )
 
 
-def _cost(race: Race, finals: int) -> Cost:
+def cost_of(race: Race, finals: int) -> Cost:
+    """Return what the study took, beside what its default alone would."""
     default = race.default_track()
-    default_seconds = race.trainer.default_seconds(default, race.epochs(default), race.rates)
+    variants = len(race.default.variants)
+    settings = variants * len(race.rates)
+    default_seconds = race.trainer.default_seconds(default, race.epochs(default), settings)
     seconds = race.clock.seconds
     return Cost(
         seconds=seconds,
@@ -232,24 +267,32 @@ def _cost(race: Race, finals: int) -> Cost:
     )
 
 
+def curves_of(race: Race) -> tuple[Curve, ...]:
+    """Return each finalist's score over its training, averaged over the cells."""
+    found = []
+    for name, track in race.final_tracks().items():
+        table, epochs = track.table(race.cells)
+        means = tuple(float(score) for score in table.mean(axis=0))
+        best = race.reading(track).epoch
+        found.append(Curve(name=name, epochs=tuple(epochs), scores=means, best_epoch=best))
+    return tuple(found)
+
+
 def _evidence(
     race: Race, tracks: dict[str, Track], predictions: list[np.ndarray], problem: Problem | None
 ) -> Evidence:
-    curves, outputs = [], []
+    outputs = []
     first = race.trainer.rounds[0][0]
     target = race.trainer.valid_targets_tensor(first)
     for name, track in tracks.items():
-        table, epochs = track.table(race.cells)
         best = race.reading(track).epoch
-        means = tuple(float(score) for score in table.mean(axis=0))
-        curves.append(Curve(name=name, epochs=tuple(epochs), scores=means, best_epoch=best))
         if best in track.outputs:
             loss, output = track.outputs[best]
             outputs.append(
                 Outputs(name=name, loss=loss, output=output, target=target[: len(output)])
             )
     return Evidence(
-        curves=tuple(curves),
+        curves=curves_of(race),
         outputs=tuple(outputs),
         test_target=race.trainer.test_target(),
         test_default=predictions[0],

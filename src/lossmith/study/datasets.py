@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from lossmith.core.card import Task
+from lossmith.core.driver import parameter_groups
 from lossmith.core.loss import Loss
 from lossmith.study.average import Average
-from lossmith.study.candidates import Candidate
+from lossmith.study.candidates import Entry
 from lossmith.study.errors import InputError
 from lossmith.study.members import Budget, Member, batches
 from lossmith.study.metrics import lookup
@@ -88,7 +89,9 @@ class Run:
             self.model = trainer.make_model(loss.out_features)
         if not isinstance(self.model, nn.Module):
             raise InputError(f"model(out_features) must return an nn.Module, got {self.model!r}")
-        self.optimizer = trainer.make_optimizer(self.model.parameters(), lr=rate)
+        learned = any(True for _ in loss.parameters())
+        trained = parameter_groups(self.model, loss) if learned else self.model.parameters()
+        self.optimizer = trainer.make_optimizer(trained, lr=rate)
         self.average = Average(self.model)
         self.order = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator().manual_seed(seed).get_state()  # dropout, the same for all
@@ -223,7 +226,7 @@ class DatasetTrainer:
         self.budget = Budget.for_rows(len(split.cells[0].train), epochs=epochs, batch=batch)
         self.rounds = split.rounds
 
-    def losses(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...]:
+    def losses(self, candidate: Entry, cells: Sequence[int]) -> tuple[Loss, ...]:
         """Return the candidate fitted to the training targets of each cell."""
         return tuple(candidate.fit(self._target(self.split.cells[cell].train)) for cell in cells)
 
@@ -243,14 +246,14 @@ class DatasetTrainer:
         """Return the other cells that share no validation row with a cell."""
         return self.split.siblings(cell, cells)
 
-    def final(self, candidate: Candidate, rate: float, epochs: int) -> TorchModel:
+    def final(self, candidate: Entry, rate: float, epochs: int) -> TorchModel:
         """Train a candidate on all rows but the test rows."""
         rows = self.split.develop
-        loss = candidate.fit(self._target(rows))
-        run = Run(self, rows, self.split.cells[0].seed, loss, rate)
+        target = self._target(rows)
+        run = Run(self, rows, self.split.cells[0].seed, candidate.fit(target), rate)
         run.advance(epochs)
         run.average.install(run.model)
-        return TorchModel(loss=loss, body=run.model.eval())
+        return TorchModel(loss=candidate.fit(target), body=run.model.eval())
 
     def test_target(self) -> np.ndarray:
         """Return the targets of the untouched rows."""
@@ -265,7 +268,7 @@ class DatasetTrainer:
     def probe(self, loss: Loss) -> None:
         """Do nothing: a step of an own model may take long, so one epoch is timed at the end."""
 
-    def default_seconds(self, track: Track, epochs: int, rates: Sequence[float]) -> float:
+    def default_seconds(self, track: Track, epochs: int, settings: int) -> float:
         """Return what evaluating the default alone takes, from the time of one epoch."""
         cell = self.split.cells[self.rounds[0][0]]
         loss = track.outputs[max(track.outputs)][0]
@@ -274,7 +277,7 @@ class DatasetTrainer:
         run.advance(1)
         run.outputs(cell.valid)
         epoch = time.perf_counter() - start
-        trainings = len(rates) * len(self.rounds[0]) + len(self.rounds[1])
+        trainings = settings * len(self.rounds[0]) + len(self.rounds[1])
         final = epochs * len(self.split.develop) / len(cell.train)
         return epoch * (trainings * self.budget.epochs + final)
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lossmith.catalogue import load as load_loss
+from lossmith.core.hybrid import Hybrid
+from lossmith.core.loss import Loss
 from lossmith.study.body import StackedMLP
 from lossmith.study.conclude import Selection, prediction_frame
 from lossmith.study.errors import InputError
 from lossmith.study.features import Encoder
+from lossmith.study.joint.heads import Heads
+from lossmith.study.joint.model import JointModel, Reading, joint_frame
 from lossmith.study.model import TableModel
 from lossmith.study.report import write_report
 
@@ -43,9 +47,16 @@ READING = (
 )
 
 
+class SavedModel(Protocol):
+    """A model read from a run's folder."""
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return predictions for new rows, as the run's own `predict` does."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class SavedModel:
-    """A model read from a run's folder, with what turns its output into predictions."""
+class SavedTableModel:
+    """A saved model of one target, with what turns its output into predictions."""
 
     model: TableModel
     labels: np.ndarray
@@ -54,6 +65,18 @@ class SavedModel:
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return predictions for new rows: `prediction`, and `probability_<class>` for classes."""
         return prediction_frame(self.model.predict(frame), self.labels, self.decision)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedJointModel:
+    """A saved model of several targets, with what turns its output into predictions."""
+
+    model: JointModel
+    readings: tuple[Reading, ...]
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a column prediction_<target> for each target, and probabilities of classes."""
+        return joint_frame(self.model.predict(frame), self.readings)
 
 
 def check_writable(out: str | os.PathLike[str]) -> None:
@@ -129,21 +152,45 @@ def _read(path: Path) -> SavedModel:
     if facts["lossmith"] != FORMAT:
         raise ValueError(f"model.json has format {facts['lossmith']!r}, not {FORMAT}")
     state = load_file(path / "model.safetensors")
-    seeds, width = state["w1"].shape[0], state["w1"].shape[1]
+    width = state["w1"].shape[1]
     loss, encoder = load_loss(path / "loss.json"), Encoder.load(path / "encoder.skops")
     if encoder.width != width:
         raise ValueError(f"encoder.skops gives {encoder.width} features, the model takes {width}")
+    several = facts.get("targets")
+    if several is None:
+        model = TableModel(encoder=encoder, loss=loss, body=_body(state, loss))
+        return SavedTableModel(model=model, **_reading(facts, loss))
+    heads = _heads(loss, several)
+    pairs = zip(several, heads.parts_by_name().values(), strict=True)
+    return SavedJointModel(
+        model=JointModel(encoder=encoder, loss=heads, body=_body(state, heads)),
+        readings=tuple(Reading(name=one["name"], **_reading(one, part)) for one, part in pairs),
+    )
+
+
+def _body(state: dict[str, torch.Tensor], loss: Loss) -> StackedMLP:
+    seeds, width = state["w1"].shape[:2]
     body = StackedMLP(width, [loss.out_features], range(seeds))
     body.load_state_dict(state)
+    return body
+
+
+def _heads(loss: Loss, several: list[dict[str, Any]]) -> Heads:
+    if not isinstance(loss, Hybrid) or len(loss.losses) != len(several):
+        raise ValueError(f"model.json names {len(several)} targets, loss.json has others")
+    return Heads(loss, [bool(one["labels"]) for one in several])
+
+
+def _reading(facts: dict[str, Any], loss: Loss) -> dict[str, Any]:
+    """Return a target's labels and decision, held against its loss."""
     labels, decision = facts["labels"], facts["decision"]
     classes = 0 if "regression" in loss.card.tasks else max(loss.out_features, 2)
     if len(labels) != classes or (decision is not None and len(decision) != classes):
         raise ValueError(f"model.json names {len(labels)} classes, the loss has {classes}")
-    return SavedModel(
-        model=TableModel(encoder=encoder, loss=loss, body=body),
-        labels=pd.Series(labels, dtype=None if labels else float).to_numpy(),
-        decision=None if decision is None else np.array(decision, dtype=float),
-    )
+    return {
+        "labels": pd.Series(labels, dtype=None if labels else float).to_numpy(),
+        "decision": None if decision is None else np.array(decision, dtype=float),
+    }
 
 
 def _write(selection: Selection, path: Path) -> None:
@@ -151,8 +198,8 @@ def _write(selection: Selection, path: Path) -> None:
     document = json.dumps(_json_ready(selection.result.to_json()), indent=2, allow_nan=False)
     (path / "result.json").write_text(document + "\n", encoding="utf-8")
     selection.loss.save(path / "loss.json")
-    _predictions(selection).to_csv(path / "predictions.csv", index=False)
-    if isinstance(selection.model, TableModel):
+    selection.predictions().to_csv(path / "predictions.csv", index=False)
+    if isinstance(selection.model, (TableModel, JointModel)):
         _write_model(selection, selection.model, path)
     else:
         state = selection.model.body.state_dict()  # type: ignore[attr-defined]
@@ -161,35 +208,14 @@ def _write(selection: Selection, path: Path) -> None:
         )
 
 
-def _write_model(selection: Selection, model: TableModel, path: Path) -> None:
-    assert selection.problem is not None
-    decision = selection.decision
-    facts = {
-        "lossmith": FORMAT,
-        "labels": selection.problem.labels.tolist(),
-        "decision": None if decision is None else decision.tolist(),
-    }
+def _write_model(selection: Selection, model: TableModel | JointModel, path: Path) -> None:
+    facts = {"lossmith": FORMAT, **selection.facts()}
     (path / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     save_file(
         {name: value.detach().contiguous() for name, value in model.body.state_dict().items()},
         path / "model.safetensors",
     )
     model.encoder.save(path / "encoder.skops")
-
-
-def _predictions(selection: Selection) -> pd.DataFrame:
-    """Return the predictions of the untouched rows beside their row numbers and targets."""
-    evidence, problem = selection.evidence, selection.problem
-    target = evidence.test_target
-    labels: np.ndarray = np.empty(0)
-    if evidence.test_selected.ndim > 1:
-        classes = evidence.test_selected.shape[1]
-        labels = problem.labels if problem is not None else np.arange(classes)
-        target = labels[target]
-    frame = prediction_frame(evidence.test_selected, labels, selection.decision)
-    frame.insert(0, "row", selection.test_rows)
-    frame.insert(1, "target", target)
-    return frame
 
 
 def _json_ready(value: Any) -> Any:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lossmith.study.candidates import Candidate
+from lossmith.study.candidates import Entry
 from lossmith.study.compare import Reading
 from lossmith.study.race import Race
 from lossmith.study.result import CandidateResult, Status
@@ -38,7 +38,7 @@ def judge(race: Race) -> Judgement:
     }
     corrected = holm(
         {name: measured[name].doubt(measured[default]) for name in differences},
-        comparisons=len(race.entries.candidates) - 1,
+        comparisons=len(race.entries.candidates) - 1 + race.screened,
     )
     better = [name for name, p_value in corrected.items() if p_value < LEVEL and race.mature]
     selected = min(better, key=lambda name: differences[name].mean, default=default)
@@ -76,7 +76,7 @@ def _equivalents(measured: dict[str, Reading], selected: str) -> tuple[str, ...]
 
 def _result(
     race: Race,
-    candidate: Candidate,
+    candidate: Entry,
     reading: Reading | None,
     differences: dict[str, Estimate],
     corrected: dict[str, float],
@@ -88,13 +88,14 @@ def _result(
     )
     if reading is None:
         return _unmeasured(race, blank)
-    level = reading.level
+    level, key = reading.level, race.final_tracks()[name].key
     row = replace(
         blank,
+        parameters=candidate.variants[key.variant].parameters,
         score=level.mean,
         low=level.low,
         high=level.high,
-        learning_rate=race.final_tracks()[name].learning_rate,
+        learning_rate=key.learning_rate,
         epochs=reading.epoch,
         cells=len(reading.scores),
     )
@@ -117,7 +118,7 @@ def _result(
 
 def _unmeasured(race: Race, blank: CandidateResult) -> CandidateResult:
     """Describe a candidate that left early by the cells it was seen on."""
-    tracks = [track for (name, _), track in race.tracks.items() if name == blank.name]
+    tracks = [track for key, track in race.tracks.items() if key.candidate == blank.name]
     alive = [track for track in tracks if not track.diverged and track.scores]
     if not alive:
         return replace(blank, note=race.notes.get(blank.name, "diverged at every learning rate"))
@@ -148,12 +149,12 @@ def _status(race: Race, name: str, reading: Reading | None, selected: str) -> St
         return "selected"
     if reading is not None:
         return "finished" if race.finished else "unfinished"
-    tracks = [track for (key, _), track in race.tracks.items() if key == name]
+    tracks = [track for key, track in race.tracks.items() if key.candidate == name]
     if name in race.notes:
         return "dropped"
     if tracks and all(track.diverged for track in tracks):
         return "diverged"
-    running = not race.finished and name in dict(race.running)
+    running = not race.finished and name in {key.candidate for key in race.running}
     return "unfinished" if running else "dropped"
 
 

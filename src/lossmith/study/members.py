@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,13 +12,27 @@ from lossmith.core.progress import Progress
 from lossmith.study.stacked_loss import structure
 
 
+class Key(NamedTuple):
+    """A candidate at one setting: its learning rate and which of its variants."""
+
+    candidate: str
+    learning_rate: float
+    variant: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One candidate at one learning rate, with its loss fitted to each cell's training targets."""
+    """One candidate at one setting, with its loss fitted to each cell's training targets."""
 
     candidate: str
     learning_rate: float
     losses: tuple[Loss, ...]
+    variant: int = 0
+
+    @property
+    def key(self) -> Key:
+        """The candidate and its setting."""
+        return Key(self.candidate, self.learning_rate, self.variant)
 
     @property
     def out_features(self) -> int:

@@ -3,30 +3,28 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from lossmith.core.loss import Loss
-from lossmith.study.candidates import Candidate, Field
+from lossmith.study.candidates import Entry, Field
 from lossmith.study.clock import Clock, OutOfTimeError
 from lossmith.study.compare import Reading, read
 from lossmith.study.errors import InputError
-from lossmith.study.members import Member
-from lossmith.study.metrics import Metric
-from lossmith.study.scores import Scorer, Track, predict
+from lossmith.study.members import Key, Member
+from lossmith.study.scores import Track
 from lossmith.study.trainer import Fleet, Trainer
 
 FINALISTS = 5  # beside the default and the naive default
 EVIDENCE_ROWS = 1000  # whose raw outputs are kept for the report
-DEFAULT_RATES = 2  # learning rates at which the default is measured to the end
+DEFAULT_SETTINGS = 2  # at which the default is measured to the end
 DOUBT = 0.05  # a finalist this surely worse than the default leaves before the last cells
 # Of a screening: after which share of the epochs, what share of its members goes on, at most how
-# many, so that a larger catalogue costs little more, and at how many learning rates of a candidate.
+# many, so that a larger catalogue costs little more, and at how many settings of a candidate.
 CUTS = ((0.1, 0.4, 30, 2), (0.3, 0.4, 12, 2), (0.6, 0.6, 7, 1))
 SCREENING_SHARE = 0.4  # of the race's time, for the progress display
 REVIEWS = (0.3, 0.6)  # shares of the epochs after which hopeless finalists leave
-
-Key = tuple[str, float]  # a candidate and a learning rate
 
 
 @dataclass
@@ -35,10 +33,10 @@ class Race:
 
     trainer: Trainer
     entries: Field
-    metric: Metric
+    scorer: Any
     rates: Sequence[float]
     clock: Clock
-    exclude_gross: bool = True
+    screened: int = 0  # candidates that earlier races tried; the test corrects for them too
     tracks: dict[Key, Track] = field(default_factory=dict)
     running: list[Key] = field(default_factory=list)  # members measured last
     finalists: list[Key] = field(default_factory=list)
@@ -48,12 +46,12 @@ class Race:
     finished: bool = False
 
     def __post_init__(self) -> None:
-        self.scorer = Scorer(self.metric, self.trainer, self.exclude_gross)
+        self.metric = self.scorer.metric
 
     def run(self) -> bool:
         """Run to the end; return False when it was stopped by the user or by the clock."""
         try:
-            self._screen(self.trainer.rounds[0])
+            self.screen()
             self._confirm(self.trainer.rounds[1])
             self.finished = True
         except (KeyboardInterrupt, OutOfTimeError):
@@ -82,26 +80,34 @@ class Race:
         started = len(self.cells) > len(self.trainer.rounds[0])
         return started and epochs[-1] >= REVIEWS[-1] * self.trainer.budget.epochs
 
+    @property
+    def default(self) -> Entry:
+        """The candidate to beat."""
+        return next(c for c in self.entries.candidates if c.name == self.entries.default)
+
     def default_track(self) -> Track:
-        """Return the default at its best learning rate."""
+        """Return the default at its best setting."""
         return self.final_tracks()[self.entries.default]
 
     def final_tracks(self) -> dict[str, Track]:
-        """Return the finalists' tracks, the default's at the better of its learning rates."""
+        """Return the finalists' tracks, the default's at the better of its settings."""
         sign = 1 if self.metric.better == "lower" else -1
         found: dict[str, Track] = {}
         for key in self.finalists:
-            track, rival = self.tracks[key], found.get(key[0])
+            track, rival = self.tracks[key], found.get(key.candidate)
             mean = sign * float(self.reading(track).scores.mean())
             if rival is None or mean < sign * float(self.reading(rival).scores.mean()):
-                found[key[0]] = track
+                found[key.candidate] = track
         return found
 
-    def _screen(self, cells: Sequence[int]) -> None:
+    def screen(self) -> None:
+        """Start every candidate on the first cells; the hopeless leave, the best are finalists."""
+        cells = self.trainer.rounds[0]
         members = [
-            Member(candidate=candidate.name, learning_rate=rate, losses=losses)
+            _member(Key(candidate.name, rate, number), losses)
             for candidate in self.entries.candidates
-            if (losses := self._fitted(candidate, cells)) is not None
+            for number, variant in enumerate(candidate.variants)
+            if (losses := self._fitted(variant, cells)) is not None
             for rate in self.rates
         ]
         fleet = self._start(cells, members)
@@ -125,12 +131,8 @@ class Race:
     def _confirm(self, cells: Sequence[int]) -> None:
         fitting = {candidate.name: candidate for candidate in self.entries.candidates}
         members = [
-            Member(
-                candidate=name,
-                learning_rate=rate,
-                losses=self.trainer.losses(fitting[name], cells),
-            )
-            for name, rate in self.finalists
+            _member(key, self.trainer.losses(fitting[key.candidate].variants[key.variant], cells))
+            for key in self.finalists
         ]
         fleet = self._start(cells, members)
         reviews = list(REVIEWS)
@@ -148,8 +150,7 @@ class Race:
 
     def _start(self, cells: Sequence[int], members: list[Member]) -> Fleet:
         for member in members:
-            key = member.candidate, member.learning_rate
-            self.tracks.setdefault(key, Track(*key))
+            self.tracks.setdefault(member.key, self.scorer.track(member.key))
         self.trainings += len(members) * len(cells)
         return self.trainer.fleet(cells, members)
 
@@ -157,7 +158,7 @@ class Race:
         marks = self.trainer.budget.checkpoints()
         return list(zip([0, *marks], marks, strict=False))
 
-    def _fitted(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...] | None:
+    def _fitted(self, candidate: Entry, cells: Sequence[int]) -> tuple[Loss, ...] | None:
         try:
             return self.trainer.losses(candidate, cells)
         except ValueError as error:
@@ -169,38 +170,36 @@ class Race:
     def _record(self, fleet: Fleet, cells: Sequence[int], epoch: int) -> None:
         """Score every member on every cell."""
         outputs = fleet.outputs()
-        tracks = [self.tracks[m.candidate, m.learning_rate] for m in fleet.members]
-        predictions = [
-            np.stack(
-                [
-                    predict(member.losses[position], raw[position])
-                    for member, raw in zip(fleet.members, outputs, strict=True)
-                ]
+        tracks = [self.tracks[member.key] for member in fleet.members]
+        predictions = {
+            cell: self.scorer.read(
+                [member.losses[position] for member in fleet.members],
+                [raw[position] for raw in outputs],
             )
-            for position in range(len(cells))
-        ]
-        self.scorer.record(tracks, dict(zip(cells, predictions, strict=True)), epoch)
+            for position, cell in enumerate(cells)
+        }
+        self.scorer.record(tracks, predictions, epoch)
         default = next(m for m in fleet.members if m.candidate == self.entries.default)
         self.trainer.probe(default.losses[0])
-        self.running = [(track.candidate, track.learning_rate) for track in tracks]
+        self.running = [track.key for track in tracks]
         if cells[0] == self.trainer.rounds[0][0]:
             for track, member, raw in zip(tracks, fleet.members, outputs, strict=True):
                 loss = member.losses[0]
-                loss = copy.deepcopy(loss) if loss.moves else loss  # as it is at this epoch
+                loss = copy.deepcopy(loss) if _changes(loss) else loss  # as it is at this epoch
                 track.outputs[epoch] = loss, raw[0][:EVIDENCE_ROWS]
 
     def _survivors(
-        self, fleet: Fleet, cells: Sequence[int], share: float, most: int, rates: int
+        self, fleet: Fleet, cells: Sequence[int], share: float, most: int, settings: int
     ) -> list[int]:
         """Return the members that go on: the best, and the default whatever it scores."""
-        keys = [(member.candidate, member.learning_rate) for member in fleet.members]
+        keys = [member.key for member in fleet.members]
         standing = [self._standing(key, cells) for key in keys]
         count = min(most, max(round(share * len(keys)), 2 * len(self.rates)))
         kept: list[int] = []
         for index in np.argsort(standing, kind="stable").tolist():
-            name = keys[index][0]
-            same = sum(keys[other][0] == name for other in kept)
-            passed = len(kept) < count and same < rates and np.isfinite(standing[index])
+            name = keys[index].candidate
+            same = sum(keys[other].candidate == name for other in kept)
+            passed = len(kept) < count and same < settings and np.isfinite(standing[index])
             if passed or name == self.entries.default:
                 kept.append(index)
         return kept
@@ -213,7 +212,7 @@ class Race:
         return float((table if self.metric.better == "lower" else -table).mean(axis=0).min())
 
     def _finalists(self, cells: Sequence[int]) -> list[Key]:
-        """Return the best others at their best learning rate, and the default at its best two.
+        """Return the best others at their best setting, and the default at its best two.
 
         Two folds settle a learning rate only roughly; the doubt goes to the default's favour.
         The naive default is always among them, so that what people start with is shown fairly.
@@ -226,21 +225,23 @@ class Race:
             raise InputError(
                 "every loss diverged; check the features and the target for extreme values"
             )
-        default = [key for key in ranked if key[0] == self.entries.default][:DEFAULT_RATES]
+        default = [key for key in ranked if key.candidate == self.entries.default][
+            :DEFAULT_SETTINGS
+        ]
         if not default:
             raise InputError(
                 f"the default loss {self.entries.default} diverged at every learning rate; "
                 "try smaller ones"
             )
-        others: dict[str, float] = {}
-        for name, rate in ranked:
-            if (name, rate) in self.running and name != self.entries.default:
-                others.setdefault(name, rate)
+        others: dict[str, Key] = {}
+        for key in ranked:
+            if key in self.running and key.candidate != self.entries.default:
+                others.setdefault(key.candidate, key)
         chosen = dict(list(others.items())[:FINALISTS])
-        for name, rate in ranked:
-            if name == self.entries.naive != self.entries.default:
-                chosen.setdefault(name, rate)
-        return default + list(chosen.items())
+        for key in ranked:
+            if key.candidate == self.entries.naive != self.entries.default:
+                chosen.setdefault(key.candidate, key)
+        return default + list(chosen.values())
 
     def _review(self, fleet: Fleet, cells: Sequence[int]) -> None:
         """Drop the finalists that are surely worse than the default so far."""
@@ -251,14 +252,22 @@ class Race:
         hopeless = {
             key
             for key in self.finalists
-            if key[0] != self.entries.default
+            if key.candidate != self.entries.default
             and self.reading(self.tracks[key]).doubt(default) > 1 - DOUBT
         }
         self.finalists = [key for key in self.finalists if key not in hopeless]
         fleet.keep(
-            [
-                index
-                for index, member in enumerate(fleet.members)
-                if (member.candidate, member.learning_rate) not in hopeless
-            ]
+            [index for index, member in enumerate(fleet.members) if member.key not in hopeless]
         )
+
+
+def _member(key: Key, losses: tuple[Loss, ...]) -> Member:
+    """Return a member with losses of its own where training changes them."""
+    own = copy.deepcopy(losses) if _changes(losses[0]) else losses
+    return Member(
+        candidate=key.candidate, learning_rate=key.learning_rate, losses=own, variant=key.variant
+    )
+
+
+def _changes(loss: Loss) -> bool:
+    return loss.moves or any(True for _ in loss.parameters())

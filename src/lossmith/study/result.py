@@ -44,6 +44,28 @@ class CandidateResult:
     epochs: int | None = None
     cells: int = 0
     note: str = ""
+    by_target: dict[str, dict[str, float]] = field(default_factory=dict)  # of several targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetResult:
+    """What a study of several targets found for one of them, in its metric's own unit.
+
+    difference: the selected combination's score minus the default's on the same folds, with its
+    95 % interval; test: both on the untouched rows.
+    """
+
+    name: str
+    task: str
+    metric: str
+    better: Literal["lower", "higher"]
+    default: float
+    selected: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    test: dict[str, float | None]
+    classes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +80,11 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The whole of `result.json`."""
+    """The whole of `result.json`.
+
+    Of several targets, the metric is the geometric mean of their errors, each in units of the best
+    constant prediction's, and `targets` holds what was found for each.
+    """
 
     task: str
     metric: str
@@ -78,6 +104,7 @@ class Result:
     seed: int
     interrupted: bool
     versions: dict[str, str]
+    targets: tuple[TargetResult, ...] = ()
     command: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -106,10 +133,19 @@ class Outputs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Weights:
+    """The default's losses at other weights: by how many per cent each target's error is lower."""
+
+    shares: tuple[float, ...]
+    changes: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What the report draws beyond the numbers."""
 
     curves: tuple[Curve, ...] = ()
+    weights: tuple[Weights, ...] = ()  # of several targets
     outputs: tuple[Outputs, ...] = ()
     test_target: np.ndarray = field(default_factory=lambda: np.empty(0))
     test_default: np.ndarray = field(default_factory=lambda: np.empty(0))  # points or probabilities

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -10,26 +10,43 @@ from torch import Tensor
 from lossmith.core.loss import Loss
 from lossmith.study.gross import FAR, has_gross_errors, residual_scales
 from lossmith.study.influence import influences
+from lossmith.study.members import Key
 from lossmith.study.metrics import Metric
 
 
 @dataclass
 class Track:
-    """What is known of one candidate at one learning rate."""
+    """What is known of one candidate at one setting."""
 
-    candidate: str
-    learning_rate: float
+    key: Key
     scores: dict[int, dict[int, float]] = field(default_factory=dict)  # by cell and epoch
     influences: dict[int, dict[int, np.ndarray]] = field(default_factory=dict)  # of rows on them
     decisions: dict[int, dict[int, np.ndarray]] = field(default_factory=dict)
     outputs: dict[int, tuple[Loss, Tensor]] = field(default_factory=dict)  # of the first cell
     diverged: bool = False
 
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of its setting."""
+        return self.key.learning_rate
+
     def table(self, cells: Sequence[int]) -> tuple[np.ndarray, list[int]]:
         """Return the scores as (cells, epochs) with the epochs that all cells have."""
         epochs = sorted(set.intersection(*(set(self.scores[cell]) for cell in cells)))
         rows = [[self.scores[cell][epoch] for epoch in epochs] for cell in cells]
         return np.array(rows), epochs
+
+
+class Measure(Protocol):
+    """What a race compares by: one metric, or one number made of several."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def better(self) -> Literal["lower", "higher"]:
+        """Which way it improves."""
 
 
 class Cells(Protocol):
@@ -61,6 +78,14 @@ class Scorer:
         """The share of validation rows that do not count."""
         rows = list(self.judged.values())
         return 1 - float(np.concatenate(rows).mean()) if rows else 0.0
+
+    def track(self, key: Key) -> Track:
+        """Return an empty track."""
+        return Track(key)
+
+    def read(self, losses: Sequence[Loss], outputs: Sequence[Tensor]) -> np.ndarray:
+        """Return what members predict from their raw outputs on one cell, (members, rows, …)."""
+        return np.stack([predict(*pair) for pair in zip(losses, outputs, strict=True)])
 
     def record(
         self, tracks: Sequence[Track], predictions: Mapping[int, np.ndarray], epoch: int

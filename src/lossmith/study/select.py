@@ -2,9 +2,10 @@
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 import torch
 
 from lossmith.core.card import Task
@@ -15,9 +16,11 @@ from lossmith.study.conclude import Selection, conclude
 from lossmith.study.datasets import DatasetTrainer, Examples
 from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
+from lossmith.study.joint.study import Settings, study_jointly
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.race import Race
 from lossmith.study.result import Finding
+from lossmith.study.scores import Scorer
 from lossmith.study.split import split_rows
 from lossmith.study.table import as_frame
 from lossmith.study.tables import TableTrainer
@@ -34,10 +37,10 @@ def select(
     data: Any = None,
     *,
     target: Any = None,
-    metric: str | None = None,
+    metric: str | Sequence[str] | None = None,
     model: Callable[[int], torch.nn.Module] | None = None,
     train: Any = None,
-    task: Task | None = None,
+    task: Task | Mapping[str, Task] | None = None,
     positive: Any = None,
     candidates: Sequence[str] | None = None,
     seed: int = 0,
@@ -60,15 +63,18 @@ def select(
 
     Args:
         data: a pandas or Polars DataFrame, or a 2-d array: a table to predict a column of.
-        target: the column's name, its index in an array, or one value a row.
+        target: the column's name, its index in an array, or one value a row; names of several
+            columns, one metric each, for one model that predicts them all.
         metric: rmse, mae, medae, mape, rmsle, r2, pinball@q; accuracy, balanced_accuracy, f1,
-            f1_macro, auroc, average_precision, log_loss, brier.
+            f1_macro, auroc, average_precision, log_loss, brier; a list for several targets.
         model: instead of a table, a function that takes the head's width and returns a fresh
             module; it is called for every training under a fixed seed.
         train: the data of such a model: a map-style dataset of (input, target) or a pair of
             tensors.
-        task: "regression", "binary" or "multiclass"; inferred if None.
-        positive: the positive class of a binary task; the rarer one if None.
+        task: "regression", "binary" or "multiclass"; inferred if None. Of several targets, a
+            dict by target.
+        positive: the positive class of a binary task; the rarer one if None. Of several targets,
+            a dict by target.
         candidates: keys of the losses to compare with the default; all that fit if None.
         seed: of the split, the folds, the initial weights and the batches.
         budget: seconds after which the study ends with what it has.
@@ -102,6 +108,30 @@ def select(
     if out is not None:
         folder.check_writable(out)
     clock = Clock(None if budget is None else RACING * budget, progress or (lambda *_: None))
+    if not isinstance(metric, str):
+        joint = study_jointly(
+            _several(data, target, model),
+            target,
+            metric,
+            tasks=_by_target("task", task),
+            positives=_by_target("positive", positive),
+            settings=Settings(
+                rates=tuple(learning_rates),
+                epochs=epochs,
+                batch=batch_size,
+                keep_outliers=keep_outliers,
+                candidates=candidates,
+            ),
+            seed=seed,
+            clock=clock,
+            on_diagnosis=on_diagnosis,
+            command=command,
+        )
+        if out is not None:
+            folder.save(joint, out)
+        return joint
+    if isinstance(task, Mapping):
+        raise InputError("a task by target is for several targets, with one metric each")
     if model is None:
         frame, name = as_frame(data, target)
         problem = frame_problem(frame, name, metric=metric, task=task, positive=positive)
@@ -120,11 +150,10 @@ def select(
     measure = metric_for(metric, found)
     race = Race(
         trainer=trainer,
+        scorer=Scorer(measure, trainer, exclude_gross=not keep_outliers),
         entries=field_for(found, measure, targets[split.develop], classes or None, candidates),
-        metric=measure,
         rates=tuple(learning_rates),
         clock=clock,
-        exclude_gross=not keep_outliers,
     )
     if problem is not None and on_diagnosis is not None:
         on_diagnosis(problem, findings)
@@ -152,3 +181,20 @@ def _check_numbers(
             raise InputError(f"{name} must be above 0, got {value}")
     if not learning_rates or not all(0 < rate < math.inf for rate in learning_rates):
         raise InputError(f"learning_rates must be numbers above 0, got {list(learning_rates)}")
+
+
+def _several(data: Any, target: Any, model: Any) -> pd.DataFrame:
+    """Return the table of a study of several targets."""
+    named = isinstance(target, (list, tuple)) and all(isinstance(name, str) for name in target)
+    if model is not None or not named:
+        raise InputError(
+            "several metrics are for several columns of a table: "
+            "target=['price', 'sold_fast'], metric=['mae', 'auroc']"
+        )
+    return as_frame(data, target[0])[0]
+
+
+def _by_target(what: str, given: Any) -> Mapping[str, Any]:
+    if given is None or isinstance(given, Mapping):
+        return given or {}
+    raise InputError(f"of several targets, say which {what} is whose: {what}={{'price': …}}")

@@ -12,7 +12,10 @@ from lossmith.core.loss import Loss
 
 def structure(loss: Loss) -> str:
     """Name what must be equal for losses to run as one: everything but their numbers."""
-    numbers = {name: tuple(buffer.shape) for name, buffer in loss.named_buffers()}
+    numbers = {
+        name: tuple(number.shape)
+        for name, number in (*loss.named_buffers(), *loss.named_parameters())
+    }
     return f"{_parts(loss.card.key, loss.config())} {sorted(numbers.items())}"
 
 
@@ -26,16 +29,10 @@ def stacked_loss(losses: Sequence[Sequence[Loss]]) -> Callable[[Tensor, Tensor],
     template = everyone[0]
     if not all(part.card.vmap for part in template.modules() if isinstance(part, Loss)):
         return _looped(everyone, len(losses))
-    slots = [
-        (module, name)
-        for module in template.modules()
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
-    names = [name for name, _ in template.named_buffers()]
-    moving = any(loss.moves for loss in everyone)
-    still = [] if moving else _stacked(everyone, names)
-    own = [module._buffers[name] for module, name in slots]
+    slots = _slots(template)
+    own = [place[name] for place, name in slots]
+    fixed = not any(loss.moves or any(True for _ in loss.parameters()) for loss in everyone)
+    still = _stacked(everyone) if fixed else []
 
     def one(numbers: Sequence[Tensor], output: Tensor, target: Tensor) -> Tensor:
         _fill(slots, numbers)
@@ -44,7 +41,7 @@ def stacked_loss(losses: Sequence[Sequence[Loss]]) -> Callable[[Tensor, Tensor],
     def all_of_them(output: Tensor, target: Tensor) -> Tensor:
         output = output.flatten(0, 1)
         targets = target.repeat_interleave(len(losses), 0)
-        numbers = _stacked(everyone, names) if moving else still
+        numbers = still if fixed else _stacked(everyone)
         try:
             return vmap(one)(numbers, _single(output), targets)
         finally:
@@ -53,8 +50,21 @@ def stacked_loss(losses: Sequence[Sequence[Loss]]) -> Callable[[Tensor, Tensor],
     return all_of_them
 
 
-def _stacked(everyone: Sequence[Loss], names: Sequence[str]) -> list[Tensor]:
-    return [torch.stack([loss.get_buffer(name) for loss in everyone]) for name in names]
+def _slots(loss: Loss) -> list[tuple[dict[str, Any], str]]:
+    """Return where a loss keeps its numbers: buffers, and parameters that train with the model."""
+    return [
+        (place, name)
+        for module in loss.modules()
+        for place in (module._buffers, module._parameters)
+        for name, number in place.items()
+        if number is not None
+    ]
+
+
+def _stacked(everyone: Sequence[Loss]) -> list[Tensor]:
+    """Return each number of all losses as one tensor; gradients reach the parameters of each."""
+    numbers = [[place[name] for place, name in _slots(loss)] for loss in everyone]
+    return [torch.stack(same) for same in zip(*numbers, strict=True)]
 
 
 def _looped(everyone: list[Loss], members: int) -> Callable[[Tensor, Tensor], Tensor]:
@@ -66,10 +76,10 @@ def _looped(everyone: list[Loss], members: int) -> Callable[[Tensor, Tensor], Te
     return all_of_them
 
 
-def _fill(slots: Sequence[tuple[torch.nn.Module, str]], numbers: Sequence[Any]) -> None:
+def _fill(slots: Sequence[tuple[dict[str, Any], str]], numbers: Sequence[Any]) -> None:
     # functional_call does the same at twice the time of a whole small loss.
-    for (module, name), number in zip(slots, numbers, strict=True):
-        module._buffers[name] = number
+    for (place, name), number in zip(slots, numbers, strict=True):
+        place[name] = number
 
 
 def _single(output: Tensor) -> Tensor:
@@ -83,4 +93,8 @@ def _parts(key: str, config: dict[str, Any]) -> list[Any]:
 def _kind(value: Any) -> Any:
     if isinstance(value, dict) and "loss" in value and "arguments" in value:
         return _parts(value["loss"], value["arguments"])
+    if isinstance(value, dict) and "weighting" in value and "arguments" in value:
+        return _parts(value["weighting"], value["arguments"])
+    if isinstance(value, list) and all(isinstance(entry, dict) for entry in value):
+        return [_parts("term", entry) for entry in value]
     return value if isinstance(value, (int, str)) or value is None else "number"

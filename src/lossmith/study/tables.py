@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,14 +11,13 @@ from torch import Tensor
 
 from lossmith.core.loss import Loss
 from lossmith.study.baseline import Pace
-from lossmith.study.candidates import Candidate
+from lossmith.study.candidates import Entry
 from lossmith.study.features import Encoder
 from lossmith.study.fleet import Rows, StackedFleet
 from lossmith.study.members import Budget, Member
 from lossmith.study.model import TableModel
 from lossmith.study.scores import Track
 from lossmith.study.split import Split
-from lossmith.study.task import Problem
 
 ENSEMBLE = 4  # seeds of the final model
 
@@ -26,9 +26,10 @@ class TableTrainer:
     """Trains members on the cells of a table; each cell's encoder saw its training rows only."""
 
     ensemble = ENSEMBLE
+    delivers: type[TableModel] = TableModel
 
     def __init__(
-        self, problem: Problem, split: Split, *, epochs: int | None = None, batch: int | None = None
+        self, problem: Any, split: Split, *, epochs: int | None = None, batch: int | None = None
     ) -> None:
         self.problem, self.split, self.task = problem, split, problem.task
         self.budget = Budget.for_rows(len(split.cells[0].train), epochs=epochs, batch=batch)
@@ -37,7 +38,7 @@ class TableTrainer:
         self.pace: Pace | None = None
         self._rows = cache(self._encode)
 
-    def losses(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...]:
+    def losses(self, candidate: Entry, cells: Sequence[int]) -> tuple[Loss, ...]:
         """Return the candidate fitted to the training targets of each cell."""
         return tuple(candidate.fit(self._target(self.split.cells[cell].train)) for cell in cells)
 
@@ -61,19 +62,18 @@ class TableTrainer:
         """Return a final model's predictions of the untouched rows."""
         return model.predict(self.problem.features.iloc[self.split.test])
 
-    def default_seconds(self, track: Track, epochs: int, rates: Sequence[float]) -> float:
+    def default_seconds(self, track: Track, epochs: int, settings: int) -> float:
         """Return what the default alone takes by plain sequential training.
 
-        That is its learning rates on the screening cells, the best of them on all others, and
-        the final model, at the time that one step of the ordinary loop takes; with the same
-        encoding of features. The second learning rate that the race gives the default is not
-        counted.
+        That is its settings on the screening cells, the best of them on all others, and the final
+        model, at the time that one step of the ordinary loop takes; with the same encoding of
+        features. The second setting that the race gives the default is not counted.
         """
         screening, others = self.rounds
         rows = self._rows(tuple(screening))
         step = self._pace(track.outputs[max(track.outputs)][0]).step
         steps = len(rows.target[0]) // self.budget.batch
-        trainings = len(rates) * len(screening) + len(others)
+        trainings = settings * len(screening) + len(others)
         final = self.ensemble * epochs * (len(self.split.develop) // self.budget.batch)
         return self.encoding + step * (trainings * self.budget.epochs * steps + final)
 
@@ -91,7 +91,7 @@ class TableTrainer:
         """Return the other cells that share no validation row with a cell."""
         return self.split.siblings(cell, cells)
 
-    def final(self, candidate: Candidate, rate: float, epochs: int) -> TableModel:
+    def final(self, candidate: Entry, rate: float, epochs: int) -> TableModel:
         """Train a candidate on all rows but the test rows, under several seeds."""
         develop = self.split.develop
         frame = self.problem.features.iloc[develop]
@@ -101,11 +101,12 @@ class TableTrainer:
         self.encoding += time.perf_counter() - start
         seeds = [self.split.cells[0].seed + number for number in range(ENSEMBLE)]
         rows = Rows([(features, target)] * ENSEMBLE, [features[:1]] * ENSEMBLE, seeds)
-        loss = candidate.fit(target)
-        member = Member(candidate=candidate.name, learning_rate=rate, losses=(loss,) * ENSEMBLE)
+        losses = tuple(candidate.fit(target) for _ in seeds)
+        member = Member(candidate=candidate.name, learning_rate=rate, losses=losses)
         fleet = StackedFleet(rows, [member], self.budget)
         fleet.advance(epochs)
-        return TableModel(encoder=encoder, loss=loss, body=fleet.stacks[0].averaged())
+        body = fleet.stacks[0].averaged()
+        return self.delivers(encoder=encoder, loss=candidate.fit(target), body=body)
 
     def _encode(self, cells: tuple[int, ...]) -> Rows:
         start = time.perf_counter()

@@ -57,6 +57,11 @@ def frame_problem(
     """
     if target not in frame.columns:
         known = [str(name) for name in frame.columns]
+        if all(part.strip() in known for part in target.split(",")):
+            raise InputError(
+                f"there is no column {target!r}; several targets need as many metrics: "
+                "--metric mae,auroc"
+            )
         hint = nearest(target, known) or f"; the columns are {', '.join(known[:20])}"
         raise InputError(f"there is no column {target!r}{hint}")
     notes: list[str] = []
@@ -94,6 +99,11 @@ def frame_problem(
         dropped=dropped,
         notes=tuple(notes),
     )
+
+
+def given(column: pd.Series, name: str) -> np.ndarray:
+    """Return which rows have a value of a target, blank text not counted."""
+    return _usable(column, name).notna().to_numpy()
 
 
 def _usable(column: pd.Series, name: str) -> pd.Series:

@@ -1,14 +1,14 @@
 """What a race asks of that which trains: stacked for tables, one after the other for any model."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from lossmith.core.card import Task
 from lossmith.core.loss import Loss
-from lossmith.study.candidates import Candidate
+from lossmith.study.candidates import Entry
 from lossmith.study.members import Budget, Member
 from lossmith.study.model import Model
 from lossmith.study.scores import Track
@@ -18,7 +18,9 @@ from lossmith.study.split import Split
 class Fleet(Protocol):
     """Members in training over the same cells."""
 
-    members: list[Member]
+    @property
+    def members(self) -> list[Member]:
+        """The members, in the order of `outputs`."""
 
     def advance(self, epochs: int) -> None:
         """Train every member for some epochs."""
@@ -33,13 +35,16 @@ class Fleet(Protocol):
 class Trainer(Protocol):
     """What trains members: stacked for tables, one after the other for any model."""
 
-    task: Task
+    task: Task | Literal["joint"]
     split: Split
     budget: Budget
     ensemble: int  # trainings of a final model
-    rounds: tuple[Sequence[int], Sequence[int]]  # cells: for screening, and all others
 
-    def losses(self, candidate: Candidate, cells: Sequence[int]) -> tuple[Loss, ...]:
+    @property
+    def rounds(self) -> tuple[Sequence[int], Sequence[int]]:
+        """Cells: for screening, and all others."""
+
+    def losses(self, candidate: Entry, cells: Sequence[int]) -> tuple[Loss, ...]:
         """Return the candidate fitted to the training targets of each cell."""
 
     def fleet(self, cells: Sequence[int], members: Sequence[Member]) -> Fleet:
@@ -54,7 +59,7 @@ class Trainer(Protocol):
     def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
         """Return the other cells that share no validation row with a cell."""
 
-    def final(self, candidate: Candidate, rate: float, epochs: int) -> Model:
+    def final(self, candidate: Entry, rate: float, epochs: int) -> Model:
         """Train a candidate on all rows but the test rows."""
 
     def test_target(self) -> np.ndarray:
@@ -66,5 +71,5 @@ class Trainer(Protocol):
     def probe(self, loss: Loss) -> None:
         """Time a little of what evaluating the default alone takes; called now and then."""
 
-    def default_seconds(self, track: Track, epochs: int, rates: Sequence[float]) -> float:
+    def default_seconds(self, track: Track, epochs: int, settings: int) -> float:
         """Return what evaluating the default alone takes by plain sequential training."""

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from lossmith.study.report import fit, shapes, verdict
+from lossmith.study.report import fit, joint, shapes, verdict
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
 from lossmith.study.report.snippet import snippet
 from lossmith.study.report.text import (
@@ -35,7 +35,9 @@ def write_report(path: str | Path, result: Result, evidence: Evidence) -> None:
 def render(result: Result, evidence: Evidence) -> str:
     """Return the report as one HTML page: no script, no file beside it, nothing fetched."""
     sections = {
-        "meaning": ("What it means", verdict.meaning(result)),
+        "meaning": ("What it means", (joint if result.targets else verdict).meaning(result)),
+        "targets": ("Each target", joint.targets(result) if result.targets else ""),
+        "tradeoff": ("Trade-off", joint.tradeoff(result, evidence) if result.targets else ""),
         "differences": ("Difference to the default", _differences(result)),
         "candidates": ("All candidates", _candidates(result)),
         "learning": ("Learning curves", _learning(result, evidence)),
@@ -55,7 +57,7 @@ def render(result: Result, evidence: Evidence) -> str:
         heading=verdict.heading(result),
         sentence=escape(result.sentence),
         evidence=verdict.evidence(result),
-        tiles=verdict.tiles(result),
+        tiles=(joint if result.targets else verdict).tiles(result),
         notice=_notice(result),
         navigation="".join(f'<a href="#{key}">{title}</a> ' for key, (title, _) in kept.items()),
         sections="\n".join(
@@ -244,10 +246,11 @@ def _cost(result: Result) -> str:
 
 
 def _use(result: Result, evidence: Evidence) -> str:
+    code = joint.snippet(result) if result.targets else snippet(result, evidence)
     return (
         "<p><code>loss.json</code> beside this report is the chosen loss with fixed parameters. It "
         "knows the width of the head it needs and how to read it; put your own features, target "
-        f"and model in place of these.</p><pre><code>{escape(snippet(result, evidence))}"
+        f"and model in place of these.</p><pre><code>{escape(code)}"
         "</code></pre>"
     )
 

@@ -17,7 +17,7 @@ x = torch.randn(512, 8)  # your features
 {target}  # your target
 
 model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, loss.out_features))
-optimizer = torch.optim.Adam(model.parameters(), lr={rate:.4g})
+optimizer = torch.optim.Adam({trained}, lr={rate:.4g})
 {clock}for epoch in range(20):
     for rows in torch.randperm(len(x)).split(64):
         optimizer.zero_grad()
@@ -33,8 +33,11 @@ _CLOCK = "clock = lossmith.LossScheduler(loss, total_steps=20 * len(x) // 64)\n"
 def snippet(result: Result, evidence: Evidence) -> str:
     """Return a program that trains a small model with `loss.json` and predicts."""
     rates = [c.learning_rate for c in result.candidates if c.name == result.selected]
-    moves = any(entry.loss.moves for entry in evidence.outputs if entry.name == result.selected)
+    chosen = [entry.loss for entry in evidence.outputs if entry.name == result.selected]
+    moves = any(loss.moves for loss in chosen)
+    learns = any(True for loss in chosen for _ in loss.parameters())
     return _TEMPLATE.format(
+        trained="lossmith.parameter_groups(model, loss)" if learns else "model.parameters()",
         clock=_CLOCK if moves else "",
         tick="        clock.step()\n" if moves else "",
         target=_target(result, evidence),

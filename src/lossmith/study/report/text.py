@@ -172,6 +172,8 @@ def _value(value: Any) -> str:
 
 def settings(candidate: CandidateResult) -> str:
     """Return the hyperparameters that the candidate's name does not state already."""
+    if "weighting" in candidate.parameters:  # of several targets: the name states the losses
+        return parameters({"shares": candidate.parameters.get("shares")})
     return parameters(
         {name: v for name, v in candidate.parameters.items() if f"{name}=" not in candidate.name}
     )

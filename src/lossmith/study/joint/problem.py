@@ -1,0 +1,124 @@
+"""From a table and several target columns to one problem a target, over the same rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lossmith.study.diagnose import diagnose
+from lossmith.study.errors import InputError
+from lossmith.study.result import Finding
+from lossmith.study.split import FOLDS
+from lossmith.study.table import nearest
+from lossmith.study.task import MINIMUM_ROWS, Problem, frame_problem, given
+
+MOST = 8  # targets; beyond it the weights of a combination are no longer tuned honestly
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointProblem:
+    """Problems of one table over the same rows and features.
+
+    dropped: rows that lack a value of any target.
+    """
+
+    problems: tuple[Problem, ...]
+    dropped: int = 0
+
+    @property
+    def name(self) -> str:
+        """The targets, as they are written in the command."""
+        return ", ".join(problem.name for problem in self.problems)
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """The columns that predict all targets."""
+        return self.problems[0].features
+
+    @property
+    def target(self) -> np.ndarray:
+        """The targets side by side, (n, T); class codes as whole numbers."""
+        return np.stack([problem.target.astype(float) for problem in self.problems], axis=1)
+
+    @property
+    def task(self) -> str:
+        """No single task: each target has its own."""
+        return "joint"
+
+    def strata(self) -> np.ndarray | None:
+        """Return the classes by which rows are dealt out, or None where all targets are numbers.
+
+        That is every combination of classes where each is common enough, else the classes of the
+        target with the rarest one.
+        """
+        codes = [p.target for p in self.problems if p.task != "regression"]
+        if not codes:
+            return None
+        _, joined = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
+        if np.bincount(joined).min() >= 2 * FOLDS:
+            return joined
+        return min(codes, key=lambda one: np.bincount(one).min())
+
+
+def joint_problem(
+    frame: pd.DataFrame,
+    targets: Sequence[str],
+    metrics: Sequence[str],
+    tasks: Sequence[str | None],
+    positives: Sequence[Any],
+) -> JointProblem:
+    """Return the problem of predicting several columns of a table from all others.
+
+    Raises:
+        InputError: when a column is missing or named twice, when there are not as many metrics
+            as targets, or when a target by itself makes no task.
+    """
+    _check_names(frame, targets)
+    for what, values in (("metric", metrics), ("task", tasks), ("positive", positives)):
+        if len(values) != len(targets):
+            raise InputError(
+                f"there are {len(targets)} targets but {len(values)} of {what}; "
+                "give one for each target, in the same order"
+            )
+    kept = np.logical_and.reduce([given(frame[name], name) for name in targets])
+    if kept.sum() < MINIMUM_ROWS:
+        raise InputError(
+            f"{int(kept.sum())} rows have a value of every target; "
+            f"a study needs at least {MINIMUM_ROWS}"
+        )
+    rows = frame[kept].reset_index(drop=True)
+    problems = [
+        frame_problem(
+            rows.drop(columns=[other for other in targets if other != name]),
+            name,
+            metric=metric,
+            task=task,
+            positive=positive,
+        )
+        for name, metric, task, positive in zip(targets, metrics, tasks, positives, strict=True)
+    ]
+    return JointProblem(problems=tuple(problems), dropped=int((~kept).sum()))
+
+
+def diagnosed(problem: JointProblem) -> tuple[tuple[Finding, ...], ...]:
+    """Return each target's findings under its name; what all share stands with the first."""
+    found = [diagnose(one) for one in problem.problems]
+    shared = [one for one in found[0] if all(one in rest for rest in found[1:])]
+    return tuple(
+        tuple(one for one in own if number == 0 or one not in shared)
+        for number, own in enumerate(found)
+    )
+
+
+def _check_names(frame: pd.DataFrame, targets: Sequence[str]) -> None:
+    known = [str(name) for name in frame.columns]
+    for name in targets:
+        if name not in known:
+            raise InputError(f"there is no column {name!r}{nearest(name, known)}")
+    doubles = sorted({name for name in targets if list(targets).count(name) > 1})
+    if doubles:
+        raise InputError(f"the target {doubles[0]!r} is named twice")
+    if len(targets) > MOST:
+        raise InputError(f"{len(targets)} targets are too many for one study; at most {MOST}")
