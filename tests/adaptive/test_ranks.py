@@ -24,6 +24,7 @@ from lossmith import (
     Loss,
     LossScheduler,
     ModelWithLoss,
+    OnlineLabelSmoothing,
     SoftAdapt,
     Tempered,
     Uncertainty,
@@ -52,6 +53,7 @@ def one_output() -> nn.Module:
 
 CASES: dict[str, Callable[[], tuple[nn.Module, Loss]]] = {
     "following": lambda: (one_output(), Following(Huber(), level=0.5)),
+    "smoothing": lambda: (nn.Linear(3, 3), OnlineLabelSmoothing(classes=3)),
     "barron": lambda: (one_output(), AdaptiveBarron()),
     "temperature": lambda: (
         nn.Linear(3, 3),
@@ -65,7 +67,7 @@ CASES: dict[str, Callable[[], tuple[nn.Module, Loss]]] = {
 
 def target_of(name: str) -> Any:
     values = X.sum(1)
-    if name == "temperature":
+    if name in ("temperature", "smoothing"):
         return torch.arange(ROWS) % 3
     return values if name in ("following", "barron") else {"a": values, "b": 2 * values}
 

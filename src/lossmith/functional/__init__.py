@@ -188,6 +188,7 @@ from lossmith.functional.regression import (
 )
 from lossmith.functional.relative import mape, msle, smape
 from lossmith.functional.robust import cauchy, geman_mcclure, pseudo_huber, tukey, welsch
+from lossmith.functional.sampled import draw_classes, drawing_time, sampled_linear_cross_entropy
 from lossmith.functional.segmentation import (
     binary_dice,
     binary_focal_tversky,
@@ -200,6 +201,7 @@ from lossmith.functional.segmentation import (
     tversky,
 )
 from lossmith.functional.shapes import boundary, cl_dice, signed_distance, soft_skeleton
+from lossmith.functional.smoothing import correct_predictions, online_label_smoothing
 from lossmith.functional.surrogates import (
     any_loss,
     auc_margin,
@@ -260,6 +262,7 @@ __all__ = [
     "corn",
     "corn_probabilities",
     "corn_weights",
+    "correct_predictions",
     "cos_face",
     "cosines",
     "cox",
@@ -278,6 +281,8 @@ __all__ = [
     "distillation",
     "dots",
     "dpo",
+    "draw_classes",
+    "drawing_time",
     "early_learning",
     "ensemble_crps",
     "ensemble_mean",
@@ -374,6 +379,7 @@ __all__ = [
     "non_saturating_gan",
     "normalized_cross_entropy",
     "nt_xent",
+    "online_label_smoothing",
     "ordered_wasserstein",
     "orpo",
     "per_class",
@@ -397,6 +403,7 @@ __all__ = [
     "rows_of",
     "same_scores",
     "sampled",
+    "sampled_linear_cross_entropy",
     "score_gradient",
     "self_paced",
     "sequence_log_probability",

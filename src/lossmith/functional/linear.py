@@ -58,7 +58,7 @@ def linear_cross_entropy(
     >>> linear_cross_entropy(hidden, head, torch.tensor([0, 1]))
     tensor([0.3133, 0.3133])
     """
-    _check(input, weight, bias, target)
+    check_linear(input, weight, bias, target)
     rows, classes = target.flatten().long(), weight.shape[0]
     ignored = rows == ignore_index
     check_classes(rows.masked_fill(ignored, 0), classes)
@@ -85,7 +85,8 @@ def _choose(logits: int, classes: int, bend: kernel.Bend) -> bool:
     return choose("linear_cross_entropy", obstacles, f"{logits} logits, a chunk of rows at a time")
 
 
-def _check(input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> None:
+def check_linear(input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> None:
+    """Raise unless a head, its input and targets fit and targets are integers."""
     if target.is_floating_point() or target.dtype == torch.bool:
         raise TypeError(f"target must hold integer classes, got {target.dtype}; use target.long()")
     if weight.ndim != 2 or input.shape != (*target.shape, weight.shape[1]):

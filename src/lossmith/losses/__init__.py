@@ -85,9 +85,11 @@ from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
 from lossmith.losses.relative import MAPE, MSLE, SMAPE
 from lossmith.losses.relativistic import R3GAN, RelativisticAverageGAN, RelativisticGAN
 from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Tukey, Welsch
+from lossmith.losses.sampled import SampledLinearCrossEntropy
 from lossmith.losses.shapes import Boundary, ClDice, LovaszHinge, LovaszSoftmax
 from lossmith.losses.similarity import Circle, MultiSimilarity
 from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
+from lossmith.losses.smoothing import OnlineLabelSmoothing
 from lossmith.losses.square import Brier, Square, Squentropy
 from lossmith.losses.surrogates import (
     AnyLoss,
@@ -237,6 +239,7 @@ __all__ = [
     "NegativeCosine",
     "NonSaturatingGAN",
     "OnProbabilities",
+    "OnlineLabelSmoothing",
     "OrderedWasserstein",
     "Perceptual",
     "Poisson",
@@ -251,6 +254,7 @@ __all__ = [
     "RelativisticGAN",
     "ReverseKL",
     "SIGReg",
+    "SampledLinearCrossEntropy",
     "SelfPaced",
     "SigLIP",
     "SimPO",

@@ -1,6 +1,7 @@
 """Losses that hold the linear head they train, because their logits are too many to pass on."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -11,10 +12,70 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Loss
 from lossmith.core.reduce import reduce, spread
+from lossmith.functional.checks import check_classes
 from lossmith.losses.classes import IGNORE
 
+IN_FEATURES = Hyper(default=None, low=1, meaning="width of what the head reads")
+CLASSES = Hyper(default=None, low=2, meaning="number of classes")
+BIAS = Hyper(default=False, meaning="whether the head has a bias")
+CLASS_WEIGHT = Hyper(default=None, low=0.0, meaning="one weight a class")
 
-class LinearCrossEntropy(Loss):
+
+class LinearHead(Loss, ABC):
+    """A loss of classes that holds the linear head which it trains, as the parameters of `head`.
+
+    A subclass states each row's value. The head starts at 0, where all classes are equally likely.
+    """
+
+    in_features: int
+    classes: int
+    bias: bool
+    class_weight: Tensor | None
+    ignore_index: int
+
+    def __init__(self, **hypers: Any) -> None:
+        super().__init__(**hypers)
+        self.head = nn.Linear(self.in_features, self.classes, self.bias)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
+
+    @property
+    def out_features(self) -> int:
+        """The width of what the head reads."""
+        return self.in_features
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return probabilities: the softmax of the head's logits, in the last dimension."""
+        return self.logits(output).softmax(-1)
+
+    def logits(self, output: Tensor) -> Tensor:
+        """Return the head's logits, in the last dimension."""
+        logits: Tensor = self.head(output.to(self.head.weight.dtype))
+        return logits
+
+    @abstractmethod
+    def row_values(self, input: Tensor, target: Tensor, row_weight: Tensor) -> Tensor:
+        """Return each row's value; row_weight is what they will weigh."""
+
+    def terms(
+        self,
+        input: Any,
+        target: Any = None,
+        *,
+        weight: Tensor | None = None,
+        denominator: Tensor | float | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the weighted mean of the rows' values under the loss's key."""
+        check_classes(target.masked_fill(target == self.ignore_index, 0), self.classes)
+        own = F.target_weights(target, self.class_weight, ignore_index=self.ignore_index)
+        own = own.to(self.head.weight.dtype)
+        if weight is not None:
+            own = own * spread(weight, own)
+        values = self.row_values(input, target, own)
+        return {self.card.key: reduce(values, weight=own, denominator=denominator)}
+
+
+class LinearCrossEntropy(LinearHead):
     r"""Softmax cross-entropy of a linear head that the loss holds itself, for very many classes.
 
     .. math:: \ell(h, y) = -\sum_c t_c \log p_c + z \Bigl(\log \sum_c e^{x_c}\Bigr)^2 \qquad
@@ -53,14 +114,9 @@ class LinearCrossEntropy(Loss):
     tensor(0.6931, grad_fn=<DivBackward0>)
     """
 
-    in_features: int
-    classes: int
-    bias: bool
     label_smoothing: Tensor
     z_loss: Tensor
     softcap: Tensor | None
-    class_weight: Tensor | None
-    ignore_index: int
     card: ClassVar[Card] = Card(
         key="linear_cross_entropy",
         tasks=("text",),
@@ -83,9 +139,9 @@ class LinearCrossEntropy(Loss):
         claims=Claims(convex=True, lipschitz=True),
         learns=True,
         hypers={
-            "in_features": Hyper(default=None, low=1, meaning="width of what the head reads"),
-            "classes": Hyper(default=None, low=2, meaning="number of classes"),
-            "bias": Hyper(default=False, meaning="whether the head has a bias"),
+            "in_features": IN_FEATURES,
+            "classes": CLASSES,
+            "bias": BIAS,
             "label_smoothing": Hyper(
                 default=0.0,
                 low=0.0,
@@ -94,7 +150,7 @@ class LinearCrossEntropy(Loss):
             ),
             "z_loss": Hyper(default=0.0, low=0.0, meaning="weight of the squared log-normaliser"),
             "softcap": Hyper(default=None, low=0.0, open=True, meaning="bound of the logits"),
-            "class_weight": Hyper(default=None, low=0.0, meaning="one weight a class"),
+            "class_weight": CLASS_WEIGHT,
             "ignore_index": IGNORE,
         },
     )
@@ -121,37 +177,15 @@ class LinearCrossEntropy(Loss):
             class_weight=class_weight,
             ignore_index=ignore_index,
         )
-        self.head = nn.Linear(self.in_features, self.classes, self.bias)
-        for parameter in self.head.parameters():
-            nn.init.zeros_(parameter)
 
-    @property
-    def out_features(self) -> int:
-        """The width of what the head reads."""
-        return self.in_features
+    def logits(self, output: Tensor) -> Tensor:
+        """Return the head's logits within the softcap, in the last dimension."""
+        logits = super().logits(output)
+        return logits if self.softcap is None else F.softcapped(logits, softcap=self.softcap)
 
-    def decode(self, output: Tensor) -> Tensor:
-        """Return probabilities: the softmax of the head's logits, in the last dimension."""
-        logits = self.head(output.to(self.head.weight.dtype))
-        if self.softcap is not None:
-            cap = self.softcap.to(logits.dtype)
-            logits = cap * (logits / cap).tanh()
-        return logits.softmax(-1)
-
-    def terms(
-        self,
-        input: Any,
-        target: Any = None,
-        *,
-        weight: Tensor | None = None,
-        denominator: Tensor | float | None = None,
-    ) -> dict[str, Tensor]:
-        """Return the weighted mean of the rows' values under the loss's key."""
-        own = F.target_weights(target, self.class_weight, ignore_index=self.ignore_index)
-        own = own.to(self.head.weight.dtype)
-        if weight is not None:
-            own = own * spread(weight, own)
-        values = F.linear_cross_entropy(
+    def row_values(self, input: Tensor, target: Tensor, row_weight: Tensor) -> Tensor:
+        """Return the cross-entropy of each row."""
+        return F.linear_cross_entropy(
             input,
             self.head.weight,
             target,
@@ -159,7 +193,6 @@ class LinearCrossEntropy(Loss):
             label_smoothing=self.label_smoothing,
             z_loss=self.z_loss,
             softcap=self.softcap,
-            row_weight=own,
+            row_weight=row_weight,
             ignore_index=self.ignore_index,
         )
-        return {self.card.key: reduce(values, weight=own, denominator=denominator)}

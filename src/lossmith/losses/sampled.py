@@ -1,0 +1,212 @@
+"""A linear head over millions of classes, trained on a sample of them at each step."""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.progress import Progress
+from lossmith.losses.classes import IGNORE, check_counts
+from lossmith.losses.linear import BIAS, CLASS_WEIGHT, CLASSES, IN_FEATURES, LinearHead
+
+DISTRIBUTIONS = ("uniform", "log_uniform")
+
+
+class SampledLinearCrossEntropy(LinearHead):
+    r"""Softmax cross-entropy of a linear head over a sample of its classes, corrected by log Q.
+
+    .. math:: \ell(h, y) = -\log \frac{e^{x_y - \log Q_y}}{e^{x_y - \log Q_y}
+        + \sum_{s \in S, s \ne y} e^{x_s - \log Q_s}} \qquad x = W h + b
+
+    with S the classes drawn for all rows of a step, without replacement, and Q how often a class is
+    drawn on average. A row's own class counts once, drawn or not. The sample is drawn anew at each
+    step that `observe` tells of, the same for a step on every rank and in every run: drive the
+    loss with a `LossScheduler`, or the sample of step 0 stays. In evaluation, after `.eval()`, the
+    value is the full cross-entropy of `LinearCrossEntropy`.
+
+    Bias: the value is not an estimate of the full one, which it underestimates; what it teaches is
+    the full softmax, for the correction makes the truth its minimum, up to sampling noise. With
+    `correct_target=False` the value estimates the full one, less about half the relative variance
+    of the estimated normaliser, but what it teaches is overconfident where classes are likelier
+    than they are drawn. Both vanish as samples grow to classes. docs/sampled.md has measurements.
+
+    Shapes: input (…, in_features), what the head reads, and target (…) of integers. Values in
+    nats. Computed in float32 or float64, also under autocast. Class weights multiply a row's whole
+    value and enter the weighted mean as its weight. Memory grows with the rows and the samples, not
+    the classes, but for the head itself and its gradient: dense, it is as large as the head;
+    `sparse=True` gives one of the rows drawn alone, which SGD, Adagrad and SparseAdam take.
+
+    `head` is an `nn.Linear`, tied and trained as that of `LinearCrossEntropy`.
+
+    Args:
+        in_features: width of what the head reads.
+        classes: number of classes.
+        samples: how many classes are drawn for a step.
+        distribution: "uniform", or "log_uniform" for classes sorted from frequent to rare, which
+            is TensorFlow's default.
+        counts: numbers in proportion to which classes are drawn instead, such as how often each
+            occurs in training; all above 0.
+        correct_target: whether the target's own logit is corrected too, as TensorFlow does.
+        seed: of the draws.
+        sparse: whether the gradient of the head's weight is a sparse tensor.
+        bias: whether the head has a bias.
+        class_weight: one weight a class.
+        ignore_index: the target whose rows are left out.
+
+    Raises:
+        TypeError: if the target holds no integers.
+        ValueError: if shapes do not fit, a class lies outside the head, or counts are not one
+            positive number a class.
+
+    Source: Bengio & Senécal, Adaptive Importance Sampling to Accelerate Training of a Neural
+    Probabilistic Language Model (2008); Jean, Cho, Memisevic, Bengio, On Using Very Large Target
+    Vocabulary for Neural Machine Translation (2015); the correction in retrieval: Yi et al.,
+    Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations (2019).
+
+    >>> loss = SampledLinearCrossEntropy(in_features=3, classes=1_000_000, samples=99)
+    >>> loss(torch.randn(5, 3), torch.tensor([0, 7, 70, 700, -100]))
+    tensor(4.6052, grad_fn=<DivBackward0>)
+    """
+
+    samples: int
+    distribution: str
+    counts: Tensor | None
+    correct_target: bool
+    seed: int
+    sparse: bool
+    drawn: Tensor
+    time: Tensor
+    cumulative: Tensor
+    card: ClassVar[Card] = Card(
+        key="sampled_linear_cross_entropy",
+        tasks=("text",),
+        target="classes",
+        input="embeddings",
+        formula="-log softmax over y and sampled s of (W h + b - log Q)_y",
+        use_when="Classes are a million and more: the time of all their logits cannot be had.",
+        avoid_when="The full cross-entropy fits in time: linear_cross_entropy has no bias.",
+        paper=Paper(
+            authors="Y. Bengio, J.-S. Senécal",
+            title="Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic "
+            "Language Model",
+            year=2008,
+        ),
+        # each of three classes once: two are drawn, whose rows have one rival, the other has two
+        example=Example(
+            arguments={"in_features": 3, "classes": 3, "samples": 2, "counts": [1.0, 1.0, 1.0]},
+            input=[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]],
+            target=[0, 1, 2],
+            value=(2 * math.log(2) + math.log(3)) / 3,
+        ),
+        claims=Claims(convex=True, lipschitz=True),
+        learns=True,
+        hypers={
+            "in_features": IN_FEATURES,
+            "classes": CLASSES,
+            "samples": Hyper(default=8192, low=1, meaning="classes drawn for a step"),
+            "distribution": Hyper(
+                default="uniform", choices=DISTRIBUTIONS, meaning="how classes are drawn"
+            ),
+            "counts": Hyper(default=None, low=0.0, open=True, meaning="how often, class by class"),
+            "correct_target": Hyper(
+                default=True, meaning="whether the target's logit is corrected too"
+            ),
+            "seed": Hyper(default=0, low=0, meaning="of the draws"),
+            "sparse": Hyper(default=False, meaning="whether the head's gradient is sparse"),
+            "bias": BIAS,
+            "class_weight": CLASS_WEIGHT,
+            "ignore_index": IGNORE,
+        },
+    )
+
+    def __init__(
+        self,
+        *,
+        in_features: int,
+        classes: int,
+        samples: int = 8192,
+        distribution: str = "uniform",
+        counts: Sequence[float] | None = None,
+        correct_target: bool = True,
+        seed: int = 0,
+        sparse: bool = False,
+        bias: bool = False,
+        class_weight: Sequence[float] | None = None,
+        ignore_index: int = -100,
+    ) -> None:
+        super().__init__(
+            in_features=in_features,
+            classes=classes,
+            samples=samples,
+            distribution=distribution,
+            counts=counts,
+            correct_target=correct_target,
+            seed=seed,
+            sparse=sparse,
+            bias=bias,
+            class_weight=class_weight,
+            ignore_index=ignore_index,
+        )
+        self.register_buffer("cumulative", self._cumulative(), persistent=False)
+        time = F.drawing_time(self.cumulative, self.samples)
+        self.register_buffer("time", torch.tensor(time).double(), persistent=False)
+        self.register_buffer("drawn", self._draw(0))
+
+    def row_values(self, input: Tensor, target: Tensor, row_weight: Tensor) -> Tensor:
+        """Return the sampled cross-entropy of each row, the full one in evaluation."""
+        weight, bias, ignored = self.head.weight, self.head.bias, self.ignore_index
+        if not self.training:
+            return F.linear_cross_entropy(
+                input, weight, target, bias=bias, row_weight=row_weight, ignore_index=ignored
+            )
+        known = target.long().clamp(0, self.classes - 1)
+        return F.sampled_linear_cross_entropy(
+            input,
+            weight,
+            target,
+            self.drawn,
+            expected=self._expected(self.drawn),
+            target_expected=self._expected(known) if self.correct_target else None,
+            bias=bias,
+            sparse=self.sparse,
+            ignore_index=ignored,
+        )
+
+    def take_in(self, progress: Progress) -> None:
+        """Draw the sample of a step."""
+        super().take_in(progress)
+        self.drawn.copy_(self._draw(progress.step))
+
+    def numbers(self) -> Sequence[str]:
+        """Return the buffers that a cast must not round: what is drawn by, too."""
+        return [*super().numbers(), "cumulative", "time"]
+
+    def _draw(self, step: int) -> Tensor:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        return F.draw_classes(
+            self.cumulative.cpu(), self.samples, float(self.time), generator=generator
+        )
+
+    def _expected(self, classes: Tensor) -> Tensor:
+        """Return how often classes are drawn on average."""
+        share = self.cumulative[classes + 1] - self.cumulative[classes]
+        return -torch.expm1(-share * self.time)
+
+    def _cumulative(self) -> Tensor:
+        """Return the shares by which classes are drawn, summed up from 0 to 1."""
+        name = type(self).__name__
+        if self.counts is not None:
+            if check_counts(name, self.counts) != self.classes:
+                raise ValueError(
+                    f"{name}: counts has {len(self.counts)} numbers for {self.classes} classes; "
+                    "give one a class"
+                )
+            sums = torch.cat([self.counts.new_zeros(1), self.counts.cumsum(0)])
+        else:
+            sums = torch.arange(self.classes + 1, dtype=torch.float64)
+            sums = sums.log1p() if self.distribution == "log_uniform" else sums
+        return sums / sums[-1]

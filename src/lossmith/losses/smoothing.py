@@ -1,0 +1,132 @@
+"""Label smoothing by what the model itself confuses."""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.adaptive import Number
+from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.progress import Progress
+from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
+
+
+class OnlineLabelSmoothing(ClassLoss):
+    r"""Cross-entropy, half of it against soft labels: the mean correct predictions of an epoch.
+
+    .. math:: \ell(x, y) = -\alpha \log p_y - (1 - \alpha) \sum_c S_{yc} \log p_c
+        \qquad p = \mathrm{softmax}(x)
+
+    with S_y the mean of p over the samples of class y which the model predicted right in the epoch
+    before; uniform in the first epoch, and where it predicted none right.
+
+    Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values in nats.
+
+    The soft labels are state: `observe` with the signals `input` and `target` of each step gathers
+    correct predictions, and renews the labels where an epoch ends. Drive it with epochs:
+    `LossScheduler(..., steps_per_epoch=...)` or `step(epoch=...)`. `decode` is the softmax.
+
+    The authors' code for CIFAR has alpha = 0.5, and soft labels of 0 in the first epoch; their
+    code for fine-grained classes starts uniformly, weighs both parts by 1, and stops renewing a
+    class whose largest soft label reached 0.88.
+
+    Args:
+        classes: number of classes; the state is of its square.
+        alpha: weight of the given label; 1 is cross-entropy.
+        ignore_index: the target whose samples have weight 0 and make no soft label.
+
+    Raises:
+        TypeError: if the target holds no integers.
+        ValueError: if classes is not given, shapes do not fit, a class lies outside the head, or
+            no epoch is told.
+
+    Source: Zhang, Jiang, Hou, Wei, Han, Li, Cheng, Delving Deep into Label Smoothing (2021).
+
+    >>> loss = OnlineLabelSmoothing(classes=2)
+    >>> seen = {"input": torch.tensor([[2.0, 0.0]]), "target": torch.tensor([0])}
+    >>> loss.observe(Progress(step=1, epoch=1, signals=seen))
+    >>> loss.soft_labels
+    tensor([[0.8808, 0.1192],
+            [0.5000, 0.5000]])
+    """
+
+    alpha: Tensor
+    soft_labels: Tensor
+    sums: Tensor
+    counts: Tensor
+    epoch: Tensor
+    card: ClassVar[Card] = Card(
+        key="online_label_smoothing",
+        tasks=("multiclass",),
+        target="classes",
+        input="logits",
+        formula="-alpha log p_y - (1 - alpha) sum_c S_yc log p_c, S_y the mean correct p of y",
+        use_when="Classes are many and resemble one another, and the model is overconfident.",
+        avoid_when="Probabilities must be calibrated: its own minimum is smoothed.",
+        paper=Paper(
+            authors="C.-B. Zhang, P.-T. Jiang, Q. Hou, Y. Wei, Q. Han, Z. Li, M.-M. Cheng",
+            title="Delving Deep into Label Smoothing",
+            year=2021,
+        ),
+        # probabilities 3/4 and 1/4: the given label, and uniform ones in the first epoch
+        example=Example(
+            arguments={"classes": 2, "alpha": 0.8},
+            input=[[math.log(3), 0.0]],
+            target=[0],
+            value=-0.9 * math.log(3 / 4) - 0.1 * math.log(1 / 4),
+        ),
+        claims=Claims(convex=True, lipschitz=True),
+        hypers={
+            "classes": CLASSES,
+            "alpha": Hyper(default=0.5, low=0.0, high=1.0, meaning="weight of the given label"),
+            "ignore_index": IGNORE,
+        },
+        needs=("input", "target"),
+    )
+
+    def __init__(
+        self, *, classes: int | None = None, alpha: Number = 0.5, ignore_index: int = -100
+    ) -> None:
+        super().__init__(classes=classes, alpha=alpha, ignore_index=ignore_index)
+        width = self.out_features
+        self.register_buffer("soft_labels", torch.full((width, width), 1 / width))
+        self.register_buffer("sums", torch.zeros(width, width))
+        self.register_buffer("counts", torch.zeros(width))
+        self.register_buffer("epoch", torch.zeros((), dtype=torch.int64))
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the cross-entropy of each sample against its label and its soft label."""
+        return F.online_label_smoothing(
+            input,
+            target,
+            soft_labels=self.soft_labels,
+            alpha=self.alpha,
+            ignore_index=self.ignore_index,
+        )
+
+    def update(self, progress: Progress) -> None:
+        """Gather a step's correct predictions; where an epoch ends, make soft labels of them."""
+        if progress.epoch is None:
+            raise ValueError(
+                "OnlineLabelSmoothing counts epochs; drive it with "
+                "LossScheduler(..., steps_per_epoch=...) or step(epoch=...)"
+            )
+        input, target = (torch.as_tensor(progress.signals[name]) for name in self.card.needs)
+        sums, counts = F.correct_predictions(input, target, ignore_index=self.ignore_index)
+        self.sums += sums
+        self.counts += counts
+        if progress.epoch <= self.epoch:
+            return
+        means = self.sums / self.counts.clamp(min=1).unsqueeze(1)
+        seen = self.counts.unsqueeze(1) > 0
+        self.soft_labels.copy_(torch.where(seen, means, 1 / len(means)))
+        self.sums.zero_()
+        self.counts.zero_()
+        self.epoch.fill_(progress.epoch)
+
+    def numbers(self) -> Sequence[str]:
+        """Return the buffers that a cast must not round: what is gathered, too."""
+        return [*super().numbers(), "soft_labels", "sums", "counts"]
