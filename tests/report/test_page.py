@@ -240,3 +240,14 @@ def test_the_losses_load_no_matplotlib():
 def test_the_file_is_utf8(switch, tmp_path: Path):
     write_report(tmp_path / "report.html", *switch)
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(*switch)
+
+
+def test_rows_that_do_not_count_are_left_out_of_the_residuals(switch) -> None:
+    result, evidence = switch
+    off = np.abs(evidence.test_target - evidence.test_selected)
+    kept = off < np.quantile(off, 0.9)
+    page = Page(render(result, replace(evidence, test_counted=kept)))
+    assert f"{int((~kept).sum())} of {len(kept)} test rows hold gross errors" in page.text
+    (row,) = [cells for cells in page.rows if cells and cells[0].startswith("99")]
+    assert float(row[-1].strip("± ").replace(",", "")) <= off[kept].max()
+    assert "gross errors in the target; they are left" not in Page(render(*switch)).text

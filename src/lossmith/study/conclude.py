@@ -115,13 +115,13 @@ def conclude(
     decision = _decision(race, tracks[verdict.selected])
     decisions = [_decision(race, tracks[race.entries.default]), decision]
     result = _result(race, verdict, findings, interrupted, seed, command, problem)
-    test = test_scores(
-        race.metric, race.scorer.contaminated, race.trainer.test_target(), ordered, decisions
-    )
+    target = race.trainer.test_target()
+    rows = counted(race.metric, race.scorer.contaminated, target, ordered)
+    test = test_scores(race.metric, rows, target, ordered, decisions)
     result = result | {"test": test}
     return Selection(
         result=Result(**result, cost=cost_of(race, len(models))),
-        evidence=_evidence(race, tracks, ordered, problem),
+        evidence=_evidence(race, tracks, ordered, rows, problem),
         race=race,
         model=models[verdict.selected],
         problem=problem,
@@ -138,17 +138,26 @@ def _decision(race: Race, track: Track) -> np.ndarray | None:
     return np.mean([track.decisions[cell][epoch] for cell in race.cells], axis=0)
 
 
-def test_scores(
+def counted(
     metric: Metric,
     contaminated: bool | None,
     target: np.ndarray,
     predictions: Sequence[np.ndarray],
+) -> np.ndarray:
+    """Return which untouched rows count: all, or those without gross errors in the target."""
+    if not contaminated:
+        return np.ones(len(target), bool)
+    return residual_scales(target, np.stack(predictions), metric.transform == "log1p") <= FAR
+
+
+def test_scores(
+    metric: Metric,
+    rows: np.ndarray,
+    target: np.ndarray,
+    predictions: Sequence[np.ndarray],
     decisions: Sequence[np.ndarray | None],
 ) -> dict[str, float | None]:
-    """Score the default and the selected loss on the untouched rows, once."""
-    rows: np.ndarray | slice = slice(None)
-    if contaminated:
-        rows = residual_scales(target, np.stack(predictions), metric.transform == "log1p") <= FAR
+    """Score the default and the selected loss on the untouched rows, once; rows: which count."""
     default, selected = (
         metric.score(target[rows], values[rows], decision)
         for values, decision in zip(predictions, decisions, strict=True)
@@ -156,7 +165,7 @@ def test_scores(
     return {
         "default": default,
         "selected": selected,
-        "rows": float(len(target[rows])),
+        "rows": float(rows.sum()),
         "default_all_rows": metric.score(target, predictions[0], decisions[0]),
         "selected_all_rows": metric.score(target, predictions[1], decisions[1]),
     }
@@ -279,7 +288,11 @@ def curves_of(race: Race) -> tuple[Curve, ...]:
 
 
 def _evidence(
-    race: Race, tracks: dict[str, Track], predictions: list[np.ndarray], problem: Problem | None
+    race: Race,
+    tracks: dict[str, Track],
+    predictions: list[np.ndarray],
+    rows: np.ndarray,
+    problem: Problem | None,
 ) -> Evidence:
     outputs = []
     first = race.trainer.rounds[0][0]
@@ -297,5 +310,6 @@ def _evidence(
         test_target=race.trainer.test_target(),
         test_default=predictions[0],
         test_selected=predictions[1],
+        test_counted=rows,
         classes=problem.classes if problem else (),
     )

@@ -50,7 +50,7 @@ def _range(problem: Problem) -> Iterator[Finding]:
         meaning = "none negative: a log1p-transformed target is open, mape is not"
     else:
         meaning = "negative values: no log transform, no relative errors"
-    yield Finding(name="range", value=f"{low:.6g} to {high:.6g}", meaning=meaning)
+    yield Finding(name="range", value=f"{_plain(low)} to {_plain(high)}", meaning=meaning)
 
 
 def _outliers(problem: Problem) -> Iterator[Finding]:
@@ -365,6 +365,10 @@ def _is_id(column: pd.Series) -> bool:
 
 def _numbers(problem: Problem) -> Array:
     return problem.target if problem.task == "regression" else np.empty(0)
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.6g}"
 
 
 def _percent(share: float) -> str:

@@ -150,4 +150,5 @@ class Evidence:
     test_target: np.ndarray = field(default_factory=lambda: np.empty(0))
     test_default: np.ndarray = field(default_factory=lambda: np.empty(0))  # points or probabilities
     test_selected: np.ndarray = field(default_factory=lambda: np.empty(0))
+    test_counted: np.ndarray | None = None  # which of these rows the scores count; all if None
     classes: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from lossmith.study.compare import read, read_at
 from lossmith.study.conclude import (
     Selection,
     cost_of,
+    counted,
     curves_of,
     gross_finding,
     notes_of,
@@ -206,6 +207,7 @@ def _targets(
     rows, found = race.trainer.split.test, []
     for place, (one, metric) in enumerate(zip(problem.problems, race.metric.metrics, strict=True)):
         level, difference = by_target[verdict.selected][place]
+        target, own = one.target[rows], [values[place] for values in predictions]
         found.append(
             TargetResult(
                 name=one.name,
@@ -219,9 +221,9 @@ def _targets(
                 difference_high=difference.high,
                 test=test_scores(
                     metric,
-                    race.scorer.scorers[place].contaminated,
-                    one.target[rows],
-                    [values[place] for values in predictions],
+                    counted(metric, race.scorer.scorers[place].contaminated, target, own),
+                    target,
+                    own,
                     [values[place] for values in decisions],
                 ),
                 classes=len(one.classes),

@@ -1,6 +1,6 @@
 """The chosen loss against the default on the untouched test rows: residuals or calibration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,9 @@ def legend(shown: list[_Model], names: dict[str, str]) -> str:
 
 def residuals(evidence: Evidence, shown: list[_Model]) -> str:
     """Return the figures of a regression and the table of its absolute errors."""
-    target = evidence.test_target.astype(float)
+    rows = _counted(evidence)
+    target = evidence.test_target[rows].astype(float)
+    shown = [replace(model, prediction=model.prediction[rows]) for model in shown]
     differences = [model.prediction.astype(float) - target for model in shown]
     low, high = _central(np.concatenate(differences), 0.01)
 
@@ -92,7 +94,23 @@ def residuals(evidence: Evidence, shown: list[_Model]) -> str:
         f'<div class="pair"><figure>{first}<figcaption>Residuals of the test rows, the central '
         f"98&nbsp;%.</figcaption></figure><figure>{second}<figcaption>Predicted against actual"
         f"{_sampled(len(target))}; on the line a prediction is exact.</figcaption></figure></div>"
+        + _left_out(rows)
         + _error_table(shown, differences)
+    )
+
+
+def _counted(evidence: Evidence) -> np.ndarray:
+    every = np.ones(len(evidence.test_target), bool)
+    return every if evidence.test_counted is None else evidence.test_counted
+
+
+def _left_out(rows: np.ndarray) -> str:
+    missing = int((~rows).sum())
+    if not missing:
+        return ""
+    return (
+        f"<p>{missing:,} of {len(rows):,} test rows hold gross errors in the target; they are left "
+        "out here as they are in the scores.</p>"
     )
 
 
