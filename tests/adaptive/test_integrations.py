@@ -8,7 +8,18 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from lossmith import MAE, MSE, Huber, Hybrid, Linear, SoftAdapt, Uncertainty, When, switch
+from lossmith import (
+    MAE,
+    MSE,
+    Following,
+    Huber,
+    Hybrid,
+    Linear,
+    SoftAdapt,
+    Uncertainty,
+    When,
+    switch,
+)
 from lossmith.integrations.logs import scalars
 
 X = torch.randn(32, 3, generator=torch.Generator().manual_seed(0))
@@ -155,3 +166,79 @@ def test_transformers_drives_logs_and_resumes(tmp_path: Path) -> None:
     assert again.weighting.weights() == loss.weighting.weights()
     for name, value in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], value), name
+
+
+skorch = pytest.importorskip("skorch")
+
+
+def net(**given: Any) -> Any:
+    from lossmith.integrations.skorch import LossCallback
+
+    torch.manual_seed(0)
+    built = skorch.NeuralNet(
+        nn.Sequential(nn.Linear(3, 1), nn.Flatten(0)),
+        criterion=lambda: switch(
+            Following(Huber(), level=0.5),
+            Huber(delta=Linear(3.0, 0.5)),
+            at=When("valid_loss", below=100.0),
+        ),
+        optimizer=torch.optim.Adam,
+        lr=0.05,
+        batch_size=8,
+        max_epochs=4,
+        callbacks=[("loss", LossCallback())],
+        verbose=0,
+        **given,
+    )
+    return built.initialize()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_skorch_drives_logs_and_resumes(tmp_path: Path) -> None:
+    whole = net().partial_fit(X, Y)
+    clock = dict(whole.callbacks_)["loss"].clock
+    assert clock.position == 4 * 4  # batches of 8 of the 26 rows that are not for validation
+    assert whole.criterion_.weighting.weights() == {"following": 0.0, "huber": 1.0}
+    assert whole.criterion_.losses["huber"].delta.item() == pytest.approx(0.5)
+    deltas = whole.history[:, "loss/losses/huber/delta"]
+    assert deltas == pytest.approx([2.375, 1.75, 1.125, 0.5])
+    half = net().partial_fit(X, Y, epochs=2)
+    files = {f"f_{part}": tmp_path / part for part in ("params", "optimizer", "criterion")}
+    half.save_params(**files, f_history=tmp_path / "history")
+    resumed = net()
+    resumed.load_params(**files, f_history=tmp_path / "history")
+    resumed.partial_fit(X, Y, epochs=2)
+    for part in ("module_", "criterion_"):
+        for name, value in getattr(whole, part).state_dict().items():
+            assert torch.equal(getattr(resumed, part).state_dict()[name], value), name
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_skorch_brings_terms_and_starts_afresh_with_each_fit() -> None:
+    from lossmith.integrations.skorch import LossCallback
+
+    two = skorch.NeuralNet(
+        Both,
+        criterion=lambda: Hybrid(a=MSE(), b=MAE(), weighting=SoftAdapt()),
+        train_split=None,
+        batch_size=8,
+        max_epochs=2,
+        callbacks=[LossCallback()],
+        verbose=0,
+    )
+    targets = {"a": Y, "b": 2 * Y}
+    for _ in range(2):
+        torch.manual_seed(0)
+        two.fit(X, targets)
+        assert int(two.criterion_.weighting.observed) == 8
+    weights = two.criterion_.weighting.weights()
+    assert two.history[-1]["loss/weighting/a"] == weights["a"] != 0.5
+
+
+class Both(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return dict(zip("ab", self.net(x).unbind(1), strict=True))

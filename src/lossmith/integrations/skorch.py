@@ -1,0 +1,80 @@
+"""A callback for skorch: drives the criterion of a net, logs its numbers, and resumes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lossmith.core.driver import LossScheduler
+from lossmith.integrations.logs import scalars
+
+try:
+    from skorch import NeuralNet
+    from skorch.callbacks import Callback
+    from skorch.dataset import unpack_data
+    from skorch.utils import to_tensor
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "lossmith.integrations.skorch needs skorch; install it with: pip install 'lossmith[skorch]'"
+    ) from error
+
+
+class LossCallback(Callback):
+    """Drives the criterion of a net, a lossmith loss, one step for each batch of training.
+
+    A step brings the signals `input`, `target` and `terms` by itself; others are put into
+    `signals` before a batch ends. Metrics of an epoch that triggers wait for, such as "valid_loss",
+    reach the next step. Weights and moving numbers are recorded in the history under "loss/…", and
+    printed.
+
+    `Checkpoint`, and `save_params` with `f_criterion` and `f_history`, keep all that is needed:
+    where both are loaded, training goes on from there. Give the criterion as a class with
+    `criterion__` arguments, or as a function that builds it, so that each `fit` starts afresh.
+
+    >>> from lossmith import Huber, Linear
+    >>> driven = {"criterion__delta": Linear(3.0, 0.5), "callbacks": [LossCallback()], "verbose": 0}
+    >>> net = NeuralNet(torch.nn.Flatten(0), Huber, lr=0.1, max_epochs=2, **driven)
+    """
+
+    def initialize(self) -> "LossCallback":
+        """Start afresh: the net does so before each `fit`."""
+        self.clock: LossScheduler | None = None
+        self.signals: dict[str, Any] = {}
+        return self
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **given: Any) -> None:
+        """Build the driver, or go on where the net's history ends."""
+        if self.clock is not None and self.clock.loss is net.criterion_:
+            return
+        batches = len(net.get_iterator(dataset_train, training=True))
+        self.clock = LossScheduler(
+            net.criterion_,
+            total_steps=net.max_epochs * batches,
+            steps_per_epoch=batches,
+            optimizer=net.optimizer_,
+        )
+        done = sum(epoch.get("train_batch_count", 0) for epoch in net.history)
+        seen = {name for epoch in net.history for name in epoch}
+        self.clock.go_to({"position": done, "epoch": None, "seen": seen})
+
+    def on_batch_end(
+        self, net: NeuralNet, batch: Any = None, training: bool = False, **given: Any
+    ) -> None:
+        """Count the optimizer's step and hand over its signals."""
+        assert self.clock is not None
+        if not training:
+            return
+        needs, output = self.clock.needs, given["y_pred"]
+        target = to_tensor(unpack_data(batch)[1], net.device)
+        known = {"input": output, "target": target}
+        if "terms" in needs:
+            known["terms"] = net.criterion_.terms(output, target)
+        found = {name: known[name] for name in needs if name in known}
+        self.clock.step(**{**found, **self.signals})
+        self.signals = {}
+
+    def on_epoch_end(self, net: NeuralNet, **given: Any) -> None:
+        """Record weights and moving numbers, and keep the epoch's metrics for the next step."""
+        assert self.clock is not None
+        for name, number in scalars(net.criterion_).items():
+            net.history.record(name, number)
+        last: Mapping[str, Any] = net.history[-1]
+        self.signals |= {name: last[name] for name in self.clock.watches if name in last}
