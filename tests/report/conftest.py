@@ -1,5 +1,6 @@
 """Studies to report on: small models trained on synthetic rows with real losses."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from lossmith.study.result import (
     Finding,
     Outputs,
     Result,
+    TargetResult,
+    Weights,
 )
 
 ROWS, STEPS = 400, 20
@@ -48,6 +51,75 @@ def ten_classes() -> Study:
     """Ten classes, where cross-entropy stays."""
     names = ["cross_entropy", "poly", "squentropy"]
     return study("multiclass", names, "cross_entropy", "cross_entropy", classes=10)
+
+
+@pytest.fixture(scope="session")
+def joint(switch: Study) -> Study:
+    """The same prices beside two other targets with names that need care."""
+    result, evidence = switch
+    names = ("SalePrice", "sold <fast>", "an unusually long name of a target column")
+    metrics = (("mae", "lower", 0.0), ("auroc", "higher", 0.8), ("f1_macro", "higher", 0.6))
+    targets = tuple(
+        TargetResult(
+            name=name,
+            task="regression" if better == "lower" else "binary",
+            metric=metric,
+            better=better,
+            default=level or 14_000.0,
+            selected=level + 0.02 if level else 13_500.0,
+            difference=0.02 if level else -500.0,
+            difference_low=0.01 if level else -900.0,
+            difference_high=0.03 if level else -100.0,
+            test={"default": 0.5, "selected": 0.6, "rows": float(ROWS)},
+            classes=2 if level else 0,
+        )
+        for name, (metric, better, level) in zip(names, metrics, strict=True)
+    )
+    rows = tuple(
+        replace(
+            row,
+            name=f"{row.name} + binary_cross_entropy + focal(gamma=2), by geometric_mean",
+            parameters={"a": 1, "b": 2, "c": 3, "weighting": "tuned weights", "shares": {"a": 0.5}},
+            by_target={one.name: _changed(one, place) for one in targets},
+        )
+        for place, row in enumerate(result.candidates)
+        if row.status != "diverged"
+    )
+    by_name = {old.name: new.name for old, new in zip(result.candidates, rows, strict=False)}
+    weights = tuple(
+        Weights(shares=(share, 0.5, 0.5 - share), changes=(20 * share - 8, 3 - 30 * share**2, 1.0))
+        for share in (0.04, 0.1, 0.25, 0.4)
+    )
+    roles = {role: by_name[getattr(result, role)] for role in ("default", "selected", "naive")}
+    return (
+        replace(
+            result,
+            **roles,
+            task="joint",
+            metric="relative error",
+            candidates=rows,
+            targets=targets,
+            test={},
+            equivalents=tuple(by_name[name] for name in result.equivalents),
+        ),
+        Evidence(
+            curves=tuple(replace(c, name=by_name[c.name]) for c in evidence.curves),
+            weights=weights,
+        ),
+    )
+
+
+def _changed(one: TargetResult, place: int) -> dict[str, float]:
+    step = 0.004 * place * one.default * (1 if place % 2 else -1)
+    width = 0.01 * one.default
+    return {
+        "score": one.default + step,
+        "low": one.default + step - width,
+        "high": one.default + step + width,
+        "difference_to_default": step,
+        "difference_low": step - width,
+        "difference_high": step + width,
+    }
 
 
 @pytest.fixture(scope="session", params=["switch", "keep", "binary", "ten_classes"])

@@ -68,9 +68,21 @@ def page(html: str, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_every_figure_is_visible_and_inside_the_page(browser, page, width):
     show(browser, page, width)
+    check_figures(browser, width, least=7)
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_the_trade_offs_of_several_targets_are_visible_too(browser, joint, tmp_path, width):
+    write_report(tmp_path / "report.html", *joint)
+    show(browser, tmp_path / "report.html", width)
+    check_figures(browser, width, least=4)
+    assert "sold <fast>" in browser.execute_script("return document.body.innerText")
+
+
+def check_figures(browser, width: int, least: int) -> None:
     shown = [f for f in figures(browser) if not f["wide" if width == NARROW else "narrow"]]
     hidden = [f for f in figures(browser) if f["wide" if width == NARROW else "narrow"]]
-    assert len(shown) >= 7
+    assert len(shown) >= least
     assert all(figure["width"] == 0 for figure in hidden)
     for figure in shown:
         assert figure["width"] > 120

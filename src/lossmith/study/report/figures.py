@@ -195,7 +195,8 @@ def _draw_curves(figure: "Figure", result: Result, curves: tuple[Curve, ...]) ->
     label_ticks(axes.xaxis)
     label_ticks(axes.yaxis)
     handles, names = axes.get_legend_handles_labels()
-    columns = 1 if is_narrow(figure) else 3
+    long = max(map(len, names), default=0) > 40
+    columns = 1 if is_narrow(figure) or long else 3
     figure.legend(handles[::-1], names[::-1], loc="outside upper left", ncols=columns)
 
 

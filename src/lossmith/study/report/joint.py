@@ -109,7 +109,7 @@ def targets(result: Result) -> str:
             cells += _scores(one, candidate, candidate.name == result.default)
         rows.append(cells)
     caption = "Scores on the folds with their 95 % intervals; differences are to the default"
-    return table(head, rows, caption=caption, css="candidates") + _test(result)
+    return table(head, rows, caption=caption) + _test(result)
 
 
 def _scores(one: TargetResult, candidate: CandidateResult, default: bool) -> list[str]:
@@ -184,15 +184,14 @@ def _draw(
 ) -> None:
     axes = figure.subplots()
     narrow = is_narrow(figure)
+    _frame(axes, result, evidence, rows, place)
     axes.axhline(0, color=COLOURS["grid"], linewidth=0.9)
     axes.axvline(0, color=COLOURS["grid"], linewidth=0.9)
     for point in evidence.weights:
-        axes.plot(point.changes[0], point.changes[place], ".", color=COLOURS["other"])
         shares = " : ".join(f"{100 * share:.0f}" for share in point.shares)
-        axes.annotate(
-            shares, (point.changes[0], point.changes[place]), xytext=(4, -9),
-            textcoords="offset points", fontsize=7, color=COLOURS["muted"],
-        )  # fmt: skip
+        place_at = (point.changes[0], point.changes[place])
+        axes.plot(*place_at, ".", color=COLOURS["other"])
+        _label(axes, shares, place_at, offset=-9, size=7, colour="muted")
     ordered = sorted(evidence.weights, key=lambda point: point.shares[0])
     axes.plot(
         [p.changes[0] for p in ordered], [p.changes[place] for p in ordered],
@@ -213,6 +212,21 @@ def _draw(
     )  # fmt: skip
 
 
+def _frame(
+    axes: "Axes", result: Result, evidence: Evidence, rows: list[CandidateResult], place: int
+) -> None:
+    """Set limits that hold every interval, and every other weight that is not far off."""
+    found = [changes(result, row) for row in rows]
+    for own, fit in ((0, axes.set_xlim), (place, axes.set_ylim)):
+        ends = np.array([[one[own][1], one[own][2]] for one in found])
+        others = np.array([point.changes[own] for point in evidence.weights])
+        reach = 3 * max(float(np.ptp(ends)), 1.0)
+        near = others[np.abs(others) <= reach]
+        low, high = (float(f([*ends.ravel(), *near, 0.0])) for f in (min, max))
+        margin = 0.08 * (high - low)
+        fit(low - margin, high + margin)
+
+
 def _draw_row(
     axes: "Axes", result: Result, row: CandidateResult, place: int, position: int
 ) -> None:
@@ -229,9 +243,17 @@ def _draw_row(
         x, y, marker, color=COLOURS[role], markersize=6, linestyle="none",
         label=f"{position}  {row.name}{suffix}", zorder=3,
     )  # fmt: skip
+    _label(axes, str(position), (x, y), offset=4, size=8, colour=role)
+
+
+def _label(
+    axes: "Axes", text: str, at: tuple[float, float], *, offset: int, size: float, colour: str
+) -> None:
+    """Write beside a point, on the side that faces the middle of the axes."""
+    left = at[0] > np.mean(axes.get_xlim())
     axes.annotate(
-        str(position), (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8,
-        color=COLOURS[role],
+        text, at, xytext=(-5 if left else 5, offset), textcoords="offset points", fontsize=size,
+        color=COLOURS[colour], ha="right" if left else "left",
     )  # fmt: skip
 
 
