@@ -24,8 +24,7 @@ which is flattered by being the best of {candidates} on noisy scores. "Recovered
 hindsight's gain that the choice gives, from the naive loss and from the default. Cost ratios were
 taken while the machine was busy with other work; [measured in full](cost.md) they are lower.
 
-These studies had {candidates} candidates. The catalogue has since grown to about 39 for regression
-and 30 for classes, and the race's cuts have changed; the benchmark has to be run anew for them.
+{candidates} candidates raced; `adaptive_barron`, which learns its shape, has joined them since.
 """
 
 

@@ -226,7 +226,8 @@ def _curve_limits(result: Result, curves: tuple[Curve, ...]) -> tuple[float, flo
         return 0.0, 1.0
     best = float(min(array.min() for array in everyone.values()))
     reach = [float(array[len(array) // 10 :].max()) - best for array in everyone.values()]
-    span = min(max(reach), 1.5 * float(np.median(reach))) or 1.0
+    span = min(max(reach), 1.5 * float(np.median(reach)))
+    span = span if span > 1e-9 * abs(best) else abs(best) or 1.0  # level, but for rounding
     for name in {result.default, result.selected} & everyone.keys():
         needed = 1.1 * float(everyone[name].min() - best)
         span = max(span, needed) if needed < _TOO_WIDE * span else span
