@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lossmith import MSE, HLGauss, Huber, Quantile, TransformedTarget, reduce
+from lossmith import MSE, BalancedSoftmax, HLGauss, Huber, Quantile, TransformedTarget, reduce
 from lossmith.core import Hyper
 
 numbers = st.floats(-100, 100)
@@ -125,3 +125,10 @@ def test_cards_are_frozen() -> None:
         MSE.card.key = "other"
     with pytest.raises(TypeError):
         Huber.card.hypers["delta"] = None
+
+
+def test_many_numbers_of_an_argument_are_shown_by_their_ends() -> None:
+    shown = repr(BalancedSoftmax(counts=[float(count) for count in range(1000)]))
+    assert "counts=[0.0, …, 999.0; 1000 numbers]" in shown
+    with pytest.raises(ValueError, match=r"counts must be in \[0, inf\), got nan"):
+        BalancedSoftmax(counts=[1.0, float("nan"), 2.0])

@@ -64,8 +64,10 @@ class Adaptive(nn.Module):
                 self.register_buffer(memory_of(name), memory)
             value = value.reach()[0]
         number = torch.as_tensor(value, dtype=torch.float64).detach().clone()
-        for entry in number.flatten().tolist():
-            check(entry)
+        if number.numel():
+            least, most = number.aminmax()  # both NaN where any number is
+            check(least.item())
+            check(most.item())
         self.register_buffer(name, number)
 
     def keep_observed(self) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
 
 FORMAT = 1
+LISTED = 20  # the most numbers of an argument that are shown
 
 
 class Loss(Adaptive, ABC):
@@ -155,7 +156,7 @@ class Loss(Adaptive, ABC):
     def extra_repr(self) -> str:
         """Show the constructor's arguments."""
         told = self.arguments()
-        shown = {n: v if isinstance(v, Schedule) else plain(v) for n, v in told.items()}
+        shown = {n: v if isinstance(v, Schedule) else _short(plain(v)) for n, v in told.items()}
         return ", ".join(f"{n}={v}" for n, v in shown.items() if not isinstance(told[n], Loss))
 
     def numbers(self) -> Sequence[str]:
@@ -278,6 +279,11 @@ class Batchwise(Loss, ABC):
             input, target, weight = (mapped(gather, part) for part in (input, target, weight))
         value = self.value(input, target, weight)
         return {self.card.key: value} if isinstance(value, Tensor) else value
+
+
+def _short(value: Any) -> Any:
+    many = isinstance(value, list) and len(value) > LISTED
+    return f"[{value[0]}, …, {value[-1]}; {len(value)} numbers]" if many else value
 
 
 @functools.cache
