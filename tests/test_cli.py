@@ -316,7 +316,9 @@ def test_an_interrupt_before_anything_is_finished_leaves_nothing(tmp_path: Path)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
-    assert process.returncode == 130
+    # Python ends by the signal itself where it hit code that was compiled from text; a shell calls
+    # both 130.
+    assert process.returncode in (130, -signal.SIGINT)
     assert said.endswith("lossmith: stopped; nothing was written\n")
     assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
 

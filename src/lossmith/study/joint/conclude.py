@@ -21,7 +21,7 @@ from lossmith.study.conclude import (
     versions,
 )
 from lossmith.study.joint.model import JointModel, Reading, joint_frame
-from lossmith.study.joint.problem import JointProblem
+from lossmith.study.joint.problem import JointProblem, under
 from lossmith.study.joint.scores import JointTrack, error
 from lossmith.study.judge import Judgement, judge
 from lossmith.study.race import Race
@@ -277,7 +277,7 @@ def _facts(
     pairs = zip(race.metric.metrics, race.scorer.scorers, strict=True)
     for one, (metric, scorer) in zip(problem.problems, pairs, strict=True):
         own = notes_of(one) + gross_finding(metric, scorer)
-        findings += tuple(replace(note, name=f"{one.name}: {note.name}") for note in own)
+        findings += under(one, own)
     return {
         "task": "joint",
         "metric": race.metric.name,

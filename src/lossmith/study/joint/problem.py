@@ -1,7 +1,7 @@
 """From a table and several target columns to one problem a target, over the same rows."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
 from lossmith.study.result import Finding
-from lossmith.study.split import FOLDS
+from lossmith.study.split import FOLDS, Split, split_rows
 from lossmith.study.table import nearest
 from lossmith.study.task import MINIMUM_ROWS, Problem, frame_problem, given
 
@@ -46,6 +46,13 @@ class JointProblem:
     def task(self) -> str:
         """No single task: each target has its own."""
         return "joint"
+
+    def split(self, seed: int) -> Split:
+        """Return the rows to train, to validate and to leave untouched, alike for all targets."""
+        strata = self.strata()
+        if strata is None:
+            return split_rows("regression", self.target, seed)
+        return split_rows("multiclass", strata, seed)
 
     def strata(self) -> np.ndarray | None:
         """Return the classes by which rows are dealt out, or None where all targets are numbers.
@@ -110,6 +117,11 @@ def diagnosed(problem: JointProblem) -> tuple[tuple[Finding, ...], ...]:
         tuple(one for one in own if number == 0 or one not in shared)
         for number, own in enumerate(found)
     )
+
+
+def under(problem: Problem, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings under the name of the target that they are of."""
+    return tuple(replace(one, name=f"{problem.name}: {one.name}") for one in findings)
 
 
 def _check_names(frame: pd.DataFrame, targets: Sequence[str]) -> None:

@@ -16,14 +16,14 @@ from lossmith.study.errors import InputError
 from lossmith.study.joint.candidates import combinations
 from lossmith.study.joint.conclude import JointSelection, conclude_jointly
 from lossmith.study.joint.model import JointModel
-from lossmith.study.joint.problem import JointProblem, diagnosed, joint_problem
+from lossmith.study.joint.problem import JointProblem, diagnosed, joint_problem, under
 from lossmith.study.joint.scores import JointMetric, JointScorer
 from lossmith.study.metrics import Metric
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.race import Race
 from lossmith.study.result import Finding
 from lossmith.study.scores import Scorer
-from lossmith.study.split import Split, split_rows
+from lossmith.study.split import Split
 from lossmith.study.tables import TableTrainer
 from lossmith.study.task import Problem
 
@@ -81,12 +81,7 @@ def study_jointly(
     if on_diagnosis is not None:
         for one, found in zip(problem.problems, findings, strict=True):
             on_diagnosis(one, found)
-    strata = problem.strata()
-    split = (
-        split_rows("regression", problem.target, seed)
-        if strata is None
-        else split_rows("multiclass", strata, seed)
-    )
+    split = problem.split(seed)
     measures = [metric_for(m, one.task) for m, one in zip(metrics, problem.problems, strict=True)]
     try:
         alone = _screened(problem, measures, split, settings, clock)
@@ -98,18 +93,9 @@ def study_jointly(
     finished = race.run()
     if not race.finalists:
         raise InputError("the study was stopped before any combination was measured")
-    named = [
-        Finding(
-            name=f"{one.name}: {finding.name}",
-            value=finding.value,
-            meaning=finding.meaning,
-            level=finding.level,
-        )
-        for one, found in zip(problem.problems, findings, strict=True)
-        for finding in found
-    ]
+    named = [under(*pair) for pair in zip(problem.problems, findings, strict=True)]
     return conclude_jointly(
-        race, problem, tuple(named), interrupted=not finished, seed=seed, command=command
+        race, problem, sum(named, ()), interrupted=not finished, seed=seed, command=command
     )
 
 
