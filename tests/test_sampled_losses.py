@@ -275,6 +275,10 @@ def test_what_does_not_fit_is_named() -> None:
         loss(input, target + C)
     with pytest.raises(ValueError, match="input has shape"):
         loss(input[:-1], target)
+    with pytest.raises(ValueError, match=r"sampled has shape \(9,\) and expected \(8,\)"):
+        F.sampled_linear_cross_entropy(
+            input, loss.head.weight, target, loss.drawn, expected=torch.ones(S - 1)
+        )
     with pytest.raises(ValueError, match="ascending order"):
         F.sampled_linear_cross_entropy(
             input, loss.head.weight, target, loss.drawn.flip(0), expected=torch.ones(S)

@@ -70,7 +70,7 @@ def sampled_linear_cross_entropy(
     rows = target.flatten().long()
     rows = rows.masked_fill(rows == ignore_index, 0)
     check_classes(rows, len(weight))
-    require((sampled.diff() > 0).all(), "sampled must hold different classes in ascending order")
+    _check_sample(sampled, expected, target, target_expected)
     dtype = torch.promote_types(promote(input).dtype, weight.dtype)
     left = input.reshape(len(rows), weight.shape[1]).to(dtype)
     certain = torch.ones_like(rows, dtype=expected.dtype)
@@ -82,6 +82,18 @@ def sampled_linear_cross_entropy(
     positive = (left * head[: len(rows)]).sum(1) + shift[: len(rows)]
     negatives = _log_sum(left, head[len(rows) :], shift[len(rows) :], _hits(rows, sampled))
     return -logsigmoid(positive - negatives).reshape(target.shape)
+
+
+def _check_sample(
+    sampled: Tensor, expected: Tensor, target: Tensor, target_expected: Tensor | None
+) -> None:
+    known = target.shape if target_expected is None else target_expected.shape
+    if sampled.ndim != 1 or expected.shape != sampled.shape or known != target.shape:
+        raise ValueError(
+            f"sampled has shape {tuple(sampled.shape)} and expected {tuple(expected.shape)}, "
+            f"target {tuple(target.shape)} and target_expected {tuple(known)}; they must be alike"
+        )
+    require((sampled.diff() > 0).all(), "sampled must hold different classes in ascending order")
 
 
 def _log_sum(left: Tensor, head: Tensor, shift: Tensor, skip: Tensor) -> Tensor:
