@@ -6,6 +6,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from lossmith.core.adaptive import Adaptive, Number, memory_of
 from lossmith.core.card import Card
 from lossmith.core.ranks import Gather, several
-from lossmith.core.reduce import joint, reduce
+from lossmith.core.reduce import joint, mass_of, or_one, reduce
 from lossmith.core.schedule import Schedule
 from lossmith.core.tree import check_names, mapped
 from lossmith.kernels.blocks import blockwise, choose_blocks
@@ -212,6 +213,11 @@ class Pointwise(Loss, ABC):
     ) -> dict[str, Tensor]:
         """Return the weighted mean of the values, by name; under the loss's key if there is one."""
         ranks = self.gather and several()
+        if self.card.reduction == "mean":
+            fixed = chain(self.parameters(), (weight, denominator))
+            first = choose_blocks(self.values, fixed, input, target)
+            if first is not None:
+                return {self.card.key: self._by_blocks(first, input, target, weight, denominator)}
         if ranks:
             gather = Gather.of(input)
             everyone = mapped(gather, input), mapped(gather, target)
@@ -219,8 +225,8 @@ class Pointwise(Loss, ABC):
             own = self.weights(everyone[1])  # of rows among all ranks': whether there is a pair
             own = None if own is None else own[gather.own]
         else:
-            values = self._evaluated(input, target)
-            own = self.weights(target)  # after the values: they refuse classes out of range
+            values = self.values(input, target)
+            own = self.weights(target)
         parts = {self.card.key: values} if isinstance(values, Tensor) else values
         return {
             name: reduce(
@@ -229,12 +235,23 @@ class Pointwise(Loss, ABC):
             for name, part in parts.items()
         }
 
-    def _evaluated(self, input: Any, target: Any) -> Any:
-        """Return the values, block by block where that saves time and memory."""
-        independent = self.card.reduction == "mean"
-        if independent and choose_blocks(self.values, self.parameters(), input, target):
-            return blockwise(self.values, input, target)
-        return self.values(input, target)
+    def _by_blocks(
+        self,
+        first: Tensor,
+        input: Tensor,
+        target: Tensor,
+        weight: Tensor | None,
+        denominator: Tensor | float | None,
+    ) -> Tensor:
+        """Return the weighted mean block by block, given the values of the first row."""
+        like = first.expand(len(input), *first.shape[1:])
+        weight = joint(like, self.weights(target), weight)
+        count = or_one(mass_of(like, weight)) if denominator is None else denominator
+
+        def share(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+            return reduce(self.values(input, target), weight=weight, denominator=count)
+
+        return blockwise(share, input, target, weight)
 
     def weighed(self, input: Any, target: Any, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the values and one weight a value: the targets' own times those given."""

@@ -38,19 +38,22 @@ def reduce(
     >>> reduce(torch.tensor([1.0, 4.0]), weight=torch.tensor([2.0, 1.0]))
     tensor(2.)
     """
-    if weight is None:
-        total = values.sum()
-        mass = total.new_tensor(float(values.numel())) if ranks else None
-        count: Tensor | float = max(values.numel(), 1)
-    else:
-        weight = spread(weight, values)
-        total = (values.masked_fill(weight == 0, 0) * weight).sum()
-        mass = weight.sum()
-    if ranks and mass is not None:
-        total, mass = summed(torch.stack([total, mass]))
-    if mass is not None:
-        count = mass + (mass == 0)
-    return total / (count if denominator is None else denominator)
+    weight = None if weight is None else spread(weight, values)
+    kept = values if weight is None else values.masked_fill(weight == 0, 0) * weight
+    total, mass = kept.sum(), mass_of(values, weight)
+    if ranks:
+        total, mass = summed(torch.stack([total, torch.as_tensor(mass).to(total)]))
+    return total / (or_one(mass) if denominator is None else denominator)
+
+
+def mass_of(values: Tensor, weight: Tensor | None) -> Tensor | float:
+    """Return the sum of the weights, one a value; the number of values where there are none."""
+    return values.numel() if weight is None else weight.sum()
+
+
+def or_one(mass: Tensor | float) -> Tensor | float:
+    """Return what a mean divides by: 1 where nothing weighs anything."""
+    return mass + (mass == 0)
 
 
 def spread(weight: Tensor, values: Tensor) -> Tensor:

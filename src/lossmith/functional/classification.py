@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from lossmith.functional.checks import (
+    check_classes,
     class_logits,
     head_dim,
     held,
@@ -165,7 +166,9 @@ def target_weights(
     ignored = target.long() == ignore_index
     if class_weight is None:
         return ~ignored
-    return class_weight[target.long().masked_fill(ignored, 0)].masked_fill(ignored, 0)
+    target = target.long().masked_fill(ignored, 0)
+    check_classes(target, class_weight.numel())
+    return class_weight[target].masked_fill(ignored, 0)
 
 
 def soft_weights(target: Tensor, class_weight: Tensor) -> Tensor:

@@ -80,12 +80,12 @@ def quantile(input: Tensor, target: Tensor, *, level: Tensor | float) -> Tensor:
     value of a target is the mean over the levels (Koenker & Bassett, 1978).
     """
     if not isinstance(level, Tensor) or level.ndim == 0:
-        input, target = same_shape(input, target)
-        return _pinball(target - input, in_dtype(level, input))
+        r = residual(input, target)
+        return _pinball(r, in_dtype(level, r))
     check_head(input, target, level.numel())
     dim, input = head_dim(input), promote(input)
     levels = level.to(input).reshape(-1, *(1,) * (target.ndim - dim))
-    return _pinball(target.to(input.dtype).unsqueeze(dim) - input, levels).mean(dim)
+    return _pinball(input - target.to(input.dtype).unsqueeze(dim), levels).mean(dim)
 
 
 def non_crossing(output: Tensor) -> Tensor:
@@ -114,6 +114,7 @@ def expectile(input: Tensor, target: Tensor, *, level: Tensor | float) -> Tensor
     return (in_dtype(level, r) - above).abs() * r.square()
 
 
-def _pinball(excess: Tensor, level: Tensor | float) -> Tensor:
-    side = excess.detach().sign()
-    return side * (side * (level - 0.5) + 0.5) * excess  # level above, level − 1 below, 0 between
+def _pinball(r: Tensor, level: Tensor | float) -> Tensor:
+    side = r.detach().sign()
+    slope = torch.addcmul(side / 2, side, (0.5 - level) * side)  # 1 − level, 0 or −level
+    return slope * r

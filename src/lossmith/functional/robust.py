@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import held, in_dtype
+from lossmith.functional.checks import held, in_dtype, tensor_like
 from lossmith.functional.regression import residual
 
 _FAR = 1e9  # 1 + q² is q² beyond this ratio, to the last bit of float64
@@ -19,14 +19,8 @@ _FAR = 1e9  # 1 + q² is q² beyond this ratio, to the last bit of float64
 def pseudo_huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Tensor:
     """Return delta²·(√(1 + (r/delta)²) − 1), written so that nothing cancels or overflows."""
     r = residual(input, target)
-    delta = in_dtype(delta, r)
-    ratio = r / delta
-    near = held(ratio, -_FAR, _FAR)
-    square = near.square()
-    value = delta * (square / ((1 + square).sqrt() + 1))
-    if near is not ratio:
-        value = value + (r.abs() - _FAR * delta).relu()
-    return delta * value
+    delta = tensor_like(delta, r)
+    return delta * (r * (r / (torch.hypot(r, delta) + delta)))
 
 
 def cauchy(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:

@@ -1,11 +1,12 @@
-"""Values and their gradient block by block, while what is between them stays in the cache.
+"""A mean and its gradient block by block, while what is between them stays in the cache.
 
 Written plainly, each step of a loss makes a new tensor of the input's size, and most of the time
 goes into fetching fresh memory. Rows do not depend on each other, so that each block's gradient can
-be formed with its values; backward scales it by the gradient from above.
+be formed with its share of the mean: the gradient is the one large tensor that is left.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -13,40 +14,54 @@ from torch import Tensor, nn
 
 from lossmith.kernels.choice import choose, explaining, transformed
 
-BLOCK = 1 << 16  # numbers of input at a time
-FEW = 1 << 21  # numbers of input of which plain values are as fast
-STEPS = 6  # operations that differentiate; fewer are as fast written plainly
+BLOCK = 1 << 17  # numbers of input at a time
+FEW = 1 << 19  # numbers of input of which plain values are as fast
+WORK = 1 << 22  # numbers between input and values that the memory at hand still serves
 
-Values = Callable[[Tensor, Tensor], Tensor]
+Share = Callable[..., Tensor]
 
 
-def choose_blocks(values: Values, learned: Iterator[Tensor], input: Any, target: Any) -> bool:
-    """Return whether values(input, target), one an element, is to be had block by block.
+def choose_blocks(
+    values: Callable[[Tensor, Tensor], Any], fixed: Iterator[Any], input: Any, target: Any
+) -> Tensor | None:
+    """Return the first row's values where a mean of values is to be had block by block, else None.
 
-    learned are the parameters that the values depend on.
+    fixed are the tensors beside input that the mean depends on.
     """
-    if torch.compiler.is_compiling():
-        return False
-    if isinstance(input, Tensor) and input.numel() < FEW and not explaining():
-        return False  # at once: small inputs take microseconds
-    return choose("blockwise", _obstacles(values, learned, input, target), "many steps and numbers")
+    small = isinstance(input, Tensor) and input.numel() < FEW
+    if torch.compiler.is_compiling() or (small and not explaining()):
+        return None  # at once: small inputs take microseconds
+    probe: list[Tensor] = []
+    obstacles = _obstacles(values, fixed, input, target, probe)
+    return probe[0] if choose("blockwise", obstacles, "many steps and numbers") else None
 
 
 def _obstacles(
-    values: Values, learned: Iterator[Tensor], input: Any, target: Any
+    values: Callable[[Tensor, Tensor], Any],
+    fixed: Iterator[Any],
+    input: Any,
+    target: Any,
+    probe: list[Tensor],
 ) -> Iterator[tuple[bool, str]]:
     plain = type(input) in (Tensor, nn.Parameter) and type(target) is Tensor
     yield not plain, "not of one input and one target"
     yield input.numel() < FEW, f"fewer than {FEW} numbers"
-    yield input.shape != target.shape, "not of one output an element"
+    yield input.device.type != "cpu", "only a CPU's cache holds a block"
+    yield input.shape[:1] != target.shape[:1], "not of one target a row"
     yield target.requires_grad, "the target has a gradient too"
     yield transformed(), "torch.func needs operations that it can transform"
-    yield any(one.requires_grad for one in learned), "a parameter is learned"
+    yield (
+        any(isinstance(one, Tensor) and one.requires_grad for one in fixed),
+        "a parameter is learned",
+    )
     with torch.enable_grad():
-        probe = values(input[:1].detach().requires_grad_(), target[:1])
-    fits = isinstance(probe, Tensor) and probe.shape == target[:1].shape
-    yield not fits, "not of one value an element"
-    yield _steps(probe) < STEPS, f"fewer than {STEPS} steps"
+        first = values(input[:1].detach().requires_grad_(), target[:1])
+    fits = isinstance(first, Tensor) and first.shape[:1] == target[:1].shape[:1]
+    yield not fits, "not of one value a row"
+    steps = _steps(first)
+    yield steps < 2, "one operation alone"
+    yield steps * input.numel() < WORK, f"fewer than {WORK} numbers between input and values"
+    probe.append(first.detach())
 
 
 def _steps(values: Tensor) -> int:
@@ -55,49 +70,58 @@ def _steps(values: Tensor) -> int:
     ahead = [values.grad_fn]
     while ahead:
         one = ahead.pop()
-        if one is not None and one not in seen:
+        if one is not None and one not in seen and one.next_functions:  # else input itself
             seen.add(one)
             ahead += [before for before, _ in one.next_functions]
     return len(seen)
 
 
-def blockwise(values: Values, input: Tensor, target: Tensor) -> Tensor:
-    """Return values(input, target), one an element, one block of rows after another."""
+def blockwise(share: Share, input: Tensor, *beside: Tensor | None) -> Tensor:
+    """Return share(input, *beside), a sum over rows, one block of rows after another."""
     wanted = input.requires_grad and torch.is_grad_enabled()
-    found: Tensor = _Blocks.apply(values, wanted, input, target)
-    return found
+    total: Tensor = _Blocks.apply(share, wanted, input, *beside)
+    return total
 
 
 class _Blocks(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Values, wanted: bool, input: Tensor, target: Tensor) -> Tensor:
-        rows = max(1, BLOCK // max(1, input[:1].numel()))
-        exact = torch.float64 if input.dtype == torch.float64 else torch.float32
-        found, slope = (input.new_empty(input.shape, dtype=exact) for _ in range(2))
-        parts = (one.split(rows) for one in (input, target, found, slope))
-        for x, y, value, by_x in zip(*parts, strict=True):
-            _block(values, wanted, x, y, value, by_x)
-        ctx.values = values
-        ctx.save_for_backward(input, target, slope)
-        return found
+    def forward(
+        ctx: Any, share: Share, wanted: bool, input: Tensor, *beside: Tensor | None
+    ) -> Tensor:
+        total, slope = _sweep(share, wanted, input, beside)
+        ctx.share, ctx.slope = share, slope
+        ctx.save_for_backward(input, *beside)
+        return total
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        input, target, slope = ctx.saved_tensors
+        input, *beside = ctx.saved_tensors
         if torch.is_grad_enabled():
-            again = ctx.values(input, target)
+            again = ctx.share(input, *beside)
             (found,) = torch.autograd.grad(again, input, grad, create_graph=True)
-            return None, None, found, None
-        return None, None, (grad * slope).to(input.dtype), None
+        else:
+            slope: Any = ctx.slope
+            if slope is None:
+                slope = _sweep(ctx.share, True, input, beside)[1]
+            ctx.slope = None  # handed over: scaled in place, it needs no second tensor of its size
+            found = (slope if grad == 1 else slope.mul_(grad)).to(input.dtype)
+        return None, None, found, *(None for _ in beside)
 
 
-def _block(values: Values, wanted: bool, x: Tensor, y: Tensor, value: Tensor, by_x: Tensor) -> None:
-    x = x.detach().to(value.dtype)
-    if not wanted:
-        value.copy_(values(x, y))
-        return
-    with torch.enable_grad():
-        part = values(x.requires_grad_(), y)
-        (slope,) = torch.autograd.grad(part.sum(), x)
-    value.copy_(part.detach())
-    by_x.copy_(slope)
+def _sweep(
+    share: Share, wanted: bool, input: Tensor, beside: tuple[Tensor | None, ...] | list[Any]
+) -> tuple[Tensor, Tensor | None]:
+    """Return the sum of the blocks' shares and, if wanted, its gradient."""
+    rows = max(1, BLOCK // max(1, input[:1].numel()))
+    exact = torch.float64 if input.dtype == torch.float64 else torch.float32
+    slope = input.new_empty(input.shape, dtype=exact) if wanted else None
+    parts = (repeat(None) if one is None else one.split(rows) for one in (*beside, slope))
+    total = 0.0
+    for x, *others, by_x in zip(input.detach().split(rows), *parts, strict=False):
+        x = x.to(exact).requires_grad_(wanted)
+        with torch.set_grad_enabled(wanted):
+            part = share(x, *others)
+        if by_x is not None:
+            by_x.copy_(torch.autograd.grad(part, x)[0])
+        total += float(part)
+    return input.new_tensor(total, dtype=exact), slope
