@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lossmith.core.adaptive import Adaptive, Number, memory_of
 from lossmith.core.card import Card
+from lossmith.core.compiled import in_one_pass
 from lossmith.core.ranks import Gather, several
 from lossmith.core.reduce import joint, mass_of, or_one, reduce
 from lossmith.core.schedule import Schedule
@@ -198,6 +199,22 @@ class Pointwise(Loss, ABC):
     def weights(self, target: Any) -> Tensor | None:
         """Return the weights that the targets themselves carry: ignored rows, classes; or None."""
         return None
+
+    def compile(self, **options: Any) -> None:
+        """Compile the loss in place, by `torch.compile` with these options.
+
+        Where rows are independent, a call then forms value and gradients in one graph, which takes
+        less time than compiling it as a function does, and no memory but the gradients'.
+
+        >>> from lossmith import Huber
+        >>> loss = Huber()
+        >>> loss.compile(backend="eager")
+        >>> loss(torch.tensor([3.0], requires_grad=True), torch.zeros(1))
+        tensor(2.5000, grad_fn=<_OnePassBackward>)
+        """
+        super().compile(**options)
+        if self.card.reduction == "mean" and self.card.fullgraph:
+            self._compiled_call_impl = in_one_pass(self, **options)
 
     def own_values(self, input: Any, target: Any, own: slice) -> Any:
         """Return the values of some rows of the batch; overridden where that saves the others'."""

@@ -5,7 +5,7 @@ goes into fetching fresh memory. Rows do not depend on each other, so that each 
 be formed with its share of the mean: the gradient is the one large tensor that is left.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.kernels.choice import choose, explaining, transformed
+from lossmith.kernels.one_pass import one_pass
 
 BLOCK = 1 << 17  # numbers of input at a time
 FEW = 1 << 19  # numbers of input of which plain values are as fast
@@ -78,50 +79,32 @@ def _steps(values: Tensor) -> int:
 
 def blockwise(share: Share, input: Tensor, *beside: Tensor | None) -> Tensor:
     """Return share(input, *beside), a sum over rows, one block of rows after another."""
-    wanted = input.requires_grad and torch.is_grad_enabled()
-    total: Tensor = _Blocks.apply(share, wanted, input, *beside)
-    return total
+    if not (input.requires_grad and torch.is_grad_enabled()):
+        return _sweep(share, input, beside, None)
 
+    def both(input: Tensor) -> tuple[Tensor, list[Tensor]]:
+        slope = input.new_empty(input.shape, dtype=_exact(input))
+        return _sweep(share, input, beside, slope), [slope]
 
-class _Blocks(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, share: Share, wanted: bool, input: Tensor, *beside: Tensor | None
-    ) -> Tensor:
-        total, slope = _sweep(share, wanted, input, beside)
-        ctx.share, ctx.slope = share, slope
-        ctx.save_for_backward(input, *beside)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        input, *beside = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            again = ctx.share(input, *beside)
-            (found,) = torch.autograd.grad(again, input, grad, create_graph=True)
-        else:
-            slope: Any = ctx.slope
-            if slope is None:
-                slope = _sweep(ctx.share, True, input, beside)[1]
-            ctx.slope = None  # handed over: scaled in place, it needs no second tensor of its size
-            found = (slope if grad == 1 else slope.mul_(grad)).to(input.dtype)
-        return None, None, found, *(None for _ in beside)
+    return one_pass(both, lambda input: share(input, *beside), input)
 
 
 def _sweep(
-    share: Share, wanted: bool, input: Tensor, beside: tuple[Tensor | None, ...] | list[Any]
-) -> tuple[Tensor, Tensor | None]:
-    """Return the sum of the blocks' shares and, if wanted, its gradient."""
-    rows = max(1, BLOCK // max(1, input[:1].numel()))
-    exact = torch.float64 if input.dtype == torch.float64 else torch.float32
-    slope = input.new_empty(input.shape, dtype=exact) if wanted else None
+    share: Share, input: Tensor, beside: Sequence[Tensor | None], slope: Tensor | None
+) -> Tensor:
+    """Return the sum of the blocks' shares, and write its gradient into a slope that is given."""
+    rows, exact = max(1, BLOCK // max(1, input[:1].numel())), _exact(input)
     parts = (repeat(None) if one is None else one.split(rows) for one in (*beside, slope))
     total = 0.0
     for x, *others, by_x in zip(input.detach().split(rows), *parts, strict=False):
-        x = x.to(exact).requires_grad_(wanted)
-        with torch.set_grad_enabled(wanted):
+        x = x.to(exact).requires_grad_(slope is not None)
+        with torch.set_grad_enabled(slope is not None):
             part = share(x, *others)
         if by_x is not None:
             by_x.copy_(torch.autograd.grad(part, x)[0])
         total += float(part)
-    return input.new_tensor(total, dtype=exact), slope
+    return input.new_tensor(total, dtype=exact)
+
+
+def _exact(input: Tensor) -> torch.dtype:
+    return torch.float64 if input.dtype == torch.float64 else torch.float32
