@@ -38,6 +38,7 @@ bench: $(DEV)
 	$(BIN)/python bench/cost.py
 	$(BIN)/python bench/body.py
 	$(BIN)/python bench/speed.py --out docs/speed.md
+	$(BIN)/python bench/sampled.py --out docs/sampled.md
 	$(BIN)/python bench/choice.py --out bench/results/choice.jsonl
 	$(BIN)/python bench/adaptive.py --out bench/results/adaptive.jsonl
 

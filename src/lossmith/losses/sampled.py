@@ -29,10 +29,11 @@ class SampledLinearCrossEntropy(LinearHead):
     value is the full cross-entropy of `LinearCrossEntropy`.
 
     Bias: the value is not an estimate of the full one, which it underestimates; what it teaches is
-    the full softmax, for the correction makes the truth its minimum, up to sampling noise. With
-    `correct_target=False` the value estimates the full one, less about half the relative variance
-    of the estimated normaliser, but what it teaches is overconfident where classes are likelier
-    than they are drawn. Both vanish as samples grow to classes. docs/sampled.md has measurements.
+    the full softmax, which is its minimum: exactly so where classes are drawn uniformly, nearly so
+    otherwise. With `correct_target=False` the value estimates the full one, less about half the
+    relative variance of the estimated normaliser, but what it teaches is overconfident where
+    classes are likelier than they are drawn. Both biases vanish as samples grow to classes.
+    docs/sampled.md has measurements.
 
     Shapes: input (…, in_features), what the head reads, and target (…) of integers. Values in
     nats. Computed in float32 or float64, also under autocast. Class weights multiply a row's whole
