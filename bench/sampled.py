@@ -40,8 +40,8 @@ documentation for the formula. Made by `python bench/sampled.py`, torch {torch}.
 
 What follows from the tables:
 
-- Draw classes by how frequent they are (`log_uniform` for sorted classes, or `counts`): few such
-  samples teach more than many uniform ones, and a twelfth of the classes as much as all.
+- Draw classes by how frequent they are (`log_uniform` for sorted classes, or `counts`): 128 such
+  samples teach more than 512 uniform ones, and a twelfth of the classes as much as all.
 - Leave the target corrected, as it is by default: the value is then no estimate of the full loss,
   but a model learns more, all the more where samples are few. Judge by the value after `.eval()`,
   which is the full one.
@@ -134,8 +134,8 @@ def learns() -> str:
     """Return the table of what models learn from each loss."""
     lines = [
         "\n## What a model learns\n",
-        f"Full cross-entropy on test text, in nats, after training by each loss; "
-        f"{len(text()[1])} classes,\n{len(SEEDS)} seeds. Without sampling: **{score(full):.3f}**.\n",
+        f"Full cross-entropy on test text, in nats, after training by each loss; {len(text()[1])} "
+        f"classes,\n{len(SEEDS)} seeds. Without sampling: **{score(full):.3f}**.\n",
         "| classes drawn by | target corrected | "
         + " | ".join(f"{samples} samples" for samples in SAMPLES)
         + " |",
