@@ -25,9 +25,10 @@ from lossmith.study.joint.candidates import JointCandidate, combinations, grid
 from lossmith.study.joint.heads import Heads
 from lossmith.study.joint.problem import diagnosed, joint_problem
 from lossmith.study.joint.scores import JointMetric, JointScorer
-from lossmith.study.joint.study import term_names
+from lossmith.study.joint.study import _fields, term_names
 from lossmith.study.members import Budget, Key, Member
 from lossmith.study.metrics import lookup
+from lossmith.study.result import Weights
 from lossmith.study.scores import Scorer
 from lossmith.study.select import select
 
@@ -106,6 +107,18 @@ def test_a_change_of_one_per_cent_is_one_in_the_mean_over_targets_whatever_the_u
     before = joint.metric.combine([2.0, 0.8], 100)
     after = joint.metric.combine([2.0 * 0.98, 1 - 0.2 * 1.01], 100)
     assert np.log(after / before) == pytest.approx((np.log(0.98) + np.log(1.01)) / 2)
+
+
+def test_units_are_those_of_the_best_constant() -> None:
+    rng = np.random.default_rng(0)
+    target = rng.gamma(2, 3, 200)
+    zeros = np.where(target > 6, target, 0.0)
+    metrics = [lookup("mape"), lookup("medae")]
+    found = JointMetric.of(metrics, [target, zeros])
+    constants = np.linspace(target.min(), target.max(), 2000)
+    best = min(np.abs((target - constant) / target).mean() for constant in constants)
+    assert found.units == (pytest.approx(best, rel=1e-2), 1.0)
+    assert np.isfinite(found.combine([0.3, 0.2], 200))
 
 
 def test_influences_are_those_of_the_joint_score() -> None:
@@ -203,9 +216,15 @@ def test_combinations_swap_one_target_at_a_time_and_all_together() -> None:
 
 
 def test_names_of_terms_are_those_a_hybrid_takes() -> None:
-    names = term_names(["a.b", "a b", "2nd", "items", "weighting", "class"])
-    assert len(set(names)) == 6
+    columns = ["a.b", "a b", "2nd", "items", "weighting", "class", "self", "type", "training"]
+    names = term_names([*columns, "shares"])
+    assert len(set(names)) == 10
     lossmith.Hybrid(**{name: MSE() for name in names})
+    losses = (Candidate(key="mse"),) * 10
+    one = JointCandidate(
+        targets=tuple(names), losses=losses, whole=(False,) * 10, shares=(0.1,) * 10
+    )
+    assert all(one.parameters[name]["loss"] == "mse" for name in names)
 
 
 # ---- heads in a fleet
@@ -327,6 +346,30 @@ def test_rows_are_those_that_have_every_target() -> None:
     assert "rows" not in names[1]
 
 
+def test_what_all_targets_share_is_noted_once() -> None:
+    frame = houses().assign(empty=np.nan)
+    found = joint_problem(frame, ["price", "sold.fast"], ["mae", "auroc"], [None] * 2, [None] * 2)
+    first, second = (one.notes for one in found.problems)
+    assert first[-1] == "2 rows without a value of every target were left out"
+    assert sum("empty" in note for note in (*first, *second)) == 1
+    assert any("positive class" in note for note in second)
+
+
+def test_candidates_asked_for_race_for_the_targets_that_they_can_train() -> None:
+    frame = houses().assign(change=lambda t: t["area"] - 120, rooms=lambda t: t["age"] // 9)
+    measures = lookup("mae"), lookup("pinball@0.9")
+    problem = joint_problem(
+        frame, ["change", "rooms"], ["mae", "pinball@0.9"], [None] * 2, [None] * 2
+    )
+    split = problem.split(0)
+    found = _fields(problem, measures, split, ["poisson", "quantile", "huber"])
+    keys = [{one.key for one in field.candidates if isinstance(one, Candidate)} for field in found]
+    assert "huber" in keys[0] & keys[1]
+    assert {"poisson", "quantile"} <= keys[1] - keys[0]
+    with pytest.raises(InputError, match="no candidate is called"):
+        _fields(problem, measures, split, ["huber(delta=77)"])
+
+
 def test_rare_combinations_of_classes_fall_back_to_the_rarest_class() -> None:
     frame = houses()
     both = joint_problem(frame, ["grade", "sold.fast"], ["accuracy"] * 2, [None] * 2, [None] * 2)
@@ -343,6 +386,12 @@ def test_rare_combinations_of_classes_fall_back_to_the_rarest_class() -> None:
         (["price", "sold_fast"], ["mae", "auroc"], {}, "did you mean 'sold.fast'"),
         (["price", "sold.fast"], ["mae", "rmse"], {}, "not a number"),
         ("price", ["mae", "auroc"], {}, "several metrics are for several columns"),
+        ([], [], {}, "several metrics are for several columns"),
+        (["price"], ["mae"], {}, "needs two or more"),
+        (["price", "sold.fast"], "mae", {}, "several targets need as many metrics"),
+        (["price", "grade"], ["mae", "f1"], {}, "target 'grade': metric f1"),
+        (["price", "sold.fast"], ["mae", "auroc"], {"positive": {"sold": 1}}, "mean 'sold.fast'"),
+        (["price", "grade"], ["mae", "accuracy"], {"task": {"age": "binary"}}, "no target"),
         (["price", "sold.fast"], ["mae", "auroc"], {"positive": "no"}, "say which positive"),
         (["price", "grade"], ["mae", "accuracy"], {"candidates": ["nll"]}, "no loss is called"),
         (["price", "age"], ["mae", "mae"], {"candidates": ["focal"]}, "none of the targets"),
@@ -390,6 +439,14 @@ def test_each_target_has_its_own_paired_interval(studied: tuple[Selection, Path]
                 assert part["difference_to_default"] == pytest.approx(own - base)
                 low, high = part["difference_low"], part["difference_high"]
                 assert low <= part["difference_to_default"] <= high
+
+
+def test_every_loss_at_every_weighting_is_corrected_for(studied: tuple[Selection, Path]) -> None:
+    found, _ = studied
+    measures = [lookup(name) for name in ("mae", "f1", "accuracy")]
+    keys = ["huber", "gaussian_nll", "brier", "focal"]
+    fields = _fields(found.problem, measures, found.race.trainer.split, keys)  # type: ignore
+    assert found.race.screened == 3 * sum(len(field.candidates) - 1 for field in fields)
 
 
 def test_a_switch_is_better_in_the_mean_and_beyond_doubt(studied: tuple[Selection, Path]) -> None:
@@ -454,9 +511,76 @@ def test_the_report_draws_the_trade_off_and_its_code_runs(
     assert [one["name"] for one in document["targets"]] == ["price", "sold.fast", "grade"]
 
 
+def test_a_figure_of_two_targets_draws_the_weights_of_these_two() -> None:
+    from lossmith.study.report.joint import _between
+
+    weights = [Weights(shares=shares, changes=(0.0,) * 3) for shares in grid(3)]
+    drawn = [one.shares for one in _between(weights, 2)]
+    assert len(drawn) == 7
+    assert all(shares[1] == min(shares) for shares in drawn)
+    assert [shares[0] for shares in drawn] == sorted(shares[0] for shares in drawn)
+    pairs = [Weights(shares=shares, changes=(0.0,) * 2) for shares in grid(2)]
+    assert len(_between(pairs, 1)) == len(pairs)
+
+
 def test_a_study_stopped_at_once_says_so() -> None:
+    def stop(_: float, text: str) -> None:
+        raise KeyboardInterrupt
+
     with pytest.raises(InputError, match="stopped before any"):
-        select(houses(), target=["price", "grade"], metric=["mae", "accuracy"], budget=1e-6)
+        select(houses(), target=["price", "grade"], metric=["mae", "accuracy"], progress=stop)
+
+
+def test_every_budget_leaves_time_for_combinations() -> None:
+    found = select(
+        houses(),
+        target=["price", "grade"],
+        metric=["mae", "accuracy"],
+        candidates=["huber", "focal"],
+        budget=1e-6,
+    )
+    assert found.result.interrupted
+    assert found.verdict == "keep"
+    assert all(row.cells for row in found.result.candidates)
+
+
+@pytest.fixture(scope="module")
+def with_gross_errors() -> tuple[Selection, list[Any]]:
+    """Return a study of a target with gross errors, and what it said before training."""
+    frame, shown = houses(), []
+    frame.loc[::12, "price"] = 1e9
+    found = select(
+        frame,
+        target=["price", "sold.fast"],
+        metric=["rmse", "auroc"],
+        candidates=["huber"],
+        epochs=6,
+        learning_rates=(1e-2,),
+        on_diagnosis=lambda one, findings: shown.extend((*findings, *one.notes)),
+    )
+    return found, shown
+
+
+def test_only_what_was_not_known_before_training_follows_the_first_findings(
+    with_gross_errors: tuple[Selection, list[Any]],
+) -> None:
+    found, shown = with_gross_errors
+    (gross,) = found.result.diagnosis[len(shown) :]
+    assert gross.name == "price: gross errors in the target"
+
+
+def test_rows_left_out_are_left_out_of_every_epoch_and_of_the_unit(
+    with_gross_errors: tuple[Selection, list[Any]],
+) -> None:
+    race = with_gross_errors[0].race
+    assert race.cells == list(range(10))
+    for track in race.final_tracks().values():
+        for cell, scores in track.scores.items():
+            rows = len(race.trainer.valid_target(cell))
+            for epoch, score in scores.items():
+                parts = [part.scores[cell][epoch] for part in track.parts]  # type: ignore
+                assert score == race.metric.combine(parts, rows)
+    assert race.metric.units[0] < 1e6
 
 
 def test_a_study_stopped_late_keeps_what_is_finished() -> None:

@@ -45,6 +45,6 @@ class Interruption:
         if not first:
             self.say("stopped; nothing was written")
             raise SystemExit(128 + signal.SIGINT)  # a race would catch a KeyboardInterrupt
-        self.say("stopping; what is finished is kept (Ctrl-C again stops at once)")
+        self.say("stopping; what is finished is kept, if anything (Ctrl-C again stops at once)")
         if self.racing:
             raise KeyboardInterrupt

@@ -36,7 +36,7 @@ class Race:
     scorer: Any
     rates: Sequence[float]
     clock: Clock
-    screened: int = 0  # candidates that earlier races tried; the test corrects for them too
+    screened: int = 0  # rivals among which earlier races chose; the test corrects for them too
     tracks: dict[Key, Track] = field(default_factory=dict)
     running: list[Key] = field(default_factory=list)  # members measured last
     finalists: list[Key] = field(default_factory=list)
@@ -44,6 +44,7 @@ class Race:
     notes: dict[str, str] = field(default_factory=dict)  # why a candidate is not in the race
     trainings: int = 0
     finished: bool = False
+    stopped: bool = False
 
     def __post_init__(self) -> None:
         self.metric = self.scorer.metric
@@ -55,9 +56,14 @@ class Race:
             self._confirm(self.trainer.rounds[1])
             self.finished = True
         except (KeyboardInterrupt, OutOfTimeError):
-            if self.running and not self.finalists:
-                self._settle(self.trainer.rounds[0])
+            self.stop()
         return self.finished
+
+    def stop(self) -> None:
+        """End where it stands, with finalists if anything was measured."""
+        self.stopped = True
+        if self.running and not self.finalists:
+            self._settle(self.trainer.rounds[0])
 
     def reading(self, track: Track) -> Reading:
         """Return what a track says on the cells so far."""
@@ -150,7 +156,8 @@ class Race:
 
     def _start(self, cells: Sequence[int], members: list[Member]) -> Fleet:
         for member in members:
-            self.tracks.setdefault(member.key, self.scorer.track(member.key))
+            if member.key not in self.tracks:
+                self.tracks[member.key] = self.scorer.track(member.key)
         self.trainings += len(members) * len(cells)
         return self.trainer.fleet(cells, members)
 

@@ -185,8 +185,8 @@ def _check_numbers(
 
 def _several(data: Any, target: Any, model: Any) -> pd.DataFrame:
     """Return the table of a study of several targets."""
-    named = isinstance(target, (list, tuple)) and all(isinstance(name, str) for name in target)
-    if model is not None or not named:
+    listed = isinstance(target, (list, tuple)) and len(target) > 0
+    if model is not None or not listed or not all(isinstance(name, str) for name in target):
         raise InputError(
             "several metrics are for several columns of a table: "
             "target=['price', 'sold_fast'], metric=['mae', 'auroc']"

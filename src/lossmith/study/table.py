@@ -66,7 +66,11 @@ def as_frame(data: Any, target: Any) -> tuple[pd.DataFrame, str]:
     name = named if isinstance(named, str) and named else "target"
     values = pd.Series(target if isinstance(target, pd.Series) else np.asarray(target).squeeze())
     if len(values) != len(frame):
-        raise InputError(f"target has {len(values)} values, but the table has {len(frame)} rows")
+        several = bool(values.isin(frame.columns).all())
+        hint = "; several targets need as many metrics: metric=['mae', 'auroc']" if several else ""
+        raise InputError(
+            f"target has {len(values)} values, but the table has {len(frame)} rows{hint}"
+        )
     if name in frame.columns:
         raise InputError(f"the table already has a column {name!r}; rename it or the target")
     return frame.assign(**{name: values.to_numpy()}), name

@@ -21,6 +21,7 @@ ADAPTIVE: Mapping[str, Callable[[], Weighting]] = {
     "geometric_mean": GeometricMean,
 }
 TUNED = "tuned weights"
+WEIGHTINGS = 1 + len(ADAPTIVE)  # of each combination of losses
 BEST = 2  # losses of each target, beside its default, that enter the joint race
 
 Shares = tuple[float, ...]

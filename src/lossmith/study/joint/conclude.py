@@ -274,10 +274,11 @@ def _facts(
     interrupted: bool,
 ) -> dict[str, Any]:
     split = race.trainer.split
-    pairs = zip(race.metric.metrics, race.scorer.scorers, strict=True)
-    for one, (metric, scorer) in zip(problem.problems, pairs, strict=True):
-        own = notes_of(one) + gross_finding(metric, scorer)
-        findings += under(one, own)
+    pairs = list(zip(problem.problems, race.metric.metrics, race.scorer.scorers, strict=True))
+    for one, _, _ in pairs:
+        findings += under(one, notes_of(one))
+    for one, metric, scorer in pairs:  # last: the screen shows what it has not shown before
+        findings += under(one, gross_finding(metric, scorer))
     return {
         "task": "joint",
         "metric": race.metric.name,
@@ -303,12 +304,12 @@ def _facts(
 def _sentence(race: Race, verdict: Judgement, interrupted: bool) -> str:
     rows: dict[str, CandidateResult] = {row.name: row for row in verdict.candidates}
     default, chosen = rows[race.entries.default], rows[verdict.selected]
-    tried = len(race.entries.candidates) - 1 + race.screened
+    tried = len(race.entries.candidates) - 1
     stopped = " The study was stopped before its end." if interrupted else ""
     if chosen is default or not default.score or chosen.difference_to_default is None:
         return (
-            f"Keep {default.name} with tuned weights: none of {tried:,} alternatives is better on "
-            f"all targets together beyond doubt.{stopped}"
+            f"Keep {default.name} with tuned weights: none of {tried:,} other combinations is "
+            f"better on all targets together beyond doubt.{stopped}"
         )
     gain = -100 * chosen.difference_to_default / default.score
     return (

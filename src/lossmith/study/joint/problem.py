@@ -82,6 +82,11 @@ def joint_problem(
         InputError: when a column is missing or named twice, when there are not as many metrics
             as targets, or when a target by itself makes no task.
     """
+    if len(targets) < 2:
+        raise InputError(
+            "a study of several targets needs two or more; of one, write target='price', "
+            "metric='mae', not lists"
+        )
     _check_names(frame, targets)
     for what, values in (("metric", metrics), ("task", tasks), ("positive", positives)):
         if len(values) != len(targets):
@@ -97,16 +102,35 @@ def joint_problem(
         )
     rows = frame[kept].reset_index(drop=True)
     problems = [
-        frame_problem(
-            rows.drop(columns=[other for other in targets if other != name]),
-            name,
-            metric=metric,
-            task=task,
-            positive=positive,
+        _one_of_several(
+            rows.drop(columns=[other for other in targets if other != name]), name, *own
         )
-        for name, metric, task, positive in zip(targets, metrics, tasks, positives, strict=True)
+        for name, *own in zip(targets, metrics, tasks, positives, strict=True)
     ]
-    return JointProblem(problems=tuple(problems), dropped=int((~kept).sum()))
+    dropped = int((~kept).sum())
+    return JointProblem(problems=_noted(problems, dropped), dropped=dropped)
+
+
+def _one_of_several(
+    frame: pd.DataFrame, name: str, metric: str, task: str | None, positive: Any
+) -> Problem:
+    """Return the problem of one target; a mistake says whose it is."""
+    try:
+        return frame_problem(frame, name, metric=metric, task=task, positive=positive)
+    except InputError as error:
+        whose = "" if repr(name) in str(error) else f"target {name!r}: "
+        raise InputError(f"{whose}{error}") from error
+
+
+def _noted(problems: Sequence[Problem], dropped: int) -> tuple[Problem, ...]:
+    """Return the problems with the notes that all share at the first alone."""
+    first, *rest = problems
+    shared = [note for note in first.notes if all(note in one.notes for one in rest)]
+    left_out = [f"{dropped} rows without a value of every target were left out"] * bool(dropped)
+    others = [
+        replace(one, notes=tuple(note for note in one.notes if note not in shared)) for one in rest
+    ]
+    return (replace(first, notes=(*first.notes, *left_out)), *others)
 
 
 def diagnosed(problem: JointProblem) -> tuple[tuple[Finding, ...], ...]:

@@ -35,10 +35,7 @@ class JointMetric:
     @classmethod
     def of(cls, metrics: Sequence[Metric], targets: Sequence[Array]) -> "JointMetric":
         """Return the measure in units of the best constant predictions of some targets."""
-        units = [
-            error(metric, _constant_score(metric, target), len(target))
-            for metric, target in zip(metrics, targets, strict=True)
-        ]
+        units = [_unit(metric, target) for metric, target in zip(metrics, targets, strict=True)]
         return cls(metrics=tuple(metrics), units=tuple(units))
 
     def combine(self, scores: Sequence[float], rows: int) -> float:
@@ -135,6 +132,12 @@ def error(metric: Metric, score: float, rows: int) -> float:
     return max(1 - score, 0.5 / rows)
 
 
+def _unit(metric: Metric, target: Array) -> float:
+    """Return the error of the best constant, or 1 where it has none: half the targets are alike."""
+    score = _constant_score(metric, target)
+    return 1.0 if metric.better == "lower" and score == 0 else error(metric, score, len(target))
+
+
 def _constant_score(metric: Metric, target: Array) -> float:
     """Return the score of the constant that the metric rewards."""
     if metric.tasks == ("regression",):
@@ -150,4 +153,7 @@ def _functional(metric: Metric, target: Array) -> float:
         return float(np.expm1(np.log1p(target).mean()))
     if metric.elicits == "mean":
         return float(target.mean())
+    if metric.transform == "relative":
+        weights = 1 / np.abs(target)
+        return float(np.quantile(target, 0.5, weights=weights, method="inverted_cdf"))
     return float(np.quantile(target, metric.level or 0.5))

@@ -6,28 +6,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from torch import nn
 
 from lossmith.catalogue import find
 from lossmith.catalogue.lookup import loss_class
-from lossmith.study.candidates import field_for
+from lossmith.study.candidates import Candidate, Entry, Field, field_for
 from lossmith.study.clock import Clock, OutOfTimeError
 from lossmith.study.errors import InputError
-from lossmith.study.joint.candidates import combinations
+from lossmith.study.joint.candidates import WEIGHTINGS, combinations
 from lossmith.study.joint.conclude import JointSelection, conclude_jointly
 from lossmith.study.joint.model import JointModel
 from lossmith.study.joint.problem import JointProblem, diagnosed, joint_problem, under
 from lossmith.study.joint.scores import JointMetric, JointScorer
 from lossmith.study.metrics import Metric
 from lossmith.study.metrics import metric as metric_for
-from lossmith.study.race import Race
+from lossmith.study.race import SCREENING_SHARE, Race
 from lossmith.study.result import Finding
 from lossmith.study.scores import Scorer
 from lossmith.study.split import Split
+from lossmith.study.table import nearest
 from lossmith.study.tables import TableTrainer
 from lossmith.study.task import Problem
 
-ALONE = 0.4  # share of the time for the targets by themselves, for the progress display
+ALONE = 0.6  # share of the time for the targets by themselves
+# What a hybrid's arguments, a module of named parts and a candidate's parameters call their own.
+_TAKEN = {"self", "weighting", "shares", *dir(dict), *dir(nn.ModuleDict())}
 
 Report = Callable[[float, str], None]
 
@@ -70,6 +75,8 @@ def study_jointly(
     Raises:
         InputError: with one line that says what to change.
     """
+    for what, given in (("task", tasks), ("positive", positives)):
+        _check_owners(what, given, targets)
     problem = joint_problem(
         frame,
         targets,
@@ -78,14 +85,15 @@ def study_jointly(
         positives=[positives.get(name) for name in targets],
     )
     findings = diagnosed(problem)
+    split = problem.split(seed)
+    measures = [metric_for(m, one.task) for m, one in zip(metrics, problem.problems, strict=True)]
+    fields = _fields(problem, measures, split, settings.candidates)
     if on_diagnosis is not None:
         for one, found in zip(problem.problems, findings, strict=True):
             on_diagnosis(one, found)
-    split = problem.split(seed)
-    measures = [metric_for(m, one.task) for m, one in zip(metrics, problem.problems, strict=True)]
     try:
-        alone = _screened(problem, measures, split, settings, clock)
-    except (KeyboardInterrupt, OutOfTimeError):
+        alone = _screened(problem, measures, fields, split, settings, clock)
+    except KeyboardInterrupt:
         raise InputError(
             "the study was stopped before any combination of losses was measured; give it more time"
         ) from None
@@ -94,32 +102,35 @@ def study_jointly(
     if not race.finalists:
         raise InputError("the study was stopped before any combination was measured")
     named = [under(*pair) for pair in zip(problem.problems, findings, strict=True)]
+    stopped = not finished or any(one.stopped for one in alone)
     return conclude_jointly(
-        race, problem, sum(named, ()), interrupted=not finished, seed=seed, command=command
+        race, problem, sum(named, ()), interrupted=stopped, seed=seed, command=command
     )
 
 
 def _screened(
     problem: JointProblem,
     measures: Sequence[Metric],
+    fields: Sequence[Field],
     split: Split,
     settings: Settings,
     clock: Clock,
 ) -> list[Race]:
-    """Screen the losses of each target by itself."""
+    """Screen the losses of each target by itself, in its part of the time."""
     races = []
     for number, (one, measure) in enumerate(zip(problem.problems, measures, strict=True)):
         trainer = TableTrainer(one, split, epochs=settings.epochs, batch=settings.batch)
-        keys = _keys_for(one, settings.candidates, problem)
-        target = one.target[split.develop]
         race = Race(
             trainer=trainer,
             scorer=Scorer(measure, trainer, exclude_gross=not settings.keep_outliers),
-            entries=field_for(one.task, measure, target, len(one.classes) or None, keys),
+            entries=fields[number],
             rates=settings.rates,
             clock=_part_of(clock, one.name, number, len(measures)),
         )
-        race.screen()
+        try:
+            race.screen()
+        except OutOfTimeError:
+            race.stop()
         races.append(race)
     return races
 
@@ -138,10 +149,14 @@ def _race(
         [key.candidate for key in race.finalists if key.candidate != race.entries.default]
         for race in alone
     ]
-    develop = [one.target[split.develop] for one in problem.problems]
+    scorers = [race.scorer for race in alone]
+    targets = [
+        _counted(scorer, one.target[split.develop])
+        for scorer, one in zip(scorers, problem.problems, strict=True)
+    ]
     return Race(
         trainer=JointTrainer(problem, split, epochs=settings.epochs, batch=settings.batch),
-        scorer=JointScorer(JointMetric.of(measures, develop), [race.scorer for race in alone]),
+        scorer=JointScorer(JointMetric.of(measures, targets), scorers),
         entries=combinations(
             names,
             [one.task != "regression" for one in problem.problems],
@@ -154,34 +169,72 @@ def _race(
             lambda share, text: clock.report(ALONE + (1 - ALONE) * share, text),
             clock.start,
         ),
-        screened=sum(len(race.entries.candidates) - 1 for race in alone),
+        screened=WEIGHTINGS * sum(len(race.entries.candidates) - 1 for race in alone),
         trainings=sum(race.trainings for race in alone),
     )
 
 
+def _counted(scorer: Scorer, target: np.ndarray) -> np.ndarray:
+    """Return the targets, or where gross errors do not count, those known to be none."""
+    judged = [scorer.cells.valid_target(cell)[rows] for cell, rows in scorer.judged.items()]
+    return np.concatenate(judged) if judged else target
+
+
 def _part_of(clock: Clock, name: str, number: int, count: int) -> Clock:
-    """Return the clock as a screening of one target sees it."""
+    """Return the clock as the screening of one target sees it."""
 
     def report(share: float, text: str) -> None:
-        clock.report(ALONE * (number + share) / count, f"{name}: {text}")
+        done = number + share / SCREENING_SHARE
+        clock.report(ALONE * done / count, f"{name}: {text}")
 
-    return Clock(clock.limit, report, clock.start)
+    limit = None if clock.limit is None else clock.limit * ALONE * (number + 1) / count
+    return Clock(limit, report, clock.start)
 
 
-def _keys_for(one: Problem, keys: Sequence[str] | None, problem: JointProblem) -> list[str] | None:
-    """Return the candidates asked for that can train a target; each must train some target."""
+def _fields(
+    problem: JointProblem, measures: Sequence[Metric], split: Split, keys: Sequence[str] | None
+) -> list[Field]:
+    """Return each target's losses: of those asked for, the ones that it can be trained with."""
+    pairs = list(zip(problem.problems, measures, strict=True))
+    everyone = [_field(*pair, split, None) for pair in pairs]
     if keys is None:
-        return None
-    tasks = [other.task for other in problem.problems]
+        return everyone
+    known = [{name for one in own.candidates for name in _names(one)} for own in everyone]
     for key in keys:
-        base = key.partition("(")[0]
-        try:
-            loss_class(base)
-        except KeyError as error:
-            raise InputError(str(error.args[0])) from error
-        if not any(base in find(task) for task in tasks):
-            raise InputError(f"loss {base!r} can train none of the targets")
-    return [key for key in keys if key.partition("(")[0] in find(one.task)]
+        if not any(key in names for names in known):
+            able = [pair for pair in pairs if _known_loss(key) in find(pair[0].task)]
+            if not able:
+                raise InputError(f"loss {_known_loss(key)!r} can train none of the targets")
+            _field(*able[0], split, [key])  # raises an error that says what is wrong with it
+    asked = [[key for key in keys if key in names] for names in known]
+    return [_field(*pair, split, own) for pair, own in zip(pairs, asked, strict=True)]
+
+
+def _field(one: Problem, measure: Metric, split: Split, keys: Sequence[str] | None) -> Field:
+    target = one.target[split.develop]
+    return field_for(one.task, measure, target, len(one.classes) or None, keys)
+
+
+def _names(one: Entry) -> tuple[str, ...]:
+    """Return what a candidate can be asked for by."""
+    return (one.key, one.name) if isinstance(one, Candidate) else (one.name,)
+
+
+def _known_loss(key: str) -> str:
+    """Return the key of the loss that a candidate is asked for by."""
+    base = key.partition("(")[0]
+    try:
+        loss_class(base)
+    except KeyError as error:
+        raise InputError(str(error.args[0])) from error
+    return base
+
+
+def _check_owners(what: str, given: Mapping[str, Any], targets: Sequence[str]) -> None:
+    for name in given:
+        if name not in targets:
+            hint = nearest(name, list(targets)) or f"; the targets are {', '.join(targets)}"
+            raise InputError(f"{what} is given for {name!r}, which is no target{hint}")
 
 
 def term_names(targets: Sequence[str]) -> list[str]:
@@ -194,8 +247,7 @@ def term_names(targets: Sequence[str]) -> list[str]:
     for target in targets:
         plain = re.sub(r"\W", "_", target)
         plain = plain if plain.isidentifier() else f"_{plain}"
-        taken = keyword.iskeyword(plain) or plain == "weighting" or hasattr(dict, plain)
-        plain = f"{plain}_" if taken else plain
+        plain = f"{plain}_" if plain in _TAKEN or keyword.iskeyword(plain) else plain
         free, number = plain, 2
         while free in found:
             free, number = f"{plain}_{number}", number + 1

@@ -1,5 +1,6 @@
 """What a study of several targets adds to the report: each target, their trade-off, the code."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from lossmith.study.report.text import (
     number,
     table,
 )
-from lossmith.study.result import CandidateResult, Evidence, Result, TargetResult
+from lossmith.study.result import CandidateResult, Evidence, Result, TargetResult, Weights
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +72,7 @@ def meaning(result: Result) -> str:
         "metric (or 1 − metric where higher is better) in units of the best constant prediction’s, "
         "so that 1&nbsp;% less is 1&nbsp;% less in the mean over targets. "
         f"p-values are corrected for the {tried:,} combinations and for the losses that were "
-        "screened for each target by itself.",
+        "screened for each target by itself, at every weighting.",
     ]
     others = [name for name in result.equivalents if name != result.selected]
     if others:
@@ -162,39 +163,50 @@ def tradeoff(result: Result, evidence: Evidence) -> str:
     figures = []
     for place in range(1, len(result.targets)):
         names = [result.targets[0].name, result.targets[place].name]
+        points = _between(evidence.weights, place)
         label = (
             f"Change of the error of {names[0]} and of {names[1]} against the default, in per "
             f"cent, of {len(rows)} combinations; the table of candidates names them"
         )
 
-        def draw(figure: "Figure", place: int = place) -> None:
-            _draw(figure, result, evidence, rows, place)
+        def draw(figure: "Figure", place: int = place, points: list[Weights] = points) -> None:
+            _draw(figure, result, points, rows, place)
 
         drawing = responsive(f"trade{place}", label, draw, wide=(7.6, 4.2), narrow=(3.6, 4.6))
         figures.append(f"<figure>{drawing}</figure>")
     return (
         "<p>By how many per cent each combination’s errors are lower than the default’s, with 95 % "
         "intervals: up and to the right is better for both. The line is the default’s own losses "
-        "at the other weights that were tried, on the screening folds.</p>" + "".join(figures)
+        "at other weights of the two that were tried, on the screening folds.</p>"
+        + "".join(figures)
     )
 
 
+def _between(weights: Sequence[Weights], place: int) -> list[Weights]:
+    """Return the weights that raise no other target than a figure's two, in their order."""
+    own = [one for one in weights if max(one.shares) in (one.shares[0], one.shares[place])]
+    return sorted(own, key=lambda one: one.shares[0] / one.shares[place])
+
+
 def _draw(
-    figure: "Figure", result: Result, evidence: Evidence, rows: list[CandidateResult], place: int
+    figure: "Figure",
+    result: Result,
+    points: list[Weights],
+    rows: list[CandidateResult],
+    place: int,
 ) -> None:
     axes = figure.subplots()
     narrow = is_narrow(figure)
-    _frame(axes, result, evidence, rows, place)
+    _frame(axes, result, points, rows, place)
     axes.axhline(0, color=COLOURS["grid"], linewidth=0.9)
     axes.axvline(0, color=COLOURS["grid"], linewidth=0.9)
-    for point in evidence.weights:
+    for point in points:
         shares = " : ".join(f"{100 * share:.0f}" for share in point.shares)
         place_at = (point.changes[0], point.changes[place])
         axes.plot(*place_at, ".", color=COLOURS["other"])
         _label(axes, shares, place_at, offset=-9, size=7, colour="muted")
-    ordered = sorted(evidence.weights, key=lambda point: point.shares[0])
     axes.plot(
-        [p.changes[0] for p in ordered], [p.changes[place] for p in ordered],
+        [p.changes[0] for p in points], [p.changes[place] for p in points],
         color=COLOURS["other"], linewidth=0.9, zorder=1,
     )  # fmt: skip
     for number_, row in enumerate(rows, 1):
@@ -213,13 +225,17 @@ def _draw(
 
 
 def _frame(
-    axes: "Axes", result: Result, evidence: Evidence, rows: list[CandidateResult], place: int
+    axes: "Axes",
+    result: Result,
+    points: list[Weights],
+    rows: list[CandidateResult],
+    place: int,
 ) -> None:
     """Set limits that hold every interval, and every other weight that is not far off."""
     found = [changes(result, row) for row in rows]
     for own, fit in ((0, axes.set_xlim), (place, axes.set_ylim)):
         ends = np.array([[one[own][1], one[own][2]] for one in found])
-        others = np.array([point.changes[own] for point in evidence.weights])
+        others = np.array([point.changes[own] for point in points])
         reach = 3 * max(float(np.ptp(ends)), 1.0)
         near = others[np.abs(others) <= reach]
         low, high = (float(f([*ends.ravel(), *near, 0.0])) for f in (min, max))
