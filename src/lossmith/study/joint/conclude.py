@@ -20,6 +20,7 @@ from lossmith.study.conclude import (
     test_scores,
     versions,
 )
+from lossmith.study.joint.candidates import WEIGHTINGS
 from lossmith.study.joint.model import JointModel, Reading, joint_frame
 from lossmith.study.joint.problem import JointProblem, under
 from lossmith.study.joint.scores import JointTrack, error
@@ -304,12 +305,13 @@ def _facts(
 def _sentence(race: Race, verdict: Judgement, interrupted: bool) -> str:
     rows: dict[str, CandidateResult] = {row.name: row for row in verdict.candidates}
     default, chosen = rows[race.entries.default], rows[verdict.selected]
-    tried = len(race.entries.candidates) - 1
+    losses = race.screened // WEIGHTINGS
+    tried = len(race.entries.candidates) - 1 + losses
     stopped = " The study was stopped before its end." if interrupted else ""
     if chosen is default or not default.score or chosen.difference_to_default is None:
         return (
-            f"Keep {default.name} with tuned weights: none of {tried:,} other combinations is "
-            f"better on all targets together beyond doubt.{stopped}"
+            f"Keep {default.name} with tuned weights: none of {tried:,} alternatives is better on "
+            f"all targets together beyond doubt.{stopped}"
         )
     gain = -100 * chosen.difference_to_default / default.score
     return (
