@@ -388,6 +388,7 @@ def test_rare_combinations_of_classes_fall_back_to_the_rarest_class() -> None:
         ("price", ["mae", "auroc"], {}, "several metrics are for several columns"),
         ([], [], {}, "several metrics are for several columns"),
         (["price"], ["mae"], {}, "needs two or more"),
+        (["price"], ["mae", "auroc"], {}, "1 targets but 2 of metric"),
         (["price", "sold.fast"], "mae", {}, "several targets need as many metrics"),
         (["price", "grade"], ["mae", "f1"], {}, "target 'grade': metric f1"),
         (["price", "sold.fast"], ["mae", "auroc"], {"positive": {"sold": 1}}, "mean 'sold.fast'"),

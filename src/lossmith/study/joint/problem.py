@@ -82,11 +82,6 @@ def joint_problem(
         InputError: when a column is missing or named twice, when there are not as many metrics
             as targets, or when a target by itself makes no task.
     """
-    if len(targets) < 2:
-        raise InputError(
-            "a study of several targets needs two or more; of one, write target='price', "
-            "metric='mae', not lists"
-        )
     _check_names(frame, targets)
     for what, values in (("metric", metrics), ("task", tasks), ("positive", positives)):
         if len(values) != len(targets):
@@ -94,6 +89,11 @@ def joint_problem(
                 f"there are {len(targets)} targets but {len(values)} of {what}; "
                 "give one for each target, in the same order"
             )
+    if len(targets) < 2:
+        raise InputError(
+            "a study of several targets needs two or more; of one, write target='price', "
+            "metric='mae', not lists"
+        )
     kept = np.logical_and.reduce([given(frame[name], name) for name in targets])
     if kept.sum() < MINIMUM_ROWS:
         raise InputError(
