@@ -22,7 +22,7 @@ better); positive is better than the default. The default is the loss that the m
 is the best candidate as the held-out rows themselves show, which nobody can know beforehand and
 which is flattered by being the best of {candidates} on noisy scores. "Recovered" is the share of
 hindsight's gain that the choice gives, from the naive loss and from the default. Cost ratios were
-taken while the machine was busy with other work; [measured in full](cost.md) they are lower.
+taken by wall clock while the machine was busy with other work; [in CPU seconds](cost.md).
 
 {candidates} candidates raced; `adaptive_barron`, which learns its shape, has joined them since.
 """
