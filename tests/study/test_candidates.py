@@ -124,6 +124,14 @@ def test_skewed_positive_targets_are_tried_in_logs() -> None:
         assert any(c.function == "log1p" for c in found) is logs
 
 
+def test_a_name_with_a_treated_target_can_be_asked_for() -> None:
+    measure, skewed = metric("mae", "regression"), np.exp(RNG.normal(size=200) * 2)
+    found = field_for("regression", measure, skewed, None, ["log1p(mse)"]).candidates
+    assert [c.name for c in found] == ["mae", "mse", "log1p(mse)"]
+    with pytest.raises(InputError, match="'hinge' cannot train a regression"):
+        field_for("regression", measure, skewed, None, ["log1p(hinge)"])
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_predictions_come_in_the_targets_own_unit(scale: float) -> None:
     target = torch.from_numpy(np.exp(RNG.normal(size=500)) * scale)

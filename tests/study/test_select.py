@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
@@ -78,7 +79,9 @@ def test_test_scores_are_those_of_the_final_model(studied: tuple[str, Selection]
 def test_predictions_are_a_table(studied: tuple[str, Selection]) -> None:
     name, found = studied
     frame = TABLES[name][0]
-    table = found.predict(frame.drop(columns="target").head(9))
+    rows = frame.drop(columns="target").head(9)
+    table = found.predict(rows)
+    pd.testing.assert_frame_equal(table, found.predict(pl.from_pandas(rows)))
     assert len(table) == 9
     if found.result.task == "regression":
         assert list(table.columns) == ["prediction"]

@@ -17,6 +17,7 @@ from lossmith.losses.transformed import TransformedTarget
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric
 
+TREATMENTS = ("log1p", "relative")  # of the target, as they stand in a candidate's name
 SKEW = 1.0  # beyond which a target that is never negative is tried in logs
 
 
@@ -109,10 +110,20 @@ def field_for(
         if not any(key in (c.key, c.name) for c in (default, naive, *everyone)):
             raise InputError(
                 f"no candidate is called {key!r} under {metric.name}; "
-                f"{_instead(key.partition('(')[0], everyone, target)}"
+                f"{_instead(loss_of(key), everyone, target)}"
             )
     unique = {candidate.name: candidate for candidate in (default, naive, *chosen)}
     return Field(candidates=tuple(unique.values()), default=default.name, naive=naive.name)
+
+
+def loss_of(name: str) -> str:
+    """Return the key of the loss in a candidate's name.
+
+    >>> loss_of("huber(delta=0.5)"), loss_of("log1p(mse)")
+    ('huber', 'mse')
+    """
+    outer, _, rest = name.partition("(")
+    return loss_of(rest.removesuffix(")")) if outer in TREATMENTS else outer
 
 
 def _instead(key: str, everyone: Sequence[Candidate], target: np.ndarray) -> str:
@@ -199,7 +210,7 @@ def _naive(task: Task, classes: int | None) -> Candidate:
 def _check_keys(task: Task, keys: Sequence[str] | None) -> None:
     fitting = find(task)
     for key in keys or ():
-        base = key.partition("(")[0]
+        base = loss_of(key)
         try:
             loss_class(base)
         except KeyError as error:

@@ -27,6 +27,7 @@ from lossmith.study.result import (
     Result,
 )
 from lossmith.study.scores import Scorer, Track
+from lossmith.study.table import plain_frame
 from lossmith.study.task import Problem
 
 PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")
@@ -54,11 +55,15 @@ class Selection:
         """Whether the selected loss is another than the default."""
         return self.result.verdict
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return predictions for new rows: `prediction`, and `probability_<class>` for classes."""
+    def predict(self, data: Any) -> pd.DataFrame:
+        """Return predictions for new rows: `prediction`, and `probability_<class>` for classes.
+
+        data: a pandas or Polars DataFrame, or any table that exports Arrow.
+        """
         if self.problem is None:
             raise InputError("predict is for tables; call selection.model.predict(inputs)")
-        return prediction_frame(self.model.predict(frame), self.problem.labels, self.decision)
+        predicted = self.model.predict(plain_frame(data))
+        return prediction_frame(predicted, self.problem.labels, self.decision)
 
     def predictions(self) -> pd.DataFrame:
         """Return the predictions of the untouched rows beside their row numbers and targets."""

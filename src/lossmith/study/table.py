@@ -55,7 +55,7 @@ def as_frame(data: Any, target: Any) -> tuple[pd.DataFrame, str]:
     Raises:
         InputError: for another kind of data, or a target of another length.
     """
-    frame = _frame(data)
+    frame = plain_frame(data)
     if isinstance(target, str):
         return frame, target
     if isinstance(target, (int, np.integer)):
@@ -83,7 +83,8 @@ def nearest(name: str, known: list[str]) -> str:
     return f"; did you mean {by_case[near[0]]!r}?" if near else ""
 
 
-def _frame(data: Any) -> pd.DataFrame:
+def plain_frame(data: Any) -> pd.DataFrame:
+    """Return a table in memory as a DataFrame; see `as_frame`."""
     if isinstance(data, pd.DataFrame):
         frame = data.reset_index(drop=True)
     elif isinstance(data, _Arrow):

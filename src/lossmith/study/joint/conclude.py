@@ -28,6 +28,7 @@ from lossmith.study.judge import Judgement, judge
 from lossmith.study.race import Race
 from lossmith.study.report.text import decimals, number
 from lossmith.study.result import CandidateResult, Evidence, Finding, Result, TargetResult, Weights
+from lossmith.study.table import plain_frame
 from lossmith.study.verdict import Estimate
 
 
@@ -50,9 +51,9 @@ class JointSelection(Selection):
         assert isinstance(self.model, JointModel)
         return self.model
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def predict(self, data: Any) -> pd.DataFrame:
         """Return a column prediction_<target> for each target, and probabilities of classes."""
-        return joint_frame(self.joint.predict(frame), self.readings)
+        return joint_frame(self.joint.predict(plain_frame(data)), self.readings)
 
     def predictions(self) -> pd.DataFrame:
         """Return the predictions of the untouched rows beside their row numbers and targets."""

@@ -12,7 +12,7 @@ from torch import nn
 
 from lossmith.catalogue import find
 from lossmith.catalogue.lookup import loss_class
-from lossmith.study.candidates import Candidate, Entry, Field, field_for
+from lossmith.study.candidates import Candidate, Entry, Field, field_for, loss_of
 from lossmith.study.clock import Clock, OutOfTimeError
 from lossmith.study.errors import InputError
 from lossmith.study.joint.candidates import WEIGHTINGS, combinations
@@ -222,7 +222,7 @@ def _names(one: Entry) -> tuple[str, ...]:
 
 def _known_loss(key: str) -> str:
     """Return the key of the loss that a candidate is asked for by."""
-    base = key.partition("(")[0]
+    base = loss_of(key)
     try:
         loss_class(base)
     except KeyError as error:
