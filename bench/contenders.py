@@ -1,5 +1,6 @@
 """What bench/speed.py measures: each case builds its contenders, forward and backward at once."""
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,13 +11,14 @@ from torch.nn import functional
 
 from lossmith import core, find
 from lossmith import functional as F
+from peers import TORCH, agreed
 
 Run = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table: contenders by name; the first is lossmith's, "floor" the limit."""
+    """One row of a table: contenders by name; the first is lossmith's, "floor" the limit if any."""
 
     group: str
     name: str
@@ -123,8 +125,7 @@ def pointwise(key: str, size: int, *, compiled: bool):
     input = torch.randn((rows, width) if width > 1 else (rows,)).requires_grad_()
     shown = torch.as_tensor(kind.card.example.target).flatten()
     target = shown[torch.randint(len(shown), (rows,))]
-    target = target.float() if target.is_floating_point() or target.dtype == torch.bool else target
-    if kind.card.target not in ("classes",):
+    if kind.card.target != "classes":
         target = target.float()
 
     def plain(x: Tensor) -> Tensor:
@@ -132,58 +133,61 @@ def pointwise(key: str, size: int, *, compiled: bool):
         parts = [values] if isinstance(values, Tensor) else values.values()
         return sum(core.reduce(part) for part in parts)
 
-    def copy() -> None:
-        input.detach().clone()
-
-    runs = {
-        "lossmith": step(lambda x: loss(x, target), input),
-        "floor": copy,
-        "plain": step(plain, input),
-    }
-    if key in TORCH:
-        runs["torch eager"] = step(lambda x: TORCH[key](x, target), input)
-    if key == "binary_focal" and find_spec("torchvision"):
-        from torchvision.ops import sigmoid_focal_loss
-
-        runs["torchvision"] = step(lambda x: sigmoid_focal_loss(x, target, reduction="mean"), input)
+    runs = {"lossmith": step(lambda x: loss(x, target), input), "plain": step(plain, input)}
+    for name, peer in agreed(key, input[:1000], target[:1000], loss).items():
+        runs[name] = step(lambda x, peer=peer: peer(x, target), input)
     if compiled:
+        own = copy.deepcopy(loss)
+        own.compile()
+        runs["loss.compile()"] = step(lambda x: own(x, target), input)
         runs["torch.compile"] = step(torch.compile(lambda x: loss(x, target)), input)
     return runs
 
 
-TORCH: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "mse": functional.mse_loss,
-    "mae": functional.l1_loss,
-    "huber": functional.huber_loss,
-    "smooth_l1": functional.smooth_l1_loss,
-    "binary_cross_entropy": functional.binary_cross_entropy_with_logits,
-    "cross_entropy": functional.cross_entropy,
-    "gaussian_nll": lambda x, t: functional.gaussian_nll_loss(x[:, 0], t, x[:, 1].exp()),
-}
-COMPILED = {"binary_focal", "barron", "quantile", "huber", "pseudo_huber", "focal"}
+def segmentation(key: str, side: int = 512, classes: int = 8):
+    """One image, over which packages that sum over the batch and ours agree."""
+    kind = find()[key]
+    binary = kind.card.target != "classes"
+    loss = kind() if binary else kind(classes=classes)
+    input = torch.randn(1, side, side) if binary else torch.randn(1, classes, side, side)
+    target = torch.randint(2 if binary else classes, (1, side, side))
+    target = target.float() if binary else target
+    others = agreed(key, input, target, loss)
+    input.requires_grad_()
+    return {
+        name: step(lambda x, run=run: run(x, target), input)
+        for name, run in {"lossmith": loss, **others}.items()
+    }
+
+
+LARGE = {"focal", "barron", "quantile", "pseudo_huber", "binary_focal", "gaussian_nll", *TORCH}
+COMPILED = {"binary_focal", "barron", "quantile", "huber", "pseudo_huber", "binary_cross_entropy"}
 
 
 def cases() -> Iterator[Case]:
-    """Yield every case, the smaller sizes first."""
+    """Yield every case, the larger ones first."""
     for dtype in (torch.float32, torch.bfloat16):
         name = f"4,096 × 512 → 32,000, {str(dtype).removeprefix('torch.')}"
         yield Case("linear head", name, lambda d=dtype: linear_head(d), memory=True)
     for name in ("nt_xent", "sup_con", "clip", "siglip"):
-        for rows in (256, 4096):
+        for rows in (4096, 256):
             yield Case(
                 "contrastive",
                 f"{name}, {rows} pairs × 128",
                 lambda n=name, r=rows: contrastive(n, r),
                 memory=rows > 1000,
             )
-    for key, kind in find().items():
-        card = kind.card
-        if card.reads_head and card.reduction == "mean" and "loss" not in card.hypers:
-            large = (10**7,) if key in COMPILED or key in TORCH else ()
-            for size in (10**3, 10**6, *large):
-                compiled = key in COMPILED and size == 10**7
-                yield Case(
-                    "pointwise",
-                    f"{key}, 1e{len(str(size)) - 1}",
-                    lambda k=key, s=size, c=compiled: pointwise(k, s, compiled=c),
-                )
+    for key in ("jaccard", "tversky", "lovasz_softmax", "lovasz_hinge"):
+        yield Case("segmentation", key, lambda k=key: segmentation(k))
+    keys = [
+        key
+        for key, kind in find().items()
+        if kind.card.reads_head and kind.card.reduction == "mean" and "loss" not in kind.card.hypers
+    ]
+    for size in (10**7, 10**6, 10**3):
+        for key in keys if size < 10**7 else [key for key in keys if key in LARGE]:
+            yield Case(
+                f"{size:,} numbers",
+                key,
+                lambda k=key, s=size: pointwise(k, s, compiled=k in COMPILED and s == 10**7),
+            )

@@ -1,15 +1,19 @@
 """How fast and lean the losses are, beside torch, torch.compile, other packages and the limit.
 
-    python bench/speed.py [--only TEXT] [--rounds 3] [--out docs/speed.md]
+    python bench/speed.py [--only TEXT] [--rounds 3] --out bench/results/speed.jsonl
+    python bench/speed.py --table bench/results/speed.jsonl > docs/speed.md
 
 Every contender runs forward and backward, in turns with the others, after one round that is not
-counted. Quoted is the median over the rounds of its time against the floor's in the same round:
-the matrix products alone, or for pointwise losses one copy of the input. Peak memory is that of a
-fresh process above its inputs. Packages that are not installed are left out.
+counted. Quoted is the median over the rounds of its time against the first's in the same round: the
+matrix products alone where they are the limit, else lossmith's. On one thread time is that of the
+process, which other programs do not stretch. Peak memory is that of a fresh process above its
+inputs. Packages that are not installed are left out. Results are added to a file, a case a line;
+the last of a case counts.
 """
 
 import argparse
 import gc
+import json
 import statistics
 import subprocess
 import sys
@@ -19,28 +23,22 @@ from pathlib import Path
 import torch
 
 from contenders import Case, Run, cases
+from speed_table import document
 
-HEADER = """# Speed
-
-Forward and backward, as multiples of the floor's time in the same round, medians of {rounds}
-rounds; torch {torch}, {threads} thread{s}, CPU. The floor is the three matrix products, or for
-pointwise losses one copy of the input; below a million elements it is the fixed cost of one call.
-Memory is the peak of a fresh process above its inputs. Other programs ran on the machine, so that
-small differences mean nothing. Made by `python bench/speed.py`.
-"""
+CLOCK = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
 
 def timed(run: Run, least: float) -> float:
     """Return the seconds of one call, the mean over as many as fill `least` seconds."""
-    calls, start = 0, time.perf_counter()
-    while calls == 0 or time.perf_counter() - start < least:
+    calls, start = 0, CLOCK()
+    while calls == 0 or CLOCK() - start < least:
         run()
         calls += 1
-    return (time.perf_counter() - start) / calls
+    return (CLOCK() - start) / calls
 
 
-def measure(case: Case, rounds: int) -> dict[str, float]:
-    """Return each contender's time over the floor's, and the floor's own in milliseconds."""
+def measure(case: Case, rounds: int) -> dict[str, object]:
+    """Return the seconds of the first contender, and each one's time over its."""
     torch.manual_seed(0)
     runs = case.build()
     seen: dict[str, list[float]] = {name: [] for name in runs}
@@ -49,17 +47,18 @@ def measure(case: Case, rounds: int) -> dict[str, float]:
             seconds = timed(run, 0.02)
             if count:
                 seen[name].append(seconds)
-    floor = seen["floor"]
+    base = "floor" if "floor" in runs else "lossmith"
     ratios = {
-        name: statistics.median(a / b for a, b in zip(times, floor, strict=True))
+        name: statistics.median(a / b for a, b in zip(times, seen[base], strict=True))
         for name, times in seen.items()
     }
-    return {**ratios, "floor": 1000 * statistics.median(floor)}
+    return {"base": base, "seconds": statistics.median(seen[base]), "ratios": ratios}
 
 
 def peak(case: Case, contender: str) -> float:
     """Return the MiB that a contender takes above its inputs, in a fresh process."""
-    command = [sys.executable, __file__, "--only", case.name, "--peak", contender]
+    only = f"{case.group}: {case.name}"
+    command = [sys.executable, __file__, "--only", only, "--peak", contender]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
@@ -79,14 +78,12 @@ def resident(which: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(which))
 
 
-def row(case: Case, rounds: int) -> list[str]:
+def row(case: Case, rounds: int) -> dict[str, object]:
     found = measure(case, rounds)
-    lines = []
-    for name, number in found.items():
-        speed = f"{number:.3g} ms" if name == "floor" else f"{number:.2f}"
-        memory = f"{peak(case, name):.0f} MiB" if case.memory else ""
-        lines.append(f"| {case.name} | {name} | {speed} | {memory} |")
-    return lines
+    if case.memory:
+        found["peaks"] = {name: peak(case, name) for name in found["ratios"]}
+    setting = {"torch": torch.__version__, "threads": torch.get_num_threads(), "rounds": rounds}
+    return {"group": case.group, "case": case.name, **setting, **found}
 
 
 def main() -> None:
@@ -94,26 +91,22 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--table", type=Path, help="print the document of such a file")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.table:
+        print(document([json.loads(line) for line in options.table.read_text().splitlines()]))
+        return
     chosen = [case for case in cases() if options.only in f"{case.group}: {case.name}"]
     if options.peak:
         print(own_peak(chosen[0], options.peak))
         return
-    threads = torch.get_num_threads()
-    text = [HEADER.format(rounds=options.rounds, torch=torch.__version__, threads=threads,
-                          s="s" if threads > 1 else "")]  # fmt: skip
-    for group in dict.fromkeys(case.group for case in chosen):
-        text.append(
-            f"\n## {group.capitalize()}\n\n| case | what | × floor | peak |\n|---|---|---|---|"
-        )
-        for case in (case for case in chosen if case.group == group):
-            text += row(case, options.rounds)
-            print(*text[-8:], sep="\n", file=sys.stderr, flush=True)
-    if options.out:
-        options.out.write_text("\n".join(text) + "\n", encoding="utf-8")
-    else:
-        print("\n".join(text))
+    for case in chosen:
+        line = json.dumps(row(case, options.rounds))
+        print(line, flush=True)
+        if options.out:
+            with options.out.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
 
 
 if __name__ == "__main__":

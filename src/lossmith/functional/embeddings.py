@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import product
+from lossmith.functional.checks import held, product
 
 
 def unit_rows(rows: Tensor, dim: int = -1) -> Tensor:
     """Return each row divided by its length; rows shorter than 1e-12 by 1e-12.
 
-    Each row is first divided by its largest entry, so that no square overflows or vanishes. A row
-    of zeros stays zero and has a finite gradient.
+    Where squares might overflow or vanish, each row is first divided by its largest entry. A row of
+    zeros stays zero and has a finite gradient.
 
     >>> unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
     tensor([[0.6000, 0.8000],
@@ -18,6 +18,9 @@ def unit_rows(rows: Tensor, dim: int = -1) -> Tensor:
     """
     if rows.shape[dim] == 0:
         return rows
+    length = torch.linalg.vector_norm(rows, dim=dim, keepdim=True)
+    if held(length, 1e-12, 1e18) is length:
+        return rows / length
     size = rows.detach().abs().amax(dim, keepdim=True).clamp(min=1e-12)
     rows = rows / size  # a unit row does not depend on its size: its gradient needs no term of it
     return rows / rows.square().sum(dim, keepdim=True).clamp(min=1.0).sqrt()

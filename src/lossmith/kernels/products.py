@@ -29,7 +29,7 @@ class Tile(NamedTuple):
 def plain(left: Tensor, right: Tensor | None, skip: Tensor, columns: bool) -> tuple[Tensor, Tensor]:
     """Return the log-sums by way of all products, differentiable as often as one likes."""
     scores = left @ (left if right is None else right).T
-    scores = scores.scatter(1, skip, torch.finfo(scores.dtype).min)
+    scores = scores.scatter_(1, skip, torch.finfo(scores.dtype).min)
     return scores.logsumexp(1), scores.logsumexp(0) if columns else scores.new_empty(0)
 
 

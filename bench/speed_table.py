@@ -1,0 +1,60 @@
+"""The document that bench/speed.py's results make."""
+
+from typing import Any
+
+HEADER = """# Speed
+
+Forward and backward; torch {torch}, {threads} thread{s}, CPU; medians of {rounds} rounds in which
+all contenders take turns. A number over 1 takes so many times as long as what the column beside the
+case says: the matrix products alone, which are the limit, or lossmith itself, so that there a
+number over 1 is slower than lossmith. Memory is the peak of a fresh process above its inputs. Other
+programs ran on the machine, so that small differences mean nothing. Made by `make docs` from
+`bench/results/speed.jsonl`, which `bench/speed.py` writes.
+
+`plain` is the same loss without its fast path, `torch.compile` the compiled loss, `loss.compile()`
+[value and gradients in one graph](contract.md#loss). A peer of another package is listed where it
+is the same function as ours, which the benchmark checks.
+"""
+NOTES = {
+    "1,000 numbers": "At this size a loss costs what a call costs: some tens of microseconds, of "
+    "which the checks of shapes, classes and labels are a part that torch leaves out.",
+}
+
+
+def document(lines: list[dict[str, Any]]) -> str:
+    """Return the page of the last result of each case."""
+    last = {(line["group"], line["case"]): line for line in lines}
+    one = next(iter(last.values()))
+    text = [HEADER.format(**one, s="s" if one["threads"] > 1 else "")]
+    for group in dict.fromkeys(group for group, _ in last):
+        found = [line for (name, _), line in last.items() if name == group]
+        text.append(f"\n## {group.capitalize()}\n")
+        text += [f"{NOTES[group]}\n"] if group in NOTES else []
+        text += table(found)
+    return "\n".join(text)
+
+
+def table(lines: list[dict[str, Any]]) -> list[str]:
+    """Return a row a case, a column a contender that any of them has."""
+    base = lines[0]["base"]
+    names = dict.fromkeys(name for line in lines for name in line["ratios"] if name != base)
+    head = ["case", "products" if base == "floor" else base, *names]
+    rows = [[line["case"], duration(line["seconds"]), *cells(line, names)] for line in lines]
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+def cells(line: dict[str, Any], names: dict[str, None]) -> list[str]:
+    return [cell(line, name) if name in line["ratios"] else "" for name in names]
+
+
+def cell(line: dict[str, Any], name: str) -> str:
+    memory = f", {line['peaks'][name]:,.0f} MiB" if "peaks" in line else ""
+    return f"{line['ratios'][name]:.2f}{memory}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in a unit that fits."""
+    for factor, unit in ((1, "s"), (1e3, "ms")):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} µs"
