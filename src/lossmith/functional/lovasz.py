@@ -14,7 +14,7 @@ def lovasz_softmax(
     The classes are those that the image holds, or all where present is false.
     """
     predicted, true = class_masks(input, target, ignore_index=ignore_index)
-    values = _extension(predicted + true - 2 * predicted * true, true)
+    values = _extension((predicted - true).abs(), true)
     counted = (true.sum(2) > 0) if present else torch.ones_like(values, dtype=torch.bool)
     return (values * counted).sum(1) / counted.sum(1).clamp(min=1)
 

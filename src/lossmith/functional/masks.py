@@ -7,7 +7,7 @@ ignored pixel is 0 in all masks, the predicted and the true ones.
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, same_shape, within
+from lossmith.functional.checks import at_hand, class_logits, same_shape, within
 
 
 def class_masks(input: Tensor, target: Tensor, *, ignore_index: int) -> tuple[Tensor, Tensor]:
@@ -16,8 +16,10 @@ def class_masks(input: Tensor, target: Tensor, *, ignore_index: int) -> tuple[Te
     logits, classes = class_logits(input, target, ignore_index)
     known = torch.arange(logits.shape[1], device=classes.device)
     true = classes.flatten(1).unsqueeze(1) == known.unsqueeze(1)
-    kept = kept.flatten(1).unsqueeze(1)
     predicted = logits.flatten(2).softmax(1)
+    if at_hand(kept) and kept.all():
+        return predicted, true.to(predicted.dtype)
+    kept = kept.flatten(1).unsqueeze(1)
     return predicted.masked_fill(~kept, 0.0), (true & kept).to(predicted.dtype)
 
 

@@ -133,9 +133,9 @@ def _dice(predicted: Tensor, true: Tensor, smooth: Number, squared: bool) -> Ten
 def _missed(predicted: Tensor, true: Tensor, alpha: Number, beta: Number, smooth: Number) -> Tensor:
     """1 − (TP + smooth)/(TP + alpha·FP + beta·FN + smooth), without the difference."""
     alpha, beta, smooth = (in_dtype(number, predicted) for number in (alpha, beta, smooth))
-    hit = (predicted * true).sum(2)
-    wrong = alpha * (predicted * (1 - true)).sum(2) + beta * ((1 - predicted) * true).sum(2)
-    return wrong / (hit + wrong + smooth)
+    shared = predicted * true
+    wrong = alpha * (predicted - shared).sum(2) + beta * (true - shared).sum(2)
+    return wrong / (shared.sum(2) + wrong + smooth)
 
 
 def _root(values: Tensor, gamma: Number) -> Tensor:
