@@ -16,7 +16,7 @@ TORCH: dict[str, Function] = {
     "mse": functional.mse_loss,
     "mae": functional.l1_loss,
     "huber": functional.huber_loss,
-    "smooth_l1": functional.smooth_l1_loss,
+    "smooth_l1": lambda x, y: functional.smooth_l1_loss(x, y, beta=0.5),
     "binary_cross_entropy": functional.binary_cross_entropy_with_logits,
     "cross_entropy": functional.cross_entropy,
     "gaussian_nll": lambda x, y: functional.gaussian_nll_loss(

@@ -24,7 +24,6 @@ def blocked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let small inputs of simple losses take the path too, a few numbers at a time."""
     monkeypatch.setattr(blocks, "BLOCK", 4)
     monkeypatch.setattr(blocks, "FEW", 0)
-    monkeypatch.setattr(blocks, "WORK", 0)
     monkeypatch.setattr(blocks, "_steps", lambda values: 2)
 
 
