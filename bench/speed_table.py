@@ -5,16 +5,23 @@ from typing import Any
 HEADER = """# Speed
 
 Forward and backward; torch {torch}, {threads} thread{s}, CPU; medians of {rounds} rounds in which
-all contenders take turns. A number over 1 takes so many times as long as what the column beside the
-case says: the matrix products alone, which are the limit, or lossmith itself, so that there a
-number over 1 is slower than lossmith. Memory is the peak of a fresh process above its inputs. Other
-programs ran on the machine, so that small differences mean nothing. Made by `make docs` from
-`bench/results/speed.jsonl`, which `bench/speed.py` writes.
+all contenders take turns. Beside a case stands the time of what the others are multiples of: the
+matrix products alone, which are the limit, or lossmith itself; there, what is over 1 is slower than
+lossmith. Memory is the peak of a fresh process above its inputs. Other programs ran on the machine,
+so that small differences mean nothing. Made by `make docs` from `bench/results/speed.jsonl`, which
+`bench/speed.py` writes.
 
-`plain` is the same loss without its fast path, `torch.compile` the compiled loss, `loss.compile()`
-[value and gradients in one graph](contract.md#loss). A peer of another package is listed where it
-is the same function as ours, which the benchmark checks.
-"""
+`plain` is the mean of the loss's values at one go, without weights; `torch.compile` the compiled
+loss, `loss.compile()` [value and gradients in one graph](contract.md#loss). A peer of another
+package is listed where it is the same function as ours, which the benchmark checks."""
+GROUPS = (
+    "linear head",
+    "contrastive",
+    "segmentation",
+    "10,000,000 numbers",
+    "1,000,000 numbers",
+    "1,000 numbers",
+)
 NOTES = {
     "1,000 numbers": "At this size a loss costs what a call costs: some tens of microseconds, of "
     "which the checks of shapes, classes and labels are a part that torch leaves out.",
@@ -26,8 +33,10 @@ def document(lines: list[dict[str, Any]]) -> str:
     last = {(line["group"], line["case"]): line for line in lines}
     one = next(iter(last.values()))
     text = [HEADER.format(**one, s="s" if one["threads"] > 1 else "")]
-    for group in dict.fromkeys(group for group, _ in last):
+    for group in GROUPS:
         found = [line for (name, _), line in last.items() if name == group]
+        if not found:
+            continue
         text.append(f"\n## {group.capitalize()}\n")
         text += [f"{NOTES[group]}\n"] if group in NOTES else []
         text += table(found)
