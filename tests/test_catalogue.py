@@ -211,3 +211,9 @@ def test_import_loads_torch_and_nothing_heavy() -> None:
     assert "lossmith" in loaded
     assert not loaded & set(heavy)
     assert not loaded - {"lossmith"} - set(sys.stdlib_module_names) - {"torch"}
+
+
+def test_a_function_is_not_hidden_by_a_module_of_its_name() -> None:
+    from lossmith import functional
+
+    assert [name for name in functional.__all__ if not callable(getattr(functional, name))] == []

@@ -188,7 +188,11 @@ from lossmith.functional.regression import (
 )
 from lossmith.functional.relative import mape, msle, smape
 from lossmith.functional.robust import cauchy, geman_mcclure, pseudo_huber, tukey, welsch
-from lossmith.functional.sampled import draw_classes, drawing_time, sampled_linear_cross_entropy
+from lossmith.functional.sampled_softmax import (
+    draw_classes,
+    drawing_time,
+    sampled_linear_cross_entropy,
+)
 from lossmith.functional.segmentation import (
     binary_dice,
     binary_focal_tversky,
