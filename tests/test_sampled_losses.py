@@ -15,7 +15,7 @@ from lossmith import (
     reduce,
 )
 from lossmith import functional as F
-from lossmith.functional import sampled as module
+from lossmith.functional import sampled_softmax as module
 from lossmith.functional import similarity
 
 N, D, C, S = 7, 4, 30, 9
