@@ -136,6 +136,19 @@ def test_what_stands_in_the_way_is_named() -> None:
         assert reason in choice.reason
 
 
+def test_rows_larger_than_a_block_are_taken_at_once_and_only_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes, loss = [], CrossEntropy(classes=8)
+    plain = loss.values
+    monkeypatch.setattr(loss, "values", lambda x, y: sizes.append(x.numel()) or plain(x, y))
+    image, classes = torch.zeros(1, 8, 600, 600), torch.zeros(1, 600, 600, dtype=torch.long)
+    (choice,) = explain(loss, image, classes)
+    assert sizes == [image.numel()]
+    assert not choice.fast
+    assert "is no block" in choice.reason
+
+
 @pytest.mark.parametrize(("size", "fast"), [(1 << 18, False), (1 << 21, True)])
 def test_it_is_for_large_inputs(size: int, fast: bool) -> None:
     input = torch.zeros(size, requires_grad=True)

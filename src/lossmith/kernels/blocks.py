@@ -16,6 +16,7 @@ from lossmith.kernels.choice import choose, explaining, transformed
 from lossmith.kernels.one_pass import one_pass
 
 BLOCK = 1 << 17  # numbers of input at a time
+WIDE = BLOCK  # numbers of a row beyond which a block of one leaves the cache
 FEW = 1 << 21  # numbers of input of which plain values are as fast
 
 Share = Callable[..., Tensor]
@@ -48,6 +49,7 @@ def _obstacles(
     yield input.numel() < FEW, f"fewer than {FEW} numbers"
     yield input.device.type != "cpu", "only a CPU's cache holds a block"
     yield input.shape[:1] != target.shape[:1], "not of one target a row"
+    yield input[:1].numel() > WIDE, f"a row of more than {WIDE} numbers is no block"
     yield target.requires_grad, "the target has a gradient too"
     yield transformed(), "torch.func needs operations that it can transform"
     yield (
