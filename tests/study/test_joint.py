@@ -513,7 +513,7 @@ def test_the_report_draws_the_trade_off_and_its_code_runs(
 
 
 def test_a_figure_of_two_targets_draws_the_weights_of_these_two() -> None:
-    from lossmith.study.report.joint import _between
+    from lossmith.study.report.tradeoff import _between
 
     weights = [Weights(shares=shares, changes=(0.0,) * 3) for shares in grid(3)]
     drawn = [one.shares for one in _between(weights, 2)]

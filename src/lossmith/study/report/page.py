@@ -21,6 +21,7 @@ from lossmith.study.report.text import (
     settings,
     table,
 )
+from lossmith.study.report.tradeoff import tradeoff
 from lossmith.study.result import CandidateResult, Evidence, Result
 
 _STATUS = {"default": "finished", "selected": "finished"}
@@ -37,7 +38,7 @@ def render(result: Result, evidence: Evidence) -> str:
     sections = {
         "meaning": ("What it means", (joint if result.targets else verdict).meaning(result)),
         "targets": ("Each target", joint.targets(result) if result.targets else ""),
-        "tradeoff": ("Trade-off", joint.tradeoff(result, evidence) if result.targets else ""),
+        "tradeoff": ("Trade-off", tradeoff(result, evidence) if result.targets else ""),
         "differences": ("Difference to the default", _differences(result)),
         "candidates": ("All candidates", _candidates(result)),
         "learning": ("Learning curves", _learning(result, evidence)),
