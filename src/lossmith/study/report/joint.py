@@ -1,7 +1,6 @@
 """What a study of several targets adds to the report: the verdict, each target, the code."""
 
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +14,6 @@ from lossmith.study.report.text import (
     table,
 )
 from lossmith.study.result import CandidateResult, Result, TargetResult
-
-if TYPE_CHECKING:
-    pass
 
 _SNIPPET = """\
 import torch
