@@ -7,8 +7,8 @@ HEADER = """# Speed
 Forward and backward; torch {torch}, {threads} thread{s}, CPU; medians of {rounds} rounds in which
 all contenders take turns. Beside a case stands the time of what the others are multiples of: the
 matrix products alone, which are the limit, or lossmith itself; there, what is over 1 is slower than
-lossmith. Memory is the peak of a fresh process above its inputs. Other programs ran on the machine,
-so that small differences mean nothing. Made by `make docs` from `bench/results/speed.jsonl`, which
+lossmith. Memory is the peak of a fresh process above its inputs. Differences of a few
+per cent mean nothing. Made by `make docs` from `bench/results/speed.jsonl`, which
 `bench/speed.py` writes.
 
 `plain` is the mean of the loss's values at one go, without weights; `torch.compile` the compiled
