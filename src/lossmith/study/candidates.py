@@ -126,6 +126,16 @@ def loss_of(name: str) -> str:
     return loss_of(rest.removesuffix(")")) if outer in TREATMENTS else outer
 
 
+def known_loss(name: str) -> str:
+    """Return the same for a loss that the catalogue has; InputError for any other."""
+    base = loss_of(name)
+    try:
+        loss_class(base)
+    except KeyError as error:
+        raise InputError(str(error.args[0])) from error
+    return base
+
+
 def _instead(key: str, everyone: Sequence[Candidate], target: np.ndarray) -> str:
     """Return which candidates a loss has, or why it has none."""
     names = ", ".join(candidate.name for candidate in everyone if candidate.key == key)
@@ -210,11 +220,7 @@ def _naive(task: Task, classes: int | None) -> Candidate:
 def _check_keys(task: Task, keys: Sequence[str] | None) -> None:
     fitting = find(task)
     for key in keys or ():
-        base = loss_of(key)
-        try:
-            loss_class(base)
-        except KeyError as error:
-            raise InputError(str(error.args[0])) from error
+        base = known_loss(key)
         if base not in fitting:
             able = ", ".join(name for name, kind in fitting.items() if _able(kind.card))
             raise InputError(f"loss {base!r} cannot train a {task} task; these can: {able}")

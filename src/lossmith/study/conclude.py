@@ -108,17 +108,15 @@ def conclude(
     if not race.finalists:
         raise InputError("the study was stopped before any loss was measured; give it more time")
     verdict = judge(race)
-    by_name = {candidate.name: candidate for candidate in race.entries.candidates}
     tracks = race.final_tracks()
-    models = {}
-    for name in dict.fromkeys((race.entries.default, verdict.selected)):
-        race.clock.report(1.0, f"training {name} on all rows but the test rows")
-        rate, epochs = tracks[name].learning_rate, race.epochs(tracks[name])
-        models[name] = race.trainer.final(by_name[name], rate, epochs)
+    names = dict.fromkeys((race.entries.default, verdict.selected))
+    models = {name: final_of(race, name) for name in names}
     predictions = {name: race.trainer.predict_test(model) for name, model in models.items()}
     ordered = [predictions[race.entries.default], predictions[verdict.selected]]
-    decision = _decision(race, tracks[verdict.selected])
-    decisions = [_decision(race, tracks[race.entries.default]), decision]
+    decisions = [
+        decision_of(race.metric, track, race.cells, race.reading(track).epoch)
+        for track in (tracks[race.entries.default], tracks[verdict.selected])
+    ]
     result = _result(race, verdict, findings, interrupted, seed, command, problem)
     target = race.trainer.test_target()
     rows = counted(race.metric, race.scorer.contaminated, target, ordered)
@@ -130,17 +128,26 @@ def conclude(
         race=race,
         model=models[verdict.selected],
         problem=problem,
-        decision=decision,
+        decision=decisions[1],
         test_rows=race.trainer.split.test,
     )
 
 
-def _decision(race: Race, track: Track) -> np.ndarray | None:
-    """Return the mean of the decisions tuned for the cells, at the best epoch."""
-    if not race.metric.tuned:
+def final_of(race: Race, name: str) -> Any:
+    """Return the model of a finalist, trained on all rows but the test rows."""
+    race.clock.report(1.0, f"training {name} on all rows but the test rows")
+    track = race.final_tracks()[name]
+    variant = race.entry(name).variants[track.key.variant]
+    return race.trainer.final(variant, track.learning_rate, race.epochs(track))
+
+
+def decision_of(
+    metric: Metric, track: Track, cells: Sequence[int], epoch: int
+) -> np.ndarray | None:
+    """Return the mean of the decisions that were tuned for the cells."""
+    if not metric.tuned:
         return None
-    epoch = race.reading(track).epoch
-    return np.mean([track.decisions[cell][epoch] for cell in race.cells], axis=0)
+    return np.mean([track.decisions[cell][epoch] for cell in cells], axis=0)
 
 
 def counted(

@@ -1,12 +1,12 @@
 """Train many members at once in stacked parameters, one optimizer a learning rate."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import torch
 from torch import Tensor
 
-from lossmith.core.loss import Loss
+from lossmith.core.driver import parameter_groups
 from lossmith.study.average import Average
 from lossmith.study.body import Masks, StackedMLP, dropout_masks
 from lossmith.study.members import Budget, Member, batches
@@ -47,17 +47,13 @@ class Stack:
         self.model = StackedMLP(
             rows.features.shape[-1], [m.out_features for m in self.members], rows.seeds
         )
-        learned = [one for loss in self._losses() for one in loss.parameters()]
-        groups = [{"params": [*self.model.parameters()], "weight_decay": WEIGHT_DECAY}]
+        self.losses = torch.nn.ModuleList(loss for m in self.members for loss in m.losses)
         self.optimizer = torch.optim.AdamW(
-            groups + [{"params": learned, "weight_decay": 0.0}] * bool(learned),
+            parameter_groups(self.model, self.losses, weight_decay=WEIGHT_DECAY),
             lr=self.members[0].learning_rate,
             fused=True,
         )
         self.average = Average(self.model)
-
-    def _losses(self) -> Iterator[Loss]:
-        yield from (loss for member in self.members for loss in member.losses)
 
     def forward(self, features: Tensor, masks: Masks | None = None) -> dict[str, Tensor]:
         """Return (cells, members, rows, outputs) for each structure of loss."""
@@ -93,9 +89,8 @@ class Stack:
                 name: value.index_select(dim, index) if value.ndim else value
                 for name, value in self.optimizer.state.get(old, {}).items()
             }
-        for loss in smaller._losses():
-            for own in loss.parameters():
-                smaller.optimizer.state[own] = self.optimizer.state.get(own, {})
+        for own in smaller.losses.parameters():
+            smaller.optimizer.state[own] = self.optimizer.state.get(own, {})
         smaller.average.restart(smaller.model, values, self.average.steps)
         return smaller
 

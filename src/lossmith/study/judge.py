@@ -103,15 +103,12 @@ def _result(
         return replace(
             row, difference_to_default=0.0, difference_low=0.0, difference_high=0.0, p_value=None
         )
-    found = differences[name]
-    low, high, mean = found.low, found.high, found.mean
-    if race.metric.better == "higher":
-        low, high, mean = -found.high, -found.low, -found.mean
+    found = differences[name].written(reading.lower)
     return replace(
         row,
-        difference_to_default=mean,
-        difference_low=low,
-        difference_high=high,
+        difference_to_default=found.mean,
+        difference_low=found.low,
+        difference_high=found.high,
         p_value=corrected[name],
     )
 

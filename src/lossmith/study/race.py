@@ -65,13 +65,14 @@ class Race:
         if self.running and not self.finalists:
             self._settle(self.trainer.rounds[0])
 
-    def reading(self, track: Track) -> Reading:
-        """Return what a track says on the cells so far."""
+    def reading(self, track: Track, cells: Sequence[int] | None = None) -> Reading:
+        """Return what a track says on some cells, or on all those so far."""
+        cells = self.cells if cells is None else cells
         rows = {
             cell: self.trainer.split.cells[cell].valid[self.scorer.judged.get(cell, slice(None))]
-            for cell in self.cells
+            for cell in cells
         }
-        return read(track, self.cells, self.metric, rows)
+        return read(track, cells, self.metric, rows)
 
     def epochs(self, track: Track) -> int:
         """Return how long to train finally: to the best epoch, or on where a stop cut it off."""
@@ -89,7 +90,11 @@ class Race:
     @property
     def default(self) -> Entry:
         """The candidate to beat."""
-        return next(c for c in self.entries.candidates if c.name == self.entries.default)
+        return self.entry(self.entries.default)
+
+    def entry(self, name: str) -> Entry:
+        """Return the candidate of a name."""
+        return next(one for one in self.entries.candidates if one.name == name)
 
     def default_track(self) -> Track:
         """Return the default at its best setting."""

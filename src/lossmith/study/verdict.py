@@ -12,7 +12,7 @@ The p-values of all candidates are corrected together (Holm, 1979).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -28,6 +28,12 @@ class Estimate:
     low: float
     high: float
     p_value: float
+
+    def written(self, lower: bool) -> "Estimate":
+        """Return a difference in the direction of its metric, of which lower is better or not."""
+        if lower:
+            return self
+        return replace(self, mean=-self.mean, low=-self.high, high=-self.low)
 
 
 def estimate(values: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> Estimate:

@@ -9,12 +9,14 @@ import pandas as pd
 
 from lossmith.core.hybrid import Hybrid
 from lossmith.study.compare import Reading as Evidenced
-from lossmith.study.compare import read, read_at
+from lossmith.study.compare import read_at
 from lossmith.study.conclude import (
     Selection,
     cost_of,
     counted,
     curves_of,
+    decision_of,
+    final_of,
     gross_finding,
     notes_of,
     test_scores,
@@ -96,7 +98,7 @@ def conclude_jointly(
     verdict = judge(race)
     tracks: Any = race.final_tracks()
     names = list(dict.fromkeys((race.entries.default, verdict.selected)))
-    models = {name: _final(race, name) for name in names}
+    models = {name: final_of(race, name) for name in names}
     rows = race.trainer.split.test
     predictions = {
         name: model.predict(problem.features.iloc[rows]) for name, model in models.items()
@@ -135,23 +137,11 @@ def conclude_jointly(
     )
 
 
-def _final(race: Race, name: str) -> Any:
-    track = race.final_tracks()[name]
-    candidate = next(one for one in race.entries.candidates if one.name == name)
-    race.clock.report(1.0, f"training {name} on all rows but the test rows")
-    variant = candidate.variants[track.key.variant]
-    return race.trainer.final(variant, track.learning_rate, race.epochs(track))
-
-
 def _decisions(race: Race, track: JointTrack) -> list[np.ndarray | None]:
-    """Return each target's mean decision over the cells, at the best epoch."""
+    """Return each target's decision, at the epoch best for all of them."""
     epoch = race.reading(track).epoch
-    return [
-        np.mean([part.decisions[cell][epoch] for cell in race.cells], axis=0)
-        if metric.tuned
-        else None
-        for part, metric in zip(track.parts, race.metric.metrics, strict=True)
-    ]
+    pairs = zip(race.metric.metrics, track.parts, strict=True)
+    return [decision_of(metric, part, race.cells, epoch) for metric, part in pairs]
 
 
 def _by_target(
@@ -162,12 +152,7 @@ def _by_target(
     found = []
     for place in range(len(track.parts)):
         own, base = _read(race, track, place), _read(race, default, place)
-        difference = own.difference(base)
-        if not own.lower:  # differences are written in the metric's own direction
-            difference = replace(
-                difference, mean=-difference.mean, low=-difference.high, high=-difference.low
-            )
-        found.append((own.level, difference))
+        found.append((own.level, own.difference(base).written(own.lower)))
     return tuple(found)
 
 
@@ -241,7 +226,7 @@ def _weights(race: Race) -> tuple[Weights, ...]:
     for key, track in race.tracks.items():
         if key.candidate != chosen.candidate or track.diverged:
             continue
-        reading = read(track, cells, race.metric, _rows(race, cells))
+        reading = race.reading(track, cells)
         if key.variant not in best or reading.scores.mean() < best[key.variant][0].scores.mean():
             best[key.variant] = reading, track
     errors = {
@@ -262,10 +247,6 @@ def _weights(race: Race) -> tuple[Weights, ...]:
         for variant, found in errors.items()
         if chosen.variant in errors
     )
-
-
-def _rows(race: Race, cells: Sequence[int]) -> dict[int, np.ndarray]:
-    return {cell: race.trainer.split.cells[cell].valid for cell in cells}
 
 
 def _facts(

@@ -11,8 +11,7 @@ import pandas as pd
 from torch import nn
 
 from lossmith.catalogue import find
-from lossmith.catalogue.lookup import loss_class
-from lossmith.study.candidates import Candidate, Entry, Field, field_for, loss_of
+from lossmith.study.candidates import Candidate, Entry, Field, field_for, known_loss
 from lossmith.study.clock import Clock, OutOfTimeError
 from lossmith.study.errors import InputError
 from lossmith.study.joint.candidates import WEIGHTINGS, combinations
@@ -202,9 +201,9 @@ def _fields(
     known = [{name for one in own.candidates for name in _names(one)} for own in everyone]
     for key in keys:
         if not any(key in names for names in known):
-            able = [pair for pair in pairs if _known_loss(key) in find(pair[0].task)]
+            able = [pair for pair in pairs if known_loss(key) in find(pair[0].task)]
             if not able:
-                raise InputError(f"loss {_known_loss(key)!r} can train none of the targets")
+                raise InputError(f"loss {known_loss(key)!r} can train none of the targets")
             _field(*able[0], split, [key])  # raises an error that says what is wrong with it
     asked = [[key for key in keys if key in names] for names in known]
     return [_field(*pair, split, own) for pair, own in zip(pairs, asked, strict=True)]
@@ -218,16 +217,6 @@ def _field(one: Problem, measure: Metric, split: Split, keys: Sequence[str] | No
 def _names(one: Entry) -> tuple[str, ...]:
     """Return what a candidate can be asked for by."""
     return (one.key, one.name) if isinstance(one, Candidate) else (one.name,)
-
-
-def _known_loss(key: str) -> str:
-    """Return the key of the loss that a candidate is asked for by."""
-    base = loss_of(key)
-    try:
-        loss_class(base)
-    except KeyError as error:
-        raise InputError(str(error.args[0])) from error
-    return base
 
 
 def _check_owners(what: str, given: Mapping[str, Any], targets: Sequence[str]) -> None:
