@@ -7,18 +7,18 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 Function = Callable[[Tensor, Tensor], Tensor]
 
 TORCH: dict[str, Function] = {
-    "mse": functional.mse_loss,
-    "mae": functional.l1_loss,
-    "huber": functional.huber_loss,
-    "smooth_l1": lambda x, y: functional.smooth_l1_loss(x, y, beta=0.5),
-    "binary_cross_entropy": functional.binary_cross_entropy_with_logits,
-    "cross_entropy": functional.cross_entropy,
+    "mse": nn.MSELoss(),
+    "mae": nn.L1Loss(),
+    "huber": nn.HuberLoss(),
+    "smooth_l1": nn.SmoothL1Loss(beta=0.5),
+    "binary_cross_entropy": nn.BCEWithLogitsLoss(),
+    "cross_entropy": nn.CrossEntropyLoss(),
     "gaussian_nll": lambda x, y: functional.gaussian_nll_loss(
         x[:, 0], y, (x[:, 1].exp() + 1e-3).square(), full=True
     ),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lossmith import BinaryCrossEntropy, CrossEntropy, Huber, find
+from lossmith import BinaryCrossEntropy, CrossEntropy, Focal, Huber, find
 from lossmith.core import Loss
 from lossmith.kernels import blocks, explain
 from lossmith.testing.cases import Case
@@ -139,7 +139,7 @@ def test_what_stands_in_the_way_is_named() -> None:
 def test_rows_larger_than_a_block_are_taken_at_once_and_only_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sizes, loss = [], CrossEntropy(classes=8)
+    sizes, loss = [], Focal(classes=8)
     plain = loss.values
     monkeypatch.setattr(loss, "values", lambda x, y: sizes.append(x.numel()) or plain(x, y))
     image, classes = torch.zeros(1, 8, 600, 600), torch.zeros(1, 600, 600, dtype=torch.long)

@@ -21,7 +21,7 @@ from lossmith.core.ranks import Gather, several
 from lossmith.core.reduce import joint, mass_of, or_one, reduce
 from lossmith.core.schedule import Schedule
 from lossmith.core.tree import check_names, mapped
-from lossmith.kernels.blocks import blockwise, choose_blocks
+from lossmith.kernels.blocks import blockwise, choose_blocks, worth_blocks
 
 if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
@@ -196,6 +196,10 @@ class Pointwise(Loss, ABC):
     def values(self, input: Any, target: Any) -> Any:
         """Return one value a sample or element, unreduced; a dict of them for several terms."""
 
+    def mean(self, input: Any, target: Any) -> Tensor | None:
+        """Return the mean of all values where one operation forms it, else None."""
+        return None
+
     def weights(self, target: Any) -> Tensor | None:
         """Return the weights that the targets themselves carry: ignored rows, classes; or None."""
         return None
@@ -230,11 +234,15 @@ class Pointwise(Loss, ABC):
     ) -> dict[str, Tensor]:
         """Return the weighted mean of the values, by name; under the loss's key if there is one."""
         ranks = self.gather and several()
-        if self.card.reduction == "mean":
+        if self.card.reduction == "mean" and worth_blocks(input):
             fixed = chain(self.parameters(), (weight, denominator))
             first = choose_blocks(self.values, fixed, input, target)
             if first is not None:
                 return {self.card.key: self._by_blocks(first, input, target, weight, denominator)}
+        if weight is None and denominator is None and not ranks:
+            mean = self.mean(input, target)
+            if mean is not None:
+                return {self.card.key: mean}
         if ranks:
             gather = Gather.of(input)
             everyone = mapped(gather, input), mapped(gather, target)

@@ -8,6 +8,8 @@ from torch import Tensor
 from lossmith.core.ranks import summed
 from lossmith.functional.checks import at_hand
 
+FEW = 1 << 15  # numbers of which a mean costs less than a sum, whose gradient takes no memory
+
 
 def reduce(
     values: Tensor,
@@ -38,6 +40,9 @@ def reduce(
     >>> reduce(torch.tensor([1.0, 4.0]), weight=torch.tensor([2.0, 1.0]))
     tensor(2.)
     """
+    alone = weight is None and denominator is None and not ranks
+    if alone and 0 < values.numel() < FEW:
+        return values.mean()
     weight = None if weight is None else spread(weight, values)
     kept = values if weight is None else values.masked_fill(weight == 0, 0) * weight
     total, mass = kept.sum(), mass_of(values, weight)

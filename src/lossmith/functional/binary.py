@@ -16,7 +16,7 @@ def binary_cross_entropy(
     input: Tensor, target: Tensor, *, positive_weight: Tensor | float = 1.0
 ) -> Tensor:
     """Return −positive_weight·y·log σ(x) − (1 − y)·log σ(−x)."""
-    input, target = labels(input, target)
+    input, target = same_shape(input, target)
     positive = in_dtype(positive_weight, input)
     return _by_label(lambda x: softplus(x, threshold=40), input, target, positive, 1.0)
 
@@ -28,19 +28,22 @@ def binary_focal(
 
     alpha_t is alpha for positives and 1 − alpha for negatives.
     """
-    input, target = labels(input, target)
+    input, target = same_shape(input, target)
     gamma, alpha = in_dtype(gamma, input), in_dtype(alpha, input)
 
     def value(x: Tensor) -> Tensor:
-        # (1 − p_t)^gamma as exp(gamma·log(1 − p_t)): a power of 0 has no finite gradient below 1.
-        return (gamma * _log_sigmoid(x)).exp() * softplus(x, threshold=40)
+        if isinstance(gamma, float) and gamma >= 2:
+            fading = x.sigmoid().pow(gamma)
+        else:  # as a logarithm: a power of 0 has no finite gradients below 2
+            fading = (gamma * _log_sigmoid(x)).exp()
+        return fading * softplus(x, threshold=40)
 
     return _by_label(value, input, target, alpha, 1 - alpha)
 
 
 def hinge(input: Tensor, target: Tensor) -> Tensor:
     """Return max(0, 1 − s·x) with s = 1 for positives and −1 for negatives."""
-    input, target = labels(input, target)
+    input, target = same_shape(input, target)
     return _by_label(lambda x: (1 + x).relu(), input, target, 1.0, 1.0)
 
 
@@ -55,20 +58,34 @@ def _by_label(
 
     Where it is at hand that all labels are 0 or 1, one of the two values is enough.
     """
-    if target.requires_grad or not at_hand(target) or not torch.equal(target, target * target):
+    side = torch.rsub(target, 1, alpha=2)  # 1 − 2 y, in one operation
+    if not _hard(target, side):
+        check_labels(target)
         below, above = negative * value(input), positive * value(-input)
         return torch.lerp(below, above, target)
-    values = value((1 - 2 * target) * input)
+    values = value(side * input)
     if isinstance(positive, float) and positive == negative:
         return positive * values if positive != 1 else values
     return (negative + (positive - negative) * target) * values
 
 
+def _hard(target: Tensor, side: Tensor) -> bool:
+    if target.requires_grad or not at_hand(target) or not target.numel():
+        return False
+    least, most = (side * side).aminmax()
+    return least.item() == 1 == most.item()
+
+
+def check_labels(target: Tensor) -> None:
+    """Raise ValueError unless all labels lie from 0 to 1."""
+    message = "target holds a label outside 0 … 1; labels of −1 and 1 need (target + 1) / 2"
+    within(target, 0, 1, message)
+
+
 def labels(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Check labels from 0 to 1 of input's shape; return both in the dtype of computation."""
     input, target = same_shape(input, target)
-    message = "target holds a label outside 0 … 1; labels of −1 and 1 need (target + 1) / 2"
-    within(target, 0, 1, message)
+    check_labels(target)
     return input, target
 
 

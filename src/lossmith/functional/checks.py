@@ -27,7 +27,7 @@ def in_dtype(hyper: Tensor | float, input: Tensor) -> Tensor | float:
     if not isinstance(hyper, Tensor):
         return hyper
     if hyper.ndim == 0 and not hyper.requires_grad and at_hand(hyper):
-        return float(hyper)
+        return hyper.item()
     return hyper.to(input.dtype)
 
 
@@ -39,9 +39,9 @@ def tensor_like(hyper: Tensor | float, input: Tensor) -> Tensor:
 def at_hand(tensor: Tensor) -> bool:
     """Return whether Python may look at what a tensor holds: nothing waits for it or traces it."""
     return (
-        not torch.compiler.is_compiling()
-        and type(tensor) is Tensor
-        and tensor.device.type == "cpu"
+        type(tensor) is Tensor
+        and tensor.is_cpu
+        and not torch.compiler.is_compiling()
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
 
@@ -90,7 +90,7 @@ def _inside(numbers: Tensor, low: float, high: float) -> Tensor | bool:
         return True
     least, most = numbers.detach().aminmax()
     if at_hand(least):
-        return low <= float(least) and float(most) <= high
+        return low <= least.item() and most.item() <= high
     return (least >= low) & (most <= high)
 
 
@@ -110,7 +110,7 @@ def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             f"they must be equal, nothing is broadcast{hint}"
         )
     input = promote(input)
-    return input, target.to(input.dtype)
+    return input, target if target.dtype == input.dtype else target.to(input.dtype)
 
 
 def same_rows(named: Mapping[str, Tensor], *, shapes: bool = False) -> dict[str, Tensor]:
@@ -155,8 +155,10 @@ def class_logits(input: Tensor, target: Tensor, ignore_index: int = -100) -> tup
     classes = input.shape[head_dim(input)]
     check_head(input, target, classes)
     target = target.long()  # first: in uint8, −100 would wrap to class 156
-    target = target.masked_fill(target == ignore_index, 0)
-    check_classes(target, classes)
+    outside = not 0 <= ignore_index < classes
+    if not (outside and at_hand(target) and _inside(target, 0, classes - 1)):
+        target = target.masked_fill(target == ignore_index, 0)
+        check_classes(target, classes)
     return promote(input), target
 
 
@@ -164,7 +166,7 @@ def check_head(input: Tensor, target: Tensor, outputs: int) -> None:
     """Raise unless input is target's shape with a head of `outputs` inserted."""
     dim = min(1, target.ndim)
     expected = (*target.shape[:dim], outputs, *target.shape[dim:])
-    if tuple(input.shape) != expected:
+    if input.shape != expected:
         raise ValueError(
             f"input has shape {tuple(input.shape)} but target of shape {tuple(target.shape)} with "
             f"a head of {outputs} needs {expected}; nothing is broadcast"

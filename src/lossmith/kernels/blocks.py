@@ -22,6 +22,13 @@ FEW = 1 << 21  # numbers of input of which plain values are as fast
 Share = Callable[..., Tensor]
 
 
+def worth_blocks(input: Any) -> bool:
+    """Return whether to look for a way block by block: small inputs take microseconds."""
+    if torch.compiler.is_compiling():
+        return False
+    return not isinstance(input, Tensor) or input.numel() >= FEW or explaining()
+
+
 def choose_blocks(
     values: Callable[[Tensor, Tensor], Any], fixed: Iterator[Any], input: Any, target: Any
 ) -> Tensor | None:
@@ -29,9 +36,6 @@ def choose_blocks(
 
     fixed are the tensors beside input that the mean depends on.
     """
-    small = isinstance(input, Tensor) and input.numel() < FEW
-    if torch.compiler.is_compiling() or (small and not explaining()):
-        return None  # at once: small inputs take microseconds
     probe: list[Tensor] = []
     obstacles = _obstacles(values, fixed, input, target, probe)
     return probe[0] if choose("blockwise", obstacles, "many steps and numbers") else None

@@ -131,6 +131,14 @@ class CrossEntropy(ClassLoss):
         penalty = self.z_loss.to(value.dtype) * F.z_penalty(input)
         return {"cross_entropy": value, "z_loss": penalty}
 
+    def mean(self, input: Tensor, target: Tensor) -> Tensor | None:
+        """Return the mean cross-entropy by torch's one operation, where that is the same."""
+        if any(one is not None for one in (self.class_weight, self.z_loss, self.softcap)):
+            return None
+        return F.mean_cross_entropy(
+            input, target, label_smoothing=self.label_smoothing, ignore_index=self.ignore_index
+        )
+
     def decode(self, output: Tensor) -> Tensor:
         """Return the softmax of the logits, capped as in training."""
         if self.softcap is not None:

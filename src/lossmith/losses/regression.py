@@ -48,6 +48,10 @@ class MSE(Pointwise):
         """Return (x − y)² for each element."""
         return F.mse(input, target)
 
+    def mean(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the mean of all values by torch's one operation."""
+        return F.mse(input, target, mean=True)
+
 
 class MAE(Pointwise):
     r"""Mean absolute error: the median is its minimiser.
@@ -140,6 +144,10 @@ class Huber(Pointwise):
         """Return the Huber value of each element."""
         return F.huber(input, target, delta=self.delta)
 
+    def mean(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the mean of all values by torch's one operation."""
+        return F.huber(input, target, delta=self.delta, mean=True)
+
 
 class SmoothL1(Pointwise):
     r"""Absolute error rounded off within beta: Huber with delta = beta, divided by beta.
@@ -194,6 +202,10 @@ class SmoothL1(Pointwise):
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the rounded absolute error of each element."""
         return F.smooth_l1(input, target, beta=self.beta)
+
+    def mean(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the mean of all values by torch's one operation."""
+        return F.smooth_l1(input, target, beta=self.beta, mean=True)
 
 
 class LogCosh(Pointwise):

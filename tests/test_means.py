@@ -1,0 +1,110 @@
+"""Means that one operation of torch forms are the means of the values, or are not taken."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lossmith import CrossEntropy, Huber, find
+from lossmith import functional as F
+from lossmith.core import Pointwise, reduce
+
+OWN = [
+    key
+    for key, kind in find().items()
+    if issubclass(kind, Pointwise) and kind.mean is not Pointwise.mean
+]
+
+
+def batch(key: str, rows: int = 50, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    classes = find()[key].card.target == "classes"
+    shape = (rows, 3) if classes else (rows,)
+    input = 3 * torch.randn(shape, generator=generator, dtype=dtype)
+    if classes:
+        return input, torch.randint(3, (rows,), generator=generator)
+    return input, torch.randn(rows, generator=generator, dtype=dtype)
+
+
+def by_values(loss: Pointwise, input: Tensor, target: Tensor) -> Tensor:
+    return reduce(loss.values(input, target), weight=loss.weights(target))
+
+
+def test_these_losses_have_one() -> None:
+    assert set(OWN) == {"mse", "huber", "smooth_l1", "cross_entropy"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("key", OWN)
+def test_value_and_gradient_are_those_of_the_values(key: str, dtype: torch.dtype) -> None:
+    input, target = batch(key, dtype=dtype)
+    loss, leaf = find()[key](), input.clone().requires_grad_()
+    assert loss.mean(input, target) is not None
+    got, expected = loss(leaf, target), by_values(loss, leaf, target)
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(one, leaf) for one in (got, expected)))
+
+
+@pytest.mark.parametrize("key", OWN)
+def test_of_nothing_it_is_zero(key: str) -> None:
+    input, target = batch(key, rows=0)
+    loss, leaf = find()[key](), input.requires_grad_()
+    value = loss(leaf, target)
+    value.backward()
+    assert value.item() == 0
+    assert leaf.grad is not None
+
+
+@pytest.mark.parametrize("key", OWN)
+def test_it_may_be_transformed(key: str) -> None:
+    input, target = batch(key)
+    loss = find()[key]()
+    each = torch.vmap(torch.func.grad(lambda x, y: loss(x[None], y[None])), in_dims=(0, 0))
+    leaf = input.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(by_values(loss, leaf, target) * len(target), leaf)
+    torch.testing.assert_close(each(input, target), expected)
+
+
+def test_ignored_classes_do_not_count() -> None:
+    input, target = batch("cross_entropy")
+    loss = CrossEntropy()
+    some = target.masked_fill(torch.arange(50) < 20, -100)
+    torch.testing.assert_close(loss(input, some), loss(input[20:], target[20:]))
+    assert loss(input, torch.full_like(target, -100)) == 0
+    own = CrossEntropy(ignore_index=1)
+    torch.testing.assert_close(own(input, target), by_values(own, input, target))
+
+
+def test_a_class_outside_the_head_is_named() -> None:
+    input, _ = batch("cross_entropy")
+    with pytest.raises(ValueError, match="class outside 0 … 2"):
+        CrossEntropy()(input, torch.full((50,), 3))
+
+
+def test_held_values_stay_held() -> None:
+    input = torch.tensor([[3e38, -3e38]])
+    target = torch.tensor([1])
+    assert F.mean_cross_entropy(input, target) is None
+    value = CrossEntropy()(input, target)
+    assert math.isfinite(value.item())
+    assert value == by_values(CrossEntropy(), input, target)
+
+
+def test_learned_numbers_have_gradients() -> None:
+    for loss in (
+        Huber(delta=nn.Parameter(torch.tensor(0.5))),
+        CrossEntropy(label_smoothing=nn.Parameter(torch.tensor(0.0))),
+    ):
+        chosen = batch(loss.card.key)
+        loss(*chosen).backward()
+        assert all(one.grad is not None and one.grad != 0 for one in loss.parameters())
+
+
+@pytest.mark.parametrize("size", [10, 1 << 15])
+def test_few_numbers_and_many_have_one_mean(size: int) -> None:
+    values = torch.rand(size, dtype=torch.float64, requires_grad=True)
+    mean = reduce(values)
+    torch.testing.assert_close(mean, values.sum() / size)
+    (slope,) = torch.autograd.grad(mean, values)
+    torch.testing.assert_close(slope, torch.full_like(values, 1 / size))
