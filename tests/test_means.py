@@ -13,7 +13,7 @@ from lossmith.core import Pointwise, reduce
 OWN = [
     key
     for key, kind in find().items()
-    if issubclass(kind, Pointwise) and kind.mean is not Pointwise.mean
+    if issubclass(kind, Pointwise) and kind.mean_at_once is not Pointwise.mean_at_once
 ]
 
 
@@ -40,7 +40,7 @@ def test_these_losses_have_one() -> None:
 def test_value_and_gradient_are_those_of_the_values(key: str, dtype: torch.dtype) -> None:
     input, target = batch(key, dtype=dtype)
     loss, leaf = find()[key](), input.clone().requires_grad_()
-    assert loss.mean(input, target) is not None
+    assert loss.mean_at_once(input, target) is not None
     got, expected = loss(leaf, target), by_values(loss, leaf, target)
     torch.testing.assert_close(got, expected)
     torch.testing.assert_close(*(torch.autograd.grad(one, leaf) for one in (got, expected)))
@@ -64,6 +64,15 @@ def test_it_may_be_transformed(key: str) -> None:
     leaf = input.clone().requires_grad_()
     (expected,) = torch.autograd.grad(by_values(loss, leaf, target) * len(target), leaf)
     torch.testing.assert_close(each(input, target), expected)
+
+
+@pytest.mark.parametrize("name", ["values", "weights"])
+def test_other_values_or_weights_have_another_mean(name: str) -> None:
+    given = batch("mse")
+    twice = {"values": lambda loss, x, y: 2 * F.mse(x, y), "weights": lambda loss, y: y > 0}
+    other = type("Other", (find()["mse"],), {name: twice[name]})()
+    torch.testing.assert_close(other(*given), by_values(other, *given))
+    assert other(*given) != find()["mse"]()(*given)
 
 
 def test_ignored_classes_do_not_count() -> None:

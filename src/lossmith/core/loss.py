@@ -192,11 +192,17 @@ class Loss(Adaptive, ABC):
 class Pointwise(Loss, ABC):
     """A loss that is a weighted mean of one value a sample or element."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = vars(cls)
+        if ("values" in own or "weights" in own) and "mean_at_once" not in own:
+            cls.mean_at_once = Pointwise.mean_at_once  # type: ignore[method-assign]  # not theirs
+
     @abstractmethod
     def values(self, input: Any, target: Any) -> Any:
         """Return one value a sample or element, unreduced; a dict of them for several terms."""
 
-    def mean(self, input: Any, target: Any) -> Tensor | None:
+    def mean_at_once(self, input: Any, target: Any) -> Tensor | None:
         """Return the mean of all values where one operation forms it, else None."""
         return None
 
@@ -240,7 +246,7 @@ class Pointwise(Loss, ABC):
             if first is not None:
                 return {self.card.key: self._by_blocks(first, input, target, weight, denominator)}
         if weight is None and denominator is None and not ranks:
-            mean = self.mean(input, target)
+            mean = self.mean_at_once(input, target)
             if mean is not None:
                 return {self.card.key: mean}
         if ranks:

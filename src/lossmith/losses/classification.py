@@ -131,7 +131,7 @@ class CrossEntropy(ClassLoss):
         penalty = self.z_loss.to(value.dtype) * F.z_penalty(input)
         return {"cross_entropy": value, "z_loss": penalty}
 
-    def mean(self, input: Tensor, target: Tensor) -> Tensor | None:
+    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor | None:
         """Return the mean cross-entropy by torch's one operation, where that is the same."""
         if any(one is not None for one in (self.class_weight, self.z_loss, self.softcap)):
             return None

@@ -81,7 +81,7 @@ class ProxyNCA(ProxyLoss, Pointwise):
     Proxies (2017).
 
     >>> ProxyNCA(classes=3, features=2)(torch.zeros(1, 2), torch.tensor([0]))
-    tensor(0.6931, grad_fn=<DivBackward0>)
+    tensor(0.6931, grad_fn=<MeanBackward0>)
     """
 
     temperature: Tensor

@@ -48,7 +48,7 @@ class MSE(Pointwise):
         """Return (x − y)² for each element."""
         return F.mse(input, target)
 
-    def mean(self, input: Tensor, target: Tensor) -> Tensor:
+    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the mean of all values by torch's one operation."""
         return F.mse(input, target, mean=True)
 
@@ -144,7 +144,7 @@ class Huber(Pointwise):
         """Return the Huber value of each element."""
         return F.huber(input, target, delta=self.delta)
 
-    def mean(self, input: Tensor, target: Tensor) -> Tensor:
+    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the mean of all values by torch's one operation."""
         return F.huber(input, target, delta=self.delta, mean=True)
 
@@ -203,7 +203,7 @@ class SmoothL1(Pointwise):
         """Return the rounded absolute error of each element."""
         return F.smooth_l1(input, target, beta=self.beta)
 
-    def mean(self, input: Tensor, target: Tensor) -> Tensor:
+    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the mean of all values by torch's one operation."""
         return F.smooth_l1(input, target, beta=self.beta, mean=True)
 
