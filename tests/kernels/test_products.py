@@ -73,7 +73,7 @@ def slopes(value: Tensor, *sources: Tensor) -> list[Tensor]:
 
 @pytest.mark.usefixtures("tiled")
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("scale", [1.0, 20.0, 0.0])
+@pytest.mark.parametrize("scale", [1.0, 3.0, 20.0, 0.0])
 def test_equals_all_products(case: str, scale: float) -> None:
     left, right = rows(N, scale=scale), rows(M, scale=scale)
     fast, plain = (one(left, right) for one in CASES[case])
@@ -88,7 +88,7 @@ def test_equals_all_products(case: str, scale: float) -> None:
 
 @pytest.mark.usefixtures("tiled")
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
+@pytest.mark.parametrize("scale", [0.1, 1.0, 3.0, 10.0])
 def test_float32_is_as_exact_as_all_products(case: str, scale: float) -> None:
     given = rows(N, torch.float32, scale), rows(M, torch.float32, scale)
     exact = [one.detach().double().requires_grad_() for one in given]
@@ -129,6 +129,31 @@ def test_compiles_whole(case: str) -> None:
     )
     for mine, theirs in zip(found, expected, strict=True):
         assert torch.allclose(mine, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_the_scales_above_take_every_path() -> None:
+    def shift(scale: float) -> float | None:
+        return products._shift(rows(N, scale=scale), rows(M, scale=scale))
+
+    near, shifted = shift(1.0), shift(3.0)
+    assert near == 0.0
+    assert shifted is not None
+    assert shifted > 0.0
+    assert shift(10.0) is None
+
+
+@pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sums_that_underflow_are_formed_with_care(dtype: torch.dtype) -> None:
+    left = torch.full((9, D), 0.5, dtype=dtype).requires_grad_()
+    right = torch.full((12, D), -50.0, dtype=dtype).requires_grad_()  # products of -100
+    right = torch.cat([right[:-1], right[-1:] / 25])  # and of -4
+    skip = torch.zeros(9, 1, dtype=torch.long)
+    fast, plain = (path(left, right, skip, True) for path in (products.tiled, products.plain))
+    for mine, theirs in zip(fast, plain, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    found = (slopes(weighed(sums), left) for sums in (fast, plain))
+    torch.testing.assert_close(*(one[0] for one in found))
 
 
 @pytest.mark.usefixtures("tiled")

@@ -23,7 +23,7 @@ def nt_xent(
     Shapes: input (N, D), target (N, D) -> (N,), or as many as `own` picks.
     """
     positives, others = _two_views(input, target, temperature, own)
-    return -logsigmoid(positives - others).reshape(2, -1).mean(0)
+    return -logsigmoid(positives - others).mean(0)
 
 
 def dcl(input: Tensor, target: Tensor, *, temperature: Tensor | float, own: slice = ALL) -> Tensor:
@@ -35,7 +35,7 @@ def dcl(input: Tensor, target: Tensor, *, temperature: Tensor | float, own: slic
     """
     positives, others = _two_views(input, target, temperature, own)
     alone = others == torch.finfo(others.dtype).min
-    return (others - positives).masked_fill(alone, 0).reshape(2, -1).mean(0)
+    return (others - positives).masked_fill(alone, 0).mean(0)
 
 
 def info_nce(
@@ -121,14 +121,14 @@ def _units(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 def _two_views(
     input: Tensor, target: Tensor, temperature: Tensor | float, own: slice
 ) -> tuple[Tensor, Tensor]:
-    """Return own rows' scores with their partners and log-sums over all other rows, 2n of each."""
-    first, second = _units(input, target)
-    both = torch.stack([first, second]) / in_dtype(temperature, first) ** 0.5
-    rows, each = both[:, own].flatten(0, 1), both.flatten(0, 1)
-    places = _places(first, own)
+    """Return own rows' scores with their partners (n,), and log-sums over all others (2, n)."""
+    first, second = _pairs(input, target)
+    both = unit_rows(torch.stack([first, second])) / in_dtype(temperature, first) ** 0.5
+    mine, places = both[:, own], _places(first, own)
     pair = torch.cat([places, places + len(first)], 1)  # a row and its partner, of either view
-    others, _ = log_sums(rows, None if own == ALL else each, torch.cat([pair, pair]))
-    return (rows * both.flip(0)[:, own].flatten(0, 1)).sum(1), others
+    each = None if own == ALL else both.flatten(0, 1)
+    others, _ = log_sums(mine.flatten(0, 1), each, torch.cat([pair, pair]))
+    return (mine[0] * mine[1]).sum(1), others.reshape(2, -1)
 
 
 def _found(left: Tensor, right: Tensor, own: slice) -> Tensor:

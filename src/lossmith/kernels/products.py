@@ -5,15 +5,16 @@ among themselves make a symmetric matrix, of which the upper tiles alone are for
 time in all, where a stored matrix needs three.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-TILE = 768  # rows and columns: a tile stays in the cache
-NEAR = 16.0  # what differs by less is shifted inside an exponential without loss
-FAINT = 1e-20  # a sum of exponentials above it has lost nothing to underflow
+TILE = 640  # rows and columns: a tile and its work stay in the cache
+ROOM = 60.0  # e to it, times any number of rows, is a number
+FAINT = -46.0  # a sum of exponentials whose logarithm is above has lost nothing to underflow
 
 
 class Tile(NamedTuple):
@@ -74,17 +75,12 @@ class _Tiled(torch.autograd.Function):
 @torch.no_grad()
 def sums(left: Tensor, right: Tensor | None, skip: Tensor, columns: bool) -> tuple[Tensor, Tensor]:
     """Return the log-sums by rows, and by columns if asked; see `tiled`."""
-    across = left if right is None else right
-    lowest = torch.finfo(left.dtype).min
-    rows = left.new_full((len(left),), lowest)
-    down = rows if right is None else left.new_full((len(across) if columns else 0,), lowest)
-    for tile in tiles(left, right, skip):
-        top = tile.scores.max()
-        masses = torch.sub(tile.scores, top, out=tile.work).exp_()
-        _add_log_sum(rows[tile.rows], tile.scores, masses, top, 1)
-        if columns if right is not None else not tile.diagonal:
-            _add_log_sum(down[tile.columns], tile.scores, masses, top, 0)
-    return rows, left.new_empty(0) if right is None else down
+    shift = _shift(left, right)
+    if shift is not None:
+        rows, down = _shifted_sums(left, right, skip, columns, shift)
+        if _clear(rows, down, shift):
+            return rows, down
+    return _careful_sums(left, right, skip, columns)
 
 
 @torch.no_grad()
@@ -102,19 +98,19 @@ def slopes(
     """Return the gradients by left and right of the log-sums under gradients by each of them."""
     by_left, by_right = (one.zero_() for one in _slopes_of(left, right, wanted))
     across, by_across = (left, by_left) if right is None else (right, by_right)
+    lowest = torch.finfo(left.dtype).min  # where all was left out, there is no slope
+    rows, down = (one.masked_fill(one == lowest, 0) for one in (rows, down))
     down, by_down = (rows, by_rows) if right is None else (down, by_down)
-    ratio = _ratio(rows, down, by_down)
-    for tile in tiles(left, right, skip):
-        here, by_here = rows[tile.rows, None], by_rows[tile.rows, None]
-        if not (columns if right is not None else not tile.diagonal):
-            slope = tile.scores.sub_(here).exp_().mul_(by_here)
-        elif ratio is not None:
-            factor = torch.mul(ratio[0][tile.rows, None], ratio[1][tile.columns], out=tile.work)
-            slope = tile.scores.sub_(here).exp_().mul_(factor.add_(by_here))
+    shift = _shift(left, right)
+    shift = shift if shift is not None and _clear(rows, down, shift) else None
+    if shift is not None:
+        by_rows, by_down = by_rows * (shift - rows).exp(), by_down * (shift - down).exp()
+    for tile in tiles(left, right, skip, left.new_tensor(-shift) if shift else None):
+        both = columns if right is not None else not tile.diagonal
+        if shift is not None:
+            slope = _shifted_slope(tile, by_rows, by_down, both)
         else:
-            slope = torch.sub(tile.scores, here, out=tile.work).exp_().mul_(by_here)
-            share = tile.scores.sub_(down[tile.columns]).exp_()
-            slope += share.mul_(by_down[tile.columns])
+            slope = _careful_slope(tile, rows, down, by_rows, by_down, both)
         if wanted[0]:
             by_left[tile.rows].addmm_(slope, across[tile.columns])
         if right is None or wanted[1]:
@@ -122,16 +118,67 @@ def slopes(
     return by_left, by_right
 
 
-def _ratio(rows: Tensor, down: Tensor, by_down: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Return what exp(score − row) times one and the other is by_down·exp(score − down).
+def reach(left: Tensor, right: Tensor | None) -> float:
+    """Return what no product of two rows exceeds: their lengths' product."""
+    if not left.numel() or (right is not None and not right.numel()):
+        return 0.0
+    both = (left, left if right is None else right)
+    return math.prod(torch.linalg.vector_norm(one, dim=1).max().item() for one in both)
 
-    It spares the second exponential of each product; None where log-sums are too far apart.
-    """
-    both = torch.cat([rows, down])
-    low, high = both.aminmax() if len(both) else (both.sum(), both.sum())
-    if high - low > NEAR:
-        return None
-    return (rows - low).exp(), by_down * (low - down).exp()
+
+def _shift(left: Tensor, right: Tensor | None) -> float | None:
+    """Return what to take off all products, that no exponential is too large; None if too much."""
+    shift = max(0.0, reach(left, right) - ROOM)
+    return shift if shift <= ROOM else None
+
+
+def _clear(rows: Tensor, down: Tensor, shift: float) -> bool:
+    """Return whether all sums of shifted exponentials lie far above what underflows."""
+    return all(bool(one.min() > shift + FAINT) for one in (rows, down) if len(one))
+
+
+def _shifted_sums(
+    left: Tensor, right: Tensor | None, skip: Tensor, columns: bool, shift: float
+) -> tuple[Tensor, Tensor]:
+    rows = left.new_zeros(len(left))
+    down = rows if right is None else left.new_zeros(len(right) if columns else 0)
+    for tile in tiles(left, right, skip, left.new_tensor(-shift) if shift else None):
+        masses = tile.scores.exp_()
+        rows[tile.rows] += masses.sum(1)
+        if columns if right is not None else not tile.diagonal:
+            down[tile.columns] += masses.sum(0)
+    rows, down = (one.log() + shift for one in (rows, down))
+    return rows, left.new_empty(0) if right is None else down
+
+
+def _shifted_slope(tile: Tile, by_rows: Tensor, by_down: Tensor, both: bool) -> Tensor:
+    factor = by_rows[tile.rows, None]
+    if both:
+        factor = torch.add(factor, by_down[tile.columns], out=tile.work)
+    return tile.scores.exp_().mul_(factor)
+
+
+def _careful_sums(
+    left: Tensor, right: Tensor | None, skip: Tensor, columns: bool
+) -> tuple[Tensor, Tensor]:
+    lowest = torch.finfo(left.dtype).min
+    rows = left.new_full((len(left),), lowest)
+    down = rows if right is None else left.new_full((len(right) if columns else 0,), lowest)
+    for tile in tiles(left, right, skip):
+        torch.logaddexp(rows[tile.rows], tile.scores.logsumexp(1), out=rows[tile.rows])
+        if columns if right is not None else not tile.diagonal:
+            torch.logaddexp(down[tile.columns], tile.scores.logsumexp(0), out=down[tile.columns])
+    return rows, left.new_empty(0) if right is None else down
+
+
+def _careful_slope(
+    tile: Tile, rows: Tensor, down: Tensor, by_rows: Tensor, by_down: Tensor, both: bool
+) -> Tensor:
+    here, by_here = rows[tile.rows, None], by_rows[tile.rows, None]
+    slope = torch.sub(tile.scores, here, out=tile.work).exp_().mul_(by_here)
+    if both:
+        slope += tile.scores.sub_(down[tile.columns]).exp_().mul_(by_down[tile.columns])
+    return slope
 
 
 def tiles(
@@ -139,9 +186,10 @@ def tiles(
 ) -> Iterator[Tile]:
     """Yield the tiles, the upper ones alone where rows are multiplied among themselves."""
     across = left if right is None else right
-    memory = left.new_empty(2, TILE * TILE)
+    memory = left.new_empty(2, min(TILE, len(left)) * min(TILE, len(across)))
     for i in range(0, len(left), TILE):
         rows = slice(i, min(i + TILE, len(left)))
+        low, high = _ends(skip[rows])
         for j in range(i if right is None else 0, len(across), TILE):
             columns = slice(j, min(j + TILE, len(across)))
             shape = rows.stop - i, columns.stop - j
@@ -150,22 +198,23 @@ def tiles(
                 torch.mm(left[rows], across[columns].T, out=scores)
             else:
                 torch.addmm(bias, left[rows], across[columns].T, out=scores)
-            _leave_out(scores, skip[rows] - j)
+            if low < columns.stop and high >= j:
+                _leave_out(scores, skip[rows] - j)
             yield Tile(rows, columns, scores, work, right is None and i == j)
+
+
+def _ends(skip: Tensor) -> tuple[int, int]:
+    """Return the first and the last column that is left out anywhere."""
+    if not skip.numel():
+        return 0, -1
+    low, high = skip.aminmax()
+    return int(low), int(high)
 
 
 def _leave_out(scores: Tensor, skip: Tensor) -> None:
     row, which = ((skip >= 0) & (skip < scores.shape[1])).nonzero(as_tuple=True)
     if len(row):
         scores[row, skip[row, which]] = torch.finfo(scores.dtype).min
-
-
-def _add_log_sum(total: Tensor, scores: Tensor, masses: Tensor, top: Tensor, dim: int) -> None:
-    """Add the tile's exponentials, which are masses·exp(top), to log-sums in place."""
-    mass = masses.sum(dim)
-    kept = bool(mass.min() > FAINT)  # else some lie too far below the tile's largest
-    part = mass.log_().add_(top) if kept else scores.logsumexp(dim)
-    torch.logaddexp(total, part, out=total)
 
 
 sums_op = torch.library.custom_op("lossmith::log_sums", sums, mutates_args=())

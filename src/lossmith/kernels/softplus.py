@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from lossmith.kernels.linear import proportion
-from lossmith.kernels.products import tiles
+from lossmith.kernels.products import ROOM, Tile, reach, tiles
 
 
 def plain(left: Tensor, right: Tensor, bias: Tensor, skip: Tensor) -> Tensor:
@@ -65,9 +65,10 @@ def sums(
     """Return values and slopes: of each row by left and bias, of Σ row_weight·value by right."""
     values, by_left, by_right, by_bias = (one.zero_() for one in _outputs(left, right, wanted))
     weighed = left * row_weight.to(left.dtype).unsqueeze(1)
+    bounded = reach(left, right) + bias.item() <= ROOM
     for tile in tiles(left, right, skip, bias):
-        values[tile.rows] += softplus(tile.scores, threshold=40).sum(1)
-        share = tile.scores.sigmoid_() if any(wanted) else tile.scores
+        sums, share = _bounded(tile) if bounded else _unbounded(tile)
+        values[tile.rows] += sums
         if wanted[0]:
             by_left[tile.rows].addmm_(share, right[tile.columns])
         if wanted[1]:
@@ -75,6 +76,18 @@ def sums(
         if wanted[2]:
             by_bias[tile.rows] += share.sum(1)
     return values, by_left, by_right, by_bias
+
+
+def _bounded(tile: Tile) -> tuple[Tensor, Tensor]:
+    """Return Σ log(1 + e^s) of each row and its slopes, both of one exponential."""
+    masses = tile.scores.exp_()
+    sums = torch.log1p(masses, out=tile.work).sum(1)
+    return sums, masses.div_(torch.add(masses, 1, out=tile.work))
+
+
+def _unbounded(tile: Tile) -> tuple[Tensor, Tensor]:
+    """Return the same of scores whose exponentials may be too large."""
+    return softplus(tile.scores, threshold=40).sum(1), tile.scores.sigmoid_()
 
 
 @torch.no_grad()
