@@ -95,14 +95,23 @@ def test_equals_the_plain_formula(bend: dict[str, float], bias: bool, upstream: 
 @pytest.mark.usefixtures("chunked")
 def test_known_weights_spare_the_second_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     *head, target, row_weight = problem()
-    sweeps: list[int] = []
-    once = kernel.sweep
-    monkeypatch.setattr(kernel, "sweep", lambda *a: sweeps.append(1) or once(*a))
+    chunks: list[int] = []
+    once = kernel.bend_rows
+    monkeypatch.setattr(kernel, "bend_rows", lambda *a: chunks.append(1) or once(*a))
     for known, passes in ((row_weight, 1), (None, 2)):
-        sweeps.clear()
+        chunks.clear()
         values = F.linear_cross_entropy(head[0], head[1], target, row_weight=known)
+        one_sweep = len(chunks)
         reduce(values, weight=row_weight * (target != -100)).backward()
-        assert len(sweeps) == passes
+        assert len(chunks) == passes * one_sweep
+
+
+@pytest.mark.usefixtures("chunked")
+def test_backward_may_be_called_again() -> None:
+    *head, target, row_weight = problem()
+    value = (F.linear_cross_entropy(*head[:2], target, bias=head[2]) * row_weight).sum()
+    first, again = (torch.autograd.grad(value, head, retain_graph=True) for _ in range(2))
+    assert close(first, again)
 
 
 @pytest.mark.usefixtures("chunked")
@@ -242,10 +251,11 @@ def test_the_operators_are_sound() -> None:
     args = (*head, target.clamp(min=0), row_weight, torch.tensor(0.1), None, None)
     wanted = [True, True, False]
     tests = ("test_schema", "test_faketensor")
-    torch.library.opcheck(kernel.sweep_op, (*args, wanted), test_utils=tests)
+    operators = torch.ops.lossmith
+    torch.library.opcheck(operators.linear_cross_entropy.default, (*args, wanted), test_utils=tests)
     found = kernel.sweep(*args, wanted)
     given = (torch.rand(6).double(), *args, *found[1:], wanted)
-    torch.library.opcheck(kernel.settle_op, given, test_utils=tests)
+    torch.library.opcheck(operators.linear_cross_entropy_backward.default, given, test_utils=tests)
 
 
 @pytest.mark.usefixtures("chunked")

@@ -182,8 +182,8 @@ def test_only_what_is_wanted_is_formed() -> None:
 @pytest.mark.usefixtures("tiled")
 def test_known_weights_spare_the_second_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    once = softplus.sums
-    monkeypatch.setattr(softplus, "sums", lambda *a: calls.append(1) or once(*a))
+    once = softplus.tiles
+    monkeypatch.setattr(softplus, "tiles", lambda *a: calls.append(1) or once(*a))
     left, right, skip = rows(N), rows(M), torch.zeros(N, 1, dtype=torch.long)
     weight = torch.rand(N).double()
     for known, passes in ((weight, 1), (None, 2)):
@@ -191,6 +191,17 @@ def test_known_weights_spare_the_second_pass(monkeypatch: pytest.MonkeyPatch) ->
         bias = torch.zeros(()).double()
         (softplus_sums(left, right, bias, skip, row_weight=known) * weight).sum().backward()
         assert len(calls) == passes
+
+
+@pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize("case", CASES)
+def test_backward_may_be_called_again(case: str) -> None:
+    left, right = rows(N), rows(M)
+    value = weighed(CASES[case][0](left, right))
+    kept = {"allow_unused": True, "materialize_grads": True, "retain_graph": True}
+    first, again = (torch.autograd.grad(value, (left, right), **kept) for _ in range(2))
+    for one, other in zip(first, again, strict=True):
+        assert torch.allclose(one, other)
 
 
 def test_explain_names_the_path_and_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

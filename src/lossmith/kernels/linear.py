@@ -1,18 +1,12 @@
-r"""A linear head and its cross-entropy in one: N × C logits exist one chunk of rows at a time.
+r"""A linear head and its cross-entropy in one: N × C logits exist one chunk of rows at a time."""
 
-While a chunk's logits are at hand their gradient is formed, so that three matrix products do for
-forward and backward together. The gradient for `input` belongs to each row alone and is scaled by
-the gradient from above. The gradient for `weight` sums over rows, so it is formed under the row
-weights known beforehand; a gradient from above that is not proportional to them makes backward
-form it again from the logits.
-"""
-
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
+
+from lossmith.kernels.swept import proportion, swept
 
 CHUNK = 1 << 26  # bytes of logits that exist at a time
 ROWS = 256  # fewer rows at a time would make thin matrix products
@@ -42,50 +36,6 @@ def plain(input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, be
     return values
 
 
-def fused(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    target: Tensor,
-    row_weight: Tensor,
-    bend: Bend,
-) -> Tensor:
-    """Return the values of rows that weigh something, 0 for the others, chunk by chunk."""
-    given = (input, weight, bias)
-    wanted = [one is not None and one.requires_grad and torch.is_grad_enabled() for one in given]
-    values: Tensor = _Fused.apply(wanted, *given, target, row_weight, *bend)
-    return values
-
-
-class _Fused(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, wanted: list[bool], *args: Any) -> Tensor:
-        run: Any = sweep_op if torch.compiler.is_compiling() else sweep
-        values, *gradients = run(*args, wanted)
-        ctx.save_for_backward(*args, *gradients)
-        ctx.wanted = wanted
-        return values
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        wanted, saved = ctx.wanted, ctx.saved_tensors
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            found: Any = differentiable(grad, saved[:8], wanted)
-        else:
-            run: Any = settle_op if torch.compiler.is_compiling() else settle
-            found = run(grad, *saved, wanted)
-        return None, *(found[i] if wanted[i] else None for i in range(3)), *(None,) * 5
-
-
-def differentiable(grad: Tensor, args: Sequence[Any], wanted: list[bool]) -> list[Tensor | None]:
-    """Return gradients that can be differentiated again, by way of all logits."""
-    input, weight, bias, target, row_weight, *bend = args
-    values = plain(input, weight, bias, target, Bend(*bend)) * (row_weight != 0)
-    sources = [args[i] for i in range(3) if wanted[i]]
-    found = iter(torch.autograd.grad(values, sources, grad, create_graph=True))
-    return [next(found) if want else None for want in wanted]
-
-
 @torch.no_grad()
 def sweep(
     input: Tensor,
@@ -99,22 +49,23 @@ def sweep(
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return values and the gradients wanted: of each row by input, of Σ row_weight·value else."""
-    values, by_input, *outputs = (one.zero_() for one in _outputs(input, weight, wanted))
-    by_weight, by_bias = (one.to(values.dtype) for one in outputs)
+    values, by_input, by_weight, by_bias = _outputs(input, weight, wanted)
+    values.zero_(), by_input.zero_()
     bend = tuple(None if one is None else float(one) for one in (label_smoothing, z_loss, softcap))
     kept, most = row_weight.nonzero().squeeze(1), chunk_rows(len(weight), input.itemsize)
     chunk = input.new_empty(min(most, len(kept)), len(weight))  # one memory for all chunks
-    for rows in kept.split(most) if len(kept) else ():
+    for number, rows in enumerate(kept.split(most)):  # of one part at least, maybe of no row
         x, scale, logits = input[rows], row_weight[rows].to(values.dtype), chunk[: len(rows)]
         _linear(x, weight, bias, logits)
         values[rows] = bend_rows(logits, target[rows].unsqueeze(1), bend, any(wanted))
         if wanted[0]:
             by_input[rows] = logits @ weight
         if wanted[1]:
-            _add_product(by_weight, logits.T, (x * scale.unsqueeze(1)).to(x.dtype))
+            weighed = (x * scale.unsqueeze(1)).to(x.dtype)
+            _add_product(by_weight, logits.T, weighed, anew=number == 0)
         if wanted[2]:
-            _add_product(by_bias, logits.T, scale.to(x.dtype))
-    return values, by_input, by_weight.to(weight.dtype), by_bias.to(weight.dtype)
+            _add_product(by_bias, logits.T, scale.to(x.dtype), anew=number == 0)
+    return values, by_input, by_weight, by_bias
 
 
 @torch.no_grad()
@@ -133,26 +84,17 @@ def settle(
     by_bias: Tensor,
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients under `grad`: those at hand scaled, or by weight and bias anew."""
+    """Return the gradients under `grad`: those at hand, scaled in place, or new ones."""
     factor = proportion(grad, row_weight)
     if factor is None:
         scale, anew = grad * (row_weight != 0), [False, *wanted[1:]]
         bend = (label_smoothing, z_loss, softcap)
         by_weight, by_bias = sweep(input, weight, bias, target, scale, *bend, anew)[2:]
         factor = 1.0
-    by_input = grad.unsqueeze(1) * by_input if wanted[0] else by_input.clone()
-    return by_input.to(input.dtype), by_weight * factor, by_bias * factor
-
-
-def proportion(grad: Tensor, row_weight: Tensor) -> float | None:
-    """Return by what factor grad is row_weight, None if by none, where row_weight isn't 0."""
-    known, given = row_weight.double(), torch.where(row_weight == 0, 0, grad.double())
-    largest = known.abs().max() if len(known) else known.sum()
-    if largest == 0:
-        return 0.0
-    factor = given[known.abs().argmax()] / known[known.abs().argmax()]
-    rounding = 8 * torch.finfo(grad.dtype).eps
-    return float(factor) if torch.allclose(given, factor * known, rtol=rounding, atol=0) else None
+    if wanted[0]:
+        by_input.mul_(grad.unsqueeze(1))
+    by_weight, by_bias = (one.mul_(factor).to(weight.dtype) for one in (by_weight, by_bias))
+    return by_input, by_weight, by_bias
 
 
 def bend_rows(
@@ -164,13 +106,16 @@ def bend_rows(
     """Return the values of a chunk of rows; with `gradient`, turn logits into theirs in place."""
     step, dtype = max(1, BLOCK // logits.shape[1]), accumulator(logits)
     work = logits.new_empty(step, logits.shape[1], dtype=dtype) if logits.dtype != dtype else None
-    values = []
+    found = []
     for raw, hits in zip(logits.split(step), target.split(step), strict=True):
         block = raw if work is None else work[: len(raw)].copy_(raw)
-        values.append(_bend_block(block, hits, bend, gradient))
+        found.append(_bend_block(block, hits, bend, gradient))
         if gradient and work is not None:
             raw.copy_(block)
-    return torch.cat(values)
+    below, mass, top = (torch.cat(parts).squeeze(1) for parts in zip(*found, strict=True))
+    log_mass = mass.log()
+    values = log_mass + below
+    return values if not bend[1] else values + bend[1] * (top + log_mass).square()
 
 
 def _bend_block(
@@ -178,26 +123,25 @@ def _bend_block(
     target: Tensor,
     bend: tuple[float | None, ...],
     gradient: bool,
-) -> Tensor:
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return by how much the target lies below the top, the mass below it, and the top."""
     (label_smoothing, z_loss, softcap), slope = bend, None
     if softcap is not None:
         slope = 1 - x.div_(softcap).tanh_().square()
         x.mul_(softcap)
     hit, top = x.gather(1, target), x.amax(1, keepdim=True)
-    even, smoothing = x.mean(1, keepdim=True) if label_smoothing else top, label_smoothing or 0.0
+    below, smoothing = top - hit, label_smoothing or 0.0
+    if smoothing:
+        below = (1 - smoothing) * below + smoothing * (top - x.mean(1, keepdim=True))
     mass = x.sub_(top).exp_().sum(1, keepdim=True)
-    log_mass = top + mass.log()
-    values = mass.log() + (1 - smoothing) * (top - hit) + smoothing * (top - even)
-    if z_loss:
-        values = values + z_loss * log_mass.square()
     if gradient:
-        x.mul_((1 + 2 * (z_loss or 0.0) * log_mass) / mass)
+        x.mul_((1 + 2 * z_loss * (top + mass.log())) / mass if z_loss else 1 / mass)
         x.scatter_add_(1, target, torch.full_like(hit, smoothing - 1))
         if smoothing:
             x.sub_(smoothing / x.shape[1])
         if slope is not None:
             x.mul_(slope)
-    return values.squeeze(1)
+    return below, mass, top
 
 
 def accumulator(tensor: Tensor) -> torch.dtype:
@@ -212,15 +156,22 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> 
         torch.addmm(bias, input, weight.T, out=out)
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+def _add_product(total: Tensor, left: Tensor, right: Tensor, *, anew: bool) -> None:
     """Add left @ right to total, in total's dtype even where the product's is lower."""
-    step = max(1, 4 * BLOCK // right[0].numel())
     if total.dtype == left.dtype:
         add = total.addmm_ if right.ndim == 2 else total.addmv_
-        add(left, right)
-    else:
-        for part, rows in zip(total.split(step), left.split(step), strict=True):
-            part += rows @ right
+        add(left, right, beta=0 if anew else 1)
+        return
+    step = max(1, BLOCK * len(right) // max(1, right.numel()))
+    product = total.new_empty(4 * step, *total.shape[1:], dtype=left.dtype)
+    exact = total.new_empty(step, *total.shape[1:])  # stays in the cache, as a sum's own would not
+    for sums, rows in zip(total.split(4 * step), left.split(4 * step), strict=True):
+        found = torch.matmul(rows, right, out=product[: len(rows)])
+        for part, piece in zip(sums.split(step), found.split(step), strict=True):
+            if anew:
+                part.copy_(piece)
+            else:
+                part += exact[: len(piece)].copy_(piece)
 
 
 def chunk_rows(classes: int, itemsize: int) -> int:
@@ -228,25 +179,45 @@ def chunk_rows(classes: int, itemsize: int) -> int:
     return max(1, CHUNK // (classes * itemsize * ROWS)) * ROWS
 
 
-def _outputs(input: Tensor, weight: Tensor, wanted: list[bool]) -> tuple[Tensor, ...]:
-    shapes = input.shape, weight.shape, weight.shape[:1]
-    return (
-        input.new_empty(len(input), dtype=accumulator(input)),
-        *(input.new_empty(s if want else (0,)) for s, want in zip(shapes, wanted, strict=True)),
-    )
+def _outputs(
+    input: Tensor, weight: Tensor, wanted: list[bool]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return room for values and slopes; what sums over rows is kept more exactly."""
+    sums = accumulator(input)
+    shapes, dtypes = (input.shape, weight.shape, weight.shape[:1]), (input.dtype, sums, sums)
+    given = zip(shapes, dtypes, wanted, strict=True)
+    a, b, c = (input.new_empty(s if want else (0,), dtype=dtype) for s, dtype, want in given)
+    return input.new_empty(len(input), dtype=sums), a, b, c
 
 
-sweep_op = torch.library.custom_op("lossmith::linear_cross_entropy", sweep, mutates_args=())
-settle_op = torch.library.custom_op(
-    "lossmith::linear_cross_entropy_backward", settle, mutates_args=()
+def _kept(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    target: Tensor,
+    row_weight: Tensor,
+    *bend: Tensor | None,
+) -> Tensor:
+    return plain(input, weight, bias, target, Bend(*bend)) * (row_weight != 0)
+
+
+_swept = swept(
+    "linear_cross_entropy",
+    sweep,
+    settle,
+    _kept,
+    lambda args, wanted: _outputs(args[0], args[1], wanted),
+    free=3,
 )
 
 
-@sweep_op.register_fake
-def _(*args: Any) -> tuple[Tensor, ...]:
-    return _outputs(args[0], args[1], args[-1])
-
-
-@settle_op.register_fake
-def _(*args: Any) -> tuple[Tensor, ...]:
-    return _outputs(args[1], args[2], args[-1])[1:]
+def fused(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    target: Tensor,
+    row_weight: Tensor,
+    bend: Bend,
+) -> Tensor:
+    """Return the values of rows that weigh something, 0 for the others, chunk by chunk."""
+    return _swept(input, weight, bias, target, row_weight, *bend)

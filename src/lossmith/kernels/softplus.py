@@ -1,56 +1,21 @@
 """Sums of log(1 + e^score) over all products of rows, a tile at a time: never N × N numbers.
 
 A product's slope is formed while it is at hand, so that three products' time does for forward and
-backward together, under the row weights known beforehand; see `kernels.linear`.
+backward together, under the row weights known beforehand; see `kernels.swept`.
 """
-
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from lossmith.kernels.linear import proportion
 from lossmith.kernels.products import ROOM, Tile, reach, tiles
+from lossmith.kernels.swept import proportion, swept
 
 
 def plain(left: Tensor, right: Tensor, bias: Tensor, skip: Tensor) -> Tensor:
     """Return the sums by way of all products, differentiable as often as one likes."""
     scores = left @ right.T + bias
     return softplus(scores.scatter(1, skip, torch.finfo(scores.dtype).min), threshold=40).sum(1)
-
-
-def tiled(left: Tensor, right: Tensor, bias: Tensor, skip: Tensor, row_weight: Tensor) -> Tensor:
-    """Return for each row of left Σ log(1 + exp(left·right + bias)) without the rows it skips.
-
-    row_weight is what the rows' values will weigh; gradients are right under any, and cost less
-    under a multiple of it.
-    """
-    wanted = [one.requires_grad and torch.is_grad_enabled() for one in (left, right, bias)]
-    values: Tensor = _Tiled.apply(wanted, left, right, bias, skip, row_weight)
-    return values
-
-
-class _Tiled(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, wanted: list[bool], *args: Any) -> Tensor:
-        run: Any = sums_op if torch.compiler.is_compiling() else sums
-        values, *slopes = run(*args, wanted)
-        ctx.save_for_backward(*args, *slopes)
-        ctx.wanted = wanted
-        return values
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        wanted, saved = ctx.wanted, ctx.saved_tensors
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            sources = [one for one, want in zip(saved, wanted, strict=False) if want]
-            again = iter(torch.autograd.grad(plain(*saved[:4]), sources, grad, create_graph=True))
-            found: Any = [next(again) if want else None for want in wanted]
-        else:
-            run: Any = settle_op if torch.compiler.is_compiling() else settle
-            found = run(grad, *saved, wanted)
-        return None, *(found[i] if wanted[i] else None for i in range(3)), None, None
 
 
 @torch.no_grad()
@@ -108,9 +73,9 @@ def settle(
     if factor is None:
         by_right = sums(left, right, bias, skip, grad, [False, wanted[1], False])[2]
         factor = 1.0
-    by_left = grad.unsqueeze(1) * by_left if wanted[0] else by_left.clone()
-    by_bias = (grad * by_bias).sum() if wanted[2] else by_bias.sum()
-    return by_left, by_right * factor, by_bias
+    if wanted[0]:
+        by_left.mul_(grad.unsqueeze(1))
+    return by_left, by_right.mul_(factor), grad @ by_bias if wanted[2] else by_bias
 
 
 def _outputs(left: Tensor, right: Tensor, wanted: list[bool]) -> tuple[Tensor, ...]:
@@ -119,16 +84,14 @@ def _outputs(left: Tensor, right: Tensor, wanted: list[bool]) -> tuple[Tensor, .
     return left.new_empty(len(left)), *(left.new_empty(s if want else (0,)) for s, want in given)
 
 
-sums_op = torch.library.custom_op("lossmith::softplus_sums", sums, mutates_args=())
-settle_op = torch.library.custom_op("lossmith::softplus_sums_backward", settle, mutates_args=())
-
-
-@sums_op.register_fake
-def _(*args: Any) -> tuple[Tensor, ...]:
-    return _outputs(args[0], args[1], args[-1])
-
-
-@settle_op.register_fake
-def _(*args: Any) -> tuple[Tensor, ...]:
-    _, by_left, by_right, _ = _outputs(args[1], args[2], args[-1])
-    return by_left, by_right, args[1].new_empty(())
+tiled = swept(
+    "softplus_sums",
+    sums,
+    settle,
+    lambda left, right, bias, skip, row_weight: plain(left, right, bias, skip),
+    lambda args, wanted: _outputs(args[0], args[1], wanted),
+    free=3,
+)
+tiled.__doc__ = (
+    """Return for each row of left Σ log(1 + exp(left·right + bias)) without those it skips."""
+)
