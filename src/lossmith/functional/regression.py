@@ -1,5 +1,7 @@
 """Regression losses of a residual r = input − target, unreduced."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as nnf
@@ -116,7 +118,6 @@ def _mean_if(mean: bool, values: Tensor) -> Tensor:
     return values.sum() / max(values.numel(), 1) if mean else values
 
 
-def _pinball(r: Tensor, level: Tensor | float) -> Tensor:
-    side = r.detach().sign()
-    slope = torch.addcmul(side / 2, side, (0.5 - level) * side)  # 1 − level, 0 or −level
+def _pinball(r: Tensor, level: Any) -> Tensor:
+    slope = r.detach().sign().clamp(-level, 1 - level)  # 1 − level, 0 or −level
     return slope * r
