@@ -24,17 +24,25 @@ class Case:
     name: str
     build: Callable[[], dict[str, Run]]
     memory: bool = False
+    exact: bool = False  # whether "torch eager" in float64 can tell how exact the others are
 
 
-def step(function: Callable[..., Tensor], *leaves: Tensor) -> Run:
-    """Return a call that takes a value and its gradients."""
+class Step:
+    """A call that takes a value and its gradients."""
 
-    def run() -> None:
-        for leaf in leaves:
+    def __init__(self, function: Callable[..., Tensor], *leaves: Tensor) -> None:
+        self.function, self.leaves = function, leaves
+
+    def __call__(self) -> None:  # noqa: D102
+        for leaf in self.leaves:
             leaf.grad = None
-        function(*leaves).backward()
+        self.function(*self.leaves).backward()
 
-    return run
+    def outcome(self, dtype: torch.dtype | None = None) -> list[Tensor]:
+        """Return value and gradients, of leaves of another dtype if one is given."""
+        leaves = [leaf.detach().to(dtype or leaf.dtype).requires_grad_() for leaf in self.leaves]
+        value = self.function(*leaves)
+        return [value.detach(), *torch.autograd.grad(value, leaves)]
 
 
 def linear_head(dtype: torch.dtype, rows: int = 4096, width: int = 512, classes: int = 32000):
@@ -51,16 +59,19 @@ def linear_head(dtype: torch.dtype, rows: int = 4096, width: int = 512, classes:
             total.addmm_(logits.T, rows)
 
     def eager(x: Tensor, w: Tensor) -> Tensor:
-        return functional.cross_entropy(functional.linear(x, w).float(), target)
+        logits = functional.linear(x, w)
+        return functional.cross_entropy(
+            logits.to(torch.promote_types(x.dtype, torch.float32)), target
+        )
 
     runs = {
-        "lossmith": step(lambda x, w: F.linear_cross_entropy(x, w, target).mean(), input, head),
+        "lossmith": Step(lambda x, w: F.linear_cross_entropy(x, w, target).mean(), input, head),
         "floor": products,
-        "torch eager": step(eager, input, head),
+        "torch eager": Step(eager, input, head),
     }
     if hasattr(functional, "linear_cross_entropy"):
         fused = functional.linear_cross_entropy
-        runs["torch linear_cross_entropy"] = step(lambda x, w: fused(x, w, target), input, head)
+        runs["torch linear_cross_entropy"] = Step(lambda x, w: fused(x, w, target), input, head)
     return runs
 
 
@@ -68,7 +79,7 @@ def contrastive(name: str, rows: int, width: int = 128):
     first, second = (torch.randn(rows, width, requires_grad=True) for _ in range(2))
     loss = find()[name]()
     classes = torch.arange(2 * rows) // 4
-    unit = functional.normalize
+    unit, cosine = functional.normalize, float(loss.temperature)  # what cosines are divided by
 
     def products() -> None:
         count = 2 * rows if name in ("nt_xent", "sup_con") else rows
@@ -84,12 +95,12 @@ def contrastive(name: str, rows: int, width: int = 128):
         own = torch.arange(len(a))
         if name in ("nt_xent", "sup_con"):
             z = torch.cat([a, b])
-            scores = (z @ z.T / 0.1).fill_diagonal_(-1e9)
+            scores = (z @ z.T / cosine).fill_diagonal_(-1e9)
             if name == "nt_xent":
                 return functional.cross_entropy(scores, torch.cat([own + len(a), own]))
             alike = (classes == classes[:, None]).fill_diagonal_(False)
             return -(scores.log_softmax(1) * alike).sum(1).div(alike.sum(1)).mean()
-        scores = a @ b.T / 0.1
+        scores = a @ b.T / cosine
         if name == "siglip":
             sign = 2 * torch.eye(len(a)) - 1
             return -functional.logsigmoid(sign * (scores - 10)).sum(1).mean()
@@ -100,20 +111,20 @@ def contrastive(name: str, rows: int, width: int = 128):
         return loss(torch.cat([a, b]), classes) if name == "sup_con" else loss(a, b)
 
     runs = {
-        "lossmith": step(ours, first, second),
+        "lossmith": Step(ours, first, second),
         "floor": products,
-        "torch eager": step(plain, first, second),
+        "torch eager": Step(plain, first, second),
     }
     if name == "nt_xent" and find_spec("lightly"):
         from lightly.loss import NTXentLoss
 
-        runs["lightly"] = step(NTXentLoss(temperature=0.1), first, second)
+        runs["lightly"] = Step(NTXentLoss(temperature=0.1), first, second)
     if name == "sup_con" and find_spec("pytorch_metric_learning") and rows <= 512:
         from pytorch_metric_learning.losses import SupConLoss
 
         peer = SupConLoss()
         together = (lambda a, b: peer(torch.cat([a, b]), classes), first, second)
-        runs["pytorch-metric-learning"] = step(*together)
+        runs["pytorch-metric-learning"] = Step(*together)
     return runs
 
 
@@ -133,14 +144,14 @@ def pointwise(key: str, size: int, *, compiled: bool):
         parts = [values] if isinstance(values, Tensor) else values.values()
         return sum(core.reduce(part) for part in parts)
 
-    runs = {"lossmith": step(lambda x: loss(x, target), input), "plain": step(plain, input)}
+    runs = {"lossmith": Step(lambda x: loss(x, target), input), "plain": Step(plain, input)}
     for name, peer in agreed(key, input[:1000], target[:1000], loss).items():
-        runs[name] = step(lambda x, peer=peer: peer(x, target), input)
+        runs[name] = Step(lambda x, peer=peer: peer(x, target), input)
     if compiled:
         own = copy.deepcopy(loss)
         own.compile()
-        runs["loss.compile()"] = step(lambda x: own(x, target), input)
-        runs["torch.compile"] = step(torch.compile(lambda x: loss(x, target)), input)
+        runs["loss.compile()"] = Step(lambda x: own(x, target), input)
+        runs["torch.compile"] = Step(torch.compile(lambda x: loss(x, target)), input)
     return runs
 
 
@@ -155,7 +166,7 @@ def segmentation(key: str, side: int = 512, classes: int = 8):
     others = agreed(key, input, target, loss)
     input.requires_grad_()
     return {
-        name: step(lambda x, run=run: run(x, target), input)
+        name: Step(lambda x, run=run: run(x, target), input)
         for name, run in {"lossmith": loss, **others}.items()
     }
 
@@ -168,14 +179,16 @@ def cases() -> Iterator[Case]:
     """Yield every case, the larger ones first."""
     for dtype in (torch.float32, torch.bfloat16):
         name = f"4,096 × 512 → 32,000, {str(dtype).removeprefix('torch.')}"
-        yield Case("linear head", name, lambda d=dtype: linear_head(d), memory=True)
+        yield Case("linear head", name, lambda d=dtype: linear_head(d), memory=True, exact=True)
     for name in ("nt_xent", "sup_con", "clip", "siglip"):
-        for rows in (4096, 256):
+        twice = name in ("nt_xent", "sup_con")  # rows among themselves, both of a pair
+        for pairs in (8192 if twice else 16384, 4096, 256):
             yield Case(
                 "contrastive",
-                f"{name}, {rows} pairs × 128",
-                lambda n=name, r=rows: contrastive(n, r),
-                memory=rows > 1000,
+                f"{name}, {pairs:,} pairs × 128",
+                lambda n=name, p=pairs: contrastive(n, p),
+                memory=pairs > 1000,
+                exact=pairs == 4096,
             )
     for key in ("jaccard", "tversky", "lovasz_softmax", "lovasz_hinge"):
         yield Case("segmentation", key, lambda k=key: segmentation(k))

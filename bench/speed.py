@@ -7,8 +7,8 @@ Every contender runs forward and backward, in turns with the others, after one r
 counted. Quoted is the median over the rounds of its time against the first's in the same round: the
 matrix products alone where they are the limit, else lossmith's. On one thread time is that of the
 process, which other programs do not stretch. Peak memory is that of a fresh process above its
-inputs. Packages that are not installed are left out. Results are added to a file, a case a line;
-the last of a case counts.
+inputs; errors are those of value and gradients against torch eager in float64. Packages that are
+not installed are left out. Results are added to a file, a case a line; the last of a case counts.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from contenders import Case, Run, cases
+from contenders import Case, Run, Step, cases
 from speed_table import document
 
 CLOCK = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
@@ -78,10 +78,26 @@ def resident(which: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(which))
 
 
+def errors(case: Case) -> dict[str, list[float]]:
+    """Return ‖got − true‖/‖true‖ of each contender's value and gradients, true in float64."""
+    torch.manual_seed(0)
+    runs = {name: run for name, run in case.build().items() if isinstance(run, Step)}
+    truth = runs["torch eager"].outcome(torch.float64)
+    return {
+        name: [
+            float((got.double() - true).norm() / true.norm())
+            for got, true in zip(run.outcome(), truth, strict=True)
+        ]
+        for name, run in runs.items()
+    }
+
+
 def row(case: Case, rounds: int) -> dict[str, object]:
     found = measure(case, rounds)
     if case.memory:
         found["peaks"] = {name: peak(case, name) for name in found["ratios"]}
+    if case.exact:
+        found["errors"] = errors(case)
     setting = {"torch": torch.__version__, "threads": torch.get_num_threads(), "rounds": rounds}
     return {"group": case.group, "case": case.name, **setting, **found}
 

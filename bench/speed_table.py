@@ -22,6 +22,12 @@ GROUPS = (
     "1,000,000 numbers",
     "1,000 numbers",
 )
+EXACTNESS = """
+## Exactness
+
+‖got − true‖ / ‖true‖ of the value / of the gradient by each input, for the same inputs, rounded to
+the case's dtype; true is torch eager in float64.
+"""
 NOTES = {
     "1,000 numbers": "At this size a loss costs what a call costs: some tens of microseconds, of "
     "which the checks of shapes, classes and labels are a part that torch leaves out.",
@@ -40,7 +46,21 @@ def document(lines: list[dict[str, Any]]) -> str:
         text.append(f"\n## {group.capitalize()}\n")
         text += [f"{NOTES[group]}\n"] if group in NOTES else []
         text += table(found)
-    return "\n".join(text)
+    return "\n".join([*text, *exactness(list(last.values()))])
+
+
+def exactness(lines: list[dict[str, Any]]) -> list[str]:
+    """Return how exact each contender is, where that was measured."""
+    known = [line for line in lines if "errors" in line]
+    names = list(dict.fromkeys(name for line in known for name in line["errors"]))
+    head = ["case", *names]
+    rows = [[line["case"], *(errors(line["errors"].get(name)) for name in names)] for line in known]
+    found = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+    return [EXACTNESS, *found] if known else []
+
+
+def errors(found: list[float] | None) -> str:
+    return " / ".join(f"{error:.0e}" for error in found or [])
 
 
 def table(lines: list[dict[str, Any]]) -> list[str]:
