@@ -79,7 +79,7 @@ def contrastive(name: str, rows: int, width: int = 128):
     first, second = (torch.randn(rows, width, requires_grad=True) for _ in range(2))
     loss = find()[name]()
     classes = torch.arange(2 * rows) // 4
-    unit, cosine = functional.normalize, float(loss.temperature)  # what cosines are divided by
+    unit, cosine = functional.normalize, loss.temperature.item()  # what cosines are divided by
 
     def products() -> None:
         count = 2 * rows if name in ("nt_xent", "sup_con") else rows

@@ -26,15 +26,17 @@ def lovasz_hinge(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> 
     """
     logits, labels, kept = binary_pixels(input, target, ignore_index=ignore_index)
     true = labels > 0.5
-    errors = torch.where(true, 1 - logits, 1 + logits).relu() * kept
-    return _extension(errors.flatten(1), true.flatten(1).to(errors.dtype))
+    true = true.to(logits.dtype)
+    errors = (1 - (2 * true - 1) * logits).relu() * kept
+    return _extension(errors.flatten(1), true.flatten(1))
 
 
 def _extension(errors: Tensor, true: Tensor) -> Tensor:
     """The Lovász extension at errors of 0 or more, in the last dimension."""
     errors, order = errors.sort(dim=-1, descending=True)
-    true = true.gather(-1, order)
-    total = true.sum(-1, keepdim=True)
+    hits = true.gather(-1, order).cumsum(-1)
+    total = hits[..., -1:]
+    rank = torch.arange(1, errors.shape[-1] + 1, device=errors.device, dtype=errors.dtype)
     # Where the first k pixels are wrong, |intersection| / |union| of what is left.
-    jaccard = 1 - (total - true.cumsum(-1)) / (total + (1 - true).cumsum(-1))
+    jaccard = 1 - (total - hits) / (total + (rank - hits))
     return (errors * jaccard.diff(dim=-1, prepend=torch.zeros_like(total))).sum(-1)
