@@ -1,4 +1,4 @@
-r"""A linear head and its cross-entropy in one: N × C logits exist one chunk of rows at a time."""
+"""A linear head and its cross-entropy in one: N × C logits exist one chunk of rows at a time."""
 
 from typing import NamedTuple
 
@@ -50,7 +50,8 @@ def sweep(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return values and the gradients wanted: of each row by input, of Σ row_weight·value else."""
     values, by_input, by_weight, by_bias = _outputs(input, weight, wanted)
-    values.zero_(), by_input.zero_()
+    values.zero_()
+    by_input.zero_()
     bend = tuple(None if one is None else float(one) for one in (label_smoothing, z_loss, softcap))
     kept, most = row_weight.nonzero().squeeze(1), chunk_rows(len(weight), input.itemsize)
     chunk = input.new_empty(min(most, len(kept)), len(weight))  # one memory for all chunks
