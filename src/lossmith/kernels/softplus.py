@@ -84,7 +84,7 @@ def _outputs(left: Tensor, right: Tensor, wanted: list[bool]) -> tuple[Tensor, .
     return left.new_empty(len(left)), *(left.new_empty(s if want else (0,)) for s, want in given)
 
 
-tiled = swept(
+_swept = swept(
     "softplus_sums",
     sums,
     settle,
@@ -92,6 +92,12 @@ tiled = swept(
     lambda args, wanted: _outputs(args[0], args[1], wanted),
     free=3,
 )
-tiled.__doc__ = (
-    """Return for each row of left Σ log(1 + exp(left·right + bias)) without those it skips."""
-)
+
+
+def tiled(left: Tensor, right: Tensor, bias: Tensor, skip: Tensor, row_weight: Tensor) -> Tensor:
+    """Return for each row of left Σ log(1 + exp(left·right + bias)) without the rows it skips.
+
+    row_weight is what the rows' values will weigh; gradients are right under any, and cost less
+    under a multiple of it.
+    """
+    return _swept(left, right, bias, skip, row_weight)
