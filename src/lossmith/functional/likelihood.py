@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import head_dim, held, in_dtype, several_outputs, tensor_like
+from lossmith.functional.checks import head_dim, held, in_dtype, several_outputs
 from lossmith.functional.robust import log1p_square
 
 
@@ -56,8 +56,7 @@ def location_scale(input: Tensor, target: Tensor, floor: Tensor | float) -> tupl
 
 def log_scale_of(raw: Tensor, floor: Tensor | float) -> Tensor:
     """Return log(floor + exp(raw)), finite for every raw output."""
-    low = tensor_like(floor, raw).log()
-    raw = held(
-        raw, in_dtype(low - 40, raw)
-    )  # below, the scale is the floor to the last bit of float64
+    floor = in_dtype(floor, raw)
+    low = floor.log() if isinstance(floor, Tensor) else math.log(floor)
+    raw = held(raw, low - 40)  # below, the scale is the floor to the last bit of float64
     return low - nnf.logsigmoid(low - raw)
