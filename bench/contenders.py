@@ -83,9 +83,9 @@ def contrastive(name: str, rows: int, width: int = 128):
 
     def products() -> None:
         count = 2 * rows if name in ("nt_xent", "sup_con") else rows
-        x, rows = torch.randn(count, width), 2**21 // count  # as many as is fastest
-        memory = x.new_empty(rows, count)
-        for part in x.split(rows):
+        x, chunk = torch.randn(count, width), 2**21 // count  # rows at a time: what is fastest
+        memory = x.new_empty(chunk, count)
+        for part in x.split(chunk):
             scores = torch.mm(part, x.T, out=memory[: len(part)])
             scores @ x
             scores.T @ part

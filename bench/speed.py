@@ -44,7 +44,7 @@ def measure(case: Case, rounds: int) -> dict[str, object]:
     seen: dict[str, list[float]] = {name: [] for name in runs}
     for count in range(rounds + 1):
         for name, run in runs.items():
-            seconds = timed(run, 0.02)
+            seconds = timed(run, 0.1)
             if count:
                 seen[name].append(seconds)
     base = "floor" if "floor" in runs else "lossmith"
