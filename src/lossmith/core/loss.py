@@ -203,7 +203,10 @@ class Pointwise(Loss, ABC):
         """Return one value a sample or element, unreduced; a dict of them for several terms."""
 
     def mean_at_once(self, input: Any, target: Any) -> Tensor | None:
-        """Return the mean of all values where one operation forms it, else None."""
+        """Return the mean of all values where one operation forms it, else None.
+
+        It is asked for of few numbers alone; of many, values and their sum cost no more.
+        """
         return None
 
     def weights(self, target: Any) -> Tensor | None:
@@ -245,7 +248,7 @@ class Pointwise(Loss, ABC):
             first = choose_blocks(self.values, fixed, input, target)
             if first is not None:
                 return {self.card.key: self._by_blocks(first, input, target, weight, denominator)}
-        if weight is None and denominator is None and not ranks:
+        elif weight is None and denominator is None and not ranks:
             mean = self.mean_at_once(input, target)
             if mean is not None:
                 return {self.card.key: mean}
