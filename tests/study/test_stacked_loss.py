@@ -9,7 +9,7 @@ from torch import Tensor
 from lossmith.catalogue import find
 from lossmith.core.loss import Loss
 from lossmith.losses import MSE, Huber, Quantile, TransformedTarget
-from lossmith.study.stacked_loss import stacked_loss, structure
+from lossmith.study.stacked_loss import kin, stacked_loss, structure
 from lossmith.study.task import STUDIED
 
 CELLS, MEMBERS, ROWS, CLASSES = 2, 3, 12, 4
@@ -73,16 +73,46 @@ def alone(losses: list[list[Loss]], output: Tensor, target: Tensor) -> Tensor:
     return torch.stack(values)
 
 
+def together(losses: list[list[Loss]], output: Tensor, target: Tensor) -> Tensor:
+    assert len({kin(member) for member in losses}) == 1
+    return stacked_loss(losses, target)(output, torch.arange(target.shape[1]).expand(CELLS, -1))
+
+
+def check_equal(losses: list[list[Loss]], output: Tensor, target: Tensor) -> None:
+    """Check the sum of all models' losses, and by its gradients the loss of each."""
+    sums = together(losses, output, target), alone(losses, output, target).sum()
+    torch.testing.assert_close(*sums, check_dtype=False, rtol=1e-5, atol=1e-6)
+    gradients = [torch.autograd.grad(total, output)[0] for total in sums]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize(("task", "key"), CATALOGUE)
 def test_as_one_equals_each_alone(task: str, key: str) -> None:
     losses, output, target = stack(task, key)
     assert len({structure(loss) for member in losses for loss in member}) == 1
-    together, apart = stacked_loss(losses)(output, target), alone(losses, output, target)
-    assert together.shape == (CELLS * MEMBERS,)
-    torch.testing.assert_close(together, apart, check_dtype=False, rtol=1e-5, atol=1e-6)
-    assert len(set(apart.tolist())) == CELLS * MEMBERS
-    gradients = [torch.autograd.grad(values.sum(), output)[0] for values in (together, apart)]
-    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
+    assert len(set(alone(losses, output, target).tolist())) == CELLS * MEMBERS
+    check_equal(losses, output, target)
+
+
+@pytest.mark.parametrize(("task", "key"), CATALOGUE)
+def test_a_loss_that_is_the_same_in_every_cell_equals_each_alone(task: str, key: str) -> None:
+    losses, output, target = stack(task, key)
+    check_equal([[losses[0][0]] * CELLS] * MEMBERS, output, target)
+
+
+def test_cells_that_encode_targets_differently_share_one_call() -> None:
+    class Counted(Huber):
+        calls = 0
+
+        def values(self, input: Tensor, target: Tensor) -> Tensor:
+            Counted.calls += 1
+            return super().values(input, target)
+
+    target = targets("regression")
+    fitted = [TransformedTarget.for_target(cell, loss=Counted()) for cell in target]
+    output = torch.randn(CELLS, MEMBERS, ROWS, 1, requires_grad=True)
+    together([fitted] * MEMBERS, output, target)
+    assert Counted.calls == 1
 
 
 @pytest.mark.parametrize(("task", "key"), CATALOGUE)
@@ -90,16 +120,18 @@ def test_losses_are_left_as_they_were(task: str, key: str) -> None:
     losses, output, target = stack(task, key)
     everyone = [loss for member in losses for loss in member]
     before = [(loss.config(), dict(loss.named_buffers())) for loss in everyone]
-    stacked_loss(losses)(output, target)
+    together(losses, output, target)
     for loss, (config, buffers) in zip(everyone, before, strict=True):
         assert loss.config() == config
         assert all(loss.get_buffer(name) is buffer for name, buffer in buffers.items())
 
 
 def test_buffers_return_after_an_error() -> None:
-    losses = [[Huber(delta=0.5)], [Huber(delta=2.0)]]
+    losses = [[Huber(delta=0.5), Huber(delta=2.0)]] * 2
     with pytest.raises(ValueError, match="shape"):
-        stacked_loss(losses)(torch.zeros(1, 2, 3, 1), torch.zeros(1, 4))
+        stacked_loss(losses, torch.zeros(2, 4))(
+            torch.zeros(2, 2, 3, 1), torch.arange(4).expand(2, -1)
+        )
     assert losses[0][0].delta.item() == 0.5
 
 
@@ -114,9 +146,7 @@ def test_nested_losses_differ_in_cell_and_member() -> None:
         ]
         for member in range(MEMBERS)
     ]
-    output = torch.randn(CELLS, MEMBERS, ROWS, 1)
-    together = stacked_loss(losses)(output, target)
-    torch.testing.assert_close(together, alone(losses, output, target), check_dtype=False)
+    check_equal(losses, torch.randn(CELLS, MEMBERS, ROWS, 1, requires_grad=True), target)
 
 
 def test_a_loss_that_cannot_be_stacked_is_looped() -> None:
@@ -127,11 +157,11 @@ def test_a_loss_that_cannot_be_stacked_is_looped() -> None:
 
     Slow.card = type(MSE.card)(**{**vars(MSE.card), "vmap": False})
     wrapped = [
-        [TransformedTarget(Slow(), scale=1.0 + m + 3 * c) for c in range(2)] for m in range(3)
+        [TransformedTarget(Slow(), relative=True, floor=1.0 + m + 3 * c) for c in range(2)]
+        for m in range(3)
     ]
-    output, target = torch.randn(CELLS, MEMBERS, ROWS, 1), targets("regression")
-    together = stacked_loss(wrapped)(output, target)
-    torch.testing.assert_close(together, alone(wrapped, output, target), check_dtype=False)
+    output = torch.randn(CELLS, MEMBERS, ROWS, 1, requires_grad=True)
+    check_equal(wrapped, output, targets("regression"))
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ class Stack:
         self.average = Average(self.model)
 
     def forward(self, features: Tensor, masks: Masks | None = None) -> dict[str, Tensor]:
-        """Return (cells, members, rows, outputs) for each structure of loss."""
+        """Return (cells, members, rows, outputs) for each kind of loss."""
         outputs = iter(self.model(features, masks))
         parts = {}
         for _, members in groupby(self.members, key=lambda m: m.out_features):
@@ -125,7 +125,7 @@ class StackedFleet:
             ]
             for chosen in zip(*orders, strict=True):
                 index = torch.stack(chosen)
-                self._step(self.rows.features[cells, index], self.rows.target[cells, index])
+                self._step(self.rows.features[cells, index], index)
 
     def _observe(self) -> None:
         """Tell losses on schedules which epoch begins."""
@@ -136,11 +136,11 @@ class StackedFleet:
                     loss.observe(progress)
         self.epoch += 1
 
-    def _step(self, features: Tensor, target: Tensor) -> None:
+    def _step(self, features: Tensor, index: Tensor) -> None:
         masks = dropout_masks(self.dropout, *features.shape[:2])
         parts = [stack.forward(features, masks) for stack in self.stacks]
         losses = [
-            objective(torch.cat([part[key] for part in parts if key in part], dim=1), target).sum()
+            objective(torch.cat([part[key] for part in parts if key in part], dim=1), index)
             for key, objective in self.objectives.items()
         ]
         for stack in self.stacks:
@@ -176,11 +176,14 @@ class StackedFleet:
         self.objectives = self._objectives()
 
     def _objectives(self) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
-        """Return one function for each structure of loss, over the members that have it."""
+        """Return one function for each kind of loss, over the members that have it."""
         groups: dict[str, list[Member]] = {}
         for member in self.members:
             groups.setdefault(member.place[1], []).append(member)
-        return {key: stacked_loss([m.losses for m in group]) for key, group in groups.items()}
+        return {
+            key: stacked_loss([member.losses for member in group], self.rows.target)
+            for key, group in groups.items()
+        }
 
 
 def _pad(features: Tensor, columns: int) -> Tensor:

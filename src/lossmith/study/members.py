@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
-from lossmith.study.stacked_loss import structure
+from lossmith.study.stacked_loss import kin
 
 
 class Key(NamedTuple):
@@ -41,8 +41,8 @@ class Member:
 
     @cached_property
     def place(self) -> tuple[int, str]:
-        """What orders members within a stack: the head's width, then the loss's structure."""
-        return self.out_features, structure(self.losses[0])
+        """What orders members within a stack: the head's width, then whom it runs as one with."""
+        return self.out_features, kin(self.losses)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,18 @@
 """Many losses of one structure as one function over stacked outputs."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
-from lossmith.core.loss import Loss
+from lossmith.core.loss import Loss, Pointwise, plain
+from lossmith.core.reduce import joint, or_one
+from lossmith.losses import TransformedTarget
+
+Total = Callable[[Tensor, Tensor], Tensor]  # of outputs and targets, model by model
+Slots = list[tuple[dict[str, Any], str]]  # dicts of tensors, and names in them
 
 
 def structure(loss: Loss) -> str:
@@ -19,38 +24,108 @@ def structure(loss: Loss) -> str:
     return f"{_parts(loss.card.key, loss.config())} {sorted(numbers.items())}"
 
 
-def stacked_loss(losses: Sequence[Sequence[Loss]]) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a function from (cells, members, rows, outputs) and (cells, rows) to one loss a model.
+def kin(losses: Sequence[Loss]) -> str:
+    """Name the members that run as one with a member of these losses, one a cell.
+
+    Those of the same losses, where a loss is the same in every cell; else those of one structure.
+    """
+    alike = _common(losses) is not None
+    return str([plain(loss) for loss in losses]) if alike else structure(losses[0])
+
+
+def stacked_loss(
+    losses: Sequence[Sequence[Loss]], target: Tensor
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a function from (cells, members, rows, outputs) to the sum of the models' losses.
+
+    Its second argument says which rows of the target the outputs are of, (cells, rows).
 
     Args:
-        losses: of one structure, by member and cell.
+        losses: of kin, by member and cell.
+        target: of each cell, (cells, rows) and maybe more.
     """
-    everyone = [member[cell] for cell in range(len(losses[0])) for member in losses]
-    template = everyone[0]
-    if not all(part.card.vmap for part in template.modules() if isinstance(part, Loss)):
-        return _looped(everyone, len(losses))
-    slots = _slots(template)
-    own = [place[name] for place, name in slots]
-    fixed = not any(loss.moves or any(True for _ in loss.parameters()) for loss in everyone)
-    still = _stacked(everyone) if fixed else []
+    everyone = [member[cell] for cell in range(len(target)) for member in losses]
+    common = _common(losses[0])
+    if common is not None:
+        target = torch.stack([_encoded(*pair) for pair in zip(losses[0], target, strict=True)])
+        total = _at_once(common)
+    elif all(part.card.vmap for part in everyone[0].modules() if isinstance(part, Loss)):
+        total = _vmapped(everyone)
+    else:
+        total = _looped(everyone)
+    cells = torch.arange(len(target)).unsqueeze(1)
 
-    def one(numbers: Sequence[Tensor], output: Tensor, target: Tensor) -> Tensor:
-        _fill(slots, numbers)
-        return template(output, target)
-
-    def all_of_them(output: Tensor, target: Tensor) -> Tensor:
-        output = output.flatten(0, 1)
-        targets = target.repeat_interleave(len(losses), 0)
-        numbers = still if fixed else _stacked(everyone)
-        try:
-            return vmap(one)(numbers, _single(output), targets)
-        finally:
-            _fill(slots, own)
+    def all_of_them(output: Tensor, chosen: Tensor) -> Tensor:
+        targets = target[cells, chosen].repeat_interleave(len(losses), 0)
+        return total(_single(output.flatten(0, 1)), targets)
 
     return all_of_them
 
 
-def _slots(loss: Loss) -> list[tuple[dict[str, Any], str]]:
+def _common(losses: Sequence[Loss]) -> Pointwise | None:
+    """Return what a member's losses are in every cell but for encoding targets, if they are one.
+
+    Its rows must not depend on each other, so that those of many models are rows of one batch.
+    """
+    one, *others = [loss.loss if _encodes(loss) else loss for loss in losses]
+    if not isinstance(one, Pointwise) or one.card.reduction != "mean":
+        return None
+    learns = any(True for _ in one.parameters())
+    alike = all(plain(other) == plain(one) for other in others)
+    return one if alike and not learns else None
+
+
+def _encodes(loss: Loss) -> TypeGuard[TransformedTarget]:
+    """Tell whether a loss is another one of encoded targets, of which it needs no more."""
+    return isinstance(loss, TransformedTarget) and not loss.relative
+
+
+def _encoded(loss: Loss, target: Tensor) -> Tensor:
+    return loss.encode(target) if _encodes(loss) else target
+
+
+def _at_once(loss: Pointwise) -> Total:
+    def total(output: Tensor, target: Tensor) -> Tensor:
+        models, rows = target.shape[:2]
+        output, target = output.flatten(0, 1), target.flatten(0, 1)
+        weight = joint(output[:, 0] if output.ndim > 1 else output, loss.weights(target))
+        if weight is None:
+            return models * loss(output, target)
+        mass = weight.view(models, rows).sum(1).repeat_interleave(rows)
+        return loss(output, target, weight=1 / or_one(mass), denominator=1.0)
+
+    return total
+
+
+def _vmapped(everyone: Sequence[Loss]) -> Total:
+    template, slots = everyone[0], [_slots(loss) for loss in everyone]
+    own = _numbers(slots[0])
+    fixed = not any(loss.moves or any(True for _ in loss.parameters()) for loss in everyone)
+    still = _stacked(slots) if fixed else []
+
+    def one(numbers: Sequence[Tensor], output: Tensor, target: Tensor) -> Tensor:
+        _fill(slots[0], numbers)
+        return template(output, target)
+
+    def total(output: Tensor, target: Tensor) -> Tensor:
+        numbers = still if fixed else _stacked(slots)
+        try:
+            return vmap(one)(numbers, output, target).sum()
+        finally:
+            _fill(slots[0], own)
+
+    return total
+
+
+def _looped(everyone: Sequence[Loss]) -> Total:
+    def total(output: Tensor, target: Tensor) -> Tensor:
+        parts = zip(everyone, output, target, strict=True)
+        return torch.stack([loss(*rows) for loss, *rows in parts]).sum()
+
+    return total
+
+
+def _slots(loss: Loss) -> Slots:
     """Return where a loss keeps its numbers: buffers, and parameters that train with the model."""
     return [
         (place, name)
@@ -61,22 +136,16 @@ def _slots(loss: Loss) -> list[tuple[dict[str, Any], str]]:
     ]
 
 
-def _stacked(everyone: Sequence[Loss]) -> list[Tensor]:
+def _numbers(slots: Slots) -> list[Tensor]:
+    return [place[name] for place, name in slots]
+
+
+def _stacked(slots: Sequence[Slots]) -> list[Tensor]:
     """Return each number of all losses as one tensor; gradients reach the parameters of each."""
-    numbers = [[place[name] for place, name in _slots(loss)] for loss in everyone]
-    return [torch.stack(same) for same in zip(*numbers, strict=True)]
+    return [torch.stack(same) for same in zip(*map(_numbers, slots), strict=True)]
 
 
-def _looped(everyone: list[Loss], members: int) -> Callable[[Tensor, Tensor], Tensor]:
-    def all_of_them(output: Tensor, target: Tensor) -> Tensor:
-        targets = target.repeat_interleave(members, 0)
-        parts = zip(everyone, _single(output.flatten(0, 1)), targets, strict=True)
-        return torch.stack([loss(one, row) for loss, one, row in parts])
-
-    return all_of_them
-
-
-def _fill(slots: Sequence[tuple[dict[str, Any], str]], numbers: Sequence[Any]) -> None:
+def _fill(slots: Slots, numbers: Sequence[Any]) -> None:
     # functional_call does the same at twice the time of a whole small loss.
     for (place, name), number in zip(slots, numbers, strict=True):
         place[name] = number
