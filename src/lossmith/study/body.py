@@ -63,7 +63,7 @@ class StackedMLP(nn.Module):
         hidden = nnf.silu(hidden).view(cells, -1, rows, WIDTH)
         if masks is not None:
             hidden = hidden * masks[1].unsqueeze(1)
-        parts = hidden.split([count for _, count in self.runs()], dim=1)
+        parts = hidden.split([head.shape[1] for head in self.heads], dim=1)
         return [
             torch.baddbmm(
                 bias.flatten(0, 1), part.reshape(-1, rows, WIDTH), head.flatten(0, 1)
@@ -90,8 +90,9 @@ class StackedMLP(nn.Module):
 
 def dropout_masks(generator: torch.Generator, cells: int, rows: int) -> Masks:
     """Draw one mask for each hidden layer, shared by a cell's members."""
-    kept = torch.rand(2, cells, rows, WIDTH, generator=generator) >= DROPOUT
-    return kept[0] / (1 - DROPOUT), kept[1] / (1 - DROPOUT)
+    drawn = torch.rand(2, cells, rows, WIDTH, generator=generator)
+    first, second = drawn.ge_(DROPOUT).div_(1 - DROPOUT)
+    return first, second
 
 
 def _normal(generator: torch.Generator, rows: int, columns: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Train many members at once in stacked parameters, one optimizer a learning rate."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
@@ -54,17 +55,17 @@ class Stack:
             fused=True,
         )
         self.average = Average(self.model)
+        # One split costs less than many slices, each of whose gradients has the size of the whole.
+        self.shares = [
+            Counter(member.place[1] for member in group)
+            for _, group in groupby(self.members, key=lambda member: member.out_features)
+        ]
 
     def forward(self, features: Tensor, masks: Masks | None = None) -> dict[str, Tensor]:
         """Return (cells, members, rows, outputs) for each kind of loss."""
-        outputs = iter(self.model(features, masks))
-        parts = {}
-        for _, members in groupby(self.members, key=lambda m: m.out_features):
-            output, start = next(outputs), 0
-            for (_, key), run in groupby(members, key=lambda member: member.place):
-                count = len(list(run))
-                parts[key] = output[:, start : start + count]
-                start += count
+        parts: dict[str, Tensor] = {}
+        for output, shares in zip(self.model(features, masks), self.shares, strict=True):
+            parts |= zip(shares, output.split(list(shares.values()), dim=1), strict=True)
         return parts
 
     def averaged(self) -> StackedMLP:
