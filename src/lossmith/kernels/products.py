@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-TILE = 384  # rows and columns: a tile and its work stay in the cache
+TILE = 512  # rows and columns: a tile and its work stay in the cache
 ROOM = 60.0  # e to it, times any number of rows, is a number
 FAINT = -46.0  # a sum of exponentials whose logarithm is above has lost nothing to underflow
 
