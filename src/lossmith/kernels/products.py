@@ -106,7 +106,7 @@ def slopes(
     if shift is not None:
         by_rows, by_down = by_rows * (shift - rows).exp(), by_down * (shift - down).exp()
     for tile in tiles(left, right, skip, left.new_tensor(-shift) if shift else None):
-        both = columns if right is not None else not tile.diagonal
+        both = _both(tile, right, columns)
         if shift is not None:
             slope = _shifted_slope(tile, by_rows, by_down, both)
         else:
@@ -137,6 +137,11 @@ def _clear(rows: Tensor, down: Tensor, shift: float) -> bool:
     return all(bool(one.min() > shift + FAINT) for one in (rows, down) if len(one))
 
 
+def _both(tile: Tile, right: Tensor | None, columns: bool) -> bool:
+    """Return whether a tile counts for its columns as for its rows."""
+    return not tile.diagonal if right is None else columns
+
+
 def _shifted_sums(
     left: Tensor, right: Tensor | None, skip: Tensor, columns: bool, shift: float
 ) -> tuple[Tensor, Tensor]:
@@ -145,7 +150,7 @@ def _shifted_sums(
     for tile in tiles(left, right, skip, left.new_tensor(-shift) if shift else None):
         masses = tile.scores.exp_()
         rows[tile.rows] += masses.sum(1)
-        if columns if right is not None else not tile.diagonal:
+        if _both(tile, right, columns):
             down[tile.columns] += masses.sum(0)
     rows, down = (one.log() + shift for one in (rows, down))
     return rows, left.new_empty(0) if right is None else down
@@ -166,7 +171,7 @@ def _careful_sums(
     down = rows if right is None else left.new_full((len(right) if columns else 0,), lowest)
     for tile in tiles(left, right, skip):
         torch.logaddexp(rows[tile.rows], tile.scores.logsumexp(1), out=rows[tile.rows])
-        if columns if right is not None else not tile.diagonal:
+        if _both(tile, right, columns):
             torch.logaddexp(down[tile.columns], tile.scores.logsumexp(0), out=down[tile.columns])
     return rows, left.new_empty(0) if right is None else down
 
