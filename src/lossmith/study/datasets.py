@@ -1,4 +1,4 @@
-"""A user's own model and data as something to train on, one training after the other."""
+"""A user's own model and data as something to train on, one model at a time in every process."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +21,14 @@ from lossmith.study.errors import InputError
 from lossmith.study.members import Budget, Member, batches
 from lossmith.study.metrics import lookup
 from lossmith.study.model import TorchModel, read
+from lossmith.study.processes import can_fork, spread
 from lossmith.study.scores import Track
-from lossmith.study.split import Cell, Split
+from lossmith.study.split import Split
 
 MakeModel = Callable[[int], nn.Module]
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
 MINIMUM_ROWS = 50
+MOST_WORKERS = 8  # unless asked for more: each holds a training in memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,10 +160,10 @@ class Run:
 
 
 class RunFleet:
-    """Members trained one after the other; only the one in training is in memory.
+    """Members trained one after the other in every process; only those in training are in memory.
 
     The others rest as files in a temporary folder, so that a study of a large network needs the
-    memory of one training, however many losses it compares.
+    memory of one training a process, however many losses it compares.
     """
 
     def __init__(self, trainer: "DatasetTrainer", cells: Sequence[int], members: Sequence[Member]):
@@ -172,17 +174,19 @@ class RunFleet:
             [Path(self.folder.name, f"{index}-{cell}.pt") for cell in cells]
             for index in range(len(self.members))
         ]
+        self.positions = range(len(self.cells))
         self.measured: list[list[Tensor]] = []
 
     def advance(self, epochs: int) -> None:
         """Train every member for some epochs."""
-        self.measured = [
-            [
-                self._turn(member, loss, cell, place, epochs)
-                for loss, cell, place in zip(member.losses, self.cells, places, strict=True)
-            ]
-            for member, places in zip(self.members, self.places, strict=True)
+        turns = [
+            (member, position) for member in range(len(self.members)) for position in self.positions
         ]
+        done = spread(lambda i: self._turn(*turns[i], epochs), len(turns), self.trainer.workers)
+        self.measured = [[] for _ in self.members]
+        for (member, position), (output, state) in zip(turns, done, strict=True):
+            self.measured[member].append(output)
+            self.members[member].losses[position].load_state_dict(state)
 
     def outputs(self) -> list[list[Tensor]]:
         """Return each member's raw outputs on each cell's validation rows."""
@@ -196,14 +200,24 @@ class RunFleet:
         self.members = [self.members[i] for i in sorted(kept)]
         self.places = [self.places[i] for i in sorted(kept)]
 
-    def _turn(self, member: Member, loss: Loss, cell: Cell, place: Path, epochs: int) -> Tensor:
+    def _turn(self, index: int, position: int, epochs: int) -> tuple[Tensor, dict[str, Any]]:
+        """Train one member on one cell; return its outputs and its loss's state."""
+        member, cell, place = (
+            self.members[index],
+            self.cells[position],
+            self.places[index][position],
+        )
+        loss = member.losses[position]
         run = Run(self.trainer, cell.train, cell.seed, loss, member.learning_rate)
         if place.exists():
             # A file of this process's own, which may hold whatever a user's optimizer keeps.
             run.restore(torch.load(place, weights_only=False))
         run.advance(epochs)
-        torch.save(run.state(), place)
-        return run.outputs(cell.valid)
+        output = run.outputs(cell.valid)
+        written = place.with_suffix(".new")
+        torch.save(run.state(), written)
+        written.replace(place)
+        return output, loss.state_dict()
 
 
 class DatasetTrainer:
@@ -220,8 +234,10 @@ class DatasetTrainer:
         epochs: int | None = None,
         batch: int | None = None,
         optimizer: MakeOptimizer | None = None,
+        workers: int | None = None,
     ) -> None:
         self.examples, self.split, self.task = examples, split, examples.task
+        self.workers = _workers(workers, examples.dataset)
         self.make_model, self.make_optimizer = make_model, optimizer or torch.optim.AdamW
         self.budget = Budget.for_rows(len(split.cells[0].train), epochs=epochs, batch=batch)
         self.rounds = split.rounds
@@ -283,6 +299,20 @@ class DatasetTrainer:
 
     def _target(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(self.examples.target[rows])
+
+
+def _workers(wanted: int | None, dataset: Any) -> int:
+    """Return how many processes train side by side, each on one thread."""
+    if wanted is not None and wanted > 1 and not can_fork():
+        raise InputError(
+            f"workers={wanted} is for Linux without an accelerator; leave it out to train one "
+            "model at a time"
+        )
+    if wanted is not None:
+        return wanted
+    # Processes may not share a file that a dataset of another kind holds open.
+    apart = can_fork() and isinstance(dataset, TensorDataset)
+    return min(torch.get_num_threads(), MOST_WORKERS) if apart else 1
 
 
 def _dataset(train: Any) -> Any:

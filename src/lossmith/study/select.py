@@ -50,6 +50,7 @@ def select(
     epochs: int | None = None,
     batch_size: int | None = None,
     optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+    workers: int | None = None,
     keep_outliers: bool = False,
     on_diagnosis: Callable[[Problem, tuple[Finding, ...]], None] | None = None,
     progress: Report | None = None,
@@ -83,6 +84,9 @@ def select(
         epochs: the longest training; about 500 steps if None. The best number is chosen.
         batch_size: rows a step; chosen by the number of rows if None.
         optimizer: of your own model, called as optimizer(parameters, lr=rate); AdamW if None.
+        workers: processes that train your own model side by side, each on one thread, on Linux
+            without an accelerator. If None, as many as torch has threads, at most 8, for a pair of
+            tensors, and one for a dataset, whose open files processes may not share.
         keep_outliers: score every validation row, even where gross errors in the target leave
             a squared metric without a stable value.
         on_diagnosis: called with a table's problem and its diagnosis before anything is trained.
@@ -104,7 +108,7 @@ def select(
         raise InputError("give either data and target, or model and train")
     if data is not None and target is None:
         raise InputError("name the column to predict: target='price'")
-    _check_numbers(seed, budget, epochs, batch_size, learning_rates)
+    _check_numbers(seed, budget, epochs, batch_size, workers, learning_rates)
     if out is not None:
         folder.check_writable(out)
     clock = Clock(None if budget is None else RACING * budget, progress or (lambda *_: None))
@@ -145,7 +149,13 @@ def select(
         found, targets, classes = examples.task, examples.target, examples.classes
         split = split_rows(found, targets, seed)
         trainer = DatasetTrainer(
-            examples, split, model, epochs=epochs, batch=batch_size, optimizer=optimizer
+            examples,
+            split,
+            model,
+            epochs=epochs,
+            batch=batch_size,
+            optimizer=optimizer,
+            workers=workers,
         )
     measure = metric_for(metric, found)
     race = Race(
@@ -171,11 +181,12 @@ def _check_numbers(
     budget: float | None,
     epochs: int | None,
     batch_size: int | None,
+    workers: int | None,
     learning_rates: Sequence[float],
 ) -> None:
     if not 0 <= seed < LARGEST_SEED:
         raise InputError(f"seed must be from 0 to {LARGEST_SEED - 1}, got {seed}")
-    positive = {"budget": budget, "epochs": epochs, "batch_size": batch_size}
+    positive = {"budget": budget, "epochs": epochs, "batch_size": batch_size, "workers": workers}
     for name, value in positive.items():
         if value is not None and not value > 0:
             raise InputError(f"{name} must be above 0, got {value}")
