@@ -32,7 +32,7 @@ def by_values(loss: Pointwise, input: Tensor, target: Tensor) -> Tensor:
 
 
 def test_these_losses_have_one() -> None:
-    assert set(OWN) == {"mse", "huber", "smooth_l1", "cross_entropy"}
+    assert set(OWN) == {"mse", "mae", "huber", "smooth_l1", "cross_entropy"}
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])

@@ -25,7 +25,6 @@ from lossmith.functional.classification import (
     cross_entropy,
     focal,
     generalized_cross_entropy,
-    mean_cross_entropy,
     multi_hinge,
     per_class,
     poly,
@@ -100,6 +99,13 @@ from lossmith.functional.linear import linear_cross_entropy
 from lossmith.functional.lovasz import lovasz_hinge, lovasz_softmax
 from lossmith.functional.masked import latent_prediction, masked_reconstruction
 from lossmith.functional.masks import image_weights
+from lossmith.functional.means import (
+    mean_cross_entropy,
+    mean_huber,
+    mean_mae,
+    mean_mse,
+    mean_smooth_l1,
+)
 from lossmith.functional.metric import (
     circle,
     contrastive,
@@ -365,6 +371,10 @@ __all__ = [
     "margin_ranking",
     "masked_reconstruction",
     "mean_cross_entropy",
+    "mean_huber",
+    "mean_mae",
+    "mean_mse",
+    "mean_smooth_l1",
     "minimax_gan",
     "mixed_memory",
     "mixture_mean",

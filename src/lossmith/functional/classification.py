@@ -9,9 +9,7 @@ from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from lossmith.functional.checks import (
-    at_hand,
     check_classes,
-    check_head,
     class_logits,
     head_dim,
     held,
@@ -20,9 +18,6 @@ from lossmith.functional.checks import (
     same_shape,
     tensor_like,
 )
-from lossmith.functional.fused import MEAN, losses
-
-_LARGE = torch.finfo(torch.float32).max / 100  # from here values are held
 
 
 def cross_entropy(
@@ -50,33 +45,6 @@ def cross_entropy(
     dim = head_dim(log_p)
     even = (log_p * (smoothing / log_p.shape[dim])).sum(dim)
     return -(1 - smoothing) * hit - even
-
-
-def mean_cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    *,
-    label_smoothing: Tensor | float = 0.0,
-    ignore_index: int = -100,
-) -> Tensor | None:
-    """Return the mean of −log p in torch's one operation, None where that would be another number.
-
-    So it is where targets are smoothed, soft or not at hand, and where a value is held.
-    """
-    whole = not (target.is_floating_point() or target.dtype == torch.bool)
-    if not (whole and input.ndim and target.numel() and at_hand(input)):
-        return None
-    smoothing = in_dtype(label_smoothing, input)
-    if isinstance(smoothing, Tensor) or smoothing:
-        return None
-    check_head(input, target, input.shape[head_dim(input)])
-    try:
-        mean: Tensor = losses.cross_entropy_loss(
-            promote(input), target.long(), None, MEAN, ignore_index, 0.0
-        )
-    except IndexError:  # a class outside the head, of which `cross_entropy` has more to say
-        return None
-    return mean if mean.item() * target.numel() < _LARGE else None  # NaN where all are ignored
 
 
 def focal(

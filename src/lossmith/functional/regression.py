@@ -15,7 +15,7 @@ from lossmith.functional.checks import (
     same_shape,
     tensor_like,
 )
-from lossmith.functional.fused import losses, reduction
+from lossmith.functional.fused import NONE, losses
 from lossmith.kernels.choice import transformed
 
 
@@ -25,12 +25,12 @@ def residual(input: Tensor, target: Tensor) -> Tensor:
     return input - target
 
 
-def mse(input: Tensor, target: Tensor, *, mean: bool = False) -> Tensor:
-    """Return r², or the mean of it."""
+def mse(input: Tensor, target: Tensor) -> Tensor:
+    """Return r²."""
     input, target = same_shape(input, target)
     if transformed():
-        return _mean_if(mean, (input - target).square())
-    values: Tensor = losses.mse_loss(input, target, reduction(mean, input))
+        return (input - target).square()
+    values: Tensor = losses.mse_loss(input, target, NONE)
     return values
 
 
@@ -39,30 +39,30 @@ def mae(input: Tensor, target: Tensor) -> Tensor:
     return residual(input, target).abs()
 
 
-def huber(input: Tensor, target: Tensor, *, delta: Tensor | float, mean: bool = False) -> Tensor:
-    """Return r²/2 where |r| ≤ delta, delta·(|r| − delta/2) beyond (Huber, 1964), or the mean."""
+def huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Tensor:
+    """Return r²/2 where |r| ≤ delta, delta·(|r| − delta/2) beyond (Huber, 1964)."""
     input, target = same_shape(input, target)
     delta = in_dtype(delta, input)
     if not (isinstance(delta, Tensor) or transformed()):
-        values: Tensor = losses.huber_loss(input, target, reduction(mean, input), delta)
+        values: Tensor = losses.huber_loss(input, target, NONE, delta)
         return values
     r = input - target
     bound = tensor_like(delta, r)
     near = r.clamp(-bound, bound)
-    return _mean_if(mean, near * (r - near / 2))
+    return near * (r - near / 2)
 
 
-def smooth_l1(input: Tensor, target: Tensor, *, beta: Tensor | float, mean: bool = False) -> Tensor:
-    """Return r²/(2·beta) where |r| ≤ beta, |r| − beta/2 beyond (Girshick, 2015), or the mean."""
+def smooth_l1(input: Tensor, target: Tensor, *, beta: Tensor | float) -> Tensor:
+    """Return r²/(2·beta) where |r| ≤ beta, |r| − beta/2 beyond (Girshick, 2015)."""
     input, target = same_shape(input, target)
     beta = in_dtype(beta, input)
     if not (isinstance(beta, Tensor) or transformed()):
-        values: Tensor = losses.smooth_l1_loss(input, target, reduction(mean, input), beta)
+        values: Tensor = losses.smooth_l1_loss(input, target, NONE, beta)
         return values
     r = input - target
     bound = tensor_like(beta, r)
     near = r.clamp(-bound, bound)
-    return _mean_if(mean, near / beta * (r - near / 2))
+    return near / beta * (r - near / 2)
 
 
 def log_cosh(input: Tensor, target: Tensor) -> Tensor:
@@ -112,10 +112,6 @@ def expectile(input: Tensor, target: Tensor, *, level: Tensor | float) -> Tensor
     r = residual(input, target)
     above = (r.detach() > 0).to(r.dtype)
     return (in_dtype(level, r) - above).abs() * r.square()
-
-
-def _mean_if(mean: bool, values: Tensor) -> Tensor:
-    return values.sum() / max(values.numel(), 1) if mean else values
 
 
 def _pinball(r: Tensor, level: Any) -> Tensor:

@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from lossmith.kernels.products import ROOM, Tile, reach, tiles
+from lossmith.kernels.products import Tile, reach, tiles
 from lossmith.kernels.swept import proportion, swept
+
+FOLDS = 2  # of a row of a tile before its logarithms are taken
+BOUND = 20.0  # e to it to the power 2 ** FOLDS is a number
 
 
 def plain(left: Tensor, right: Tensor, bias: Tensor, skip: Tensor) -> Tensor:
@@ -30,7 +33,7 @@ def sums(
     """Return values and slopes: of each row by left and bias, of Σ row_weight·value by right."""
     values, by_left, by_right, by_bias = (one.zero_() for one in _outputs(left, right, wanted))
     weighed = left * row_weight.to(left.dtype).unsqueeze(1)
-    bounded = reach(left, right) + bias.item() <= ROOM
+    bounded = reach(left, right) + bias.item() <= BOUND
     for tile in tiles(left, right, skip, bias):
         sums, share = _bounded(tile) if bounded else _unbounded(tile)
         values[tile.rows] += sums
@@ -44,10 +47,21 @@ def sums(
 
 
 def _bounded(tile: Tile) -> tuple[Tensor, Tensor]:
-    """Return Σ log(1 + e^s) of each row and its slopes, both of one exponential."""
+    """Return Σ log(1 + e^s) of each row and its slopes."""
+    share = torch.sigmoid(tile.scores, out=tile.work)
     masses = tile.scores.exp_()
-    sums = torch.log1p(masses, out=tile.work).sum(1)
-    return sums, masses.div_(torch.add(masses, 1, out=tile.work))
+    for _ in range(FOLDS):
+        masses = _folded(masses)
+    return masses.log1p_().sum(1), share
+
+
+def _folded(masses: Tensor) -> Tensor:
+    """Return half as many numbers of which 1 + x multiply to the same: (1 + a)(1 + b) − 1."""
+    half = masses.shape[1] // 2
+    kept, others = masses.split([masses.shape[1] - half, half], dim=1)
+    first = kept[:, :half]
+    first.addcmul_(first, others).add_(others)
+    return kept
 
 
 def _unbounded(tile: Tile) -> tuple[Tensor, Tensor]:

@@ -48,9 +48,9 @@ class MSE(Pointwise):
         """Return (x − y)² for each element."""
         return F.mse(input, target)
 
-    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the mean of all values by torch's one operation."""
-        return F.mse(input, target, mean=True)
+    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor | None:
+        """Return the mean of all values by torch's one operation, if it can."""
+        return F.mean_mse(input, target)
 
 
 class MAE(Pointwise):
@@ -90,6 +90,10 @@ class MAE(Pointwise):
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return |x − y| for each element."""
         return F.mae(input, target)
+
+    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor | None:
+        """Return the mean of all values by torch's one operation, if it can."""
+        return F.mean_mae(input, target)
 
 
 class Huber(Pointwise):
@@ -144,9 +148,9 @@ class Huber(Pointwise):
         """Return the Huber value of each element."""
         return F.huber(input, target, delta=self.delta)
 
-    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the mean of all values by torch's one operation."""
-        return F.huber(input, target, delta=self.delta, mean=True)
+    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor | None:
+        """Return the mean of all values by torch's one operation, if it can."""
+        return F.mean_huber(input, target, delta=self.delta)
 
 
 class SmoothL1(Pointwise):
@@ -203,9 +207,9 @@ class SmoothL1(Pointwise):
         """Return the rounded absolute error of each element."""
         return F.smooth_l1(input, target, beta=self.beta)
 
-    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the mean of all values by torch's one operation."""
-        return F.smooth_l1(input, target, beta=self.beta, mean=True)
+    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor | None:
+        """Return the mean of all values by torch's one operation, if it can."""
+        return F.mean_smooth_l1(input, target, beta=self.beta)
 
 
 class LogCosh(Pointwise):
