@@ -157,6 +157,20 @@ def test_sums_that_underflow_are_formed_with_care(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize("offset", [-0.1, 0.1])
+def test_folded_exponentials_do_not_overflow(offset: float) -> None:
+    """Just below the bound products are folded, above it they are not."""
+    score = softplus.BOUND + offset
+    left = torch.full((9, 1), 1.0, requires_grad=True)
+    right = torch.full((12, 1), score)
+    values = softplus_sums(left, right, torch.zeros(()), torch.zeros(9, 1, dtype=torch.long))
+    expected = 11 * torch.nn.functional.softplus(torch.tensor(score).double()).item()
+    torch.testing.assert_close(values, torch.full((9,), expected))
+    (by_left,) = slopes(values.sum(), left)
+    torch.testing.assert_close(by_left, torch.full((9, 1), 11 * score))
+
+
+@pytest.mark.usefixtures("tiled")
 def test_the_log_sum_of_nothing_is_the_lowest_number() -> None:
     left = rows(1)
     value, _ = log_sums(left, None, torch.zeros(1, 1, dtype=torch.long))
