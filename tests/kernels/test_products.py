@@ -157,10 +157,11 @@ def test_sums_that_underflow_are_formed_with_care(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.usefixtures("tiled")
+@pytest.mark.parametrize("folds", range(softplus.FOLDS + 1))
 @pytest.mark.parametrize("offset", [-0.1, 0.1])
-def test_folded_exponentials_do_not_overflow(offset: float) -> None:
-    """Just below the bound products are folded, above it they are not."""
-    score = softplus.BOUND + offset
+def test_folded_exponentials_do_not_overflow(folds: int, offset: float) -> None:
+    """Just below a bound products are folded once more than above it."""
+    score = (softplus.BOUND + offset) / 2**folds
     left = torch.full((9, 1), 1.0, requires_grad=True)
     right = torch.full((12, 1), score)
     values = softplus_sums(left, right, torch.zeros(()), torch.zeros(9, 1, dtype=torch.long))

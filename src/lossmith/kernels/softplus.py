@@ -11,8 +11,8 @@ from torch.nn.functional import softplus
 from lossmith.kernels.products import Tile, reach, tiles
 from lossmith.kernels.swept import proportion, swept
 
-FOLDS = 2  # of a row of a tile before its logarithms are taken
-BOUND = 20.0  # e to it to the power 2 ** FOLDS is a number
+FOLDS = 2  # at most, of a row of a tile before its logarithms are taken
+BOUND = 80.0  # e to it is a number; each folding doubles the exponents
 
 
 def plain(left: Tensor, right: Tensor, bias: Tensor, skip: Tensor) -> Tensor:
@@ -33,9 +33,10 @@ def sums(
     """Return values and slopes: of each row by left and bias, of Σ row_weight·value by right."""
     values, by_left, by_right, by_bias = (one.zero_() for one in _outputs(left, right, wanted))
     weighed = left * row_weight.to(left.dtype).unsqueeze(1)
-    bounded = reach(left, right) + bias.item() <= BOUND
+    highest = reach(left, right) + bias.item()
+    folds = next((n for n in range(FOLDS, -1, -1) if highest * 2**n <= BOUND), None)
     for tile in tiles(left, right, skip, bias):
-        sums, share = _bounded(tile) if bounded else _unbounded(tile)
+        sums, share = _unbounded(tile) if folds is None else _bounded(tile, folds)
         values[tile.rows] += sums
         if wanted[0]:
             by_left[tile.rows].addmm_(share, right[tile.columns])
@@ -46,11 +47,11 @@ def sums(
     return values, by_left, by_right, by_bias
 
 
-def _bounded(tile: Tile) -> tuple[Tensor, Tensor]:
+def _bounded(tile: Tile, folds: int) -> tuple[Tensor, Tensor]:
     """Return Σ log(1 + e^s) of each row and its slopes."""
     share = torch.sigmoid(tile.scores, out=tile.work)
     masses = tile.scores.exp_()
-    for _ in range(FOLDS):
+    for _ in range(folds):
         masses = _folded(masses)
     return masses.log1p_().sum(1), share
 
