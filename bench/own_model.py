@@ -18,7 +18,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from lossmith import CrossEntropy, select
-from lossmith.study.datasets import DatasetTrainer, Examples, Run
+from lossmith.study.datasets import DatasetTrainer, Run
+from lossmith.study.examples import Examples
 from lossmith.study.select import RATES
 from lossmith.study.split import split_rows
 

@@ -13,8 +13,9 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from lossmith import catalogue
 from lossmith.losses import MSE, CrossEntropy
-from lossmith.study.datasets import DatasetTrainer, Examples, Run
+from lossmith.study.datasets import DatasetTrainer, Run
 from lossmith.study.errors import InputError
+from lossmith.study.examples import Examples
 from lossmith.study.members import Member
 from lossmith.study.select import select
 from lossmith.study.split import split_rows

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from lossmith.core.schedule import Linear
 from lossmith.losses import AdaptiveBarron, CrossEntropy, Huber
-from lossmith.study.datasets import DatasetTrainer, Examples
+from lossmith.study.datasets import DatasetTrainer
 from lossmith.study.errors import InputError
+from lossmith.study.examples import Examples
 from lossmith.study.members import Member
 from lossmith.study.processes import can_fork, spread
 from lossmith.study.select import select

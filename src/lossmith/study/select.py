@@ -13,9 +13,10 @@ from lossmith.study import folder
 from lossmith.study.candidates import field_for
 from lossmith.study.clock import Clock
 from lossmith.study.conclude import Selection, conclude
-from lossmith.study.datasets import DatasetTrainer, Examples
+from lossmith.study.datasets import DatasetTrainer
 from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
+from lossmith.study.examples import Examples
 from lossmith.study.joint.study import Settings, study_jointly
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.race import Race

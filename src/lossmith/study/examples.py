@@ -1,0 +1,95 @@
+"""A user's own data: what is read of it, and everything that can be wrong with it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+
+from lossmith.core.card import Task
+from lossmith.study.errors import InputError
+from lossmith.study.metrics import lookup
+
+MINIMUM_ROWS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """A dataset with its targets in memory; inputs are read batch by batch."""
+
+    dataset: Any
+    target: np.ndarray
+    task: Task
+    classes: int
+
+    @classmethod
+    def of(cls, train: Any, task: Task | None, metric: str) -> "Examples":
+        """Read the targets of a map-style dataset or of a pair of tensors.
+
+        Raises:
+            InputError: if the data is neither, too small, or its targets do not fit the metric.
+        """
+        dataset = _dataset(train)
+        target = _targets(dataset)
+        if len(target) < MINIMUM_ROWS:
+            raise InputError(f"train has {len(target)} samples; a study needs {MINIMUM_ROWS}")
+        whole = not np.issubdtype(target.dtype, np.floating)
+        regression = task == "regression" or (task is None and "regression" in lookup(metric).tasks)
+        if regression and (target == target[0]).all():
+            raise InputError(f"every target is {target[0]:g}; there is nothing to learn")
+        lookup(metric).check(target)
+        if regression:
+            return cls(dataset=dataset, target=target.astype(float), task="regression", classes=0)
+        if not whole or target.min() < 0:
+            raise InputError(f"classes must be integers from 0, got targets of {target.dtype}")
+        counts = np.bincount(target)
+        if len(counts) < 2 or counts.min() < 5:
+            raise InputError(
+                f"class {int(counts.argmin())} has {counts.min()} samples; a study needs 5 of each"
+            )
+        found: Task = "binary" if len(counts) == 2 else "multiclass"
+        return cls(dataset=dataset, target=target.astype(int), task=found, classes=len(counts))
+
+    def inputs(self, rows: np.ndarray, size: int) -> Iterator[Any]:
+        """Yield the inputs of some rows in batches, in order."""
+        if isinstance(self.dataset, TensorDataset):
+            for part in torch.as_tensor(rows).split(size):
+                yield self.dataset.tensors[0][part]
+            return
+        subset, unused = Subset(self.dataset, rows.tolist()), torch.Generator()
+        for batch in DataLoader(subset, batch_size=size, generator=unused):
+            yield batch[0]
+
+
+def _dataset(train: Any) -> Any:
+    if isinstance(train, Dataset):
+        if isinstance(train, IterableDataset) or not hasattr(train, "__len__"):
+            raise InputError("train must be a map-style dataset; an iterable one has no rows")
+        return train
+    if isinstance(train, (tuple, list)) and len(train) == 2:
+        inputs, target = (torch.as_tensor(part) for part in train)
+        if len(inputs) != len(target):
+            raise InputError(f"train has {len(inputs)} inputs but {len(target)} targets")
+        return TensorDataset(inputs, target)
+    raise InputError(
+        "train must be a map-style dataset of (input, target) or a pair of tensors, "
+        f"got {type(train).__name__}"
+    )
+
+
+def _targets(dataset: Any) -> np.ndarray:
+    if isinstance(dataset, TensorDataset):
+        target = dataset.tensors[1].numpy()
+    else:
+        target = np.array([np.asarray(dataset[index][1]) for index in range(len(dataset))])
+    if target.ndim == 2 and target.shape[1] == 1:
+        target = target[:, 0]
+    if target.ndim != 1:
+        raise InputError(f"train must give one target a sample, got shape {target.shape[1:]}")
+    if target.dtype.kind not in "buif":
+        raise InputError(f"train must give targets that are numbers, got {target.dtype}")
+    if not np.isfinite(target).all():
+        raise InputError("train holds targets that are NaN or infinite; remove those samples")
+    return target
