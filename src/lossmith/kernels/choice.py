@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,11 @@ def explaining() -> bool:
 
 
 def transformed() -> bool:
-    """Return whether torch.func transforms the call: grad, vmap and their like."""
+    """Return whether torch.func transforms the call, or derivatives are carried forward."""
     if torch.compiler.is_compiling():
         return False
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    carried = forward_ad._current_level >= 0
+    return carried or torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def explain(call: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Choice]:

@@ -86,15 +86,16 @@ def settle(
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients under `grad`: those at hand, scaled in place, or new ones."""
-    factor = proportion(grad, row_weight)
-    if factor is None:
-        scale, anew = grad * (row_weight != 0), [False, *wanted[1:]]
-        bend = (label_smoothing, z_loss, softcap)
-        by_weight, by_bias = sweep(input, weight, bias, target, scale, *bend, anew)[2:]
-        factor = 1.0
     if wanted[0]:
         by_input.mul_(grad.unsqueeze(1))
-    by_weight, by_bias = (one.mul_(factor).to(weight.dtype) for one in (by_weight, by_bias))
+    if any(wanted[1:]):
+        counted = grad.masked_fill(row_weight == 0, 0)  # where values are 0 whatever they are of
+        factor = proportion(counted, row_weight)
+        if factor is None:
+            bend, anew = (label_smoothing, z_loss, softcap), [False, *wanted[1:]]
+            by_weight, by_bias = sweep(input, weight, bias, target, counted, *bend, anew)[2:]
+            factor = 1.0
+        by_weight, by_bias = (one.mul_(factor).to(weight.dtype) for one in (by_weight, by_bias))
     return by_input, by_weight, by_bias
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossmith.kernels.again import again, needed
+
 Both = Callable[..., tuple[Tensor, Sequence[Tensor]]]
 
 
@@ -29,9 +31,8 @@ class _OnePass(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         free = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            found = torch.autograd.grad(ctx.plain(*free), free, grad, create_graph=True)
-            return None, None, *found
+        if needed(grad):
+            return None, None, *again(ctx.plain, free, [True] * len(free), grad)
         slopes: Any = ctx.slopes or ctx.both(*free)[1]
         ctx.slopes = None  # handed over: scaled in place, they need no second tensor of their size
         if grad != 1:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lossmith.kernels.again import again, needed
+
 TILE = 512  # rows and columns: a tile and its work stay in the cache
 ROOM = 60.0  # e to it, times any number of rows, is a number
 FAINT = -46.0  # a sum of exponentials whose logarithm is above has lost nothing to underflow
@@ -59,13 +61,15 @@ class _Tiled(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         wanted, columns, saved = ctx.wanted, ctx.columns, ctx.saved_tensors
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            sources = [one for one, want in zip(saved, wanted, strict=False) if want]
-            left, right, skip = saved[:3]
-            sums, count = plain(left, right, skip, columns), 2 if columns else 1
-            again = torch.autograd.grad(sums[:count], sources, grads[:count], create_graph=True)
-            each = iter(again)
-            found: Any = [next(each) if want else None for want in wanted]
+        found: Any
+        if needed(*grads):
+            count = 2 if columns else 1
+            found = again(
+                lambda left, right, skip: plain(left, right, skip, columns)[:count],
+                saved[:3],
+                wanted,
+                *grads[:count],
+            )
         else:
             run: Any = slopes_op if torch.compiler.is_compiling() else slopes
             found = run(*saved, *grads, columns, wanted)

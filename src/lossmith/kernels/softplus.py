@@ -84,13 +84,14 @@ def settle(
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients under `grad`: those at hand scaled, or by right anew."""
-    factor = proportion(grad, row_weight)
-    if factor is None:
-        by_right = sums(left, right, bias, skip, grad, [False, wanted[1], False])[2]
-        factor = 1.0
+    if wanted[1]:
+        factor = proportion(grad, row_weight)
+        if factor is None:
+            by_right, factor = sums(left, right, bias, skip, grad, [False, True, False])[2], 1.0
+        by_right.mul_(factor)
     if wanted[0]:
         by_left.mul_(grad.unsqueeze(1))
-    return by_left, by_right.mul_(factor), grad @ by_bias if wanted[2] else by_bias
+    return by_left, by_right, grad @ by_bias if wanted[2] else by_bias
 
 
 def _outputs(left: Tensor, right: Tensor, wanted: list[bool]) -> tuple[Tensor, ...]:

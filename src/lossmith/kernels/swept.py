@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossmith.kernels.again import again, needed
+
 
 def swept(
     name: str,
@@ -81,10 +83,8 @@ def swept(
             return None, *gradients, *(None,) * rest
 
     def eagerly(ctx: Any, grad: Tensor, args: Sequence[Any], wanted: list[bool]) -> Sequence[Any]:
-        if torch.is_grad_enabled():
-            sources = [one for one, want in zip(args, wanted, strict=False) if want]
-            again = iter(torch.autograd.grad(plain(*args), sources, grad, create_graph=True))
-            return [next(again) if want else None for want in wanted]
+        if needed(grad):
+            return again(plain, args, wanted, grad)
         slopes = ctx.slopes or sweep(*args, wanted)[1:]
         ctx.slopes = None  # handed over: scaled in place, they need no second memory
         return settle(grad, *args, *slopes, wanted)
@@ -100,8 +100,8 @@ def swept(
 
 
 def proportion(grad: Tensor, row_weight: Tensor) -> float | None:
-    """Return by what factor grad is row_weight, None if by none, where row_weight isn't 0."""
-    known, given = row_weight.double(), torch.where(row_weight == 0, 0, grad.double())
+    """Return by what factor grad is row_weight, None if by none."""
+    known, given = row_weight.double(), grad.double()
     largest = known.abs().max() if len(known) else known.sum()
     if largest == 0:
         return 0.0
