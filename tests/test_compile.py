@@ -98,3 +98,11 @@ def test_losses_of_whole_batches_compile_as_modules_do(loss: Loss) -> None:
     other, _ = compiled(loss)
     for mine, theirs in zip(outcome(other, *batch), outcome(loss, *batch), strict=True):
         assert torch.allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_hooks_of_a_compiled_loss_are_called() -> None:
+    loss, seen = Huber(), []
+    loss.compile(backend="eager")
+    loss.register_forward_hook(lambda module, given, value: seen.append(value.item()))
+    value = loss(torch.tensor([3.0], requires_grad=True), torch.zeros(1))
+    assert seen == [value.item()]

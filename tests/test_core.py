@@ -1,7 +1,5 @@
 """reduce, the hyperparameters that a loss keeps, and the card."""
 
-import copy
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -75,8 +73,31 @@ def test_a_nested_loss_keeps_its_hypers_too() -> None:
     assert (loss.loss.delta.item(), loss.scale.item()) == (0.1, 0.3)
 
 
-def test_meta_device_and_back() -> None:
-    assert copy.deepcopy(Huber(delta=0.1)).to("meta").delta.device.type == "meta"
+def test_numbers_are_not_forgotten_on_the_meta_device() -> None:
+    with torch.device("meta"):
+        model = torch.nn.ModuleDict({"body": torch.nn.Linear(2, 1), "loss": Huber(delta=0.1)})
+    assert model["body"].weight.is_meta
+    model.to("meta").to_empty(device="cpu")
+    assert model["loss"].delta.item() == 0.1
+
+
+def test_a_move_that_fails_leaves_the_loss_as_it_was() -> None:
+    loss = Huber(delta=0.1)
+
+    def fail(_: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("no such device")
+
+    with pytest.raises(RuntimeError, match="no such device"):
+        loss._apply(fail)
+    assert loss.delta.item() == 0.1
+
+
+def test_a_denominator_is_one_number() -> None:
+    values, several = torch.ones(4), torch.tensor([1.0, 2.0, 3.0, 4.0])
+    with pytest.raises(ValueError, match=r"denominator must be one number, got .* \(4,\)"):
+        reduce(values, denominator=several)
+    for one in (torch.tensor(8.0).double(), torch.tensor([8])):
+        torch.testing.assert_close(reduce(values, denominator=one), torch.tensor(0.5))
 
 
 def test_unknown_argument_of_a_loss_without_hypers() -> None:

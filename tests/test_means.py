@@ -75,6 +75,24 @@ def test_other_values_or_weights_have_another_mean(name: str) -> None:
     assert other(*given) != find()["mse"]()(*given)
 
 
+def test_values_of_a_mixin_have_another_mean() -> None:
+    class Twice:
+        def values(self, input: Tensor, target: Tensor) -> Tensor:
+            return 2 * super().values(input, target)  # type: ignore[misc]
+
+    kind = type("TwiceMSE", (Twice, find()["mse"]), {})
+    given = batch("mse")
+    torch.testing.assert_close(kind()(*given), 2 * find()["mse"]()(*given))
+
+
+def test_one_input_for_several_targets() -> None:
+    input, target = batch("cross_entropy")
+    targets = torch.stack([target, target.flip(0)])
+    got = torch.vmap(CrossEntropy(), in_dims=(None, 0))(input, targets)
+    expected = torch.stack([CrossEntropy()(input, one) for one in targets])
+    torch.testing.assert_close(got, expected)
+
+
 def test_ignored_classes_do_not_count() -> None:
     input, target = batch("cross_entropy")
     loss = CrossEntropy()

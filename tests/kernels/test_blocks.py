@@ -153,3 +153,12 @@ def test_rows_larger_than_a_block_are_taken_at_once_and_only_once(
 def test_it_is_for_large_inputs(size: int, fast: bool) -> None:
     input = torch.zeros(size, requires_grad=True)
     assert explain(example("pseudo_huber"), input, torch.ones(size))[-1].fast == fast
+
+
+@pytest.mark.usefixtures("blocked")
+def test_outputs_of_inference_mode() -> None:
+    loss, target = find()["log_cosh"](), torch.zeros(N)
+    with torch.inference_mode():
+        input = torch.linspace(-1, 1, N)
+    assert explain(loss, input, target)[-1].fast
+    torch.testing.assert_close(loss(input, target), loss.values(input, target).mean())

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
-from lossmith import LinearCrossEntropy, reduce
+from lossmith import CrossEntropy, LinearCrossEntropy, reduce
 from lossmith import functional as F
 from lossmith.functional import linear as functional_linear
 from lossmith.kernels import explain
@@ -336,3 +336,32 @@ def test_two_ranks_give_the_gradient_of_one_process(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     _rank(int(sys.argv[2]), Path(sys.argv[1]))
+
+
+def test_weights_are_not_rounded_to_the_heads_dtype() -> None:
+    hidden, target = torch.ones(2, D), torch.tensor([0, 1])
+    for dtype in (torch.float16, torch.bfloat16):
+        loss = LinearCrossEntropy(in_features=D, classes=2, class_weight=[1e-8, 3e-8]).to(dtype)
+        loss.head.weight.data.copy_(torch.tensor([[0.1], [-0.1]]).expand(2, D))
+        expected = CrossEntropy(class_weight=[1e-8, 3e-8])(loss.logits(hidden).float(), target)
+        torch.testing.assert_close(loss(hidden, target), expected, rtol=1e-2, atol=0.0)
+        assert loss.decode(hidden).dtype == torch.float32
+
+
+def test_no_z_loss_of_what_overflows() -> None:
+    loss = LinearCrossEntropy(in_features=1, classes=2)
+    loss.head.weight.data.copy_(torch.tensor([[2e19], [0.0]]))
+    assert loss(torch.ones(1, 1), torch.tensor([1])) == torch.tensor(2e19)
+    assert F.linear_cross_entropy(
+        torch.ones(1, 1), loss.head.weight, torch.tensor([1]), z_loss=torch.tensor(0.0)
+    ) == torch.tensor(2e19)
+
+
+@pytest.mark.usefixtures("chunked")
+def test_a_frozen_head_is_not_swept_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    input, weight, bias, target, _ = problem()
+    values = F.linear_cross_entropy(input, weight.detach(), target, bias=bias.detach())
+    monkeypatch.setattr(kernel, "sweep", None)
+    values[3].backward()
+    assert input.grad[3].abs().sum() > 0
+    assert input.grad[4].abs().sum() == 0

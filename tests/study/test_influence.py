@@ -21,6 +21,10 @@ def _classes(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 CASES = dict.fromkeys(names("regression"), (VALUES, POINTS))
 CASES |= {name: _classes(2) for name in names("binary")}
+CASES["average_precision with ties"] = (
+    CASES["average_precision"][0],
+    CASES["average_precision"][1].round(1),
+)
 CASES |= {f"{name} of 3": _classes(3) for name in names("multiclass")}
 
 
@@ -49,6 +53,21 @@ def test_influences_are_those_of_the_jackknife(case: str) -> None:
     for ours, theirs in zip(found, jackknife, strict=True):
         assert np.corrcoef(ours, theirs)[0, 1] > 0.999
         assert ours.std() == pytest.approx(theirs.std(), rel=0.02)
+
+
+def test_the_order_of_tied_rows_does_not_matter() -> None:
+    target = RNG.random(400) < 0.3
+    scores = np.round(RNG.random(400) + 0.3 * target, 1)
+    metric = lookup("average_precision")
+    for one in (scores, np.zeros(400)):
+        found = []
+        for order in (np.arange(400), np.argsort(target), np.argsort(~target)):
+            odds = np.stack([1 - one[order], one[order]], axis=-1)[None]
+            values = np.empty(400)
+            values[order] = influences(metric, target[order].astype(int), odds, None)[0]
+            found.append(values)
+        assert found[1] == pytest.approx(found[0])
+        assert found[2] == pytest.approx(found[0])
 
 
 def _bootstrap(metric, target: np.ndarray, predictions: np.ndarray) -> np.ndarray:

@@ -60,10 +60,9 @@ class Adaptive(nn.Module):
                 _check_end(value, end, check)
             self._schedules[name] = value
             if value.memory:
-                memory = torch.tensor(value.remembered(), dtype=torch.float64)
-                self.register_buffer(memory_of(name), memory)
+                self.register_buffer(memory_of(name), _tensor(value.remembered()))
             value = value.reach()[0]
-        number = torch.as_tensor(value, dtype=torch.float64).detach().clone()
+        number = _tensor(value).detach().clone()
         if number.numel():
             least, most = number.aminmax()  # both NaN where any number is
             check(least.item())
@@ -120,11 +119,12 @@ class Adaptive(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # A cast of the model must not round hyperparameters, so they follow the device alone.
         kept = {name: self._buffers.pop(name) for name in self.numbers()}
-        super()._apply(fn, recurse)
-        if kept:
-            moved = fn(torch.zeros((), device=next(iter(kept.values())).device))  # type: ignore[union-attr]
+        try:
+            super()._apply(fn, recurse)
             for name, number in kept.items():
-                self._buffers[name] = number.to(moved.device, _exact(number, moved.device))  # type: ignore
+                kept[name] = _moved(number, fn(torch.zeros((), device=number.device)).device)  # type: ignore
+        finally:
+            self._buffers.update(kept)
         return self
 
 
@@ -135,9 +135,17 @@ def _check_end(schedule: Schedule, end: float, check: Callable[[float], None]) -
         raise ValueError(f"{error}, which the schedule {schedule} reaches or tends to") from None
 
 
-def _exact(number: Tensor, device: torch.device) -> torch.dtype:
+def _moved(number: Tensor, device: torch.device) -> Tensor:
+    if device.type == "meta":  # where numbers would be forgotten
+        return number
     single = device.type == "mps" and number.dtype == torch.float64
-    return torch.float32 if single else number.dtype
+    return number.to(device, torch.float32 if single else number.dtype)
+
+
+def _tensor(value: Any) -> Tensor:
+    """Return numbers of float64, on a device that keeps them."""
+    here = "cpu" if torch.get_default_device().type == "meta" else None
+    return torch.as_tensor(value, dtype=torch.float64, device=here)
 
 
 def memory_of(name: str) -> str:

@@ -14,18 +14,21 @@ from lossmith.kernels.choice import transformed
 from lossmith.kernels.one_pass import one_pass
 
 Call = Callable[..., Tensor]
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 
-def in_one_pass(loss: nn.Module, **options: Any) -> Call:
+def in_one_pass(loss: nn.Module, hooked: Any, **options: Any) -> Call:
     """Return a call of the loss that forms value and gradients in one compiled graph.
 
-    options are those of `torch.compile`.
+    options are those of `torch.compile`; hooked is the call where the loss has hooks.
     """
     bare = _Forward(loss)
     alone: Call = torch.compile(bare, **options)
     both = torch.compile(torch.func.grad_and_value(bare.of), **options)
 
     def call(input: Any, target: Any = None, **given: Any) -> Tensor:
+        if any(getattr(loss, hooks) for hooks in HOOKS):
+            return hooked(input, target, **given)
         named = dict(_named({"input": input, "target": target, **given, "loss": bare.learned()}))
         free = {n: t for n, t in named.items() if isinstance(t, Tensor) and t.requires_grad}
         if torch.compiler.is_compiling() or transformed():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
@@ -86,7 +87,8 @@ class Hybrid(Loss):
     @classmethod
     def scaled(cls, loss: Loss, weight: Number) -> Self:
         """Return one loss, or a weighted sum, times a weight."""
-        if not isinstance(weight, (int, float, Schedule, nn.Parameter)):
+        weight = float(weight) if isinstance(weight, Real) else weight
+        if not isinstance(weight, (float, Schedule, nn.Parameter)):
             raise TypeError(
                 f"a loss is multiplied by a number, a schedule or a parameter, got {weight!r}"
             )

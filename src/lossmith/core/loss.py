@@ -194,9 +194,10 @@ class Pointwise(Loss, ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        own = vars(cls)
-        if ("values" in own or "weights" in own) and "mean_at_once" not in own:
-            cls.mean_at_once = Pointwise.mean_at_once  # type: ignore[method-assign]  # not theirs
+        newest = min(_place(cls, "values"), _place(cls, "weights"))
+        for name in ("mean_at_once", "own_values"):  # of older values or weights: not theirs
+            if newest < _place(cls, name):
+                setattr(cls, name, getattr(Pointwise, name))
 
     @abstractmethod
     def values(self, input: Any, target: Any) -> Any:
@@ -227,7 +228,7 @@ class Pointwise(Loss, ABC):
         """
         super().compile(**options)
         if self.card.reduction == "mean" and self.card.fullgraph:
-            self._compiled_call_impl = in_one_pass(self, **options)
+            self._compiled_call_impl = in_one_pass(self, self._compiled_call_impl, **options)
 
     def own_values(self, input: Any, target: Any, own: slice) -> Any:
         """Return the values of some rows of the batch; overridden where that saves the others'."""
@@ -335,6 +336,11 @@ class Batchwise(Loss, ABC):
 def _short(value: Any) -> Any:
     many = isinstance(value, list) and len(value) > LISTED
     return f"[{value[0]}, …, {value[-1]}; {len(value)} numbers]" if many else value
+
+
+def _place(kind: type, name: str) -> int:
+    """Return how far up a class's line the class stands that defines a method."""
+    return next(place for place, one in enumerate(kind.__mro__) if name in vars(one))
 
 
 @functools.cache

@@ -35,7 +35,8 @@ def reduce(
             its gradients, averaged over ranks, those of one process.
 
     Raises:
-        ValueError: if weight's shape is not values' shape or its leading part.
+        ValueError: if weight's shape is not values' shape or its leading part, or if a denominator
+            is several numbers.
 
     >>> reduce(torch.tensor([1.0, 4.0]), weight=torch.tensor([2.0, 1.0]))
     tensor(2.)
@@ -48,7 +49,18 @@ def reduce(
     total, mass = kept.sum(), mass_of(values, weight)
     if ranks:
         total, mass = summed(torch.stack([total, torch.as_tensor(mass).to(total)]))
-    return total / (or_one(mass) if denominator is None else denominator)
+    return total / (or_one(mass) if denominator is None else _number(denominator, total))
+
+
+def _number(denominator: Tensor | float, total: Tensor) -> Tensor | float:
+    if not isinstance(denominator, Tensor):
+        return denominator
+    if denominator.numel() != 1:
+        raise ValueError(
+            f"denominator must be one number, got a tensor of shape {tuple(denominator.shape)}; "
+            "weights of samples are given as weight"
+        )
+    return denominator.reshape(()).to(total)
 
 
 def mass_of(values: Tensor, weight: Tensor | None) -> Tensor | float:

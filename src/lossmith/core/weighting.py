@@ -113,7 +113,7 @@ class Fixed(Weighting):
             self.keep_number(_slot(name), value, check)
 
     def combine(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """Return the weighted sum; a term of weight 0 has no part in it, whatever its value."""
+        """Return the weighted sum; a term of weight 0 adds nothing to it, whatever its value."""
         total: Tensor | None = None
         for name in self.names:
             weight, term = getattr(self, _slot(name)), terms[name]

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import check_classes, promote
+from lossmith.functional.checks import at_hand, check_classes, promote
 from lossmith.kernels import linear as kernel
 from lossmith.kernels.choice import choose, transformed
 
@@ -18,7 +18,7 @@ def linear_cross_entropy(
     *,
     bias: Tensor | None = None,
     label_smoothing: Tensor | float = 0.0,
-    z_loss: Tensor | float = 0.0,
+    z_loss: Tensor | float | None = None,
     softcap: Tensor | float | None = None,
     row_weight: Tensor | None = None,
     ignore_index: int = -100,
@@ -42,7 +42,7 @@ def linear_cross_entropy(
         target: (…) integer classes.
         bias: (C,) of the head.
         label_smoothing: share of the target spread evenly over all classes.
-        z_loss: weight of the squared log-normaliser.
+        z_loss: weight of the squared log-normaliser; None for none.
         softcap: bound of the logits.
         row_weight: (…), what each row will weigh; a row of weight 0 is left out, its value 0.
         ignore_index: the target whose rows are left out, too.
@@ -115,8 +115,9 @@ def _row_weight(row_weight: Tensor | None, target: Tensor) -> Tensor:
 
 def _number(value: Tensor | float | None) -> Tensor | None:
     """Return a hyperparameter as a 0-dim tensor, so that a change of value compiles nothing."""
-    unset = value is None or (not isinstance(value, Tensor) and value == 0)
-    return None if unset else torch.as_tensor(value, dtype=torch.float64)
+    if isinstance(value, Tensor) and (value.requires_grad or not at_hand(value)):
+        return value.double()
+    return None if value is None or value == 0 else torch.as_tensor(value, dtype=torch.float64)
 
 
 def _same_dtype(

@@ -45,7 +45,7 @@ def mean_cross_entropy(
 ) -> Tensor | None:
     """Return the mean of −log p, where targets are neither smoothed nor soft."""
     whole = not (target.is_floating_point() or target.dtype == torch.bool)
-    if not (whole and input.ndim and target.numel() and at_hand(input)):
+    if not (whole and input.ndim and target.numel() and at_hand(input) and at_hand(target)):
         return None
     smoothing = in_dtype(label_smoothing, input)
     if isinstance(smoothing, Tensor) or smoothing:

@@ -61,7 +61,7 @@ def _obstacles(
         "a parameter is learned",
     )
     with torch.enable_grad():
-        first = values(input[:1].detach().requires_grad_(), target[:1])
+        first = values(input[:1].detach().clone().requires_grad_(), target[:1])
     fits = isinstance(first, Tensor) and first.shape[:1] == target[:1].shape[:1]
     yield not fits, "not of one value a row"
     yield _steps(first) < 2, "one operation alone"

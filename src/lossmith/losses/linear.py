@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from lossmith import functional as F
@@ -12,7 +13,7 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Loss
 from lossmith.core.reduce import reduce, spread
-from lossmith.functional.checks import check_classes
+from lossmith.functional.checks import check_classes, promote
 from lossmith.losses.classes import IGNORE
 
 IN_FEATURES = Hyper(default=None, low=1, meaning="width of what the head reads")
@@ -46,7 +47,7 @@ class LinearHead(Loss, ABC):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return probabilities: the softmax of the head's logits, in the last dimension."""
-        return self.logits(output).softmax(-1)
+        return promote(self.logits(output)).softmax(-1)
 
     def logits(self, output: Tensor) -> Tensor:
         """Return the head's logits, in the last dimension."""
@@ -68,7 +69,7 @@ class LinearHead(Loss, ABC):
         """Return the weighted mean of the rows' values under the loss's key."""
         check_classes(target.masked_fill(target == self.ignore_index, 0), self.classes)
         own = F.target_weights(target, self.class_weight, ignore_index=self.ignore_index)
-        own = own.to(self.head.weight.dtype)
+        own = own.to(torch.promote_types(self.head.weight.dtype, torch.float32))
         if weight is not None:
             own = own * spread(weight, own)
         values = self.row_values(input, target, own)
@@ -98,7 +99,7 @@ class LinearCrossEntropy(LinearHead):
         classes: number of classes.
         bias: whether the head has a bias.
         label_smoothing: share of the target spread evenly over all classes.
-        z_loss: weight of the squared log-normaliser.
+        z_loss: weight of the squared log-normaliser; None for none.
         softcap: bound of the logits; None for none.
         class_weight: one weight a class.
         ignore_index: the target whose rows are left out.
@@ -115,7 +116,7 @@ class LinearCrossEntropy(LinearHead):
     """
 
     label_smoothing: Tensor
-    z_loss: Tensor
+    z_loss: Tensor | None
     softcap: Tensor | None
     card: ClassVar[Card] = Card(
         key="linear_cross_entropy",
@@ -148,7 +149,7 @@ class LinearCrossEntropy(LinearHead):
                 high=1.0,
                 meaning="share of the target spread evenly over all classes",
             ),
-            "z_loss": Hyper(default=0.0, low=0.0, meaning="weight of the squared log-normaliser"),
+            "z_loss": Hyper(default=None, low=0.0, meaning="weight of the squared log-normaliser"),
             "softcap": Hyper(default=None, low=0.0, open=True, meaning="bound of the logits"),
             "class_weight": CLASS_WEIGHT,
             "ignore_index": IGNORE,
@@ -162,7 +163,7 @@ class LinearCrossEntropy(LinearHead):
         classes: int,
         bias: bool = False,
         label_smoothing: Number = 0.0,
-        z_loss: Number = 0.0,
+        z_loss: Number | None = None,
         softcap: Number | None = None,
         class_weight: Sequence[float] | None = None,
         ignore_index: int = -100,

@@ -125,18 +125,35 @@ def _auroc(positive: Array, scores: Array) -> Array:
 
 
 def _average_precision(positive: Array, scores: Array) -> Array:
-    order = np.argsort(-scores, axis=1, kind="stable")
+    order = np.argsort(-scores, axis=1)
     hit = positive[order].astype(float)
-    place = np.arange(1, scores.shape[1] + 1)
-    precision = hit.cumsum(axis=1) / place
-    # A row's weight moves its own term and the precision of every positive row below it.
-    gained = np.cumsum((hit / place)[:, ::-1], axis=1)[:, ::-1]
-    diluted = np.cumsum((hit * precision / place)[:, ::-1], axis=1)[:, ::-1]
+    first, last = _groups(np.take_along_axis(scores, order, axis=1))
+    place = last + 1
+    precision = np.take_along_axis(hit.cumsum(axis=1), last, axis=1) / place
+    # A row's weight moves its own term and the precision of every positive row not above it.
+    gained = np.take_along_axis(_onward(hit / place), first, axis=1)
+    diluted = np.take_along_axis(_onward(hit * precision / place), first, axis=1)
     mean = (hit * precision).sum(axis=1, keepdims=True) / hit.sum(axis=1, keepdims=True)
     ordered = (hit * (precision - mean + gained) - diluted) / positive.mean()
     found = np.empty(scores.shape)
     np.put_along_axis(found, order, ordered, axis=1)
     return found
+
+
+def _groups(ordered: Array) -> tuple[Array, Array]:
+    """Return where the group of equal scores that each row is in begins and ends."""
+    places = np.broadcast_to(np.arange(ordered.shape[1]), ordered.shape)
+    edges = np.diff(ordered, axis=1) != 0
+    edge = np.ones((len(ordered), 1), bool)
+    begins, ends = np.hstack([edge, edges]), np.hstack([edges, edge])
+    first = np.maximum.accumulate(np.where(begins, places, 0), axis=1)
+    last = np.where(ends, places, ordered.shape[1])[:, ::-1]
+    return first, np.minimum.accumulate(last, axis=1)[:, ::-1]
+
+
+def _onward(values: Array) -> Array:
+    """Return the sums from each place to the end."""
+    return np.cumsum(values[:, ::-1], axis=1)[:, ::-1]
 
 
 def _log_loss(target: Array, predictions: Array) -> Array:

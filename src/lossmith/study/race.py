@@ -203,7 +203,7 @@ class Race:
     def _survivors(
         self, fleet: Fleet, cells: Sequence[int], share: float, most: int, settings: int
     ) -> list[int]:
-        """Return the members that go on: the best, and the default whatever it scores."""
+        """Return the members that go on: the best, and both defaults whatever they score."""
         keys = [member.key for member in fleet.members]
         standing = [self._standing(key, cells) for key in keys]
         count = min(most, max(round(share * len(keys)), 2 * len(self.rates)))
@@ -211,8 +211,10 @@ class Race:
         for index in np.argsort(standing, kind="stable").tolist():
             name = keys[index].candidate
             same = sum(keys[other].candidate == name for other in kept)
-            passed = len(kept) < count and same < settings and np.isfinite(standing[index])
-            if passed or name == self.entries.default:
+            passed = len(kept) < count and same < settings
+            shown = name == self.entries.naive and same == 0  # what people start with, fairly
+            finite = np.isfinite(standing[index])
+            if ((passed or shown) and finite) or name == self.entries.default:
                 kept.append(index)
         return kept
 

@@ -148,7 +148,7 @@ class Scorer:
 
 def predict(loss: Loss, output: Tensor) -> np.ndarray:
     """Return points (n,), or probabilities (n, C) with two columns for a binary head of one."""
-    decoded = loss.decode(output).double().numpy()
+    decoded = loss.decode(output).detach().double().numpy()
     if loss.card.tasks == ("regression",) or decoded.ndim > 1:
         return decoded
     return np.stack([1 - decoded, decoded], axis=-1)

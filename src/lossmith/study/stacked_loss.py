@@ -77,7 +77,9 @@ def _common(losses: Sequence[Loss]) -> Pointwise | None:
 
 def _encodes(loss: Loss) -> TypeGuard[TransformedTarget]:
     """Tell whether a loss is another one of encoded targets, of which it needs no more."""
-    return isinstance(loss, TransformedTarget) and not loss.relative
+    if not isinstance(loss, TransformedTarget) or loss.relative:
+        return False
+    return not (loss._schedules or any(True for _ in loss.parameters(recurse=False)))
 
 
 def _encoded(loss: Loss, target: Tensor) -> Tensor:
