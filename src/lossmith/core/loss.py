@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from lossmith.core.adaptive import Adaptive, Number, memory_of
 from lossmith.core.card import Card
 from lossmith.core.compiled import in_one_pass
+from lossmith.core.left_out import without_left_out
 from lossmith.core.ranks import Gather, several
-from lossmith.core.reduce import joint, mass_of, or_one, reduce
+from lossmith.core.reduce import check_weight, joint, mass_of, or_one, reduce
 from lossmith.core.schedule import Schedule
 from lossmith.core.tree import check_names, mapped
 from lossmith.kernels.blocks import blockwise, choose_blocks, worth_blocks
@@ -132,6 +133,8 @@ class Loss(Adaptive, ABC):
     ) -> Tensor:
         """Return the loss as one scalar."""
         self.check_given(input, target)
+        if weight is not None:
+            check_weight(type(self).__name__, weight)
         return self.combine(self.terms(input, target, weight=weight, denominator=denominator))
 
     def arguments(self) -> dict[str, Any]:
@@ -243,6 +246,8 @@ class Pointwise(Loss, ABC):
         denominator: Tensor | float | None = None,
     ) -> dict[str, Tensor]:
         """Return the weighted mean of the values, by name; under the loss's key if there is one."""
+        if weight is not None and self.card.reduction == "mean":
+            input, target = without_left_out(input, target, weight)
         ranks = self.gather and several()
         if self.card.reduction == "mean" and worth_blocks(input):
             fixed = chain(self.parameters(), (weight, denominator))

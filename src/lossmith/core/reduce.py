@@ -1,6 +1,8 @@
 """The one reduction of lossmith: a weighted mean that is never NaN."""
 
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,6 +73,18 @@ def mass_of(values: Tensor, weight: Tensor | None) -> Tensor | float:
 def or_one(mass: Tensor | float) -> Tensor | float:
     """Return what a mean divides by: 1 where nothing weighs anything."""
     return mass + (mass == 0)
+
+
+def check_weight(owner: str, weight: Any) -> None:
+    """Raise unless weights are a tensor, or several by name, none of them below 0."""
+    for one in weight.values() if isinstance(weight, Mapping) else [weight]:
+        if not isinstance(one, Tensor):
+            raise TypeError(
+                f"{owner}: weight must be a tensor of one weight a sample, got {one!r}; a whole "
+                "loss is scaled by 2.0 * loss"
+            )
+        if one.numel() and at_hand(one) and not one.min() >= 0:
+            raise ValueError(f"{owner}: weights must be 0 or more, got {one.min().item():g}")
 
 
 def spread(weight: Tensor, values: Tensor) -> Tensor:

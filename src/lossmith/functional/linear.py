@@ -70,7 +70,9 @@ def linear_cross_entropy(
         if _choose(len(rows) * classes, classes, bend):
             values = kernel.fused(*head, rows, weighs, bend)
         else:
-            values = kernel.plain(*head, rows, bend).masked_fill(weighs == 0, 0)
+            left_out = weighs == 0
+            hidden = head[0].masked_fill(left_out.unsqueeze(1), 0)  # whatever it holds, NaN too
+            values = kernel.plain(hidden, *head[1:], rows, bend).masked_fill(left_out, 0)
     return values.reshape(target.shape)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lossmith import functional as F
 from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.left_out import without_left_out
 from lossmith.core.loss import Loss
 from lossmith.core.reduce import reduce, spread
 from lossmith.functional.checks import check_classes, promote
@@ -67,6 +68,8 @@ class LinearHead(Loss, ABC):
         denominator: Tensor | float | None = None,
     ) -> dict[str, Tensor]:
         """Return the weighted mean of the rows' values under the loss's key."""
+        if weight is not None:
+            input, target = without_left_out(input, target, weight)
         check_classes(target.masked_fill(target == self.ignore_index, 0), self.classes)
         own = F.target_weights(target, self.class_weight, ignore_index=self.ignore_index)
         own = own.to(torch.promote_types(self.head.weight.dtype, torch.float32))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core import Pointwise
-from lossmith.core.tree import tensors
+from lossmith.core.tree import mapped, tensors
 from lossmith.testing.cases import ROWS, Case, joined, refusal, take
 
 
@@ -36,12 +36,16 @@ def weight_two(case: Case) -> None:
 
 
 def weight_zero(case: Case) -> None:
-    """A weight of 0 equals the sample left out, whose gradient is zero."""
+    """A weight of 0 equals the sample left out, whatever it holds, and its gradient is zero."""
     batch, weight = case.batch(), _weights((0, 0.0))
-    value, slopes = case.slopes(*batch, weight=weight)
-    _same(value, case.loss(*take(batch, slice(1, None))), "weight 0 and sample left out")
-    for slope in slopes:
-        assert (slope[0] == 0).all(), f"a sample of weight 0 has gradient {slope[0].tolist()}"
+    left = case.loss(*take(batch, slice(1, None)))
+    spoilt = [mapped(_spoilt, part) for part in batch]
+    for given in [batch, spoilt] if case.loss.card.reduction == "mean" else [batch]:
+        value, slopes = case.slopes(*given, weight=weight)
+        _same(value, left, "weight 0 and sample left out")
+        for slope in slopes:
+            assert (slope[0] == 0).all(), f"a sample of weight 0 has gradient {slope[0].tolist()}"
+            assert slope.isfinite().all(), "a sample of weight 0 spoils the others' gradients"
 
 
 def weighs_anchors(case: Case) -> None:
@@ -142,6 +146,13 @@ def dense(case: Case) -> None:
     wide = input.reshape(2, ROWS // 2, *input.shape[1:])
     wide = wide.movedim(2, 1) if input.ndim > 1 else wide
     _same(case.loss(wide, target.reshape(2, -1)), case.loss(input, target), "(2, 3) and (6,)")
+
+
+def _spoilt(rows: Tensor) -> Tensor:
+    """Return rows whose first holds what no loss can read."""
+    first = rows[:1].detach()
+    nothing = torch.full_like(first, torch.nan) if rows.is_floating_point() else first - 10_000
+    return torch.cat([nothing.to(rows.dtype), rows[1:]])
 
 
 def _weights(*others: tuple[int, float]) -> Tensor:
