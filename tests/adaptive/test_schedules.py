@@ -127,6 +127,24 @@ def test_a_schedule_is_saved_with_its_loss(tmp_path) -> None:
     assert load(tmp_path / "loss.json").config() == loss.config()
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Huber(delta=Linear(0.1, 3.0)),
+        lambda: Huber(delta=When("accuracy", above=0.5, before=0.1, after=2.0)),
+        lambda: switch(MAE(), MSE(), at=0.5),
+    ],
+    ids=["schedule", "trigger", "switch"],
+)
+def test_where_a_schedule_stands_is_saved_too(make, tmp_path) -> None:
+    loss, (x, y) = make(), (torch.tensor([5.0, -1.0]), torch.zeros(2))
+    clock = LossScheduler(loss, total_steps=10)
+    for _ in range(8):
+        clock.step(accuracy=0.9)
+    loss.save(tmp_path / "loss.json")
+    assert load(tmp_path / "loss.json")(x, y) == loss(x, y) != make()(x, y)
+
+
 def test_one_compilation_over_a_whole_schedule() -> None:
     torch._dynamo.reset()
     loss = switch(Huber(delta=Exponential(3.0, 0.1)), MSE(), at=0.5)

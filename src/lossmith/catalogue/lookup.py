@@ -57,7 +57,10 @@ def loss_class(key: str) -> type[Loss]:
 
     Raises:
         UnknownLossError: if there is none; a KeyError that names the nearest keys.
+        TypeError: if it is no text.
     """
+    if not isinstance(key, str):
+        raise TypeError(f"a loss is asked for by its key, as 'huber'; got {key!r}")
     if key in _CLASSES:
         return _CLASSES[key]
     raise UnknownLossError(f"no loss is called {key!r}; {_nearest(key, _CLASSES)}")

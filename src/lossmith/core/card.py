@@ -1,9 +1,12 @@
 """The card: the frozen facts of a loss, from which tests, listings and documentation follow."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
+
+from torch import Tensor
 
 Task = Literal[
     "regression",
@@ -95,6 +98,14 @@ class Hyper:
         above = self.high is not None and (value >= self.high if self.open else value > self.high)
         if below or above or value != value:
             raise ValueError(f"{owner}: {name} must be in {self.range}, got {value}")
+
+    def holds(self, numbers: Tensor) -> Tensor:
+        """Return whether all numbers lie within the range, as a 0-dim tensor."""
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        if self.open:
+            return ((numbers > low) & (numbers < high)).all()
+        return ((numbers >= low) & (numbers <= high)).all()
 
     @property
     def range(self) -> str:

@@ -107,7 +107,16 @@ class LossScheduler:
         return {**self.place(), "loss": self.loss.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Go on where `state_dict` was taken.
+
+        Raises:
+            ValueError: if the state is not one of `state_dict`.
+        """
+        missing = {"position", "epoch", "seen", "loss"} - set(state)
+        if missing:
+            raise ValueError(
+                f"this is no state of a LossScheduler: it lacks {', '.join(sorted(missing))}"
+            )
         self.loss.load_state_dict(state["loss"])
         self.go_to(state)
 

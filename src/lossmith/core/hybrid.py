@@ -162,12 +162,13 @@ class Hybrid(Loss):
         denominator: Any = None,
     ) -> dict[str, Tensor]:
         """Return each loss's value by name; weight and denominator may be dicts by name."""
+        weights = _by_term("weight", weight, self.losses)
+        denominators = _by_term("denominator", denominator, self.losses)
         found = {}
         for name, loss in self.losses.items():
             route = self.routes[name]
             given = (input, target) if route is None else (input[route[0]], target[route[1]])
-            own = [w.get(name) if isinstance(w, Mapping) else w for w in (weight, denominator)]
-            found[name] = loss(*given, weight=own[0], denominator=own[1])
+            found[name] = loss(*given, weight=weights[name], denominator=denominators[name])
         return found
 
     def combine(self, terms: Mapping[str, Tensor]) -> Tensor:
@@ -239,10 +240,10 @@ def sequence(losses: Sequence[Loss], *, at: Sequence[float], by: By = "fraction"
     >>> sequence((MAE(), Huber(), MSE()), at=(0.3, 0.6)).weighting.weights()
     {'mae': 1.0, 'huber': 0.0, 'mse': 0.0}
     """
-    if len(at) != len(losses) - 1 or list(at) != sorted(set(at)):
+    if len(at) != len(losses) - 1 or list(at) != sorted(set(at)) or min(at, default=0) < 0:
         raise ValueError(
-            f"sequence: {len(losses)} losses need {len(losses) - 1} ascending positions, got "
-            f"{list(at)}"
+            f"sequence: {len(losses)} losses need {len(losses) - 1} ascending positions from 0 "
+            f"on, got {list(at)}"
         )
     starts = (float("-inf"), *at)
     weights = []
@@ -250,6 +251,18 @@ def sequence(losses: Sequence[Loss], *, at: Sequence[float], by: By = "fraction"
         points = [(starts[other], float(other == place)) for other in range(len(losses))]
         weights.append(Piecewise(tuple((max(a, -1.0), b) for a, b in points), hold=True, by=by))
     return _mixed(losses, weights)
+
+
+def _by_term(what: str, given: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Return what each term gets of something that is given by name, or once for all."""
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(names, given)
+    unknown = sorted(set(given) - set(names))
+    if unknown:
+        raise ValueError(
+            f"Hybrid: {what} names {', '.join(unknown)}; the terms are {', '.join(names)}"
+        )
+    return {name: given.get(name) for name in names}
 
 
 def _mixed(losses: Sequence[Loss], weights: Iterable[Schedule]) -> Hybrid:

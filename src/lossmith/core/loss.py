@@ -22,6 +22,7 @@ from lossmith.core.ranks import Gather, several
 from lossmith.core.reduce import check_weight, joint, mass_of, or_one, reduce
 from lossmith.core.schedule import Schedule
 from lossmith.core.tree import check_names, mapped
+from lossmith.functional.checks import require
 from lossmith.kernels.blocks import blockwise, choose_blocks, worth_blocks
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Loss(Adaptive, ABC):
 
     def __init__(self, **hypers: Any) -> None:
         super().__init__()
+        if not hasattr(self, "card"):
+            raise TypeError(f"{type(self).__name__} has no card; state it: card = Card(key=...)")
         for name, value in hypers.items():
             if name not in _arguments(type(self)):
                 known = ", ".join(_arguments(type(self))) or "none"
@@ -123,6 +126,17 @@ class Loss(Adaptive, ABC):
         check_names(owner, "input", input, card.input, card.optional)
         check_names(owner, "target", target, card.target, card.optional)
 
+    def _check_learned(self) -> None:
+        """Raise ValueError where training has moved a number out of its range."""
+        for name, hyper in self.card.hypers.items():
+            number = self._parameters.get(name)
+            if number is not None:
+                require(
+                    hyper.holds(number.detach()),
+                    f"{type(self).__name__}: {name} was learned out of its range {hyper.range}; "
+                    "only a loss with a normaliser holds its own numbers",
+                )
+
     def forward(
         self,
         input: Any,
@@ -135,6 +149,8 @@ class Loss(Adaptive, ABC):
         self.check_given(input, target)
         if weight is not None:
             check_weight(type(self).__name__, weight)
+        if self._parameters:
+            self._check_learned()
         return self.combine(self.terms(input, target, weight=weight, denominator=denominator))
 
     def arguments(self) -> dict[str, Any]:
@@ -153,10 +169,10 @@ class Loss(Adaptive, ABC):
         Path(path).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
     def learned(self) -> dict[str, Tensor]:
-        """Return the state beyond the constructor's arguments: parameters, memories, centres."""
-        arguments = _arguments(type(self))
+        """Return the state beyond the constructor's arguments: what is learned or on a schedule."""
+        still = [name for name in _arguments(type(self)) if name not in self._schedules]
         state = self.state_dict(keep_vars=False)
-        return {name: value for name, value in state.items() if name.split(".")[0] not in arguments}
+        return {name: value for name, value in state.items() if name.split(".")[0] not in still}
 
     def extra_repr(self) -> str:
         """Show the constructor's arguments."""

@@ -101,7 +101,6 @@ class _Ramp(Schedule):
     by: By = "fraction"
 
     def __post_init__(self) -> None:
-        _check_by(self.by)
         if not self.begin < self.until:
             raise ValueError(
                 f"{type(self).__name__}: begin must be before until, got {self.begin} and "
@@ -111,6 +110,7 @@ class _Ramp(Schedule):
             raise ValueError(
                 f"{type(self).__name__}: by={self.by!r} needs until, in {self.by}s of training"
             )
+        _check_by(self.by, self.begin, self.until)
 
     def at(self, progress: Progress) -> float:
         """Return the number at a progress."""
@@ -191,7 +191,7 @@ class Step(Schedule):
     limit: float | None = None
 
     def __post_init__(self) -> None:
-        _check_by(self.by)
+        _check_by(self.by, self.every)
         if not (self.every > 0 and self.factor > 0):
             raise ValueError("Step: factor and every must be positive")
         towards = (self.factor - 1) * self.start
@@ -233,9 +233,9 @@ class Piecewise(Schedule):
     by: By = "fraction"
 
     def __post_init__(self) -> None:
-        _check_by(self.by)
         object.__setattr__(self, "points", tuple((float(a), float(b)) for a, b in self.points))
         places = [place for place, _ in self.points]
+        _check_by(self.by, *places)
         if not places or places != sorted(set(places)):
             raise ValueError(f"Piecewise: positions must be given and ascend, got {places}")
 
@@ -268,7 +268,7 @@ class WarmUp(Schedule):
     by: By = "fraction"
 
     def __post_init__(self) -> None:
-        _check_by(self.by)
+        _check_by(self.by, self.until)
         if not self.until > 0:
             raise ValueError(f"WarmUp: until must be positive, got {self.until}")
         if isinstance(self.then, Schedule) and self.then.memory:
@@ -293,13 +293,22 @@ def position(progress: Progress, by: By) -> float:
     if by == "step":
         return float(progress.step)
     if progress.epoch is None:
-        raise ValueError("a schedule counts epochs, but Progress has no epoch; give it")
+        raise ValueError(
+            "a schedule counts epochs, but nothing tells them: give LossScheduler "
+            "steps_per_epoch=, or each step its epoch="
+        )
     return float(progress.epoch)
 
 
-def _check_by(by: str) -> None:
+def _check_by(by: str, *positions: float) -> None:
     if by not in ("fraction", "step", "epoch"):
         raise ValueError(f"a schedule counts by 'fraction', 'step' or 'epoch', not {by!r}")
+    beyond = [one for one in positions if by == "fraction" and one > 1]
+    if beyond:
+        raise ValueError(
+            f"a position in shares of training is at most 1, got {beyond[0]:g}; steps and epochs "
+            "need by='step' or by='epoch'"
+        )
 
 
 def _plain(schedule: Schedule, entry: Any) -> Any:

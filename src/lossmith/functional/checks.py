@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,14 @@ def promote(input: Tensor) -> Tensor:
             "pass the network's raw output"
         )
     return input.float() if input.dtype in _HALF else input
+
+
+def check_tensor(name: str, given: Any) -> None:
+    """Raise TypeError unless a tensor is given."""
+    if not isinstance(given, Tensor):
+        raise TypeError(
+            f"{name} must be a tensor, got {type(given).__name__}; use torch.as_tensor({name})"
+        )
 
 
 def in_dtype(hyper: Tensor | float, input: Tensor) -> Tensor | float:

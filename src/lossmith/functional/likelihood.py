@@ -37,9 +37,15 @@ def student_t_nll(
     return (nu + 1) / 2 * tail + log_scale + normaliser
 
 
-def location(output: Tensor) -> Tensor:
+def location(output: Tensor, *, outputs: int) -> Tensor:
     """Return the first output of a head: the location of the distribution."""
-    return output.select(head_dim(output), 0)
+    dim = head_dim(output)
+    if output.ndim == 0 or output.shape[dim] != outputs:
+        raise ValueError(
+            f"output has shape {tuple(output.shape)}, but a head of {outputs} has them in "
+            f"dimension {dim}"
+        )
+    return output.select(dim, 0)
 
 
 def _student_t_normaliser(nu: Tensor | float) -> Tensor:

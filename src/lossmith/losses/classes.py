@@ -9,6 +9,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.card import Hyper
 from lossmith.core.loss import Pointwise
+from lossmith.functional.checks import check_tensor
 
 CLASSES = Hyper(
     default=None, low=2, meaning="number of classes, the width of the head; for_target finds it"
@@ -66,6 +67,7 @@ class ClassLoss(Pointwise, ABC):
 
 def count_classes(target: Tensor, classes: int | None, ignore_index: int) -> list[float]:
     """Return how often each class occurs among the targets that are not ignored."""
+    check_tensor("target", target)
     if target.is_floating_point() or target.dtype == torch.bool:
         raise TypeError(f"target must hold integer classes, got {target.dtype}; use target.long()")
     seen = target.long().flatten()

@@ -66,7 +66,7 @@ class GaussianCRPS(Pointwise):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the mean."""
-        return F.location(output)
+        return F.location(output, outputs=self.out_features)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the score of each target."""
@@ -133,7 +133,7 @@ class QuantileCRPS(Pointwise):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the middle quantile."""
-        return F.location(output)
+        return F.location(output, outputs=self.out_features)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the score of each target."""

@@ -5,9 +5,12 @@ import math
 import torch
 from torch import Tensor
 
+from lossmith.functional.checks import check_tensor
+
 
 def finite(target: Tensor) -> Tensor:
     """Return the targets in float64 and one dimension; ValueError unless all are finite."""
+    check_tensor("target", target)
     values = target.detach().reshape(-1).to("cpu", torch.float64)
     if values.numel() == 0:
         raise ValueError("target is empty; a loss is fitted to at least one training target")

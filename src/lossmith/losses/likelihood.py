@@ -67,7 +67,7 @@ class GaussianNLL(Pointwise):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the mean."""
-        return F.location(output)
+        return F.location(output, outputs=self.out_features)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the negative log-likelihood of each target."""
@@ -121,7 +121,7 @@ class LaplaceNLL(Pointwise):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the median."""
-        return F.location(output)
+        return F.location(output, outputs=self.out_features)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the negative log-likelihood of each target."""
@@ -192,7 +192,7 @@ class StudentTNLL(Pointwise):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the location."""
-        return F.location(output)
+        return F.location(output, outputs=self.out_features)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the negative log-likelihood of each target."""

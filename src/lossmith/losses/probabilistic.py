@@ -77,7 +77,7 @@ class BetaNLL(Pointwise):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the mean."""
-        return F.location(output)
+        return F.location(output, outputs=self.out_features)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the weighted likelihood of each target."""
@@ -207,7 +207,7 @@ class EvidentialRegression(Pointwise):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the mean."""
-        return F.location(output)
+        return F.location(output, outputs=self.out_features)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the likelihood and the penalty of each target."""

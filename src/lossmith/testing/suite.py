@@ -63,10 +63,14 @@ def check(loss: type[Loss] | Loss) -> None:
 
     Raises:
         ConformanceError: if any fails; it lists all that do.
+        TypeError: if it is no loss of lossmith's contract.
 
     >>> from lossmith import Huber
     >>> check(Huber(delta=0.5))
     """
+    kind = loss if isinstance(loss, type) else type(loss)
+    if not issubclass(kind, Loss):
+        raise TypeError(f"{kind.__name__} is no lossmith.core.Loss; derive it from Pointwise")
     failures = {}
     for one in checks(loss):
         try:

@@ -17,7 +17,7 @@ EPSILON = 1e-8  # of the authors' code of FAMO
 
 
 def gradient_norms(
-    terms: Mapping[str, Tensor], shared: Iterable[torch.nn.Parameter]
+    terms: Mapping[str, Tensor], shared: Tensor | Iterable[Tensor]
 ) -> dict[str, Tensor]:
     """Return the norm of each term's gradient with respect to shared parameters.
 
@@ -26,13 +26,22 @@ def gradient_norms(
     >>> weight = torch.nn.Parameter(torch.ones(1))
     >>> gradient_norms({"a": (3 * weight).sum(), "b": (4 * weight).sum()}, [weight])
     {'a': tensor(3.), 'b': tensor(4.)}
+
+    Raises:
+        ValueError: if no term depends on any of them.
     """
-    parameters = list(shared)
-    norms = {}
+    parameters = [shared] if isinstance(shared, Tensor) else list(shared)
+    norms, found = {}, False
     for name, term in terms.items():
         slopes = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
         squares = [slope.square().sum() for slope in slopes if slope is not None]
+        found = found or bool(squares)
         norms[name] = torch.stack(squares).sum().sqrt() if squares else term.detach() * 0
+    if not found:
+        raise ValueError(
+            f"none of the terms {', '.join(terms)} depends on the shared parameters; give those of "
+            "the last layer that all terms share"
+        )
     return norms
 
 
