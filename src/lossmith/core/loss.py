@@ -59,6 +59,7 @@ class Loss(Adaptive, ABC):
                 )
             self._keep(name, value)
         self.keep_observed()
+        self._learned = [name for name in self.card.hypers if name in self._parameters]
 
     def _keep(self, name: str, value: Any) -> None:
         """Keep a constructor argument: real numbers as buffers, the rest as plain attributes."""
@@ -126,16 +127,14 @@ class Loss(Adaptive, ABC):
         check_names(owner, "input", input, card.input, card.optional)
         check_names(owner, "target", target, card.target, card.optional)
 
-    def _check_learned(self) -> None:
+    def _check_learned(self, name: str) -> None:
         """Raise ValueError where training has moved a number out of its range."""
-        for name, hyper in self.card.hypers.items():
-            number = self._parameters.get(name)
-            if number is not None:
-                require(
-                    hyper.holds(number.detach()),
-                    f"{type(self).__name__}: {name} was learned out of its range {hyper.range}; "
-                    "only a loss with a normaliser holds its own numbers",
-                )
+        hyper, number = self.card.hypers[name], getattr(self, name)
+        require(
+            hyper.holds(number.detach()),
+            f"{type(self).__name__}: {name} was learned out of its range {hyper.range}; only a "
+            "loss with a normaliser holds its own numbers",
+        )
 
     def forward(
         self,
@@ -149,8 +148,8 @@ class Loss(Adaptive, ABC):
         self.check_given(input, target)
         if weight is not None:
             check_weight(type(self).__name__, weight)
-        if self._parameters:
-            self._check_learned()
+        for name in self._learned:
+            self._check_learned(name)
         return self.combine(self.terms(input, target, weight=weight, denominator=denominator))
 
     def arguments(self) -> dict[str, Any]:
