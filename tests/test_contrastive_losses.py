@@ -131,7 +131,7 @@ def test_mocos_keys_take_no_gradient() -> None:
 
 
 def test_other_shapes_are_refused() -> None:
-    for key in COUPLED:
+    for key in (*COUPLED, "n_pair"):
         with pytest.raises(ValueError, match=r"rows of embeddings \(N, D\), got \(5, 2, 2\)"):
             lossmith.get(key)(X.reshape(5, 2, 2), Y.reshape(5, 2, 2))
     with pytest.raises(ValueError, match=r"\(N, 3\), got \(5, 4\)"):

@@ -113,6 +113,16 @@ def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return input, target if target.dtype == input.dtype else target.to(input.dtype)
 
 
+def paired_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Check two batches of rows (N, D), and bring both to the dtype of computation."""
+    first, second = same_shape(input, target)
+    if first.ndim != 2:
+        raise ValueError(
+            f"input and target must be rows of embeddings (N, D), got {tuple(input.shape)}"
+        )
+    return first, second
+
+
 def same_rows(named: Mapping[str, Tensor], *, shapes: bool = False) -> dict[str, Tensor]:
     """Check that named tensors have the same rows and return them in one dtype of computation.
 

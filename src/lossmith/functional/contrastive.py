@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import in_dtype, same_shape
+from lossmith.functional.checks import in_dtype, paired_rows
 from lossmith.functional.embeddings import unit_rows
 from lossmith.functional.similarity import log_sums, softplus_sums
 
@@ -103,18 +103,8 @@ def queue_nce(
     return -logsigmoid((first * second).sum(1) - negatives)
 
 
-def _pairs(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Check two batches of rows (N, D), and bring both to the dtype of computation."""
-    first, second = same_shape(input, target)
-    if first.ndim != 2:
-        raise ValueError(
-            f"input and target must be rows of embeddings (N, D), got {tuple(input.shape)}"
-        )
-    return first, second
-
-
 def _units(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    first, second = _pairs(input, target)
+    first, second = paired_rows(input, target)
     return unit_rows(first), unit_rows(second)
 
 
@@ -122,7 +112,7 @@ def _two_views(
     input: Tensor, target: Tensor, temperature: Tensor | float, own: slice
 ) -> tuple[Tensor, Tensor]:
     """Return own rows' scores with their partners (n,), and log-sums over all others (2, n)."""
-    first, second = _pairs(input, target)
+    first, second = paired_rows(input, target)
     both = unit_rows(torch.stack([first, second])) / in_dtype(temperature, first) ** 0.5
     mine, places = both[:, own], _places(first, own)
     pair = torch.cat([places, places + len(first)], 1)  # a row and its partner, of either view

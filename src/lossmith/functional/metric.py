@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import in_dtype, promote, same_shape
+from lossmith.functional.checks import in_dtype, paired_rows, promote
 from lossmith.functional.embeddings import cosines, distances, dots, root, unit_rows
 from lossmith.functional.similarity import log_sums
 
@@ -65,7 +65,7 @@ def triplets_of(target: Tensor, mining: str) -> Tensor:
 
 def n_pair(input: Tensor, target: Tensor) -> Tensor:
     """Return log(1 + Σ_{j≠i} exp(a_i·p_j − a_i·p_i)) of anchors a (input) and positives p."""
-    anchors, positives = same_shape(input, target)
+    anchors, positives = paired_rows(input, target)
     return -dots(anchors, positives).log_softmax(1).diagonal()
 
 
