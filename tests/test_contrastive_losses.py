@@ -121,6 +121,13 @@ def test_mocos_queue_holds_the_latest_keys() -> None:
     assert {tuple(key) for key in loss.queue.tolist()} == {(0, 1), (-1, 0), (0, -1)}
 
 
+def test_mocos_queue_may_be_of_half_precision() -> None:
+    loss = lossmith.get("moco", features=2, size=3).half()
+    loss.observe(Progress(step=1, signals={"keys": torch.tensor([[3.0, 4.0], [0.0, 0.0]])}))
+    expected = torch.tensor([[0.6, 0.8], [0.0, 0.0], [0.0, 0.0]])
+    torch.testing.assert_close(loss.queue, expected.half())
+
+
 def test_mocos_keys_take_no_gradient() -> None:
     loss, keys = lossmith.get("moco", features=4, size=8), Y.clone().requires_grad_()
     loss.observe(Progress(step=1, signals={"keys": Y}))

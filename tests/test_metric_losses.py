@@ -46,6 +46,13 @@ def test_geometry_holds_at_all_sizes(dtype: torch.dtype) -> None:
     torch.testing.assert_close(dots(rows, rows)[1, 1].item(), 25e36, rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_unit_rows_of_half_precision_are_single(compiled: bool) -> None:
+    function = torch.compile(unit_rows, backend="eager") if compiled else unit_rows
+    for rows in (torch.zeros(1, 2), torch.tensor([[3e4, 4e4]])):
+        torch.testing.assert_close(function(rows.half()), unit_rows(rows), rtol=1e-3, atol=0)
+
+
 def test_distances_keep_digits_far_from_the_origin() -> None:
     rows = torch.tensor([[1000.0, 1000.0], [1000.0, 1001.0]])
     assert distances(rows, rows)[0, 1].item() == pytest.approx(1.0, rel=1e-5)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import held, product
+from lossmith.functional.checks import held, product, promote
 
 
 def unit_rows(rows: Tensor, dim: int = -1) -> Tensor:
@@ -16,6 +16,7 @@ def unit_rows(rows: Tensor, dim: int = -1) -> Tensor:
     tensor([[0.6000, 0.8000],
             [0.0000, 0.0000]])
     """
+    rows = promote(rows)
     if rows.shape[dim] == 0:
         return rows
     length = torch.linalg.vector_norm(rows, dim=dim, keepdim=True)
