@@ -22,10 +22,13 @@ from lossmith import (
     Progress,
     SelfPaced,
     SuperLoss,
+    SymmetricCrossEntropy,
     Tempered,
     Tilted,
     switch,
 )
+from lossmith import functional as F
+from lossmith.core.reduce import added
 from lossmith.functional import lambert_w
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -72,6 +75,23 @@ def test_tilted_goes_from_least_over_mean_to_most() -> None:
     assert Tilted(MAE(), tilt=-1e4)(INPUT, ZERO) == pytest.approx(values.min().item(), abs=1e-3)
     expected = values.exp().mean().log().item()
     assert Tilted(MAE(), tilt=1.0)(INPUT, ZERO) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda inner: SelfPaced(inner, threshold=1e3),
+        lambda inner: Tilted(inner, tilt=0.0),
+        lambda inner: CVaR(inner, fraction=1.0),
+    ],
+)
+@pytest.mark.parametrize("inner", [CrossEntropy(z_loss=0.1), SymmetricCrossEntropy()])
+def test_a_loss_of_several_terms_counts_as_their_sum(wrapped, inner) -> None:
+    assert torch.allclose(wrapped(inner)(LOGITS, CLASSES), inner(LOGITS, CLASSES))
+    hard = SuperLoss(inner)(LOGITS, CLASSES)
+    assert torch.allclose(
+        hard, F.super_loss(added(inner.values(LOGITS, CLASSES)), tau=1, lam=1).mean()
+    )
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.1, 0.37, 1.0])

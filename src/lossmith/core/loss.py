@@ -18,7 +18,7 @@ from lossmith.core.adaptive import Adaptive, Number, memory_of
 from lossmith.core.card import Card
 from lossmith.core.compiled import in_one_pass
 from lossmith.core.ranks import Gather, several
-from lossmith.core.reduce import joint, mass_of, or_one, reduce
+from lossmith.core.reduce import added, joint, mass_of, or_one, reduce
 from lossmith.core.schedule import Schedule
 from lossmith.core.tree import check_names, mapped
 from lossmith.kernels.blocks import blockwise, choose_blocks, worth_blocks
@@ -289,7 +289,7 @@ class Pointwise(Loss, ABC):
 
     def weighed(self, input: Any, target: Any, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the values and one weight a value: the targets' own times those given."""
-        values = self.values(input, target)
+        values = added(self.values(input, target))
         both = joint(values, self.weights(target), weight)
         return values, torch.ones_like(values) if both is None else both
 

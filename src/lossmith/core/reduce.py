@@ -1,6 +1,7 @@
 """The one reduction of lossmith: a weighted mean that is never NaN."""
 
 import functools
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -49,6 +50,11 @@ def reduce(
     if ranks:
         total, mass = summed(torch.stack([total, torch.as_tensor(mass).to(total)]))
     return total / (or_one(mass) if denominator is None else denominator)
+
+
+def added(values: Tensor | Mapping[str, Tensor]) -> Tensor:
+    """Return one value a sample or element: of a loss of several terms their sum."""
+    return values if isinstance(values, Tensor) else torch.stack(list(values.values())).sum(0)
 
 
 def mass_of(values: Tensor, weight: Tensor | None) -> Tensor | float:
