@@ -77,6 +77,42 @@ def test_tilted_goes_from_least_over_mean_to_most() -> None:
     assert Tilted(MAE(), tilt=1.0)(INPUT, ZERO) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("tilt", [0.0, 1e-6, -1e-5, 1e-4, 0.01, 0.45, 0.55, 2.0])
+def test_tilted_keeps_its_digits_near_the_mean(tilt: float) -> None:
+    """By its cumulants near tilt 0, else by its definition in float64."""
+    values = torch.rand(30_001, generator=torch.Generator().manual_seed(0))
+    exact = torch.tensor(tilt, dtype=torch.float64, requires_grad=True)
+    wide = values.double()
+    away = wide - wide.mean()
+    cumulants = [away.square().mean() / 2, away.pow(3).mean() / 6]
+    known = wide.mean() + exact * (cumulants[0] + exact * cumulants[1])
+    if abs(tilt) > 0.1:
+        known = (exact * wide).exp().mean().log() / exact
+    learned = nn.Parameter(torch.tensor(tilt))
+    value = Tilted(MAE(), tilt=learned)(values, torch.zeros_like(values))
+    torch.testing.assert_close(value.double(), known, rtol=1e-6, atol=0)
+    slope, expected = torch.autograd.grad(value, learned), torch.autograd.grad(known, exact)
+    torch.testing.assert_close(slope[0].double(), expected[0], rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.1, -0.1, 3.0, -3.0])
+def test_tilted_has_two_derivatives_in_values_and_tilt(tilt: float) -> None:
+    values, weight = INPUT[:5].abs().requires_grad_(), torch.tensor([1.0, 2.0, 0.0, 1.0, 0.5])
+    free = torch.tensor(tilt, dtype=torch.float64, requires_grad=True)
+
+    def tilted(values: torch.Tensor, tilt: torch.Tensor) -> torch.Tensor:
+        return F.tilted(values, weight.double(), tilt=tilt)
+
+    assert torch.autograd.gradcheck(tilted, (values, free))
+    assert torch.autograd.gradgradcheck(tilted, (values, free))
+
+
+def test_tilted_to_the_least_is_not_rounded_by_the_largest() -> None:
+    values = torch.tensor([1e8, 0.3, 0.3])
+    least = Tilted(MAE(), tilt=-1.0)(values, torch.zeros(3))
+    assert least == pytest.approx(0.3 - math.log(2 / 3), rel=1e-6)
+
+
 @pytest.mark.parametrize(
     "wrapped",
     [
