@@ -58,6 +58,17 @@ def test_distances_keep_digits_far_from_the_origin() -> None:
     assert distances(rows, rows)[0, 1].item() == pytest.approx(1.0, rel=1e-5)
 
 
+@pytest.mark.parametrize(("centre", "spread"), [(1.0, 3e-4), (1000.0, 0.01)])
+def test_near_pairs_of_a_spread_out_batch_keep_their_digits(centre: float, spread: float) -> None:
+    side = torch.tensor([centre, -centre]).repeat(16).unsqueeze(1)
+    noise = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))
+    rows, classes = side + spread * noise, torch.arange(32) % 2
+    value, found = slope(loss_of("contrastive"), rows, classes)
+    expected, exact = slope(loss_of("contrastive"), rows.double(), classes)
+    torch.testing.assert_close(value.double(), expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=0)
+
+
 def test_contrastive_is_its_definition() -> None:
     points = ROWS.tolist()
     expected = 0.0
