@@ -46,6 +46,17 @@ def test_lambert_w_is_scipys() -> None:
     assert lambert_w(edge).item() == pytest.approx(-1, abs=1e-6)
 
 
+@pytest.mark.parametrize(("value", "lam"), [(1e37, 1.0), (1e30, 1e-10), (50.0, 1e-3)])
+def test_super_loss_of_huge_quotients_is_that_of_float64(value: float, lam: float) -> None:
+    single, double = (
+        F.super_loss(torch.tensor(value, dtype=dtype), tau=0, lam=lam)
+        for dtype in (torch.float32, torch.float64)
+    )
+    torch.testing.assert_close(single.double(), double, rtol=1e-5, atol=0)
+    w = special.lambertw(value / lam / 2).real
+    assert double.item() == pytest.approx(lam * (w**2 + 2 * w), rel=1e-9)
+
+
 def test_super_loss_is_its_minimum_over_the_confidence() -> None:
     values, tau, lam = torch.tensor([0.2, 1.0, 3.0], dtype=torch.float64), 1.0, 0.25
     grid = torch.logspace(-6, 3, 200_001, dtype=torch.float64).unsqueeze(1)

@@ -25,24 +25,37 @@ def self_paced(values: Tensor, *, threshold: Tensor | float) -> Tensor:
 def super_loss(values: Tensor, *, tau: Tensor | float, lam: Tensor | float) -> Tensor:
     """Return min over s of (v − tau)·s + lam·log(s)² (Castells, Weinzaepfel & Revaud, 2020)."""
     excess = values - in_dtype(tau, values)
-    lam = in_dtype(lam, values)
-    argument = (excess.detach() / lam).clamp(min=-2 / math.e) / 2
-    log_weight = -lambert_w(argument)
+    lam = tensor_like(lam, values)
+    log_weight = -lambert_w(excess.detach(), per=2 * lam.detach())
     return excess * log_weight.exp() + lam * log_weight.square()
 
 
-def lambert_w(argument: Tensor) -> Tensor:
-    """Return the principal branch of w·exp(w) = argument, for arguments from −1/e on."""
+def lambert_w(argument: Tensor, *, per: Tensor | float = 1.0) -> Tensor:
+    """Return the principal branch of w·exp(w) = argument/per, −1 for quotients below −1/e."""
+    per = tensor_like(per, argument)
+    log = argument.clamp(min=torch.finfo(argument.dtype).tiny).log() - per.log()
+    small = _lambert((argument / per).clamp(-1 / math.e, 3))
+    return torch.where(log < 1, small, _lambert_of_log(log.clamp(min=1)))
+
+
+def _lambert(argument: Tensor) -> Tensor:
     edge = (2 * (math.e * argument + 1)).clamp(min=0).sqrt()  # series about −1/e
     low = -1 + edge - edge.square() / 3
-    high = torch.log1p(argument.clamp(min=0))
-    w = torch.where(argument < 0.3, low.clamp(max=0.5), high)
+    w = torch.where(argument < 0.3, low.clamp(max=0.5), torch.log1p(argument.clamp(min=0)))
     for _ in range(8):  # Halley's steps treble the right digits
         e = w.exp()
         miss = w * e - argument
         slope = e * (w + 1) - (w + 2) * miss / (2 * w + 2).clamp(min=1e-6)
         w = w - torch.where(slope.abs() > 1e-12, miss / slope, torch.zeros_like(miss))
     return w.clamp(min=-1)
+
+
+def _lambert_of_log(log: Tensor) -> Tensor:
+    """Return the w of w + log w = log, for logarithms from 1 on, whose exponential may overflow."""
+    w = log
+    for _ in range(6):  # Newton's steps double the right digits
+        w = w * (1 + log - w.log()) / (1 + w)
+    return w
 
 
 def tilted(values: Tensor, weight: Tensor, *, tilt: Tensor | float) -> Tensor:
