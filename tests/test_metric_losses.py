@@ -69,6 +69,12 @@ def test_near_pairs_of_a_spread_out_batch_keep_their_digits(centre: float, sprea
     torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=0)
 
 
+def test_contrastive_of_huge_rows_has_a_gradient() -> None:
+    _, found = slope(loss_of("contrastive"), ROWS.float() * 1e30, CLASSES)
+    _, expected = slope(loss_of("contrastive"), ROWS * 1e30, CLASSES)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=0)
+
+
 def test_contrastive_is_its_definition() -> None:
     points = ROWS.tolist()
     expected = 0.0

@@ -57,8 +57,8 @@ def distances(left: Tensor, right: Tensor) -> Tensor:
     wide = torch.float32 if left.device.type == "mps" else torch.float64  # mps has no other
     first, second = left.to(wide) / size, right.to(wide) / size
     centre = second.detach().mean(-2, keepdim=True)
-    gap = root(_squares(first - centre, second - centre).to(left.dtype))
-    return (gap * size).clamp(max=torch.finfo(gap.dtype).max / 8)
+    gap = (root(_squares(first - centre, second - centre)) * size).to(left.dtype)
+    return gap.clamp(max=torch.finfo(gap.dtype).max / 8)
 
 
 def _squares(left: Tensor, right: Tensor) -> Tensor:
