@@ -360,6 +360,16 @@ def test_labels_outside_are_an_error(loss, bad):
         compile(loss)(input, target)
 
 
+def test_truncation_at_a_learned_nothing_has_a_gradient():
+    k = torch.nn.Parameter(torch.tensor(0.0))
+    logits = torch.tensor([[1.0, 2.0], [-900.0, 0.0]])
+    value = GeneralizedCrossEntropy(k=k).values(logits, torch.tensor([0, 0]))
+    torch.testing.assert_close(
+        value, GeneralizedCrossEntropy().values(logits, torch.tensor([0, 0]))
+    )
+    assert torch.autograd.grad(value.sum(), k)[0] == 0
+
+
 def test_counts_may_be_integers():
     logits, target = (
         torch.randn(3, 2, generator=torch.Generator().manual_seed(0)),
