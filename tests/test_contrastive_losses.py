@@ -89,6 +89,18 @@ def test_cosines_far_below_the_temperature_are_exact_in_float32() -> None:
     assert value.item() == 0
 
 
+@pytest.mark.parametrize("key", ["nt_xent", "dcl", "info_nce", "siglip", "sup_con"])
+@pytest.mark.parametrize("temperature", [1e-39, 1e-30])
+def test_the_least_temperatures_are_finite(key: str, temperature: float) -> None:
+    rows, learned = X.float().requires_grad_(), torch.tensor(temperature, requires_grad=True)
+    other = torch.tensor([0, 0, 1, 1, 2]) if key == "sup_con" else Y.float()
+    more = {"bias": 0.0} if key == "siglip" else {}
+    value = getattr(F, key)(rows, other, temperature=learned, **more)
+    slopes = torch.autograd.grad(value.mean(), (rows, learned))
+    assert value.isfinite().all()
+    assert all(slope.isfinite().all() for slope in slopes)
+
+
 def test_clips_scale_is_held_at_100_and_can_come_back() -> None:
     loss = lossmith.get("clip").double()
     with torch.no_grad():

@@ -58,6 +58,27 @@ def held(values: Tensor, low: Tensor | float = -math.inf, high: float = math.inf
     return values.clamp(low, high)
 
 
+def held_ratio(values: Tensor, scale: Tensor | float, most: float) -> Tensor:
+    """Return values/scale held within ±most, constant beyond: there a learned scale overflows."""
+    if not isinstance(scale, Tensor):
+        return held(values / scale, -most, most)
+    far = values.detach().abs() > most * scale.detach()
+    return torch.where(far, most * values.detach().sign(), torch.where(far, 0, values) / scale)
+
+
+def limited(
+    hyper: Tensor | float, input: Tensor, low: float = -math.inf, high: float = math.inf
+) -> Tensor | float:
+    """Return a hyperparameter as `in_dtype` does, held within low … high."""
+    hyper = in_dtype(hyper, input)
+    return hyper.clamp(low, high) if isinstance(hyper, Tensor) else min(max(hyper, low), high)
+
+
+def divisor(hyper: Tensor | float, input: Tensor) -> Tensor | float:
+    """Return a hyperparameter to divide by, held where the square of its inverse is a number."""
+    return limited(hyper, input, low=10 * torch.finfo(input.dtype).tiny ** 0.5)
+
+
 def product(left: Tensor, right: Tensor) -> Tensor:
     """Return the matrix product in the tensors' own dtype; autocast would round it to half."""
     with torch.autocast(left.device.type, enabled=False):

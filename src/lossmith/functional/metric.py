@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import in_dtype, paired_rows, promote
+from lossmith.functional.checks import divisor, in_dtype, paired_rows, promote
 from lossmith.functional.embeddings import cosines, distances, dots, root, unit_rows
 from lossmith.functional.similarity import log_sums
 
@@ -138,7 +138,7 @@ def sup_con(
     picks the anchors whose values are wanted, as a process does that holds a part of the batch.
     """
     rows, classes = check_embeddings(input, target)
-    rows = unit_rows(rows) / in_dtype(temperature, rows) ** 0.5
+    rows = unit_rows(rows) / divisor(temperature, rows) ** 0.5
     label, counts = _groups(classes)
     sums = torch.zeros_like(rows).index_add(0, label, rows)
     alike = (counts[label] - 1)[own]
