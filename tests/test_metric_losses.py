@@ -9,6 +9,7 @@ from torch import Tensor
 import lossmith
 from lossmith import functional as F
 from lossmith.functional.embeddings import distances, dots, unit_rows
+from lossmith.functional.metric import pair_masks
 
 GENERATOR = torch.Generator().manual_seed(7)
 ROWS = torch.randn(7, 3, generator=GENERATOR, dtype=torch.float64)
@@ -99,6 +100,34 @@ def test_semi_hard_triplets_are_facenets(squared: bool) -> None:
                 found.append(max(0.0, row[p] - chosen + 0.2))
     got = loss_of("triplet", squared=squared)(ROWS, CLASSES)
     assert got.item() == pytest.approx(sum(found) / len(found))
+
+
+def semi_hard_at_once(gap: Tensor, alike: Tensor, unlike: Tensor) -> Tensor:
+    """The definition over all N³ triplets, with ties shared by torch.amin."""
+    beyond = unlike.unsqueeze(1) & (gap.unsqueeze(1) > gap.unsqueeze(2))
+    nearest = torch.where(beyond, gap.unsqueeze(1), math.inf).amin(2)
+    farthest = torch.where(unlike, gap, -math.inf).amax(1, keepdim=True)
+    cost = (0.2 + gap - torch.where(beyond.any(2), nearest, farthest)).relu()
+    kept = alike & unlike.any(1, keepdim=True)
+    return torch.where(kept, cost, 0).sum(1) / kept.sum(1).clamp(min=1)
+
+
+@pytest.mark.parametrize("distinct", [3, 12, 1000])
+def test_semi_hard_triplets_are_those_of_all_at_once(distinct: int) -> None:
+    """Of 3 or 12 distinct directions many distances are equal."""
+    generator = torch.Generator().manual_seed(distinct)
+    directions = torch.randn(distinct, 4, generator=generator, dtype=torch.float64)
+    rows = directions[torch.randint(distinct, (40,), generator=generator)]
+    classes = torch.randint(5, (40,), generator=generator)
+
+    def at_once(rows: Tensor) -> Tensor:
+        gap = (2 - 2 * F.cosines(rows, rows)).clamp(min=0)
+        return semi_hard_at_once(gap, *pair_masks(classes)).sum()
+
+    value, found = slope(lambda rows: F.triplet(rows, classes).sum(), rows)
+    expected, exact = slope(at_once, rows)
+    torch.testing.assert_close(value, expected, rtol=1e-13, atol=0)
+    torch.testing.assert_close(found, exact, rtol=1e-10, atol=1e-12)
 
 
 def test_hardest_triplets_cost_most() -> None:
