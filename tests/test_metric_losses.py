@@ -130,6 +130,18 @@ def test_semi_hard_triplets_are_those_of_all_at_once(distinct: int) -> None:
     torch.testing.assert_close(found, exact, rtol=1e-10, atol=1e-12)
 
 
+def test_semi_hard_triplets_keep_no_more_than_the_pairs() -> None:
+    sizes = []
+
+    def note(kept: Tensor) -> Tensor:
+        sizes.append(kept.numel())
+        return kept
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda kept: kept):
+        F.triplet(ROWS.clone().requires_grad_(), CLASSES)
+    assert max(sizes) == 7 * 7
+
+
 def test_hardest_triplets_cost_most() -> None:
     hardest, every, semi = (
         loss_of("triplet", mining=mining)(ROWS, CLASSES)

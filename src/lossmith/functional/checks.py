@@ -60,7 +60,7 @@ def held(values: Tensor, low: Tensor | float = -math.inf, high: float = math.inf
 
 def held_ratio(values: Tensor, scale: Tensor | float, most: float) -> Tensor:
     """Return values/scale held within ±most, constant beyond: there a learned scale overflows."""
-    if not isinstance(scale, Tensor):
+    if not (isinstance(scale, Tensor) and scale.requires_grad):
         return held(values / scale, -most, most)
     far = values.detach().abs() > most * scale.detach()
     return torch.where(far, most * values.detach().sign(), torch.where(far, 0, values) / scale)
