@@ -360,6 +360,29 @@ def test_labels_outside_are_an_error(loss, bad):
         compile(loss)(input, target)
 
 
+def test_truncation_at_a_learned_nothing_has_a_gradient():
+    k = torch.nn.Parameter(torch.tensor(0.0))
+    logits = torch.tensor([[1.0, 2.0], [-900.0, 0.0]])
+    value = GeneralizedCrossEntropy(k=k).values(logits, torch.tensor([0, 0]))
+    torch.testing.assert_close(
+        value, GeneralizedCrossEntropy().values(logits, torch.tensor([0, 0]))
+    )
+    assert torch.autograd.grad(value.sum(), k)[0] == 0
+
+
+def test_counts_may_be_integers():
+    logits, target = (
+        torch.randn(3, 2, generator=torch.Generator().manual_seed(0)),
+        torch.arange(3) % 2,
+    )
+    whole, real = torch.tensor([9, 1]), torch.tensor([9.0, 1.0])
+    for loss in (F.balanced_softmax, F.logit_adjusted, F.ldam):
+        got = loss(logits, target, counts=whole)
+        torch.testing.assert_close(got, loss(logits, target, counts=real))
+    weights = F.class_balanced_weights(whole, beta=0.9)
+    torch.testing.assert_close(weights, F.class_balanced_weights(real, beta=0.9))
+
+
 def test_balanced_softmax_is_logit_adjustment_at_one_for_any_multiple_of_the_counts():
     batch = classes_batch()
     balanced = BalancedSoftmax(counts=COUNTS)(*batch)

@@ -89,6 +89,18 @@ def test_cosines_far_below_the_temperature_are_exact_in_float32() -> None:
     assert value.item() == 0
 
 
+@pytest.mark.parametrize("key", ["nt_xent", "dcl", "info_nce", "siglip", "sup_con"])
+@pytest.mark.parametrize("temperature", [1e-39, 1e-30])
+def test_the_least_temperatures_are_finite(key: str, temperature: float) -> None:
+    rows, learned = X.float().requires_grad_(), torch.tensor(temperature, requires_grad=True)
+    other = torch.tensor([0, 0, 1, 1, 2]) if key == "sup_con" else Y.float()
+    more = {"bias": 0.0} if key == "siglip" else {}
+    value = getattr(F, key)(rows, other, temperature=learned, **more)
+    slopes = torch.autograd.grad(value.mean(), (rows, learned))
+    assert value.isfinite().all()
+    assert all(slope.isfinite().all() for slope in slopes)
+
+
 def test_clips_scale_is_held_at_100_and_can_come_back() -> None:
     loss = lossmith.get("clip").double()
     with torch.no_grad():
@@ -121,6 +133,13 @@ def test_mocos_queue_holds_the_latest_keys() -> None:
     assert {tuple(key) for key in loss.queue.tolist()} == {(0, 1), (-1, 0), (0, -1)}
 
 
+def test_mocos_queue_may_be_of_half_precision() -> None:
+    loss = lossmith.get("moco", features=2, size=3).half()
+    loss.observe(Progress(step=1, signals={"keys": torch.tensor([[3.0, 4.0], [0.0, 0.0]])}))
+    expected = torch.tensor([[0.6, 0.8], [0.0, 0.0], [0.0, 0.0]])
+    torch.testing.assert_close(loss.queue, expected.half())
+
+
 def test_mocos_keys_take_no_gradient() -> None:
     loss, keys = lossmith.get("moco", features=4, size=8), Y.clone().requires_grad_()
     loss.observe(Progress(step=1, signals={"keys": Y}))
@@ -131,7 +150,7 @@ def test_mocos_keys_take_no_gradient() -> None:
 
 
 def test_other_shapes_are_refused() -> None:
-    for key in COUPLED:
+    for key in (*COUPLED, "n_pair"):
         with pytest.raises(ValueError, match=r"rows of embeddings \(N, D\), got \(5, 2, 2\)"):
             lossmith.get(key)(X.reshape(5, 2, 2), Y.reshape(5, 2, 2))
     with pytest.raises(ValueError, match=r"\(N, 3\), got \(5, 4\)"):

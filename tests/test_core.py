@@ -132,6 +132,9 @@ def test_several_numbers_where_the_card_allows_them() -> None:
         (Hyper(default=0.5, low=0.0, high=1.0, meaning=""), 1.0, 1.1, "[0, 1]"),
         (Hyper(default=0.5, low=0.0, high=1.0, open=True, meaning=""), 0.9, 1.0, "(0, 1)"),
         (Hyper(default=0.5, meaning=""), -1e9, float("nan"), "(-inf, inf)"),
+        (Hyper(default=1.0, low=0.0, meaning=""), 1e300, float("inf"), "[0, inf)"),
+        (Hyper(default=1.0, high=0.0, meaning=""), -1e300, float("-inf"), "(-inf, 0]"),
+        (Hyper(default=1.0, infinite=True, meaning=""), float("inf"), float("nan"), "[-inf, inf]"),
     ],
 )
 def test_ranges(hyper: Hyper, fine: float, bad: float, text: str) -> None:

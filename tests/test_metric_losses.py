@@ -9,6 +9,7 @@ from torch import Tensor
 import lossmith
 from lossmith import functional as F
 from lossmith.functional.embeddings import distances, dots, unit_rows
+from lossmith.functional.metric import pair_masks
 
 GENERATOR = torch.Generator().manual_seed(7)
 ROWS = torch.randn(7, 3, generator=GENERATOR, dtype=torch.float64)
@@ -46,9 +47,33 @@ def test_geometry_holds_at_all_sizes(dtype: torch.dtype) -> None:
     torch.testing.assert_close(dots(rows, rows)[1, 1].item(), 25e36, rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_unit_rows_of_half_precision_are_single(compiled: bool) -> None:
+    function = torch.compile(unit_rows, backend="eager") if compiled else unit_rows
+    for rows in (torch.zeros(1, 2), torch.tensor([[3e4, 4e4]])):
+        torch.testing.assert_close(function(rows.half()), unit_rows(rows), rtol=1e-3, atol=0)
+
+
 def test_distances_keep_digits_far_from_the_origin() -> None:
     rows = torch.tensor([[1000.0, 1000.0], [1000.0, 1001.0]])
     assert distances(rows, rows)[0, 1].item() == pytest.approx(1.0, rel=1e-5)
+
+
+@pytest.mark.parametrize(("centre", "spread"), [(1.0, 3e-4), (1000.0, 0.01)])
+def test_near_pairs_of_a_spread_out_batch_keep_their_digits(centre: float, spread: float) -> None:
+    side = torch.tensor([centre, -centre]).repeat(16).unsqueeze(1)
+    noise = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))
+    rows, classes = side + spread * noise, torch.arange(32) % 2
+    value, found = slope(loss_of("contrastive"), rows, classes)
+    expected, exact = slope(loss_of("contrastive"), rows.double(), classes)
+    torch.testing.assert_close(value.double(), expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=0)
+
+
+def test_contrastive_of_huge_rows_has_a_gradient() -> None:
+    _, found = slope(loss_of("contrastive"), ROWS.float() * 1e30, CLASSES)
+    _, expected = slope(loss_of("contrastive"), ROWS * 1e30, CLASSES)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=0)
 
 
 def test_contrastive_is_its_definition() -> None:
@@ -75,6 +100,46 @@ def test_semi_hard_triplets_are_facenets(squared: bool) -> None:
                 found.append(max(0.0, row[p] - chosen + 0.2))
     got = loss_of("triplet", squared=squared)(ROWS, CLASSES)
     assert got.item() == pytest.approx(sum(found) / len(found))
+
+
+def semi_hard_at_once(gap: Tensor, alike: Tensor, unlike: Tensor) -> Tensor:
+    """The definition over all N³ triplets, with ties shared by torch.amin."""
+    beyond = unlike.unsqueeze(1) & (gap.unsqueeze(1) > gap.unsqueeze(2))
+    nearest = torch.where(beyond, gap.unsqueeze(1), math.inf).amin(2)
+    farthest = torch.where(unlike, gap, -math.inf).amax(1, keepdim=True)
+    cost = (0.2 + gap - torch.where(beyond.any(2), nearest, farthest)).relu()
+    kept = alike & unlike.any(1, keepdim=True)
+    return torch.where(kept, cost, 0).sum(1) / kept.sum(1).clamp(min=1)
+
+
+@pytest.mark.parametrize("distinct", [3, 12, 1000])
+def test_semi_hard_triplets_are_those_of_all_at_once(distinct: int) -> None:
+    """Of 3 or 12 distinct directions many distances are equal."""
+    generator = torch.Generator().manual_seed(distinct)
+    directions = torch.randn(distinct, 4, generator=generator, dtype=torch.float64)
+    rows = directions[torch.randint(distinct, (40,), generator=generator)]
+    classes = torch.randint(5, (40,), generator=generator)
+
+    def at_once(rows: Tensor) -> Tensor:
+        gap = (2 - 2 * F.cosines(rows, rows)).clamp(min=0)
+        return semi_hard_at_once(gap, *pair_masks(classes)).sum()
+
+    value, found = slope(lambda rows: F.triplet(rows, classes).sum(), rows)
+    expected, exact = slope(at_once, rows)
+    torch.testing.assert_close(value, expected, rtol=1e-13, atol=0)
+    torch.testing.assert_close(found, exact, rtol=1e-10, atol=1e-12)
+
+
+def test_semi_hard_triplets_keep_no_more_than_the_pairs() -> None:
+    sizes = []
+
+    def note(kept: Tensor) -> Tensor:
+        sizes.append(kept.numel())
+        return kept
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda kept: kept):
+        F.triplet(ROWS.clone().requires_grad_(), CLASSES)
+    assert max(sizes) == 7 * 7
 
 
 def test_hardest_triplets_cost_most() -> None:

@@ -142,6 +142,33 @@ def test_representable_up_to_half_of_the_largest_float(key: str, exact, sign: fl
     assert slope.isfinite().all()
 
 
+@pytest.mark.parametrize("scale", [1e-10, 1e-30, 1e-38])
+@pytest.mark.parametrize(
+    ("key", "hyper"),
+    [("welsch", "scale"), ("geman_mcclure", "scale"), ("tukey", "cutoff"), ("smooth_l1", "beta")],
+)
+def test_a_learned_scale_has_a_gradient_where_the_ratio_overflows(
+    key: str, hyper: str, scale: float
+) -> None:
+    learned = torch.nn.Parameter(torch.tensor(scale))
+    residuals = torch.tensor([0.0, 1e-3, -1e30, 3e38], requires_grad=True)
+    value = lossmith.get(key, **{hyper: learned}).values(residuals, torch.zeros(4))
+    slopes = torch.autograd.grad(value, (residuals, learned), torch.ones(4))
+    assert value.isfinite().all()
+    assert all(slope.isfinite().all() for slope in slopes)
+
+
+def test_a_large_cutoff_of_tukeys_is_squared_error() -> None:
+    for cutoff in (1e10, 1e20, 1e38):
+        residuals = torch.tensor([0.0, 0.01, 2.0, 3e38], requires_grad=True)
+        value = lossmith.get("tukey", cutoff=cutoff).values(residuals, torch.zeros(4))
+        (slope,) = torch.autograd.grad(value.sum(), residuals)
+        torch.testing.assert_close(value[:3], residuals[:3].square() / 2)
+        torch.testing.assert_close(slope[:3], residuals[:3].detach())
+        assert value.isfinite().all()
+        assert slope[3] == 0
+
+
 @pytest.mark.parametrize("key", ["pseudo_huber", "cauchy", "welsch", "geman_mcclure"])
 def test_small_scales_do_not_overflow(key: str) -> None:
     loss_class = lossmith.find()[key]

@@ -22,10 +22,13 @@ from lossmith import (
     Progress,
     SelfPaced,
     SuperLoss,
+    SymmetricCrossEntropy,
     Tempered,
     Tilted,
     switch,
 )
+from lossmith import functional as F
+from lossmith.core.reduce import added
 from lossmith.functional import lambert_w
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -41,6 +44,17 @@ def test_lambert_w_is_scipys() -> None:
     assert torch.allclose(lambert_w(argument), expected, rtol=1e-9, atol=2e-8)
     edge = torch.tensor([-1 / math.e], dtype=torch.float64)
     assert lambert_w(edge).item() == pytest.approx(-1, abs=1e-6)
+
+
+@pytest.mark.parametrize(("value", "lam"), [(1e37, 1.0), (1e30, 1e-10), (50.0, 1e-3)])
+def test_super_loss_of_huge_quotients_is_that_of_float64(value: float, lam: float) -> None:
+    single, double = (
+        F.super_loss(torch.tensor(value, dtype=dtype), tau=0, lam=lam)
+        for dtype in (torch.float32, torch.float64)
+    )
+    torch.testing.assert_close(single.double(), double, rtol=1e-5, atol=0)
+    w = special.lambertw(value / lam / 2).real
+    assert double.item() == pytest.approx(lam * (w**2 + 2 * w), rel=1e-9)
 
 
 def test_super_loss_is_its_minimum_over_the_confidence() -> None:
@@ -72,6 +86,59 @@ def test_tilted_goes_from_least_over_mean_to_most() -> None:
     assert Tilted(MAE(), tilt=-1e4)(INPUT, ZERO) == pytest.approx(values.min().item(), abs=1e-3)
     expected = values.exp().mean().log().item()
     assert Tilted(MAE(), tilt=1.0)(INPUT, ZERO) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 1e-6, -1e-5, 1e-4, 0.01, 0.45, 0.55, 2.0])
+def test_tilted_keeps_its_digits_near_the_mean(tilt: float) -> None:
+    """By its cumulants near tilt 0, else by its definition in float64."""
+    values = torch.rand(30_001, generator=torch.Generator().manual_seed(0))
+    exact = torch.tensor(tilt, dtype=torch.float64, requires_grad=True)
+    wide = values.double()
+    away = wide - wide.mean()
+    cumulants = [away.square().mean() / 2, away.pow(3).mean() / 6]
+    known = wide.mean() + exact * (cumulants[0] + exact * cumulants[1])
+    if abs(tilt) > 0.1:
+        known = (exact * wide).exp().mean().log() / exact
+    learned = nn.Parameter(torch.tensor(tilt))
+    value = Tilted(MAE(), tilt=learned)(values, torch.zeros_like(values))
+    torch.testing.assert_close(value.double(), known, rtol=1e-6, atol=0)
+    slope, expected = torch.autograd.grad(value, learned), torch.autograd.grad(known, exact)
+    torch.testing.assert_close(slope[0].double(), expected[0], rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.1, -0.1, 3.0, -3.0])
+def test_tilted_has_two_derivatives_in_values_and_tilt(tilt: float) -> None:
+    values, weight = INPUT[:5].abs().requires_grad_(), torch.tensor([1.0, 2.0, 0.0, 1.0, 0.5])
+    free = torch.tensor(tilt, dtype=torch.float64, requires_grad=True)
+
+    def tilted(values: torch.Tensor, tilt: torch.Tensor) -> torch.Tensor:
+        return F.tilted(values, weight.double(), tilt=tilt)
+
+    assert torch.autograd.gradcheck(tilted, (values, free))
+    assert torch.autograd.gradgradcheck(tilted, (values, free))
+
+
+def test_tilted_to_the_least_is_not_rounded_by_the_largest() -> None:
+    values = torch.tensor([1e8, 0.3, 0.3])
+    least = Tilted(MAE(), tilt=-1.0)(values, torch.zeros(3))
+    assert least == pytest.approx(0.3 - math.log(2 / 3), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda inner: SelfPaced(inner, threshold=1e3),
+        lambda inner: Tilted(inner, tilt=0.0),
+        lambda inner: CVaR(inner, fraction=1.0),
+    ],
+)
+@pytest.mark.parametrize("inner", [CrossEntropy(z_loss=0.1), SymmetricCrossEntropy()])
+def test_a_loss_of_several_terms_counts_as_their_sum(wrapped, inner) -> None:
+    assert torch.allclose(wrapped(inner)(LOGITS, CLASSES), inner(LOGITS, CLASSES))
+    hard = SuperLoss(inner)(LOGITS, CLASSES)
+    assert torch.allclose(
+        hard, F.super_loss(added(inner.values(LOGITS, CLASSES)), tau=1, lam=1).mean()
+    )
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.1, 0.37, 1.0])

@@ -64,7 +64,8 @@ class Hyper:
     tries; empty means the default only. A default of None marks a value that must be given or
     is fitted to the targets by `for_target`. `several` allows a list of real numbers for one;
     `fixed` is what is read once, when the loss is built, so that no schedule can move it.
-    `choices` lists the texts that are allowed; the suite tries each.
+    `infinite` allows ±infinity, where the formula has a limit. `choices` lists the texts that are
+    allowed; the suite tries each.
     """
 
     default: Any
@@ -75,6 +76,7 @@ class Hyper:
     search: tuple[Any, ...] = ()
     several: bool = False
     fixed: bool = False
+    infinite: bool = False
     choices: tuple[str, ...] = ()
 
     def check_type(self, owner: str, name: str, value: Any) -> None:
@@ -93,10 +95,10 @@ class Hyper:
             raise ValueError(f"{owner}: {name} must be {self.range}, got {value!r}")
 
     def check(self, owner: str, name: str, value: float) -> None:
-        """Raise ValueError when a number lies outside the range."""
+        """Raise ValueError when a number lies outside the range, or is infinite and must not."""
         below = self.low is not None and (value <= self.low if self.open else value < self.low)
         above = self.high is not None and (value >= self.high if self.open else value > self.high)
-        if below or above or value != value:
+        if below or above or value != value or (abs(value) == math.inf and not self.infinite):
             raise ValueError(f"{owner}: {name} must be in {self.range}, got {value}")
 
     def holds(self, numbers: Tensor) -> Tensor:
@@ -113,8 +115,9 @@ class Hyper:
         if self.choices:
             return " or ".join(repr(choice) for choice in self.choices)
         left, right = ("(", ")") if self.open else ("[", "]")
-        low = "(-inf" if self.low is None else f"{left}{self.low:g}"
-        high = "inf)" if self.high is None else f"{self.high:g}{right}"
+        ends = ("[-inf", "inf]") if self.infinite else ("(-inf", "inf)")
+        low = ends[0] if self.low is None else f"{left}{self.low:g}"
+        high = ends[1] if self.high is None else f"{self.high:g}{right}"
         return f"{low}, {high}"
 
 

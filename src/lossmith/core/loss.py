@@ -19,7 +19,7 @@ from lossmith.core.card import Card
 from lossmith.core.compiled import in_one_pass
 from lossmith.core.left_out import without_left_out
 from lossmith.core.ranks import Gather, several
-from lossmith.core.reduce import check_weight, joint, mass_of, or_one, reduce
+from lossmith.core.reduce import added, check_weight, joint, mass_of, or_one, reduce
 from lossmith.core.schedule import Schedule
 from lossmith.core.tree import check_names, mapped
 from lossmith.functional.checks import require
@@ -310,7 +310,7 @@ class Pointwise(Loss, ABC):
 
     def weighed(self, input: Any, target: Any, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the values and one weight a value: the targets' own times those given."""
-        values = self.values(input, target)
+        values = added(self.values(input, target))
         both = joint(values, self.weights(target), weight)
         return values, torch.ones_like(values) if both is None else both
 

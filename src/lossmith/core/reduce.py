@@ -65,6 +65,11 @@ def _number(denominator: Tensor | float, total: Tensor) -> Tensor | float:
     return denominator.reshape(()).to(total)
 
 
+def added(values: Tensor | Mapping[str, Tensor]) -> Tensor:
+    """Return one value a sample or element: of a loss of several terms their sum."""
+    return values if isinstance(values, Tensor) else torch.stack(list(values.values())).sum(0)
+
+
 def mass_of(values: Tensor, weight: Tensor | None) -> Tensor | float:
     """Return the sum of the weights, one a value; the number of values where there are none."""
     return values.numel() if weight is None else weight.sum()

@@ -67,6 +67,27 @@ def held(values: Tensor, low: Tensor | float = -math.inf, high: float = math.inf
     return values.clamp(low, high)
 
 
+def held_ratio(values: Tensor, scale: Tensor | float, most: float) -> Tensor:
+    """Return values/scale held within ±most, constant beyond: there a learned scale overflows."""
+    if not (isinstance(scale, Tensor) and scale.requires_grad):
+        return held(values / scale, -most, most)
+    far = values.detach().abs() > most * scale.detach()
+    return torch.where(far, most * values.detach().sign(), torch.where(far, 0, values) / scale)
+
+
+def limited(
+    hyper: Tensor | float, input: Tensor, low: float = -math.inf, high: float = math.inf
+) -> Tensor | float:
+    """Return a hyperparameter as `in_dtype` does, held within low … high."""
+    hyper = in_dtype(hyper, input)
+    return hyper.clamp(low, high) if isinstance(hyper, Tensor) else min(max(hyper, low), high)
+
+
+def divisor(hyper: Tensor | float, input: Tensor) -> Tensor | float:
+    """Return a hyperparameter to divide by, held where the square of its inverse is a number."""
+    return limited(hyper, input, low=10 * torch.finfo(input.dtype).tiny ** 0.5)
+
+
 def product(left: Tensor, right: Tensor) -> Tensor:
     """Return the matrix product in the tensors' own dtype; autocast would round it to half."""
     with torch.autocast(left.device.type, enabled=False):
@@ -120,6 +141,16 @@ def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         )
     input = promote(input)
     return input, target if target.dtype == input.dtype else target.to(input.dtype)
+
+
+def paired_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Check two batches of rows (N, D), and bring both to the dtype of computation."""
+    first, second = same_shape(input, target)
+    if first.ndim != 2:
+        raise ValueError(
+            f"input and target must be rows of embeddings (N, D), got {tuple(input.shape)}"
+        )
+    return first, second
 
 
 def same_rows(named: Mapping[str, Tensor], *, shapes: bool = False) -> dict[str, Tensor]:

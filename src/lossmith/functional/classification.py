@@ -70,7 +70,8 @@ def generalized_cross_entropy(
     """Return (1 − max(p_t, k)^q) / q of the softmax (Zhang & Sabuncu, 2018)."""
     log_p = -surprise(*class_logits(input, target, ignore_index))
     q, k = in_dtype(q, log_p), tensor_like(k, log_p)
-    log_p = torch.maximum(log_p, k.log())
+    least = torch.where(k > 0, torch.where(k > 0, k, 1).log(), torch.finfo(k.dtype).min)
+    log_p = torch.maximum(log_p, least)
     return one_minus_exp(q * log_p) / q
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import in_dtype, same_shape
+from lossmith.functional.checks import divisor, paired_rows
 from lossmith.functional.embeddings import unit_rows
 from lossmith.functional.similarity import log_sums, softplus_sums
 
@@ -46,7 +46,7 @@ def info_nce(
     Shapes: input (N, D), target (N, D) -> (N,), or as many as `own` picks.
     """
     first, second = _units(input, target)
-    return _found(first / in_dtype(temperature, first), second, own)
+    return _found(first / divisor(temperature, first), second, own)
 
 
 def clip(input: Tensor, target: Tensor, *, temperature: Tensor | float, own: slice = ALL) -> Tensor:
@@ -55,7 +55,7 @@ def clip(input: Tensor, target: Tensor, *, temperature: Tensor | float, own: sli
     Shapes: input (N, D), target (N, D) -> (N,), or as many as `own` picks.
     """
     first, second = _units(input, target)
-    scale = in_dtype(temperature, first)
+    scale = divisor(temperature, first)
     if own != ALL:
         return (_found(first / scale, second, own) + _found(second / scale, first, own)) / 2
     first = first / scale
@@ -77,7 +77,7 @@ def siglip(
     Shapes: input (N, D), target (N, D) -> (N,), or as many as `own` picks.
     """
     first, second = _units(input, target)
-    first = first[own] / in_dtype(temperature, first)
+    first = first[own] / divisor(temperature, first)
     shift = torch.as_tensor(bias, dtype=first.dtype, device=first.device)
     positives = (first * second[own]).sum(1) + shift
     return softplus_sums(first, second, shift, _places(second, own)) - logsigmoid(positives)
@@ -93,7 +93,7 @@ def queue_nce(
     Shapes: input (N, D), target (N, D), queue (K, D) -> (N,).
     """
     first, second = _units(input, target)
-    first, queue = first / in_dtype(temperature, first), queue.to(first.dtype)
+    first, queue = first / divisor(temperature, first), queue.to(first.dtype)
     empty = (queue == 0).all(1, keepdim=True)
     # One column more in each shifts the products with empty rows beyond any other.
     lowest = torch.zeros_like(queue[:, :1]).masked_fill(empty, torch.finfo(queue.dtype).min / 4)
@@ -103,18 +103,8 @@ def queue_nce(
     return -logsigmoid((first * second).sum(1) - negatives)
 
 
-def _pairs(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Check two batches of rows (N, D), and bring both to the dtype of computation."""
-    first, second = same_shape(input, target)
-    if first.ndim != 2:
-        raise ValueError(
-            f"input and target must be rows of embeddings (N, D), got {tuple(input.shape)}"
-        )
-    return first, second
-
-
 def _units(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    first, second = _pairs(input, target)
+    first, second = paired_rows(input, target)
     return unit_rows(first), unit_rows(second)
 
 
@@ -122,8 +112,8 @@ def _two_views(
     input: Tensor, target: Tensor, temperature: Tensor | float, own: slice
 ) -> tuple[Tensor, Tensor]:
     """Return own rows' scores with their partners (n,), and log-sums over all others (2, n)."""
-    first, second = _pairs(input, target)
-    both = unit_rows(torch.stack([first, second])) / in_dtype(temperature, first) ** 0.5
+    first, second = paired_rows(input, target)
+    both = unit_rows(torch.stack([first, second])) / divisor(temperature, first) ** 0.5
     mine, places = both[:, own], _places(first, own)
     pair = torch.cat([places, places + len(first)], 1)  # a row and its partner, of either view
     each = None if own == ALL else both.flatten(0, 1)

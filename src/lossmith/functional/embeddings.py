@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import held, product
+from lossmith.functional.checks import held, product, promote
 
 
 def unit_rows(rows: Tensor, dim: int = -1) -> Tensor:
@@ -16,6 +16,7 @@ def unit_rows(rows: Tensor, dim: int = -1) -> Tensor:
     tensor([[0.6000, 0.8000],
             [0.0000, 0.0000]])
     """
+    rows = promote(rows)
     if rows.shape[dim] == 0:
         return rows
     length = torch.linalg.vector_norm(rows, dim=dim, keepdim=True)
@@ -46,18 +47,27 @@ def dots(left: Tensor, right: Tensor) -> Tensor:
 def distances(left: Tensor, right: Tensor) -> Tensor:
     """Return the Euclidean distance of each row of left to each row of right, below infinity.
 
-    Rows are centred and scaled first, so that few digits cancel and no square overflows. Where two
-    rows coincide the distance is 0 with a gradient of zero.
+    Rows are centred and scaled first, so that few digits cancel and no square overflows, and
+    squares are formed in float64, so that near pairs of a spread-out batch keep theirs. Where two
+    rows coincide the distance is 0, up to rounding, with a finite gradient.
     """
     if left.numel() == 0 or right.numel() == 0:
         return product(left, right.transpose(-1, -2))
     size = _power(torch.maximum(_size(left), _size(right)))
-    left, right = left / size, right / size
-    centre = right.detach().mean(-2, keepdim=True)
-    left, right = left - centre, right - centre
-    squares = left.square().sum(-1).unsqueeze(-1) + right.square().sum(-1).unsqueeze(-2)
-    gap = root(squares - 2 * product(left, right.transpose(-1, -2)))
-    return (gap * size).clamp(max=torch.finfo(gap.dtype).max / 8)
+    wide = torch.float32 if left.device.type == "mps" else torch.float64  # mps has no other
+    first, second = left.to(wide) / size, right.to(wide) / size
+    centre = second.detach().mean(-2, keepdim=True)
+    gap = (root(_squares(first - centre, second - centre)) * size).to(left.dtype)
+    return gap.clamp(max=torch.finfo(gap.dtype).max / 8)
+
+
+def _squares(left: Tensor, right: Tensor) -> Tensor:
+    """Return |l|² + |r|² − 2 l·r of each row l with each row r, in one product."""
+    lengths, others = (rows.square().sum(-1, keepdim=True) for rows in (left, right))
+    longer = torch.cat([-2 * left, lengths, torch.ones_like(lengths)], -1)
+    return product(
+        longer, torch.cat([right, torch.ones_like(others), others], -1).transpose(-1, -2)
+    )
 
 
 def scaled(rows: Tensor) -> Tensor:

@@ -7,6 +7,15 @@ from torch import Tensor
 
 from lossmith.functional.checks import in_dtype, tensor_like
 
+GAUSS = (  # nodes and weights of Gauss and Legendre's rule from 0 to 1
+    (0.03376524289842403, 0.08566224618958514),
+    (0.16939530676686776, 0.18038078652406936),
+    (0.38069040695840156, 0.23395696728634552),
+    (0.6193095930415985, 0.23395696728634552),
+    (0.8306046932331322, 0.18038078652406936),
+    (0.9662347571015759, 0.08566224618958514),
+)
+
 
 def self_paced(values: Tensor, *, threshold: Tensor | float) -> Tensor:
     """Return min(v, threshold) (Kumar, Packer & Koller, 2010): rows above it teach nothing."""
@@ -16,18 +25,23 @@ def self_paced(values: Tensor, *, threshold: Tensor | float) -> Tensor:
 def super_loss(values: Tensor, *, tau: Tensor | float, lam: Tensor | float) -> Tensor:
     """Return min over s of (v − tau)·s + lam·log(s)² (Castells, Weinzaepfel & Revaud, 2020)."""
     excess = values - in_dtype(tau, values)
-    lam = in_dtype(lam, values)
-    argument = (excess.detach() / lam).clamp(min=-2 / math.e) / 2
-    log_weight = -lambert_w(argument)
+    lam = tensor_like(lam, values)
+    log_weight = -lambert_w(excess.detach(), per=2 * lam.detach())
     return excess * log_weight.exp() + lam * log_weight.square()
 
 
-def lambert_w(argument: Tensor) -> Tensor:
-    """Return the principal branch of w·exp(w) = argument, for arguments from −1/e on."""
+def lambert_w(argument: Tensor, *, per: Tensor | float = 1.0) -> Tensor:
+    """Return the principal branch of w·exp(w) = argument/per, −1 for quotients below −1/e."""
+    per = tensor_like(per, argument)
+    log = argument.clamp(min=torch.finfo(argument.dtype).tiny).log() - per.log()
+    small = _lambert((argument / per).clamp(-1 / math.e, 3))
+    return torch.where(log < 1, small, _lambert_of_log(log.clamp(min=1)))
+
+
+def _lambert(argument: Tensor) -> Tensor:
     edge = (2 * (math.e * argument + 1)).clamp(min=0).sqrt()  # series about −1/e
     low = -1 + edge - edge.square() / 3
-    high = torch.log1p(argument.clamp(min=0))
-    w = torch.where(argument < 0.3, low.clamp(max=0.5), high)
+    w = torch.where(argument < 0.3, low.clamp(max=0.5), torch.log1p(argument.clamp(min=0)))
     for _ in range(8):  # Halley's steps treble the right digits
         e = w.exp()
         miss = w * e - argument
@@ -36,23 +50,44 @@ def lambert_w(argument: Tensor) -> Tensor:
     return w.clamp(min=-1)
 
 
+def _lambert_of_log(log: Tensor) -> Tensor:
+    """Return the w of w + log w = log, for logarithms from 1 on, whose exponential may overflow."""
+    w = log
+    for _ in range(6):  # Newton's steps double the right digits
+        w = w * (1 + log - w.log()) / (1 + w)
+    return w
+
+
 def tilted(values: Tensor, weight: Tensor, *, tilt: Tensor | float) -> Tensor:
     """Return log(mean(exp(tilt·v))) / tilt, the mean at tilt 0 (Li et al., 2021)."""
-    tilt = tensor_like(tilt, values)
-    mass = weight.sum()
-    share = weight / torch.where(mass == 0, torch.ones_like(mass), mass)
-    flat = tilt.abs() < 1e-6
-    used = torch.where(flat, torch.ones_like(tilt), tilt)
-    kept = torch.where(share > 0, used * values, torch.full_like(values, -torch.inf))
-    top = kept.detach().max() if values.numel() else values.new_zeros(())
-    top = torch.where(top.isfinite(), top, torch.zeros_like(top))
-    total = (
-        share * torch.where(share > 0, used * values - top, torch.zeros_like(values)).exp()
-    ).sum()
-    some = mass > 0
-    curved = (torch.where(some, total, torch.ones_like(total)).log() + top) / used
-    mean = torch.where(share > 0, share * values, torch.zeros_like(values)).sum()
-    return torch.where(some, torch.where(flat, mean, curved), mean)
+    if not values.numel():
+        return values.sum()
+    tilt, mass = tensor_like(tilt, values), weight.sum()
+    share = torch.where(mass == 0, 1 / len(weight), weight / torch.where(mass == 0, 1, mass))
+    mean = (share * torch.where(weight > 0, values, 0)).sum().detach()
+    kept = torch.where(weight > 0, values, mean)
+    least, most = kept.detach().aminmax()
+    flat = (tilt * most - tilt * least).detach().abs() < 0.5
+    little, much = torch.where(flat, tilt, 0), torch.where(flat, 1, tilt)
+    return torch.where(
+        flat,
+        mean + _averaged(kept - mean, share, little),
+        _logged(kept, share, much, torch.where(much > 0, most, least)),
+    )
+
+
+def _logged(values: Tensor, share: Tensor, tilt: Tensor, top: Tensor) -> Tensor:
+    return top + (share * (tilt * (values - top)).exp()).sum().log() / tilt
+
+
+def _averaged(away: Tensor, share: Tensor, tilt: Tensor) -> Tensor:
+    """Return the same as the average from tilt 0 to tilt of means under weights exp(tilt·v).
+
+    By Gauss's rule, exact to the last bit of float64 for exponents that differ by up to ½.
+    """
+    nodes, parts = away.new_tensor(GAUSS).unbind(1)
+    mass = share * (tilt * nodes.unsqueeze(1) * away).exp()
+    return (parts * ((mass * away).sum(1) / mass.sum(1))).sum()
 
 
 def cvar(values: Tensor, weight: Tensor, *, fraction: Tensor | float) -> Tensor:

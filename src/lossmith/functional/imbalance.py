@@ -7,7 +7,7 @@ nothing is infinite.
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, head_dim, in_dtype
+from lossmith.functional.checks import class_logits, head_dim, in_dtype, tensor_like
 from lossmith.functional.classification import is_target, per_class, surprise
 
 
@@ -72,11 +72,12 @@ def class_balanced_weights(counts: Tensor, *, beta: Tensor | float) -> Tensor:
     >>> class_balanced_weights(torch.tensor([1.0, 2.0]), beta=0.5)
     tensor([1.2000, 0.8000])
     """
-    base = torch.as_tensor(beta, dtype=counts.dtype, device=counts.device)
-    weight = -1 / torch.expm1(_seen(counts) * base.log())  # 1 − beta is common to all
+    seen = _seen(counts)
+    weight = -1 / torch.expm1(seen * tensor_like(beta, seen).log())  # 1 − beta is common to all
     return weight * (counts.numel() / weight.sum())
 
 
 def _seen(counts: Tensor) -> Tensor:
+    counts = counts if counts.is_floating_point() else counts.float()
     rarest = counts.masked_fill(counts == 0, torch.inf).min()
     return torch.where(counts == 0, rarest, counts)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import in_dtype, promote, same_shape
+from lossmith.functional.checks import divisor, in_dtype, paired_rows, promote
 from lossmith.functional.embeddings import cosines, distances, dots, root, unit_rows
 from lossmith.functional.similarity import log_sums
 
@@ -47,11 +47,30 @@ def triplet(
         excess = (margin + gap.unsqueeze(2) - gap.unsqueeze(1)).relu()
         kept = alike.unsqueeze(2) & unlike.unsqueeze(1)
         return _mean(excess.flatten(1), kept.flatten(1))
-    beyond = unlike.unsqueeze(1) & (gap.unsqueeze(1) > gap.unsqueeze(2))
-    nearest = torch.where(beyond, gap.unsqueeze(1), most).amin(2)
-    farthest = torch.where(unlike, gap, -most).amax(1, keepdim=True)
-    chosen = torch.where(beyond.any(2), nearest, farthest)
+    chosen = _semi_hard(gap, unlike)
     return _mean((margin + gap - chosen).relu(), alike & unlike.any(1, keepdim=True))
+
+
+def _semi_hard(gap: Tensor, unlike: Tensor) -> Tensor:
+    """Return the least distance to an unlike row beyond each distance of a row, else the largest.
+
+    Equal distances share the gradient, as in torch.amin.
+    """
+    most = torch.finfo(gap.dtype).max / 8
+    ranked = torch.where(unlike, gap, most).sort(1).values
+    fresh = torch.ones_like(ranked, dtype=torch.long)
+    fresh[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
+    level = fresh.cumsum(1) - 1
+    sums, counts = (
+        torch.zeros_like(each).scatter_add(1, level, each)
+        for each in (ranked, torch.ones_like(ranked))
+    )
+    place = torch.searchsorted(ranked.detach(), gap.detach().contiguous(), right=True)
+    found = place.clamp(max=len(gap) - 1)
+    mean = (sums / counts.clamp(min=1)).gather(1, level.gather(1, found))
+    nearest = ranked.detach().gather(1, found) + (mean - mean.detach())  # a mean of equals rounds
+    farthest = torch.where(unlike, gap, -most).amax(1, keepdim=True)
+    return torch.where(place < unlike.sum(1, keepdim=True), nearest, farthest)
 
 
 def triplets_of(target: Tensor, mining: str) -> Tensor:
@@ -65,7 +84,7 @@ def triplets_of(target: Tensor, mining: str) -> Tensor:
 
 def n_pair(input: Tensor, target: Tensor) -> Tensor:
     """Return log(1 + Σ_{j≠i} exp(a_i·p_j − a_i·p_i)) of anchors a (input) and positives p."""
-    anchors, positives = same_shape(input, target)
+    anchors, positives = paired_rows(input, target)
     return -dots(anchors, positives).log_softmax(1).diagonal()
 
 
@@ -138,7 +157,7 @@ def sup_con(
     picks the anchors whose values are wanted, as a process does that holds a part of the batch.
     """
     rows, classes = check_embeddings(input, target)
-    rows = unit_rows(rows) / in_dtype(temperature, rows) ** 0.5
+    rows = unit_rows(rows) / divisor(temperature, rows) ** 0.5
     label, counts = _groups(classes)
     sums = torch.zeros_like(rows).index_add(0, label, rows)
     alike = (counts[label] - 1)[own]

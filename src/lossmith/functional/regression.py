@@ -10,6 +10,7 @@ from lossmith.functional.checks import (
     check_head,
     head_dim,
     held,
+    held_ratio,
     in_dtype,
     promote,
     same_shape,
@@ -60,9 +61,8 @@ def smooth_l1(input: Tensor, target: Tensor, *, beta: Tensor | float) -> Tensor:
         values: Tensor = losses.smooth_l1_loss(input, target, NONE, beta)
         return values
     r = input - target
-    bound = tensor_like(beta, r)
-    near = r.clamp(-bound, bound)
-    return near / beta * (r - near / 2)
+    ratio = held_ratio(r, beta, 1)
+    return ratio * (r - beta * ratio / 2)
 
 
 def log_cosh(input: Tensor, target: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import held, in_dtype, tensor_like
+from lossmith.functional.checks import held, held_ratio, in_dtype, limited, tensor_like
 from lossmith.functional.regression import residual
 
 _FAR = 1e9  # 1 + q² is q² beyond this ratio, to the last bit of float64
@@ -32,23 +32,24 @@ def cauchy(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
 def welsch(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
     """Return 1 − exp(−(r/scale)²/2) (Dennis & Welsch, 1978)."""
     r = residual(input, target)
-    ratio = held(r / in_dtype(scale, r), -40, 40)  # beyond, the exponential is 0 in float64
+    ratio = held_ratio(r, in_dtype(scale, r), 40)  # beyond, the exponential is 0 in float64
     return -torch.expm1(ratio.square() * -0.5)
 
 
 def geman_mcclure(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
     """Return 2·(r/scale)² / ((r/scale)² + 4) (Geman & McClure, 1985, scaled as by Barron)."""
     r = residual(input, target)
-    square = held(r / in_dtype(scale, r), -_FAR, _FAR).square()
+    square = held_ratio(r, in_dtype(scale, r), _FAR).square()
     return 2 * (square / (square + 4))
 
 
 def tukey(input: Tensor, target: Tensor, *, cutoff: Tensor | float) -> Tensor:
     """Return c²/6·(1 − (1 − (r/c)²)³), c = cutoff, and c²/6 beyond (Beaton & Tukey, 1974)."""
     r = residual(input, target)
-    cutoff = in_dtype(cutoff, r)
-    square = (r / cutoff).clamp(-1, 1).square()
-    return cutoff**2 / 6 * (square * (3 - 3 * square + square.square()))
+    cutoff = limited(cutoff, r, high=torch.finfo(r.dtype).max ** 0.5 / 4)  # c² is a number
+    ratio = held_ratio(r, cutoff, 1)
+    near, square = cutoff * ratio, ratio.square()
+    return near * (near * ((3 - 3 * square + square.square()) / 6))
 
 
 def log1p_square(r: Tensor, inverse: Tensor | float) -> Tensor:

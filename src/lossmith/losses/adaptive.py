@@ -10,6 +10,7 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.core.progress import Progress
+from lossmith.core.reduce import added
 from lossmith.core.schedule import Schedule
 from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote
 from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
@@ -166,7 +167,7 @@ class OnProbabilities(ClassLoss):
         dim = head_dim(logits)
         probabilities = logits.softmax(dim)
         truth = torch.zeros_like(probabilities).scatter(dim, safe.unsqueeze(dim), 1.0)
-        return self.loss.values(probabilities, truth).sum(dim)
+        return added(self.loss.values(probabilities, truth)).sum(dim)
 
 
 class Following(Wrapper):

@@ -64,6 +64,7 @@ class Barron(Pointwise):
         hypers={
             "alpha": Hyper(
                 default=1.0,
+                infinite=True,
                 search=(0.5, 1.5),
                 meaning="shape; smaller counts outliers less",
             ),

@@ -284,7 +284,7 @@ class MoCo(Pointwise):
 
     def update(self, progress: Progress) -> None:
         """Put the step's keys in the place of the oldest."""
-        keys = F.unit_rows(progress.signals["keys"].to(self.queue))[-self.size :]
+        keys = F.unit_rows(progress.signals["keys"])[-self.size :].to(self.queue)
         places = (int(self.head) + torch.arange(len(keys), device=keys.device)) % self.size
         self.queue[places] = keys
         self.head.fill_((int(self.head) + len(keys)) % self.size)

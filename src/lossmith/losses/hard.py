@@ -9,6 +9,7 @@ from lossmith import functional as F
 from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
+from lossmith.core.reduce import added
 from lossmith.losses.regression import MAE
 from lossmith.losses.wrapping import BatchWrapper, Wrapper, check_inner
 
@@ -71,7 +72,7 @@ class SelfPaced(Wrapper):
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the inner values, cut off at the threshold."""
-        return F.self_paced(super().values(input, target), threshold=self.threshold)
+        return F.self_paced(added(super().values(input, target)), threshold=self.threshold)
 
 
 class SuperLoss(Wrapper):
@@ -134,7 +135,7 @@ class SuperLoss(Wrapper):
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the inner values at the best confidence."""
-        return F.super_loss(super().values(input, target), tau=self.tau, lam=self.lam)
+        return F.super_loss(added(super().values(input, target)), tau=self.tau, lam=self.lam)
 
 
 class Tilted(BatchWrapper):

@@ -183,7 +183,7 @@ class NPair(Pointwise):
         gather: over several processes, whether the batch is that of all.
 
     Raises:
-        ValueError: if the shapes of anchors and positives differ.
+        ValueError: if the shapes of anchors and positives differ or are not (N, D).
 
     Source: Sohn, Improved Deep Metric Learning with Multi-class N-pair Loss Objective (2016).
 
