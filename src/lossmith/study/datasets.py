@@ -1,5 +1,6 @@
 """A user's own model as something to train, one model at a time in every process."""
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,9 +20,9 @@ from lossmith.study.errors import InputError
 from lossmith.study.examples import Examples
 from lossmith.study.members import Budget, Member, batches
 from lossmith.study.model import TorchModel, read
-from lossmith.study.processes import can_fork, spread
+from lossmith.study.processes import can_fork, one_thread, spread
 from lossmith.study.scores import Track
-from lossmith.study.split import Split
+from lossmith.study.split import Cell, Split
 
 MakeModel = Callable[[int], nn.Module]
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
@@ -197,7 +198,17 @@ class DatasetTrainer:
 
     def fleet(self, cells: Sequence[int], members: Sequence[Member]) -> RunFleet:
         """Return members ready to train on cells."""
+        if self.workers > 1:
+            self._rehearse(self.split.cells[cells[0]], members[0])
         return RunFleet(self, cells, members)
+
+    def _rehearse(self, cell: Cell, member: Member) -> None:
+        """Take one step here: what it imports and prepares need not be so in every process."""
+        rows, loss = cell.train[: self.budget.batch], copy.deepcopy(member.losses[0])
+        with one_thread():
+            run = Run(self, rows, cell.seed, loss, member.learning_rate)
+            run.advance(1)
+            run.outputs(cell.valid)
 
     def valid_target(self, cell: int) -> np.ndarray:
         """Return the targets of a cell's validation rows."""

@@ -5,7 +5,8 @@ import pickle
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -15,6 +16,17 @@ import torch
 def can_fork() -> bool:
     """Whether processes may begin with this one's memory: on Linux, without an accelerator."""
     return sys.platform == "linux" and not torch.accelerator.is_available()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread, as a process of several does."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def spread(work: Callable[[int], Any], count: int, processes: int) -> list[Any]:
