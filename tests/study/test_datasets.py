@@ -16,6 +16,7 @@ from lossmith.losses import MSE, CrossEntropy
 from lossmith.study.datasets import DatasetTrainer, Run
 from lossmith.study.errors import InputError
 from lossmith.study.examples import Examples
+from lossmith.study.folder import load
 from lossmith.study.members import Member
 from lossmith.study.select import select
 from lossmith.study.split import split_rows
@@ -325,6 +326,49 @@ def test_wrong_values_are_one_clear_line(target: Tensor, name: str, message: str
 def test_a_wrong_model_is_one_clear_line(model: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         select(model=model, train=(IMAGES, LABELS), **QUICK)
+
+
+FIXED = linear(3)
+
+
+class Named(Digits):
+    def __getitem__(self, index: int) -> Any:
+        return {"image": IMAGES[index], "label": int(LABELS[index])}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": lambda n: FIXED}, "must return a fresh module every time"),
+        ({"model": lambda n: nn.Sequential(FIXED, nn.Linear(3, n))}, "shares parameters"),
+        ({"model": FIXED}, "must be a function of the head's width"),
+        ({"model": lambda n: nn.Flatten()}, "has no parameter to train"),
+        ({"train": Named()}, r"must give \(input, target\) for a sample, got a dict"),
+        ({"optimizer": torch.optim.SGD(FIXED.parameters())}, "got a SGD"),
+        (
+            {"candidates": "brier"},
+            r"candidates must be a list of keys, as \['huber'\]; got 'brier'",
+        ),
+        ({"candidates": [catalogue.get("brier")]}, "candidates must be a list of keys"),
+        ({"metric": len}, "metric must be a name"),
+        ({"metric": ["accuracy"]}, "one has metric='mae'"),
+        ({"budget": "5m"}, "budget must be seconds, got '5m'"),
+        ({"seed": 1.5}, "seed must be a whole number, got 1.5"),
+        ({"workers": 1.5}, "workers must be a whole number"),
+        ({"learning_rates": 0.1}, "learning_rates must be a list of numbers, got 0.1"),
+        ({"learning_rates": ["fast"]}, "learning_rates must be a list of numbers"),
+    ],
+)
+def test_what_does_not_fit_is_one_clear_line(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        select(**{"model": linear, "train": (IMAGES, LABELS), **QUICK, **given})
+
+
+def test_the_snippet_knows_the_number_of_classes(tmp_path: Path) -> None:
+    select(model=linear, train=(IMAGES, LABELS), candidates=[], out=tmp_path, **QUICK)
+    assert "torch.randint(0, 3, (512,))" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(InputError, match=r"used from code: lossmith\.load"):
+        load(tmp_path)
 
 
 def test_either_a_table_or_a_model() -> None:

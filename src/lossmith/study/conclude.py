@@ -265,7 +265,7 @@ def _sentence(race: Race, verdict: Judgement, interrupted: bool) -> str:
 def _switch_sentence(chosen: CandidateResult, default: CandidateResult, metric: str) -> str:
     assert chosen.difference_to_default is not None
     gain = 100 * abs(chosen.difference_to_default / default.score) if default.score else 0.0
-    share = f"{gain:.1f} % " if default.score else ""
+    share = "" if not default.score else "under 0.1 % " if gain < 0.05 else f"{gain:.1f} % "
     places = decimals(0.01 * score for score in (default.score, chosen.score) if score)
     return (
         f"Switch from {default.name} to {chosen.name}: {metric} {number(default.score, places)} → "

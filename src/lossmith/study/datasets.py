@@ -1,6 +1,5 @@
 """A user's own model as something to train, one model at a time in every process."""
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from lossmith.study.members import Budget, Member, batches
 from lossmith.study.model import TorchModel, read
 from lossmith.study.processes import can_fork, one_thread, spread
 from lossmith.study.scores import Track
-from lossmith.study.split import Cell, Split
+from lossmith.study.split import Split
 
 MakeModel = Callable[[int], nn.Module]
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
@@ -41,6 +40,8 @@ class Run:
             self.model = trainer.make_model(loss.out_features)
         if not isinstance(self.model, nn.Module):
             raise InputError(f"model(out_features) must return an nn.Module, got {self.model!r}")
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            raise InputError("model(out_features) has no parameter to train")
         learned = any(True for _ in loss.parameters())
         trained = parameter_groups(self.model, loss) if learned else self.model.parameters()
         self.optimizer = trainer.make_optimizer(trained, lr=rate)
@@ -198,15 +199,23 @@ class DatasetTrainer:
 
     def fleet(self, cells: Sequence[int], members: Sequence[Member]) -> RunFleet:
         """Return members ready to train on cells."""
-        if self.workers > 1:
-            self._rehearse(self.split.cells[cells[0]], members[0])
         return RunFleet(self, cells, members)
 
-    def _rehearse(self, cell: Cell, member: Member) -> None:
-        """Take one step here: what it imports and prepares need not be so in every process."""
-        rows, loss = cell.train[: self.budget.batch], copy.deepcopy(member.losses[0])
+    def rehearse(self, candidate: Entry, rate: float) -> None:
+        """Take one step: mistakes show, and processes inherit what it imports and prepares.
+
+        Raises:
+            InputError: if model, data and optimizer do not fit each other.
+        """
+        cell = self.split.cells[self.rounds[0][0]]
+        loss, rows = candidate.fit(self._target(cell.train)), cell.train[: self.budget.batch]
         with one_thread():
-            run = Run(self, rows, cell.seed, loss, member.learning_rate)
+            other, run = (Run(self, rows, cell.seed, loss, rate) for _ in range(2))
+            if {*other.model.parameters()} & {*run.model.parameters()}:
+                raise InputError(
+                    "model(out_features) must return a fresh module every time; this one shares "
+                    "parameters with the one before, so trainings would learn from each other"
+                )
             run.advance(1)
             run.outputs(cell.valid)
 

@@ -79,11 +79,17 @@ def _dataset(train: Any) -> Any:
     )
 
 
+def _pair(sample: Any) -> Any:
+    if isinstance(sample, (tuple, list)) and len(sample) == 2:
+        return sample
+    raise InputError(f"train must give (input, target) for a sample, got a {type(sample).__name__}")
+
+
 def _targets(dataset: Any) -> np.ndarray:
     if isinstance(dataset, TensorDataset):
         target = dataset.tensors[1].numpy()
     else:
-        target = np.array([np.asarray(dataset[index][1]) for index in range(len(dataset))])
+        target = np.array([np.asarray(_pair(dataset[i])[1]) for i in range(len(dataset))])
     if target.ndim == 2 and target.shape[1] == 1:
         target = target[:, 0]
     if target.ndim != 1:

@@ -1,6 +1,5 @@
 """`select`: which loss serves this data, this model and this metric best."""
 
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from lossmith.study.datasets import DatasetTrainer
 from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
 from lossmith.study.examples import Examples
+from lossmith.study.given import check_kinds, check_numbers
 from lossmith.study.joint.study import Settings, study_jointly
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.race import Race
@@ -29,7 +29,6 @@ from lossmith.study.task import Problem, frame_problem
 
 RATES = (1e-3, 3e-3, 1e-2)
 RACING = 0.8  # share of a time budget for the race; the rest trains the final models
-LARGEST_SEED = 2**31  # of the splits' generator, with room for the repeats
 
 Report = Callable[[float, str], None]
 
@@ -103,13 +102,14 @@ def select(
     >>> selection.verdict in ("switch", "keep")
     True
     """
+    check_kinds(metric, model, candidates, optimizer)
     if metric is None:
         raise InputError("say what a good prediction is: metric='mae', 'auroc', …")
     if (model is None) != (train is None) or (model is None) == (data is None):
         raise InputError("give either data and target, or model and train")
     if data is not None and target is None:
         raise InputError("name the column to predict: target='price'")
-    _check_numbers(seed, budget, epochs, batch_size, workers, learning_rates)
+    check_numbers(seed, budget, epochs, batch_size, workers, learning_rates)
     if out is not None:
         folder.check_writable(out)
     clock = Clock(None if budget is None else RACING * budget, progress or (lambda *_: None))
@@ -168,6 +168,8 @@ def select(
     )
     if problem is not None and on_diagnosis is not None:
         on_diagnosis(problem, findings)
+    if problem is None:
+        trainer.rehearse(race.default, race.rates[0])
     finished = race.run()
     selection = conclude(
         race, problem, findings, interrupted=not finished, seed=seed, command=command
@@ -177,31 +179,13 @@ def select(
     return selection
 
 
-def _check_numbers(
-    seed: int,
-    budget: float | None,
-    epochs: int | None,
-    batch_size: int | None,
-    workers: int | None,
-    learning_rates: Sequence[float],
-) -> None:
-    if not 0 <= seed < LARGEST_SEED:
-        raise InputError(f"seed must be from 0 to {LARGEST_SEED - 1}, got {seed}")
-    positive = {"budget": budget, "epochs": epochs, "batch_size": batch_size, "workers": workers}
-    for name, value in positive.items():
-        if value is not None and not value > 0:
-            raise InputError(f"{name} must be above 0, got {value}")
-    if not learning_rates or not all(0 < rate < math.inf for rate in learning_rates):
-        raise InputError(f"learning_rates must be numbers above 0, got {list(learning_rates)}")
-
-
 def _several(data: Any, target: Any, model: Any) -> pd.DataFrame:
     """Return the table of a study of several targets."""
     listed = isinstance(target, (list, tuple)) and len(target) > 0
     if model is not None or not listed or not all(isinstance(name, str) for name in target):
         raise InputError(
-            "several metrics are for several columns of a table: "
-            "target=['price', 'sold_fast'], metric=['mae', 'auroc']"
+            "a list of metrics is for several columns of a table: "
+            "target=['price', 'sold_fast'], metric=['mae', 'auroc']; one has metric='mae'"
         )
     return as_frame(data, target[0])[0]
 

@@ -52,7 +52,7 @@ def _target(result: Result, evidence: Evidence) -> str:
         low, high = np.quantile(known, [0.05, 0.95]) if len(known) else (0.0, 1.0)
         high = high if high > low else low + 1
         return f"y = torch.empty(512).uniform_({_short(low)}, {_short(high)})"
-    count = max(len(evidence.classes), 2)
+    count = max(len(evidence.classes), int(np.max(evidence.test_target, initial=1)) + 1)
     codes = f"y = torch.randint(0, {count}, (512,))"
     return f"{codes}.float()" if _reads_labels(result, evidence) else codes
 

@@ -9,6 +9,7 @@ from typing import Any
 from lossmith.study.result import CandidateResult, Result
 
 MISSING = "–"
+PLACES = 8  # at most, after the decimal point
 
 _METRICS = {
     "rmse": "RMSE",
@@ -48,7 +49,7 @@ def decimals(scales: Iterable[float | None]) -> int:
     sizes = sorted(abs(s) for s in scales if s is not None and math.isfinite(s) and s != 0)
     if not sizes:
         return 3
-    return min(max(1 - math.floor(math.log10(sizes[len(sizes) // 2])), 0), 8)
+    return min(max(1 - math.floor(math.log10(sizes[len(sizes) // 2])), 0), PLACES)
 
 
 def number(value: float | None, places: int, *, sign: bool = False) -> str:
@@ -56,14 +57,18 @@ def number(value: float | None, places: int, *, sign: bool = False) -> str:
 
     >>> number(-12345.678, 1), number(0.5, 2, sign=True), number(None, 2)
     ('−12,345.7', '+0.50', '–')
+    >>> number(4.35e-29, 8), number(4.35e31, 0)
+    ('4.35e−29', '4.35e+31')
     """
     if value is None:
         return MISSING
     if not math.isfinite(value):
         return "not finite"
     spec = "+" if sign else ""
-    value = round(value, places) + 0.0  # no minus before zero
-    text = f"{value:{spec}.2e}" if abs(value) >= 1e12 else f"{value:{spec},.{places}f}"
+    tiny = places >= PLACES and 0 < abs(value) < 100 * 0.1**PLACES
+    value = value if tiny else round(value, places) + 0.0  # no minus before zero
+    short = tiny or abs(value) >= 1e12
+    text = f"{value:{spec}.2e}" if short else f"{value:{spec},.{places}f}"
     return text.replace("-", "−")
 
 

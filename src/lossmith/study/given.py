@@ -1,0 +1,62 @@
+"""What `select` is given in code: its kinds and numbers, checked before anything is done."""
+
+import math
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+
+from lossmith.study.errors import InputError
+
+LARGEST_SEED = 2**31  # of the splits' generator, with room for the repeats
+
+
+def check_kinds(metric: Any, model: Any, candidates: Any, optimizer: Any) -> None:
+    """Raise InputError where something is of another kind than the arguments say."""
+    if not (metric is None or isinstance(metric, str) or _texts(metric)):
+        raise InputError(f"metric must be a name, as 'mae', or one a target; got {metric!r}")
+    if not (candidates is None or _texts(candidates)):
+        raise InputError(f"candidates must be a list of keys, as ['huber']; got {candidates!r}")
+    if isinstance(model, torch.nn.Module) or not (model is None or callable(model)):
+        raise InputError(
+            "model must be a function of the head's width that returns a fresh module, as "
+            "lambda n: nn.Linear(8, n)"
+        )
+    if not (optimizer is None or callable(optimizer)):
+        raise InputError(
+            "optimizer must be a class or a function, called as optimizer(parameters, lr=rate); "
+            f"got a {type(optimizer).__name__}"
+        )
+
+
+def _texts(given: Any) -> bool:
+    return isinstance(given, (list, tuple)) and all(isinstance(one, str) for one in given)
+
+
+def check_numbers(
+    seed: int,
+    budget: float | None,
+    epochs: int | None,
+    batch_size: int | None,
+    workers: int | None,
+    learning_rates: Sequence[float],
+) -> None:
+    """Raise InputError unless all are numbers within their ranges."""
+    counts = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "workers": workers}
+    for name, count in counts.items():
+        if not (count is None or isinstance(count, Integral)):
+            raise InputError(f"{name} must be a whole number, got {count!r}")
+    if not (budget is None or isinstance(budget, Real)):
+        raise InputError(f"budget must be seconds, got {budget!r}")
+    if not isinstance(learning_rates, Iterable) or not all(
+        isinstance(rate, Real) for rate in learning_rates
+    ):
+        raise InputError(f"learning_rates must be a list of numbers, got {learning_rates!r}")
+    if not 0 <= seed < LARGEST_SEED:
+        raise InputError(f"seed must be from 0 to {LARGEST_SEED - 1}, got {seed}")
+    for name, value in (*counts.items(), ("budget", budget)):
+        if name != "seed" and value is not None and not value > 0:
+            raise InputError(f"{name} must be above 0, got {value}")
+    if not learning_rates or not all(0 < rate < math.inf for rate in learning_rates):
+        raise InputError(f"learning_rates must be numbers above 0, got {list(learning_rates)}")
