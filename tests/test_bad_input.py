@@ -317,6 +317,14 @@ def quick(frame: pd.DataFrame, target: str, metric: str, candidate: str, **more:
     )
 
 
+def test_rows_to_predict_that_do_not_fit() -> None:
+    frame = pd.DataFrame({"a": [*map(str, A[:-1]), "?"], "b": A, "t": Y})
+    selection = quick(frame, "t", "mae", "mse")
+    assert len(selection.predict(frame)) == N
+    with pytest.raises(InputError, match="column 'b' holds 'high', but the model"):
+        selection.predict(frame.assign(b=["high", *B[1:]]))
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_candidate_that_diverges_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     values = lossmith.LogCosh.values
