@@ -84,6 +84,12 @@ def test_numbers_as_text_are_the_numbers() -> None:
     np.testing.assert_array_equal(column(numbers.astype(str)), column(numbers))
 
 
+def test_numbers_with_leading_zeros_are_text() -> None:
+    codes = pd.DataFrame({"zip": ["01067", *map(str, range(10000, 10059))]})
+    assert Encoder().fit(codes).kinds["zip"][0] == "text"
+    assert Encoder().fit(pd.DataFrame({"a": ["0", "0.5", "-0.25"]})).kinds["a"][0] == "number"
+
+
 def test_dates_as_text_are_the_dates() -> None:
     dates = pd.Series(pd.date_range("2020-01-05", periods=90, freq="31h"))
     expected = column(pd.DataFrame({"a": dates.dt.floor("D")}))

@@ -11,7 +11,7 @@ import torch
 
 from lossmith.study.errors import InputError
 from lossmith.study.table import as_frame, read_table
-from lossmith.study.task import frame_problem
+from lossmith.study.task import Problem, frame_problem
 
 MIXED = pd.DataFrame(
     {
@@ -45,6 +45,45 @@ def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
     assert frame["b"].tolist() == ["x,y", "z"]
     assert read_table(write(tmp_path, "b.csv", "a;b\n1.5;2\n"))["a"].tolist() == [1.5]
     assert read_table(write(tmp_path, "c.csv", "a,b;c\n1,2\n")).columns.tolist() == ["a", "b;c"]
+
+
+def test_leading_zeros_stay(tmp_path: Path) -> None:
+    content = "zip;code;part;n\n01067;007;0,5;1\n99084;;0;0\n10115; 12;NA;10\n"
+    for name, text in (("a.csv", content), ("b.csv", content.replace(",", ".").replace(";", ","))):
+        frame = read_table(write(tmp_path, name, text))
+        assert frame["zip"].tolist() == ["01067", "99084", "10115"]
+        assert frame["code"].dropna().tolist() == ["007", " 12"]
+        assert frame["code"].isna().tolist() == [False, True, False]
+        assert frame["part"].dropna().tolist() == [0.5, 0]
+        assert frame["n"].tolist() == [1, 0, 10]
+
+
+def test_classes_with_leading_zeros_are_kept_apart(tmp_path: Path) -> None:
+    labels = ["007", "01", "1"]
+    path = write(tmp_path, "a.csv", "x,y\n" + "".join(f"{i},{labels[i % 3]}\n" for i in range(60)))
+    for frame in (read_table(path), table(labels)):
+        problem = frame_problem(frame, "y")
+        assert problem.classes == tuple(labels)
+        assert problem.labels[problem.target][:3].tolist() == labels
+        with pytest.raises(InputError, match="'007', which is text for its leading zero"):
+            frame_problem(frame, "y", "mae")
+
+
+def test_texts_read_as_missing_are_named(tmp_path: Path) -> None:
+    labels = ["a", "b", "None", "NA", ""]
+    path = write(tmp_path, "a.csv", "x,y\n" + "".join(f"{i},{labels[i % 5]}\n" for i in range(200)))
+    note = (
+        "120 rows without a value of 'y' were left out "
+        "(read as missing: 'None', 'NA'; rename the class if it is one)"
+    )
+    assert note in as_problem(path).notes
+    path.write_text(path.read_text().replace("None", "").replace("NA", ""))
+    assert "120 rows without a value of 'y' were left out" in as_problem(path).notes
+
+
+def as_problem(path: Path) -> Problem:
+    frame, name = as_frame(read_table(path), "y")
+    return frame_problem(frame, name)
 
 
 def test_byte_order_mark_and_blank_lines_before_the_header(tmp_path: Path) -> None:

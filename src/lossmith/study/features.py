@@ -14,7 +14,7 @@ from sklearn.preprocessing import OneHotEncoder
 from skrub import SquashingScaler, StringEncoder
 
 from lossmith.study.errors import InputError
-from lossmith.study.table import nearest
+from lossmith.study.table import leading_zero, nearest
 
 FORMAT = 1
 TRUSTED = frozenset(
@@ -187,7 +187,7 @@ def kind(column: pd.Series) -> tuple[str, str | None]:
         return "date", None
     values = pd.Series(column.dropna().unique())
     values = values[values.astype(str).str.strip() != ""]
-    if not len(values):
+    if not len(values) or leading_zero(values):
         return "text", None
     if np.isfinite(as_numbers(values)).mean() >= MOSTLY:
         return "number", None
