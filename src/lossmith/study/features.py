@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -43,17 +44,19 @@ class Columns(NamedTuple):
     """How the columns of a table are read.
 
     kinds: see `kind`. blanks: the texts among numbers or dates that are read as missing, by column.
+    targets: the columns that the others are to predict.
     """
 
     kinds: dict[str, tuple[str, str | None]]
     blanks: dict[str, list[str]]
+    targets: list[str]
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> Self:
+    def of(cls, table: pd.DataFrame, targets: Iterable[str] = ()) -> Self:
         """Type the columns of a table by their values."""
         kinds = {str(name): kind(table[name]) for name in table.columns}
         blanks = {name: _unreadable(table[name], *found) for name, found in kinds.items()}
-        return cls(kinds, {name: words for name, words in blanks.items() if words})
+        return cls(kinds, {name: words for name, words in blanks.items() if words}, [*targets])
 
 
 class Encoder:
@@ -67,7 +70,9 @@ class Encoder:
     """
 
     def __init__(self) -> None:
-        self.blanks: dict[str, list[str]] = {}  # stays so where an older version saved the encoder
+        # An encoder that an older version saved keeps these.
+        self.blanks: dict[str, list[str]] = {}
+        self.targets: list[str] = []
 
     def fit(self, frame: pd.DataFrame, columns: Columns | None = None) -> Self:
         """Learn from the training rows how each column is encoded.
@@ -75,7 +80,7 @@ class Encoder:
         columns: of the whole table, where some of its rows are for training; by it the encoder
         can read all of them.
         """
-        self.kinds, self.blanks = columns or Columns.of(frame)
+        self.kinds, self.blanks, self.targets = columns or Columns.of(frame)
         numbers = self._numbers(frame)
         spread = np.array([len(np.unique(column)) > 1 for column in numbers.T], dtype=bool)
         self.kept = np.flatnonzero(spread)
@@ -146,10 +151,13 @@ class Encoder:
         known = [str(name) for name in frame.columns]
         missing = [name for name in self.kinds if name not in known]
         if missing:
+            free = [name for name in known if name not in (*self.kinds, *self.targets)]
             raise InputError(
                 f"column{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))} "
-                f"of the training table missing{nearest(missing[0], known)}"
+                f"of the training table missing{nearest(missing[0], free)}"
             )
+        if not len(frame):
+            raise InputError("the table has no rows; give at least one to predict")
 
     def _check_cells(self, column: pd.Series, name: str) -> None:
         found, style = self.kinds[name]

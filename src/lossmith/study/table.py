@@ -106,14 +106,15 @@ def plain_frame(data: Any) -> pd.DataFrame:
     """Return a table in memory as a DataFrame; see `as_frame`."""
     if isinstance(data, pd.DataFrame):
         frame = data.reset_index(drop=True)
-    elif isinstance(data, _Arrow):
+    elif isinstance(data, _Arrow) and len(getattr(data, "shape", (0, 0))) == 2:
         frame = pa.table(data).to_pandas()
     else:
         values = np.asarray(data)
         if values.ndim != 2 or values.dtype.names is not None:
+            hint = "; one row of a table is frame.iloc[[0]]" if isinstance(data, pd.Series) else ""
             raise InputError(
                 "the data must be a pandas or Polars DataFrame or a 2-d array, "
-                f"got {type(data).__name__} of shape {values.shape}"
+                f"got {type(data).__name__} of shape {values.shape}{hint}"
             )
         frame = pd.DataFrame(values, columns=[f"x{index}" for index in range(values.shape[1])])
     frame.columns = [str(name) for name in frame.columns]

@@ -41,7 +41,8 @@ class TableTrainer:
     @cached_property
     def columns(self) -> Columns:
         """How the table's columns are read, the same in each cell and in the final model."""
-        return Columns.of(self.problem.features)
+        problems = getattr(self.problem, "problems", (self.problem,))
+        return Columns.of(self.problem.features, [one.name for one in problems])
 
     def losses(self, candidate: Entry, cells: Sequence[int]) -> tuple[Loss, ...]:
         """Return the candidate fitted to the training targets of each cell."""
