@@ -251,7 +251,7 @@ def _codes(
         codes, labels = np.argsort(order)[codes], labels[order]
     counts = np.bincount(codes)
     _check_classes(name, task, [str(label) for label in labels], counts)
-    if task == "binary" and _positive_code([str(label) for label in labels], counts, positive) == 0:
+    if task == "binary" and _positive_code(labels, counts, positive) == 0:
         codes, labels = 1 - codes, labels[::-1]
     return codes.astype(np.int64), np.asarray(labels)
 
@@ -276,13 +276,23 @@ def _check_classes(name: str, task: Task, labels: list[str], counts: np.ndarray)
         )
 
 
-def _positive_code(labels: list[str], counts: np.ndarray, positive: Any) -> int:
+def _positive_code(labels: Any, counts: np.ndarray, positive: Any) -> int:
     if positive is None:
         return int(counts[1] <= counts[0])
-    text = str(positive)
-    if text not in labels:
-        raise InputError(f"--positive is {text!r}, but the classes are {' and '.join(labels)}")
-    return labels.index(text)
+    numeric = types.is_numeric_dtype(labels)
+    for code, label in enumerate(labels):
+        if str(positive) == str(label) or (numeric and _equal_numbers(positive, label)):
+            return code
+    classes = " and ".join(map(str, labels))
+    raise InputError(f"--positive is {str(positive)!r}, but the classes are {classes}")
+
+
+def _equal_numbers(one: Any, other: Any) -> bool:
+    """Tell 2.0 from a file or a command, which may be the class 2."""
+    try:
+        return float(one) == float(other)
+    except (TypeError, ValueError):
+        return False
 
 
 def _labels_note(task: Task, labels: np.ndarray, codes: np.ndarray) -> list[str]:
