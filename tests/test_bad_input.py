@@ -317,6 +317,27 @@ def quick(frame: pd.DataFrame, target: str, metric: str, candidate: str, **more:
     )
 
 
+def test_rows_to_predict_that_do_not_fit() -> None:
+    frame = pd.DataFrame({"a": [*map(str, A[:-1]), "?"], "b": A, "t": Y})
+    selection = quick(frame, "t", "mae", "mse")
+    assert len(selection.predict(frame)) == N
+    with pytest.raises(InputError, match="column 'b' holds 'high', but the model"):
+        selection.predict(frame.assign(b=["high", *B[1:]]))
+    with pytest.raises(InputError, match="the table has no rows; give at least one"):
+        selection.predict(frame.head(0))
+    with pytest.raises(InputError, match=r"got Series of shape .*frame.iloc\[\[0\]\]"):
+        selection.predict(frame.iloc[0])
+
+
+def test_a_missing_column_suggests_only_one_that_may_be_it() -> None:
+    frame = pd.DataFrame({"rate1": A, "rate2": B, "rate": Y})
+    selection = quick(frame, "rate", "mae", "mse")
+    with pytest.raises(InputError, match=r"column 'rate2' of the training table missing$"):
+        selection.predict(frame.drop(columns="rate2"))
+    with pytest.raises(InputError, match=r"missing; did you mean 'Rate 2'\?"):
+        selection.predict(frame.rename(columns={"rate2": "Rate 2"}))
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_candidate_that_diverges_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
     values = lossmith.LogCosh.values

@@ -159,6 +159,20 @@ def test_predict_refuses_what_it_cannot_read(
     assert "deep.csv: Not a directory; choose another --out" in line
 
 
+@pytest.mark.parametrize(
+    ("name", "cell"), [("area", "high"), ("area", "59,0"), ("sold", "31.01.2020"), ("sold", 7)]
+)
+def test_predict_refuses_cells_of_another_kind(
+    name: str, cell: Any, studied: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, new = studied["frame"].astype({name: object}), tmp_path / "new.csv"
+    rows.loc[3, name] = cell
+    rows.to_csv(new, index=False)
+    for run in ("homes", "it"):
+        line = error(capsys, "predict", str(studied["place"] / "runs" / run), str(new))
+        assert f"column {name!r} holds {str(cell)!r}, but the model was trained on" in line
+
+
 @pytest.mark.parametrize("name", sorted(FILES - {"report.html", "result.json", "predictions.csv"}))
 @pytest.mark.parametrize("content", [b"", b"[1, 2]", b'{"lossmith": 1}', b"\x80\x04N."])
 def test_tampered_files_are_refused(

@@ -49,6 +49,25 @@ def test_real_tables_are_not_accused_of_leaks(load: Any) -> None:
     assert not [finding for finding in found if finding.level == "warning"]
 
 
+def test_numbers_with_thousands_separators_are_told() -> None:
+    prices = pd.Series(np.arange(ROWS) * 50).map("{:,}".format)
+    finding = one("thousands separators", PLAIN, price=prices.where(prices != "0"))
+    assert (finding.level, finding.value) == ("warning", "price")
+    assert (
+        "'1,000' is read as a category, not as a number; write numbers with a decimal point"
+        in finding.meaning
+    )
+    for other in (prices.where(prices != "0", "3,21"), prices + " €", prices.str.replace(",", "")):
+        assert "thousands separators" not in findings(PLAIN, price=other)
+
+
+def test_texts_among_numbers_are_told() -> None:
+    cells = pd.Series(NOISE[:, 2]).astype(str).where(np.arange(ROWS) > 2, ["?", "high"] * 200)
+    finding = one("unreadable cells", PLAIN, bmi=cells)
+    assert (finding.level, finding.value) == ("warning", "bmi")
+    assert "read as missing among numbers: ?, high; correct them" in finding.meaning
+
+
 def test_outliers_are_counted_and_weighed() -> None:
     spoiled = PLAIN.copy()
     spoiled[:20] += 1000

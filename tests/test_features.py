@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lossmith.study.errors import InputError
-from lossmith.study.features import TRUSTED, Encoder
+from lossmith.study.features import TRUSTED, Columns, Encoder
 
 ROWS = 120
 
@@ -84,6 +84,12 @@ def test_numbers_as_text_are_the_numbers() -> None:
     np.testing.assert_array_equal(column(numbers.astype(str)), column(numbers))
 
 
+def test_numbers_with_leading_zeros_are_text() -> None:
+    codes = pd.DataFrame({"zip": ["01067", *map(str, range(10000, 10059))]})
+    assert Encoder().fit(codes).kinds["zip"][0] == "text"
+    assert Encoder().fit(pd.DataFrame({"a": ["0", "0.5", "-0.25"]})).kinds["a"][0] == "number"
+
+
 def test_dates_as_text_are_the_dates() -> None:
     dates = pd.Series(pd.date_range("2020-01-05", periods=90, freq="31h"))
     expected = column(pd.DataFrame({"a": dates.dt.floor("D")}))
@@ -117,10 +123,10 @@ def test_what_was_not_seen_is_taken_in() -> None:
     frame = mixed()
     encoder = Encoder().fit(frame)
     strange = frame.iloc[:4].assign(
-        number=["oops", "", "1e400", None],
+        number=["7", "", "1e400", None],
         heavy=[np.inf, -np.inf, 1.7e308, -1.7e308],
-        when=["2050-01-01", None, "no date", "1600-01-01"],
-        day=["31.12.2050", None, "12/31/2050", 7],
+        when=["2050-01-01", None, "NA", "1600-01-01"],
+        day=["31.12.2050", None, "2050-12-31", "2050-12-31T05:00"],
         few=["new", "ä", 5, None],
         many=["", None, "ñ", "Straße 1 北"],
         whole=np.nan,
@@ -132,6 +138,48 @@ def test_what_was_not_seen_is_taken_in() -> None:
     assert np.abs(encoded).max() < 20
     heavy = list(encoder.kinds).index("heavy")
     assert encoded[:, heavy].tolist() == pytest.approx([3, -3, 3, -3])
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "message"),
+    [
+        ("number", "high", "'high', but the model was trained on numbers there: write a number"),
+        ("number", "59,0", "'59,0'"),
+        ("whole", "59.0 years", "'59.0 years'"),
+        ("flag", "ja", "True and False are numbers"),
+        ("number", pd.Timestamp("2020-01-05"), "'2020-01-05 00:00:00'"),
+        ("digits", [1, 2], r"'\[1, 2\]'"),
+        ("day", "12/31/2050", "write a date such as 2024-01-31 or 31.01.2024, as in training"),
+        ("day", 7, "'7', but the model was trained on dates"),
+        ("iso", "31.12.2050", "'31.12.2050'"),
+        ("when", "01/02/2020", "write a date such as 2024-01-31, or leave the cell empty"),
+    ],
+)
+def test_cells_of_another_kind_are_refused(name: str, cell: object, message: str) -> None:
+    encoder = Encoder().fit(mixed())
+    new = mixed().astype({name: object})
+    new.at[5, name] = cell
+    with pytest.raises(InputError, match=f"column '{name}' holds .*{message}"):
+        encoder.transform(new)
+
+
+def test_iso_dates_are_read_whatever_the_format_in_training() -> None:
+    frame = mixed()
+    encoder = Encoder().fit(frame)
+    for style in ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d 00:00:00+00:00"):
+        days = frame["when"].dt.floor("D").dt.strftime(style)
+        np.testing.assert_array_equal(
+            encoder.transform(frame.assign(day=days)), encoder.transform(frame)
+        )
+
+
+def test_texts_that_were_missing_values_in_training_stay_so() -> None:
+    cells = [*map(str, range(59)), "?"]
+    encoder = Encoder().fit(pd.DataFrame({"a": cells, "b": range(60)}))
+    gap, empty = encoder.transform(pd.DataFrame({"a": ["?", None], "b": 3}))
+    np.testing.assert_array_equal(gap, empty)
+    with pytest.raises(InputError, match="holds '!'"):
+        encoder.transform(pd.DataFrame({"a": ["?", "!"], "b": 3}))
 
 
 def test_a_new_category_counts_as_rare() -> None:
@@ -190,7 +238,8 @@ def test_a_missing_column_is_named() -> None:
 def test_any_column_is_taken_in(values: list[object]) -> None:
     frame = pd.DataFrame({"a": pd.Series(values, dtype=object), "b": range(len(values))})
     half = max(1, len(values) // 2)
-    assert np.isfinite(Encoder().fit(frame.iloc[:half]).transform(frame)).all()
+    columns = Columns.of(frame)
+    assert np.isfinite(Encoder().fit(frame.iloc[:half], columns).transform(frame)).all()
 
 
 @settings(max_examples=25, deadline=None)

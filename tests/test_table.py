@@ -11,7 +11,7 @@ import torch
 
 from lossmith.study.errors import InputError
 from lossmith.study.table import as_frame, read_table
-from lossmith.study.task import frame_problem
+from lossmith.study.task import Problem, frame_problem
 
 MIXED = pd.DataFrame(
     {
@@ -45,6 +45,45 @@ def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
     assert frame["b"].tolist() == ["x,y", "z"]
     assert read_table(write(tmp_path, "b.csv", "a;b\n1.5;2\n"))["a"].tolist() == [1.5]
     assert read_table(write(tmp_path, "c.csv", "a,b;c\n1,2\n")).columns.tolist() == ["a", "b;c"]
+
+
+def test_leading_zeros_stay(tmp_path: Path) -> None:
+    content = "zip;code;part;n\n01067;007;0,5;1\n99084;;0;0\n10115; 12;NA;10\n"
+    for name, text in (("a.csv", content), ("b.csv", content.replace(",", ".").replace(";", ","))):
+        frame = read_table(write(tmp_path, name, text))
+        assert frame["zip"].tolist() == ["01067", "99084", "10115"]
+        assert frame["code"].dropna().tolist() == ["007", " 12"]
+        assert frame["code"].isna().tolist() == [False, True, False]
+        assert frame["part"].dropna().tolist() == [0.5, 0]
+        assert frame["n"].tolist() == [1, 0, 10]
+
+
+def test_classes_with_leading_zeros_are_kept_apart(tmp_path: Path) -> None:
+    labels = ["007", "01", "1"]
+    path = write(tmp_path, "a.csv", "x,y\n" + "".join(f"{i},{labels[i % 3]}\n" for i in range(60)))
+    for frame in (read_table(path), table(labels)):
+        problem = frame_problem(frame, "y")
+        assert problem.classes == tuple(labels)
+        assert problem.labels[problem.target][:3].tolist() == labels
+        with pytest.raises(InputError, match="'007', which is text for its leading zero"):
+            frame_problem(frame, "y", "mae")
+
+
+def test_texts_read_as_missing_are_named(tmp_path: Path) -> None:
+    labels = ["a", "b", "None", "NA", ""]
+    path = write(tmp_path, "a.csv", "x,y\n" + "".join(f"{i},{labels[i % 5]}\n" for i in range(200)))
+    note = (
+        "120 rows without a value of 'y' were left out "
+        "(read as missing: 'None', 'NA'; rename the class if it is one)"
+    )
+    assert note in as_problem(path).notes
+    path.write_text(path.read_text().replace("None", "").replace("NA", ""))
+    assert "120 rows without a value of 'y' were left out" in as_problem(path).notes
+
+
+def as_problem(path: Path) -> Problem:
+    frame, name = as_frame(read_table(path), "y")
+    return frame_problem(frame, name)
 
 
 def test_byte_order_mark_and_blank_lines_before_the_header(tmp_path: Path) -> None:
@@ -121,6 +160,8 @@ def test_the_table_of_the_caller_stays_as_it_was() -> None:
     ("data", "target", "message"),
     [
         (np.zeros(3), 0, "2-d array, got ndarray of shape"),
+        (pd.Series([1, 2], ["a", "b"]), "a", r"got Series of shape \(2,\); .* frame.iloc\[\[0\]\]"),
+        (pl.Series([1, 2]), "a", r"2-d array, got Series of shape \(2,\)"),
         (np.zeros((3, 2)), 2, "target is column 2, but there are 2"),
         (np.zeros((3, 2)), np.zeros(4), "4 values, but the table has 3 rows"),
         (pd.DataFrame({"target": [1, 2]}), np.zeros(2), "already has a column 'target'"),
@@ -179,6 +220,9 @@ def test_the_task_can_be_set() -> None:
         ([1, 1, 0], None, ("1", "0")),
         ([1, 1, 0], "1", ("0", "1")),
         ([1, 1, 0], 1, ("0", "1")),
+        ([2.0, 1.0, 1.0], "1.0", ("2", "1")),
+        ([2, 1, 1], 1.0, ("2", "1")),
+        ([0.5, 0.25, 0.25], "0.250", ("0.5", "0.25")),
         ([True, True, False], True, ("False", "True")),
         ([1.0, 0.0, 0.0, None], 1, ("0", "1")),
     ],
@@ -253,6 +297,8 @@ def rare(*names: str) -> list[str]:
         (table([f"id{i}" for i in range(60)]), {}, "60 classes in 60 rows.*--task regression"),
         (table(range(60)), {"metric": "accuracy"}, "60 classes in 60 rows"),
         (table(["a", "b"]), {"positive": "c"}, "is 'c', but the classes are a and b"),
+        (table([1, 2]), {"positive": "c"}, "is 'c', but the classes are 1 and 2"),
+        (table(["01", "2"]), {"positive": "1"}, "is '1', but the classes are 01 and 2"),
         (table(["a", "b", "c"]), {"positive": "c"}, "--positive is for two classes"),
         (table([1.5, 2, 3]), {"positive": "2"}, "--positive is for two classes"),
         (table([0.0, 1.0, 2.5]), {"metric": "mape"}, "0 in 20 rows; use --metric mae"),

@@ -7,7 +7,7 @@ import pandas as pd
 from pandas.api import types
 from scipy import stats
 
-from lossmith.study.features import as_numbers, kind
+from lossmith.study.features import Columns, as_numbers, kind
 from lossmith.study.result import Finding
 from lossmith.study.task import Problem
 
@@ -15,6 +15,8 @@ Array = np.ndarray
 FAR = 6.0  # robust standard deviations from the median; 2 in a billion of normal values
 SAME = 0.9999  # rank correlation above which a column is the target in another unit
 KNOWING = 0.85  # share of the errors of always guessing that a column by itself spares
+THOUSANDS = r"\s*-?\d{1,3}(?:,\d{3})+(?:\.\d+)?\s*"  # as in 3,210
+PLAIN = r"\s*-?\d+(?:\.\d+)?\s*"
 NUMBER = r"(-?\d[\d,]*\.?\d*(?:[eE][+-]?\d+)?)"  # the first number in a text, as in "$1,200"
 FEW_ROWS = 20  # of a class whose scores are luck
 
@@ -253,9 +255,31 @@ def _missing(problem: Problem) -> Iterator[Finding]:
     )
 
 
+def _cells(problem: Problem) -> Iterator[Finding]:
+    """Tell what cells are not read as what they may be meant for."""
+    columns = Columns.of(problem.features)
+    for name, words in columns.blanks.items():
+        yield Finding(
+            name="unreadable cells",
+            value=name,
+            meaning=f"read as missing among {columns.kinds[name][0]}s: "
+            f"{_listed([word[:20] for word in words], 3)}; correct them if they are values",
+            level="warning",
+        )
+    for name, (found, _) in columns.kinds.items():
+        if found == "text" and (example := _thousands(problem.features[name])):
+            yield Finding(
+                name="thousands separators",
+                value=name,
+                meaning=f"{example!r} is read as a category, not as a number; write numbers with a "
+                "decimal point and without separators of thousands",
+                level="warning",
+            )
+
+
 CHECKS: tuple[Callable[[Problem], Iterator[Finding]], ...] = (
     _size, _range, _outliers, _tail, _skew, _repeats, _classes,
-    _leaks, _duplicates, _ids, _missing,
+    _leaks, _duplicates, _ids, _missing, _cells,
 )  # fmt: skip
 
 
@@ -361,6 +385,15 @@ def _is_id(column: pd.Series) -> bool:
     if types.is_numeric_dtype(column) or kind(column)[0] != "text":
         return False
     return not column.astype(str).str.strip().str.contains(" ").any()
+
+
+def _thousands(column: pd.Series) -> str:
+    """Return a number with separators from a column of such and of plain numbers, or nothing."""
+    text = pd.Series(column.dropna().astype(str).unique(), dtype=str)
+    parted = text.str.fullmatch(THOUSANDS)
+    if not parted.any() or not (parted | text.str.fullmatch(PLAIN)).all():
+        return ""
+    return str(text[parted].iloc[0]).strip()
 
 
 def _numbers(problem: Problem) -> Array:

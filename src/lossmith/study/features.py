@@ -2,8 +2,9 @@
 
 import os
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from sklearn.preprocessing import OneHotEncoder
 from skrub import SquashingScaler, StringEncoder
 
 from lossmith.study.errors import InputError
-from lossmith.study.table import nearest
+from lossmith.study.table import leading_zero, nearest
 
 FORMAT = 1
 TRUSTED = frozenset(
@@ -35,6 +36,27 @@ MOSTLY = 0.95  # share of the values that must be numbers or dates for text to b
 BOOLEANS = {"True": 1, "False": 0, "true": 1, "false": 0, "TRUE": 1, "FALSE": 0}
 LARGEST = 1e38  # magnitude of a number, beyond which squares overflow
 DAY = np.timedelta64(1, "D")
+ISO_DATE = r"\s*\d{4}-\d{2}-\d{2}(?:[T ].*)?"
+EMPTY_WORDS = ["", "na", "n/a", "nan", "nat", "none", "null", "<na>", "#na", "#n/a"]
+
+
+class Columns(NamedTuple):
+    """How the columns of a table are read.
+
+    kinds: see `kind`. blanks: the texts among numbers or dates that are read as missing, by column.
+    targets: the columns that the others are to predict.
+    """
+
+    kinds: dict[str, tuple[str, str | None]]
+    blanks: dict[str, list[str]]
+    targets: list[str]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, targets: Iterable[str] = ()) -> Self:
+        """Type the columns of a table by their values."""
+        kinds = {str(name): kind(table[name]) for name in table.columns}
+        blanks = {name: _unreadable(table[name], *found) for name, found in kinds.items()}
+        return cls(kinds, {name: words for name, words in blanks.items() if words}, [*targets])
 
 
 class Encoder:
@@ -47,9 +69,18 @@ class Encoder:
     StringEncoder). Categories not seen by `fit` count as rare ones.
     """
 
-    def fit(self, frame: pd.DataFrame) -> Self:
-        """Learn from the training rows how each column is encoded."""
-        self.kinds = {str(name): kind(frame[name]) for name in frame.columns}
+    def __init__(self) -> None:
+        # An encoder that an older version saved keeps these.
+        self.blanks: dict[str, list[str]] = {}
+        self.targets: list[str] = []
+
+    def fit(self, frame: pd.DataFrame, columns: Columns | None = None) -> Self:
+        """Learn from the training rows how each column is encoded.
+
+        columns: of the whole table, where some of its rows are for training; by it the encoder
+        can read all of them.
+        """
+        self.kinds, self.blanks, self.targets = columns or Columns.of(frame)
         numbers = self._numbers(frame)
         spread = np.array([len(np.unique(column)) > 1 for column in numbers.T], dtype=bool)
         self.kept = np.flatnonzero(spread)
@@ -70,9 +101,12 @@ class Encoder:
         """Return the rows as (n, width) float32; other columns than the fitted ones are ignored.
 
         Raises:
-            InputError: if a column that `fit` saw is missing.
+            InputError: if a column that `fit` saw is missing, or holds what is neither missing nor
+                of the column's kind.
         """
-        self._check(frame)
+        self._check_names(frame)
+        for name in self.kinds:
+            self._check_cells(frame[name], name)
         blocks = [np.empty((len(frame), 0), np.float32)]
         if self.scaler is not None:
             numbers = self._numbers(frame)[:, self.kept]
@@ -113,13 +147,26 @@ class Encoder:
         vars(encoder).update(state)
         return encoder
 
-    def _check(self, frame: pd.DataFrame) -> None:
+    def _check_names(self, frame: pd.DataFrame) -> None:
         known = [str(name) for name in frame.columns]
         missing = [name for name in self.kinds if name not in known]
         if missing:
+            free = [name for name in known if name not in (*self.kinds, *self.targets)]
             raise InputError(
                 f"column{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))} "
-                f"of the training table missing{nearest(missing[0], known)}"
+                f"of the training table missing{nearest(missing[0], free)}"
+            )
+        if not len(frame):
+            raise InputError("the table has no rows; give at least one to predict")
+
+    def _check_cells(self, column: pd.Series, name: str) -> None:
+        found, style = self.kinds[name]
+        known = self.blanks.get(name, ())
+        wrong = [word for word in _unreadable(column, found, style) if word not in known]
+        if wrong:
+            raise InputError(
+                f"column {name!r} holds {wrong[0]!r}, but the model was trained on {found}s there: "
+                f"write {_pattern(found, style)}, or leave the cell empty if the value is missing"
             )
 
     def _named(self, kind: str) -> list[str]:
@@ -148,7 +195,7 @@ def kind(column: pd.Series) -> tuple[str, str | None]:
         return "date", None
     values = pd.Series(column.dropna().unique())
     values = values[values.astype(str).str.strip() != ""]
-    if not len(values):
+    if not len(values) or leading_zero(values):
         return "text", None
     if np.isfinite(as_numbers(values)).mean() >= MOSTLY:
         return "number", None
@@ -171,9 +218,36 @@ def as_numbers(column: pd.Series) -> np.ndarray:
 
 
 def _as_dates(column: pd.Series, style: str | None) -> pd.Series:
-    if not types.is_datetime64_any_dtype(column):
-        column = pd.to_datetime(column.astype(str), format=style, errors="coerce", utc=True)
-    return column.dt.tz_localize(None) if column.dt.tz is None else column.dt.tz_convert(None)
+    """Return a column as dates, text by its format or as ISO, with NaT for what is no date."""
+    if types.is_datetime64_any_dtype(column):
+        return column.dt.tz_localize(None) if column.dt.tz is None else column.dt.tz_convert(None)
+    text = column.astype(str)
+    iso = text.where(text.str.fullmatch(ISO_DATE))
+    dates = pd.to_datetime(iso, format="ISO8601", errors="coerce", utc=True)
+    if style is not None:
+        styled = pd.to_datetime(text, format=style, errors="coerce", utc=True)
+        dates = styled.fillna(dates)
+    return dates.dt.tz_convert(None)
+
+
+def _unreadable(column: pd.Series, kind: str, style: str | None) -> list[str]:
+    """Return the distinct cells, as text, that are neither missing nor of the column's kind."""
+    plain = types.is_numeric_dtype(column) or types.is_timedelta64_dtype(column)
+    if kind == "text" or (plain if kind == "number" else types.is_datetime64_any_dtype(column)):
+        return []
+    words = pd.Series(column.dropna().astype(str).unique(), dtype=str)
+    words = words[~words.str.strip().str.lower().isin(EMPTY_WORDS)]
+    read = as_numbers(words) if kind == "number" else _as_dates(words, style)
+    return words[pd.isna(read)].tolist()
+
+
+def _pattern(kind: str, style: str | None) -> str:
+    """Return what a cell of a kind looks like."""
+    if kind == "number":
+        return "a number such as 1234.5 (True and False are numbers)"
+    day = pd.Timestamp("2024-01-31")
+    other = "" if style is None else day.strftime(f" or {style}, as in training")
+    return f"a date such as {day:%Y-%m-%d}{other}"
 
 
 def _date_parts(dates: pd.Series) -> np.ndarray:

@@ -3,6 +3,8 @@
 import csv
 import difflib
 import os
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,11 +12,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandas.api import types
 
 from lossmith.study.errors import InputError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*SEPARATORS, ".parquet", ".pq")
+LEADING_ZERO = r"\s*0\d+\s*"
+READ_AS_MISSING = "lossmith: read as missing"  # in a table's attrs, its texts by column
 
 
 @runtime_checkable
@@ -28,7 +33,8 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a CSV, TSV or Parquet file, told apart by its suffix.
 
     A .csv whose header holds more semicolons than commas is read with semicolons, and with
-    decimal commas where that makes more columns numeric.
+    decimal commas where that makes more columns numeric. A column with a leading zero, as in 007,
+    is read as text. The texts that were read as missing values are kept for `missing_words`.
 
     Raises:
         InputError: if the file is missing, empty, without rows, not UTF-8, not readable as what
@@ -76,6 +82,19 @@ def as_frame(data: Any, target: Any) -> tuple[pd.DataFrame, str]:
     return frame.assign(**{name: values.to_numpy()}), name
 
 
+def missing_words(frame: pd.DataFrame, name: str) -> list[str]:
+    """Return the distinct texts, such as NA, that a column of a file holds for missing values."""
+    return frame.attrs.get(READ_AS_MISSING, {}).get(name, [])
+
+
+def leading_zero(column: pd.Series) -> str | None:
+    """Return the first code such as 007, which a number would change, if there is one."""
+    if types.is_numeric_dtype(column):
+        return None
+    text = column.dropna().astype(str)
+    return next(iter(text[text.str.fullmatch(LEADING_ZERO)]), None)
+
+
 def nearest(name: str, known: list[str]) -> str:
     """Return "; did you mean 'x'?" for the nearest of the known names, or nothing."""
     by_case = {item.lower(): item for item in known}
@@ -87,14 +106,15 @@ def plain_frame(data: Any) -> pd.DataFrame:
     """Return a table in memory as a DataFrame; see `as_frame`."""
     if isinstance(data, pd.DataFrame):
         frame = data.reset_index(drop=True)
-    elif isinstance(data, _Arrow):
+    elif isinstance(data, _Arrow) and len(getattr(data, "shape", (0, 0))) == 2:
         frame = pa.table(data).to_pandas()
     else:
         values = np.asarray(data)
         if values.ndim != 2 or values.dtype.names is not None:
+            hint = "; one row of a table is frame.iloc[[0]]" if isinstance(data, pd.Series) else ""
             raise InputError(
                 "the data must be a pandas or Polars DataFrame or a 2-d array, "
-                f"got {type(data).__name__} of shape {values.shape}"
+                f"got {type(data).__name__} of shape {values.shape}{hint}"
             )
         frame = pd.DataFrame(values, columns=[f"x{index}" for index in range(values.shape[1])])
     frame.columns = [str(name) for name in frame.columns]
@@ -137,10 +157,7 @@ def _read_text(path: Path) -> pd.DataFrame:
     try:
         header, separator = _header(path)
         _check_names([name for name in header if name.strip()], str(path))
-        frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False)
-        if separator == ";":
-            comma = pd.read_csv(path, sep=";", decimal=",", encoding="utf-8-sig", low_memory=False)
-            frame = max(frame, comma, key=lambda table: table.select_dtypes("number").shape[1])
+        frame = _read_separated(path, separator)
     except InputError:
         raise
     except UnicodeDecodeError as error:
@@ -151,6 +168,38 @@ def _read_text(path: Path) -> pd.DataFrame:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} cannot be read as {path.suffix[1:].upper()}: {reason}") from error
     return frame
+
+
+def _read_separated(path: Path, separator: str) -> pd.DataFrame:
+    read = partial(pd.read_csv, path, sep=separator, encoding="utf-8-sig", low_memory=False)
+    frame = read()
+    if separator == ";":
+        comma = read(decimal=",")
+        frame = max(frame, comma, key=lambda table: table.select_dtypes("number").shape[1])
+    zeros = re.search(rb'[,;\t"\s]0\d', path.read_bytes()) is not None
+    doubtful = [name for name in frame if _is_doubtful(frame[name], zeros)]
+    if doubtful:
+        raw = read(dtype=dict.fromkeys(doubtful, str), keep_default_na=False)
+        _keep_texts(frame, raw, doubtful)
+    return frame
+
+
+def _is_doubtful(column: pd.Series, zeros: bool) -> bool:
+    """Tell columns that reading may have taken something from: with gaps, or of whole numbers."""
+    whole = zeros and types.is_numeric_dtype(column) and bool((column.dropna() % 1 == 0).all())
+    return whole or bool(column.isna().any())
+
+
+def _keep_texts(frame: pd.DataFrame, raw: pd.DataFrame, doubtful: list[str]) -> None:
+    """Put back what reading took from the texts of a file: leading zeros, and NA as a word."""
+    words = {}
+    for name in doubtful:
+        missing = frame[name].isna()
+        if types.is_numeric_dtype(frame[name]) and leading_zero(raw[name]):
+            frame[name] = raw[name].mask(missing)
+        found = raw[name][missing].dropna().unique()
+        words[str(name)] = [word for word in found if word.strip()]
+    frame.attrs[READ_AS_MISSING] = words
 
 
 def _header(path: Path) -> tuple[list[str], str]:

@@ -11,7 +11,7 @@ from lossmith.core.card import Task
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import CLASSES, REGRESSION, lookup
 from lossmith.study.metrics import metric as fitting
-from lossmith.study.table import nearest
+from lossmith.study.table import leading_zero, missing_words, nearest
 
 STUDIED = (*REGRESSION, *CLASSES)
 MINIMUM_ROWS = 50  # a test part and five folds that still measure something
@@ -88,7 +88,8 @@ def frame_problem(
     if metric is not None:
         lookup(metric).check(values)
     if dropped:
-        notes.append(f"{dropped} rows without a value of {target!r} were left out")
+        words = [] if found == "regression" else missing_words(frame, target)
+        notes.append(_dropped_note(dropped, target, words))
     return Problem(
         task=found,
         name=target,
@@ -99,6 +100,13 @@ def frame_problem(
         dropped=dropped,
         notes=tuple(notes),
     )
+
+
+def _dropped_note(dropped: int, target: str, words: list[str]) -> str:
+    note = f"{dropped} rows without a value of {target!r} were left out"
+    if not words:
+        return note
+    return f"{note} (read as missing: {', '.join(map(repr, words))}; rename the class if it is one)"
 
 
 def given(column: pd.Series, name: str) -> np.ndarray:
@@ -132,6 +140,8 @@ def _numbers_of_text(column: pd.Series, notes: list[str]) -> pd.Series:
     """Return numbers where every value is a number, though kept as text or objects."""
     if types.is_numeric_dtype(column) or any(isinstance(value, bool) for value in column):
         return column
+    if leading_zero(column):
+        return column
     numbers = pd.to_numeric(column, errors="coerce")
     if not np.isfinite(numbers.to_numpy(float)).all():
         return column
@@ -160,9 +170,11 @@ def _task(
     else:
         found = "regression"
     if found == "regression" and not numeric:
-        wrong = next(value for value in column if not _is_number(value))
+        code = leading_zero(column)
+        wrong = code or next(value for value in column if not _is_number(value))
+        why = "is text for its leading zero" if code else "is not a number"
         raise InputError(
-            f"column {name!r} holds {wrong!r}, which is not a number; regression needs numbers: "
+            f"column {name!r} holds {wrong!r}, which {why}; regression needs numbers: "
             "correct the column, or choose a metric for classes"
         )
     return found
@@ -239,7 +251,7 @@ def _codes(
         codes, labels = np.argsort(order)[codes], labels[order]
     counts = np.bincount(codes)
     _check_classes(name, task, [str(label) for label in labels], counts)
-    if task == "binary" and _positive_code([str(label) for label in labels], counts, positive) == 0:
+    if task == "binary" and _positive_code(labels, counts, positive) == 0:
         codes, labels = 1 - codes, labels[::-1]
     return codes.astype(np.int64), np.asarray(labels)
 
@@ -264,13 +276,23 @@ def _check_classes(name: str, task: Task, labels: list[str], counts: np.ndarray)
         )
 
 
-def _positive_code(labels: list[str], counts: np.ndarray, positive: Any) -> int:
+def _positive_code(labels: Any, counts: np.ndarray, positive: Any) -> int:
     if positive is None:
         return int(counts[1] <= counts[0])
-    text = str(positive)
-    if text not in labels:
-        raise InputError(f"--positive is {text!r}, but the classes are {' and '.join(labels)}")
-    return labels.index(text)
+    numeric = types.is_numeric_dtype(labels)
+    for code, label in enumerate(labels):
+        if str(positive) == str(label) or (numeric and _equal_numbers(positive, label)):
+            return code
+    classes = " and ".join(map(str, labels))
+    raise InputError(f"--positive is {str(positive)!r}, but the classes are {classes}")
+
+
+def _equal_numbers(one: Any, other: Any) -> bool:
+    """Tell 2.0 from a file or a command, which may be the class 2."""
+    try:
+        return float(one) == float(other)
+    except (TypeError, ValueError):
+        return False
 
 
 def _labels_note(task: Task, labels: np.ndarray, codes: np.ndarray) -> list[str]:
