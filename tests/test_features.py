@@ -259,6 +259,15 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     assert set(skops.io.get_untrusted_types(file=tmp_path / "features.skops")) <= TRUSTED
 
 
+def test_an_encoder_of_an_older_version_is_read(tmp_path: Path) -> None:
+    encoder = Encoder().fit(mixed())
+    expected = encoder.transform(mixed())
+    del encoder.blanks, encoder.targets
+    encoder.save(tmp_path / "features.skops")
+    loaded = Encoder.load(tmp_path / "features.skops")
+    np.testing.assert_array_equal(loaded.transform(mixed()), expected)
+
+
 class Harm:
     ran: ClassVar[list[int]] = []
 

@@ -58,6 +58,16 @@ def test_leading_zeros_stay(tmp_path: Path) -> None:
         assert frame["n"].tolist() == [1, 0, 10]
 
 
+def test_a_leading_zero_among_decimals_and_at_the_end_of_a_file(tmp_path: Path) -> None:
+    frame = read_table(write(tmp_path, "a.csv", "a,b\n1.5,2\n2.0,NA\n2,007"))
+    assert frame["a"].tolist() == [1.5, 2, 2]
+    assert frame["b"].dropna().tolist() == ["2", "007"]
+    frame = read_table(write(tmp_path, "b.csv", "a,b\n1.5,2\n01,2\n"))
+    assert frame["a"].tolist() == ["1.5", "01"]
+    extra = read_table(write(tmp_path, "c.csv", "a,b\nNA,01,x\nNA,1,NA\n"))  # an unnamed index
+    assert extra["a"].tolist() == ["01", "1"]
+
+
 def test_classes_with_leading_zeros_are_kept_apart(tmp_path: Path) -> None:
     labels = ["007", "01", "1"]
     path = write(tmp_path, "a.csv", "x,y\n" + "".join(f"{i},{labels[i % 3]}\n" for i in range(60)))

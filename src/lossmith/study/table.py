@@ -19,6 +19,7 @@ from lossmith.study.errors import InputError
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*SEPARATORS, ".parquet", ".pq")
 LEADING_ZERO = r"\s*0\d+\s*"
+LEADING_ZERO_CELL = re.compile(rb'[,;\t"\s]0\d+\s*(?:[,;\t"\r\n]|$)')
 READ_AS_MISSING = "lossmith: read as missing"  # in a table's attrs, its texts by column
 
 
@@ -176,18 +177,17 @@ def _read_separated(path: Path, separator: str) -> pd.DataFrame:
     if separator == ";":
         comma = read(decimal=",")
         frame = max(frame, comma, key=lambda table: table.select_dtypes("number").shape[1])
-    zeros = re.search(rb'[,;\t"\s]0\d', path.read_bytes()) is not None
-    doubtful = [name for name in frame if _is_doubtful(frame[name], zeros)]
-    if doubtful:
+    codes = LEADING_ZERO_CELL.search(path.read_bytes()) is not None
+    doubtful = [
+        name
+        for name in frame
+        if frame[name].isna().any() or (codes and types.is_numeric_dtype(frame[name]))
+    ]
+    if doubtful:  # alone, for a second reading as text takes longer than the first
         raw = read(dtype=dict.fromkeys(doubtful, str), keep_default_na=False)
+        raw.index = frame.index
         _keep_texts(frame, raw, doubtful)
     return frame
-
-
-def _is_doubtful(column: pd.Series, zeros: bool) -> bool:
-    """Tell columns that reading may have taken something from: with gaps, or of whole numbers."""
-    whole = zeros and types.is_numeric_dtype(column) and bool((column.dropna() % 1 == 0).all())
-    return whole or bool(column.isna().any())
 
 
 def _keep_texts(frame: pd.DataFrame, raw: pd.DataFrame, doubtful: list[str]) -> None:
