@@ -31,6 +31,7 @@ from lossmith.study.metrics import lookup
 from lossmith.study.result import Weights
 from lossmith.study.scores import Scorer
 from lossmith.study.select import select
+from lossmith.study.table import read_table
 
 N = 240
 
@@ -344,6 +345,15 @@ def test_rows_are_those_that_have_every_target() -> None:
     names = [[one.name for one in own] for own in findings]
     assert "rows" in names[0]
     assert "rows" not in names[1]
+
+
+def test_texts_read_as_missing_classes_are_named(tmp_path: Path) -> None:
+    frame = houses()
+    frame["sold.fast"] = np.where(np.arange(N) % 3 == 0, "NA", frame["sold.fast"].astype(str))
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    table = read_table(tmp_path / "t.csv")
+    found = joint_problem(table, ["price", "sold.fast"], ["mae", "auroc"], [None] * 2, [None] * 2)
+    assert "(read as missing: 'NA'; rename the class if it is one)" in found.problems[0].notes[-1]
 
 
 def test_what_all_targets_share_is_noted_once() -> None:

@@ -1,5 +1,6 @@
 """From a table and a target column to a problem: task, classes, features and what was left out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,8 +89,8 @@ def frame_problem(
     if metric is not None:
         lookup(metric).check(values)
     if dropped:
-        words = [] if found == "regression" else missing_words(frame, target)
-        notes.append(_dropped_note(dropped, target, words))
+        classes = [] if found == "regression" else [target]
+        notes.append(left_out_note(dropped, repr(target), frame, classes))
     return Problem(
         task=found,
         name=target,
@@ -102,8 +103,10 @@ def frame_problem(
     )
 
 
-def _dropped_note(dropped: int, target: str, words: list[str]) -> str:
-    note = f"{dropped} rows without a value of {target!r} were left out"
+def left_out_note(dropped: int, of: str, frame: pd.DataFrame, classes: Iterable[str]) -> str:
+    """Return what is told of rows left out, with the texts that might be classes' names."""
+    note = f"{dropped} rows without a value of {of} were left out"
+    words = dict.fromkeys(word for name in classes for word in missing_words(frame, name))
     if not words:
         return note
     return f"{note} (read as missing: {', '.join(map(repr, words))}; rename the class if it is one)"

@@ -12,7 +12,7 @@ from lossmith.study.errors import InputError
 from lossmith.study.result import Finding
 from lossmith.study.split import FOLDS, Split, split_rows
 from lossmith.study.table import nearest
-from lossmith.study.task import MINIMUM_ROWS, Problem, frame_problem, given
+from lossmith.study.task import MINIMUM_ROWS, Problem, frame_problem, given, left_out_note
 
 MOST = 8  # targets; beyond it the weights of a combination are no longer tuned honestly
 
@@ -108,7 +108,9 @@ def joint_problem(
         for name, *own in zip(targets, metrics, tasks, positives, strict=True)
     ]
     dropped = int((~kept).sum())
-    return JointProblem(problems=_noted(problems, dropped), dropped=dropped)
+    classes = [one.name for one in problems if one.task != "regression"]
+    note = left_out_note(dropped, "every target", frame, classes)
+    return JointProblem(problems=_noted(problems, [note] * bool(dropped)), dropped=dropped)
 
 
 def _one_of_several(
@@ -122,15 +124,14 @@ def _one_of_several(
         raise InputError(f"{whose}{error}") from error
 
 
-def _noted(problems: Sequence[Problem], dropped: int) -> tuple[Problem, ...]:
-    """Return the problems with the notes that all share at the first alone."""
+def _noted(problems: Sequence[Problem], more: Sequence[str]) -> tuple[Problem, ...]:
+    """Return the problems with the notes that all share, and more, at the first alone."""
     first, *rest = problems
     shared = [note for note in first.notes if all(note in one.notes for one in rest)]
-    left_out = [f"{dropped} rows without a value of every target were left out"] * bool(dropped)
     others = [
         replace(one, notes=tuple(note for note in one.notes if note not in shared)) for one in rest
     ]
-    return (replace(first, notes=(*first.notes, *left_out)), *others)
+    return (replace(first, notes=(*first.notes, *more)), *others)
 
 
 def diagnosed(problem: JointProblem) -> tuple[tuple[Finding, ...], ...]:
