@@ -342,6 +342,7 @@ class Named(Digits):
         ({"model": lambda n: FIXED}, "must return a fresh module every time"),
         ({"model": lambda n: nn.Sequential(FIXED, nn.Linear(3, n))}, "shares parameters"),
         ({"model": FIXED}, "must be a function of the head's width"),
+        ({"model": lambda: FIXED}, "must be a function of the head's width"),
         ({"model": lambda n: nn.Flatten()}, "has no parameter to train"),
         ({"train": Named()}, r"must give \(input, target\) for a sample, got a dict"),
         ({"optimizer": torch.optim.SGD(FIXED.parameters())}, "got a SGD"),
@@ -362,6 +363,23 @@ class Named(Digits):
 def test_what_does_not_fit_is_one_clear_line(given: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         select(**{"model": linear, "train": (IMAGES, LABELS), **QUICK, **given})
+
+
+def test_a_frozen_body_may_be_shared_and_samples_may_hold_more() -> None:
+    body = nn.Sequential(nn.Flatten(), nn.Linear(64, 8)).requires_grad_(False)
+
+    class Numbered(Digits):
+        def __getitem__(self, index: int) -> Any:
+            return IMAGES[index], int(LABELS[index]), index
+
+    rates = np.array([1e-2, 1e-3])
+    found = select(
+        model=lambda n: nn.Sequential(body, nn.Linear(8, n)),
+        train=Numbered(),
+        candidates=[],
+        **(QUICK | {"learning_rates": rates}),
+    )
+    assert found.verdict == "keep"
 
 
 def test_the_snippet_knows_the_number_of_classes(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ class DatasetTrainer:
         loss, rows = candidate.fit(self._target(cell.train)), cell.train[: self.budget.batch]
         with one_thread():
             other, run = (Run(self, rows, cell.seed, loss, rate) for _ in range(2))
-            if {*other.model.parameters()} & {*run.model.parameters()}:
+            if _trained(other.model) & _trained(run.model):
                 raise InputError(
                     "model(out_features) must return a fresh module every time; this one shares "
                     "parameters with the one before, so trainings would learn from each other"
@@ -268,6 +268,11 @@ class DatasetTrainer:
 
     def _target(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(self.examples.target[rows])
+
+
+def _trained(model: nn.Module) -> set[int]:
+    """Return where the parameters that are trained lie in memory."""
+    return {p.untyped_storage().data_ptr() for p in model.parameters() if p.requires_grad}
 
 
 def _workers(wanted: int | None, dataset: Any) -> int:

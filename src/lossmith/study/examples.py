@@ -80,7 +80,7 @@ def _dataset(train: Any) -> Any:
 
 
 def _pair(sample: Any) -> Any:
-    if isinstance(sample, (tuple, list)) and len(sample) == 2:
+    if isinstance(sample, (tuple, list)) and len(sample) > 1:
         return sample
     raise InputError(f"train must give (input, target) for a sample, got a {type(sample).__name__}")
 

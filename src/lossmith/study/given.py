@@ -1,5 +1,6 @@
 """What `select` is given in code: its kinds and numbers, checked before anything is done."""
 
+import inspect
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
@@ -18,7 +19,7 @@ def check_kinds(metric: Any, model: Any, candidates: Any, optimizer: Any) -> Non
         raise InputError(f"metric must be a name, as 'mae', or one a target; got {metric!r}")
     if not (candidates is None or _texts(candidates)):
         raise InputError(f"candidates must be a list of keys, as ['huber']; got {candidates!r}")
-    if isinstance(model, torch.nn.Module) or not (model is None or callable(model)):
+    if model is not None and (isinstance(model, torch.nn.Module) or not _takes_a_width(model)):
         raise InputError(
             "model must be a function of the head's width that returns a fresh module, as "
             "lambda n: nn.Linear(8, n)"
@@ -28,6 +29,17 @@ def check_kinds(metric: Any, model: Any, candidates: Any, optimizer: Any) -> Non
             "optimizer must be a class or a function, called as optimizer(parameters, lr=rate); "
             f"got a {type(optimizer).__name__}"
         )
+
+
+def _takes_a_width(model: Any) -> bool:
+    """Tell whether a function may be called with one argument, as far as it can be told."""
+    try:
+        inspect.signature(model).bind(1)
+    except TypeError:
+        return False
+    except ValueError:  # it has no signature
+        pass
+    return callable(model)
 
 
 def _texts(given: Any) -> bool:
@@ -58,5 +70,5 @@ def check_numbers(
     for name, value in (*counts.items(), ("budget", budget)):
         if name != "seed" and value is not None and not value > 0:
             raise InputError(f"{name} must be above 0, got {value}")
-    if not learning_rates or not all(0 < rate < math.inf for rate in learning_rates):
+    if not len(learning_rates) or not all(0 < rate < math.inf for rate in learning_rates):
         raise InputError(f"learning_rates must be numbers above 0, got {list(learning_rates)}")
