@@ -28,25 +28,26 @@ def select(options: argparse.Namespace) -> None:
 
         out = Path(options.out) if options.out else Path("runs") / Path(options.file).stem
         screen = Screen()
-        with Interruption(screen.say) as interruption, screen:
-            try:
-                selection = run(
-                    read_table(options.file),
-                    **_wanted(options),
-                    candidates=options.candidates,
-                    seed=options.seed,
-                    budget=options.budget,
-                    keep_outliers=options.keep_outliers,
-                    out=out,
-                    on_diagnosis=screen.diagnosis,
-                    progress=interruption.watched(screen.progress),
-                    command=shlex.join(["lossmith", *options.argv]),
-                )
-            except InputError as error:
-                if interruption.asked:
-                    raise KeyboardInterrupt from error
-                raise
-        screen.verdict(selection.result, out)
+        with Interruption(screen.say) as interruption:
+            with screen:
+                try:
+                    selection = run(
+                        read_table(options.file),
+                        **_wanted(options),
+                        candidates=options.candidates,
+                        seed=options.seed,
+                        budget=options.budget,
+                        keep_outliers=options.keep_outliers,
+                        out=out,
+                        on_diagnosis=screen.diagnosis,
+                        progress=interruption.watched(screen.progress),
+                        command=shlex.join(["lossmith", *options.argv]),
+                    )
+                except InputError as error:
+                    if interruption.asked:
+                        raise KeyboardInterrupt from error
+                    raise
+            screen.verdict(selection.result, out)  # which Ctrl-C does not take away
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, Any]:
