@@ -3,15 +3,22 @@
 from html import escape
 
 from lossmith.study.report.figures import compared, difference_places
-from lossmith.study.report.text import interval, metric_name, number, opening, p_value
+from lossmith.study.report.text import (
+    breakable,
+    interval,
+    metric_name,
+    number,
+    opening,
+    p_value,
+)
 from lossmith.study.result import CandidateResult, Result
 
 
 def heading(result: Result) -> str:
     """Return the verdict in a few words."""
     if result.verdict == "switch":
-        return f"Switch to {escape(result.selected)}"
-    return f"Keep {escape(result.default)}"
+        return f"Switch to {breakable(result.selected)}"
+    return f"Keep {breakable(result.default)}"
 
 
 def evidence(result: Result) -> str:
