@@ -96,18 +96,19 @@ class Hyper:
 
     def check(self, owner: str, name: str, value: float) -> None:
         """Raise ValueError when a number lies outside the range, or is infinite and must not."""
-        below = self.low is not None and (value <= self.low if self.open else value < self.low)
-        above = self.high is not None and (value >= self.high if self.open else value > self.high)
-        if below or above or value != value or (abs(value) == math.inf and not self.infinite):
+        if not self._inside(value) or (abs(value) == math.inf and not self.infinite):
             raise ValueError(f"{owner}: {name} must be in {self.range}, got {value}")
 
     def holds(self, numbers: Tensor) -> Tensor:
         """Return whether all numbers lie within the range, as a 0-dim tensor."""
+        return self._inside(numbers).all()
+
+    def _inside(self, number: Any) -> Any:
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
         if self.open:
-            return ((numbers > low) & (numbers < high)).all()
-        return ((numbers >= low) & (numbers <= high)).all()
+            return (low < number) & (number < high)
+        return (low <= number) & (number <= high)
 
     @property
     def range(self) -> str:

@@ -1,6 +1,7 @@
 """Gradients that can themselves be differentiated: those of a plain form of what ran fast."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -24,10 +25,8 @@ def again(
     """
     create = torch.is_grad_enabled()
     with torch.enable_grad():
-        apart = [
-            one.view_as(one) if want else one
-            for one, want in zip(args, [*wanted, *[False] * len(args)], strict=False)
-        ]
+        pairs: Iterator[Any] = zip_longest(args, wanted, fillvalue=False)
+        apart: list[Any] = [one.view_as(one) if want else one for one, want in pairs]
         found = plain(*apart)
     places = [one for one, want in zip(apart, wanted, strict=False) if want]
     given: Iterator[Tensor] = iter(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -125,14 +126,11 @@ class RunFleet:
             [Path(self.folder.name, f"{index}-{cell}.pt") for cell in cells]
             for index in range(len(self.members))
         ]
-        self.positions = range(len(self.cells))
         self.measured: list[list[Tensor]] = []
 
     def advance(self, epochs: int) -> None:
         """Train every member for some epochs."""
-        turns = [
-            (member, position) for member in range(len(self.members)) for position in self.positions
-        ]
+        turns = list(product(range(len(self.members)), range(len(self.cells))))
         done = spread(lambda i: self._turn(*turns[i], epochs), len(turns), self.trainer.workers)
         self.measured = [[] for _ in self.members]
         for (member, position), (output, state) in zip(turns, done, strict=True):
@@ -153,12 +151,8 @@ class RunFleet:
 
     def _turn(self, index: int, position: int, epochs: int) -> tuple[Tensor, dict[str, Any]]:
         """Train one member on one cell; return its outputs and its loss's state."""
-        member, cell, place = (
-            self.members[index],
-            self.cells[position],
-            self.places[index][position],
-        )
-        loss = member.losses[position]
+        member, cell = self.members[index], self.cells[position]
+        loss, place = member.losses[position], self.places[index][position]
         run = Run(self.trainer, cell.train, cell.seed, loss, member.learning_rate)
         if place.exists():
             # A file of this process's own, which may hold whatever a user's optimizer keeps.
@@ -201,14 +195,14 @@ class DatasetTrainer:
         """Return members ready to train on cells."""
         return RunFleet(self, cells, members)
 
-    def rehearse(self, candidate: Entry, rate: float) -> None:
+    def rehearse(self, loss: Loss, rate: float) -> None:
         """Take one step: mistakes show, and processes inherit what it imports and prepares.
 
         Raises:
             InputError: if model, data and optimizer do not fit each other.
         """
         cell = self.split.cells[self.rounds[0][0]]
-        loss, rows = candidate.fit(self._target(cell.train)), cell.train[: self.budget.batch]
+        rows = cell.train[: self.budget.batch]
         with one_thread():
             other, run = (Run(self, rows, cell.seed, loss, rate) for _ in range(2))
             if _trained(other.model) & _trained(run.model):

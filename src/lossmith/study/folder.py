@@ -117,13 +117,13 @@ def load(out: str | os.PathLike[str]) -> SavedModel:
         InputError: if the folder is not a run of a table, or its files do not fit together.
     """
     path = Path(out)
-    if not (path / "model.json").is_file() and (path / "loss.json").is_file():
+    if not (path / "model.json").is_file():
+        if not (path / "loss.json").is_file():
+            raise InputError(f"{path} holds no model; name a folder that lossmith select wrote")
         raise InputError(
             f"{path} is a study of your own model, which is used from code: "
             f"lossmith.load('{path}/loss.json') is its loss"
         )
-    if not (path / "model.json").is_file():
-        raise InputError(f"{path} holds no model; name a folder that lossmith select wrote")
     try:
         return _read(path)
     except InputError:

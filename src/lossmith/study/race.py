@@ -118,7 +118,7 @@ class Race:
             _member(Key(candidate.name, rate, number), losses)
             for candidate in self.entries.candidates
             for number, variant in enumerate(candidate.variants)
-            if (losses := self._fitted(variant, cells)) is not None
+            if (losses := self.fitted(variant, cells)) is not None
             for rate in self.rates
         ]
         fleet = self._start(cells, members)
@@ -170,7 +170,12 @@ class Race:
         marks = self.trainer.budget.checkpoints()
         return list(zip([0, *marks], marks, strict=False))
 
-    def _fitted(self, candidate: Entry, cells: Sequence[int]) -> tuple[Loss, ...] | None:
+    def fitted(self, candidate: Entry, cells: Sequence[int]) -> tuple[Loss, ...] | None:
+        """Return a candidate's losses, one a cell, or None with a note where it does not fit.
+
+        Raises:
+            InputError: if the default does not.
+        """
         try:
             return self.trainer.losses(candidate, cells)
         except ValueError as error:

@@ -169,7 +169,9 @@ def select(
     if problem is not None and on_diagnosis is not None:
         on_diagnosis(problem, findings)
     if problem is None:
-        trainer.rehearse(race.default, race.rates[0])
+        losses = race.fitted(race.default, split.rounds[0][:1])
+        assert losses is not None  # the default fits, or has raised
+        trainer.rehearse(losses[0], race.rates[0])
     finished = race.run()
     selection = conclude(
         race, problem, findings, interrupted=not finished, seed=seed, command=command
