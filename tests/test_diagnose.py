@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from lossmith.study.diagnose import diagnose, tail_index
+from lossmith.study.diagnose import diagnose
+from lossmith.study.diagnose.target import tail_index
 from lossmith.study.result import Finding
 from lossmith.study.task import frame_problem
 

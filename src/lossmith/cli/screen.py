@@ -25,6 +25,7 @@ from lossmith.study.report.text import (
 )
 from lossmith.study.result import CandidateResult, Finding, Result
 from lossmith.study.task import Problem
+from lossmith.study.words import listed
 
 WIDTH = 100  # of output that goes to no terminal
 LISTED = 3  # names listed of the losses that did not finish, by reason
@@ -157,12 +158,7 @@ def _rest(result: Result) -> list[str]:
             early = row.status == "dropped" and row.cells
             reason = "left early, behind the others" if early else row.note or row.status
             groups[reason].append(row.name)
-    return [_listed(names, reason) for reason, names in groups.items()]
-
-
-def _listed(names: list[str], reason: str) -> str:
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f"{reason}: {', '.join(names[:LISTED])}{more}"
+    return [f"{reason}: {listed(names, LISTED)}" for reason, names in groups.items()]
 
 
 def _summary(result: Result) -> list[str]:

@@ -13,6 +13,7 @@ from lossmith.study.errors import InputError
 from lossmith.study.metrics import CLASSES, REGRESSION, lookup
 from lossmith.study.metrics import metric as fitting
 from lossmith.study.table import leading_zero, missing_words, nearest
+from lossmith.study.words import counted, percent
 
 STUDIED = (*REGRESSION, *CLASSES)
 MINIMUM_ROWS = 50  # a test part and five folds that still measure something
@@ -273,7 +274,7 @@ def _check_classes(name: str, task: Task, labels: list[str], counts: np.ndarray)
     if rows < MINIMUM_CLASS_ROWS:
         rare = labels[int(counts.argmin())]
         raise InputError(
-            f"class {rare!r} of column {name!r} has {rows} row{'s' * (rows > 1)}, "
+            f"class {rare!r} of column {name!r} has {counted(rows, 'row')}, "
             f"a study needs at least {MINIMUM_CLASS_ROWS}; "
             "remove such rows or merge them with another class"
         )
@@ -301,4 +302,4 @@ def _equal_numbers(one: Any, other: Any) -> bool:
 def _labels_note(task: Task, labels: np.ndarray, codes: np.ndarray) -> list[str]:
     if task != "binary":
         return []
-    return [f"the positive class is {str(labels[1])!r}, {np.mean(codes) * 100:.3g} % of the rows"]
+    return [f"the positive class is {str(labels[1])!r}, {percent(np.mean(codes))} of the rows"]

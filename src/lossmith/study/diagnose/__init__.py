@@ -1,0 +1,28 @@
+"""What a table says before any training, and what each fact means for the loss."""
+
+from collections.abc import Iterator
+
+from lossmith.study.diagnose.columns import of_columns
+from lossmith.study.diagnose.target import of_target
+from lossmith.study.result import Finding
+from lossmith.study.task import Problem
+
+
+def diagnose(problem: Problem) -> tuple[Finding, ...]:
+    """Return the findings on a problem, in seconds and without training."""
+    return (*_size(problem), *of_target(problem), *of_columns(problem))
+
+
+def _size(problem: Problem) -> Iterator[Finding]:
+    rows, columns = problem.features.shape
+    if rows < 500:
+        meaning = "few rows: only large differences between losses can be proven"
+    else:
+        meaning = f"{columns} columns to predict from"
+    yield Finding(name="rows", value=float(rows), meaning=meaning)
+    if problem.dropped:
+        yield Finding(
+            name="rows without a target",
+            value=float(problem.dropped),
+            meaning="left out; where values are missing for a reason, the rest misleads any loss",
+        )

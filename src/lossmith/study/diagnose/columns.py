@@ -1,0 +1,193 @@
+"""What the columns say: what gives the target away, what names the rows, what is not read."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+from scipy import stats
+
+from lossmith.study.features import Columns, as_numbers, kind
+from lossmith.study.result import Finding
+from lossmith.study.task import Problem
+from lossmith.study.words import counted, listed, percent
+
+Array = np.ndarray
+SAME = 0.9999  # rank correlation above which a column is the target in another unit
+KNOWING = 0.85  # share of the errors of always guessing that a column by itself spares
+THOUSANDS = r"\s*-?\d{1,3}(?:,\d{3})+(?:\.\d+)?\s*"  # as in 3,210
+PLAIN = r"\s*-?\d+(?:\.\d+)?\s*"
+NUMBER = r"(-?\d[\d,]*\.?\d*(?:[eE][+-]?\d+)?)"  # the first number in a text, as in "$1,200"
+
+
+def of_columns(problem: Problem) -> Iterator[Finding]:
+    """Yield what the columns to predict from say."""
+    for check in (_leaks, _duplicates, _ids, _missing, _cells):
+        yield from check(problem)
+
+
+def _leaks(problem: Problem) -> Iterator[Finding]:
+    test = _gives_number if problem.task == "regression" else _gives_class
+    leaks = {
+        str(name): reason
+        for name in problem.features
+        if (reason := test(problem.features[name], problem.target))
+    }
+    for name, reason in leaks.items():
+        yield Finding(
+            name="leak",
+            value=name,
+            meaning=f"{reason}; if it is not known when predicting, remove it, "
+            "for it hides what the losses differ in",
+            level="warning",
+        )
+
+
+def _duplicates(problem: Problem) -> Iterator[Finding]:
+    keys = pd.util.hash_pandas_object(problem.features, index=False).to_numpy()
+    rows = pd.DataFrame({"features": keys, "target": problem.target})
+    copies = rows.duplicated().mean()
+    if copies:
+        yield Finding(
+            name="duplicated rows",
+            value=percent(copies),
+            meaning="copies that fall on both sides of a split make every loss look better",
+            level="warning" if copies > 0.01 else "info",
+        )
+    groups = rows.groupby("features")["target"]
+    torn = (groups.transform("nunique") > 1).mean()
+    if torn:
+        yield Finding(
+            name="contradictions",
+            value=percent(torn),
+            meaning="rows with equal features and different targets: noise that no loss removes",
+            level="warning" if torn > 0.05 else "info",
+        )
+
+
+def _ids(problem: Problem) -> Iterator[Finding]:
+    ids = [str(name) for name in problem.features if _is_id(problem.features[name])]
+    if ids:
+        yield Finding(
+            name="id-like columns",
+            value=listed(ids),
+            meaning="one value a row: they name or count the rows and explain nothing; remove them",
+            level="warning",
+        )
+
+
+def _missing(problem: Problem) -> Iterator[Finding]:
+    shares = problem.features.isna().mean()
+    if not shares.any():
+        return
+    worst = str(shares.idxmax())
+    mostly = int((shares > 0.5).sum())
+    yield Finding(
+        name="missing values",
+        value=percent(float(shares.mean())),
+        meaning=(
+            f"marked by columns of their own; most in {worst!r} ({percent(shares.max())})"
+            + (f", {counted(mostly, 'column')} mostly empty" if mostly else "")
+        ),
+    )
+
+
+def _cells(problem: Problem) -> Iterator[Finding]:
+    """Tell what cells are not read as what they may be meant for."""
+    columns = Columns.of(problem.features)
+    for name, words in columns.blanks.items():
+        yield Finding(
+            name="unreadable cells",
+            value=name,
+            meaning=f"read as missing among {columns.kinds[name][0]}s: "
+            f"{listed([word[:20] for word in words], 3)}; correct them if they are values",
+            level="warning",
+        )
+    for name, (found, _) in columns.kinds.items():
+        if found == "text" and (example := _thousands(problem.features[name])):
+            yield Finding(
+                name="thousands separators",
+                value=name,
+                meaning=f"{example!r} is read as a category, not as a number; write numbers with a "
+                "decimal point and without separators of thousands",
+                level="warning",
+            )
+
+
+def _gives_number(column: pd.Series, target: Array) -> str:
+    """Say how a column gives away a numeric target, or nothing."""
+    numbers = _read_numbers(column)
+    known = np.isfinite(numbers)
+    if known.mean() < 0.5 or len(np.unique(numbers[known])) < 3:
+        return _gives_by_name(column, target)
+    if np.array_equal(numbers[known], target[known]):
+        return "equals the target"
+    if len(np.unique(target[known])) < 3:
+        return ""
+    correlation = stats.spearmanr(numbers[known], target[known]).statistic
+    return "is a monotone function of the target, or nearly" if abs(correlation) > SAME else ""
+
+
+def _gives_by_name(column: pd.Series, target: Array) -> str:
+    """Say whether text and numeric target stand one to one, with repeats that prove it."""
+    codes, names = pd.factorize(column)
+    distinct = len(np.unique(target))
+    if len(names) != distinct or distinct < 3 or distinct > 0.9 * len(target):
+        return ""
+    pairs = len(pd.DataFrame({"a": codes, "b": target}).drop_duplicates())
+    return "stands one to one for the target" if pairs == distinct else ""
+
+
+def _gives_class(column: pd.Series, target: Array) -> str:
+    """Say how a column gives away the class, or nothing."""
+    codes, names = pd.factorize(column, use_na_sentinel=False)
+    classes = len(np.unique(target))
+    cells = pd.DataFrame({"value": codes, "class": target}).value_counts()
+    wrong = len(target) - cells.groupby("value").max().sum()  # of the likeliest class by value
+    if wrong == 0 and len(names) == classes:
+        return "stands one to one for the target"
+    if len(names) <= len(target) / 10:
+        spared = 1 - wrong / (len(target) - np.bincount(target).max())
+        return (
+            f"by itself spares {percent(spared)} of the errors of guessing"
+            if spared > KNOWING
+            else ""
+        )
+    numbers = _read_numbers(column) if wrong == 0 else np.full(len(target), np.nan)
+    known = np.isfinite(numbers)
+    if known.mean() < 0.5:
+        return ""
+    ordered = target[known][np.argsort(numbers[known], kind="stable")]
+    changes = np.count_nonzero(np.diff(ordered))
+    return "gives the target by thresholds" if changes == classes - 1 else ""
+
+
+def _read_numbers(column: pd.Series) -> Array:
+    """Return a column as numbers, those in text with signs around them included."""
+    found, _ = kind(column)
+    if found == "number":
+        return as_numbers(column)
+    if found == "date":
+        return np.full(len(column), np.nan)
+    digits = column.astype(str).str.extract(NUMBER, expand=False)
+    return as_numbers(digits.str.replace(",", ""))
+
+
+def _is_id(column: pd.Series) -> bool:
+    """Tell columns that count the rows, and text without blanks that differs in every row."""
+    if column.isna().any() or column.nunique() < len(column):
+        return False
+    if types.is_integer_dtype(column):
+        return bool(column.max() - column.min() < 1.5 * len(column))
+    if types.is_numeric_dtype(column) or kind(column)[0] != "text":
+        return False
+    return not column.astype(str).str.strip().str.contains(" ").any()
+
+
+def _thousands(column: pd.Series) -> str:
+    """Return a number with separators from a column of such and of plain numbers, or nothing."""
+    text = pd.Series(column.dropna().astype(str).unique(), dtype=str)
+    parted = text.str.fullmatch(THOUSANDS)
+    if not parted.any() or not (parted | text.str.fullmatch(PLAIN)).all():
+        return ""
+    return str(text[parted].iloc[0]).strip()
