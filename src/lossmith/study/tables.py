@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 from lossmith.core.loss import Loss
 from lossmith.study.baseline import Pace
 from lossmith.study.candidates import Entry
-from lossmith.study.features import Columns, Encoder
+from lossmith.study.features import Encoder
 from lossmith.study.fleet import Rows, StackedFleet
 from lossmith.study.members import Budget, Member
 from lossmith.study.model import TableModel
@@ -37,12 +37,6 @@ class TableTrainer:
         self.encoding = 0.0  # seconds
         self.pace: Pace | None = None
         self._rows = cache(self._encode)
-
-    @cached_property
-    def columns(self) -> Columns:
-        """How the table's columns are read, the same in each cell and in the final model."""
-        problems = getattr(self.problem, "problems", (self.problem,))
-        return Columns.of(self.problem.features, [one.name for one in problems])
 
     def losses(self, candidate: Entry, cells: Sequence[int]) -> tuple[Loss, ...]:
         """Return the candidate fitted to the training targets of each cell."""
@@ -102,7 +96,7 @@ class TableTrainer:
         develop = self.split.develop
         frame = self.problem.features.iloc[develop]
         start = time.perf_counter()
-        encoder = Encoder().fit(frame, self.columns)
+        encoder = Encoder().fit(frame, self.problem.columns)
         features, target = torch.from_numpy(encoder.transform(frame)), self._target(develop)
         self.encoding += time.perf_counter() - start
         seeds = [self.split.cells[0].seed + number for number in range(ENSEMBLE)]
@@ -120,7 +114,7 @@ class TableTrainer:
         for number in cells:
             cell = self.split.cells[number]
             frame = self.problem.features.iloc[cell.train]
-            encoder = Encoder().fit(frame, self.columns)
+            encoder = Encoder().fit(frame, self.problem.columns)
             features = torch.from_numpy(encoder.transform(frame))
             train.append((features, self._target(cell.train)))
             valid.append(

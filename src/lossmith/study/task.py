@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from pandas.api import types
 
 from lossmith.core.card import Task
 from lossmith.study.errors import InputError
+from lossmith.study.features import Columns
 from lossmith.study.metrics import CLASSES, REGRESSION, lookup
 from lossmith.study.metrics import metric as fitting
 from lossmith.study.table import leading_zero, missing_words, nearest
@@ -39,6 +41,11 @@ class Problem:
     labels: np.ndarray = field(default_factory=lambda: np.empty(0))
     dropped: int = 0
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def columns(self) -> Columns:
+        """How the columns to predict from are read, by the diagnosis and in every training."""
+        return Columns.of(self.features, [self.name])
 
 
 def frame_problem(

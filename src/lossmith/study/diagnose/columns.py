@@ -7,7 +7,7 @@ import pandas as pd
 from pandas.api import types
 from scipy import stats
 
-from lossmith.study.features import Columns, as_numbers, kind
+from lossmith.study.features import as_numbers
 from lossmith.study.result import Finding
 from lossmith.study.task import Problem
 from lossmith.study.words import counted, listed, percent
@@ -28,19 +28,15 @@ def of_columns(problem: Problem) -> Iterator[Finding]:
 
 def _leaks(problem: Problem) -> Iterator[Finding]:
     test = _gives_number if problem.task == "regression" else _gives_class
-    leaks = {
-        str(name): reason
-        for name in problem.features
-        if (reason := test(problem.features[name], problem.target))
-    }
-    for name, reason in leaks.items():
-        yield Finding(
-            name="leak",
-            value=name,
-            meaning=f"{reason}; if it is not known when predicting, remove it, "
-            "for it hides what the losses differ in",
-            level="warning",
-        )
+    for name, (kind, _) in problem.columns.kinds.items():
+        if reason := test(problem.features[name], kind, problem.target):
+            yield Finding(
+                name="leak",
+                value=name,
+                meaning=f"{reason}; if it is not known when predicting, remove it, "
+                "for it hides what the losses differ in",
+                level="warning",
+            )
 
 
 def _duplicates(problem: Problem) -> Iterator[Finding]:
@@ -66,7 +62,8 @@ def _duplicates(problem: Problem) -> Iterator[Finding]:
 
 
 def _ids(problem: Problem) -> Iterator[Finding]:
-    ids = [str(name) for name in problem.features if _is_id(problem.features[name])]
+    kinds = problem.columns.kinds
+    ids = [name for name, (kind, _) in kinds.items() if _is_id(problem.features[name], kind)]
     if ids:
         yield Finding(
             name="id-like columns",
@@ -94,17 +91,17 @@ def _missing(problem: Problem) -> Iterator[Finding]:
 
 def _cells(problem: Problem) -> Iterator[Finding]:
     """Tell what cells are not read as what they may be meant for."""
-    columns = Columns.of(problem.features)
-    for name, words in columns.blanks.items():
+    kinds, blanks, _ = problem.columns
+    for name, words in blanks.items():
         yield Finding(
             name="unreadable cells",
             value=name,
-            meaning=f"read as missing among {columns.kinds[name][0]}s: "
+            meaning=f"read as missing among {kinds[name][0]}s: "
             f"{listed([word[:20] for word in words], 3)}; correct them if they are values",
             level="warning",
         )
-    for name, (found, _) in columns.kinds.items():
-        if found == "text" and (example := _thousands(problem.features[name])):
+    for name, (kind, _) in kinds.items():
+        if kind == "text" and (example := _thousands(problem.features[name])):
             yield Finding(
                 name="thousands separators",
                 value=name,
@@ -114,9 +111,9 @@ def _cells(problem: Problem) -> Iterator[Finding]:
             )
 
 
-def _gives_number(column: pd.Series, target: Array) -> str:
+def _gives_number(column: pd.Series, kind: str, target: Array) -> str:
     """Say how a column gives away a numeric target, or nothing."""
-    numbers = _read_numbers(column)
+    numbers = _read_numbers(column, kind)
     known = np.isfinite(numbers)
     if known.mean() < 0.5 or len(np.unique(numbers[known])) < 3:
         return _gives_by_name(column, target)
@@ -138,7 +135,7 @@ def _gives_by_name(column: pd.Series, target: Array) -> str:
     return "stands one to one for the target" if pairs == distinct else ""
 
 
-def _gives_class(column: pd.Series, target: Array) -> str:
+def _gives_class(column: pd.Series, kind: str, target: Array) -> str:
     """Say how a column gives away the class, or nothing."""
     codes, names = pd.factorize(column, use_na_sentinel=False)
     classes = len(np.unique(target))
@@ -153,7 +150,7 @@ def _gives_class(column: pd.Series, target: Array) -> str:
             if spared > KNOWING
             else ""
         )
-    numbers = _read_numbers(column) if wrong == 0 else np.full(len(target), np.nan)
+    numbers = _read_numbers(column, kind) if wrong == 0 else np.full(len(target), np.nan)
     known = np.isfinite(numbers)
     if known.mean() < 0.5:
         return ""
@@ -162,26 +159,23 @@ def _gives_class(column: pd.Series, target: Array) -> str:
     return "gives the target by thresholds" if changes == classes - 1 else ""
 
 
-def _read_numbers(column: pd.Series) -> Array:
+def _read_numbers(column: pd.Series, kind: str) -> Array:
     """Return a column as numbers, those in text with signs around them included."""
-    found, _ = kind(column)
-    if found == "number":
+    if kind == "number":
         return as_numbers(column)
-    if found == "date":
+    if kind == "date":
         return np.full(len(column), np.nan)
     digits = column.astype(str).str.extract(NUMBER, expand=False)
     return as_numbers(digits.str.replace(",", ""))
 
 
-def _is_id(column: pd.Series) -> bool:
+def _is_id(column: pd.Series, kind: str) -> bool:
     """Tell columns that count the rows, and text without blanks that differs in every row."""
     if column.isna().any() or column.nunique() < len(column):
         return False
     if types.is_integer_dtype(column):
         return bool(column.max() - column.min() < 1.5 * len(column))
-    if types.is_numeric_dtype(column) or kind(column)[0] != "text":
-        return False
-    return not column.astype(str).str.strip().str.contains(" ").any()
+    return kind == "text" and not column.astype(str).str.strip().str.contains(" ").any()
 
 
 def _thousands(column: pd.Series) -> str:

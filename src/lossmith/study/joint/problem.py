@@ -9,6 +9,7 @@ import pandas as pd
 
 from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
+from lossmith.study.features import Columns
 from lossmith.study.result import Finding
 from lossmith.study.split import FOLDS, Split, split_rows
 from lossmith.study.table import nearest
@@ -36,6 +37,11 @@ class JointProblem:
     def features(self) -> pd.DataFrame:
         """The columns that predict all targets."""
         return self.problems[0].features
+
+    @property
+    def columns(self) -> Columns:
+        """How these columns are read."""
+        return self.problems[0].columns._replace(targets=[one.name for one in self.problems])
 
     @property
     def target(self) -> np.ndarray:
