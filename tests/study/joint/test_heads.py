@@ -1,0 +1,115 @@
+"""Heads of several targets: a hybrid on named parts, whose weights learn in a fleet."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import lossmith
+from lossmith.losses import MAE, CrossEntropy
+from lossmith.study import fleet as fleet_module
+from lossmith.study.fleet import WEIGHT_DECAY, Rows, StackedFleet
+from lossmith.study.joint.heads import Heads
+from lossmith.study.members import Budget, Member
+
+
+def heads(*, learned: bool) -> Heads:
+    weighting = lossmith.Uncertainty() if learned else lossmith.Fixed({"a": 0.3})
+    hybrid = lossmith.Hybrid(a=MAE(), b=CrossEntropy(classes=3), weighting=weighting)
+    return Heads(hybrid, (False, True))
+
+
+def test_heads_are_the_hybrid_on_named_parts() -> None:
+    torch.manual_seed(0)
+    loss, output = heads(learned=False), torch.randn(7, 4)
+    target = torch.stack([torch.randn(7).double(), (torch.arange(7) % 3).double()], 1)
+    named = loss.hybrid(
+        {"a": output[:, 0], "b": output[:, 1:]}, {"a": target[:, 0], "b": target[:, 1].long()}
+    )
+    torch.testing.assert_close(loss(output, target), named)
+    predicted = loss.predict(output)
+    assert [part.shape for part in predicted] == [(7,), (7, 3)]
+    np.testing.assert_allclose(predicted[1], output[:, 1:].softmax(-1), rtol=1e-6)
+
+
+ROWS, BATCH, EPOCHS, SEEDS = 21, 8, 4, (3, 11)
+
+
+def joint_rows() -> Rows:
+    generator = torch.Generator().manual_seed(0)
+    codes = (torch.arange(ROWS) % 3).double()
+    train = [
+        (
+            torch.randn(ROWS, 5, generator=generator),
+            torch.stack([torch.randn(ROWS, generator=generator).double(), codes], dim=1),
+        )
+        for _ in SEEDS
+    ]
+    return Rows(train, [torch.randn(6, 5, generator=generator) for _ in SEEDS], SEEDS)
+
+
+def members(*names: str) -> list[Member]:
+    losses = {"learned": heads(learned=True), "fixed": heads(learned=False)}
+    return [
+        Member(
+            candidate=name,
+            learning_rate=0.01,
+            losses=tuple(copy.deepcopy(losses[name]) for _ in SEEDS),
+        )
+        for name in names
+    ]
+
+
+def log_variances(one: Member) -> Tensor:
+    return torch.stack([loss.hybrid.weighting.log_variance.detach() for loss in one.losses])  # type: ignore
+
+
+def test_learned_weights_in_a_fleet_are_those_of_the_ordinary_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fleet_module, "dropout_masks", lambda *_: None)
+    data, (one,) = joint_rows(), members("learned")
+    start = StackedFleet(data, members("learned"), Budget(epochs=EPOCHS, batch=BATCH))
+    body = start.stacks[0].model
+    fleet = StackedFleet(data, [one], Budget(epochs=EPOCHS, batch=BATCH))
+    fleet.advance(EPOCHS)
+    for cell in range(len(SEEDS)):
+        loss, layers = heads(learned=True), []
+        for weight, bias in (
+            (body.w1[cell, :, 0], body.b1[cell, 0, 0]),
+            (body.w2[cell, 0], body.b2[cell, 0, 0]),
+            (body.heads[0][cell, 0], body.biases[0][cell, 0, 0]),
+        ):
+            linear = nn.Linear(*weight.shape)
+            linear.weight.data = weight.detach().T.clone()
+            linear.bias.data = bias.detach().clone()
+            layers += [linear, nn.SiLU()]
+        model = nn.Sequential(*layers[:-1])
+        groups = lossmith.parameter_groups(model, loss, weight_decay=WEIGHT_DECAY)
+        optimizer, order = torch.optim.AdamW(groups, lr=0.01), torch.Generator()
+        order.manual_seed(SEEDS[cell])
+        for _ in range(EPOCHS):
+            shuffled = torch.randperm(ROWS, generator=order)
+            for index in shuffled[: ROWS // BATCH * BATCH].split(BATCH):
+                optimizer.zero_grad()
+                loss(model(data.features[cell, index]), data.target[cell, index]).backward()
+                optimizer.step()
+        expected = loss.hybrid.weighting.log_variance.detach()  # type: ignore[union-attr]
+        torch.testing.assert_close(log_variances(one)[cell], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_members_that_leave_change_nothing_for_those_that_learn() -> None:
+    data, budget = joint_rows(), Budget(epochs=EPOCHS, batch=BATCH)
+    with_others, alone = members("fixed", "learned"), members("learned")
+    fleet = StackedFleet(data, with_others, budget)
+    fleet.advance(2)
+    fleet.keep([[m.candidate for m in fleet.members].index("learned")])
+    fleet.advance(2)
+    other = StackedFleet(data, alone, budget)
+    other.advance(4)
+    torch.testing.assert_close(log_variances(with_others[1]), log_variances(alone[0]))
+    assert log_variances(alone[0]).abs().min() > 0
+    for kept, single in zip(fleet.outputs()[0], other.outputs()[0], strict=True):
+        torch.testing.assert_close(kept, single)

@@ -1,0 +1,102 @@
+"""One measure of several targets: its units, its influences, rows with gross errors."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossmith.study.joint.scores import JointMetric, JointScorer
+from lossmith.study.members import Key
+from lossmith.study.metrics import lookup
+from lossmith.study.scores import Scorer
+
+
+class Cells:
+    """Two cells of one repeat over given targets."""
+
+    def __init__(self, *targets: np.ndarray) -> None:
+        self.targets = targets
+
+    def valid_target(self, cell: int) -> np.ndarray:
+        return self.targets[cell]
+
+    def siblings(self, cell: int, cells: Any) -> list[int]:
+        return [other for other in cells if other != cell]
+
+
+def scored(seed: int, gross: bool = False) -> tuple[JointScorer, Any, list[np.ndarray], Any]:
+    rng = np.random.default_rng(seed)
+    y = [rng.normal(size=60) for _ in range(2)]
+    if gross:
+        y[0][:6] += 100
+        y[1][:6] += 100
+    c = [rng.permutation(np.arange(60) % 2) for _ in range(2)]
+    metrics = lookup("rmse"), lookup("auroc")
+    scorers = [Scorer(m, Cells(*t), True) for m, t in zip(metrics, (y, c), strict=True)]
+    units = JointMetric.of(metrics, [np.concatenate(y), np.concatenate(c)])
+    joint = JointScorer(units, scorers)
+    track = joint.track(Key("a", 0.1))
+    p = [rng.uniform(size=60) for _ in range(2)]
+    predictions = {
+        cell: (0.5 * y[cell][None] * (y[cell] < 50), np.stack([1 - p[cell], p[cell]], -1)[None])
+        for cell in (0, 1)
+    }
+    joint.record([track], predictions, epoch=1)
+    return joint, track, y, predictions
+
+
+def test_the_measure_is_the_geometric_mean_of_errors_over_those_of_constants() -> None:
+    joint, track, _, _ = scored(0)
+    rmse, auroc = (part.scores[0][1] for part in track.parts)
+    constant = joint.metric.units
+    expected = np.sqrt(rmse / constant[0] * (1 - auroc) / constant[1])
+    assert track.scores[0][1] == pytest.approx(expected)
+    assert constant[1] == pytest.approx(0.5)
+
+
+def test_a_change_of_one_per_cent_is_one_in_the_mean_over_targets_whatever_the_units() -> None:
+    joint, *_ = scored(0)
+    before = joint.metric.combine([2.0, 0.8], 100)
+    after = joint.metric.combine([2.0 * 0.98, 1 - 0.2 * 1.01], 100)
+    assert np.log(after / before) == pytest.approx((np.log(0.98) + np.log(1.01)) / 2)
+
+
+def test_units_are_those_of_the_best_constant() -> None:
+    rng = np.random.default_rng(0)
+    target = rng.gamma(2, 3, 200)
+    zeros = np.where(target > 6, target, 0.0)
+    metrics = [lookup("mape"), lookup("medae")]
+    found = JointMetric.of(metrics, [target, zeros])
+    constants = np.linspace(target.min(), target.max(), 2000)
+    best = min(np.abs((target - constant) / target).mean() for constant in constants)
+    assert found.units == (pytest.approx(best, rel=1e-2), 1.0)
+    assert np.isfinite(found.combine([0.3, 0.2], 200))
+
+
+def test_influences_are_those_of_the_joint_score() -> None:
+    """A row's influence is how the score moves with the row's weight, by finite differences."""
+    joint, track, y, predictions = scored(1)
+    regression = joint.scorers[0].metric
+    influence, base = track.influences[0][1], track.scores[0][1]
+    assert influence.sum() == pytest.approx(0, abs=1e-4)
+    row, copies = 7, 60
+    target = np.concatenate([np.tile(y[0], copies), y[0][[row]]])
+    codes = np.concatenate([np.tile(joint.scorers[1].cells.valid_target(0), copies)])
+    codes = np.concatenate([codes, codes[[row]]])
+    tiled = [np.concatenate([np.tile(p[0], (copies, 1) if p.ndim > 2 else copies), p[0][[row]]])
+             for p in predictions[0]]  # fmt: skip
+    scores = [regression.score(target, tiled[0]), lookup("auroc").score(codes, tiled[1])]
+    moved = joint.metric.combine(scores, len(target))
+    assert (moved - base) * len(target) == pytest.approx(influence[row], rel=0.05, abs=0.01)
+
+
+def test_rows_with_gross_errors_count_for_the_other_target_alone() -> None:
+    joint, track, y, _ = scored(2, gross=True)
+    before = track.scores[0][1]
+    joint.find_gross([0, 1])
+    assert joint.contaminated
+    assert joint.rows(0, 0).sum() == 54
+    assert joint.rows(1, 0).all()
+    assert track.scores[0][1] < before
+    assert len(track.influences[0][1]) == len(y[0])
+    assert track.influences[0][1].mean() == pytest.approx(0, abs=1e-6)

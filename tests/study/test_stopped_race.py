@@ -1,0 +1,70 @@
+"""A race that the user or the clock stops, and its progress until then."""
+
+import pytest
+
+from lossmith.study.clock import Clock
+from lossmith.study.judge import judge
+from shared.scripted import BUDGET, NAMES, Scripted, ScriptedFleet, learning, noise, race
+
+
+def interrupted(at: int, error: type[BaseException] = KeyboardInterrupt) -> Scripted:
+    """Return a trainer that is stopped at a number of calls of advance."""
+    trainer, calls = Scripted(learning), []
+
+    def stop(fleet: ScriptedFleet) -> None:
+        calls.append(fleet.epoch)
+        if len(calls) == at:
+            raise error
+
+    trainer.on_advance = stop
+    return trainer
+
+
+STEPS = len(BUDGET.checkpoints())
+
+
+@pytest.mark.parametrize("at", range(1, 2 * STEPS + 1))
+def test_what_is_finished_survives_an_interruption(at: int) -> None:
+    one = race(interrupted(at))
+    assert not one.run()
+    if at > 1:
+        assert one.finalists[0][0] == "default"
+        verdict = judge(one)
+        if at <= STEPS + 1:
+            assert verdict.selected == "default"
+        assert verdict.selected in NAMES
+        assert {row.name for row in verdict.candidates} == set(NAMES)
+        assert next(r for r in verdict.candidates if r.name == "default").score is not None
+
+
+@pytest.mark.parametrize("at", range(STEPS + 2, STEPS + 6))
+def test_a_stopped_race_is_not_decided_by_its_first_epochs(at: int) -> None:
+    """A candidate that only starts fast must not win because the study was stopped."""
+
+    def script(name: str, cell: int, epoch: int, rate: float) -> float:
+        fast = name == "a"
+        return (1.3 if fast else 1.0 + 3 / epoch) + 0.001 * noise(name, cell)
+
+    trainer = interrupted(at)
+    trainer.script = script
+    one = race(trainer, names=("default", "a"))
+    assert not one.run()
+    assert judge(one).selected == "default"
+
+
+def test_time_runs_out() -> None:
+    one = race(Scripted(learning))
+    one.clock = Clock(0.0, lambda share, text: None)
+    assert not one.run()
+    verdict = judge(one)
+    assert verdict.selected == "default"
+    assert {row.status for row in verdict.candidates} == {"default", "unfinished"}
+
+
+def test_progress_rises_to_one() -> None:
+    shares: list[float] = []
+    one = race(Scripted(learning))
+    one.clock = Clock(None, lambda share, text: shares.append(share))
+    one.run()
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
