@@ -24,7 +24,6 @@ from lossmith.functional.classification import (
     brier,
     cross_entropy,
     focal,
-    generalized_cross_entropy,
     multi_hinge,
     per_class,
     poly,
@@ -125,6 +124,7 @@ from lossmith.functional.multilabel import (
 from lossmith.functional.noisy import (
     bootstrapped_probabilities,
     early_learning,
+    generalized_cross_entropy,
     hard_bootstrapping,
     held_probabilities,
     jensen_shannon,

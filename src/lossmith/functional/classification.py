@@ -16,7 +16,6 @@ from lossmith.functional.checks import (
     in_dtype,
     promote,
     same_shape,
-    tensor_like,
 )
 
 
@@ -57,22 +56,6 @@ def focal(
     # log(1 − p_t) from the other classes: 1 − p_t itself is 0 where p_t rounds to 1.
     others = log_p.masked_fill(is_target(log_p, target), lowest).logsumexp(dim)
     return -(in_dtype(gamma, log_p) * others).exp() * pick(log_p, target)
-
-
-def generalized_cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    *,
-    q: Tensor | float,
-    k: Tensor | float = 0.0,
-    ignore_index: int = -100,
-) -> Tensor:
-    """Return (1 − max(p_t, k)^q) / q of the softmax (Zhang & Sabuncu, 2018)."""
-    log_p = -surprise(*class_logits(input, target, ignore_index))
-    q, k = in_dtype(q, log_p), tensor_like(k, log_p)
-    least = torch.where(k > 0, torch.where(k > 0, k, 1).log(), torch.finfo(k.dtype).min)
-    log_p = torch.maximum(log_p, least)
-    return one_minus_exp(q * log_p) / q
 
 
 def poly(

@@ -1,7 +1,7 @@
 """Softmax losses that forgive wrong labels, unreduced: one value a sample.
 
-They compose with `cross_entropy` and `generalized_cross_entropy`. The class dimension is 1 in a
-batch and 0 in one sample; an ignored target gives the value of class 0.
+They compose with `cross_entropy`. The class dimension is 1 in a batch and 0 in one sample; an
+ignored target gives the value of class 0.
 """
 
 import torch
@@ -14,6 +14,22 @@ from lossmith.functional.classification import (
     pick,
     surprise,
 )
+
+
+def generalized_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    *,
+    q: Tensor | float,
+    k: Tensor | float = 0.0,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return (1 − max(p_t, k)^q) / q of the softmax (Zhang & Sabuncu, 2018)."""
+    log_p = -surprise(*class_logits(input, target, ignore_index))
+    q, k = in_dtype(q, log_p), tensor_like(k, log_p)
+    least = torch.where(k > 0, torch.where(k > 0, k, 1).log(), torch.finfo(k.dtype).min)
+    log_p = torch.maximum(log_p, least)
+    return one_minus_exp(q * log_p) / q
 
 
 def reverse_cross_entropy(

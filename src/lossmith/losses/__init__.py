@@ -21,7 +21,7 @@ from lossmith.losses.bootstrapping import (
     SoftBootstrapping,
 )
 from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
-from lossmith.losses.classification import CrossEntropy, Focal, GeneralizedCrossEntropy, Poly
+from lossmith.losses.classification import CrossEntropy, Focal, Poly
 from lossmith.losses.contrastive import DCL, InfoNCE, MoCo, NTXent
 from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
 from lossmith.losses.critic import FeatureMatching, LeCam
@@ -70,6 +70,7 @@ from lossmith.losses.multilabel import (
 )
 from lossmith.losses.noisy import (
     ActivePassive,
+    GeneralizedCrossEntropy,
     JensenShannon,
     SymmetricCrossEntropy,
 )

@@ -17,6 +17,98 @@ FLOOR = Hyper(default=LOG_ZERO, high=0.0, open=True, meaning="what stands for lo
 BETA = Hyper(default=1.0, low=0.0, meaning="factor of the reverse cross-entropy")
 
 
+class GeneralizedCrossEntropy(ClassLoss):
+    r"""Generalized cross-entropy: between cross-entropy (q → 0) and absolute error (q = 1).
+
+    .. math:: \ell(x, y) = \frac{1 - \max(p_y, k)^q}{q} \qquad p = \mathrm{softmax}(x)
+
+    Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values from 0 to 1/q.
+
+    The minimiser's softmax is v with v^(1 − q) proportional to the class probabilities, and
+    `decode` gives these. At q = 1 nothing of them is left, so q stays below 1.
+
+    With k > 0 it is the paper's truncated loss: samples whose label has at most the probability k
+    are held to be wrong and teach nothing. The paper starts without and takes k = ½ once the
+    model has learnt something: a schedule of k that steps from 0 to 0.5.
+
+    Args:
+        classes: number of classes, needed for the head alone.
+        q: how robust to wrong labels, between 0 and 1.
+        k: probability of a label at or below which its sample is left out.
+        ignore_index: the target whose samples have weight 0.
+
+    Raises:
+        TypeError: if the target holds no integers.
+        ValueError: if shapes do not fit, a class lies outside the head, or q outside (0, 1).
+
+    Source: Zhang, Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with
+    Noisy Labels (2018).
+
+    >>> GeneralizedCrossEntropy(q=0.5)(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
+    tensor(0.5858)
+    """
+
+    q: Tensor
+    k: Tensor
+    card: ClassVar[Card] = Card(
+        key="generalized_cross_entropy",
+        tasks=("binary", "multiclass"),
+        target="classes",
+        input="logits",
+        formula="(1 - max(p_y, k)^q) / q, p = softmax(x)",
+        use_when="Some labels are wrong.",
+        avoid_when="Labels are clean and classes many: it learns slowly where p_y is small.",
+        paper=Paper(
+            authors="Z. Zhang, M. R. Sabuncu",
+            title="Generalized Cross Entropy Loss for Training Deep Neural Networks "
+            "with Noisy Labels",
+            year=2018,
+        ),
+        example=Example(
+            arguments={"classes": 2, "q": 0.5},
+            input=[[LOG3, 0.0], [LOG3, 0.0]],
+            target=[0, 1],
+            value=((1 - math.sqrt(3) / 2) / 0.5 + (1 - 1 / 2) / 0.5) / 2,
+        ),
+        claims=Claims(lipschitz=True, bounded=True, elicits="probabilities"),
+        hypers={
+            "classes": CLASSES,
+            "q": Hyper(
+                default=0.7,
+                low=0.0,
+                high=1.0,
+                open=True,
+                search=(0.7,),
+                meaning="robustness to wrong labels",
+            ),
+            "k": Hyper(
+                default=0.0, low=0.0, high=1.0, meaning="probability at or below which none learn"
+            ),
+            "ignore_index": IGNORE,
+        },
+    )
+
+    def __init__(
+        self,
+        *,
+        classes: int | None = None,
+        q: Number = 0.7,
+        k: Number = 0.0,
+        ignore_index: int = -100,
+    ) -> None:
+        super().__init__(classes=classes, q=q, k=k, ignore_index=ignore_index)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return (1 − max(p_t, k)^q) / q of each sample."""
+        return F.generalized_cross_entropy(
+            input, target, q=self.q, k=self.k, ignore_index=self.ignore_index
+        )
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return probabilities: the softmax to the power 1 − q, normalised."""
+        return F.generalized_probabilities(output, q=self.q)
+
+
 class SymmetricCrossEntropy(ClassLoss):
     r"""Cross-entropy plus its reverse, in which prediction and label have changed places.
 
