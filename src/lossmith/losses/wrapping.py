@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from lossmith.core.loss import Batchwise, Pointwise
+from lossmith.core.loss import Batchwise, Loss, Pointwise
 
 
 def check_inner(owner: str, loss: Any) -> Pointwise:
@@ -24,8 +24,8 @@ def refit(loss: Pointwise | type[Pointwise], target: Tensor) -> Pointwise:
     return type(loss).for_target(target, **kept)
 
 
-class Wrapper(Pointwise, ABC):
-    """A loss with a value a sample, made of another one's: it has that one's head and targets."""
+class Wrapping(Loss, ABC):
+    """A loss made of another one's values: it has that one's head and targets."""
 
     loss: Pointwise
 
@@ -41,6 +41,16 @@ class Wrapper(Pointwise, ABC):
     def check_given(self, input: Any, target: Any) -> None:
         """Raise as the inner loss does."""
         self.loss.check_given(input, target)
+
+    @classmethod
+    def for_target(cls, target: Tensor, **hypers: Any) -> Self:
+        """Return the wrapper of the inner loss, a class or a loss, fitted to the targets."""
+        inner = hypers.pop("loss", None)
+        return cls(loss=None if inner is None else refit(inner, target), **hypers)
+
+
+class Wrapper(Wrapping, Pointwise, ABC):
+    """A loss with a value a sample, made of another one's."""
 
     def weights(self, target: Any) -> Tensor | None:
         """Return the inner loss's weights."""
@@ -50,36 +60,9 @@ class Wrapper(Pointwise, ABC):
         """Return the inner loss's values."""
         return self.loss.values(input, target)
 
-    @classmethod
-    def for_target(cls, target: Tensor, **hypers: Any) -> Self:
-        """Return the wrapper of the inner loss, a class or a loss, fitted to the targets."""
-        inner = hypers.pop("loss", None)
-        return cls(loss=None if inner is None else refit(inner, target), **hypers)
 
-
-class BatchWrapper(Batchwise, ABC):
-    """One number of all of another loss's values: it has that one's head and targets."""
-
-    loss: Pointwise
-
-    @property
-    def out_features(self) -> int:
-        """The width of the inner loss's head."""
-        return self.loss.out_features
-
-    def decode(self, output: Tensor) -> Tensor:
-        """Return the inner loss's reading of the head."""
-        return self.loss.decode(output)
-
-    def check_given(self, input: Any, target: Any) -> None:
-        """Raise as the inner loss does."""
-        self.loss.check_given(input, target)
-
-    @classmethod
-    def for_target(cls, target: Tensor, **hypers: Any) -> Self:
-        """Return the wrapper of the inner loss, a class or a loss, fitted to the targets."""
-        inner = hypers.pop("loss", None)
-        return cls(loss=None if inner is None else refit(inner, target), **hypers)
+class BatchWrapper(Wrapping, Batchwise, ABC):
+    """One number of all of another loss's values."""
 
     def value(self, input: Any, target: Any, weight: Tensor | None) -> Tensor:
         """Return the number, made of the inner loss's values and weights."""
