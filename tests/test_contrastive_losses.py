@@ -68,6 +68,22 @@ def test_some_rows_against_all_are_the_same_rows_of_all(key: str) -> None:
     torch.testing.assert_close(loss.own_values(X, Y, own), loss.values(X, Y)[own])
 
 
+@pytest.mark.parametrize("key", COUPLED)
+def test_a_subclass_may_have_values_or_weights_of_its_own(key: str) -> None:
+    kind, own = lossmith.find()[key], slice(1, 4)
+
+    class Doubled(kind):  # type: ignore
+        def values(self, input: Tensor, target: Tensor) -> Tensor:
+            return 2 * super().values(input, target)
+
+    class Alike(kind):  # type: ignore
+        def weights(self, target: Tensor) -> Tensor:
+            return torch.ones(len(target))
+
+    torch.testing.assert_close(Doubled().own_values(X, Y, own), 2 * kind().values(X, Y)[own])
+    torch.testing.assert_close(Alike()(X, Y), kind()(X, Y))
+
+
 @pytest.mark.parametrize("key", ["nt_xent", "dcl", "clip"])
 def test_views_may_be_swapped(key: str) -> None:
     loss = lossmith.get(key)

@@ -1,7 +1,6 @@
 """Contrastive losses: two views of a sample find each other among the rest of the batch."""
 
-from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -11,26 +10,11 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.core.progress import Progress
-
-GATHER = Hyper(
-    default=True, meaning="over several processes, whether the batch is that of all ranks"
-)
+from lossmith.losses.coupled import GATHER, Contrast
 
 
 def _temperature(default: float) -> Hyper:
     return Hyper(default=default, low=0.0, open=True, meaning="what cosines are divided by")
-
-
-class Contrast(Pointwise, ABC):
-    """A pointwise loss whose values may be had of some rows alone, against all."""
-
-    def values(self, input: Tensor, target: Any) -> Tensor:
-        """Return one value a row."""
-        return self.own_values(input, target, slice(None))
-
-    @abstractmethod
-    def own_values(self, input: Tensor, target: Any, own: slice) -> Tensor:
-        """Return the values of some rows, against all."""
 
 
 class NTXent(Contrast):
@@ -88,7 +72,7 @@ class NTXent(Contrast):
     def __init__(self, *, temperature: Number = 0.1, gather: bool = True) -> None:
         super().__init__(temperature=temperature, gather=gather)
 
-    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+    def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
         """Return each pair's cross-entropy, the mean of its two views."""
         return F.nt_xent(input, target, temperature=self.temperature, own=own)
 
@@ -146,7 +130,7 @@ class DCL(Contrast):
     def __init__(self, *, temperature: Number = 0.1, gather: bool = True) -> None:
         super().__init__(temperature=temperature, gather=gather)
 
-    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+    def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
         """Return each pair's decoupled value, the mean of its two views."""
         return F.dcl(input, target, temperature=self.temperature, own=own)
 
@@ -204,7 +188,7 @@ class InfoNCE(Contrast):
     def __init__(self, *, temperature: Number = 0.1, gather: bool = True) -> None:
         super().__init__(temperature=temperature, gather=gather)
 
-    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+    def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
         """Return −log of each row's probability of its own target."""
         return F.info_nce(input, target, temperature=self.temperature, own=own)
 

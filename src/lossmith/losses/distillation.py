@@ -10,7 +10,7 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.functional.checks import promote
-from lossmith.losses.metric import GATHER
+from lossmith.losses.coupled import GATHER
 
 TEMPERATURE = Hyper(default=4.0, low=0.0, open=True, meaning="divides the logits of both")
 
@@ -267,7 +267,7 @@ class RKD(Pointwise):
     Args:
         distance_weight: weight of the distances; the paper's 25.
         angle_weight: weight of the angles; the paper's 50.
-        gather: over several processes, whether the batch is that of all.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         ValueError: if shapes do not fit or a weight is negative.

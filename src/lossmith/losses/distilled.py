@@ -12,7 +12,7 @@ from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.core.progress import Progress
 from lossmith.core.schedule import Schedule
-from lossmith.losses.contrastive import GATHER, Contrast
+from lossmith.losses.coupled import GATHER, Contrast
 
 
 def _temperatures(teacher: float) -> dict[str, Hyper]:
@@ -350,7 +350,7 @@ class SwAV(Contrast):
             gather=gather,
         )
 
-    def own_values(self, input: Tensor, target: None, own: slice) -> Tensor:
+    def against_all(self, input: Tensor, target: None, own: slice) -> Tensor:
         """Return the mean cross-entropy over each sample's pairs of views."""
         return F.swav(
             input,

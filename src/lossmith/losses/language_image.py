@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lossmith import functional as F
 from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.losses.contrastive import GATHER, Contrast
+from lossmith.losses.coupled import GATHER, Contrast
 
 
 class CLIP(Contrast):
@@ -90,7 +90,7 @@ class CLIP(Contrast):
         held = scale + (scale.clamp(max=math.log(100)) - scale).detach()
         return (-held).exp()
 
-    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+    def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
         """Return the mean of both directions' cross-entropies of each pair."""
         return F.clip(input, target, temperature=self.temperature, own=own)
 
@@ -183,7 +183,7 @@ class SigLIP(Contrast):
         """The present temperature."""
         return (-_exact(self.log_scale)).exp()
 
-    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+    def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
         """Return the sum of each row's binary cross-entropies."""
         bias = _exact(self.bias)
         return F.siglip(input, target, temperature=self.temperature, bias=bias, own=own)

@@ -9,8 +9,8 @@ from lossmith import functional as F
 from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
+from lossmith.losses.coupled import GATHER, Contrast
 
-GATHER = Hyper(default=True, meaning="over several processes, whether the batch is that of all")
 # cosines 0 between the classes, 1 within the first
 AXES = [[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]
 AXES_CLASSES = [0, 0, 1]
@@ -29,7 +29,7 @@ class Contrastive(Pointwise):
 
     Args:
         margin: distance from which on a pair of two classes costs nothing.
-        gather: over several processes, whether the batch is that of all.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         TypeError: if the target holds no integers.
@@ -101,7 +101,7 @@ class Triplet(Pointwise):
         margin: by how much nearer.
         mining: which triplets.
         squared: squared distances, FaceNet's; plain ones otherwise.
-        gather: over several processes, whether the batch is that of all.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         TypeError: if the target holds no integers.
@@ -180,7 +180,7 @@ class NPair(Pointwise):
     The paper adds a penalty on the embeddings' squared length, which is not part of this.
 
     Args:
-        gather: over several processes, whether the batch is that of all.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         ValueError: if the shapes of anchors and positives differ or are not (N, D).
@@ -222,7 +222,7 @@ class NPair(Pointwise):
         return F.n_pair(input, target)
 
 
-class SupCon(Pointwise):
+class SupCon(Contrast):
     r"""Supervised contrastive loss: a softmax over all others, averaged over those of the class.
 
     .. math:: \ell_i = \frac{-1}{|P(i)|} \sum_{p \in P(i)} \log
@@ -235,7 +235,7 @@ class SupCon(Pointwise):
 
     Args:
         temperature: the paper's 0.1; the authors' code has 0.07 by default.
-        gather: over several processes, whether the batch is that of all.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         TypeError: if the target holds no integers.
@@ -283,10 +283,6 @@ class SupCon(Pointwise):
         """Return weight 0 for anchors without another of their class, 1 for the others."""
         return F.with_positive(target)
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
+    def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
         """Return the supervised contrastive loss of each anchor."""
-        return F.sup_con(input, target, temperature=self.temperature)
-
-    def own_values(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
-        """Return the values of some anchors, against all rows."""
         return F.sup_con(input, target, temperature=self.temperature, own=own)

@@ -12,7 +12,7 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise, Loss, Pointwise
 from lossmith.functional.checks import promote
-from lossmith.losses.metric import GATHER
+from lossmith.losses.coupled import GATHER
 
 CLASSES = Hyper(default=None, low=2, meaning="number of classes")
 FEATURES = Hyper(default=None, low=1, meaning="width of the embeddings")
@@ -154,7 +154,7 @@ class ProxyAnchor(ProxyLoss, Batchwise):
         features: width of the embeddings.
         alpha: sharpness.
         delta: margin of the cosines.
-        gather: over several processes, whether the batch is that of all.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         TypeError: if the target holds no integers.

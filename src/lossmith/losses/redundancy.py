@@ -8,10 +8,10 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.core.loss import Batchwise, Pointwise
+from lossmith.core.loss import Batchwise
 from lossmith.core.progress import Progress
 from lossmith.core.reduce import spread
-from lossmith.losses.contrastive import GATHER
+from lossmith.losses.coupled import GATHER, Contrast
 
 
 class BarlowTwins(Batchwise):
@@ -162,7 +162,7 @@ class VICReg(Batchwise):
         return {name: getattr(self, name).to(term.dtype) * term for name, term in terms}
 
 
-class KoLeo(Pointwise):
+class KoLeo(Contrast):
     r"""Kozachenko-Leonenko entropy: each embedding keeps away from its nearest neighbour.
 
     .. math:: \ell_i = -\log\Big(\min_{j \ne i}
@@ -207,12 +207,8 @@ class KoLeo(Pointwise):
     def __init__(self, *, gather: bool = True) -> None:
         super().__init__(gather=gather)
 
-    def values(self, input: Tensor, target: None) -> Tensor:
+    def against_all(self, input: Tensor, target: None, own: slice) -> Tensor:
         """Return −log of each row's distance to its nearest neighbour."""
-        return F.koleo(input)
-
-    def own_values(self, input: Tensor, target: None, own: slice) -> Tensor:
-        """Return the values of some rows, their neighbours sought among all."""
         return F.koleo(input, own=own)
 
 

@@ -10,7 +10,8 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.core.schedule import Schedule
-from lossmith.losses.metric import AXES, AXES_CLASSES, GATHER
+from lossmith.losses.coupled import GATHER
+from lossmith.losses.metric import AXES, AXES_CLASSES
 
 
 class MultiSimilarity(Pointwise):
@@ -30,7 +31,7 @@ class MultiSimilarity(Pointwise):
             pytorch-metric-learning have 0.5.
         epsilon: slack of the mining.
         mining: whether pairs are mined, which pytorch-metric-learning leaves to its miner.
-        gather: over several processes, whether the batch is that of all.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         TypeError: if the target holds no integers.
@@ -125,7 +126,7 @@ class Circle(Pointwise):
         gamma: scale of the cosines.
         margin: the margin m. The paper has 80 and 0.4 for fine-grained retrieval, 256 and 0.25
             for faces.
-        gather: over several processes, whether the batch is that of all.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         TypeError: if the target holds no integers.

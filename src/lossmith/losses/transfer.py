@@ -9,7 +9,7 @@ from lossmith import functional as F
 from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise
-from lossmith.losses.metric import GATHER
+from lossmith.losses.coupled import GATHER
 
 
 class L2SP(Batchwise):
@@ -82,7 +82,7 @@ class MMD(Batchwise):
         kernels: how many.
         spread: ratio m of one bandwidth to the next.
         unbiased: whether the estimate is unbiased.
-        gather: over several processes, whether the samples are those of all.
+        gather: over several processes, whether the samples are those of all ranks.
 
     Raises:
         ValueError: if shapes differ, a hyperparameter is out of range, or weights are given.
@@ -155,7 +155,7 @@ class DeepCORAL(Batchwise):
     divide by N − 1; of one sample they are 0.
 
     Args:
-        gather: over several processes, whether the samples are those of all.
+        gather: over several processes, whether the samples are those of all ranks.
 
     Raises:
         ValueError: if shapes differ or weights are given.

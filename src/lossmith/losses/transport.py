@@ -8,7 +8,7 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise
 from lossmith.core.schedule import Schedule
-from lossmith.losses.metric import GATHER
+from lossmith.losses.coupled import GATHER
 
 
 class SinkhornDivergence(Batchwise):
@@ -36,7 +36,7 @@ class SinkhornDivergence(Batchwise):
         blur: the scale in units of the samples below which they count as alike. The paper names
             no default; geomloss's supposes samples in the unit cube, so scale it with yours.
         scaling: ratio of one scale of the annealing to that before it.
-        gather: over several processes, whether the samples are those of all.
+        gather: over several processes, whether the samples are those of all ranks.
 
     Raises:
         ImportError: if geomloss is not installed.
