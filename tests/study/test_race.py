@@ -51,6 +51,24 @@ def test_the_hopeless_cost_little() -> None:
     assert trainer.epochs < 0.2 * all_the_way
 
 
+def test_finalists_in_doubt_leave_but_for_the_best_three() -> None:
+    gains = {"a": 0.3, "b": 0.2, "c": 0.001, "d": 0.0005, "e": 0.0, "naive": -1.0}
+
+    def script(name: str, cell: int, epoch: int, rate: float) -> float:
+        own = 0.3 * noise(name, cell) * (cell > 1)  # in doubt once measured on more cells
+        return 2.0 - gains.get(name, -2.0 if name != "default" else 0.0) + own
+
+    one = _finished(race(Scripted(script)))
+    rivals = {key.candidate for key in one.finalists} - {"default"}
+    left = {"a", "b", "c", "d", "e", "naive"} - rivals
+    default = one.reading(one.default_track())
+    doubts = {key.candidate: one.reading(one.tracks[key]).doubt(default) for key in one.finalists}
+    assert len(rivals) == 3
+    assert {"a", "b"} <= rivals
+    assert "naive" in left
+    assert max(doubts[name] for name in rivals) < 0.95
+
+
 def test_a_longer_catalogue_costs_its_first_epochs_only() -> None:
     costs = []
     for count in (20, 40):

@@ -19,12 +19,14 @@ from lossmith.study.trainer import Fleet, Trainer
 FINALISTS = 5  # beside the default and the naive default
 EVIDENCE_ROWS = 1000  # whose raw outputs are kept for the report
 DEFAULT_SETTINGS = 2  # at which the default is measured to the end
-DOUBT = 0.05  # a finalist this surely worse than the default leaves before the last cells
 # Of a screening: after which share of the epochs, what share of its members goes on, at most how
 # many, so that a larger catalogue costs little more, and at how many settings of a candidate.
 CUTS = ((0.1, 0.4, 30, 2), (0.3, 0.4, 12, 2), (0.6, 0.6, 7, 1))
 SCREENING_SHARE = 0.4  # of the race's time, for the progress display
-REVIEWS = (0.3, 0.6)  # shares of the epochs after which hopeless finalists leave
+# Of the finalists: after which share of the epochs they leave, at what doubt of being better. What
+# is proven in the end is hardly in doubt by then; the best rivals leave only when surely worse.
+REVIEWS = ((0.3, 0.5), (0.6, 0.3))
+BEST, SURELY_WORSE = 3, 0.95
 
 
 @dataclass
@@ -85,7 +87,7 @@ class Race:
         """Whether the finalists trained long enough for a fast start not to decide."""
         _, epochs = self.default_track().table(self.cells)
         started = len(self.cells) > len(self.trainer.rounds[0])
-        return started and epochs[-1] >= REVIEWS[-1] * self.trainer.budget.epochs
+        return started and epochs[-1] >= REVIEWS[-1][0] * self.trainer.budget.epochs
 
     @property
     def default(self) -> Entry:
@@ -152,9 +154,8 @@ class Race:
             self._record(fleet, cells, epoch)
             self.cells = [*self.trainer.rounds[0], *cells]
             share = epoch / self.trainer.budget.epochs
-            if reviews and share >= reviews[0]:
-                reviews.pop(0)
-                self._review(fleet, cells)
+            if reviews and share >= reviews[0][0]:
+                self._review(fleet, cells, reviews.pop(0)[1])
             text = f"measuring {len(fleet.members)} losses on {len(self.cells)} folds"
             self.clock.tick(SCREENING_SHARE + (1 - SCREENING_SHARE) * share, text)
         self.scorer.find_gross(cells)
@@ -262,17 +263,22 @@ class Race:
                 chosen.setdefault(key.candidate, key)
         return default + list(chosen.values())
 
-    def _review(self, fleet: Fleet, cells: Sequence[int]) -> None:
-        """Drop the finalists that are surely worse than the default so far."""
+    def _review(self, fleet: Fleet, cells: Sequence[int], most: float) -> None:
+        """Drop the finalists of which it is too doubtful that they are better than the default."""
         self.scorer.find_gross(cells)
         if self.default_track().diverged:
             return
         default = self.reading(self.default_track())
-        hopeless = {
-            key
+        doubts = {
+            key: self.reading(self.tracks[key]).doubt(default)
             for key in self.finalists
             if key.candidate != self.entries.default
-            and self.reading(self.tracks[key]).doubt(default) > 1 - DOUBT
+        }
+        ranked = sorted(doubts, key=doubts.__getitem__)
+        hopeless = {
+            key
+            for place, key in enumerate(ranked)
+            if doubts[key] > (SURELY_WORSE if place < BEST else most)
         }
         self.finalists = [key for key in self.finalists if key not in hopeless]
         fleet.keep(
