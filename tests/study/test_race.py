@@ -58,7 +58,7 @@ def test_finalists_in_doubt_leave_but_for_the_best_three() -> None:
         own = 0.3 * noise(name, cell) * (cell > 1)  # in doubt once measured on more cells
         return 2.0 - gains.get(name, -2.0 if name != "default" else 0.0) + own
 
-    one = _finished(race(Scripted(script)))
+    one = finished(race(Scripted(script)))
     rivals = {key.candidate for key in one.finalists} - {"default"}
     left = {"a", "b", "c", "d", "e", "naive"} - rivals
     default = one.reading(one.default_track())
