@@ -60,6 +60,14 @@ def refused(
     return run
 
 
+def test_several_targets_are_named_between_commas(refused: Callable[..., str]) -> None:
+    frame = pd.DataFrame({"x": range(60), "area, m²": range(60), "price": range(60)})
+    line = refused(frame, "--target", 'price,"area, m³"', metric="mae,mae")
+    assert "there is no column 'area, m³'; did you mean 'area, m²'?" in line
+    line = refused(frame, "--target", 'price, "area, m²", x', metric="mae,mae")
+    assert "3 targets" in line
+
+
 def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "houses.csv").write_text("a\n1\n")
     ask = "--target", "price", "--metric", "mae", "--out", str(tmp_path / "run")

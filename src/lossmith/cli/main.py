@@ -112,7 +112,10 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("file", help="the table: .csv, .tsv or .parquet")
     parser.add_argument(
-        "--target", required=True, metavar="COLUMN", help="the column to predict, or several: a,b"
+        "--target",
+        required=True,
+        metavar="COLUMN",
+        help="the column to predict, or several: a,b, a name with a comma in double quotes",
     )
     parser.add_argument(
         "--metric", required=True, help="what a good prediction is, see below; one for each target"

@@ -1,6 +1,7 @@
 """What each verb does; heavy packages load inside the verbs that need them."""
 
 import argparse
+import csv
 import json
 import shlex
 import sys
@@ -51,17 +52,21 @@ def select(options: argparse.Namespace) -> None:
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what to predict and by which metric; commas part several targets."""
+    """Return what to predict and by which metric; as many metrics as targets, between commas."""
     named: dict[str, Any] = {name: getattr(options, name) for name in ("task", "positive")}
     if "," not in options.metric:
         return {"target": options.target, "metric": options.metric, **named}
     for name, text in named.items():
-        pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+        pairs = [pair.partition("=") for pair in _listed(text or "")]
         if not all(value for _, _, value in pairs):
             raise UserError(f"--{name} of several targets is written target=value, got {text!r}")
         named[name] = {target.strip(): value.strip() for target, _, value in pairs}
-    parts = {name: getattr(options, name).split(",") for name in ("target", "metric")}
-    return {name: [one.strip() for one in parts[name]] for name in parts} | named
+    return {name: _listed(getattr(options, name)) for name in ("target", "metric")} | named
+
+
+def _listed(text: str) -> list[str]:
+    """Return the parts between commas that stand outside double quotes."""
+    return [part.strip() for line in csv.reader([text], skipinitialspace=True) for part in line]
 
 
 def predict(options: argparse.Namespace) -> None:
