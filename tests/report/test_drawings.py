@@ -25,6 +25,26 @@ def test_values_and_gradients_are_those_of_the_formula():
     np.testing.assert_allclose(gradient, [1.0, 1.0, 0.5])
 
 
+RACING = {
+    key: kind
+    for task in ("regression", "binary", "multiclass")
+    for key, kind in lossmith.find(task).items()
+    if kind.card.reads_head
+}
+
+
+@pytest.mark.parametrize("key", RACING)
+def test_every_loss_that_may_race_has_a_curve(key):
+    example = RACING[key].card.example
+    loss, target = RACING[key](**example.arguments), torch.as_tensor(example.target)
+    output = torch.randn(len(target), loss.out_features, dtype=torch.float64)
+    output = output.squeeze(1) if loss.out_features == 1 else output
+    value, gradient = shapes.values_and_gradients(loss, output, target)
+    assert value.shape == gradient.shape == target.shape[:1]
+    assert value.isfinite().all()
+    assert gradient.isfinite().all()
+
+
 def test_the_gradient_of_a_wide_head_is_its_length():
     output, target = torch.tensor([[0.0, 0.0, 0.0]]), torch.tensor([2])
     loss = lossmith.get("cross_entropy", classes=3)

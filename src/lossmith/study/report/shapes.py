@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from lossmith.core.loss import Loss, Pointwise
-from lossmith.core.reduce import spread
 from lossmith.study.report.svg import COLOURS, inline, label_ticks
 from lossmith.study.result import Outputs
 
@@ -128,10 +127,8 @@ def _row_values(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
     if not isinstance(loss, Pointwise):
         rows = [loss(output[i : i + 1], target[i : i + 1]) for i in range(len(output))]
         return torch.stack(rows)
-    values = loss.values(output, target)
-    own = loss.weights(target)
-    if own is not None:
-        values = values * spread(own, values) / own.double().mean()
+    values, weight = loss.weighed(output, target, None)
+    values = values * weight / weight.double().mean()
     return values.reshape(len(output), -1).mean(dim=1)
 
 
