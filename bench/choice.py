@@ -123,19 +123,32 @@ class Hindsight:
         return min(found, key=lambda pair: self._signed(pair[0]))[1]
 
     def delivered(self) -> dict[str, float]:
-        """Score the models as a user gets them, for the selected loss and for the default."""
+        """Score the models as a user gets them: of the selected loss and of both defaults."""
         result, race = self.selection.result, self.race
         found = {}
-        for name in {result.default, result.selected}:
-            track = race.final_tracks()[name]
-            epochs = race.reading(track).epoch
+        for name in {result.default, result.selected, result.naive}:
+            track, cells = self._track(name)
+            if track is None:
+                continue
+            epochs = race.reading(track, cells).epoch
             model = race.trainer.final(self._candidate(name), track.learning_rate, epochs)
             decision = None
             if race.metric.tuned:
-                decision = np.mean([track.decisions[c][epochs] for c in race.cells], axis=0)
+                decision = np.mean([track.decisions[c][epochs] for c in cells], axis=0)
             prediction = model.predict(self.held)
             found[name] = race.metric.score(self.outer_target, prediction, decision)
         return found
+
+    def _track(self, name: str):
+        """Return a candidate's best track with its cells: those of the screening if it left."""
+        race = self.race
+        if name in (finals := race.final_tracks()):
+            return finals[name], race.cells
+        cells = race.trainer.rounds[0]
+        own = [track for key, track in race.tracks.items() if key.candidate == name]
+        alive = [track for track in own if not track.diverged and set(cells) <= set(track.scores)]
+        mean = lambda track: self._signed(float(race.reading(track, cells).scores.mean()))  # noqa: E731
+        return min(alive, key=mean, default=None), cells
 
     def _train(self, entries: list) -> list[tuple[float, float]]:
         """Return the inner and the held-out score of each entry, at its best epoch inside."""

@@ -93,7 +93,7 @@ def _grouped(frame: pd.DataFrame, keys: list[str]) -> str:
         rows.append([*key, switched, *numbers, *recovered, f"{group['cost'].median():.1f}"])
     beyond = ("recovered beyond naive", "beyond the default")
     head = [*keys, "switched", *COLUMNS, *beyond, "cost ratio"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _recovered(group: pd.DataFrame, start: pd.Series | float) -> str:
@@ -122,10 +122,11 @@ def _switches(frame: pd.DataFrame) -> str:
             ]
         )
     head = ["condition", "switches", "worse on held-out rows", "median gain", "least", "most"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table as Markdown."""
     head = list(head)
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
