@@ -16,7 +16,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from torch import Tensor, nn
 import lossmith as lm
 from adaptive_data import Data, load
 from adaptive_table import table
+from resume import resumed
 
 STEPS, BATCH, RATES = 600, 128, (2e-3, 8e-3)
 MARKS = range(50, STEPS + 1, 50)
@@ -218,16 +218,10 @@ def main() -> None:
     if given.table:
         print(table([json.loads(line) for line in given.table.read_text().splitlines()]))
         return
-    done = set()
-    if given.out.exists():
-        lines = (json.loads(line) for line in given.out.read_text().splitlines())
-        done = {(one["table"], one["condition"], one["seed"]) for one in lines}
     jobs = [(*pair, seed) for seed in range(given.seeds) for pair in CONDITIONS]
-    with ProcessPoolExecutor(given.workers) as pool, given.out.open("a") as out:
-        for lines in pool.map(run, [job for job in jobs if job not in done]):
-            out.writelines(json.dumps(line) + "\n" for line in lines)
-            out.flush()
-            print(lines[0]["table"], lines[0]["condition"], lines[0]["seed"], file=sys.stderr)
+    names = ("table", "condition", "seed")
+    for _, lines in resumed(run, jobs, names, given.out, given.workers):
+        print(*(lines[0][name] for name in names), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,10 @@ best of them would have given is known only in hindsight. Nothing is tuned on th
 """
 
 import argparse
-import json
 import os
 import sys
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two studies side by side on two cores
@@ -26,6 +24,7 @@ import pandas as pd
 import torch
 from sklearn.model_selection import train_test_split
 
+from resume import Lines, resumed
 from tables import TABLES, Table, corrupt
 
 HELD_OUT = 0.3
@@ -37,18 +36,18 @@ def conditions(table: Table) -> tuple[str, ...]:
     return ("clean", "outliers" if "mae" in table.metrics else "labels")
 
 
-def study(job: tuple[str, str, str, int]) -> dict[str, object]:
-    """Run one study and judge it; return one line of results."""
+def study(job: tuple[str, str, str, int]) -> Lines:
+    """Run one study and judge it; return its line of results."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     name, metric, condition, seed = job
     table = next(table for table in TABLES if table.name == name)
     frame = table.frame()
-    stratify = frame[table.target] if "mae" not in table.metrics else None
-    pool, held = train_test_split(frame, test_size=HELD_OUT, random_state=seed, stratify=stratify)
+    classes = frame[table.target] if "mae" not in table.metrics else None
+    pool, held = train_test_split(frame, test_size=HELD_OUT, random_state=seed, stratify=classes)
     rng = np.random.default_rng(seed)
     pool = corrupt(pool.reset_index(drop=True), table.target, condition, rng)
-    positive = _positive(table, metric, frame)
+    positive = rarer(classes)
 
     from lossmith import select
 
@@ -58,7 +57,7 @@ def study(job: tuple[str, str, str, int]) -> dict[str, object]:
     result, race = selection.result, selection.race
     hindsight = Hindsight(selection, held, table.target)
     scores = hindsight.scores()
-    return {
+    line = {
         "table": name,
         "metric": metric,
         "condition": condition,
@@ -75,12 +74,13 @@ def study(job: tuple[str, str, str, int]) -> dict[str, object]:
         "seconds": seconds,
         "excluded": race.scorer.excluded,
     }
+    return [line]
 
 
-def _positive(table: Table, metric: str, frame: pd.DataFrame) -> object:
-    """Name the positive class by the clean rows, so that label noise cannot swap it."""
-    counts = frame[table.target].value_counts()
-    return counts.index[-1] if len(counts) == 2 and "mae" not in table.metrics else None
+def rarer(classes: pd.Series | None) -> object:
+    """Name the rarer of two classes by the clean rows, so that label noise cannot swap it."""
+    counts = [] if classes is None else classes.value_counts()
+    return counts.index[-1] if len(counts) == 2 else None
 
 
 class Hindsight:
@@ -213,11 +213,6 @@ class Hindsight:
 
 
 def run(out: Path, seeds: range, names: list[str] | None, workers: int) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    done = set()
-    if out.exists():
-        lines = map(json.loads, out.read_text().splitlines())
-        done = {(r["table"], r["metric"], r["condition"], r["seed"]) for r in lines}
     jobs = [
         (table.name, metric, condition, seed)
         for seed in seeds
@@ -226,16 +221,13 @@ def run(out: Path, seeds: range, names: list[str] | None, workers: int) -> None:
         for metric in table.metrics
         for condition in conditions(table)
     ]
-    jobs = [job for job in jobs if job not in done]
-    with ProcessPoolExecutor(workers) as pool, out.open("a") as file:
-        for number, line in enumerate(pool.map(study, jobs), 1):
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            print(
-                f"{number}/{len(jobs)} {line['table']} {line['metric']} {line['condition']} "
-                f"{line['verdict']} {line['selected']} {line['seconds']:.0f} s",
-                file=sys.stderr,
-            )
+    keys = ("table", "metric", "condition", "seed")
+    for progress, (line,) in resumed(study, jobs, keys, out, workers):
+        print(
+            f"{progress} {line['table']} {line['metric']} {line['condition']} "
+            f"{line['verdict']} {line['selected']} {line['seconds']:.0f} s",
+            file=sys.stderr,
+        )
 
 
 def main() -> None:

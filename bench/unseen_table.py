@@ -26,12 +26,6 @@ the chosen loss is better. "All" are geometric means over all studies, kept ones
 """
 
 
-def load(path: Path) -> pd.DataFrame:
-    """Return one row a study that came to a verdict."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return pd.DataFrame([_row(line) for line in lines if "verdict" in line])
-
-
 def _row(line: dict) -> dict:
     scores = line["delivered"]
     errors = {n: s if line["better"] == "lower" else 1 - s for n, s in scores.items()}
@@ -56,13 +50,12 @@ def _row(line: dict) -> dict:
 
 def render(path: Path) -> str:
     """Return the page as Markdown."""
-    frame = load(path)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    refused = [line for line in lines if "refused" in line]
-    failed = [line for line in lines if "failed" in line]
+    frame = pd.DataFrame([_row(line) for line in lines if "verdict" in line])
+    failed, refused = (sum(end in line for line in lines) for end in ("failed", "refused"))
     parts = [
         INTRODUCTION.format(tables=frame["table"].nunique(), studies=len(frame)),
-        f"{len(failed)} studies failed; {len(refused)} were refused with a reason.\n",
+        f"{failed} studies failed; {refused} were refused with a reason.\n",
         _groups(frame),
         "\n## Where the study switched\n",
         _switches(frame[frame["switched"]]),
