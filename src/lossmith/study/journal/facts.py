@@ -1,0 +1,75 @@
+"""What a journal knows: which trainings are wanted, what they reported, how they ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+State = Literal["planned", "running", "paused", "done", "stopped", "failed"]
+ENDED: tuple[State, ...] = ("done", "stopped", "failed")
+
+
+class Setting(NamedTuple):
+    """A candidate at a learning rate."""
+
+    candidate: str
+    learning_rate: float
+
+
+class Training(NamedTuple):
+    """One training that is wanted: a setting on a fold; twin: the default's second run on it."""
+
+    setting: Setting
+    fold: int
+    twin: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a training said after an epoch; its rows' values are read apart, where needed."""
+
+    epoch: int
+    score: float
+    at: float  # seconds since the Unix epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A training's state, and its reports in the order of epochs."""
+
+    id: int
+    state: State
+    attempt: int = 0
+    reports: tuple[Report, ...] = ()
+    note: str = ""  # of a training that failed or was stopped: why
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will report no more."""
+        return self.state in ENDED
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that it reported; 0 before the first."""
+        return self.reports[-1].epoch if self.reports else 0
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """Its scores by epoch."""
+        return {report.epoch: report.score for report in self.reports}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All that a journal knows at one moment; decisions are functions of it."""
+
+    records: Mapping[Training, Record]
+    decisions: Mapping[str, object] = field(default_factory=dict)  # by the name of what was due
+
+
+class Claim(NamedTuple):
+    """The right to run a training; attempt is the fencing token that its reports carry."""
+
+    id: int
+    training: Training
+    attempt: int
+    epoch: int  # that it last reported; it goes on from there

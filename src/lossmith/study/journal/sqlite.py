@@ -1,0 +1,276 @@
+"""A journal in SQLite: one file, many processes of one machine, durable before a call returns.
+
+Write-ahead logging with `synchronous=FULL`: a commit that was acknowledged survives a `kill -9` and
+a power cut. It relies on shared memory between processes, so the file must not lie on a network
+file system.
+"""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossmith.study.errors import InputError
+from lossmith.study.journal.facts import Claim, Facts, Record, Report, Setting, State, Training
+from lossmith.study.journal.workers import lives
+
+FORMAT = 1
+BUSY = 60.0  # seconds that a process waits for another's transaction
+SCHEMA = """
+CREATE TABLE study (format INTEGER NOT NULL, spec TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE fold (number INTEGER PRIMARY KEY, units BLOB NOT NULL);
+CREATE TABLE training (
+    id INTEGER PRIMARY KEY,
+    candidate TEXT NOT NULL,
+    learning_rate REAL NOT NULL,
+    fold INTEGER NOT NULL,
+    twin INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    worker TEXT,
+    expires REAL,
+    note TEXT NOT NULL DEFAULT '',
+    UNIQUE (candidate, learning_rate, fold, twin)
+);
+CREATE TABLE report (
+    training INTEGER NOT NULL REFERENCES training (id),
+    epoch INTEGER NOT NULL,
+    score REAL NOT NULL,
+    influences BLOB,
+    at REAL NOT NULL,
+    PRIMARY KEY (training, epoch)
+) WITHOUT ROWID;
+CREATE TABLE decision (name TEXT PRIMARY KEY, outcome TEXT NOT NULL, at REAL NOT NULL);
+"""
+
+
+class Journal:
+    """The facts of one study in a SQLite file, or in memory where path is None."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._owner = -1
+        self._connection: sqlite3.Connection | None = None
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        # A connection must not cross a fork: a process makes its own.
+        if self._connection is None or (self._owner != os.getpid() and self.path is not None):
+            self._connection = _connect(self.path)
+            self._owner = os.getpid()
+        return self._connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Let this process alone write for a while; what it wrote counts whole or not at all."""
+        database = self._database
+        if database.in_transaction:  # within another of the same process
+            yield
+            return
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            database.execute("ROLLBACK")
+            raise
+        database.execute("COMMIT")
+
+    def create(self, spec: dict[str, Any], units: Iterable[np.ndarray]) -> None:
+        """Begin a study: what it is, and which units each fold validates on."""
+        with self.transaction():
+            for statement in SCHEMA.split(";"):
+                self._database.execute(statement)
+            self._database.execute(
+                "INSERT INTO study VALUES (?, ?, ?)", (FORMAT, json.dumps(spec), time.time())
+            )
+            self._database.executemany(
+                "INSERT INTO fold VALUES (?, ?)",
+                [(number, part.astype("<i8").tobytes()) for number, part in enumerate(units)],
+            )
+
+    def spec(self) -> dict[str, Any] | None:
+        """Return what the study is, or None before it was created.
+
+        Raises:
+            InputError: if the file is no journal, or one of a newer format.
+        """
+        try:
+            tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_master")}
+            if not tables:
+                return None
+            ((version, text),) = self._database.execute("SELECT format, spec FROM study")
+            found = json.loads(text)
+        except (sqlite3.DatabaseError, ValueError) as error:
+            raise InputError(f"{self.path} is no journal of a study: {error}") from error
+        if version != FORMAT or not isinstance(found, dict):
+            raise InputError(f"{self.path} has format {version}; this version reads {FORMAT}")
+        return found
+
+    def units(self) -> list[np.ndarray]:
+        """Return the units that each fold validates on, by fold."""
+        rows = self._database.execute("SELECT units FROM fold ORDER BY number")
+        return [np.frombuffer(blob, "<i8") for (blob,) in rows]
+
+    def facts(self) -> Facts:
+        """Return all that is known now."""
+        reports: dict[int, list[Report]] = {}
+        for training, epoch, score, at in self._database.execute(
+            "SELECT training, epoch, score, at FROM report ORDER BY training, epoch"
+        ):
+            reports.setdefault(training, []).append(Report(epoch=epoch, score=score, at=at))
+        records = {
+            Training(Setting(candidate, rate), fold, bool(twin)): Record(
+                id=key, state=state, attempt=attempt, reports=tuple(reports.get(key, ())), note=note
+            )
+            for key, candidate, rate, fold, twin, state, attempt, note in self._database.execute(
+                "SELECT id, candidate, learning_rate, fold, twin, state, attempt, note "
+                "FROM training ORDER BY id"
+            )
+        }
+        decisions = self._database.execute("SELECT name, outcome FROM decision ORDER BY rowid")
+        return Facts(
+            records=records, decisions={name: json.loads(text) for name, text in decisions}
+        )
+
+    def plan(self, trainings: Iterable[Training]) -> None:
+        """Add trainings that are wanted; those known already stay as they are."""
+        with self.transaction():
+            self._database.executemany(
+                "INSERT OR IGNORE INTO training (candidate, learning_rate, fold, twin, state) "
+                "VALUES (?, ?, ?, ?, 'planned')",
+                [(*wanted.setting, wanted.fold, wanted.twin) for wanted in trainings],
+            )
+
+    def decide(self, name: str, outcome: Any, stopped: Iterable[tuple[Training, str]] = ()) -> None:
+        """Write a decision down, with the trainings that it ends and why."""
+        with self.transaction():
+            self._database.execute(
+                "INSERT OR IGNORE INTO decision VALUES (?, ?, ?)",
+                (name, json.dumps(outcome), time.time()),
+            )
+            for training, note in stopped:
+                self._set(training, "stopped", note)
+
+    def resume(self, training: Training) -> None:
+        """Let a paused training be claimed again."""
+        self._set(training, "planned", "")
+
+    def _set(self, training: Training, state: State, note: str) -> None:
+        with self.transaction():
+            self._database.execute(
+                "UPDATE training SET state = ?, note = ? WHERE id = ?",
+                (state, note, self._id(training)),
+            )
+
+    def claim(self, training: Training, worker: str, patience: float) -> Claim:
+        """Take a training that is planned; others may take it over once patience is spent."""
+        with self.transaction():
+            key = self._id(training)
+            self._database.execute(
+                "UPDATE training SET state = 'running', attempt = attempt + 1, worker = ?, "
+                "expires = ? WHERE id = ? AND state = 'planned'",
+                (worker, time.time() + patience, key),
+            )
+            ((attempt, epoch),) = self._database.execute(
+                "SELECT attempt, (SELECT coalesce(max(epoch), 0) FROM report WHERE training = id) "
+                "FROM training WHERE id = ?",
+                (key,),
+            )
+            return Claim(key, training, attempt, epoch)
+
+    def report(
+        self, claim: Claim, epoch: int, score: float, influences: np.ndarray | None, patience: float
+    ) -> bool:
+        """Write what a training said; False where it was taken over, and nothing is written."""
+        blob = None if influences is None else influences.astype("<f4").tobytes()
+        with self.transaction():
+            if not self._holds(claim):
+                return False
+            self._database.execute(
+                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?)",
+                (claim.id, epoch, score, blob, time.time()),
+            )
+            self._database.execute(
+                "UPDATE training SET expires = ? WHERE id = ?", (time.time() + patience, claim.id)
+            )
+        return True
+
+    def end(self, claim: Claim, state: State, note: str = "") -> bool:
+        """Say that an attempt ended or paused; False where it was taken over."""
+        with self.transaction():
+            if not self._holds(claim):
+                return False
+            self._database.execute(
+                "UPDATE training SET state = ?, note = ?, worker = NULL, expires = NULL "
+                "WHERE id = ?",
+                (state, note, claim.id),
+            )
+        return True
+
+    def influences(self, training: Training, epoch: int) -> np.ndarray | None:
+        """Return what each unit adds to a reported score, or None where it was not yet formed."""
+        row = self._database.execute(
+            "SELECT influences FROM report WHERE training = ? AND epoch = ?",
+            (self._id(training), epoch),
+        ).fetchone()
+        return None if row is None or row[0] is None else np.frombuffer(row[0], "<f4")
+
+    def keep_influences(self, training: Training, epoch: int, influences: np.ndarray) -> None:
+        """Add what was formed later."""
+        with self.transaction():
+            self._database.execute(
+                "UPDATE report SET influences = ? WHERE training = ? AND epoch = ?",
+                (influences.astype("<f4").tobytes(), self._id(training), epoch),
+            )
+
+    def release(self) -> list[Training]:
+        """Plan anew the trainings whose process died or whose patience is spent; return them."""
+        with self.transaction():
+            running = self._database.execute(
+                "SELECT id, candidate, learning_rate, fold, twin, worker, expires "
+                "FROM training WHERE state = 'running'"
+            ).fetchall()
+            freed = []
+            for key, candidate, rate, fold, twin, worker, expires in running:
+                if expires < time.time() or not lives(worker):
+                    self._database.execute(
+                        "UPDATE training SET state = 'planned', attempt = attempt + 1 "
+                        "WHERE id = ?",
+                        (key,),
+                    )
+                    freed.append(Training(Setting(candidate, rate), fold, bool(twin)))
+        return freed
+
+    def _holds(self, claim: Claim) -> bool:
+        return bool(
+            self._database.execute(
+                "SELECT 1 FROM training WHERE id = ? AND attempt = ? AND state = 'running'",
+                (claim.id, claim.attempt),
+            ).fetchone()
+        )
+
+    def _id(self, training: Training) -> int:
+        ((key,),) = self._database.execute(
+            "SELECT id FROM training WHERE candidate = ? AND learning_rate = ? AND fold = ? "
+            "AND twin = ?",
+            (*training.setting, training.fold, training.twin),
+        )
+        return int(key)
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    database = sqlite3.connect(
+        ":memory:" if path is None else path, timeout=BUSY, isolation_level=None
+    )
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"{path} is no journal of a study: {error}") from error
+    return database

@@ -1,0 +1,1 @@
+"""What is decided from measurements: cuts, looks, the paired test, the verdict. Nothing trains."""

@@ -1,0 +1,342 @@
+"""What a study trains next: one decision after the other, each a pure function of the facts.
+
+Nobody drives a study. Whoever asks for work applies the decisions that are due, in one transaction,
+and takes what is planned. What is decided depends on what was measured, never on the order in which
+trainings arrive: a decision waits until everything that it reads has been measured.
+
+1. The default runs on the first fold, and twice, so that a lost pairing shows.
+2. Every candidate starts at every learning rate on the screening folds. Where trainings can pause,
+   the best go on after each rung (successive halving); where they cannot, each runs to its end on
+   the first fold, and the best go on to the second.
+3. The best rivals, the default at its two best learning rates and the loss that is common for the
+   task run on the other folds, a look at the evidence after some of them (`sequential`): rivals
+   without prospects leave, and the study ends when its leader is proven or no rival is left.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lossmith.study.journal.facts import Facts, Record, Setting, Training
+from lossmith.study.rules.compare import Reading
+from lossmith.study.rules.decision import LEVEL
+from lossmith.study.rules.paired_test import holm
+from lossmith.study.rules.sequential import futility, levels, looks
+
+SCREENING = 2  # folds on which every candidate starts
+TWIN_REPORTS = 2  # after which the default's second run has told what it can
+DEFAULT_SETTINGS = 2  # of the default, measured to the end: the doubt is in its favour
+# Of a screening that can pause: after which share of the epochs, what share of the trainings goes
+# on, at most how many, and at how many learning rates of a candidate.
+RUNGS = ((0.1, 0.25, 15, 2), (0.3, 0.4, 6, 2), (0.6, 0.6, 4, 1))
+# Of one that cannot: after the first fold, where half as much is known.
+AFTER_A_FOLD = (0.5, 16, 2)
+
+Read = Callable[[Setting, Sequence[int]], Reading]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What a study compares, as plain data; the whole of what its plan depends on."""
+
+    candidates: tuple[str, ...]
+    default: str
+    common: str | None  # the loss that people start with; shown fairly
+    learning_rates: tuple[float, ...]
+    epochs: int
+    folds: int
+    lower: bool  # is better
+    finalists: int = 3  # beside the default and the common loss
+
+    @property
+    def screening(self) -> tuple[int, ...]:
+        """The folds on which every candidate starts."""
+        return tuple(range(min(SCREENING, self.folds)))
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """After how many folds the evidence is looked at."""
+        return looks(self.folds, len(self.screening))
+
+    def rungs(self) -> tuple[int, ...]:
+        """Return the epochs after which a screening that can pause is cut."""
+        return tuple(min(self.epochs, ceil(self.epochs * share)) for share, *_ in RUNGS)
+
+
+class Decision(NamedTuple):
+    """What follows from the facts: trainings to plan, to go on with and to end, and a record."""
+
+    name: str
+    outcome: Any
+    plan: Sequence[Training] = ()
+    resume: Sequence[Training] = ()
+    stop: Sequence[tuple[Training, str]] = ()
+
+
+def due(design: Design, facts: Facts, read: Read) -> Decision | None:
+    """Return the next decision that the facts allow, or None while more must be measured."""
+    made = facts.decisions
+    if "start" not in made:
+        return _start(design)
+    if "end" in made:
+        return None
+    if "twin" not in made:
+        return _twin(design, facts)
+    if "screening" not in made:
+        return _screening(design, facts)
+    if "pauses" not in made:
+        return _pauses(design, facts)
+    if "finalists" not in made:
+        return _cut(design, facts) or _finalists(design, facts)
+    return _look(design, facts, read)
+
+
+def _start(design: Design) -> Decision:
+    """Plan the default on the first fold, and the same once more."""
+    first = Setting(design.default, design.learning_rates[0])
+    return Decision("start", True, plan=[Training(first, 0), Training(first, 0, twin=True)])
+
+
+def _twin(design: Design, facts: Facts) -> Decision | None:
+    """Compare the default's two runs once the second has ended."""
+    first = Setting(design.default, design.learning_rates[0])
+    one, twin = (facts.records[Training(first, 0, twin=number)] for number in (False, True))
+    if one.state != "failed" and not (twin.ended and (one.ended or one.epoch >= twin.epoch)):
+        return None
+    shared = sorted(set(one.scores) & set(twin.scores))
+    pairs = [(one.scores[epoch], twin.scores[epoch]) for epoch in shared]
+    equal = all(a == b or abs(a - b) <= 1e-5 * max(abs(a), abs(b)) for a, b in pairs)
+    stop = [] if twin.ended else [(Training(first, 0, twin=True), "the first run failed")]
+    return Decision("twin", {"equal": equal, "scores": pairs}, stop=stop)
+
+
+def _screening(design: Design, facts: Facts) -> Decision:
+    settings = [Setting(name, rate) for name in _order(design) for rate in design.learning_rates]
+    return Decision(
+        "screening",
+        len(settings),
+        plan=[Training(setting, fold) for fold in design.screening for setting in settings],
+    )
+
+
+def _order(design: Design) -> list[str]:
+    """Return the candidates, the default first: others are held against it."""
+    return sorted(design.candidates, key=lambda name: name != design.default)
+
+
+def _pauses(design: Design, facts: Facts) -> Decision | None:
+    """Tell from the default's first training whether trainings can pause."""
+    default = [
+        record
+        for training, record in _screened(design, facts)
+        if training.setting.candidate == design.default and training.fold == 0
+    ]
+    if any(record.state == "paused" for record in default):
+        return Decision("pauses", True)
+    if all(record.ended for record in default):
+        return Decision("pauses", False)
+    return None
+
+
+def _screened(design: Design, facts: Facts) -> list[tuple[Training, Record]]:
+    return [
+        (training, record)
+        for training, record in facts.records.items()
+        if training.fold in design.screening and not training.twin
+    ]
+
+
+def _cut(design: Design, facts: Facts) -> Decision | None:
+    """Return the next cut of the screening, once all that it ranks has been measured."""
+    open_ = [(t, record) for t, record in _screened(design, facts) if not record.ended]
+    if not facts.decisions["pauses"]:
+        if len(design.screening) < 2 or "first fold" in facts.decisions:
+            return None
+        if any(training.fold == 0 for training, _ in open_):
+            return None
+        kept = survivors(design, facts, (0,), *AFTER_A_FOLD)
+        leaving = [(t, "others did better on the first fold") for t, _ in open_]
+        stop = [(t, why) for t, why in leaving if t.setting not in kept]
+        return Decision("first fold", _named(kept), stop=stop)
+    for number, rung in enumerate(design.rungs()):
+        name = f"rung {number + 1}"
+        if name in facts.decisions or (number > 0 and rung == design.rungs()[number - 1]):
+            continue
+        if not open_ or any(r.state != "paused" or r.epoch < rung for _, r in open_):
+            return None
+        kept = survivors(design, facts, design.screening, *RUNGS[number][1:])
+        why = f"others did better after {open_[0][1].epoch} epochs"
+        return Decision(
+            name,
+            _named(kept),
+            resume=[training for training, _ in open_ if training.setting in kept],
+            stop=[(training, why) for training, _ in open_ if training.setting not in kept],
+        )
+    return None
+
+
+def survivors(
+    design: Design, facts: Facts, folds: Sequence[int], share: float, most: int, rates: int
+) -> list[Setting]:
+    """Return the settings that go on: the best, and the default and the common loss.
+
+    Args:
+        design: what is compared.
+        facts: what was measured.
+        folds: on which settings are ranked.
+        share: of the settings still in, that goes on.
+        most: of them, at most.
+        rates: learning rates of one candidate, at most.
+    """
+    ranked = ranking(design, facts, folds)
+    count = min(most, max(round(share * len(ranked)), 2 * len(design.learning_rates)))
+    kept: list[Setting] = []
+    for setting in ranked:
+        same = sum(other.candidate == setting.candidate for other in kept)
+        shown = setting.candidate == design.common and same == 0
+        if setting.candidate == design.default or shown or (len(kept) < count and same < rates):
+            kept.append(setting)
+    return kept
+
+
+def ranking(design: Design, facts: Facts, folds: Sequence[int]) -> list[Setting]:
+    """Return the settings that are still in, best first, by their mean score at its best epoch."""
+    standing: dict[Setting, float] = {}
+    for setting in {training.setting for training, _ in _screened(design, facts)}:
+        records = [facts.records.get(Training(setting, fold)) for fold in folds]
+        if any(record is None or record.state in ("stopped", "failed") for record in records):
+            continue
+        scores = [record.scores for record in records if record is not None]
+        epochs = set.intersection(*map(set, scores))
+        if epochs:
+            means = [np.mean([one[epoch] for one in scores]) for epoch in epochs]
+            standing[setting] = float(min(means) if design.lower else -max(means))
+    order = {name: place for place, name in enumerate(_order(design))}
+    finite = [setting for setting in standing if np.isfinite(standing[setting])]
+    return sorted(finite, key=lambda s: (standing[s], order[s.candidate], s.learning_rate))
+
+
+def _named(settings: Iterable[Setting]) -> list[list[Any]]:
+    return [list(setting) for setting in settings]
+
+
+def _finalists(design: Design, facts: Facts) -> Decision | None:
+    """Choose who runs on the other folds, once the screening has ended."""
+    if any(not record.ended for _, record in _screened(design, facts)):
+        return None
+    ranked = ranking(design, facts, design.screening)
+    default = [s for s in ranked if s.candidate == design.default][:DEFAULT_SETTINGS]
+    best: dict[str, Setting] = {}
+    for setting in ranked:
+        if setting.candidate != design.default:
+            best.setdefault(setting.candidate, setting)
+    chosen = dict(list(best.items())[: design.finalists])
+    if design.common in best:
+        chosen.setdefault(str(design.common), best[str(design.common)])
+    finalists = [*default, *chosen.values()]
+    if not default:
+        return Decision("end", {"folds": 0, "proven": [], "failed": True})
+    return Decision("finalists", _named(finalists), plan=_until_next(design, finalists, 0))
+
+
+def finalists(facts: Facts) -> list[Setting]:
+    """Return who is still among the finalists, by the latest decision."""
+    named: Any = facts.decisions.get("finalists", [])
+    for name, outcome in facts.decisions.items():
+        if name.startswith("look "):
+            named = outcome["kept"]  # type: ignore[index]
+    return [Setting(*one) for one in named]
+
+
+def _until_next(design: Design, settings: Sequence[Setting], done: int) -> list[Training]:
+    """Return the trainings until the next look after a number of folds."""
+    first = max(done, len(design.screening))
+    until = next((look for look in design.looks if look > done), design.folds)
+    return [Training(setting, fold) for fold in range(first, until) for setting in settings]
+
+
+def _look(design: Design, facts: Facts, read: Read) -> Decision | None:
+    """Look at the evidence once the folds until the next look are measured."""
+    look = next((k for k in design.looks if f"look {k}" not in facts.decisions), None)
+    if look is None:
+        return None
+    folds, still = range(look), finalists(facts)
+    records = {s: [facts.records[Training(s, fold)] for fold in folds] for s in still}
+    if any(not record.ended for own in records.values() for record in own):
+        return None
+    whole = [s for s in still if all(record.state == "done" for record in records[s])]
+    evidence = weigh(design, whole, folds, read)
+    if evidence is None:
+        return Decision("end", {"folds": look, "proven": [], "failed": True})
+    bound = futility(look / design.folds)
+    kept = [s for s in whole if evidence.doubts.get(s.candidate, 0.0) <= bound]
+    alone = len(kept) == len(evidence.default_settings)
+    if alone or evidence.leader in evidence.proven or look == design.folds:
+        return Decision("end", {"folds": look, "proven": evidence.proven, "failed": False})
+    outcome = {"kept": _named(kept), "doubts": evidence.doubts}
+    return Decision(f"look {look}", outcome, plan=_until_next(design, kept, look))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the folds so far say: readings by candidate, doubts before and after correction.
+
+    corrected: for the number of candidates and for looking early: below 0.05 is proven.
+    """
+
+    folds: tuple[int, ...]
+    settings: dict[str, Setting]
+    readings: dict[str, Reading]
+    doubts: dict[str, float]
+    corrected: dict[str, float]
+    proven: list[str]
+    default_settings: tuple[Setting, ...]
+
+    def gain(self, name: str) -> float:
+        """Return how far a candidate's mean score lies beyond the default's, below 0 if worse."""
+        default, own = (self.readings[n] for n in (next(iter(self.readings)), name))
+        return -own.difference(default).mean
+
+    @property
+    def leader(self) -> str | None:
+        """The rival with the best mean score."""
+        return max(self.doubts, key=self.gain, default=None)
+
+    @property
+    def selected(self) -> str:
+        """The best of those that are proven, or the default."""
+        return max(self.proven, key=self.gain, default=next(iter(self.readings)))
+
+
+def weigh(
+    design: Design, settings: Sequence[Setting], folds: Sequence[int], read: Read
+) -> Evidence | None:
+    """Hold the candidates against the default on some folds; None where the default is missing."""
+    own = tuple(s for s in settings if s.candidate == design.default)
+    if not own:
+        return None
+    readings = {s: read(s, folds) for s in settings}
+    sign = 1 if design.lower else -1
+    default = min(own, key=lambda s: sign * float(readings[s].scores.mean()))
+    rivals = {s.candidate: s for s in settings if s.candidate != design.default}
+    doubts = {name: readings[s].doubt(readings[default]) for name, s in rivals.items()}
+    shares = tuple(look / design.folds for look in design.looks)
+    reached = [s for s in shares if s <= len(folds) / design.folds]
+    level = levels(shares)[len(reached) - 1] if reached else 0.0
+    adjusted = holm(doubts, comparisons=len(design.candidates) - 1)
+    corrected = {
+        name: min(1.0, p_value * LEVEL / level) if level > 0 else 1.0
+        for name, p_value in adjusted.items()
+    }
+    return Evidence(
+        folds=tuple(folds),
+        settings={design.default: default, **rivals},
+        readings={s.candidate: readings[s] for s in (default, *rivals.values())},
+        doubts=doubts,
+        corrected=corrected,
+        proven=[name for name, p_value in corrected.items() if p_value < LEVEL],
+        default_settings=own,
+    )

@@ -1,0 +1,67 @@
+r"""A test that may look early: group-sequential levels that keep the error of one final test.
+
+At look k, after a share t_k of the folds, a candidate is proven where its corrected p-value is below
+a nominal level. The levels spend the error by Hwang, Shih and DeCani's function (Group Sequential
+Designs Using a Family of Type I Error Probability Spending Functions, 1990) with γ = −4,
+
+.. math:: f(t) = \alpha \, (1 - e^{4t}) / (1 - e^4),
+
+and follow from Armitage, McPherson and Rowe's recursion (Repeated Significance Tests on Accumulating
+Data, 1969) over a Brownian motion. Folds of a second repeat bring fewer new rows than those of the
+first, so real looks are more alike than the recursion assumes, and the levels err on the safe side.
+"""
+
+from functools import cache
+
+import numpy as np
+from scipy.signal import fftconvolve
+from scipy.stats import norm
+
+ALPHA = 0.05
+GAMMA = 4.0
+LOOKS = (3, 4, 5, 7, 10, 14, 20, 30, 50, 100)  # folds after which the evidence is looked at
+# Doubt of being better than the default above which a rival leaves, by the share of folds seen.
+# Leaving is not binding for the error: it can only lose a switch, never make one.
+FUTILITY = ((0.0, 0.5), (0.45, 0.3), (0.65, 0.2))
+
+
+def looks(folds: int, first: int) -> tuple[int, ...]:
+    """Return after how many folds the evidence is looked at: more than `first`, and all.
+
+    >>> looks(10, 2)
+    (3, 4, 5, 7, 10)
+    >>> looks(5, 2), looks(2, 2), looks(1, 1)
+    ((3, 4, 5), (2,), (1,))
+    """
+    return (*(look for look in LOOKS if first < look < folds), folds)
+
+
+@cache
+def levels(shares: tuple[float, ...], alpha: float = ALPHA) -> tuple[float, ...]:
+    """Return the one-sided nominal level of each look; shares: of the folds, ending at 1.
+
+    >>> [round(level, 4) for level in levels((0.3, 0.5, 1.0))]
+    [0.0022, 0.0046, 0.0478]
+    """
+    nodes = np.linspace(-9, 9, 8001)
+    step = nodes[1] - nodes[0]
+    density, before, spent, found = np.zeros(0), 0.0, 0.0, []
+    for share in shares:
+        kernel = norm.pdf(nodes, scale=(share - before) ** 0.5)
+        density = kernel if not found else fftconvolve(density, kernel, mode="same") * step
+        total = alpha * np.expm1(GAMMA * share) / np.expm1(GAMMA)
+        beyond = (np.cumsum(density[::-1])[::-1] - density / 2) * step
+        bound = float(np.interp(spent - total, -beyond, nodes))  # where what is left to spend lies
+        density = np.where(nodes < bound, density, 0.0)
+        found.append(float(norm.sf(bound / share**0.5)))
+        before, spent = share, total
+    return tuple(found)
+
+
+def futility(share: float) -> float:
+    """Return the doubt above which a rival leaves, after a share of the folds.
+
+    >>> futility(0.3), futility(0.5), futility(0.7)
+    (0.5, 0.3, 0.2)
+    """
+    return [bound for start, bound in FUTILITY if share >= start][-1]

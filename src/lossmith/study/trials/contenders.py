@@ -1,0 +1,165 @@
+"""What is compared: losses by name, modules and plain functions, each made anew for a training."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lossmith.catalogue.lookup import loss_class
+from lossmith.core.loss import Loss, plain
+from lossmith.study.errors import InputError
+
+Make = Callable[[Tensor | None], nn.Module]  # from the training targets of a fold
+
+
+class FunctionLoss(nn.Module):
+    """A plain function of (input, target) as a module."""
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *arguments: Any, **more: Any) -> Tensor:
+        """Return the function's value."""
+        return self.function(*arguments, **more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """A loss under the name that the study shows, with how it is made for a fold."""
+
+    name: str
+    make: Make
+    identity: str  # what it is, as text that is equal in every process
+
+    def fit(self, target: Tensor | None) -> nn.Module:
+        """Return a fresh module of it, fitted to the training targets where it can be."""
+        return self.make(target)
+
+
+def contenders_of(losses: Any) -> list[Contender]:
+    """Return what a list, or a dict by name, of losses stands for.
+
+    Raises:
+        InputError: for an unknown name, a thing that is no loss, or a name given twice.
+    """
+    if isinstance(losses, Mapping):
+        return [contender(loss, str(name)) for name, loss in losses.items()]
+    if isinstance(losses, str) or not isinstance(losses, Sequence):
+        raise InputError(
+            "losses must be a list of names, modules or functions, or a dict by name; "
+            f"got {losses!r}"
+        )
+    found: list[Contender] = []
+    for loss in losses:
+        one = contender(loss)
+        number = sum(other.name.partition("#")[0] == one.name for other in found)
+        found.append(one if not number else contender(loss, f"{one.name}#{number + 1}"))
+    return found
+
+
+def contender(loss: Any, name: str | None = None) -> Contender:
+    """Return what one loss stands for: a name of the catalogue, a module, or a function."""
+    if isinstance(loss, Contender):
+        return loss
+    if isinstance(loss, str):
+        return _by_name(loss, name or loss)
+    if isinstance(loss, type) and issubclass(loss, Loss):
+        return Contender(name=name or loss.card.key, make=_fitted(loss), identity=loss.card.key)
+    if isinstance(loss, nn.Module):
+        return Contender(
+            name=name or _name_of(loss), make=lambda _: copy.deepcopy(loss), identity=_told(loss)
+        )
+    if callable(loss) and not isinstance(loss, type):
+        called = name or getattr(loss, "__name__", type(loss).__name__)
+        told = f"{getattr(loss, '__module__', '')}.{getattr(loss, '__qualname__', called)}"
+        return Contender(name=called, make=lambda _: FunctionLoss(loss), identity=told)
+    raise InputError(
+        f"{loss!r} is no loss: give a name of the catalogue, an nn.Module (an instance), or a "
+        "function of (input, target)"
+    )
+
+
+def _by_name(text: str, name: str) -> Contender:
+    key, _, arguments = text.partition("(")
+    try:
+        kind = loss_class(key)
+        hypers = _hypers(arguments)
+    except KeyError as error:
+        raise InputError(str(error.args[0])) from error
+    except ValueError as error:
+        raise InputError(f"{text!r} must be written as huber(delta=0.5)") from error
+    return Contender(name=name, make=_fitted(kind, hypers), identity=text)
+
+
+def _hypers(text: str) -> dict[str, Any]:
+    """Return the arguments of a name such as huber(delta=0.5)."""
+    if not text:
+        return {}
+    pairs = [part.split("=", 1) for part in text.rstrip().removesuffix(")").split(",")]
+    return {name.strip(): json.loads(value) for name, value in pairs}
+
+
+def _fitted(kind: type[Loss], hypers: Mapping[str, Any] | None = None) -> Make:
+    def make(target: Tensor | None) -> nn.Module:
+        try:
+            if target is None:
+                return kind(**(hypers or {}))
+            return kind.for_target(target, **(hypers or {}))
+        except TypeError as error:
+            if target is None:
+                raise InputError(f"{kind.card.key} fits itself to target=, which the study lacks: {error}") from error
+            raise InputError(f"{kind.card.key}: {error}") from error
+
+    return make
+
+
+def _name_of(loss: nn.Module) -> str:
+    """Return a loss's name: its key with the hyperparameters that differ from the default."""
+    from lossmith.core.hybrid import Hybrid
+
+    if isinstance(loss, Hybrid):
+        return " + ".join(_name_of(part) for part in loss.losses())
+    if not isinstance(loss, Loss) or not loss.card.key:
+        return type(loss).__name__
+    hypers = loss.card.hypers
+    told = {
+        name: value
+        for name, value in loss.config().items()
+        if name in hypers and isinstance(value, (int, float, str)) and value != hypers[name].default
+    }
+    text = ", ".join(f"{name}={value}" for name, value in told.items())
+    return f"{loss.card.key}({text})" if text else loss.card.key
+
+
+def _told(loss: nn.Module) -> str:
+    """Return what a module is, as text: its settings and a hash of its state."""
+    if isinstance(loss, Loss):
+        return json.dumps(plain(loss), sort_keys=True)
+    digest = hashlib.sha256()
+    for name, tensor in loss.state_dict().items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().float().numpy()).tobytes())
+    return f"{type(loss).__module__}.{loss!r} {digest.hexdigest()[:16]}"
+
+
+def decoded(loss: nn.Module, output: Any, decode: Callable[[Any], Any] | None) -> Any:
+    """Return predictions from raw outputs: by the loss, by what torch's own losses expect, as is."""
+    if not isinstance(output, Tensor):
+        return output
+    output = output.detach()
+    if isinstance(loss, Loss) and loss.card.reads_head:
+        return loss.decode(output)
+    if decode is not None:
+        return decode(output)
+    if isinstance(loss, nn.CrossEntropyLoss):
+        return output.softmax(dim=1)
+    if isinstance(loss, nn.BCEWithLogitsLoss):
+        return torch.sigmoid(output)
+    return output

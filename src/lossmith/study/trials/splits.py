@@ -1,0 +1,174 @@
+"""The folds of a study of one's own loop: any splitter's, one fixed split, or made here."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lossmith.study.data.folds import deal
+from lossmith.study.errors import InputError
+
+REPEATS = 2  # of the folds that are made here
+FIXED_SEEDS = 5  # trainings on one fixed split, unless asked for otherwise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """The rows that train and those that judge, under one seed; units: of the rows that judge."""
+
+    train: np.ndarray
+    valid: np.ndarray
+    units: np.ndarray
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folds:
+    """The folds of a study."""
+
+    folds: tuple[Fold, ...]
+    fixed: bool  # one split, under several seeds
+    grouped: bool
+
+    def fingerprint(self) -> str:
+        """Return a hash of which rows train and judge where."""
+        digest = hashlib.sha256()
+        for fold in self.folds:
+            for part in (fold.train, fold.valid, fold.units):
+                digest.update(part.astype("<i8").tobytes())
+                digest.update(b"|")
+        return digest.hexdigest()
+
+    @property
+    def overlap(self) -> float:
+        """Validation rows for each training row, by which scores of folds are not independent."""
+        first = self.folds[0]
+        return 0.0 if self.fixed else len(first.valid) / len(first.train)
+
+
+def folds_of(
+    splits: Any, *, groups: Any, target: Any, classes: bool, seeds: int | None, seed: int
+) -> Folds:
+    """Return the folds that a study asks for.
+
+    Args:
+        splits: an iterable of pairs of row numbers (train, valid), one such pair, or None for five
+            folds, twice, of the target's rows.
+        groups: one label a row, whose rows belong together, or None.
+        target: one entry a row, or None.
+        classes: whether the target's classes are to be dealt out evenly.
+        seeds: trainings on each split; one if None, or five on a single split.
+        seed: of the study.
+
+    Raises:
+        InputError: where rows both train and judge, are out of range, or a group is on both sides.
+    """
+    labels = None if groups is None else _codes(groups, target)
+    if splits is None:
+        pairs = _made(target, labels, classes, seed)
+    else:
+        pairs = _given(splits)
+    rows = len(target) if target is not None else None if labels is None else len(labels)
+    for number, (train, valid) in enumerate(pairs):
+        _check(number, train, valid, rows, groups, labels)
+    times = seeds or (FIXED_SEEDS if len(pairs) == 1 else 1)
+    return Folds(
+        folds=tuple(
+            Fold(
+                train=train,
+                valid=valid,
+                units=valid if labels is None else labels[valid],
+                seed=1000 * seed + len(pairs) * time + number,
+            )
+            for time in range(times)
+            for number, (train, valid) in enumerate(pairs)
+        ),
+        fixed=len(pairs) == 1,
+        grouped=labels is not None,
+    )
+
+
+def _codes(groups: Any, target: Any) -> np.ndarray:
+    labels = np.asarray(groups)
+    if labels.ndim != 1 or (target is not None and len(labels) != len(target)):
+        wanted = "" if target is None else f" ({len(target)} rows)"
+        raise InputError(f"groups must have one label a row{wanted}, got shape {labels.shape}")
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def _made(
+    target: Any, groups: np.ndarray | None, classes: bool, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    if target is None:
+        raise InputError(
+            "splits= is needed where no target is given: KFold(5).split(x), or (train, valid)"
+        )
+    strata = np.asarray(target) if classes else None
+    pairs = []
+    for repeat in range(REPEATS):
+        fold = deal(len(target), strata, groups, seed + repeat)
+        for number in range(fold.max() + 1):
+            pairs.append((np.flatnonzero(fold != number), np.flatnonzero(fold == number)))
+    return pairs
+
+
+def _given(splits: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    if not isinstance(splits, Iterable):
+        raise InputError(
+            "splits must be pairs of row numbers (train, valid), as KFold(5).split(x) gives; "
+            f"got a {type(splits).__name__}"
+        )
+    found = list(splits)
+    if len(found) == 2 and all(np.ndim(part) == 1 for part in found):
+        found = [tuple(found)]
+    if not found:
+        raise InputError("splits is empty; a generator can be read only once: make it anew")
+    pairs = []
+    for number, pair in enumerate(found):
+        if not isinstance(pair, Sequence) or len(pair) != 2:
+            raise InputError(f"split {number} must be a pair (train, valid) of row numbers")
+        pairs.append((_rows(number, pair[0]), _rows(number, pair[1])))
+    return pairs
+
+
+def _rows(number: int, part: Any) -> np.ndarray:
+    rows = np.asarray(part)
+    if rows.dtype == bool:
+        rows = np.flatnonzero(rows)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0:
+        raise InputError(
+            f"split {number} must hold whole row numbers, at least one on each side; got "
+            f"{rows.dtype} of shape {rows.shape}"
+        )
+    return rows.astype(np.int64)
+
+
+def _check(
+    number: int,
+    train: np.ndarray,
+    valid: np.ndarray,
+    rows: int | None,
+    groups: Any,
+    labels: np.ndarray | None,
+) -> None:
+    last = int(max(train.max(), valid.max()))
+    if rows is not None and last >= rows or min(train.min(), valid.min()) < 0:
+        raise InputError(f"split {number} names row {last}, but there are {rows}")
+    both = np.intersect1d(train, valid)
+    if len(both):
+        raise InputError(
+            f"split {number} trains and judges by the same rows ({len(both)} of them, the first is "
+            f"{both[0]}); a loss would be praised for what it has seen"
+        )
+    if len(np.unique(valid)) < len(valid):
+        raise InputError(f"split {number} names a validation row twice")
+    if labels is not None:
+        shared = np.intersect1d(labels[train], labels[valid])
+        if len(shared):
+            name = np.asarray(groups)[labels == shared[0]][0]
+            raise InputError(
+                f"split {number} has rows of group {name!r} on both sides; split by group "
+                "(GroupKFold, or splits=None)"
+            )
