@@ -22,9 +22,9 @@ from sklearn.preprocessing import StandardScaler
 
 from lossmith import select
 from lossmith.study.candidates import field_for
-from lossmith.study.features import Encoder
+from lossmith.study.data.encoder import Encoder
+from lossmith.study.data.problem import frame_problem
 from lossmith.study.metrics import metric as metric_for
-from lossmith.study.task import frame_problem
 from tables import TABLES, Table
 
 

@@ -87,8 +87,8 @@ class Hindsight:
     """What each candidate gives on the held-out rows, trained alike."""
 
     def __init__(self, selection, held: pd.DataFrame, target: str) -> None:
-        from lossmith.study.features import Encoder
-        from lossmith.study.fleet import Rows
+        from lossmith.study.data.encoder import Encoder
+        from lossmith.study.training.stacked import Rows
 
         self.race, self.selection = selection.race, selection
         self.problem, split = selection.problem, self.race.trainer.split
@@ -109,7 +109,7 @@ class Hindsight:
 
     def scores(self) -> dict[str, float]:
         """Score every candidate at the learning rate that suited it best in the study."""
-        from lossmith.study.judge import judge
+        from lossmith.study.rules.decision import judge
 
         rates = {row.name: row.learning_rate for row in judge(self.race).candidates}
         entries = [c for c in self.race.entries.candidates if rates[c.name] is not None]
@@ -152,8 +152,8 @@ class Hindsight:
 
     def _train(self, entries: list) -> list[tuple[float, float]]:
         """Return the inner and the held-out score of each entry, at its best epoch inside."""
-        from lossmith.study.fleet import StackedFleet
-        from lossmith.study.members import Member
+        from lossmith.study.search.trial import Member
+        from lossmith.study.training.stacked import StackedFleet
 
         members = [
             Member(candidate=c.name, learning_rate=rate, losses=(c.fit(self.target),) * SEEDS)
@@ -174,7 +174,7 @@ class Hindsight:
         return [best[c.name, rate] for c, rate in entries]
 
     def _predictions(self, fleet) -> np.ndarray:
-        from lossmith.study.scores import predict
+        from lossmith.study.search.scoring import predict
 
         return np.stack(
             [
@@ -184,7 +184,7 @@ class Hindsight:
         )
 
     def _judged(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from lossmith.study.gross import FAR, residual_scales
+        from lossmith.study.search.outliers import FAR, residual_scales
 
         metric = self.race.metric
         inner, outer = predictions[:, : self.inner], predictions[:, self.inner :]

@@ -24,14 +24,14 @@ import torch
 from lossmith import select
 from lossmith.catalogue import find
 from lossmith.core.card import Hyper, Task
-from lossmith.study.baseline import plain_steps
 from lossmith.study.candidates import field_for
-from lossmith.study.features import Encoder
+from lossmith.study.data.encoder import Encoder
+from lossmith.study.data.folds import split_rows
+from lossmith.study.data.problem import frame_problem
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.select import RATES
-from lossmith.study.split import split_rows
-from lossmith.study.tables import ENSEMBLE, TableTrainer
-from lossmith.study.task import frame_problem
+from lossmith.study.training.table_trainer import ENSEMBLE, TableTrainer
+from lossmith.study.training.timing import plain_steps
 from tables import TABLES, Table
 
 

@@ -18,10 +18,10 @@ import torch
 from sklearn.datasets import load_digits
 
 from lossmith import CrossEntropy, select
-from lossmith.study.datasets import DatasetTrainer, Run
-from lossmith.study.examples import Examples
+from lossmith.study.data.dataset import Examples
+from lossmith.study.data.folds import split_rows
 from lossmith.study.select import RATES
-from lossmith.study.split import split_rows
+from lossmith.study.training.module_trainer import DatasetTrainer, Run
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from digits import make_model

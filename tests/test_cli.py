@@ -19,7 +19,7 @@ from lossmith.catalogue import find
 from lossmith.cli.interrupt import Interruption
 from lossmith.cli.main import STUDIED, _keys, _seconds, main
 from lossmith.cli.screen import Screen
-from lossmith.study.members import Budget
+from lossmith.study.search.trial import Budget
 
 FILES = {
     "report.html",
@@ -338,7 +338,7 @@ def test_an_interrupt_before_anything_is_finished_leaves_nothing(tmp_path: Path)
 
 
 def test_the_tasks_offered_are_those_of_a_study() -> None:
-    from lossmith.study.task import STUDIED as OF_A_STUDY
+    from lossmith.study.data.problem import STUDIED as OF_A_STUDY
 
     assert STUDIED == OF_A_STUDY
 

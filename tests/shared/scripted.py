@@ -12,11 +12,11 @@ from lossmith.core.loss import Loss
 from lossmith.losses import MSE
 from lossmith.study.candidates import Candidate, Field
 from lossmith.study.clock import Clock
-from lossmith.study.members import Budget, Member
+from lossmith.study.data.folds import split_rows
 from lossmith.study.metrics import metric
-from lossmith.study.race import Race
-from lossmith.study.scores import Scorer
-from lossmith.study.split import split_rows
+from lossmith.study.search.loop import Race
+from lossmith.study.search.scoring import Scorer
+from lossmith.study.search.trial import Budget, Member
 
 RATES = (0.001, 0.003, 0.01)
 TARGET = np.random.default_rng(0).normal(size=200)

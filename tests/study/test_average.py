@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lossmith.study.average import Average
+from lossmith.study.training.averaging import Average
 
 
 def steps(model: nn.Module, average: Average, values: list[float]) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lossmith.losses import MSE
-from lossmith.study.baseline import STEPS, WARM_UP, Pace, plain_steps
+from lossmith.study.training.timing import STEPS, WARM_UP, Pace, plain_steps
 
 X = torch.randn(80, 3, generator=torch.Generator().manual_seed(0))
 Y = X.sum(dim=1)

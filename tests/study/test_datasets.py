@@ -13,13 +13,13 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from lossmith import catalogue
 from lossmith.losses import MSE, CrossEntropy
-from lossmith.study.datasets import DatasetTrainer, Run
+from lossmith.study.data.dataset import Examples
+from lossmith.study.data.folds import split_rows
 from lossmith.study.errors import InputError
-from lossmith.study.examples import Examples
-from lossmith.study.folder import load
-from lossmith.study.members import Member
+from lossmith.study.search.trial import Member
 from lossmith.study.select import select
-from lossmith.study.split import split_rows
+from lossmith.study.storage import load
+from lossmith.study.training.module_trainer import DatasetTrainer, Run
 
 DIGITS = load_digits()
 CHOSEN = np.flatnonzero(DIGITS.target < 3)[:240]

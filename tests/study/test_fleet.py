@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
 from lossmith.losses import MAE, MSE, BalancedSoftmax, CrossEntropy, HLGauss, Huber, LogitAdjusted
-from lossmith.study import fleet as fleet_module
-from lossmith.study.average import Average
-from lossmith.study.body import StackedMLP, dropout_masks
-from lossmith.study.fleet import WEIGHT_DECAY, Rows, StackedFleet
-from lossmith.study.members import Budget, Member, batches
+from lossmith.study.search.trial import Budget, Member, batches
+from lossmith.study.training import stacked as fleet_module
+from lossmith.study.training.averaging import Average
+from lossmith.study.training.mlp import StackedMLP, dropout_masks
+from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedFleet
 
 ROWS, BATCH, EPOCHS = 21, 8, 3  # two full batches an epoch, five rows left over
 SEEDS = (3, 11)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lossmith.study.gross import FAR, has_gross_errors, residual_scales
+from lossmith.study.search.outliers import FAR, has_gross_errors, residual_scales
 
 ROWS = 2000
 SEEDS = range(5)

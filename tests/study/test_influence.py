@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from lossmith.study.influence import influences
-from lossmith.study.metrics import lookup, names
+from lossmith.study.metrics import influences, lookup, names
 
 ROWS = 600
 RNG = np.random.default_rng(0)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from lossmith.study.judge import judge
-from lossmith.study.members import Key
-from lossmith.study.scores import Track
-from lossmith.study.verdict import holm
+from lossmith.study.rules.decision import judge
+from lossmith.study.rules.paired_test import holm
+from lossmith.study.search.scoring import Track
+from lossmith.study.search.trial import Key
 from shared.scripted import LEVELS, NAMES, Scripted, finished, learning, noise, race
 
 

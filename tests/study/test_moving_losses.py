@@ -5,9 +5,9 @@ import copy
 import torch
 
 from lossmith import MAE, MSE, ClassBalanced, Huber, Linear, Piecewise, TransformedTarget, switch
-from lossmith.study.fleet import Rows, StackedFleet
-from lossmith.study.members import Budget, Member
-from lossmith.study.stacked_loss import structure
+from lossmith.study.search.trial import Budget, Member
+from lossmith.study.training.stacked import Rows, StackedFleet
+from lossmith.study.training.stacked_loss import structure
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
 Y = X.sum(1)

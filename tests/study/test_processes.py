@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from lossmith.core.schedule import Linear
 from lossmith.losses import AdaptiveBarron, CrossEntropy, Huber
-from lossmith.study.datasets import DatasetTrainer
+from lossmith.study.data.dataset import Examples
+from lossmith.study.data.folds import split_rows
 from lossmith.study.errors import InputError
-from lossmith.study.examples import Examples
-from lossmith.study.members import Member
-from lossmith.study.processes import can_fork, spread
+from lossmith.study.search.trial import Member
 from lossmith.study.select import select
-from lossmith.study.split import split_rows
+from lossmith.study.training.module_trainer import DatasetTrainer
+from lossmith.study.training.parallel import can_fork, spread
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="processes are forked on Linux's CPUs")
 DIGITS = load_digits()
@@ -128,6 +128,6 @@ def test_a_study_of_an_own_model_in_two_processes() -> None:
 
 
 def test_where_processes_cannot_be_forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lossmith.study.datasets.can_fork", lambda: False)
+    monkeypatch.setattr("lossmith.study.training.module_trainer.can_fork", lambda: False)
     with pytest.raises(InputError, match="Linux"):
         select(model=body, train=(IMAGES, LABELS), metric="accuracy", workers=2)

@@ -7,8 +7,8 @@ import pytest
 from lossmith.core.schedule import Linear
 from lossmith.losses import Huber
 from lossmith.study.errors import InputError
-from lossmith.study.judge import judge
-from lossmith.study.members import Key, Member
+from lossmith.study.rules.decision import judge
+from lossmith.study.search.trial import Key, Member
 from shared.scripted import (
     BUDGET,
     LEVELS,

@@ -11,7 +11,7 @@ from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.losses import CrossEntropy
 from lossmith.study.candidates import Candidate
-from lossmith.study.members import Member
+from lossmith.study.search.trial import Member
 from shared.scripted import LEVELS, Scripted, finished, learning, race
 
 

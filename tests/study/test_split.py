@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from lossmith.study.members import Budget, batches
-from lossmith.study.split import FOLDS, REPEATS, SCREENING, split_rows
+from lossmith.study.data.folds import FOLDS, REPEATS, SCREENING, split_rows
+from lossmith.study.search.trial import Budget, batches
 
 REGRESSION = np.random.default_rng(0).normal(size=203)
 RARE = np.repeat([0, 1, 2], [180, 15, 5])

@@ -9,8 +9,8 @@ from torch import Tensor
 from lossmith.catalogue import find
 from lossmith.core.loss import Loss
 from lossmith.losses import MSE, Huber, Quantile, TransformedTarget
-from lossmith.study.stacked_loss import kin, stacked_loss, structure
-from lossmith.study.task import STUDIED
+from lossmith.study.data.problem import STUDIED
+from lossmith.study.training.stacked_loss import kin, stacked_loss, structure
 
 CELLS, MEMBERS, ROWS, CLASSES = 2, 3, 12, 4
 CATALOGUE = [

@@ -3,7 +3,7 @@
 import pytest
 
 from lossmith.study.clock import Clock
-from lossmith.study.judge import judge
+from lossmith.study.rules.decision import judge
 from shared.scripted import BUDGET, NAMES, Scripted, ScriptedFleet, learning, noise, race
 
 

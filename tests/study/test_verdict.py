@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.model_selection import KFold
 
-from lossmith.study.verdict import Estimate, estimate, holm
+from lossmith.study.rules.paired_test import Estimate, estimate, holm
 
 CELLS, ROWS = 10, 200
 RNG = np.random.default_rng(0)

@@ -14,6 +14,8 @@ from rich.padding import Padding
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from lossmith.study.data.problem import Problem
+from lossmith.study.formatting import listed
 from lossmith.study.report.text import (
     decimals,
     duration,
@@ -24,8 +26,6 @@ from lossmith.study.report.text import (
     p_value,
 )
 from lossmith.study.result import CandidateResult, Finding, Result
-from lossmith.study.task import Problem
-from lossmith.study.words import listed
 
 WIDTH = 100  # of output that goes to no terminal
 LISTED = 3  # names listed of the losses that did not finish, by reason

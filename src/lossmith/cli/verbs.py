@@ -24,8 +24,8 @@ def select(options: argparse.Namespace) -> None:
         from lossmith.cli.interrupt import Interruption
         from lossmith.cli.screen import Screen
         from lossmith.study import select as run
+        from lossmith.study.data.table import read_table
         from lossmith.study.errors import InputError
-        from lossmith.study.table import read_table
 
         out = Path(options.out) if options.out else Path("runs") / Path(options.file).stem
         screen = Screen()
@@ -72,8 +72,8 @@ def _listed(text: str) -> list[str]:
 def predict(options: argparse.Namespace) -> None:
     """Predict new rows with the model of a run, to a file or to the screen."""
     with _study_errors("predict"):
-        from lossmith.study.folder import load
-        from lossmith.study.table import read_table
+        from lossmith.study.data.table import read_table
+        from lossmith.study.storage import load
 
         text = load(options.run).predict(read_table(options.file)).to_csv(index=False)
     if options.out is None:

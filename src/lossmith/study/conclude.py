@@ -10,12 +10,10 @@ import numpy as np
 import pandas as pd
 
 from lossmith.core.loss import Loss
+from lossmith.study.data.problem import Problem
+from lossmith.study.data.table import plain_frame
 from lossmith.study.errors import InputError
-from lossmith.study.gross import FAR, residual_scales
-from lossmith.study.judge import Judgement, judge
 from lossmith.study.metrics import Metric, decide
-from lossmith.study.model import Model
-from lossmith.study.race import Race
 from lossmith.study.report.text import decimals, number
 from lossmith.study.result import (
     CandidateResult,
@@ -26,9 +24,11 @@ from lossmith.study.result import (
     Outputs,
     Result,
 )
-from lossmith.study.scores import Scorer, Track
-from lossmith.study.table import plain_frame
-from lossmith.study.task import Problem
+from lossmith.study.rules.decision import Judgement, judge
+from lossmith.study.search.loop import Race
+from lossmith.study.search.outliers import FAR, residual_scales
+from lossmith.study.search.scoring import Scorer, Track
+from lossmith.study.training.predictor import Model
 
 PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")
 

@@ -8,24 +8,24 @@ import pandas as pd
 import torch
 
 from lossmith.core.card import Task
-from lossmith.study import folder
+from lossmith.study import storage
 from lossmith.study.candidates import field_for
 from lossmith.study.clock import Clock
 from lossmith.study.conclude import Selection, conclude
-from lossmith.study.datasets import DatasetTrainer
+from lossmith.study.data.dataset import Examples
+from lossmith.study.data.folds import split_rows
+from lossmith.study.data.problem import Problem, frame_problem
+from lossmith.study.data.table import as_frame
 from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
-from lossmith.study.examples import Examples
-from lossmith.study.given import check_kinds, check_numbers
-from lossmith.study.joint.study import Settings, study_jointly
 from lossmith.study.metrics import metric as metric_for
-from lossmith.study.race import Race
+from lossmith.study.multitarget.study import Settings, study_jointly
 from lossmith.study.result import Finding
-from lossmith.study.scores import Scorer
-from lossmith.study.split import split_rows
-from lossmith.study.table import as_frame
-from lossmith.study.tables import TableTrainer
-from lossmith.study.task import Problem, frame_problem
+from lossmith.study.search.loop import Race
+from lossmith.study.search.scoring import Scorer
+from lossmith.study.settings import check_kinds, check_numbers
+from lossmith.study.training.module_trainer import DatasetTrainer
+from lossmith.study.training.table_trainer import TableTrainer
 
 RATES = (1e-3, 3e-3, 1e-2)
 RACING = 0.8  # share of a time budget for the race; the rest trains the final models
@@ -111,7 +111,7 @@ def select(
         raise InputError("name the column to predict: target='price'")
     check_numbers(seed, budget, epochs, batch_size, workers, learning_rates)
     if out is not None:
-        folder.check_writable(out)
+        storage.check_writable(out)
     clock = Clock(None if budget is None else RACING * budget, progress or (lambda *_: None))
     if not isinstance(metric, str):
         joint = study_jointly(
@@ -133,7 +133,7 @@ def select(
             command=command,
         )
         if out is not None:
-            folder.save(joint, out)
+            storage.save(joint, out)
         return joint
     if isinstance(task, Mapping):
         raise InputError("a task by target is for several targets, with one metric each")
@@ -177,7 +177,7 @@ def select(
         race, problem, findings, interrupted=not finished, seed=seed, command=command
     )
     if out is not None:
-        folder.save(selection, out)
+        storage.save(selection, out)
     return selection
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 import lossmith
 from lossmith.losses import MSE, BinaryCrossEntropy
 from lossmith.study.candidates import Candidate, Field
-from lossmith.study.joint.candidates import JointCandidate, combinations, grid
-from lossmith.study.joint.study import term_names
+from lossmith.study.multitarget.candidates import JointCandidate, combinations, grid
+from lossmith.study.multitarget.study import term_names
 
 
 def candidate(weighting: str = "tuned weights", **more: Any) -> JointCandidate:

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 import lossmith
 from lossmith.losses import MAE, CrossEntropy
-from lossmith.study import fleet as fleet_module
-from lossmith.study.fleet import WEIGHT_DECAY, Rows, StackedFleet
-from lossmith.study.joint.heads import Heads
-from lossmith.study.members import Budget, Member
+from lossmith.study.multitarget.heads import Heads
+from lossmith.study.search.trial import Budget, Member
+from lossmith.study.training import stacked as fleet_module
+from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedFleet
 
 
 def heads(*, learned: bool) -> Heads:

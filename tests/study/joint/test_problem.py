@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from lossmith.study.candidates import Candidate
+from lossmith.study.data.table import read_table
 from lossmith.study.errors import InputError
-from lossmith.study.joint.problem import JointProblem, diagnosed, joint_problem
-from lossmith.study.joint.study import _fields
 from lossmith.study.metrics import lookup
+from lossmith.study.multitarget.problem import JointProblem, diagnosed, joint_problem
+from lossmith.study.multitarget.study import _fields
 from lossmith.study.select import select
-from lossmith.study.table import read_table
 from shared.houses import ROWS, houses
 
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lossmith.study.joint.scores import JointMetric, JointScorer
-from lossmith.study.members import Key
 from lossmith.study.metrics import lookup
-from lossmith.study.scores import Scorer
+from lossmith.study.multitarget.scores import JointMetric, JointScorer
+from lossmith.study.search.scoring import Scorer
+from lossmith.study.search.trial import Key
 
 
 class Cells:

@@ -13,12 +13,12 @@ import torch
 import lossmith
 from lossmith.study.conclude import Selection
 from lossmith.study.errors import InputError
-from lossmith.study.folder import load
-from lossmith.study.joint.candidates import grid
-from lossmith.study.joint.study import _fields
 from lossmith.study.metrics import lookup
+from lossmith.study.multitarget.candidates import grid
+from lossmith.study.multitarget.study import _fields
 from lossmith.study.result import Weights
 from lossmith.study.select import select
+from lossmith.study.storage import load
 from shared.houses import houses
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from lossmith.study.data.problem import Problem
 from lossmith.study.diagnose.columns import of_columns
 from lossmith.study.diagnose.target import of_target
 from lossmith.study.result import Finding
-from lossmith.study.task import Problem
 
 
 def diagnose(problem: Problem) -> tuple[Finding, ...]:

@@ -7,10 +7,10 @@ import pandas as pd
 from pandas.api import types
 from scipy import stats
 
-from lossmith.study.features import as_numbers
+from lossmith.study.data.encoder import as_numbers
+from lossmith.study.data.problem import Problem
+from lossmith.study.formatting import counted, listed, percent
 from lossmith.study.result import Finding
-from lossmith.study.task import Problem
-from lossmith.study.words import counted, listed, percent
 
 Array = np.ndarray
 SAME = 0.9999  # rank correlation above which a column is the target in another unit

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from lossmith.core.driver import parameter_groups
-from lossmith.study.average import Average
-from lossmith.study.body import Masks, StackedMLP, dropout_masks
-from lossmith.study.members import Budget, Member, batches
-from lossmith.study.stacked_loss import stacked_loss
+from lossmith.study.search.trial import Budget, Member, batches
+from lossmith.study.training.averaging import Average
+from lossmith.study.training.mlp import Masks, StackedMLP, dropout_masks
+from lossmith.study.training.stacked_loss import stacked_loss
 
 WEIGHT_DECAY = 0.05
 

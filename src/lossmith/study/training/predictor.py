@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
-from lossmith.study.body import StackedMLP
-from lossmith.study.features import Encoder
-from lossmith.study.scores import predict
+from lossmith.study.data.encoder import Encoder
+from lossmith.study.search.scoring import predict
+from lossmith.study.training.mlp import StackedMLP
 
 CHUNK = 4096  # rows predicted at a time
 

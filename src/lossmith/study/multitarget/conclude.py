@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 
 from lossmith.core.hybrid import Hybrid
-from lossmith.study.compare import Reading as Evidenced
-from lossmith.study.compare import read_at
 from lossmith.study.conclude import (
     Selection,
     cost_of,
@@ -22,16 +20,18 @@ from lossmith.study.conclude import (
     test_scores,
     versions,
 )
-from lossmith.study.joint.candidates import WEIGHTINGS
-from lossmith.study.joint.model import JointModel, Reading, joint_frame
-from lossmith.study.joint.problem import JointProblem, under
-from lossmith.study.joint.scores import JointTrack, error
-from lossmith.study.judge import Judgement, judge
-from lossmith.study.race import Race
+from lossmith.study.data.table import plain_frame
+from lossmith.study.multitarget.candidates import WEIGHTINGS
+from lossmith.study.multitarget.model import JointModel, Reading, joint_frame
+from lossmith.study.multitarget.problem import JointProblem, under
+from lossmith.study.multitarget.scores import JointTrack, error
 from lossmith.study.report.text import decimals, number
 from lossmith.study.result import CandidateResult, Evidence, Finding, Result, TargetResult, Weights
-from lossmith.study.table import plain_frame
-from lossmith.study.verdict import Estimate
+from lossmith.study.rules.compare import Reading as Evidenced
+from lossmith.study.rules.compare import read_at
+from lossmith.study.rules.decision import Judgement, judge
+from lossmith.study.rules.paired_test import Estimate
+from lossmith.study.search.loop import Race
 
 
 @dataclass(frozen=True, kw_only=True)

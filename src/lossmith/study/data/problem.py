@@ -10,12 +10,12 @@ import pandas as pd
 from pandas.api import types
 
 from lossmith.core.card import Task
+from lossmith.study.data.encoder import Columns
+from lossmith.study.data.table import leading_zero, missing_words, nearest
 from lossmith.study.errors import InputError
-from lossmith.study.features import Columns
+from lossmith.study.formatting import counted, percent
 from lossmith.study.metrics import CLASSES, REGRESSION, lookup
 from lossmith.study.metrics import metric as fitting
-from lossmith.study.table import leading_zero, missing_words, nearest
-from lossmith.study.words import counted, percent
 
 STUDIED = (*REGRESSION, *CLASSES)
 MINIMUM_ROWS = 50  # a test part and five folds that still measure something

@@ -9,7 +9,7 @@ from torch import Tensor
 from lossmith.core.card import Card
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
-from lossmith.study.scores import predict
+from lossmith.study.search.scoring import predict
 
 
 class Heads(Loss):

@@ -13,21 +13,21 @@ from torch import nn
 from lossmith.catalogue import find
 from lossmith.study.candidates import Candidate, Entry, Field, field_for, known_loss
 from lossmith.study.clock import Clock, OutOfTimeError
+from lossmith.study.data.folds import Split
+from lossmith.study.data.problem import Problem
+from lossmith.study.data.table import nearest
 from lossmith.study.errors import InputError
-from lossmith.study.joint.candidates import WEIGHTINGS, combinations
-from lossmith.study.joint.conclude import JointSelection, conclude_jointly
-from lossmith.study.joint.model import JointModel
-from lossmith.study.joint.problem import JointProblem, diagnosed, joint_problem, under
-from lossmith.study.joint.scores import JointMetric, JointScorer
 from lossmith.study.metrics import Metric
 from lossmith.study.metrics import metric as metric_for
-from lossmith.study.race import SCREENING_SHARE, Race
+from lossmith.study.multitarget.candidates import WEIGHTINGS, combinations
+from lossmith.study.multitarget.conclude import JointSelection, conclude_jointly
+from lossmith.study.multitarget.model import JointModel
+from lossmith.study.multitarget.problem import JointProblem, diagnosed, joint_problem, under
+from lossmith.study.multitarget.scores import JointMetric, JointScorer
 from lossmith.study.result import Finding
-from lossmith.study.scores import Scorer
-from lossmith.study.split import Split
-from lossmith.study.table import nearest
-from lossmith.study.tables import TableTrainer
-from lossmith.study.task import Problem
+from lossmith.study.search.loop import SCREENING_SHARE, Race
+from lossmith.study.search.scoring import Scorer
+from lossmith.study.training.table_trainer import TableTrainer
 
 ALONE = 0.6  # share of the time for the targets by themselves
 # What a hybrid's arguments, a module of named parts and a candidate's parameters call their own.

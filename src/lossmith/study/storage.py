@@ -17,14 +17,14 @@ from safetensors.torch import load_file, save_file
 from lossmith.catalogue import load as load_loss
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
-from lossmith.study.body import StackedMLP
 from lossmith.study.conclude import Selection, prediction_frame
+from lossmith.study.data.encoder import Encoder
 from lossmith.study.errors import InputError
-from lossmith.study.features import Encoder
-from lossmith.study.joint.heads import Heads
-from lossmith.study.joint.model import JointModel, Reading, joint_frame
-from lossmith.study.model import TableModel
+from lossmith.study.multitarget.heads import Heads
+from lossmith.study.multitarget.model import JointModel, Reading, joint_frame
 from lossmith.study.report import write_report
+from lossmith.study.training.mlp import StackedMLP
+from lossmith.study.training.predictor import TableModel
 
 FORMAT = 1
 FILES = (

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossmith.study.scores import Measure, Track
-from lossmith.study.verdict import Estimate, estimate
+from lossmith.study.rules.paired_test import Estimate, estimate
+from lossmith.study.search.scoring import Measure, Track
 
 
 @dataclass(frozen=True, kw_only=True)

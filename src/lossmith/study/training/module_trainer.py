@@ -14,15 +14,15 @@ from torch.utils.data import TensorDataset
 
 from lossmith.core.driver import parameter_groups
 from lossmith.core.loss import Loss
-from lossmith.study.average import Average
 from lossmith.study.candidates import Entry
+from lossmith.study.data.dataset import Examples
+from lossmith.study.data.folds import Split
 from lossmith.study.errors import InputError
-from lossmith.study.examples import Examples
-from lossmith.study.members import Budget, Member, batches
-from lossmith.study.model import TorchModel, read
-from lossmith.study.processes import can_fork, one_thread, spread
-from lossmith.study.scores import Track
-from lossmith.study.split import Split
+from lossmith.study.search.scoring import Track
+from lossmith.study.search.trial import Budget, Member, batches
+from lossmith.study.training.averaging import Average
+from lossmith.study.training.parallel import can_fork, one_thread, spread
+from lossmith.study.training.predictor import TorchModel, read
 
 MakeModel = Callable[[int], nn.Module]
 MakeOptimizer = Callable[..., torch.optim.Optimizer]

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lossmith.study.data.encoder import Columns
+from lossmith.study.data.folds import FOLDS, Split, split_rows
+from lossmith.study.data.problem import MINIMUM_ROWS, Problem, frame_problem, given, left_out_note
+from lossmith.study.data.table import nearest
 from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
-from lossmith.study.features import Columns
 from lossmith.study.result import Finding
-from lossmith.study.split import FOLDS, Split, split_rows
-from lossmith.study.table import nearest
-from lossmith.study.task import MINIMUM_ROWS, Problem, frame_problem, given, left_out_note
 
 MOST = 8  # targets; beyond it the weights of a combination are no longer tuned honestly
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
-from lossmith.study.stacked_loss import kin
+from lossmith.study.training.stacked_loss import kin
 
 
 class Key(NamedTuple):

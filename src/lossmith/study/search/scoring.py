@@ -8,10 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.core.loss import Loss
-from lossmith.study.gross import FAR, has_gross_errors, residual_scales
-from lossmith.study.influence import influences
-from lossmith.study.members import Key
-from lossmith.study.metrics import Metric
+from lossmith.study.metrics import Metric, influences
+from lossmith.study.search.outliers import FAR, has_gross_errors, residual_scales
+from lossmith.study.search.trial import Key
 
 
 @dataclass

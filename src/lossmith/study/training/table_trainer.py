@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from lossmith.core.loss import Loss
-from lossmith.study.baseline import Pace
 from lossmith.study.candidates import Entry
-from lossmith.study.features import Encoder
-from lossmith.study.fleet import Rows, StackedFleet
-from lossmith.study.members import Budget, Member
-from lossmith.study.model import TableModel
-from lossmith.study.scores import Track
-from lossmith.study.split import Split
+from lossmith.study.data.encoder import Encoder
+from lossmith.study.data.folds import Split
+from lossmith.study.search.scoring import Track
+from lossmith.study.search.trial import Budget, Member
+from lossmith.study.training.predictor import TableModel
+from lossmith.study.training.stacked import Rows, StackedFleet
+from lossmith.study.training.timing import Pace
 
 ENSEMBLE = 4  # seeds of the final model
 

@@ -12,7 +12,7 @@ from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.weighting import Fixed, Weighting
 from lossmith.study.candidates import Candidate, Field
-from lossmith.study.joint.heads import Heads
+from lossmith.study.multitarget.heads import Heads
 from lossmith.weighting import GeometricMean, Uncertainty
 
 FACTORS = (3.0, 9.0, 27.0)  # by which one target's share is raised over the others'

@@ -8,11 +8,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lossmith.study.body import StackedMLP
 from lossmith.study.conclude import prediction_frame
-from lossmith.study.features import Encoder
-from lossmith.study.joint.heads import Heads
-from lossmith.study.model import CHUNK
+from lossmith.study.data.encoder import Encoder
+from lossmith.study.multitarget.heads import Heads
+from lossmith.study.training.mlp import StackedMLP
+from lossmith.study.training.predictor import CHUNK
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from pandas.tseries.api import guess_datetime_format
 from sklearn.preprocessing import OneHotEncoder
 from skrub import SquashingScaler, StringEncoder
 
+from lossmith.study.data.table import leading_zero, nearest
 from lossmith.study.errors import InputError
-from lossmith.study.table import leading_zero, nearest
 
 FORMAT = 1
 TRUSTED = frozenset(

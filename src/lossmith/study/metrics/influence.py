@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
-from lossmith.study.metrics import LOWEST_PREDICTION, Metric, shifted
+from lossmith.study.metrics.base import LOWEST_PREDICTION, Metric, shifted
 
 Array = np.ndarray
 NEAR = 0.15  # of the ranks on each side of the median, from which its density is taken

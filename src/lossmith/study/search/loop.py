@@ -10,11 +10,11 @@ import numpy as np
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import Entry, Field
 from lossmith.study.clock import Clock, OutOfTimeError
-from lossmith.study.compare import Reading, read
 from lossmith.study.errors import InputError
-from lossmith.study.members import Key, Member
-from lossmith.study.scores import Track
-from lossmith.study.trainer import Fleet, Trainer
+from lossmith.study.rules.compare import Reading, read
+from lossmith.study.search.scoring import Track
+from lossmith.study.search.trainer import Fleet, Trainer
+from lossmith.study.search.trial import Key, Member
 
 FINALISTS = 5  # beside the default and the naive default
 EVIDENCE_ROWS = 1000  # whose raw outputs are kept for the report

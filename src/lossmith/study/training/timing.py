@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
-from lossmith.study.average import Average
-from lossmith.study.body import DROPOUT, WIDTH
-from lossmith.study.fleet import WEIGHT_DECAY
-from lossmith.study.members import batches
+from lossmith.study.search.trial import batches
+from lossmith.study.training.averaging import Average
+from lossmith.study.training.mlp import DROPOUT, WIDTH
+from lossmith.study.training.stacked import WEIGHT_DECAY
 
 WARM_UP = 10  # steps before the clock starts
 STEPS = 10  # on the clock at a time

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lossmith.study.candidates import Entry
-from lossmith.study.compare import Reading
-from lossmith.study.race import Race
 from lossmith.study.result import CandidateResult, Status
-from lossmith.study.scores import Track
-from lossmith.study.verdict import Estimate, holm
+from lossmith.study.rules.compare import Reading
+from lossmith.study.rules.paired_test import Estimate, holm
+from lossmith.study.search.loop import Race
+from lossmith.study.search.scoring import Track
 
 LEVEL = 0.05  # corrected p-value below which a difference is beyond doubt
 

@@ -12,9 +12,9 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.core.loss import Loss
-from lossmith.study.members import Key
 from lossmith.study.metrics import Metric
-from lossmith.study.scores import Scorer, Track
+from lossmith.study.search.scoring import Scorer, Track
+from lossmith.study.search.trial import Key
 
 Array = np.ndarray
 

@@ -9,10 +9,10 @@ from torch import Tensor
 from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import Entry
-from lossmith.study.members import Budget, Member
-from lossmith.study.model import Model
-from lossmith.study.scores import Track
-from lossmith.study.split import Split
+from lossmith.study.data.folds import Split
+from lossmith.study.search.scoring import Track
+from lossmith.study.search.trial import Budget, Member
+from lossmith.study.training.predictor import Model
 
 
 class Fleet(Protocol):

@@ -1,0 +1,1 @@
+"""How a study trains: networks of tables many at a time, own models one after another."""
