@@ -1,8 +1,8 @@
 """What a journal knows: which trainings are wanted, what they reported, how they ended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 State = Literal["planned", "running", "paused", "done", "stopped", "failed"]
 ENDED: tuple[State, ...] = ("done", "stopped", "failed")
@@ -23,12 +23,12 @@ class Training(NamedTuple):
     twin: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
+class Report(NamedTuple):
     """What a training said after an epoch; its rows' values are read apart, where needed."""
 
     epoch: int
     score: float
+    seconds: float  # since the one before, or since the training was claimed
     at: float  # seconds since the Unix epoch
 
 
@@ -63,7 +63,17 @@ class Facts:
     """All that a journal knows at one moment; decisions are functions of it."""
 
     records: Mapping[Training, Record]
-    decisions: Mapping[str, object] = field(default_factory=dict)  # by the name of what was due
+    decisions: Mapping[str, Any] = field(default_factory=dict)  # by the name of what was due
+
+
+class Decision(NamedTuple):
+    """What follows from the facts: trainings to plan, to go on with and to end, and a record."""
+
+    name: str
+    outcome: Any
+    plan: Sequence[Training] = ()
+    resume: Sequence[Training] = ()
+    stop: Sequence[tuple[Training, str]] = ()  # and why
 
 
 class Claim(NamedTuple):

@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,23 @@ from typing import Any
 import numpy as np
 
 from lossmith.study.errors import InputError
-from lossmith.study.journal.facts import Claim, Facts, Record, Report, Setting, State, Training
+from lossmith.study.journal.facts import (
+    Claim,
+    Decision,
+    Facts,
+    Record,
+    Report,
+    Setting,
+    State,
+    Training,
+)
 from lossmith.study.journal.workers import lives
 
 FORMAT = 1
 BUSY = 60.0  # seconds that a process waits for another's transaction
+# Seconds that a training may be silent before others take it over: at first, and then at least so
+# many, or so many times the longest wait for a report.
+FIRST, LEAST, TIMES = 24 * 3600.0, 60.0, 10.0
 SCHEMA = """
 CREATE TABLE study (format INTEGER NOT NULL, spec TEXT NOT NULL, created REAL NOT NULL);
 CREATE TABLE fold (number INTEGER PRIMARY KEY, units BLOB NOT NULL);
@@ -43,6 +55,7 @@ CREATE TABLE report (
     epoch INTEGER NOT NULL,
     score REAL NOT NULL,
     influences BLOB,
+    seconds REAL NOT NULL,
     at REAL NOT NULL,
     PRIMARY KEY (training, epoch)
 ) WITHOUT ROWID;
@@ -81,9 +94,11 @@ class Journal:
             raise
         database.execute("COMMIT")
 
-    def create(self, spec: dict[str, Any], units: Iterable[np.ndarray]) -> None:
-        """Begin a study: what it is, and which units each fold validates on."""
+    def create(self, spec: Mapping[str, Any], units: Iterable[np.ndarray]) -> bool:
+        """Begin a study: what it is, and which units each fold validates on; False if it exists."""
         with self.transaction():
+            if self.spec() is not None:
+                return False
             for statement in SCHEMA.split(";"):
                 self._database.execute(statement)
             self._database.execute(
@@ -93,6 +108,7 @@ class Journal:
                 "INSERT INTO fold VALUES (?, ?)",
                 [(number, part.astype("<i8").tobytes()) for number, part in enumerate(units)],
             )
+        return True
 
     def spec(self) -> dict[str, Any] | None:
         """Return what the study is, or None before it was created.
@@ -120,10 +136,10 @@ class Journal:
     def facts(self) -> Facts:
         """Return all that is known now."""
         reports: dict[int, list[Report]] = {}
-        for training, epoch, score, at in self._database.execute(
-            "SELECT training, epoch, score, at FROM report ORDER BY training, epoch"
+        for training, *report in self._database.execute(
+            "SELECT training, epoch, score, seconds, at FROM report ORDER BY training, epoch"
         ):
-            reports.setdefault(training, []).append(Report(epoch=epoch, score=score, at=at))
+            reports.setdefault(training, []).append(Report(*report))
         records = {
             Training(Setting(candidate, rate), fold, bool(twin)): Record(
                 id=key, state=state, attempt=attempt, reports=tuple(reports.get(key, ())), note=note
@@ -133,71 +149,73 @@ class Journal:
                 "FROM training ORDER BY id"
             )
         }
-        decisions = self._database.execute("SELECT name, outcome FROM decision ORDER BY rowid")
-        return Facts(
-            records=records, decisions={name: json.loads(text) for name, text in decisions}
-        )
+        return Facts(records=records, decisions=self.decisions())
 
-    def plan(self, trainings: Iterable[Training]) -> None:
-        """Add trainings that are wanted; those known already stay as they are."""
+    def decide(self, decision: Decision) -> bool:
+        """Write a decision down and do what it says; False where another process already has."""
         with self.transaction():
+            written = self._database.execute(
+                "INSERT OR IGNORE INTO decision VALUES (?, ?, ?)",
+                (decision.name, json.dumps(decision.outcome), time.time()),
+            )
+            if not written.rowcount:
+                return False
             self._database.executemany(
                 "INSERT OR IGNORE INTO training (candidate, learning_rate, fold, twin, state) "
                 "VALUES (?, ?, ?, ?, 'planned')",
-                [(*wanted.setting, wanted.fold, wanted.twin) for wanted in trainings],
+                [(*wanted.setting, wanted.fold, wanted.twin) for wanted in decision.plan],
             )
-
-    def decide(self, name: str, outcome: Any, stopped: Iterable[tuple[Training, str]] = ()) -> None:
-        """Write a decision down, with the trainings that it ends and why."""
-        with self.transaction():
-            self._database.execute(
-                "INSERT OR IGNORE INTO decision VALUES (?, ?, ?)",
-                (name, json.dumps(outcome), time.time()),
-            )
-            for training, note in stopped:
+            for training in decision.resume:
+                self._set(training, "planned", "")
+            for training, note in decision.stop:
                 self._set(training, "stopped", note)
+        return True
 
-    def resume(self, training: Training) -> None:
-        """Let a paused training be claimed again."""
-        self._set(training, "planned", "")
+    def decisions(self) -> dict[str, Any]:
+        """Return what was decided, in order."""
+        rows = self._database.execute("SELECT name, outcome FROM decision ORDER BY rowid")
+        return {name: json.loads(text) for name, text in rows}
 
     def _set(self, training: Training, state: State, note: str) -> None:
-        with self.transaction():
-            self._database.execute(
-                "UPDATE training SET state = ?, note = ? WHERE id = ?",
-                (state, note, self._id(training)),
-            )
+        self._database.execute(
+            "UPDATE training SET state = ?, note = ?, attempt = attempt + 1 WHERE id = ?",
+            (state, note, self._id(training)),
+        )
 
-    def claim(self, training: Training, worker: str, patience: float) -> Claim:
-        """Take a training that is planned; others may take it over once patience is spent."""
+    def claim(self, worker: str, patience: float) -> Claim | None:
+        """Take the first training that is planned; others may take it over once patience is spent."""
         with self.transaction():
-            key = self._id(training)
+            row = self._database.execute(
+                "SELECT id, candidate, learning_rate, fold, twin, attempt + 1, "
+                "(SELECT coalesce(max(epoch), 0) FROM report WHERE training = id) "
+                "FROM training WHERE state = 'planned' ORDER BY id LIMIT 1"
+            ).fetchone()
+            if row is None:
+                return None
+            key, candidate, rate, fold, twin, attempt, epoch = row
             self._database.execute(
-                "UPDATE training SET state = 'running', attempt = attempt + 1, worker = ?, "
-                "expires = ? WHERE id = ? AND state = 'planned'",
-                (worker, time.time() + patience, key),
+                "UPDATE training SET state = 'running', attempt = ?, worker = ?, expires = ? "
+                "WHERE id = ?",
+                (attempt, worker, time.time() + patience, key),
             )
-            ((attempt, epoch),) = self._database.execute(
-                "SELECT attempt, (SELECT coalesce(max(epoch), 0) FROM report WHERE training = id) "
-                "FROM training WHERE id = ?",
-                (key,),
-            )
-            return Claim(key, training, attempt, epoch)
+        return Claim(key, Training(Setting(candidate, rate), fold, bool(twin)), attempt, epoch)
 
-    def report(
-        self, claim: Claim, epoch: int, score: float, influences: np.ndarray | None, patience: float
-    ) -> bool:
-        """Write what a training said; False where it was taken over, and nothing is written."""
+    def report(self, claim: Claim, said: Report, influences: np.ndarray | None) -> bool:
+        """Write what a training said; False where it was taken over, and nothing is written.
+
+        From the second report on, patience follows the longest gap between reports.
+        """
         blob = None if influences is None else influences.astype("<f4").tobytes()
         with self.transaction():
             if not self._holds(claim):
                 return False
             self._database.execute(
-                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?)",
-                (claim.id, epoch, score, blob, time.time()),
+                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?)",
+                (claim.id, said.epoch, said.score, blob, said.seconds, said.at),
             )
             self._database.execute(
-                "UPDATE training SET expires = ? WHERE id = ?", (time.time() + patience, claim.id)
+                "UPDATE training SET expires = max(expires, ?) WHERE id = ?",
+                (said.at + self.patience(), claim.id),
             )
         return True
 
@@ -228,6 +246,11 @@ class Journal:
                 "UPDATE report SET influences = ? WHERE training = ? AND epoch = ?",
                 (influences.astype("<f4").tobytes(), self._id(training), epoch),
             )
+
+    def patience(self) -> float:
+        """Return for how long a training may say nothing, by the longest wait for a report so far."""
+        ((longest,),) = self._database.execute("SELECT max(seconds) FROM report")
+        return FIRST if longest is None else max(LEAST, TIMES * longest)
 
     def release(self) -> list[Training]:
         """Plan anew the trainings whose process died or whose patience is spent; return them."""

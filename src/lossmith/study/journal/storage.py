@@ -1,38 +1,41 @@
 """What a study asks of the place that keeps its journal."""
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
-from lossmith.study.journal.facts import Claim, Facts, State, Training
+from lossmith.study.journal.facts import Claim, Decision, Facts, Report, State, Training
 
 
 class Storage(Protocol):
     """The facts of one study. Every method is durable when it returns."""
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Let this process alone write for a while; what it wrote counts whole or not at all."""
+    def create(self, spec: Mapping[str, Any], units: Iterable[np.ndarray]) -> bool:
+        """Begin a study: what it is, and which units each fold validates on; False if it exists."""
+
+    def spec(self) -> dict[str, Any] | None:
+        """Return what the study is, or None before it was created."""
+
+    def units(self) -> list[np.ndarray]:
+        """Return the units that each fold validates on, by fold."""
 
     def facts(self) -> Facts:
         """Return all that is known now."""
 
-    def plan(self, trainings: Iterable[Training]) -> None:
-        """Add trainings that are wanted; those known already stay as they are."""
+    def decisions(self) -> dict[str, Any]:
+        """Return what was decided, in order."""
 
-    def decide(self, name: str, outcome: Any, stopped: Iterable[tuple[Training, str]]) -> None:
-        """Write a decision down, with the trainings that it ends and why."""
+    def decide(self, decision: Decision) -> bool:
+        """Write a decision down and do what it says; False where another process already has."""
 
-    def resume(self, training: Training) -> None:
-        """Let a paused training be claimed again."""
+    def claim(self, worker: str, patience: float) -> Claim | None:
+        """Take the first training that is planned; others may take it over once patience is spent."""
 
-    def claim(self, training: Training, worker: str, patience: float) -> Claim:
-        """Take a training that is planned; others may take it over once patience is spent."""
+    def patience(self) -> float:
+        """Return for how long a training may say nothing, by the longest wait for a report so far."""
 
-    def report(
-        self, claim: Claim, epoch: int, score: float, influences: np.ndarray | None, patience: float
-    ) -> bool:
+    def report(self, claim: Claim, said: Report, influences: np.ndarray | None) -> bool:
         """Write what a training said; False where it was taken over, and nothing is written."""
 
     def end(self, claim: Claim, state: State, note: str = "") -> bool:

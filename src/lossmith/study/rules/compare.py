@@ -23,17 +23,18 @@ class Reading:
     chosen: tuple[int, ...]  # epochs, of each cell
     epoch: int
     lower: bool  # is better
+    overlap: float = 0.0  # of the training rows of folds; see `estimate`
 
     @property
     def level(self) -> Estimate:
         """The mean score with its interval."""
-        return estimate(self._values(), self.rows)
+        return estimate(self._values(), self.rows, self.overlap)
 
     def difference(self, other: "Reading") -> Estimate:
         """Estimate how far this score lies from another, negative where this one is better."""
         sign = 1 if self.lower else -1
         pairs = zip(self._values(), other._values(), strict=True)
-        return estimate([sign * (ours - theirs) for ours, theirs in pairs], self.rows)
+        return estimate([sign * (ours - theirs) for ours, theirs in pairs], self.rows, self.overlap)
 
     def doubt(self, other: "Reading") -> float:
         """Return the one-sided p-value of being better than another.
@@ -44,7 +45,7 @@ class Reading:
         if not self.lower or min(self.scores.min(), other.scores.min()) <= 0:
             return self.difference(other).p_value
         pairs = zip(self._logs(), other._logs(), strict=True)
-        return estimate([ours - theirs for ours, theirs in pairs], self.rows).p_value
+        return estimate([ours - theirs for ours, theirs in pairs], self.rows, self.overlap).p_value
 
     def _values(self) -> list[np.ndarray]:
         return [s + own for s, own in zip(self.scores, self.influences, strict=True)]

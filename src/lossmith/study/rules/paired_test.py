@@ -36,20 +36,29 @@ class Estimate:
         return replace(self, mean=-self.mean, low=-self.high, high=-self.low)
 
 
-def estimate(values: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> Estimate:
+def estimate(
+    values: Sequence[np.ndarray], rows: Sequence[np.ndarray], overlap: float = 0.0
+) -> Estimate:
     """Estimate the mean over cells of the mean over a cell's rows.
 
     Args:
         values: of each cell, one value a row; differences are negative where the candidate is
             better.
         rows: of each cell, the numbers of its rows in the table.
+        overlap: validation rows for each training row. It counts where cells have one value each,
+            a bare score: then only cells are evidence, which are alike because they train on the
+            same rows (Nadeau and Bengio, Inference for the Generalization Error, 2003).
     """
     means = np.array([cell.mean() for cell in values])
     mean, count = float(means.mean()), len(means)
     if count < 2 or not np.isfinite(mean):
         return Estimate(mean=mean, low=-np.inf, high=np.inf, p_value=1.0)
-    parts = [(cell - mean) / (count * len(cell)) for cell in values]
-    error, freedom = _standard_error(parts, rows)
+    if all(len(cell) == 1 for cell in values):
+        error = float(means.std(ddof=1)) * (1 / count + overlap) ** 0.5
+        freedom = count - 1.0
+    else:
+        parts = [(cell - mean) / (count * len(cell)) for cell in values]
+        error, freedom = _standard_error(parts, rows)
     if error == 0:
         # Equal differences, of a coarse metric, prove no more than their signs do.
         return Estimate(mean=mean, low=mean, high=mean, p_value=0.5**count if mean < 0 else 1.0)

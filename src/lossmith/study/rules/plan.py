@@ -13,14 +13,14 @@ trainings arrive: a decision waits until everything that it reads has been measu
    without prospects leave, and the study ends when its leader is proven or no rival is left.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from lossmith.study.journal.facts import Facts, Record, Setting, Training
+from lossmith.study.journal.facts import Decision, Facts, Record, Setting, Training
 from lossmith.study.rules.compare import Reading
 from lossmith.study.rules.decision import LEVEL
 from lossmith.study.rules.paired_test import holm
@@ -64,16 +64,6 @@ class Design:
     def rungs(self) -> tuple[int, ...]:
         """Return the epochs after which a screening that can pause is cut."""
         return tuple(min(self.epochs, ceil(self.epochs * share)) for share, *_ in RUNGS)
-
-
-class Decision(NamedTuple):
-    """What follows from the facts: trainings to plan, to go on with and to end, and a record."""
-
-    name: str
-    outcome: Any
-    plan: Sequence[Training] = ()
-    resume: Sequence[Training] = ()
-    stop: Sequence[tuple[Training, str]] = ()
 
 
 def due(design: Design, facts: Facts, read: Read) -> Decision | None:
@@ -163,7 +153,7 @@ def _cut(design: Design, facts: Facts) -> Decision | None:
         return Decision("first fold", _named(kept), stop=stop)
     for number, rung in enumerate(design.rungs()):
         name = f"rung {number + 1}"
-        if name in facts.decisions or (number > 0 and rung == design.rungs()[number - 1]):
+        if name in facts.decisions or rung == design.epochs:
             continue
         if not open_ or any(r.state != "paused" or r.epoch < rung for _, r in open_):
             return None
@@ -175,6 +165,16 @@ def _cut(design: Design, facts: Facts) -> Decision | None:
             resume=[training for training, _ in open_ if training.setting in kept],
             stop=[(training, why) for training, _ in open_ if training.setting not in kept],
         )
+    return None
+
+
+def pause_after(design: Design, decisions: Mapping[str, Any]) -> int | None:
+    """Return the epoch after which a screening that can pause does so next, or None."""
+    if decisions.get("pauses") is False or "finalists" in decisions:
+        return None
+    for number, rung in enumerate(design.rungs()):
+        if f"rung {number + 1}" not in decisions and rung < design.epochs:
+            return rung
     return None
 
 

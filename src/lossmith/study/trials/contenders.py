@@ -12,8 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.catalogue.lookup import loss_class
+from lossmith.core.card import Task
+from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss, plain
+from lossmith.study.candidates import Candidate, Entry, field_for
 from lossmith.study.errors import InputError
+from lossmith.study.metrics import Metric
 
 Make = Callable[[Tensor | None], nn.Module]  # from the training targets of a fold
 
@@ -89,8 +93,7 @@ def contender(loss: Any, name: str | None = None) -> Contender:
 def _by_name(text: str, name: str) -> Contender:
     key, _, arguments = text.partition("(")
     try:
-        kind = loss_class(key)
-        hypers = _hypers(arguments)
+        kind, hypers = loss_class(key), _hypers(arguments)
     except KeyError as error:
         raise InputError(str(error.args[0])) from error
     except ValueError as error:
@@ -107,25 +110,54 @@ def _hypers(text: str) -> dict[str, Any]:
 
 
 def _fitted(kind: type[Loss], hypers: Mapping[str, Any] | None = None) -> Make:
+    """Return how a loss of the catalogue is fitted, as a table's study fits it.
+
+    Regression losses see a target of numbers centred and scaled by the training rows, so that one
+    grid of learning rates serves them all; they predict in the target's own unit.
+    """
+    given = dict(hypers or {})
+    card = kind.card
+
     def make(target: Tensor | None) -> nn.Module:
         try:
             if target is None:
-                return kind(**(hypers or {}))
-            return kind.for_target(target, **(hypers or {}))
-        except TypeError as error:
-            if target is None:
-                raise InputError(f"{kind.card.key} fits itself to target=, which the study lacks: {error}") from error
-            raise InputError(f"{kind.card.key}: {error}") from error
+                return kind(**given)
+            numbers = target.ndim == 1 and target.is_floating_point()
+            if "regression" in card.tasks and card.target == "values" and numbers:
+                return Candidate(key=card.key, hypers=given, function="identity").fit(target)
+            return kind.for_target(target, **given)
+        except (TypeError, ValueError) as error:
+            lacking = "; give target=, to which it fits itself" if target is None else ""
+            raise InputError(f"{card.key}: {error}{lacking}") from error
+
+    return make
+
+
+def all_that_fit(
+    metric: Metric, target: np.ndarray, classes: int
+) -> tuple[list[Contender], str, str]:
+    """Return every loss of the catalogue that fits, the metric's default and the common one."""
+    task: Task = "regression" if not classes else "binary" if classes == 2 else "multiclass"
+    found = field_for(task, metric, target, classes or None, None)
+    contenders = [
+        Contender(name=one.name, make=_of_candidate(one), identity=one.name)
+        for one in found.candidates
+    ]
+    return contenders, found.default, found.naive
+
+
+def _of_candidate(candidate: Entry) -> Make:
+    def make(target: Tensor | None) -> nn.Module:
+        assert target is not None  # all_that_fit has one
+        return candidate.fit(target)
 
     return make
 
 
 def _name_of(loss: nn.Module) -> str:
     """Return a loss's name: its key with the hyperparameters that differ from the default."""
-    from lossmith.core.hybrid import Hybrid
-
     if isinstance(loss, Hybrid):
-        return " + ".join(_name_of(part) for part in loss.losses())
+        return " + ".join(loss.losses)
     if not isinstance(loss, Loss) or not loss.card.key:
         return type(loss).__name__
     hypers = loss.card.hypers

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-from lossmith.study.data.folds import deal
 from lossmith.study.errors import InputError
 
-REPEATS = 2  # of the folds that are made here
+FOLDS, REPEATS = 5, 2  # that are made here
 FIXED_SEEDS = 5  # trainings on one fixed split, unless asked for otherwise
 
 
@@ -106,11 +106,20 @@ def _made(
             "splits= is needed where no target is given: KFold(5).split(x), or (train, valid)"
         )
     strata = np.asarray(target) if classes else None
+    kinds = {
+        (False, False): KFold,
+        (True, False): StratifiedKFold,
+        (False, True): GroupKFold,
+        (True, True): StratifiedGroupKFold,
+    }
+    kind = kinds[classes, groups is not None]
     pairs = []
     for repeat in range(REPEATS):
-        fold = deal(len(target), strata, groups, seed + repeat)
-        for number in range(fold.max() + 1):
-            pairs.append((np.flatnonzero(fold != number), np.flatnonzero(fold == number)))
+        splitter = kind(FOLDS, shuffle=True, random_state=seed + repeat)
+        try:
+            pairs += splitter.split(np.zeros(len(target)), strata, groups)
+        except ValueError as error:
+            raise InputError(f"the rows can't be cut into {FOLDS} folds: {error}") from error
     return pairs
 
 

@@ -1,0 +1,376 @@
+"""`Study`: which loss serves your training best, whatever the loop; you train, it says what."""
+
+import json
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from lossmith.study.errors import InputError
+from lossmith.study.journal import Facts, Journal, Report, Setting, Training
+from lossmith.study.journal.sqlite import FIRST
+from lossmith.study.journal.workers import this_worker
+from lossmith.study.metrics.resolve import as_metric
+from lossmith.study.report.page import write_report
+from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
+from lossmith.study.rules.pruning import FROM, hopeless
+from lossmith.study.trials.contenders import Contender, decoded
+from lossmith.study.trials.evidence import Shape, reader
+from lossmith.study.trials.field import contestants
+from lossmith.study.trials.place import JOURNAL, open_place
+from lossmith.study.trials.scored import Scored, scored
+from lossmith.study.trials.splits import folds_of
+from lossmith.study.trials.trial import Trial, as_array
+from lossmith.study.trials.verdict import Verdict, View, frame_of, verdict_of
+
+LOST_PAIRING = (
+    "the default, trained twice from the same seed, gave two scores, so losses can be paired by rows "
+    "only, not by weights and batches: look for a body that is shared between trials (BatchNorm "
+    "keeps running averages), augmentation in the validation set, a generator that is not torch's, "
+    "numpy's or Python's own, or kernels that are not deterministic"
+)
+POLL = 0.2  # seconds between two looks at what other processes do
+LEARNING_RATES = (1e-3, 3e-3, 1e-2)
+
+Event = Callable[[str, Trial, Any], None]
+
+
+class Study:
+    """A comparison of losses over any training loop, kept in a folder.
+
+    It asks what to train next, and whoever trains reports: every loss on the same folds, under the
+    same seeds, at learning rates of its own. A journal in the folder holds all that was measured;
+    opening the folder again goes on where it stood, and several processes may work on one study.
+
+    Args:
+        folder: where the journal, checkpoints and the report lie; None keeps them in memory.
+        metric: what a good prediction is: a name, a callable(target, prediction) -> float, a
+            torchmetrics.Metric or a scikit-learn scorer; or any name for what `rows=` or `score=`
+            report, with `better`.
+        target: one entry a row, for losses that fit themselves and for scoring outputs; or None.
+        losses: names, modules and functions, or a dict of them by name; all that fit if None.
+        default: the loss to beat: one of them, or another; what the metric asks for if None.
+        splits: pairs (train, valid) of row numbers, of any splitter; a single pair; or None for
+            five folds, twice.
+        groups: one label a row: rows of a group (patient, user, document) stay on one side, and
+            count as one in the test.
+        learning_rates: that each loss is trained at.
+        epochs: of one training, at most; the best number is chosen.
+        seed: of splits, weights and batches.
+        better: "lower" or "higher", where the metric does not say.
+        seeds: trainings of each loss on each split; five on a single split, else one.
+        decode: from raw outputs to predictions, for losses that do not read their own head.
+        finalists: losses measured on all folds beside the default.
+        on_event: called with "started", "report" or "ended", the trial, and what there is to say.
+
+    Raises:
+        InputError: with one line that says what to change; also where the folder holds another
+            study, or anything else.
+
+    >>> x, noise = torch.randn(60, 3), torch.randn(60)
+    >>> y = x.sum(1) + 0.1 * noise
+    >>> study = Study(None, metric="mae", target=y, losses=["mse"], learning_rates=[0.1], epochs=2)
+    >>> for trial in study:
+    ...     with trial.seeded():
+    ...         model = torch.nn.Linear(3, trial.out_features)
+    ...         optimizer = torch.optim.Adam(model.parameters(), lr=trial.learning_rate)
+    ...         for epoch in trial.epochs:
+    ...             optimizer.zero_grad()
+    ...             trial.loss(model(x[trial.train]).squeeze(-1), y[trial.train]).backward()
+    ...             optimizer.step()
+    ...             if trial.report(outputs=model(x[trial.valid]).squeeze(-1)):
+    ...                 break
+    >>> study.verdict().verdict in ("switch", "keep")
+    True
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | None,
+        *,
+        metric: Any,
+        epochs: int,
+        target: Any = None,
+        losses: Any = None,
+        default: Any = None,
+        splits: Any = None,
+        groups: Any = None,
+        learning_rates: Sequence[float] = LEARNING_RATES,
+        seed: int = 0,
+        better: Literal["lower", "higher"] | None = None,
+        seeds: int | None = None,
+        decode: Callable[[Any], Any] | None = None,
+        finalists: int = 3,
+        on_event: Event | None = None,
+    ) -> None:
+        check_numbers(seed=seed, epochs=epochs, seeds=seeds, learning_rates=learning_rates)
+        self.metric = as_metric(metric, better=better)
+        self.target = _target(target)
+        self.decode, self._on_event = decode, on_event
+        self.contenders, own, common = contestants(losses, default, metric, self.target)
+        labels = self.target is not None and self.target.ndim == 1
+        classes = labels and not torch.is_floating_point(torch.as_tensor(self.target))
+        self.folds = folds_of(
+            splits,
+            groups=groups,
+            target=self.target,
+            classes=classes,
+            seeds=seeds,
+            seed=seed,
+        )
+        self.design = Design(
+            candidates=tuple(self.contenders),
+            default=own,
+            common=common,
+            learning_rates=tuple(float(rate) for rate in learning_rates),
+            epochs=int(epochs),
+            folds=len(self.folds.folds),
+            lower=self.metric.better == "lower",
+            finalists=finalists,
+        )
+        self._memory = tempfile.TemporaryDirectory(prefix="lossmith-") if folder is None else None
+        self.folder = Path(self._memory.name if self._memory else folder)  # type: ignore[arg-type]
+        self.journal = open_place(
+            self.folder, self._spec(), [np.unique(fold.units) for fold in self.folds.folds]
+        )
+        self._current: Trial | None = None
+        self._warned = False
+
+    def _spec(self) -> dict[str, Any]:
+        return {
+            "metric": self.metric.name,
+            "better": self.metric.better,
+            "default": self.design.default,
+            "common": self.design.common,
+            "losses": {name: one.identity for name, one in self.contenders.items()},
+            "learning_rates": list(self.design.learning_rates),
+            "epochs": self.design.epochs,
+            "finalists": self.design.finalists,
+            "folds": self.folds.fingerprint(),
+            "rows": None if self.target is None else len(self.target),
+            "fixed": self.folds.fixed,
+            "grouped": self.folds.grouped,
+            "overlap": self.folds.overlap,
+            "shape": [len(self.folds.folds), self.folds.folds[0].seed],
+        }
+
+    def __iter__(self) -> Iterator[Trial]:
+        """Yield what to train next until the study has ended; waits while others train."""
+        if self._current is not None:  # of a loop that an error has ended
+            self.release(self._current)
+        while (trial := self.ask()) is not None:
+            self._current = trial
+            try:
+                yield trial
+            except GeneratorExit:
+                self.release(trial)
+                raise
+            self.close(trial)
+
+    def run(self, train: Callable[[Trial], Any]) -> Verdict:
+        """Call a function with each trial, seeded, until the study has ended."""
+        for trial in self:
+            with trial.seeded():
+                train(trial)
+        return self.verdict()
+
+    def ask(self) -> Trial | None:
+        """Return what to train next, or None when the study has ended; waits while others train."""
+        while True:
+            self.journal.release()
+            self._decide()
+            claim = self.journal.claim(this_worker(), FIRST)
+            if claim is not None:
+                trial = Trial(self, claim, self.folds.folds[claim.training.fold])
+                self._happened("started", trial, None)
+                return trial
+            if "end" in self.journal.decisions():
+                self._check_default()
+                return None
+            time.sleep(POLL)
+
+    def tell(
+        self,
+        trial: Trial,
+        epoch: int | None = None,
+        *,
+        outputs: Any = None,
+        rows: Any = None,
+        score: float | None = None,
+        target: Any = None,
+    ) -> bool:
+        """Write down how a trial stands after an epoch; see `Trial.report`."""
+        epoch = trial.epoch if epoch is None else epoch
+        trial.check_report(epoch)
+        said = self._score(trial, outputs, rows, score, target)
+        if said.predictions is not None:
+            said.keep(trial.folder_of_outputs, epoch)
+        report = Report(epoch, said.score, trial.lap(), time.time())
+        if not self.journal.report(trial.claim, report, said.influences):
+            trial.outcome = "lost"
+            warnings.warn(
+                f"{trial.id} was taken over by another process; this report is not counted",
+                stacklevel=3,
+            )
+            return True
+        trial.reported = epoch
+        self._happened("report", trial, said.score)
+        outcome, note = self._outcome(trial, epoch, said)
+        if outcome is not None:
+            self._end(trial, outcome, note)
+        return outcome in ("paused", "stopped", "failed")
+
+    def close(self, trial: Trial) -> None:
+        """Say that a trial has ended, where its loop ended it."""
+        if trial.outcome is None:
+            quiet = trial.reported == 0
+            self._end(trial, "failed" if quiet else "done", "it reported nothing" if quiet else "")
+
+    def release(self, trial: Trial) -> None:
+        """Give a trial back, to be asked for again."""
+        if trial.outcome is None:
+            self._end(trial, "planned", "")
+
+    def fail(self, trial: Trial, error: Exception) -> None:
+        """Mark a trial as failed, with its traceback.
+
+        Raises:
+            InputError: when the default has failed at every learning rate of the fold.
+        """
+        text = "".join(traceback.format_exception(error))
+        if trial.outcome is None:
+            self._end(trial, "failed", text)
+            last = text.strip().splitlines()[-1]
+            warnings.warn(f"{trial.id} failed and is left out: {last}", stacklevel=4)
+        self._check_default(trial.fold, error)
+
+    def verdict(self) -> Verdict:
+        """Return which loss to train with, and why, by all that is known now."""
+        return verdict_of(self._view())
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the verdict with its evidence as one HTML page, and as plain data beside it."""
+        place = self.folder / "report.html" if path is None else Path(path)
+        self.verdict().write(place)
+        return place
+
+    def frame(self) -> pd.DataFrame:
+        """Return every report as a row: loss, learning_rate, fold, epoch, score, seconds, state."""
+        return frame_of(self.journal.facts())
+
+    @property
+    def loss(self) -> nn.Module:
+        """The selected loss, fitted to the whole target where it can be."""
+        return self.fitted(self.verdict().selected, None)
+
+    def fitted(self, name: str, rows: np.ndarray | None) -> nn.Module:
+        """Return a fresh module of a loss, fitted to the targets of some rows, or of all."""
+        target = self.target
+        if target is not None:
+            target = torch.as_tensor(target if rows is None else target[rows])
+        return self.contenders[name].fit(target)
+
+    def _score(self, trial: Trial, outputs: Any, rows: Any, score: Any, target: Any) -> Scored:
+        given = [value for value in (outputs, rows, score) if value is not None]
+        if len(given) != 1:
+            raise InputError("report one of outputs=, rows= or score=")
+        fold = self.folds.folds[trial.fold]
+        if outputs is None:
+            return scored(self.metric, fold, rows=rows, score=score)
+        if target is None:
+            if self.target is None:
+                raise InputError("the study has no target=; report(outputs=…, target=…) or rows=")
+            target = self.target[trial.valid]
+        predictions = decoded(trial.loss, outputs, self.decode)
+        return scored(self.metric, fold, predictions=predictions, target=target)
+
+    def _outcome(self, trial: Trial, epoch: int, said: Scored) -> tuple[str | None, str]:
+        """Return what becomes of a trial after a report, and why."""
+        if not np.isfinite(said.score):
+            return "failed", f"diverged after {epoch} epochs"
+        training, design = trial.claim.training, self.design
+        trial.reports += 1
+        if training.twin and trial.reports >= TWIN_REPORTS or epoch == design.epochs:
+            return "done", ""
+        if training.twin:
+            return None, ""
+        if training.fold in design.screening and trial.can_pause:
+            rung = pause_after(design, self.journal.decisions())
+            if rung is not None and epoch >= rung:
+                return "paused", ""
+        if epoch >= FROM * design.epochs and self._hopeless(training, epoch, said):
+            return "stopped", f"surely worse than the default after {epoch} epochs"
+        return None, ""
+
+    def _hopeless(self, training: Training, epoch: int, said: Scored) -> bool:
+        """Tell whether a training is surely worse than the default's on the same rows."""
+        design = self.design
+        if training.setting.candidate == design.default or said.influences is None:
+            return False
+        records = self.journal.facts().records
+        rivals = [Setting(design.default, rate) for rate in design.learning_rates]
+        known = {
+            setting: record.scores[epoch]
+            for setting in rivals
+            if (record := records.get(Training(setting, training.fold))) and epoch in record.scores
+        }
+        if not known:
+            return False
+        best = (min if design.lower else max)(known, key=known.__getitem__)
+        own = self.journal.influences(Training(best, training.fold), epoch)
+        if own is None:
+            return False
+        share = epoch / design.epochs
+        return hopeless(share, said.score + said.influences, known[best] + own, design.lower)
+
+    def _end(self, trial: Trial, outcome: Any, note: str) -> None:
+        trial.outcome = outcome
+        self.journal.end(trial.claim, outcome, note)
+        if outcome not in ("paused", "planned"):
+            trial.forget_checkpoints()
+        self._happened("ended", trial, outcome)
+
+    def _decide(self) -> None:
+        """Make the decisions that are due; another process would make the same."""
+        while True:
+            view = self._view()
+            decision = due(self.design, view.facts, view.read)
+            if decision is None:
+                return
+            self.journal.decide(decision)
+            if decision.name == "twin" and not decision.outcome["equal"]:
+                warnings.warn(LOST_PAIRING, stacklevel=4)
+
+    def _view(self) -> View:
+        return View.of(self.journal, form=self._formed)
+
+    def _formed(self, training: Training, epoch: int) -> np.ndarray:
+        """Return what each unit adds to a score, from the predictions that were kept."""
+        fold = self.folds.folds[training.fold]
+        record = self.journal.facts().records[training]
+        return Scored.kept(outputs_of(self.folder, record.id), epoch, self.metric, fold)
+
+    def _check_default(self, fold: int = 0, error: Exception | None = None) -> None:
+        """Raise where the default has failed at every learning rate of a fold."""
+        records = self.journal.facts().records
+        own = [
+            records.get(Training(Setting(self.design.default, rate), fold))
+            for rate in self.design.learning_rates
+        ]
+        if all(record is not None and record.state == "failed" for record in own):
+            why = own[-1].note.strip().splitlines()[-1]  # type: ignore[union-attr]
+            raise InputError(
+                f"the default loss {self.design.default} failed at every learning rate: {why}"
+            ) from error
+
+    def _happened(self, event: str, trial: Trial, what: Any) -> None:
+        if self._on_event is not None:
+            self._on_event(event, trial, what)

@@ -1,0 +1,80 @@
+"""What a journal says of a setting on some folds, read as any candidate's scores are read."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lossmith.study.errors import InputError
+from lossmith.study.journal import Facts, Setting, Storage, Training
+from lossmith.study.rules.compare import Reading
+from lossmith.study.rules.plan import Design, Read
+
+Form = Callable[[Training, int], np.ndarray]  # what each unit adds to a score, formed when it is read
+
+
+class Shape(NamedTuple):
+    """The folds as the test sees them."""
+
+    units: Sequence[np.ndarray]  # distinct, of each fold
+    overlap: float  # validation rows for each training row; see `paired_test`
+
+
+def reader(design: Design, facts: Facts, storage: Storage, shape: Shape, form: Form) -> Read:
+    """Return how a setting is read on some folds, each at the epoch best on the others."""
+    known: dict[tuple[Setting, tuple[int, ...]], Reading] = {}
+
+    def read(setting: Setting, folds: Sequence[int]) -> Reading:
+        key = setting, tuple(folds)
+        if key not in known:
+            known[key] = _read(design, facts, storage, shape, form, *key)
+        return known[key]
+
+    return read
+
+
+def _read(
+    design: Design,
+    facts: Facts,
+    storage: Storage,
+    shape: Shape,
+    form: Form,
+    setting: Setting,
+    folds: tuple[int, ...],
+) -> Reading:
+    scores = [facts.records[Training(setting, fold)].scores for fold in folds]
+    epochs = sorted(set.intersection(*map(set, scores)))
+    if not epochs:
+        raise InputError(
+            f"{setting.candidate} reported after no epoch that all folds share; report after the "
+            "same epochs in every trial"
+        )
+    table = np.array([[one[epoch] for epoch in epochs] for one in scores])
+    chosen, best = chosen_epochs(table, epochs, design.lower)
+    parts = []
+    for fold, epoch in zip(folds, chosen, strict=True):
+        training = Training(setting, fold)
+        part = storage.influences(training, epoch)
+        if part is None:
+            part = form(training, epoch)
+            storage.keep_influences(training, epoch, part)
+        parts.append(part)
+    bare = any(len(part) == 0 for part in parts)
+    return Reading(
+        scores=np.array([one[epoch] for one, epoch in zip(scores, chosen, strict=True)]),
+        influences=tuple(np.zeros(1) for _ in folds) if bare else tuple(parts),
+        rows=tuple(np.array([fold]) if bare else shape.units[fold] for fold in folds),
+        chosen=tuple(chosen),
+        epoch=best,
+        lower=design.lower,
+        overlap=shape.overlap,
+    )
+
+
+def chosen_epochs(table: np.ndarray, epochs: list[int], lower: bool) -> tuple[list[int], int]:
+    """Return for each fold the epoch that is best on the other folds, and the best on all."""
+    signed = table if lower else -table
+    places = np.arange(len(table))
+    others = [places[places != place] if len(places) > 1 else places for place in places]
+    chosen = [epochs[int(signed[rest].sum(axis=0).argmin())] for rest in others]
+    return chosen, epochs[int(signed.sum(axis=0).argmin())]

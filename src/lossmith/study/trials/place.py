@@ -1,0 +1,69 @@
+"""The folder of a study: its own, or refused; opened again only for the same study."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossmith.study.errors import InputError
+from lossmith.study.journal import Journal
+
+JOURNAL = "journal.sqlite"
+
+
+def open_place(folder: Path, spec: Mapping[str, Any], units: Sequence[np.ndarray]) -> Journal:
+    """Return the journal of a folder, begun anew where there is none.
+
+    Raises:
+        InputError: if the folder holds other things, another study, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        foreign = [place.name for place in folder.iterdir()]
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot use {folder} as a study's folder: {error}") from error
+    if foreign and JOURNAL not in foreign:
+        raise InputError(
+            f"{folder} holds {sorted(foreign)[0]}, which is no study; choose another folder"
+        )
+    journal = Journal(folder / JOURNAL)
+    journal.create(spec, units)
+    _check_same(folder, journal.spec() or {}, json.loads(json.dumps(spec)))
+    return journal
+
+
+def read_place(folder: Path) -> Journal:
+    """Return the journal of a study's folder, to look at.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if not (folder / JOURNAL).is_file():
+        raise InputError(f"{folder} holds no study (no {JOURNAL})")
+    journal = Journal(folder / JOURNAL)
+    if journal.spec() is None:
+        raise InputError(f"{folder / JOURNAL} is empty")
+    return journal
+
+
+def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raise InputError with the first thing in which a study differs from the one that is kept."""
+    for name in new:
+        if old.get(name) != new[name]:
+            raise InputError(
+                f"{folder} holds a study with another {_WORDS.get(name, name)}"
+                f"{_difference(old.get(name), new[name])}; choose another folder, or the same "
+                "arguments to go on"
+            )
+
+
+_WORDS = {"folds": "split of the rows", "shape": "number of folds, or seed", "losses": "set of losses"}
+
+
+def _difference(old: Any, new: Any) -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        return f" ({', '.join(sorted(names)[:5])})"
+    return f" ({old!r}, now {new!r})" if len(repr(old)) + len(repr(new)) < 120 else ""

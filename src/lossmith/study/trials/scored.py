@@ -1,0 +1,82 @@
+"""What a report says: a score, and what each unit adds to it, formed now or when it is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossmith.study.errors import InputError
+from lossmith.study.metrics.study_metric import StudyMetric, to_array
+from lossmith.study.metrics.units import rows_measure
+from lossmith.study.trials.splits import Fold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A score with its influences by unit: empty for a bare score, None where formed later.
+
+    predictions: then kept, with their targets.
+    """
+
+    score: float
+    influences: np.ndarray | None
+    predictions: Mapping[str, np.ndarray] | None = None
+
+    def keep(self, place: Path, epoch: int) -> None:
+        """Write the predictions of an epoch, from which influences are formed when they are read."""
+        assert self.predictions is not None
+        place.mkdir(parents=True, exist_ok=True)
+        np.savez(place / f"{epoch}.npz", **self.predictions)  # type: ignore[arg-type]
+
+    @staticmethod
+    def kept(place: Path, epoch: int, metric: StudyMetric, fold: Fold) -> np.ndarray:
+        """Return the influences of an epoch whose predictions were kept."""
+        with np.load(place / f"{epoch}.npz", allow_pickle=False) as parts:
+            return metric.influences(parts["target"], parts["prediction"], fold.units)
+
+
+def scored(
+    metric: StudyMetric,
+    fold: Fold,
+    *,
+    predictions: Any = None,
+    target: Any = None,
+    rows: Any = None,
+    score: Any = None,
+) -> Scored:
+    """Score what a trial reports: predictions, one score a row, or a bare score.
+
+    Raises:
+        InputError: where there is not one entry for each row of the fold.
+    """
+    if score is not None:
+        number = float(score)
+        return Scored(score=_held(metric, number), influences=np.empty(0))
+    if rows is not None:
+        values = to_array(rows).astype(float)
+        if values.shape != fold.valid.shape:
+            raise InputError(
+                f"rows= must be one score for each of the {len(fold.valid)} rows of trial.valid, "
+                f"got shape {values.shape}"
+            )
+        if not np.isfinite(values).all():
+            return Scored(score=metric.worst, influences=np.zeros(len(np.unique(fold.units))))
+        mean, influences = rows_measure(values, fold.units)
+        return Scored(score=mean, influences=influences)
+    prediction, target = to_array(predictions), to_array(target)
+    if len(prediction) != len(fold.valid):
+        raise InputError(
+            f"outputs= must be for the {len(fold.valid)} rows of trial.valid, in their order; got "
+            f"{len(prediction)}"
+        )
+    value = metric.score(target, prediction)
+    if metric.cheap or not np.isfinite(value):
+        return Scored(score=value, influences=metric.influences(target, prediction, fold.units))
+    kept = {"prediction": prediction, "target": target}
+    return Scored(score=value, influences=None, predictions=kept)
+
+
+def _held(metric: StudyMetric, number: float) -> float:
+    return metric.worst if np.isnan(number) else number

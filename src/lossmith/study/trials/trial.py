@@ -1,0 +1,218 @@
+"""A trial: one training that is wanted, handed to whoever trains."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
+
+from lossmith.core.loss import Loss
+from lossmith.core.progress import Progress
+from lossmith.study.errors import InputError
+from lossmith.study.journal import Claim
+from lossmith.study.trials import checkpoint
+from lossmith.study.trials.splits import Fold
+
+if TYPE_CHECKING:
+    from lossmith.study.study import Study
+
+
+class Epochs:
+    """The epochs of a trial that are left, from 1 on; a loss on a schedule is told each of them."""
+
+    def __init__(self, trial: "Trial") -> None:
+        self.trial = trial
+
+    def __len__(self) -> int:
+        return self.trial.total_epochs - self.trial.start
+
+    def __iter__(self) -> Iterator[int]:
+        trial, total = self.trial, self.trial.total_epochs
+        for epoch in range(trial.start + 1, total + 1):
+            trial.epoch = epoch
+            if isinstance(trial.loss, Loss) and trial.loss.moves:
+                trial.loss.observe(Progress(step=epoch - 1, total=total, epoch=epoch - 1))
+            yield epoch
+
+
+class Trial:
+    """One training that a study wants: a loss at a learning rate on a fold, under a seed.
+
+    Attributes:
+        name: the loss's name in the study.
+        loss: a module of its own, fitted to the fold's training targets where it can be.
+        learning_rate: to train at.
+        train, valid: row numbers of the fold.
+        fold: its number.
+        seed: of the fold, the same for every loss.
+        total_epochs: how long a training lasts at most.
+        start: the epoch after which it goes on; 0, unless it was paused or its process died.
+        epoch: the epoch that `epochs` is at.
+        outcome: how it ended: "done", "paused", "stopped" or "failed"; None while it runs.
+    """
+
+    def __init__(self, study: "Study", claim: Claim, fold: Fold) -> None:
+        self._study, self.claim = study, claim
+        self.name, self.learning_rate = claim.training.setting
+        self.fold, self.seed = claim.training.fold, fold.seed
+        self.train: np.ndarray = fold.train
+        self.valid: np.ndarray = fold.valid
+        self.total_epochs = study.design.epochs
+        self.reported = claim.epoch
+        self.start = self.epoch = self._start()
+        self.restored = self.start == 0 or not checkpoint.saved(self._place)
+        self.outcome: str | None = None
+        self.reports = 0  # of this attempt
+        self._lap = time.perf_counter()
+
+    @cached_property
+    def loss(self) -> nn.Module:
+        """The loss, a module of this trial's own."""
+        return self._study.fitted(self.name, self.train)
+
+    @property
+    def id(self) -> str:
+        """The trial as one word: its loss, learning rate and fold."""
+        twin = "-again" if self.claim.training.twin else ""
+        return f"{self.name}@{self.learning_rate:g}#{self.fold}{twin}"
+
+    @property
+    def out_features(self) -> int | None:
+        """The width of the head that the loss reads; None where the loss does not say."""
+        return self.loss.out_features if isinstance(self.loss, Loss) else None
+
+    @property
+    def folder(self) -> Path:
+        """A folder of its own, for checkpoints; a trial that finds files there can pause."""
+        self._place.mkdir(parents=True, exist_ok=True)
+        return self._place
+
+    @property
+    def _place(self) -> Path:
+        return self._study.folder / "trials" / str(self.claim.id)
+
+    @property
+    def epochs(self) -> Epochs:
+        """The epochs that are left, from 1 on, or from where `restore` goes on."""
+        return Epochs(self)
+
+    @contextmanager
+    def seeded(self) -> Iterator[None]:
+        """Train in here: the same seeds for every loss of a fold, and errors end the trial alone.
+
+        Python's, numpy's and torch's generators start from the fold's seed and are put back
+        afterwards. An exception marks the trial as failed, with its traceback, and the study goes
+        on; Ctrl-C ends the study, and the trial is asked for again.
+
+        Raises:
+            InputError: when the default has failed at every learning rate of a fold.
+        """
+        with checkpoint.seeded(self.seed):
+            try:
+                yield
+            except Exception as error:
+                self._study.fail(self, error)
+
+    def report(
+        self,
+        epoch: int | None = None,
+        *,
+        outputs: Any = None,
+        rows: Any = None,
+        score: float | None = None,
+        target: Any = None,
+    ) -> bool:
+        """Say how the training stands after an epoch; return whether it should stop here.
+
+        It is durable when this returns. A trial should stop when it is hopeless, when it is paused
+        until others have come as far, or when another process has taken it over.
+
+        Args:
+            epoch: that was trained; the one that `epochs` is at if None.
+            outputs: raw outputs, or predictions, for the rows of `valid`, in their order: the loss
+                reads them and the study's metric scores them.
+            rows: instead, one score a row of `valid`, whose mean is the score.
+            score: instead, the bare score; folds and seeds are then all the evidence there is.
+            target: of the rows, where the study was given none.
+        """
+        return self._study.tell(
+            self, epoch, outputs=outputs, rows=rows, score=score, target=target
+        )
+
+    def save(self, epoch: int | None = None, **parts: Any) -> None:
+        """Write a checkpoint, before `report`: whatever has a `state_dict`, tensors and numbers.
+
+        The loss's own state and all generators are kept too, so that a trial which is paused, or
+        whose process died, goes on as if nothing had happened.
+        """
+        at = self.epoch if epoch is None else epoch
+        checkpoint.save(self.folder, at, self.reported, self._with_loss(parts))
+
+    def restore(self, **parts: Any) -> dict[str, Any]:
+        """Give every part the state of the last checkpoint, if there is one; call it before training.
+
+        Returns:
+            what was saved of parts without a `load_state_dict`.
+        """
+        self.restored = True
+        if self.start == 0:
+            return {}
+        return checkpoint.restore(self.folder, self.start, self._with_loss(parts))
+
+    def _with_loss(self, parts: dict[str, Any]) -> dict[str, Any]:
+        if "loss" in parts or "random" in parts:
+            raise InputError("save and restore keep the loss and the generators by themselves")
+        return parts | {"loss": self.loss}
+
+    def _start(self) -> int:
+        """Return the epoch to go on from: the last that was reported and can be restored."""
+        held = [epoch for epoch in checkpoint.saved(self._place) if epoch <= self.reported]
+        return max(held) if held else self.reported if self.can_pause else 0
+
+    def check_report(self, epoch: Any) -> None:
+        """Raise InputError unless the trial runs and an epoch may be reported."""
+        if self.outcome is not None:
+            raise InputError(f"{self.id} has ended ({self.outcome}); a report comes too late")
+        if not isinstance(epoch, Integral) or not 1 <= epoch <= self.total_epochs:
+            raise InputError(
+                f"epoch must be from 1 to {self.total_epochs}, got {epoch!r}; iterate trial.epochs, "
+                "or report(epoch, …)"
+            )
+        if not self.restored:
+            raise InputError(
+                f"{self.id} goes on after epoch {self.start}: call trial.restore(model=model, …) "
+                "with what was saved before training"
+            )
+
+    def lap(self) -> float:
+        """Return the seconds since the last report, or since the trial began."""
+        now = time.perf_counter()
+        passed, self._lap = now - self._lap, now
+        return passed
+
+    @property
+    def folder_of_outputs(self) -> Path:
+        """Where predictions are kept whose influences are formed when they are read."""
+        return outputs_of(self._study.folder, self.claim.id)
+
+    def forget_checkpoints(self) -> None:
+        """Remove what an ended trial has no more use for."""
+        checkpoint.forget(self._place)
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether it has written something to go on from."""
+        return self._place.is_dir() and any(self._place.iterdir())
+
+    def __repr__(self) -> str:
+        return f"<Trial {self.id}, epochs {self.start + 1} to {self.total_epochs}>"
+
+
+def outputs_of(folder: Path, trial: int) -> Path:
+    """Return where a trial's predictions are kept, of those that are."""
+    return folder / "outputs" / str(trial)
