@@ -1,0 +1,106 @@
+"""One metric object from all that a user may call a metric."""
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from lossmith.study.errors import InputError
+from lossmith.study.metrics.base import Metric, lookup, names
+from lossmith.study.metrics.forecasting import SMAPE, WeightedQuantileLoss
+from lossmith.study.metrics.functions import (
+    direction,
+    is_sklearn_scorer,
+    is_torchmetrics,
+    of_function,
+    of_sklearn_scorer,
+    of_torchmetrics,
+)
+from lossmith.study.metrics.labels import Hamming, MacroF1, MicroF1, QuadraticKappa, WithinOne
+from lossmith.study.metrics.overlap import Dice, MeanImageDice, MeanIoU
+from lossmith.study.metrics.retrieval import MAP, MRR, NDCG, HitRate, Precision, Recall
+from lossmith.study.metrics.study_metric import Better, StudyMetric
+from lossmith.study.metrics.sums import SumMetric
+from lossmith.study.metrics.table_metric import TableMetric
+from lossmith.study.metrics.tokens import Perplexity, TokenAccuracy
+
+_SUM_METRICS: tuple[type[SumMetric], ...] = (
+    *(MeanIoU, Dice, MeanImageDice),
+    *(MicroF1, MacroF1, Hamming, QuadraticKappa, WithinOne),
+    *(Perplexity, TokenAccuracy),
+    *(Recall, Precision, HitRate, MRR, MAP, NDCG),
+    *(WeightedQuantileLoss, SMAPE),
+)
+SUM_METRICS = {metric.name: metric for metric in _SUM_METRICS}
+
+
+def metric_names() -> list[str]:
+    """Return the names of all metrics; those of the first k of a list with an example of k."""
+    sums = [f"{n}@10" if getattr(c, "needs_k", False) else n for n, c in SUM_METRICS.items()]
+    return [name for name in names() if name not in SUM_METRICS] + sums
+
+
+def as_metric(
+    metric: "str | StudyMetric | Metric | Callable[..., Any]", *, better: Better | None = None
+) -> StudyMetric:
+    """Return the metric of a study.
+
+    Args:
+        metric: a name of `metric_names()`; any function of (target, prediction) that returns a
+            number; a torchmetrics metric; a function or scorer of scikit-learn; a `SumMetric`
+            of your own.
+        better: "lower" or "higher", which way it improves; needed for functions of your own.
+
+    Raises:
+        InputError: for an unknown name, a direction that is missing or contradicts what is
+            known, or what is no metric.
+
+    >>> as_metric("recall@10")
+    Recall('recall@10', better='higher')
+    >>> as_metric(lambda target, prediction: abs(target - prediction).max(), better="lower")
+    FunctionMetric('metric', better='lower')
+    """
+    if better not in (None, "lower", "higher"):
+        raise InputError(f"better must be 'lower' or 'higher', got {better!r}")
+    found = _known(metric)
+    if found is not None:
+        direction(found.name, found.better, better)
+        return found
+    if is_torchmetrics(metric):
+        return of_torchmetrics(metric, better)
+    if isinstance(metric, torch.nn.Module):
+        raise InputError(
+            f"{type(metric).__name__} is a module of (prediction, target); pass a function of "
+            "(target, prediction) that returns a number, or a single torchmetrics metric"
+        )
+    if isinstance(metric, type) or not callable(metric):
+        raise InputError(
+            f"a metric is a name, a function of (target, prediction), a torchmetrics metric or a "
+            f"scikit-learn scorer, got {metric!r}"
+        )
+    return of_function(metric, better)
+
+
+def _known(metric: Any) -> StudyMetric | None:
+    """Return a metric that needs no direction."""
+    if isinstance(metric, StudyMetric):
+        return metric
+    if isinstance(metric, Metric):
+        return TableMetric(metric)
+    if isinstance(metric, str):
+        return _named(metric)
+    return of_sklearn_scorer(metric) if is_sklearn_scorer(metric) else None
+
+
+def _named(name: str) -> StudyMetric:
+    base, _, argument = name.strip().lower().partition("@")
+    if base in SUM_METRICS:
+        return SUM_METRICS[base].parse(argument)
+    if base in {known.partition("@")[0] for known in names()}:
+        return TableMetric(lookup(name))
+    near = difflib.get_close_matches(base, metric_names(), n=2, cutoff=0.5)
+    hint = (
+        f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(metric_names())}"
+    )
+    raise InputError(f"no metric is called {name!r}; {hint}")

@@ -1,0 +1,108 @@
+"""What a study asks of any metric: a score, and what each unit adds to it."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+
+from lossmith.study.errors import InputError
+from lossmith.study.metrics.units import unit_numbers
+
+Array = np.ndarray
+Better = Literal["lower", "higher"]
+
+
+class StudyMetric(ABC):
+    """A metric of targets and predictions of any shape, the rows along the first dimension.
+
+    Both may be tensors on any device or arrays. name: as it is asked for. label: as it is
+    written. better: which way it improves. cheap: influences cost about what the score does;
+    else they are a jackknife, of as many scores as there are units, at most 400.
+    """
+
+    name: str
+    label: str
+    better: Better
+    cheap: ClassVar[bool] = True
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, better={self.better!r})"
+
+    @property
+    def worst(self) -> float:
+        """The score of a model that diverged."""
+        return np.inf if self.better == "lower" else -np.inf
+
+    def check(self, target: Any) -> None:
+        """Raise InputError when the metric is undefined for these targets."""
+        values = to_array(target)
+        if has_nan(values):
+            missing = int(np.isnan(values).sum())
+            raise InputError(f"{self.name} needs targets that are numbers, but {missing} are NaN")
+
+    def score(self, target: Any, prediction: Any) -> float:
+        """Return the score; `worst` where a prediction is not finite, or the score is NaN.
+
+        Raises:
+            InputError: where target and prediction do not fit each other or the metric.
+        """
+        target, prediction = self._aligned(target, prediction)
+        score = np.nan if self._diverged(prediction) else self._score(target, prediction)
+        return self.worst if np.isnan(score) else float(score)
+
+    def influences(self, target: Any, prediction: Any, units: Array | None = None) -> Array:
+        """Return what each unit adds to the score, (U,), in the sorted order of their codes.
+
+        They sum to zero; `units` of this package says how they are scaled.
+
+        Args:
+            target: n rows.
+            prediction: n rows; where one is not finite no unit has any influence.
+            units: an integer code of each row's unit, (n,); None for every row its own.
+
+        Raises:
+            InputError: as `score` does, or for units that are not one integer a row.
+        """
+        target, prediction = self._aligned(target, prediction)
+        codes, index = unit_numbers(len(target), units)
+        if self._diverged(prediction):
+            return np.zeros(len(codes))
+        found = self._influences(target, prediction, codes, index)
+        found = np.where(np.isfinite(found), found, 0.0)
+        return found - found.mean()
+
+    @abstractmethod
+    def _score(self, target: Any, prediction: Any) -> float:
+        """Return the score, NaN where it is undefined."""
+
+    @abstractmethod
+    def _influences(self, target: Any, prediction: Any, codes: Array, index: Array) -> Array:
+        """Return the influences of units; codes are sorted, index is each row's place in them."""
+
+    def _diverged(self, prediction: Any) -> bool:
+        """Return whether a prediction is not finite."""
+        return prediction.dtype.kind == "f" and not np.isfinite(prediction).all()
+
+    def _aligned(self, target: Any, prediction: Any) -> tuple[Any, Any]:
+        """Return both as arrays of equally many rows."""
+        target, prediction = to_array(target), to_array(prediction)
+        if not target.ndim or not len(target) or target.shape[:1] != prediction.shape[:1]:
+            raise InputError(
+                f"{self.name} needs one prediction for each target, got targets of shape "
+                f"{target.shape} and predictions of shape {prediction.shape}"
+            )
+        return target, prediction
+
+
+def to_array(values: Any) -> Array:
+    """Return a tensor on any device, or what numpy reads, as an array."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    return np.asarray(values)
+
+
+def has_nan(values: Array) -> bool:
+    """Return whether any of the values is NaN."""
+    return np.issubdtype(values.dtype, np.inexact) and bool(np.isnan(values).any())

@@ -1,0 +1,87 @@
+"""The metrics of tables for predictions of any shape."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from lossmith.study.errors import InputError
+from lossmith.study.metrics.base import REGRESSION, Metric
+from lossmith.study.metrics.influence import influences
+from lossmith.study.metrics.reading import class_codes, has_classes, probabilities, same_shape
+from lossmith.study.metrics.study_metric import StudyMetric, to_array
+from lossmith.study.metrics.units import of_units
+
+Array = np.ndarray
+Part = tuple[Array, Array, Array]
+
+
+class TableMetric(StudyMetric):
+    """A metric of numbers or classes, of all elements together.
+
+    Shapes: numbers are (N, …) alike. Classes are targets (N, …) of codes, negative ones ignored,
+    with predictions (N, C, …) of probabilities, or (N, …) of the probability of class 1. Of
+    several labels a row, targets and predictions (N, L), it is the mean of the labels' scores;
+    a label that all rows have, or none, has no ranking and is left out of its mean.
+    """
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+        self.name, self.better = metric.name, metric.better
+        self.label = metric.name.replace("_", " ").replace("@", " at ")
+
+    def check(self, target: Any) -> None:
+        """Raise InputError when the metric is undefined for these targets."""
+        super().check(target)
+        if self.metric.tasks != REGRESSION:
+            class_codes(self.name, to_array(target))
+        self.metric.check(to_array(target))
+
+    def _score(self, target: Array, prediction: Array) -> float:
+        parts = self._parts(target, prediction)
+        scores = [self.metric.score(part, of_it) for part, of_it, _ in parts]
+        return float(np.mean(scores)) if scores else np.nan
+
+    def _influences(self, target: Array, prediction: Array, codes: Array, index: Array) -> Array:
+        found = [
+            of_units(influences(self.metric, part, of_it[None])[0], index[rows], len(codes))
+            for part, of_it, rows in self._parts(target, prediction)
+        ]
+        return np.mean(found, axis=0) if found else np.zeros(len(codes))
+
+    def _parts(self, target: Array, prediction: Array) -> Iterator[Part]:
+        """Yield targets (m,), predictions (m,) or (m, C) and rows (m,), one a label."""
+        if self.metric.tasks == REGRESSION:
+            if prediction.shape == (*target.shape, 1):
+                prediction = prediction[..., 0]
+            same_shape(self.name, target, prediction)
+            rows = np.arange(len(target)).repeat(target[0].size)
+            yield target.ravel(), prediction.ravel(), rows
+            return
+        target, prediction = class_codes(self.name, target), probabilities(self.name, prediction)
+        if has_classes(target, prediction):
+            yield _held(target, prediction)
+            return
+        same_shape(self.name, target, prediction)
+        pairs = np.stack([1 - prediction, prediction], axis=1)
+        if target.ndim != 2:
+            yield _held(target, pairs)
+            return
+        yield from self._labels(target, pairs)
+
+    def _labels(self, target: Array, pairs: Array) -> Iterator[Part]:
+        if self.name == "f1":
+            raise InputError("f1 is of one label; of several labels use f1_macro or f1_micro")
+        for label in range(target.shape[1]):
+            part = _held(target[:, label], pairs[:, :, label])
+            both = 0 < np.count_nonzero(part[0]) < len(part[0])
+            if both or self.name not in ("auroc", "average_precision"):
+                yield part
+
+
+def _held(target: Array, prediction: Array) -> Part:
+    """Return the elements whose targets are not ignored, and their rows."""
+    prediction = np.moveaxis(prediction, 1, -1).reshape(-1, prediction.shape[1])
+    rows = np.arange(len(target)).repeat(target[0].size)
+    held = target.ravel() >= 0
+    return target.ravel()[held], prediction[held], rows[held]
