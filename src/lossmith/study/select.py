@@ -109,7 +109,14 @@ def select(
         raise InputError("give either data and target, or model and train")
     if data is not None and target is None:
         raise InputError("name the column to predict: target='price'")
-    check_numbers(seed, budget, epochs, batch_size, workers, learning_rates)
+    check_numbers(
+        seed=seed,
+        learning_rates=learning_rates,
+        budget=budget,
+        epochs=epochs,
+        batch_size=batch_size,
+        workers=workers,
+    )
     if out is not None:
         storage.check_writable(out)
     clock = Clock(None if budget is None else RACING * budget, progress or (lambda *_: None))

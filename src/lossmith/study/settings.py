@@ -47,15 +47,14 @@ def _texts(given: Any) -> bool:
 
 
 def check_numbers(
+    *,
     seed: int,
-    budget: float | None,
-    epochs: int | None,
-    batch_size: int | None,
-    workers: int | None,
     learning_rates: Sequence[float],
+    budget: float | None = None,
+    **counts: int | None,
 ) -> None:
-    """Raise InputError unless all are numbers within their ranges."""
-    counts = {"seed": seed, "epochs": epochs, "batch_size": batch_size, "workers": workers}
+    """Raise InputError unless all are numbers within their ranges; counts: whole, above 0."""
+    counts = {"seed": seed, **counts}
     for name, count in counts.items():
         if not (count is None or isinstance(count, Integral)):
             raise InputError(f"{name} must be a whole number, got {count!r}")

@@ -1,11 +1,10 @@
 """`Study`: which loss serves your training best, whatever the loop; you train, it says what."""
 
-import json
 import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,25 +14,25 @@ import torch
 from torch import nn
 
 from lossmith.study.errors import InputError
-from lossmith.study.journal import Facts, Journal, Report, Setting, Training
+from lossmith.study.journal import Report, Setting, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
 from lossmith.study.metrics.resolve import as_metric
-from lossmith.study.report.page import write_report
+from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
 from lossmith.study.rules.pruning import FROM, hopeless
-from lossmith.study.trials.contenders import Contender, decoded
-from lossmith.study.trials.evidence import Shape, reader
+from lossmith.study.settings import check_numbers
+from lossmith.study.trials.contenders import decoded
 from lossmith.study.trials.field import contestants
-from lossmith.study.trials.place import JOURNAL, open_place
+from lossmith.study.trials.place import open_place
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import folds_of
-from lossmith.study.trials.trial import Trial, as_array
+from lossmith.study.trials.trial import Trial, outputs_of
 from lossmith.study.trials.verdict import Verdict, View, frame_of, verdict_of
 
 LOST_PAIRING = (
-    "the default, trained twice from the same seed, gave two scores, so losses can be paired by rows "
-    "only, not by weights and batches: look for a body that is shared between trials (BatchNorm "
+    "the default, trained twice from one seed, gave two scores, so losses can be paired by rows only, "
+    "not by weights and batches: look for a body that is shared between trials (BatchNorm "
     "keeps running averages), augmentation in the validation set, a generator that is not torch's, "
     "numpy's or Python's own, or kernels that are not deterministic"
 )
@@ -113,7 +112,7 @@ class Study:
     ) -> None:
         check_numbers(seed=seed, epochs=epochs, seeds=seeds, learning_rates=learning_rates)
         self.metric = as_metric(metric, better=better)
-        self.target = _target(target)
+        self.target = None if target is None else to_array(target)
         self.decode, self._on_event = decode, on_event
         self.contenders, own, common = contestants(losses, default, metric, self.target)
         labels = self.target is not None and self.target.ndim == 1
@@ -298,7 +297,7 @@ class Study:
             return "failed", f"diverged after {epoch} epochs"
         training, design = trial.claim.training, self.design
         trial.reports += 1
-        if training.twin and trial.reports >= TWIN_REPORTS or epoch == design.epochs:
+        if (training.twin and trial.reports >= TWIN_REPORTS) or epoch == design.epochs:
             return "done", ""
         if training.twin:
             return None, ""

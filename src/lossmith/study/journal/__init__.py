@@ -1,4 +1,4 @@
-"""The journal of a study: the facts of its trainings, durable, shared by processes, never pickled."""
+"""The journal of a study: durable facts that processes share; nothing is pickled."""
 
 from lossmith.study.journal.facts import Claim, Decision, Facts, Record, Report, Setting, Training
 from lossmith.study.journal.sqlite import Journal

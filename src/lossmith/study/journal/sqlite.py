@@ -183,7 +183,7 @@ class Journal:
         )
 
     def claim(self, worker: str, patience: float) -> Claim | None:
-        """Take the first training that is planned; others may take it over once patience is spent."""
+        """Take the first training that is planned, for as long as patience lasts."""
         with self.transaction():
             row = self._database.execute(
                 "SELECT id, candidate, learning_rate, fold, twin, attempt + 1, "
@@ -248,7 +248,7 @@ class Journal:
             )
 
     def patience(self) -> float:
-        """Return for how long a training may say nothing, by the longest wait for a report so far."""
+        """Return how long a training may be silent, by the longest wait for a report."""
         ((longest,),) = self._database.execute("SELECT max(seconds) FROM report")
         return FIRST if longest is None else max(LEAST, TIMES * longest)
 
@@ -263,8 +263,7 @@ class Journal:
             for key, candidate, rate, fold, twin, worker, expires in running:
                 if expires < time.time() or not lives(worker):
                     self._database.execute(
-                        "UPDATE training SET state = 'planned', attempt = attempt + 1 "
-                        "WHERE id = ?",
+                        "UPDATE training SET state = 'planned', attempt = attempt + 1 WHERE id = ?",
                         (key,),
                     )
                     freed.append(Training(Setting(candidate, rate), fold, bool(twin)))

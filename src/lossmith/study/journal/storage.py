@@ -30,10 +30,10 @@ class Storage(Protocol):
         """Write a decision down and do what it says; False where another process already has."""
 
     def claim(self, worker: str, patience: float) -> Claim | None:
-        """Take the first training that is planned; others may take it over once patience is spent."""
+        """Take the first training that is planned, for as long as patience lasts."""
 
     def patience(self) -> float:
-        """Return for how long a training may say nothing, by the longest wait for a report so far."""
+        """Return how long a training may be silent, by the longest wait for a report."""
 
     def report(self, claim: Claim, said: Report, influences: np.ndarray | None) -> bool:
         """Write what a training said; False where it was taken over, and nothing is written."""

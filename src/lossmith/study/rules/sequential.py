@@ -1,14 +1,15 @@
 r"""A test that may look early: group-sequential levels that keep the error of one final test.
 
-At look k, after a share t_k of the folds, a candidate is proven where its corrected p-value is below
-a nominal level. The levels spend the error by Hwang, Shih and DeCani's function (Group Sequential
-Designs Using a Family of Type I Error Probability Spending Functions, 1990) with γ = −4,
+At look k, after a share t_k of the folds, a candidate is proven where its corrected p-value is
+below a nominal level. The levels spend the error by Hwang, Shih and DeCani's function (Group
+Sequential Designs Using a Family of Type I Error Probability Spending Functions, 1990), γ = −4,
 
 .. math:: f(t) = \alpha \, (1 - e^{4t}) / (1 - e^4),
 
-and follow from Armitage, McPherson and Rowe's recursion (Repeated Significance Tests on Accumulating
-Data, 1969) over a Brownian motion. Folds of a second repeat bring fewer new rows than those of the
-first, so real looks are more alike than the recursion assumes, and the levels err on the safe side.
+and follow from Armitage, McPherson and Rowe's recursion (Repeated Significance Tests on
+Accumulating Data, 1969) over a Brownian motion. Folds of a second repeat bring fewer new rows than
+those of the first, so real looks are more alike than the recursion assumes, and the levels err on
+the safe side.
 """
 
 from functools import cache

@@ -182,7 +182,7 @@ def _told(loss: nn.Module) -> str:
 
 
 def decoded(loss: nn.Module, output: Any, decode: Callable[[Any], Any] | None) -> Any:
-    """Return predictions from raw outputs: by the loss, by what torch's own losses expect, as is."""
+    """Return predictions from raw outputs: as the loss reads them, or torch's own do; or as is."""
     if not isinstance(output, Tensor):
         return output
     output = output.detach()

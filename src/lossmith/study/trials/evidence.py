@@ -10,7 +10,9 @@ from lossmith.study.journal import Facts, Setting, Storage, Training
 from lossmith.study.rules.compare import Reading
 from lossmith.study.rules.plan import Design, Read
 
-Form = Callable[[Training, int], np.ndarray]  # what each unit adds to a score, formed when it is read
+Form = Callable[
+    [Training, int], np.ndarray
+]  # what each unit adds to a score, formed when it is read
 
 
 class Shape(NamedTuple):

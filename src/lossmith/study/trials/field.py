@@ -2,9 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
-from lossmith.study.candidates import field_for
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.study_metric import to_array

@@ -59,7 +59,11 @@ def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) ->
             )
 
 
-_WORDS = {"folds": "split of the rows", "shape": "number of folds, or seed", "losses": "set of losses"}
+_WORDS = {
+    "folds": "split of the rows",
+    "shape": "number of folds, or seed",
+    "losses": "set of losses",
+}
 
 
 def _difference(old: Any, new: Any) -> str:

@@ -25,7 +25,7 @@ class Scored:
     predictions: Mapping[str, np.ndarray] | None = None
 
     def keep(self, place: Path, epoch: int) -> None:
-        """Write the predictions of an epoch, from which influences are formed when they are read."""
+        """Write the predictions of an epoch, to form influences from when they are read."""
         assert self.predictions is not None
         place.mkdir(parents=True, exist_ok=True)
         np.savez(place / f"{epoch}.npz", **self.predictions)  # type: ignore[arg-type]

@@ -66,10 +66,7 @@ def folds_of(
         InputError: where rows both train and judge, are out of range, or a group is on both sides.
     """
     labels = None if groups is None else _codes(groups, target)
-    if splits is None:
-        pairs = _made(target, labels, classes, seed)
-    else:
-        pairs = _given(splits)
+    pairs = _made(target, labels, classes, seed) if splits is None else _given(splits)
     rows = len(target) if target is not None else None if labels is None else len(labels)
     for number, (train, valid) in enumerate(pairs):
         _check(number, train, valid, rows, groups, labels)
@@ -163,7 +160,7 @@ def _check(
     labels: np.ndarray | None,
 ) -> None:
     last = int(max(train.max(), valid.max()))
-    if rows is not None and last >= rows or min(train.min(), valid.min()) < 0:
+    if (rows is not None and last >= rows) or min(train.min(), valid.min()) < 0:
         raise InputError(f"split {number} names row {last}, but there are {rows}")
     both = np.intersect1d(train, valid)
     if len(both):

@@ -140,9 +140,7 @@ class Trial:
             score: instead, the bare score; folds and seeds are then all the evidence there is.
             target: of the rows, where the study was given none.
         """
-        return self._study.tell(
-            self, epoch, outputs=outputs, rows=rows, score=score, target=target
-        )
+        return self._study.tell(self, epoch, outputs=outputs, rows=rows, score=score, target=target)
 
     def save(self, epoch: int | None = None, **parts: Any) -> None:
         """Write a checkpoint, before `report`: whatever has a `state_dict`, tensors and numbers.
@@ -154,7 +152,7 @@ class Trial:
         checkpoint.save(self.folder, at, self.reported, self._with_loss(parts))
 
     def restore(self, **parts: Any) -> dict[str, Any]:
-        """Give every part the state of the last checkpoint, if there is one; call it before training.
+        """Give every part the state of the last checkpoint, if any; call it before training.
 
         Returns:
             what was saved of parts without a `load_state_dict`.
@@ -180,8 +178,8 @@ class Trial:
             raise InputError(f"{self.id} has ended ({self.outcome}); a report comes too late")
         if not isinstance(epoch, Integral) or not 1 <= epoch <= self.total_epochs:
             raise InputError(
-                f"epoch must be from 1 to {self.total_epochs}, got {epoch!r}; iterate trial.epochs, "
-                "or report(epoch, …)"
+                f"epoch must be from 1 to {self.total_epochs}, got {epoch!r}; iterate "
+                "trial.epochs, or report(epoch, …)"
             )
         if not self.restored:
             raise InputError(

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from lossmith.study.errors import InputError
-from lossmith.study.formatting import decimals, interval, metric_name, number
-from lossmith.study.journal import Facts, Journal, Record, Setting, Training
+from lossmith.study.journal import Facts, Journal, Training
 from lossmith.study.report.page import write_report
+from lossmith.study.report.text import decimals, interval, metric_name, number
 from lossmith.study.result import CandidateResult, Cost, Curve, Evidence, Finding, Result
 from lossmith.study.rules.decision import LEVEL
 from lossmith.study.rules.plan import Design, Read, finalists, weigh
@@ -289,9 +289,7 @@ def _equivalents(weighed: Weighed | None, selected: str) -> tuple[str, ...]:
     return tuple(n for n, doubt in doubts.items() if min(doubt, 1 - doubt) >= LEVEL / 2)
 
 
-def _candidates(
-    view: View, weighed: Weighed | None, selected: str
-) -> tuple[CandidateResult, ...]:
+def _candidates(view: View, weighed: Weighed | None, selected: str) -> tuple[CandidateResult, ...]:
     rows = [_candidate(view, weighed, name, selected) for name in view.design.candidates]
     sign = 1 if view.design.lower else -1
 
@@ -303,9 +301,7 @@ def _candidates(
     return tuple(sorted(rows, key=standing))
 
 
-def _candidate(
-    view: View, weighed: Weighed | None, name: str, selected: str
-) -> CandidateResult:
+def _candidate(view: View, weighed: Weighed | None, name: str, selected: str) -> CandidateResult:
     design = view.design
     blank = CandidateResult(name=name, parameters={}, status="unfinished")
     if weighed is None or name not in weighed.readings:
