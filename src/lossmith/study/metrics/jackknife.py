@@ -5,7 +5,8 @@ Of unit u with n_u of the n rows of U units, to first order in its weight,
 .. math:: v_u = U (1 - n_u / n) \, (m - m_{-u})
 
 exact for a mean, and U − 1 times the difference for units of equal size (Quenouille, 1956;
-Tukey, 1958). One unit at a time: values of blocks of units are no values of units.
+Tukey, 1958). One unit at a time: values of blocks of units are no values of units. It fails for
+functions of a few order statistics, such as a median (Efron, 1982).
 """
 
 from collections.abc import Callable

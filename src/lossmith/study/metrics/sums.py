@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from lossmith.study.errors import InputError
-from lossmith.study.metrics.study_metric import StudyMetric
+from lossmith.study.metrics.reading import class_codes
+from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.metrics.units import unit_sums
 
 Array = np.ndarray
@@ -71,6 +72,15 @@ class SumMetric(StudyMetric):
     def _statistics(self, target: Array, prediction: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
             return self.statistics(target, prediction).astype(np.float64, copy=False)
+
+
+class ClassSums(SumMetric):
+    """A metric of targets that are class codes, of which negative ones are ignored."""
+
+    def check(self, target: object) -> None:
+        """Raise InputError for targets that are not whole numbers."""
+        super().check(target)
+        class_codes(self.name, to_array(target))
 
 
 class AtK(SumMetric):
