@@ -148,6 +148,30 @@ def test_a_function_is_given_what_was_reported() -> None:
     assert seen.score(POSITIVE.tolist(), ODDS.tolist()) == 1
 
 
+def test_dicts_are_taken_apart_by_rows() -> None:
+    def weighted(target, prediction):
+        return ((target["y"] - prediction["point"]) ** 2 * target["w"]).mean()
+
+    metric = as_metric(weighted, better="lower")
+    target, prediction = {"y": VALUES, "w": ODDS}, {"point": POINTS}
+    expected = (VALUES - POINTS) ** 2 * ODDS
+    for tensors in (False, True):
+        if tensors:
+            target = {name: torch.tensor(part) for name, part in target.items()}
+            prediction = {"point": torch.tensor(POINTS)}
+        assert metric.score(target, prediction) == pytest.approx(expected.mean())
+        found = metric.influences(target, prediction)
+        assert found == pytest.approx(expected - expected.mean())
+    prediction["point"][0] = np.nan
+    assert metric.score(target, prediction) == np.inf
+    with pytest.raises(InputError, match="one prediction for each target"):
+        metric.score(target, {"point": POINTS[1:]})
+    with pytest.raises(InputError, match="no dict"):
+        as_metric("mae").score(target, VALUES)
+    with pytest.raises(InputError, match="no dict"):
+        as_metric(sklearn.r2_score).score(VALUES, prediction)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
 def test_tensors_of_an_accelerator_are_scored_on_the_cpu() -> None:
     pair = torch.from_numpy(POSITIVE).cuda(), torch.from_numpy(ODDS).cuda()

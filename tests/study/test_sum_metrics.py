@@ -10,7 +10,8 @@ from sklearn import metrics as reference
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import lookup
 from lossmith.study.metrics.jackknife import jackknife
-from lossmith.study.metrics.resolve import SUM_METRICS, as_metric
+from lossmith.study.metrics.resolve import METRICS, as_metric
+from lossmith.study.metrics.retrieval import Ranked
 from lossmith.study.metrics.units import unit_numbers
 from lossmith.study.rules.paired_test import estimate
 
@@ -94,6 +95,13 @@ def quantiles() -> Case:
     return target, first, second
 
 
+def survival() -> Case:
+    time = np.ceil(8 * RNG.exponential(np.exp(-OWN)))  # with ties
+    first, second = both(lambda: RNG.normal(size=ROWS))
+    target = np.stack([time, RNG.random(ROWS) < 0.6], axis=1)
+    return target, np.round(OWN + first, 1), np.round(OWN + second, 1)
+
+
 CASES = {
     "mean_iou": masks(),
     "mean_iou of one class": foreground(),
@@ -111,6 +119,7 @@ CASES = {
     **{name: lists() for name in ("mrr", "map", "map@5", "ndcg", "ndcg@5")},
     "wql": quantiles(),
     "smape": forecasts(),
+    "concordance": survival(),
 }
 
 
@@ -131,7 +140,7 @@ def bootstrap(metric, target, predictions, units, draws=400) -> np.ndarray:
 
 def test_every_metric_has_a_case() -> None:
     covered = {name.partition(" ")[0].partition("@")[0] for name in CASES}
-    assert covered == set(SUM_METRICS)
+    assert covered == set(METRICS)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -192,7 +201,7 @@ def test_order_type_and_device_do_not_matter(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_a_prediction_that_is_not_finite_is_worst(case: str) -> None:
     metric, target, prediction, _ = case_of(case)
-    for value in (np.nan, np.inf):
+    for value in (np.nan, np.inf)[: 1 if isinstance(metric, Ranked) else 2]:
         broken = prediction.copy()
         broken[0] = value
         assert metric.score(target, broken) == metric.worst
@@ -300,6 +309,12 @@ def test_ranked_lists_are_their_definitions() -> None:
         assert as_metric(name).score(full, random) == pytest.approx(value)
 
 
+def test_items_of_infinite_scores_have_their_place() -> None:
+    target, scores = np.array([[0, 1, 0]]), np.array([[-np.inf, 1.0, -np.inf]])
+    assert as_metric("mrr").score(target, scores) == 1
+    assert as_metric("mrr").score(target, -scores) == 1 / 3
+
+
 def test_equal_scores_and_single_items() -> None:
     target = RNG.random((30, 8)) < 0.2
     assert as_metric("hit_rate@1").score(target[~target.all(axis=1)], np.zeros((30, 8))) == 0
@@ -322,6 +337,29 @@ def test_forecasts_are_their_definitions() -> None:
     thirds = as_metric("wql").score(target, levels)
     assert thirds == pytest.approx(as_metric(f"wql@{1 / 3},{2 / 3}").score(target, levels))
     as_metric("smape").check(target)
+
+
+def test_concordance_is_its_definition() -> None:
+    metric = as_metric("concordance")
+    time, event = np.array([1.0, 2, 2, 3]), np.array([1, 1, 0, 1])
+    risk = np.array([3.0, 1, 1, 2])
+    # comparable: 0 with all others, 1 with the censored 2 (a tie) and with 3
+    expected = (3 + 0.5 + 0) / 5
+    target = {"time": torch.from_numpy(time), "event": torch.from_numpy(event)}
+    for one in (target, np.stack([time, event], axis=1)):
+        metric.check(one)
+        assert metric.score(one, risk) == pytest.approx(expected)
+        assert metric.score(one, torch.from_numpy(risk)[:, None]) == pytest.approx(expected)
+    assert metric.influences(target, risk, np.array([1, 1, 2, 2])).shape == (2,)
+    assert metric.score({"time": time, "event": 0 * event}, risk) == -np.inf
+    for wrong, message in (
+        (time, "time and event"),
+        ({"t": time}, "time and event"),
+        ({"time": time, "event": event * 2}, "events of 0"),
+        ({"time": time * np.nan, "event": event}, "4 are NaN"),
+    ):
+        with pytest.raises(InputError, match=message):
+            metric.check(wrong)
 
 
 MISTAKES = {

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from lossmith.study.metrics.study_metric import mapped
+
 Array = np.ndarray
 MOST = 400  # scores
 
@@ -71,4 +73,8 @@ def sample(codes: Array, most: int) -> Array:
 
 
 def _take(values: Any, rows: Array) -> Any:
-    return values[torch.from_numpy(rows)] if isinstance(values, torch.Tensor) else values[rows]
+    return mapped(lambda part: part[_like(part, rows)], values)
+
+
+def _like(part: Any, rows: Array) -> Any:
+    return torch.from_numpy(rows) if isinstance(part, torch.Tensor) else rows
