@@ -199,8 +199,11 @@ class Study:
                 trial = Trial(self, claim, self.folds.folds[claim.training.fold])
                 self._happened("started", trial, None)
                 return trial
-            if "end" in self.journal.decisions():
+            facts = self.journal.facts()
+            if "end" in facts.decisions:
                 return None
+            if all(record.ended or record.state == "paused" for record in facts.records.values()):
+                raise RuntimeError(f"{self.folder} has nothing to train and no end; please report")
             time.sleep(POLL)
 
     def tell(
