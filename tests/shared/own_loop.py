@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo  # by optimizers; here once, rather than in every process
 from sklearn.model_selection import KFold
 from torch import nn
 
@@ -80,7 +81,7 @@ def work_with_kills(folder: Path, workers: int, kills: int, seed: int, **how: An
     draw, killed = np.random.default_rng(seed), 0
     running = [start(work, folder, **how) for _ in range(workers)]
     while any(process.exitcode != 0 for process in running):
-        time.sleep(float(draw.uniform(0.05, 0.5)) if killed < kills else 0.02)
+        time.sleep(float(draw.uniform(0.02, 0.4)) if killed < kills else 0.02)
         place = int(draw.integers(workers))
         process = running[place]
         if killed < kills and process.exitcode is None:

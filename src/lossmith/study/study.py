@@ -252,12 +252,13 @@ class Study:
         Raises:
             InputError: when the default has failed at every learning rate of the fold.
         """
+        if trial.outcome is not None:
+            self._check_default(trial.fold)
+            return
         text = "".join(traceback.format_exception(error))
-        if trial.outcome is None:
-            self._end(trial, "failed", text)
-            last = text.strip().splitlines()[-1]
-            warnings.warn(f"{trial.id} failed and is left out: {last}", stacklevel=4)
-        self._check_default(trial.fold, error)
+        last = text.strip().splitlines()[-1]
+        warnings.warn(f"{trial.id} failed and is left out: {last}", stacklevel=4)
+        self._end(trial, "failed", text)
 
     def verdict(self) -> Verdict:
         """Return which loss to train with, and why, by all that is known now."""
@@ -347,6 +348,8 @@ class Study:
         if outcome not in ("paused", "planned"):
             trial.forget_checkpoints()
         self._happened("ended", trial, outcome)
+        if outcome == "failed":
+            self._check_default(trial.fold)
 
     def _decide(self) -> None:
         """Make the decisions that are due; another process would make the same."""
@@ -368,7 +371,7 @@ class Study:
         record = self.journal.facts().records[training]
         return Scored.kept(outputs_of(self.folder, record.id), epoch, self.metric, fold)
 
-    def _check_default(self, fold: int = 0, error: Exception | None = None) -> None:
+    def _check_default(self, fold: int = 0) -> None:
         """Raise where the default has failed at every learning rate of a fold."""
         records = self.journal.facts().records
         own = [
@@ -379,7 +382,7 @@ class Study:
             why = own[-1].note.strip().splitlines()[-1]  # type: ignore[union-attr]
             raise InputError(
                 f"the default loss {self.design.default} failed at every learning rate: {why}"
-            ) from error
+            )
 
     def _happened(self, event: str, trial: Trial, what: Any) -> None:
         if self._on_event is not None:

@@ -112,9 +112,7 @@ class Journal:
                 return False
             for statement in SCHEMA.split(";"):
                 self._run(statement)
-            self._run(
-                "INSERT INTO study VALUES (?, ?, ?)", (FORMAT, json.dumps(spec), time.time())
-            )
+            self._run("INSERT INTO study VALUES (?, ?, ?)", (FORMAT, json.dumps(spec), time.time()))
             for number, part in enumerate(units):
                 self._run("INSERT INTO fold VALUES (?, ?)", (number, part.astype("<i8").tobytes()))
         return True
