@@ -269,7 +269,6 @@ class Study:
         last = text.strip().splitlines()[-1]
         warnings.warn(f"{trial.id} failed and is left out: {last}", stacklevel=4)
         self._end(trial, "failed", text)
-        self._check_default(error)
 
     def verdict(self) -> Verdict:
         """Return which loss to train with, and why, by all that is known now."""
@@ -374,7 +373,7 @@ class Study:
             trial.forget_checkpoints()
         self._happened("ended", trial, outcome)
         if outcome == "failed":
-            self._check_default(trial.fold)
+            self._check_default()
 
     def _decide(self) -> None:
         """Make the decisions that are due; another process would make the same."""
@@ -396,7 +395,7 @@ class Study:
         record = self.journal.facts().records[training]
         return Scored.kept(outputs_of(self.folder, record.id), epoch, self.metric, fold)
 
-    def _check_default(self, error: Exception | None = None) -> None:
+    def _check_default(self) -> None:
         """Raise InputError where the default has failed at every learning rate of a fold."""
         records = self.journal.facts().records
         for fold in range(self.design.folds):
@@ -409,7 +408,7 @@ class Study:
                 raise InputError(
                     f"the default loss {self.design.default} failed at every learning rate: "
                     f"{notes[-1].strip().splitlines()[-1]}"
-                ) from error
+                )
 
     def _happened(self, event: str, trial: Trial, what: Any) -> None:
         if self._on_event is not None:
