@@ -25,6 +25,7 @@ from lossmith.study.candidates import field_for
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.problem import frame_problem
 from lossmith.study.metrics import metric as metric_for
+from lossmith.study.metrics import shifted
 from tables import TABLES, Table
 
 
@@ -89,9 +90,9 @@ def scores(table: Table, metric: str, seed: int) -> tuple[float, float, float]:
     own = selection.model.predict(features.iloc[test])
     decision = selection.decision
     return (
-        measure.score(target[test], own, decision),
-        measure.score(target[test], found[0], None),
-        measure.score(target[test], found[1], None),
+        measure.score(target[test], shifted(own, decision)),
+        measure.score(target[test], found[0]),
+        measure.score(target[test], found[1]),
     )
 
 

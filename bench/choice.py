@@ -124,6 +124,8 @@ class Hindsight:
 
     def delivered(self) -> dict[str, float]:
         """Score the models as a user gets them: of the selected loss and of both defaults."""
+        from lossmith.study.metrics import shifted
+
         result, race = self.selection.result, self.race
         found = {}
         for name in {result.default, result.selected, result.naive}:
@@ -136,7 +138,7 @@ class Hindsight:
             if race.metric.tuned:
                 decision = np.mean([track.decisions[c][epochs] for c in cells], axis=0)
             prediction = model.predict(self.held)
-            found[name] = race.metric.score(self.outer_target, prediction, decision)
+            found[name] = race.metric.score(self.outer_target, shifted(prediction, decision))
         return found
 
     def _track(self, name: str):
@@ -184,19 +186,21 @@ class Hindsight:
         )
 
     def _judged(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from lossmith.study.metrics import shifted
         from lossmith.study.search.outliers import FAR, residual_scales
 
         metric = self.race.metric
         inner, outer = predictions[:, : self.inner], predictions[:, self.inner :]
-        target, decisions = self.inner_target, None
+        target = self.inner_target
         if metric.tuned:
             decisions = np.stack([metric.tune(target, one) for one in inner])
+            inner, outer = shifted(inner, decisions), shifted(outer, decisions)
         if self.race.scorer.contaminated:
             kept = residual_scales(target, inner, metric.transform == "log1p") <= FAR
             inner, target = inner[:, kept], target[kept]
         return (
-            metric.scores(target, inner, decisions),
-            metric.scores(self.outer_target, outer, decisions),
+            metric.scores(target, inner),
+            metric.scores(self.outer_target, outer),
         )
 
     def _candidate(self, name: str):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from lossmith.study.errors import InputError
-from lossmith.study.metrics import decide, lookup, metric, names
+from lossmith.study.metrics import decide, lookup, metric, names, shifted
 
 MODELS = 4
 
@@ -169,7 +169,7 @@ def test_binary_tuning_finds_the_best_of_all_thresholds(name: str, tied: bool) -
             BINARY[name](target, np.eye(2)[(prediction[:, 1] >= threshold).astype(int)])
             for threshold in [*prediction[:, 1], 2.0]
         ]
-        score = found.score(target, prediction, decision)
+        score = found.score(target, shifted(prediction, decision))
         assert score == pytest.approx(max(by_hand))
         assert score == BINARY[name](target, np.eye(2)[decide(prediction, decision)])
 
@@ -186,7 +186,7 @@ def test_multiclass_tuning_repairs_a_prior() -> None:
     found = metric("f1_macro", "multiclass")
     decision = found.tune(target, prediction)
     assert decision is not None
-    tuned = found.score(target, prediction, decision)
+    tuned = found.score(target, shifted(prediction, decision))
     assert tuned > found.score(target, prediction) + 0.02
     assert tuned == pytest.approx(
         reference.f1_score(target, decide(prediction, decision), average="macro")
@@ -197,8 +197,10 @@ def test_each_model_takes_its_own_decision() -> None:
     target, predictions = class_data(4, 2, tied=False)
     found = metric("f1", "binary")
     decisions = np.stack([found.tune(target, prediction) for prediction in predictions])
-    one_by_one = [found.score(target, *pair) for pair in zip(predictions, decisions, strict=True)]
-    np.testing.assert_allclose(found.scores(target, predictions, decisions), one_by_one)
+    one_by_one = [
+        found.score(target, shifted(*pair)) for pair in zip(predictions, decisions, strict=True)
+    ]
+    np.testing.assert_allclose(found.scores(target, shifted(predictions, decisions)), one_by_one)
 
 
 def test_only_f1_is_tuned() -> None:

@@ -16,12 +16,12 @@ from rich.table import Table
 
 from lossmith.study.data.problem import Problem
 from lossmith.study.formatting import listed
+from lossmith.study.metrics import metric_name
 from lossmith.study.report.text import (
     decimals,
     duration,
     finished,
     interval,
-    metric_name,
     number,
     p_value,
 )

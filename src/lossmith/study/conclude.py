@@ -13,7 +13,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import plain_frame
 from lossmith.study.errors import InputError
-from lossmith.study.metrics import Metric, decide
+from lossmith.study.metrics import Metric, decide, shifted
 from lossmith.study.report.text import decimals, number
 from lossmith.study.result import (
     CandidateResult,
@@ -170,16 +170,14 @@ def test_scores(
     decisions: Sequence[np.ndarray | None],
 ) -> dict[str, float | None]:
     """Score the default and the selected loss on the untouched rows, once; rows: which count."""
-    default, selected = (
-        metric.score(target[rows], values[rows], decision)
-        for values, decision in zip(predictions, decisions, strict=True)
-    )
+    decided = [shifted(*pair) for pair in zip(predictions, decisions, strict=True)]
+    default, selected = (metric.score(target[rows], values[rows]) for values in decided)
     return {
         "default": default,
         "selected": selected,
         "rows": float(rows.sum()),
-        "default_all_rows": metric.score(target, predictions[0], decisions[0]),
-        "selected_all_rows": metric.score(target, predictions[1], decisions[1]),
+        "default_all_rows": metric.score(target, decided[0]),
+        "selected_all_rows": metric.score(target, decided[1]),
     }
 
 

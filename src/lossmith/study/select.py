@@ -66,8 +66,8 @@ def select(
         data: a pandas or Polars DataFrame, or a 2-d array: a table to predict a column of.
         target: the column's name, its index in an array, or one value a row; names of several
             columns, one metric each, for one model that predicts them all.
-        metric: rmse, mae, medae, mape, rmsle, r2, pinball@q; accuracy, balanced_accuracy, f1,
-            f1_macro, auroc, average_precision, log_loss, brier; a list for several targets.
+        metric: mae, auroc, pinball@0.9 or another name of `lossmith.study.metrics.names()`; a list
+            for several targets.
         model: instead of a table, a function that takes the head's width and returns a fresh
             module; it is called for every training under a fixed seed.
         train: the data of such a model: a map-style dataset of (input, target) or a pair of

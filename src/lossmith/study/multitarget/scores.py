@@ -134,26 +134,5 @@ def error(metric: Metric, score: float, rows: int) -> float:
 
 def _unit(metric: Metric, target: Array) -> float:
     """Return the error of the best constant, or 1 where it has none: half the targets are alike."""
-    score = _constant_score(metric, target)
-    return 1.0 if metric.better == "lower" and score == 0 else error(metric, score, len(target))
-
-
-def _constant_score(metric: Metric, target: Array) -> float:
-    """Return the score of the constant that the metric rewards."""
-    if metric.tasks == ("regression",):
-        constant = _functional(metric, target.astype(float))
-        return metric.score(target, np.full(len(target), constant))
-    frequency = np.bincount(target) / len(target)
-    prediction = np.tile(frequency, (len(target), 1))
-    return metric.score(target, prediction, metric.tune(target, prediction))
-
-
-def _functional(metric: Metric, target: Array) -> float:
-    if metric.transform == "log1p":
-        return float(np.expm1(np.log1p(target).mean()))
-    if metric.elicits == "mean":
-        return float(target.mean())
-    if metric.transform == "relative":
-        weights = 1 / np.abs(target)
-        return float(np.quantile(target, 0.5, weights=weights, method="inverted_cdf"))
-    return float(np.quantile(target, metric.level or 0.5))
+    score = metric.constant_score(target)
+    return 1.0 if score == metric.best else error(metric, score, len(target))

@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report.svg import COLOURS, is_narrow, label_ticks, responsive
 from lossmith.study.report.text import (
     clip,
     decimals,
     finished,
     interval,
-    metric_name,
-    metric_unit,
     number,
 )
 from lossmith.study.result import CandidateResult, Curve, Result

@@ -4,12 +4,12 @@ from html import escape
 
 import numpy as np
 
+from lossmith.study.metrics import metric_name
 from lossmith.study.report.text import (
     breakable,
     decimals,
     finished,
     interval,
-    metric_name,
     number,
     table,
 )

@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report import fit, joint, shapes, verdict
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
 from lossmith.study.report.snippet import snippet
@@ -13,8 +14,6 @@ from lossmith.study.report.text import (
     duration,
     finished,
     interval,
-    metric_name,
-    metric_unit,
     number,
     opening,
     p_value,

@@ -11,34 +11,6 @@ from lossmith.study.result import CandidateResult, Result
 MISSING = "–"
 PLACES = 8  # at most, after the decimal point
 
-_METRICS = {
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "medae": "median absolute error",
-    "mape": "MAPE",
-    "rmsle": "RMSLE",
-    "r2": "R²",
-    "balanced_accuracy": "balanced accuracy",
-    "f1": "F1",
-    "f1_macro": "macro F1",
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-}
-_IN_TARGET_UNITS = ("rmse", "mae", "medae", "pinball")
-
-
-def metric_name(metric: str) -> str:
-    """Return a metric as it is written in prose."""
-    name, _, level = metric.partition("@")
-    return _METRICS.get(name, name.replace("_", " ")) + (f" at {level}" if level else "")
-
-
-def metric_unit(metric: str) -> str:
-    """Return what one unit of the metric is, or nothing where it has no unit."""
-    return "units of the target" if metric.partition("@")[0] in _IN_TARGET_UNITS else ""
-
 
 def decimals(scales: Iterable[float | None]) -> int:
     """Return how many decimals show two significant digits of the typical scale.

@@ -2,11 +2,11 @@
 
 from html import escape
 
+from lossmith.study.metrics import metric_name
 from lossmith.study.report.figures import compared, difference_places
 from lossmith.study.report.text import (
     breakable,
     interval,
-    metric_name,
     number,
     opening,
     p_value,

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.core.loss import Loss
-from lossmith.study.metrics import Metric, influences
+from lossmith.study.metrics import Metric, shifted
 from lossmith.study.search.outliers import FAR, has_gross_errors, residual_scales
 from lossmith.study.search.trial import Key
 
@@ -118,12 +118,11 @@ class Scorer:
 
     def _score(self, tracks: Sequence[Track], cell: int, epoch: int, values: np.ndarray) -> None:
         rows = self.judged.get(cell, slice(None))
-        decisions = None
+        target, values = self.cells.valid_target(cell)[rows], values[:, rows]
         if self.metric.tuned:
-            decisions = np.stack([track.decisions[cell][epoch] for track in tracks])
-        target = self.cells.valid_target(cell)[rows]
-        scores = self.metric.scores(target, values[:, rows], decisions)
-        of_rows = influences(self.metric, target, values[:, rows], decisions).astype(np.float32)
+            values = shifted(values, np.stack([t.decisions[cell][epoch] for t in tracks]))
+        scores = self.metric.scores(target, values)
+        of_rows = self.metric.influence_matrix(target, values).astype(np.float32)
         for track, score, own in zip(tracks, scores, of_rows, strict=True):
             track.influences.setdefault(cell, {})[epoch] = own
             track.scores.setdefault(cell, {})[epoch] = float(score)  # last: a stop may come between
