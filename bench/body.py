@@ -21,7 +21,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from lossmith import select
-from lossmith.study.candidates import field_for
+from lossmith.study.candidates import candidates_for
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.problem import frame_problem
 from lossmith.study.metrics import metric as metric_for
@@ -49,7 +49,7 @@ def scores(table: Table, metric: str, seed: int) -> tuple[float, float, float]:
     stratify = None if regression else problem.target
     train, test = train_test_split(rows, test_size=0.3, random_state=seed, stratify=stratify)
     frame = problem.features.iloc[train].assign(**{table.target: problem.target[train]})
-    default = field_for(
+    default = candidates_for(
         problem.task, measure, problem.target, len(problem.classes) or None, []
     ).default
     positive = 1 if problem.task == "binary" else None

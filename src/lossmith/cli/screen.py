@@ -15,16 +15,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from lossmith.study.data.problem import Problem
-from lossmith.study.formatting import listed
+from lossmith.study.formatting import decimals, duration, interval, listed, number, p_value
 from lossmith.study.metrics import metric_name
-from lossmith.study.report.text import (
-    decimals,
-    duration,
-    finished,
-    interval,
-    number,
-    p_value,
-)
+from lossmith.study.report.text import finished
 from lossmith.study.result import CandidateResult, Finding, Result
 
 WIDTH = 100  # of output that goes to no terminal

@@ -133,7 +133,7 @@ class Outputs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
+class WeightSweep:
     """The default's losses at other weights: by how many per cent each target's error is lower."""
 
     shares: tuple[float, ...]
@@ -145,7 +145,7 @@ class Evidence:
     """What the report draws beyond the numbers."""
 
     curves: tuple[Curve, ...] = ()
-    weights: tuple[Weights, ...] = ()  # of several targets
+    weights: tuple[WeightSweep, ...] = ()  # of several targets
     outputs: tuple[Outputs, ...] = ()
     test_target: np.ndarray = field(default_factory=lambda: np.empty(0))
     test_default: np.ndarray = field(default_factory=lambda: np.empty(0))  # points or probabilities

@@ -9,10 +9,10 @@ import torch
 
 from lossmith.core.card import Task
 from lossmith.study import storage
-from lossmith.study.candidates import field_for
+from lossmith.study.candidates import candidates_for
 from lossmith.study.clock import Clock
 from lossmith.study.conclude import Selection, conclude
-from lossmith.study.data.dataset import Examples
+from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.data.problem import Problem, frame_problem
 from lossmith.study.data.table import as_frame
@@ -21,14 +21,15 @@ from lossmith.study.errors import InputError
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.multitarget.study import Settings, study_jointly
 from lossmith.study.result import Finding
-from lossmith.study.search.loop import Race
+from lossmith.study.search.final import train_final_models
+from lossmith.study.search.loop import Search
 from lossmith.study.search.scoring import Scorer
 from lossmith.study.settings import check_kinds, check_numbers
 from lossmith.study.training.module_trainer import DatasetTrainer
 from lossmith.study.training.table_trainer import TableTrainer
 
 RATES = (1e-3, 3e-3, 1e-2)
-RACING = 0.8  # share of a time budget for the race; the rest trains the final models
+SEARCHING = 0.8  # share of a time budget for the search; the rest trains the final models
 
 Report = Callable[[float, str], None]
 
@@ -112,7 +113,7 @@ def select(
     check_numbers(seed, budget, epochs, batch_size, workers, learning_rates)
     if out is not None:
         storage.check_writable(out)
-    clock = Clock(None if budget is None else RACING * budget, progress or (lambda *_: None))
+    clock = Clock(None if budget is None else SEARCHING * budget, progress or (lambda *_: None))
     if not isinstance(metric, str):
         joint = study_jointly(
             _several(data, target, model),
@@ -145,7 +146,7 @@ def select(
         split = split_rows(found, targets, seed)
         trainer: Any = TableTrainer(problem, split, epochs=epochs, batch=batch_size)
     else:
-        examples = Examples.of(train, task, metric)
+        examples = SupervisedDataset.of(train, task, metric)
         problem, findings = None, ()
         found, targets, classes = examples.task, examples.target, examples.classes
         split = split_rows(found, targets, seed)
@@ -159,22 +160,29 @@ def select(
             workers=workers,
         )
     measure = metric_for(metric, found)
-    race = Race(
+    scorer = Scorer(measure, trainer, exclude_outliers=not keep_outliers)
+    fitting = candidates_for(found, measure, targets[split.develop], classes or None, candidates)
+    search = Search(
         trainer=trainer,
-        scorer=Scorer(measure, trainer, exclude_gross=not keep_outliers),
-        entries=field_for(found, measure, targets[split.develop], classes or None, candidates),
-        rates=tuple(learning_rates),
+        candidates=fitting,
+        scorer=scorer,
+        learning_rates=tuple(learning_rates),
         clock=clock,
     )
     if problem is not None and on_diagnosis is not None:
         on_diagnosis(problem, findings)
     if problem is None:
-        losses = race.fitted(race.default, split.rounds[0][:1])
-        assert losses is not None  # the default fits, or has raised
-        trainer.rehearse(losses[0], race.rates[0])
-    finished = race.run()
+        trainer.warm_up(search.fitted_default(), learning_rates[0])
+    measurements = search.run()
     selection = conclude(
-        race, problem, findings, interrupted=not finished, seed=seed, command=command
+        measurements,
+        train_final_models(measurements, trainer, clock),
+        trainer,
+        scorer,
+        problem=problem,
+        findings=findings,
+        seed=seed,
+        command=command,
     )
     if out is not None:
         storage.save(selection, out)

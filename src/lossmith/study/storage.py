@@ -21,7 +21,7 @@ from lossmith.study.conclude import Selection, prediction_frame
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.errors import InputError
 from lossmith.study.multitarget.heads import Heads
-from lossmith.study.multitarget.model import JointModel, Reading, joint_frame
+from lossmith.study.multitarget.model import JointModel, OutputSpec, joint_frame
 from lossmith.study.report import write_report
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.predictor import TableModel
@@ -72,11 +72,11 @@ class SavedJointModel:
     """A saved model of several targets, with what turns its output into predictions."""
 
     model: JointModel
-    readings: tuple[Reading, ...]
+    outputs: tuple[OutputSpec, ...]
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a column prediction_<target> for each target, and probabilities of classes."""
-        return joint_frame(self.model.predict(frame), self.readings)
+        return joint_frame(self.model.predict(frame), self.outputs)
 
 
 def check_writable(out: str | os.PathLike[str]) -> None:
@@ -164,12 +164,14 @@ def _read(path: Path) -> SavedModel:
     several = facts.get("targets")
     if several is None:
         model = TableModel(encoder=encoder, loss=loss, body=_body(state, loss))
-        return SavedTableModel(model=model, **_reading(facts, loss))
+        return SavedTableModel(model=model, **_output_spec(facts, loss))
     heads = _heads(loss, several)
     pairs = zip(several, heads.parts_by_name().values(), strict=True)
     return SavedJointModel(
         model=JointModel(encoder=encoder, loss=heads, body=_body(state, heads)),
-        readings=tuple(Reading(name=one["name"], **_reading(one, part)) for one, part in pairs),
+        outputs=tuple(
+            OutputSpec(name=one["name"], **_output_spec(one, part)) for one, part in pairs
+        ),
     )
 
 
@@ -186,7 +188,7 @@ def _heads(loss: Loss, several: list[dict[str, Any]]) -> Heads:
     return Heads(loss, [bool(one["labels"]) for one in several])
 
 
-def _reading(facts: dict[str, Any], loss: Loss) -> dict[str, Any]:
+def _output_spec(facts: dict[str, Any], loss: Loss) -> dict[str, Any]:
     """Return a target's labels and decision, held against its loss."""
     labels, decision = facts["labels"], facts["decision"]
     classes = 0 if "regression" in loss.card.tasks else max(loss.out_features, 2)

@@ -16,7 +16,7 @@ MINIMUM_ROWS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examples:
+class SupervisedDataset:
     """A dataset with its targets in memory; inputs are read batch by batch."""
 
     dataset: Any
@@ -25,7 +25,7 @@ class Examples:
     classes: int
 
     @classmethod
-    def of(cls, train: Any, task: Task | None, metric: str) -> "Examples":
+    def of(cls, train: Any, task: Task | None, metric: str) -> "SupervisedDataset":
         """Read the targets of a map-style dataset or of a pair of tensors.
 
         Raises:

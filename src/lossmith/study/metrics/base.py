@@ -1,13 +1,14 @@
 """What a metric is: its name, which way it improves, a score, and each row's influence on it."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 
 from lossmith.core.card import Task
 
 Array = np.ndarray
+Value = TypeVar("Value", float, Array)
 Elicits = Literal["mean", "median", "quantile", "probabilities", "balanced", "decision"]
 
 
@@ -52,7 +53,7 @@ class Metric(ABC):
         """Return the influences on the scores of k models, (k, n)."""
         return np.stack([self.influences(target, one) for one in predictions])
 
-    def error(self, score: Array | float) -> Array | float:
+    def error(self, score: Value) -> Value:
         """Return scores, or influences on them, such that lower is better; twice gives them back.
 
         >>> from lossmith.study.metrics import lookup
@@ -62,9 +63,18 @@ class Metric(ABC):
         return score if self.better == "lower" else -score
 
     @property
+    def by_ratio(self) -> bool:
+        """Whether errors compare by their ratio, as those do that a perfect prediction has none of.
+
+        Errors of different folds differ by factors; of scores where higher is better, differences
+        compare.
+        """
+        return self.better == "lower"
+
+    @property
     def worst(self) -> float:
         """The score of a model that diverged."""
-        return float(self.error(np.inf))
+        return self.error(np.inf)
 
     def check(self, target: Array) -> None:  # noqa: B027 (most take any)
         """Raise InputError when the metric is undefined for these targets."""

@@ -2,15 +2,10 @@
 
 from html import escape
 
+from lossmith.study.formatting import interval, number, p_value
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.figures import compared, difference_places
-from lossmith.study.report.text import (
-    breakable,
-    interval,
-    number,
-    opening,
-    p_value,
-)
+from lossmith.study.report.text import breakable, opening
 from lossmith.study.result import CandidateResult, Result
 
 

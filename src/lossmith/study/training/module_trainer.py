@@ -14,14 +14,14 @@ from torch.utils.data import TensorDataset
 
 from lossmith.core.driver import parameter_groups
 from lossmith.core.loss import Loss
-from lossmith.study.candidates import Entry
-from lossmith.study.data.dataset import Examples
+from lossmith.study.candidates import CandidateSpec
+from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import Split
 from lossmith.study.errors import InputError
-from lossmith.study.search.scoring import Track
-from lossmith.study.search.trial import Budget, Member, batches
-from lossmith.study.training.averaging import Average
-from lossmith.study.training.parallel import can_fork, one_thread, spread
+from lossmith.study.rules.history import TrialHistory
+from lossmith.study.search.trial import Budget, TrialSpec, batches
+from lossmith.study.training.averaging import WeightAverage
+from lossmith.study.training.parallel import can_fork, fork_map, one_thread
 from lossmith.study.training.predictor import TorchModel, read
 
 MakeModel = Callable[[int], nn.Module]
@@ -29,8 +29,8 @@ MakeOptimizer = Callable[..., torch.optim.Optimizer]
 MOST_WORKERS = 8  # unless asked for more: each holds a training in memory
 
 
-class Run:
-    """One training: a fresh model of the user's on one cell."""
+class ModuleTrial:
+    """One training: a fresh model of the user's on one fold."""
 
     def __init__(
         self, trainer: "DatasetTrainer", rows: np.ndarray, seed: int, loss: Loss, rate: float
@@ -46,7 +46,7 @@ class Run:
         learned = any(True for _ in loss.parameters())
         trained = parameter_groups(self.model, loss) if learned else self.model.parameters()
         self.optimizer = trainer.make_optimizer(trained, lr=rate)
-        self.average = Average(self.model)
+        self.average = WeightAverage(self.model)
         self.order = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator().manual_seed(seed).get_state()  # dropout, the same for all
 
@@ -111,54 +111,56 @@ class Run:
         return output.squeeze(-1) if width == 1 else output
 
 
-class RunFleet:
-    """Members trained one after the other in every process; only those in training are in memory.
+class SequentialBatch:
+    """Trials trained one after the other in every process; only those in training are in memory.
 
     The others rest as files in a temporary folder, so that a study of a large network needs the
     memory of one training a process, however many losses it compares.
     """
 
-    def __init__(self, trainer: "DatasetTrainer", cells: Sequence[int], members: Sequence[Member]):
-        self.trainer, self.members = trainer, list(members)
-        self.cells = [trainer.split.cells[cell] for cell in cells]
+    def __init__(
+        self, trainer: "DatasetTrainer", folds: Sequence[int], trials: Sequence[TrialSpec]
+    ):
+        self.trainer, self.trials = trainer, list(trials)
+        self.folds = [trainer.split.cells[fold] for fold in folds]
         self.folder = TemporaryDirectory(prefix="lossmith-")
         self.places = [
-            [Path(self.folder.name, f"{index}-{cell}.pt") for cell in cells]
-            for index in range(len(self.members))
+            [Path(self.folder.name, f"{index}-{fold}.pt") for fold in folds]
+            for index in range(len(self.trials))
         ]
         self.measured: list[list[Tensor]] = []
 
     def advance(self, epochs: int) -> None:
-        """Train every member for some epochs."""
-        turns = list(product(range(len(self.members)), range(len(self.cells))))
-        done = spread(lambda i: self._turn(*turns[i], epochs), len(turns), self.trainer.workers)
-        self.measured = [[] for _ in self.members]
-        for (member, position), (output, state) in zip(turns, done, strict=True):
-            self.measured[member].append(output)
-            self.members[member].losses[position].load_state_dict(state)
+        """Train every trial for some epochs."""
+        turns = list(product(range(len(self.trials)), range(len(self.folds))))
+        done = fork_map(lambda i: self._turn(*turns[i], epochs), len(turns), self.trainer.workers)
+        self.measured = [[] for _ in self.trials]
+        for (trial, position), (output, state) in zip(turns, done, strict=True):
+            self.measured[trial].append(output)
+            self.trials[trial].losses[position].load_state_dict(state)
 
     def outputs(self) -> list[list[Tensor]]:
-        """Return each member's raw outputs on each cell's validation rows."""
+        """Return each trial's raw outputs on each fold's validation rows."""
         return self.measured
 
     def keep(self, kept: Sequence[int]) -> None:
-        """Go on with some of the members only."""
-        for index in set(range(len(self.members))) - set(kept):
+        """Go on with some of the trials only."""
+        for index in set(range(len(self.trials))) - set(kept):
             for place in self.places[index]:
                 place.unlink(missing_ok=True)
-        self.members = [self.members[i] for i in sorted(kept)]
+        self.trials = [self.trials[i] for i in sorted(kept)]
         self.places = [self.places[i] for i in sorted(kept)]
 
     def _turn(self, index: int, position: int, epochs: int) -> tuple[Tensor, dict[str, Any]]:
-        """Train one member on one cell; return its outputs and its loss's state."""
-        member, cell = self.members[index], self.cells[position]
-        loss, place = member.losses[position], self.places[index][position]
-        run = Run(self.trainer, cell.train, cell.seed, loss, member.learning_rate)
+        """Train one trial on one fold; return its outputs and its loss's state."""
+        trial, fold = self.trials[index], self.folds[position]
+        loss, place = trial.losses[position], self.places[index][position]
+        run = ModuleTrial(self.trainer, fold.train, fold.seed, loss, trial.learning_rate)
         if place.exists():
             # A file of this process's own, which may hold whatever a user's optimizer keeps.
             run.restore(torch.load(place, weights_only=False))
         run.advance(epochs)
-        output = run.outputs(cell.valid)
+        output = run.outputs(fold.valid)
         written = place.with_suffix(".new")
         torch.save(run.state(), written)
         written.replace(place)
@@ -166,13 +168,13 @@ class RunFleet:
 
 
 class DatasetTrainer:
-    """Trains a user's model on the cells of a user's dataset."""
+    """Trains a user's model on the folds of a user's dataset."""
 
     ensemble = 1
 
     def __init__(
         self,
-        examples: Examples,
+        examples: SupervisedDataset,
         split: Split,
         make_model: MakeModel,
         *,
@@ -185,51 +187,50 @@ class DatasetTrainer:
         self.workers = _workers(workers, examples.dataset)
         self.make_model, self.make_optimizer = make_model, optimizer or torch.optim.AdamW
         self.budget = Budget.for_rows(len(split.cells[0].train), epochs=epochs, batch=batch)
-        self.rounds = split.rounds
 
-    def losses(self, candidate: Entry, cells: Sequence[int]) -> tuple[Loss, ...]:
-        """Return the candidate fitted to the training targets of each cell."""
-        return tuple(candidate.fit(self._target(self.split.cells[cell].train)) for cell in cells)
+    def losses(self, candidate: CandidateSpec, folds: Sequence[int]) -> tuple[Loss, ...]:
+        """Return the candidate fitted to the training targets of each fold."""
+        return tuple(candidate.fit(self._target(self.split.cells[fold].train)) for fold in folds)
 
-    def fleet(self, cells: Sequence[int], members: Sequence[Member]) -> RunFleet:
-        """Return members ready to train on cells."""
-        return RunFleet(self, cells, members)
+    def start(self, folds: Sequence[int], trials: Sequence[TrialSpec]) -> SequentialBatch:
+        """Return trials ready to train on folds."""
+        return SequentialBatch(self, folds, trials)
 
-    def rehearse(self, loss: Loss, rate: float) -> None:
+    def warm_up(self, loss: Loss, rate: float) -> None:
         """Take one step: mistakes show, and processes inherit what it imports and prepares.
 
         Raises:
             InputError: if model, data and optimizer do not fit each other.
         """
-        cell = self.split.cells[self.rounds[0][0]]
-        rows = cell.train[: self.budget.batch]
+        fold = self.split.cells[self.split.rounds[0][0]]
+        rows = fold.train[: self.budget.batch]
         with one_thread():
-            other, run = (Run(self, rows, cell.seed, loss, rate) for _ in range(2))
+            other, run = (ModuleTrial(self, rows, fold.seed, loss, rate) for _ in range(2))
             if _trained(other.model) & _trained(run.model):
                 raise InputError(
                     "model(out_features) must return a fresh module every time; this one shares "
                     "parameters with the one before, so trainings would learn from each other"
                 )
             run.advance(1)
-            run.outputs(cell.valid)
+            run.outputs(fold.valid)
 
-    def valid_target(self, cell: int) -> np.ndarray:
-        """Return the targets of a cell's validation rows."""
-        return self.examples.target[self.split.cells[cell].valid]
+    def valid_target(self, fold: int) -> np.ndarray:
+        """Return the targets of a fold's validation rows."""
+        return self.examples.target[self.split.cells[fold].valid]
 
-    def valid_targets_tensor(self, cell: int) -> Tensor:
+    def valid_targets_tensor(self, fold: int) -> Tensor:
         """Return the same as a tensor."""
-        return self._target(self.split.cells[cell].valid)
+        return self._target(self.split.cells[fold].valid)
 
-    def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
-        """Return the other cells that share no validation row with a cell."""
-        return self.split.siblings(cell, cells)
+    def siblings(self, fold: int, folds: Sequence[int]) -> list[int]:
+        """Return the other folds that share no validation row with a fold."""
+        return self.split.siblings(fold, folds)
 
-    def final(self, candidate: Entry, rate: float, epochs: int) -> TorchModel:
+    def final(self, candidate: CandidateSpec, rate: float, epochs: int) -> TorchModel:
         """Train a candidate on all rows but the test rows."""
         rows = self.split.develop
         target = self._target(rows)
-        run = Run(self, rows, self.split.cells[0].seed, candidate.fit(target), rate)
+        run = ModuleTrial(self, rows, self.split.cells[0].seed, candidate.fit(target), rate)
         run.advance(epochs)
         run.average.install(run.model)
         return TorchModel(loss=candidate.fit(target), body=run.model.eval())
@@ -244,20 +245,20 @@ class DatasetTrainer:
         inputs = self.examples.inputs(self.split.test, 512)
         return np.concatenate([read(model.loss, model.body(batch)) for batch in inputs])
 
-    def probe(self, loss: Loss) -> None:
+    def time_reference(self, loss: Loss) -> None:
         """Do nothing: a step of an own model may take long, so one epoch is timed at the end."""
 
-    def default_seconds(self, track: Track, epochs: int, settings: int) -> float:
+    def reference_seconds(self, history: TrialHistory, epochs: int, settings: int) -> float:
         """Return what evaluating the default alone takes, from the time of one epoch."""
-        cell = self.split.cells[self.rounds[0][0]]
-        loss = track.outputs[max(track.outputs)][0]
-        run = Run(self, cell.train, cell.seed, loss, track.learning_rate)
+        fold = self.split.cells[self.split.rounds[0][0]]
+        loss = history.outputs[max(history.outputs)][0]
+        run = ModuleTrial(self, fold.train, fold.seed, loss, history.key.learning_rate)
         start = time.perf_counter()
         run.advance(1)
-        run.outputs(cell.valid)
+        run.outputs(fold.valid)
         epoch = time.perf_counter() - start
-        trainings = settings * len(self.rounds[0]) + len(self.rounds[1])
-        final = epochs * len(self.split.develop) / len(cell.train)
+        trainings = settings * len(self.split.rounds[0]) + len(self.split.rounds[1])
+        final = epochs * len(self.split.develop) / len(fold.train)
         return epoch * (trainings * self.budget.epochs + final)
 
     def _target(self, rows: np.ndarray) -> Tensor:

@@ -29,7 +29,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def spread(work: Callable[[int], Any], count: int, processes: int) -> list[Any]:
+def fork_map(work: Callable[[int], Any], count: int, processes: int) -> list[Any]:
     """Return work(0), …, work(count − 1), each by one of several processes on one thread.
 
     The processes are forked: work may be any function, what it changes in memory is lost, and what

@@ -1,7 +1,7 @@
 """Trained models with the loss that reads them: what a study hands over and `predict` loads."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,15 +13,6 @@ from lossmith.study.search.scoring import predict
 from lossmith.study.training.mlp import StackedMLP
 
 CHUNK = 4096  # rows predicted at a time
-
-
-class Model(Protocol):
-    """A trained model and the loss that decodes its head."""
-
-    loss: Loss
-
-    def predict(self, inputs: Any) -> np.ndarray:
-        """Return points (n,) or probabilities (n, C)."""
 
 
 @dataclass(kw_only=True)
