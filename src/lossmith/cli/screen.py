@@ -138,7 +138,7 @@ def _cells(row: CandidateResult, result: Result, places: int) -> tuple[str, ...]
         return score, "", "", "default"
     difference = number(row.difference_to_default, places, sign=True)
     between = interval(row.difference_low, row.difference_high, places, sign=True)
-    role = {result.naive: "naive", result.selected: "selected"}.get(row.name, "")
+    role = {result.naive: "common", result.selected: "selected"}.get(row.name, "")
     return score, f"{difference} {between}", p_value(row.p_value), role
 
 

@@ -1,14 +1,14 @@
 """What a metric is: its name, which way it improves, a score, and each row's influence on it."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from lossmith.core.card import Task
+from lossmith.study.direction import Better, Value, as_error
 
 Array = np.ndarray
-Value = TypeVar("Value", float, Array)
 Elicits = Literal["mean", "median", "quantile", "probabilities", "balanced", "decision"]
 
 
@@ -28,7 +28,7 @@ class Metric(ABC):
 
     name: str
     label: str
-    better: Literal["lower", "higher"] = "lower"
+    better: Better = "lower"
     unit: str = ""
     best: float = 0.0
     tasks: tuple[Task, ...] = ()
@@ -60,7 +60,7 @@ class Metric(ABC):
         >>> lookup("mae").error(2.0), lookup("r2").error(0.5)
         (2.0, -0.5)
         """
-        return score if self.better == "lower" else -score
+        return as_error(score, self.better)
 
     @property
     def by_ratio(self) -> bool:

@@ -1,12 +1,12 @@
 """Metrics of classes: each one's score and, beside it, the influence of a row."""
 
 from abc import abstractmethod
-from typing import Literal
 
 import numpy as np
 from scipy.stats import rankdata
 
 from lossmith.core.card import Task
+from lossmith.study.direction import Better
 from lossmith.study.metrics.base import Array, RowMean, StackedMetric
 from lossmith.study.metrics.tuning import best_decision, shifted
 
@@ -17,7 +17,7 @@ class ClassMetric(StackedMetric):
     """A metric of (n, C) probabilities against class codes."""
 
     tasks = CLASSES
-    better: Literal["lower", "higher"] = "higher"
+    better: Better = "higher"
     best = 1.0
     dimensions = 3
 

@@ -6,12 +6,13 @@ and everything a study does with one metric holds for several: ranking, pairing,
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from lossmith.core.loss import Loss
+from lossmith.study.direction import Better
 from lossmith.study.metrics import Metric
 from lossmith.study.rules.history import TrialHistory, TrialKey
 from lossmith.study.search.scoring import Scorer
@@ -29,7 +30,7 @@ class JointMetric:
     metrics: tuple[Metric, ...]
     units: tuple[float, ...]  # the errors of constant predictions
     name: str = "relative error"
-    better: Literal["lower", "higher"] = "lower"
+    better: Better = "lower"
     by_ratio: bool = True
 
     @classmethod

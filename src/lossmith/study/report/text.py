@@ -80,13 +80,12 @@ def settings(candidate: CandidateResult) -> str:
 
 def finished(result: Result) -> list[CandidateResult]:
     """Return the candidates that were evaluated in full: chosen, default, then best first."""
-    sign = 1 if result.better == "lower" else -1
     kept = [c for c in result.candidates if c.status in ("default", "selected", "finished")]
 
     def rank(candidate: CandidateResult) -> tuple[bool, bool, float]:
         score = candidate.score
-        ordered = sign * score if score is not None and math.isfinite(score) else math.inf
-        return (candidate.name != result.selected, candidate.name != result.default, ordered)
+        error = math.inf if score is None or not math.isfinite(score) else result.error(score)
+        return (candidate.name != result.selected, candidate.name != result.default, error)
 
     return sorted(kept, key=rank)
 

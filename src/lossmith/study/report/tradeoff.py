@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossmith.study.formatting import clip
+from lossmith.study.metrics import lookup
 from lossmith.study.report.svg import COLOURS, is_narrow, label_ticks, responsive
 from lossmith.study.report.text import finished
 from lossmith.study.result import CandidateResult, Evidence, Result, WeightSweep
@@ -20,8 +21,7 @@ def changes(result: Result, candidate: CandidateResult) -> list[tuple[float, flo
     found = []
     for one in result.targets:
         part = candidate.by_target[one.name]
-        error = one.default if one.better == "lower" else 1 - one.default
-        scale = -100 / error if one.better == "lower" else 100 / error
+        scale = one.error(-100.0) / abs(one.default - lookup(one.metric).best)
         ends = [scale * part[f"difference_{end}"] for end in ("low", "high")]
         found.append((scale * part["difference_to_default"], min(ends), max(ends)))
     return found

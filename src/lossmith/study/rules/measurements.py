@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from lossmith.study.candidates import CandidateSet
+from lossmith.study.direction import Better
 from lossmith.study.rules.compare import FoldErrors, evaluate_at_best_epoch
 from lossmith.study.rules.history import TrialHistory, TrialKey
 
@@ -19,7 +20,7 @@ class Measure(Protocol):
         """What it is called."""
 
     @property
-    def better(self) -> Literal["lower", "higher"]:
+    def better(self) -> Better:
         """Which way it improves."""
 
     @property
