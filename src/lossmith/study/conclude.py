@@ -29,7 +29,6 @@ from lossmith.study.rules.history import TrialHistory
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.search.final import FinalModels
 from lossmith.study.search.outliers import FAR, residual_scales
-from lossmith.study.search.scoring import Scorer
 from lossmith.study.search.trainer import Model, Trainer
 
 STOPPED = " The study was stopped before its end."
@@ -102,7 +101,7 @@ def conclude(
     measurements: Measurements,
     models: FinalModels,
     trainer: Trainer,
-    scorer: Scorer,
+    metric: Metric,
     *,
     problem: Problem | None,
     findings: tuple[Finding, ...],
@@ -110,7 +109,7 @@ def conclude(
     command: str,
 ) -> Selection:
     """Score the final models on the untouched rows, and gather all that is worth keeping."""
-    decision, metric = models.decision, scorer.metric
+    decision = models.decision
     default, selected = final_pair(measurements, decision)
     predictions = [trainer.predict_test(model) for model in (models.default, models.selected)]
     decisions = [
@@ -118,8 +117,8 @@ def conclude(
         for one in (default, selected)
     ]
     target = trainer.test_target()
-    rows = scored_test_rows(metric, scorer.has_outliers, target, predictions)
-    notes = notes_of(problem) + outlier_finding(metric, scorer)
+    rows = scored_test_rows(metric, measurements.excluded > 0, target, predictions)
+    notes = notes_of(problem) + outlier_finding(metric, measurements.excluded)
     result = Result(
         **common_facts(measurements, decision, trainer),
         rows=row_counts(trainer.split, problem.dropped if problem else 0),
@@ -161,12 +160,12 @@ def decision_of(
 
 def scored_test_rows(
     metric: Metric,
-    has_outliers: bool | None,
+    exclude_outliers: bool,
     target: np.ndarray,
     predictions: Sequence[np.ndarray],
 ) -> np.ndarray:
     """Return which untouched rows are scored: all, or those without gross errors in the target."""
-    if not has_outliers:
+    if not exclude_outliers:
         return np.ones(len(target), bool)
     return residual_scales(target, np.stack(predictions), metric.transform == "log1p") <= FAR
 
@@ -226,14 +225,14 @@ def notes_of(problem: Problem | None) -> tuple[Finding, ...]:
     return tuple(Finding(name="note", value="", meaning=note) for note in notes)
 
 
-def outlier_finding(metric: Metric, scorer: Scorer) -> tuple[Finding, ...]:
+def outlier_finding(metric: Metric, excluded: float) -> tuple[Finding, ...]:
     """Say which share of the rows is not scored, where there is such."""
-    if not scorer.has_outliers:
+    if not excluded:
         return ()
     return (
         Finding(
             name="gross errors in the target",
-            value=f"{100 * scorer.excluded:.1f} % of the validation rows",
+            value=f"{100 * excluded:.1f} % of the validation rows",
             meaning=f"no loss predicts them within {FAR:g} robust scales, and their squares would "
             f"decide {metric.name} alone: scores leave these rows out (keep_outliers, or "
             "--keep-outliers, counts them)",

@@ -160,12 +160,11 @@ def select(
             workers=workers,
         )
     measure = metric_for(metric, found)
-    scorer = Scorer(measure, trainer, exclude_outliers=not keep_outliers)
     fitting = candidates_for(found, measure, targets[split.develop], classes or None, candidates)
     search = Search(
         trainer=trainer,
         candidates=fitting,
-        scorer=scorer,
+        scorer=Scorer(measure, trainer, exclude_outliers=not keep_outliers),
         learning_rates=tuple(learning_rates),
         clock=clock,
     )
@@ -178,7 +177,7 @@ def select(
         measurements,
         train_final_models(measurements, trainer, clock),
         trainer,
-        scorer,
+        measure,
         problem=problem,
         findings=findings,
         seed=seed,

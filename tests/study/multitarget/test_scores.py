@@ -94,7 +94,7 @@ def test_rows_with_gross_errors_count_for_the_other_target_alone() -> None:
     joint, history, y, _ = scored(2, gross=True)
     before = history.errors[0][1]
     joint.exclude_outliers([0, 1])
-    assert joint.has_outliers
+    assert joint.scorers[0].has_outliers
     assert joint.rows(0, 0).sum() == 54
     assert joint.rows(1, 0).all()
     assert history.errors[0][1] < before

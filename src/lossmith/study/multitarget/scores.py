@@ -72,11 +72,6 @@ class JointScorer:
         self.metric, self.scorers = metric, tuple(scorers)
         self._histories: dict[TrialKey, JointHistory] = {}
 
-    @property
-    def has_outliers(self) -> bool:
-        """Whether some target holds gross errors that are not scored."""
-        return any(scorer.has_outliers for scorer in self.scorers)
-
     def scored(self, fold: int) -> slice:
         """Return which of a fold's validation rows are scored: all, for some target."""
         return slice(None)

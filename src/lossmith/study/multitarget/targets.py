@@ -71,7 +71,7 @@ class TargetView:
         for place, (one, scorer) in enumerate(pairs):
             metric, (score, difference) = scorer.metric, estimates[selected][place]
             target, values = one.target[test], [value[place] for value in predictions]
-            rows = scored_test_rows(metric, scorer.has_outliers, target, values)
+            rows = scored_test_rows(metric, scorer.excluded > 0, target, values)
             tuned = [value[place] for value in decisions]
             found.append(
                 TargetResult(
@@ -97,7 +97,9 @@ class TargetView:
         """
         pairs = list(zip(self.problem.problems, self.scorer.scorers, strict=True))
         notes = [under(one, notes_of(one)) for one, _ in pairs]
-        outliers = [under(one, outlier_finding(scorer.metric, scorer)) for one, scorer in pairs]
+        outliers = [
+            under(one, outlier_finding(scorer.metric, scorer.excluded)) for one, scorer in pairs
+        ]
         return sum((*notes, *outliers), ())
 
     def weight_sweeps(self) -> tuple[WeightSweep, ...]:
