@@ -182,7 +182,7 @@ class Trial:
         """Raise InputError unless the trial runs and an epoch may be reported."""
         if self.outcome is not None:
             raise InputError(f"{self.id} has ended ({self.outcome}); a report comes too late")
-        if not isinstance(epoch, Integral) or not 1 <= epoch <= self.total_epochs:
+        if not isinstance(epoch, Integral) or not 1 <= int(epoch) <= self.total_epochs:
             raise InputError(
                 f"epoch must be from 1 to {self.total_epochs}, got {epoch!r}; iterate "
                 "trial.epochs, or report(epoch, …)"
