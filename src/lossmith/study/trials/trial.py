@@ -13,7 +13,7 @@ from torch import nn
 
 from lossmith.core.loss import Loss
 from lossmith.study.errors import InputError
-from lossmith.study.journal import Claim
+from lossmith.study.journal import Claim, Journal
 from lossmith.study.rules.plan import Design
 from lossmith.study.training.heads import told
 from lossmith.study.trials import checkpoint
@@ -24,6 +24,7 @@ class Host(Protocol):
     """What a trial asks of its study."""
 
     folder: Path
+    journal: Journal
     design: Design
 
     def fitted(self, name: str, rows: np.ndarray | None) -> nn.Module:
