@@ -88,10 +88,10 @@ def _offset(input: Tensor, target: Tensor) -> Tensor:
 def _slant(box: Tensor) -> Tensor:
     """atan(w/h), 0 for a point."""
     width, height = _sides(box)
-    some = width.square() + height.square() > _LEAST
+    some = ~(width.square() + height.square() <= _LEAST)  # so that NaN stays
     return torch.where(some, torch.atan2(width, height.where(some, torch.ones_like(height))), 0.0)
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    some = whole > _LEAST
+    some = ~(whole <= _LEAST)  # so that NaN stays
     return torch.where(some, part / whole.where(some, torch.ones_like(whole)), 0.0)

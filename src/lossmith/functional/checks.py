@@ -59,10 +59,11 @@ def held(values: Tensor, low: Tensor | float = -math.inf, high: float = math.inf
     """Return values held within low … high: the tensor itself where it is at hand that all are.
 
     A bound that guards against what seldom occurs then costs one look, and its far side nothing.
+    So where NaN is seen, of which a clamp would make a gradient of 0.
     """
     if isinstance(low, Tensor):
         return values.clamp(min=low).clamp(max=high)
-    if at_hand(values) and _inside(values, low, high):
+    if at_hand(values) and not _beyond(values, low, high):
         return values
     return values.clamp(low, high)
 
@@ -122,6 +123,14 @@ def _inside(numbers: Tensor, low: float, high: float) -> Tensor | bool:
     if at_hand(least):
         return low <= least.item() and most.item() <= high
     return (least >= low) & (most <= high)
+
+
+def _beyond(numbers: Tensor, low: float, high: float) -> bool:
+    """Return whether numbers at hand lie outside low … high, which NaN, if any, does not."""
+    if not numbers.numel():
+        return False
+    least, most = numbers.detach().aminmax()
+    return least.item() < low or most.item() > high
 
 
 def head_dim(input: Tensor) -> int:

@@ -33,4 +33,5 @@ def _checked(input: Tensor, time: Tensor, event: Tensor) -> tuple[Tensor, Tensor
             f"{tuple(event.shape)}; they must be (N,) alike, nothing is broadcast"
         )
     require(((event == 0) | (event == 1)).all(), "event holds more than 0 and 1")
+    require((time == time).all(), "time holds NaN; leave such rows out")
     return promote(input), time, event == 1
