@@ -21,8 +21,8 @@ from lossmith.core.left_out import without_ignored, without_left_out
 from lossmith.core.ranks import Gather, several
 from lossmith.core.reduce import added, check_weight, joint, mass_of, or_one, reduce
 from lossmith.core.schedule import Schedule
-from lossmith.core.tree import check_names, mapped
-from lossmith.functional.checks import require
+from lossmith.core.tree import check_names, mapped, tensors
+from lossmith.functional.checks import check_real, require
 from lossmith.kernels.blocks import blockwise, choose_blocks, worth_blocks
 
 if TYPE_CHECKING:
@@ -126,6 +126,16 @@ class Loss(Adaptive, ABC):
         card, owner = self.card, type(self).__name__
         check_names(owner, "input", input, card.input, card.optional)
         check_names(owner, "target", target, card.target, card.optional)
+        for what, data in (("input", input), ("target", target)):
+            for tensor in tensors(data):
+                if tensor.is_complex():
+                    check_real(f"{owner}: {what}", tensor)
+        for tensor in tensors(input):
+            if not tensor.numel() and tensor.ndim > 1 and len(tensor) and not card.reads_head:
+                raise ValueError(
+                    f"{owner}: input has shape {tuple(tensor.shape)}, rows that hold no numbers; "
+                    "leave them out, or give each at least one"
+                )
 
     def _check_learned(self, name: str) -> None:
         """Raise ValueError where training has moved a number out of its range."""

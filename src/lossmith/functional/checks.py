@@ -28,6 +28,15 @@ def check_tensor(name: str, given: Any) -> None:
         )
 
 
+def check_real(name: str, tensor: Tensor) -> None:
+    """Raise TypeError where a tensor is complex: a cast would drop its imaginary part."""
+    if tensor.is_complex():
+        raise TypeError(
+            f"{name} must be real, got {tensor.dtype}; pass its real and imaginary parts, as "
+            "torch.view_as_real gives them, or its size"
+        )
+
+
 def in_dtype(hyper: Tensor | float, input: Tensor) -> Tensor | float:
     """Return a hyperparameter as a number where it is at hand, else as a tensor of input's dtype.
 
@@ -149,7 +158,10 @@ def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             f"they must be equal, nothing is broadcast{hint}"
         )
     input = promote(input)
-    return input, target if target.dtype == input.dtype else target.to(input.dtype)
+    if target.dtype == input.dtype:
+        return input, target
+    check_real("target", target)
+    return input, target.to(input.dtype)
 
 
 def paired_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -188,6 +200,7 @@ def several_outputs(input: Tensor, target: Tensor, outputs: int) -> tuple[Tensor
     The head's dimension is 1, as in cross-entropy, or 0 for one unbatched sample.
     """
     check_head(input, target, outputs)
+    check_real("target", target)
     input = promote(input)
     return input, target.to(input.dtype)
 
@@ -197,6 +210,7 @@ def class_logits(input: Tensor, target: Tensor, ignore_index: int = -100) -> tup
 
     Ignored targets come back as class 0: their weight is what makes them vanish.
     """
+    check_real("target", target)
     if target.is_floating_point() or target.dtype == torch.bool:
         raise TypeError(f"target must hold integer classes, got {target.dtype}; use target.long()")
     if input.ndim == 0:
