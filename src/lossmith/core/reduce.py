@@ -55,9 +55,7 @@ def reduce(
     return total / (or_one(mass) if denominator is None else _count(denominator, total, mass))
 
 
-def _count(
-    denominator: Tensor | float, total: Tensor, mass: Tensor | float
-) -> Tensor | float:
+def _count(denominator: Tensor | float, total: Tensor, mass: Tensor | float) -> Tensor | float:
     """Return what a mean of a larger whole is divided by: 1 where all of it weighs nothing."""
     message = "denominator must be a finite number above 0, or 0 where nothing weighs anything"
     if isinstance(denominator, Tensor) and denominator.numel() != 1:

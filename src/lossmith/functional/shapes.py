@@ -36,8 +36,9 @@ def signed_distance(
 
     Outside it is the distance to the nearest pixel of the class; within, the distance to the
     nearest pixel of another, less one pixel of that way, and 0 for a pixel beside another class:
-    so the class's own rim is 0, as in the authors' code, whatever the spacing. A class that no pixel has, or every pixel, has no boundary and distances of 0;
-    so has a pixel that is none of the classes, as one to be ignored. Needs scipy.
+    so the class's own rim is 0, as in the authors' code, whatever the spacing. A class that no
+    pixel has, or every pixel, has no boundary and distances of 0; so has a pixel that is none of
+    the classes, as one to be ignored. Needs scipy.
 
     Args:
         target: integer classes (N, …).

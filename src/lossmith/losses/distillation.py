@@ -168,9 +168,7 @@ class DKD(Pointwise):
         beta: Number = 8.0,
         ignore_index: int = -100,
     ) -> None:
-        super().__init__(
-            temperature=temperature, alpha=alpha, beta=beta, ignore_index=ignore_index
-        )
+        super().__init__(temperature=temperature, alpha=alpha, beta=beta, ignore_index=ignore_index)
 
     def weights(self, target: dict[str, Tensor]) -> Tensor:
         """Return weight 0 for rows whose class is ignored, 1 for the others."""

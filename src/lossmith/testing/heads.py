@@ -1,5 +1,6 @@
 """Shapes and heads: what is refused, what a head decodes to, what `for_target` gives."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -129,16 +130,28 @@ def refuses_complex(case: Case) -> None:
             refusal(TypeError, f"complex {('input', 'target')[place]} {name}", case.loss, *batch)
 
 
+def refuses_rows_of_nothing(case: Case) -> None:
+    """A row without a number, an image of no channels say, is a ValueError that names the shape."""
+    input, target = case.batch()
+    cut = mapped(lambda part: part[:, :0] if part.ndim > 1 else part, input)
+    if any(part.ndim > 1 for _, part in _named(input)):
+        message = refusal(ValueError, "a row of no numbers", case.loss, cut, target)
+        assert f"({ROWS}, 0" in message, f"the error does not name the shape: {message}"
+
+
 def integers_of_any_size(case: Case) -> None:
     """Integers count the same whatever dtype holds them."""
     input, target = case.batch()
     torch.manual_seed(0)
     wide = case.loss(input, target)
     for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32):
-        narrow = mapped(lambda x, d=dtype: x if x.is_floating_point() else x.to(d), target)
         torch.manual_seed(0)
-        value = case.loss(input, narrow)
+        value = case.loss(input, mapped(partial(_narrowed, dtype=dtype), target))
         assert torch.equal(value, wide), f"{dtype} gives {value.item():g}, int64 {wide.item():g}"
+
+
+def _narrowed(part: Tensor, dtype: torch.dtype) -> Tensor:
+    return part if part.is_floating_point() else part.to(dtype)
 
 
 def decodes(case: Case) -> None:

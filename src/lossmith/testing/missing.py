@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core.tree import mapped
-from lossmith.testing.cases import Case, take
+from lossmith.testing.cases import ROWS, Case, take
 from lossmith.testing.reductions import same, spoilt, vanishes
 
 Batch = tuple[Any, Any]
@@ -49,7 +49,8 @@ def ignored_rows(case: Case) -> None:
         for slope in slopes:
             assert (slope[0] == 0).all(), f"an ignored row has the gradient {slope[0].tolist()}"
             assert slope.isfinite().all(), "an ignored row spoils the others' gradients"
-    nothing = mapped(spoilt, input), _ignored(case, batch, slice(None))[1]
+    missing = mapped(lambda part: spoilt(part, ROWS), input)
+    nothing = missing, _ignored(case, batch, slice(None))[1]
     vanishes(case, nothing, "all rows ignored")
     for count in (0, torch.tensor(0)):
         vanishes(case, nothing, f"all rows ignored, denominator {count}", denominator=count)

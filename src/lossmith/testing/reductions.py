@@ -114,10 +114,13 @@ def refuses_denominators(case: Case) -> None:
 def nothing_to_learn(case: Case) -> None:
     """Weights that are all zero, or an empty batch, give 0 with zero gradients."""
     batch, none = case.batch(), torch.zeros(ROWS, dtype=torch.float64)
-    counts = [{}, {"denominator": 0.0}] if case.card.reduction in ("mean", "anchors") else [{}]
-    for given in counts:
-        if case.card.reduction != "set":
+    kind = case.card.reduction
+    for given in [{}, {"denominator": 0.0}] if kind in ("mean", "anchors") else [{}]:
+        if kind != "set":
             vanishes(case, batch, "all weights zero", weight=none, **given)
+        if kind in ("mean", "statistic"):
+            input, target = (mapped(lambda part: spoilt(part, ROWS), data) for data in batch)
+            vanishes(case, (input, target), "all weights zero, NaN", weight=none, **given)
         vanishes(case, take(batch, slice(0, 0)), "an empty batch", **given)
 
 
@@ -143,11 +146,11 @@ def dense(case: Case) -> None:
     same(case.loss(wide, target.reshape(2, -1)), case.loss(input, target), "(2, 3) and (6,)")
 
 
-def spoilt(rows: Tensor) -> Tensor:
-    """Return rows whose first holds what no loss can read."""
-    first = rows[:1].detach()
+def spoilt(rows: Tensor, count: int = 1) -> Tensor:
+    """Return rows whose first ones hold what no loss can read."""
+    first = rows[:count].detach()
     nothing = torch.full_like(first, torch.nan) if rows.is_floating_point() else first - 10_000
-    return torch.cat([nothing.to(rows.dtype), rows[1:]])
+    return torch.cat([nothing.to(rows.dtype), rows[count:]])
 
 
 def _weights(*others: tuple[int, float]) -> Tensor:
@@ -159,6 +162,7 @@ def _weights(*others: tuple[int, float]) -> Tensor:
 
 
 def vanishes(case: Case, batch: tuple[Any, Any], what: str, **given: Any) -> None:
+    """Raise AssertionError unless the value and all its gradients are 0."""
     value, slopes = case.slopes(*batch, **given)
     assert value.item() == 0, f"{what}: the value is {value.item()}, not 0"
     for slope in slopes:
@@ -166,6 +170,7 @@ def vanishes(case: Case, batch: tuple[Any, Any], what: str, **given: Any) -> Non
 
 
 def same(got: Tensor, expected: Tensor, what: str) -> None:
+    """Raise AssertionError unless two tensors are equal but for rounding."""
     got, expected = got.detach(), expected.detach()
     assert torch.allclose(got, expected, rtol=1e-9, atol=1e-12), (
         f"{what} differ: {got.tolist()} and {expected.tolist()}"

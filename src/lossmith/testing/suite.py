@@ -117,6 +117,7 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
         yield heads.decodes_rows_alone
     else:
         yield heads.strict_rows
+        yield heads.refuses_rows_of_nothing
         yield heads.strict_names
     yield from (
         CLAIMS[name] for name in ("convex", "lipschitz", "bounded") if getattr(card.claims, name)
