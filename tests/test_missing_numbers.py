@@ -198,3 +198,17 @@ def test_a_wrapped_loss_leaves_out_what_is_ignored() -> None:
     value, slope = slopes(lm.CVaR(lm.CrossEntropy(), fraction=0.5), input, target)
     torch.testing.assert_close(value, right)
     assert slope.isfinite().all()
+
+
+def test_orpo_leaves_a_rejected_answer_of_probability_1() -> None:
+    rejected = torch.zeros(1, requires_grad=True)
+    value = lm.ORPO()({"chosen": torch.tensor([-1.0]), "rejected": rejected})
+    (slope,) = torch.autograd.grad(value, rejected)
+    torch.testing.assert_close(slope, torch.tensor([0.1]))  # lambda: less of it is better
+
+
+def test_a_box_without_width_learns_one() -> None:
+    box = torch.tensor([[1.0, 0.0, 1.0, 2.0]])
+    for loss in (lm.IoU(), lm.GIoU(), lm.DIoU(), lm.CIoU()):
+        _, slope = slopes(loss, box, torch.tensor([[0.0, 0.0, 2.0, 2.0]]))
+        assert slope[0, 0] > 0 > slope[0, 2]

@@ -60,7 +60,7 @@ def boxes(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 def _sides(box: Tensor) -> tuple[Tensor, Tensor]:
     x1, y1, x2, y2 = box.unbind(1)
-    return (x2 - x1).relu(), (y2 - y1).relu()
+    return (x2 - x1).clamp(min=0), (y2 - y1).clamp(min=0)  # whose slope at 0 is 1, not relu's 0
 
 
 def _areas(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
