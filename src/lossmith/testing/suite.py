@@ -157,7 +157,7 @@ def _once(card: Card) -> Iterator[Callable[[Case], None]]:
     yield gradients.integer_input
     yield heads.refuses_complex
     yield heads.integers_of_any_size
-    if card.input == "logits" and "classes" in card.hypers:
+    if card.input == "logits" and {"classes", "ignore_index"} <= set(card.hypers):
         yield heads.keeps_to_its_classes
         yield heads.finds_no_class_in_a_mark
     if card.reduction != "set":
