@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from lossmith.core.adaptive import Adaptive, Number, memory_of
 from lossmith.core.card import Card
 from lossmith.core.compiled import in_one_pass
-from lossmith.core.left_out import without_left_out
+from lossmith.core.left_out import without_ignored, without_left_out
 from lossmith.core.ranks import Gather, several
 from lossmith.core.reduce import added, check_weight, joint, mass_of, or_one, reduce
 from lossmith.core.schedule import Schedule
-from lossmith.core.tree import check_names, mapped
-from lossmith.functional.checks import require
+from lossmith.core.tree import check_names, mapped, tensors
+from lossmith.functional.checks import check_real, require
 from lossmith.kernels.blocks import blockwise, choose_blocks, worth_blocks
 
 if TYPE_CHECKING:
@@ -126,6 +126,16 @@ class Loss(Adaptive, ABC):
         card, owner = self.card, type(self).__name__
         check_names(owner, "input", input, card.input, card.optional)
         check_names(owner, "target", target, card.target, card.optional)
+        for what, data in (("input", input), ("target", target)):
+            for tensor in tensors(data):
+                if tensor.is_complex():
+                    check_real(f"{owner}: {what}", tensor)
+        for tensor in tensors(input):
+            if not tensor.numel() and tensor.ndim > 1 and len(tensor) and not card.reads_head:
+                raise ValueError(
+                    f"{owner}: input has shape {tuple(tensor.shape)}, rows that hold no numbers; "
+                    "leave them out, or give each at least one"
+                )
 
     def _check_learned(self, name: str) -> None:
         """Raise ValueError where training has moved a number out of its range."""
@@ -262,7 +272,7 @@ class Pointwise(Loss, ABC):
     ) -> dict[str, Tensor]:
         """Return the weighted mean of the values, by name; under the loss's key if there is one."""
         if weight is not None and self.card.reduction == "mean":
-            input, target = without_left_out(input, target, weight)
+            input, target, weight = without_left_out(input, target, weight)
         ranks = self.gather and several()
         if self.card.reduction == "mean" and worth_blocks(input):
             fixed = chain(self.parameters(), (weight, denominator))
@@ -280,8 +290,10 @@ class Pointwise(Loss, ABC):
             own = self.weights(everyone[1])  # of rows among all ranks': whether there is a pair
             own = None if own is None else own[gather.own]
         else:
-            values = self.values(input, target)
             own = self.weights(target)
+            if self.card.reduction == "mean":
+                input, own = without_ignored(input, target, own)
+            values = self.values(input, target)
         parts = {self.card.key: values} if isinstance(values, Tensor) else values
         return {
             name: reduce(
@@ -304,14 +316,16 @@ class Pointwise(Loss, ABC):
         count = or_one(mass_of(like, weight)) if denominator is None else denominator
 
         def share(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+            input, weight = without_ignored(input, target, weight)
             return reduce(self.values(input, target), weight=weight, denominator=count)
 
         return blockwise(share, input, target, weight)
 
     def weighed(self, input: Any, target: Any, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the values and one weight a value: the targets' own times those given."""
+        input, own = without_ignored(input, target, self.weights(target))
         values = added(self.values(input, target))
-        both = joint(values, self.weights(target), weight)
+        both = joint(values, own, weight)
         return values, torch.ones_like(values) if both is None else both
 
 
@@ -349,6 +363,8 @@ class Batchwise(Loss, ABC):
         if self.gather and several():
             gather = Gather.of(input)
             input, target, weight = (mapped(gather, part) for part in (input, target, weight))
+        if weight is not None:
+            input, target, weight = without_left_out(input, target, weight)
         value = self.value(input, target, weight)
         return {self.card.key: value} if isinstance(value, Tensor) else value
 

@@ -23,6 +23,9 @@ def ctc(
     logits, labels, length, frame = _checked(input, classes, lengths, frames, blank)
     if not len(logits):
         return logits.sum((1, 2))
+    if frames is not None:  # whatever is behind them
+        heard = torch.arange(logits.shape[1], device=logits.device) < frame.unsqueeze(1)
+        logits = torch.where(heard.unsqueeze(2), logits, 0)
     low = torch.finfo(logits.dtype).min / (2 * max(logits.shape[1], 1))  # a path adds up to finite
     log_p = logits.log_softmax(2).clamp(min=low)
     values = torch.nn.functional.ctc_loss(

@@ -60,7 +60,7 @@ def boxes(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 def _sides(box: Tensor) -> tuple[Tensor, Tensor]:
     x1, y1, x2, y2 = box.unbind(1)
-    return (x2 - x1).relu(), (y2 - y1).relu()
+    return (x2 - x1).clamp(min=0), (y2 - y1).clamp(min=0)  # whose slope at 0 is 1, not relu's 0
 
 
 def _areas(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,10 +88,10 @@ def _offset(input: Tensor, target: Tensor) -> Tensor:
 def _slant(box: Tensor) -> Tensor:
     """atan(w/h), 0 for a point."""
     width, height = _sides(box)
-    some = width.square() + height.square() > _LEAST
+    some = ~(width.square() + height.square() <= _LEAST)  # so that NaN stays
     return torch.where(some, torch.atan2(width, height.where(some, torch.ones_like(height))), 0.0)
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    some = whole > _LEAST
+    some = ~(whole <= _LEAST)  # so that NaN stays
     return torch.where(some, part / whole.where(some, torch.ones_like(whole)), 0.0)

@@ -28,6 +28,15 @@ def check_tensor(name: str, given: Any) -> None:
         )
 
 
+def check_real(name: str, tensor: Tensor) -> None:
+    """Raise TypeError where a tensor is complex: a cast would drop its imaginary part."""
+    if tensor.is_complex():
+        raise TypeError(
+            f"{name} must be real, got {tensor.dtype}; pass its real and imaginary parts, as "
+            "torch.view_as_real gives them, or its size"
+        )
+
+
 def in_dtype(hyper: Tensor | float, input: Tensor) -> Tensor | float:
     """Return a hyperparameter as a number where it is at hand, else as a tensor of input's dtype.
 
@@ -59,10 +68,11 @@ def held(values: Tensor, low: Tensor | float = -math.inf, high: float = math.inf
     """Return values held within low … high: the tensor itself where it is at hand that all are.
 
     A bound that guards against what seldom occurs then costs one look, and its far side nothing.
+    So where NaN is seen, of which a clamp would make a gradient of 0.
     """
     if isinstance(low, Tensor):
         return values.clamp(min=low).clamp(max=high)
-    if at_hand(values) and _inside(values, low, high):
+    if at_hand(values) and not _beyond(values, low, high):
         return values
     return values.clamp(low, high)
 
@@ -124,6 +134,14 @@ def _inside(numbers: Tensor, low: float, high: float) -> Tensor | bool:
     return (least >= low) & (most <= high)
 
 
+def _beyond(numbers: Tensor, low: float, high: float) -> bool:
+    """Return whether numbers at hand lie outside low … high, which NaN, if any, does not."""
+    if not numbers.numel():
+        return False
+    least, most = numbers.detach().aminmax()
+    return least.item() < low or most.item() > high
+
+
 def head_dim(input: Tensor) -> int:
     """Return the dimension that holds a head of several outputs: 1 in a batch, 0 in one sample."""
     return 1 if input.ndim > 1 else 0
@@ -140,7 +158,10 @@ def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             f"they must be equal, nothing is broadcast{hint}"
         )
     input = promote(input)
-    return input, target if target.dtype == input.dtype else target.to(input.dtype)
+    if target.dtype == input.dtype:
+        return input, target
+    check_real("target", target)
+    return input, target.to(input.dtype)
 
 
 def paired_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -179,6 +200,7 @@ def several_outputs(input: Tensor, target: Tensor, outputs: int) -> tuple[Tensor
     The head's dimension is 1, as in cross-entropy, or 0 for one unbatched sample.
     """
     check_head(input, target, outputs)
+    check_real("target", target)
     input = promote(input)
     return input, target.to(input.dtype)
 
@@ -188,6 +210,7 @@ def class_logits(input: Tensor, target: Tensor, ignore_index: int = -100) -> tup
 
     Ignored targets come back as class 0: their weight is what makes them vanish.
     """
+    check_real("target", target)
     if target.is_floating_point() or target.dtype == torch.bool:
         raise TypeError(f"target must hold integer classes, got {target.dtype}; use target.long()")
     if input.ndim == 0:

@@ -17,11 +17,16 @@ def distillation(input: Tensor, target: Tensor, *, temperature: Tensor | float =
 
 
 def decoupled_distillation(
-    input: Tensor, target: Tensor, classes: Tensor, *, temperature: Tensor | float = 4.0
+    input: Tensor,
+    target: Tensor,
+    classes: Tensor,
+    *,
+    temperature: Tensor | float = 4.0,
+    ignore_index: int = -100,
 ) -> tuple[Tensor, Tensor]:
     """Return T²·KL of target class against the rest, and T²·KL among the rest."""
     student, teacher, heat = _cooled(input, target, temperature)
-    _, classes = class_logits(input, classes)
+    _, classes = class_logits(input, classes, ignore_index)
     own = torch.arange(student.shape[1], device=student.device) == classes.unsqueeze(1)
     pairs, rests = zip(*(_split(part, own) for part in (teacher, student)), strict=True)
     among = torch.where(own, 0, rests[0].exp() * (rests[0] - rests[1])).sum(1)

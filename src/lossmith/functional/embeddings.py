@@ -79,8 +79,8 @@ def scaled(rows: Tensor) -> Tensor:
 
 def root(values: Tensor) -> Tensor:
     """Return the square root, 0 with a gradient of zero where values are 0 or below."""
-    above = values > 0
-    return torch.where(above, torch.where(above, values, 1).sqrt(), 0)
+    none = values <= 0  # not "above", for NaN is to stay
+    return torch.where(none, 0, torch.where(none, 1, values).sqrt())
 
 
 def _size(rows: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from lossmith.functional.checks import in_dtype, product, promote, same_shape
 from lossmith.functional.contrastive import ALL
-from lossmith.functional.embeddings import unit_rows
+from lossmith.functional.embeddings import root, unit_rows
 
 _BATCH_NORM = 1e-5  # what batch normalisation adds to a variance
 
@@ -79,9 +79,7 @@ def koleo(input: Tensor, *, own: slice = ALL, eps: float = 1e-8) -> Tensor:
     cosines = product(rows[own], rows.T).detach()
     cosines = cosines.masked_fill(places[own].unsqueeze(1) == places, -2.0)
     square = (rows[own] - rows[cosines.argmax(1)]).square().sum(1)
-    apart = square > 0  # the root has no slope at 0
-    distance = torch.where(apart, torch.where(apart, square, torch.ones_like(square)).sqrt(), 0.0)
-    return -(distance + eps).log()
+    return -(root(square) + eps).log()
 
 
 def epps_pulley(input: Tensor, directions: Tensor, *, knots: int, bound: Tensor | float) -> Tensor:

@@ -10,7 +10,8 @@ def msle(input: Tensor, target: Tensor) -> Tensor:
     """Return (log(1 + input) − log(1 + target))²; below 0 input stands for log(1 + input)."""
     input, target = same_shape(input, target)
     require((target >= 0).all(), "target holds negative numbers; msle needs y >= 0")
-    return (torch.log1p(input.relu()) - (-input).relu() - torch.log1p(target)).square()
+    above = torch.log1p(input.clamp(min=0))  # whose slope at 0 is 1, where relu's would be 0
+    return (above - (-input).relu() - torch.log1p(target)).square()
 
 
 def mape(input: Tensor, target: Tensor) -> Tensor:

@@ -105,5 +105,5 @@ def _newton(x: Tensor, top: Tensor, t: Tensor | float) -> Tensor:
 def _log_exp(u: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
     """Return log exp_t(u), 0 where exp_t is 0, and where it is above 0."""
     lifted = (1 - t) * u
-    held = lifted > -1
+    held = ~(lifted <= -1)  # NaN stays
     return torch.where(held, lifted, 0.0).log1p() / (1 - t), held

@@ -1,6 +1,7 @@
 """Values and gradients: the worked example, finite differences, extremes, half precision."""
 
 import copy
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,6 +73,32 @@ def learned_gradient(case: Case) -> None:
         leaves = tuple(x.detach().clone().requires_grad_() for x in learned.values())
         wide = sum(leaf.numel() for leaf in leaves) > WIDE
         torch.autograd.gradcheck(function, leaves, fast_mode=wide)
+
+
+def alive_at_corners(case: Case) -> None:
+    """Where an input is 0 or 1, a gradient is not 0 unless the value is flat there or turns.
+
+    A head that starts at 0, or a ReLU that is off, would never learn. Log-probabilities end at 0.
+    """
+    batch = case.batch()
+    start = [leaf.detach() for leaf in case.free(*batch)]
+    ends = _ends_at_0(case, batch[0])
+    for place, number in itertools.product(range(len(start)), (0.0, 1.0)):
+        if place in ends and number > 0:
+            continue
+        point = [part.clone() for part in start]
+        point[place].fill_(number)
+        try:
+            _, slopes = case.slopes(*case.at(*batch, point))
+        except ValueError:  # outside what the loss takes
+            continue
+        flat = slopes[place].flatten() == 0
+        for entry in flat.nonzero().flatten()[:WIDE].tolist():
+            beside = _beside(case, batch, point, (place, entry), place in ends)
+            turns = len({side > 0 for side in beside}) > 1
+            assert turns or min(map(abs, beside), default=0) < 1e-4, (
+                f"the gradient is 0 where an input is {number:g}, the slopes beside it {beside}"
+            )
 
 
 def finite_at_extremes(case: Case) -> None:
@@ -204,6 +231,35 @@ def _hit(case: Case, input: Tensor, target: Tensor) -> Tensor:
         shape = (*target.shape, *([1] * (input.ndim - 1)))
         return target.to(input.dtype).reshape(shape).expand_as(input).clone()
     return torch.zeros_like(input)
+
+
+def _ends_at_0(case: Case, input: Any) -> set[int]:
+    """Return which of the inputs cannot be above 0."""
+    kinds, real = case.card.input, [part.is_floating_point() for part in tensors(input)]
+    named = [kinds] if isinstance(kinds, str) else [kinds[name] for name in input]
+    free = [kind for kind, is_real in zip(named, real, strict=True) if is_real]
+    return {place for place, kind in enumerate(free) if kind == "log_probabilities"}
+
+
+def _beside(
+    case: Case, batch: tuple[Any, Any], point: list[Tensor], at: tuple[int, int], end: bool
+) -> list[float]:
+    """Return the slopes of the value on both sides of one entry, where there are such."""
+    found, step, (place, entry) = [], 1e-5, at
+    middle = _seeded(case, batch, point)
+    for side in (-step,) if end else (-step, step):
+        moved = [part.clone() for part in point]
+        moved[place].view(-1)[entry] += side
+        try:
+            found.append((_seeded(case, batch, moved) - middle) / side)
+        except ValueError:
+            continue
+    return found
+
+
+def _seeded(case: Case, batch: tuple[Any, Any], point: list[Tensor]) -> float:
+    torch.manual_seed(0)
+    return case.loss(*case.at(*batch, point)).item()
 
 
 def _of_leaves(case: Case) -> tuple[Any, tuple[Tensor, ...], bool]:
