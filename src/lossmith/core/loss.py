@@ -40,17 +40,19 @@ class Loss(Adaptive, ABC):
     constructor is kept as an attribute of the same name: hyperparameters as buffers of float64,
     which no cast of the model rounds.
 
-    A loss that couples the rows of a batch takes the switch `gather`: over several processes its
-    batch is then that of all ranks, and every rank must call it.
+    Where a loss couples the rows of a batch, as its card's reduction says, its batch is that of
+    all ranks over several processes, and every rank must call it. `gather` says whether; a loss
+    whose constructor takes it leaves that to who builds it.
     """
 
     card: ClassVar[Card]
-    gather: bool = False
+    gather: bool
 
     def __init__(self, **hypers: Any) -> None:
         super().__init__()
         if not hasattr(self, "card"):
             raise TypeError(f"{type(self).__name__} has no card; state it: card = Card(key=...)")
+        self.gather = self.card.reduction != "mean"
         for name, value in hypers.items():
             if name not in _arguments(type(self)):
                 known = ", ".join(_arguments(type(self))) or "none"
