@@ -5,7 +5,7 @@ import inspect
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
 from numbers import Integral
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from lossmith.core.adaptive import Adaptive, Number, memory_of
+from lossmith.core.adaptive import Adaptive, Number
 from lossmith.core.card import Card
 from lossmith.core.compiled import in_one_pass
 from lossmith.core.left_out import without_left_out
@@ -180,11 +180,6 @@ class Loss(Adaptive, ABC):
         told = self.arguments()
         shown = {n: v if isinstance(v, Schedule) else _short(plain(v)) for n, v in told.items()}
         return ", ".join(f"{n}={v}" for n, v in shown.items() if not isinstance(told[n], Loss))
-
-    def numbers(self) -> Sequence[str]:
-        """Return the constructor's numbers: buffers that a cast must not round."""
-        own = {*_arguments(type(self)), *map(memory_of, self._schedules)}
-        return [name for name in self._buffers if name in own]
 
     def on(self, input: str, target: str | None = None) -> "Hybrid":
         """Return the loss as a term of a hybrid, on named parts of its input and target.

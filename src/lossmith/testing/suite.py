@@ -101,6 +101,8 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
     yield reductions.one_sample
     yield transforms.autocast
     yield transforms.casts_keep_hypers
+    if card.needs:
+        yield transforms.half_precision_follows
     yield transforms.functional_gradient
     if card.vmap:
         yield transforms.vmap_equals_loop
