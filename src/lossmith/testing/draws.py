@@ -36,6 +36,15 @@ def extreme(kinds: Any, data: Any, size: float, dtype: torch.dtype) -> Iterator[
             yield _at(kinds, data, pattern, size, dtype)
 
 
+def degenerate(kinds: Any, data: Any) -> Iterator[Any]:
+    """Yield data whose second row has no length, or is the first again, and data without any."""
+    for spoil in (_zero_row, _twin_row, _zero):
+        if isinstance(kinds, Mapping):
+            yield {name: _spoilt(kinds[name], part, spoil) for name, part in data.items()}
+        else:
+            yield _spoilt(kinds, data, spoil)
+
+
 def as_tensors(kinds: Any, example: Any) -> Any:
     """Return an example's plain numbers as tensors: float64, or integers for integer kinds."""
     if isinstance(kinds, Mapping):
@@ -93,6 +102,18 @@ def _low(data: Tensor) -> Tensor:
 
 def _zero(data: Tensor) -> Tensor:
     return torch.zeros_like(data)
+
+
+def _spoilt(kind: str, data: Tensor, spoil: Callable[[Tensor], Tensor]) -> Tensor:
+    return spoil(data) if kind in ("values", "logits", "scores", "embeddings") else data
+
+
+def _zero_row(data: Tensor) -> Tensor:
+    return data.index_fill(0, torch.tensor([1]), 0.0)
+
+
+def _twin_row(data: Tensor) -> Tensor:
+    return torch.cat([data[:1], data[:1], data[2:]])
 
 
 def _tiny(data: Tensor) -> Tensor:

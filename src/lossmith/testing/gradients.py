@@ -1,6 +1,7 @@
 """Values and gradients: the worked example, finite differences, extremes, half precision."""
 
 import copy
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from lossmith.core.tree import mapped, tensors
 from lossmith.testing.cases import Case, example, joined_data, refusal
-from lossmith.testing.draws import as_tensors, extreme
+from lossmith.testing.draws import as_tensors, degenerate, extreme
 
 WIDE = 12  # numbers beyond which finite differences are taken along random directions
 LARGE = {
@@ -116,6 +117,22 @@ def not_nan_at_largest(case: Case) -> None:
             for slope in slopes:
                 assert not slope.isnan().any(), (
                     f"the gradient is {slope.tolist()} at the largest {dtype}"
+                )
+
+
+def degenerate_rows(case: Case) -> None:
+    """Rows of zeros, or alike, have gradients of the size of the others', in every dtype."""
+    input, target = case.batch()
+    symmetric = case.card.symmetric
+    others = degenerate(case.card.target, target) if symmetric else itertools.repeat(target)
+    usual = max([1e-3, *(slope.abs().max().item() for slope in case.slopes(input, target)[1])])
+    for far, other in zip(degenerate(case.card.input, input), others, strict=False):
+        for dtype in LARGE:
+            given = mapped(_cast(dtype), far), mapped(_cast(dtype), other) if symmetric else other
+            for slope in case.slopes(*given)[1]:
+                largest = slope.abs().max().item()
+                assert largest <= 1e4 * usual, (
+                    f"a degenerate row has gradient {largest:g} in {dtype}, others {usual:g}"
                 )
 
 

@@ -115,6 +115,7 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
         yield heads.decodes
         yield heads.decodes_rows_alone
     else:
+        yield gradients.degenerate_rows
         yield heads.strict_rows
         yield heads.strict_names
     yield from (
