@@ -82,7 +82,12 @@ def scaled(rows: Tensor) -> Tensor:
     """Return rows divided by one constant, so that the largest entry is from 1 to 2."""
     if rows.numel() == 0:
         return rows
-    return rows / _power(_size(rows))
+    return rows / magnitude(rows)
+
+
+def magnitude(rows: Tensor) -> Tensor:
+    """Return the power of two below the largest entry, a constant by which division is exact."""
+    return _power(_size(rows)) if rows.numel() else rows.new_ones(())
 
 
 def root(values: Tensor) -> Tensor:
