@@ -3,7 +3,14 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, in_dtype, product, promote, same_shape
+from lossmith.functional.checks import (
+    class_logits,
+    flat_rows,
+    in_dtype,
+    product,
+    promote,
+    same_shape,
+)
 from lossmith.functional.classification import log_probabilities
 from lossmith.functional.divergence import check_rows, relative_entropy
 from lossmith.functional.embeddings import distances, scaled, unit_rows
@@ -31,7 +38,7 @@ def decoupled_distillation(
 def hint(input: Tensor, target: Tensor) -> Tensor:
     """Return ‖input − target‖²/2 of each sample's features."""
     student, teacher = same_shape(input, target)
-    return (student - teacher).square().flatten(1).sum(1) / 2
+    return flat_rows(student - teacher, dims=2).square().sum(1) / 2
 
 
 def attention_transfer(input: Tensor, target: Tensor, *, p: Tensor | float = 2.0) -> Tensor:

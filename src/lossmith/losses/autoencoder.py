@@ -12,6 +12,7 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Kind, Paper
 from lossmith.core.loss import Batchwise, Pointwise
 from lossmith.core.reduce import reduce
+from lossmith.functional.checks import flat_rows
 from lossmith.losses.coupled import GATHER
 
 LATENT: dict[str, Kind] = {"mean": "values", "log_variance": "parameters"}
@@ -200,7 +201,7 @@ class FreeBits(Batchwise):
 
     def value(self, input: Mapping[str, Tensor], target: None, weight: Tensor | None) -> Tensor:
         """Return the sum of the floored mean divergences."""
-        each = F.gaussian_kl(input).flatten(1)
+        each = flat_rows(F.gaussian_kl(input), dims=2)
         means = [reduce(part, weight=weight) for part in each.unbind(1)]
         floored = torch.stack(means).clamp(min=self.lambda_.to(each.dtype)).sum()
         some = each.numel() > 0 if weight is None else weight.sum() > 0

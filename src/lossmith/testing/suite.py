@@ -154,6 +154,8 @@ def _once(card: Card) -> Iterator[Callable[[Case], None]]:
     yield gradients.integer_input
     if card.reduction != "set":
         yield heads.strict_weight
+    yield heads.scalars
+    yield heads.labels_of_any_dtype
     if card.reads_head and card.target == "classes":
         yield heads.classes_in_range
         yield heads.classes_are_integers
