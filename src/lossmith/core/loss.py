@@ -3,6 +3,7 @@
 import functools
 import inspect
 import json
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,10 +20,10 @@ from lossmith.core.card import Card
 from lossmith.core.compiled import in_one_pass
 from lossmith.core.left_out import without_left_out
 from lossmith.core.ranks import Gather, several
-from lossmith.core.reduce import added, check_weight, joint, mass_of, or_one, reduce
+from lossmith.core.reduce import added, check_weight, joint, mass_of, or_one, reduce, tame
 from lossmith.core.schedule import Schedule
-from lossmith.core.tree import check_names, mapped
-from lossmith.functional.checks import require
+from lossmith.core.tree import check_names, mapped, tensors
+from lossmith.functional.checks import at_hand, require
 from lossmith.kernels.blocks import blockwise, choose_blocks, worth_blocks
 
 if TYPE_CHECKING:
@@ -150,9 +151,25 @@ class Loss(Adaptive, ABC):
         self.check_given(input, target)
         if weight is not None:
             check_weight(type(self).__name__, weight)
+            weight = weight if denominator is not None else mapped(tame, weight)
         for name in self._learned:
             self._check_learned(name)
-        return self.combine(self.terms(input, target, weight=weight, denominator=denominator))
+        value = self.combine(self.terms(input, target, weight=weight, denominator=denominator))
+        if not at_hand(value) or math.isfinite(value.item()):
+            return value
+        return self._wide(value, input, target, weight, denominator)
+
+    def _wide(
+        self, value: Tensor, input: Any, target: Any, weight: Any, denominator: Any
+    ) -> Tensor:
+        """Return the value in float64 where float32 overflowed on the way to it, else as it is."""
+        given = [tensor for part in (input, target) for tensor in tensors(part)]
+        fine = all(tensor.isfinite().all() for tensor in given if tensor.is_floating_point())
+        if value.dtype == torch.float64 or not fine:
+            return value
+        input, target, weight = (mapped(_double, part) for part in (input, target, weight))
+        terms = self.terms(input, target, weight=weight, denominator=denominator)
+        return self.combine(terms).to(value.dtype)
 
     def arguments(self) -> dict[str, Any]:
         """Return what the constructor takes to build an equal loss: schedules as such."""
@@ -348,6 +365,10 @@ class Batchwise(Loss, ABC):
             input, target, weight = (mapped(gather, part) for part in (input, target, weight))
         value = self.value(input, target, weight)
         return {self.card.key: value} if isinstance(value, Tensor) else value
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _short(value: Any) -> Any:

@@ -57,7 +57,15 @@ def tweedie(
     share = target**above
     positive = target > 0
     ratio = torch.where(positive, torch.where(positive, target, 1).log() - eta, 0)
-    return share * (grown(below * ratio) - 1) / below + (grown(above * eta) - share) / above
+    # Differences are risen powers of the ratio, which keep their digits where power is near 1 or 2.
+    far = torch.where(positive, share * _risen(-above * ratio), grown(above * eta))
+    return share * _risen(below * ratio) / below + far / above
+
+
+def _risen(exponent: Tensor) -> Tensor:
+    """Return exp(exponent) − 1, held where exp is."""
+    near = exponent.abs() < 1
+    return torch.where(near, torch.where(near, exponent, 0).expm1(), grown(exponent) - 1)
 
 
 def negative_binomial(

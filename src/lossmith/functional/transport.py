@@ -27,8 +27,8 @@ def sinkhorn_divergence(
         return first.sum() + second.sum()
     size, dtype = magnitude(both), first.dtype
     wide = torch.float32 if first.device.type == "mps" else torch.float64  # mps has no other
-    middle = (both / size).mean(0)
-    first, second = ((one / size - middle).to(wide) for one in (first, second))
+    middle = (both / size).to(wide).mean(0)
+    first, second = ((one / size).to(wide) - middle for one in (first, second))
     scales = float(blur) / size.item(), float(scaling)
     with torch.autocast(first.device.type, enabled=False):
         between = _transport(first, second, *scales)
