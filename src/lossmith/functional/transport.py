@@ -33,7 +33,7 @@ def sinkhorn_divergence(
     with torch.autocast(first.device.type, enabled=False):
         between = _transport(first, second, *scales)
         within = _transport(first, first, *scales) + _transport(second, second, *scales)
-    return (between - within / 2).to(dtype) * size * size
+    return ((between - within / 2) * size.to(wide).square()).to(dtype)
 
 
 def _transport(first: Tensor, second: Tensor, blur: float, scaling: float) -> Tensor:

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+FAR = 3e38  # within float32
+
 
 def generator(seed: int) -> torch.Generator:
     """Return a generator of random numbers under a seed."""
@@ -34,6 +36,18 @@ def extreme(kinds: Any, data: Any, size: float, dtype: torch.dtype) -> Iterator[
             }
         else:
             yield _at(kinds, data, pattern, size, dtype)
+
+
+def sized(kinds: Any, data: Any, size: float) -> Any:
+    """Return data of other sizes, as its kinds allow, each within float32."""
+    if isinstance(kinds, Mapping):
+        return {name: sized(kinds[name], part, size) for name, part in data.items()}
+    if data is None or kinds in ("labels", "probabilities", "classes", "indices"):
+        return data
+    grown = (data * size).clamp(-FAR, FAR)
+    if kinds == "counts":
+        return grown.round()
+    return grown.clamp(min=1 / FAR) if kinds == "positive" else grown
 
 
 def degenerate(kinds: Any, data: Any) -> Iterator[Any]:

@@ -94,6 +94,7 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
         yield gradients.finite_at_far_targets
     if card.reads_head or card.reduction in ("mean", "anchors"):
         yield gradients.not_nan_at_largest
+    yield gradients.as_in_float64
     yield gradients.half_precision
     yield gradients.dtype_kept
     yield from _reductions(card)
