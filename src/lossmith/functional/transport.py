@@ -73,19 +73,20 @@ def _minimum(
     A step that does not gain is taken again, shorter, as in Levenberg's and Marquardt's method.
     """
     one = torch.eye(len(start), dtype=cost.dtype, device=cost.device)
-    potential, damping = start, 1.0
+    potential, damping, idle = start, 1.0, 0
     plan, level = _dual(cost, potential, epsilon)
     for _ in range(_STEPS):
         margin = plan.sum(0)
         slope = 1 / len(margin) - margin
         miss = slope.abs().sum().item()
-        if not miss > near or damping > 1e12:
+        if not miss > near or damping > 1e12 or idle > 5:  # rounding alone is left
             break
         bend = margin.diag() - len(plan) * plan.T @ plan
         held = (damping * miss + 1e-14) / len(margin) * one
         other = potential + torch.linalg.solve(bend + held, epsilon * slope)
         tried = _dual(cost, other, epsilon)
         better = bool(tried[1] >= level - 1e-15 * level.abs())
+        idle += bool(tried[1] <= level + 1e-15 * level.abs()) and better
         if better:
             potential, (plan, level) = other, tried
         damping = damping / 10 if better else damping * 10
