@@ -3,9 +3,10 @@
 import functools
 import inspect
 import json
+import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
 from numbers import Integral
 from pathlib import Path
@@ -14,15 +15,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from lossmith.core.adaptive import Adaptive, Number, memory_of
+from lossmith.core.adaptive import Adaptive, Number
 from lossmith.core.card import Card
 from lossmith.core.compiled import in_one_pass
 from lossmith.core.left_out import without_ignored, without_left_out
 from lossmith.core.ranks import Gather, several
-from lossmith.core.reduce import added, check_weight, joint, mass_of, or_one, reduce
+from lossmith.core.reduce import added, check_weight, joint, mass_of, or_one, reduce, tame
 from lossmith.core.schedule import Schedule
 from lossmith.core.tree import check_names, mapped, tensors
-from lossmith.functional.checks import check_real, require
+from lossmith.functional.checks import at_hand, check_real, require
 from lossmith.kernels.blocks import blockwise, choose_blocks, worth_blocks
 
 if TYPE_CHECKING:
@@ -40,17 +41,19 @@ class Loss(Adaptive, ABC):
     constructor is kept as an attribute of the same name: hyperparameters as buffers of float64,
     which no cast of the model rounds.
 
-    A loss that couples the rows of a batch takes the switch `gather`: over several processes its
-    batch is then that of all ranks, and every rank must call it.
+    Where a loss couples the rows of a batch, as its card's reduction says, its batch is that of
+    all ranks over several processes, and every rank must call it. `gather` says whether; a loss
+    whose constructor takes it leaves that to who builds it.
     """
 
     card: ClassVar[Card]
-    gather: bool = False
+    gather: bool
 
     def __init__(self, **hypers: Any) -> None:
         super().__init__()
         if not hasattr(self, "card"):
             raise TypeError(f"{type(self).__name__} has no card; state it: card = Card(key=...)")
+        self.gather = self.card.reduction != "mean"
         for name, value in hypers.items():
             if name not in _arguments(type(self)):
                 known = ", ".join(_arguments(type(self))) or "none"
@@ -158,9 +161,25 @@ class Loss(Adaptive, ABC):
         self.check_given(input, target)
         if weight is not None:
             check_weight(type(self).__name__, weight)
+            weight = weight if denominator is not None else mapped(tame, weight)
         for name in self._learned:
             self._check_learned(name)
-        return self.combine(self.terms(input, target, weight=weight, denominator=denominator))
+        value = self.combine(self.terms(input, target, weight=weight, denominator=denominator))
+        if not at_hand(value) or math.isfinite(value.item()):
+            return value
+        return self._wide(value, input, target, weight, denominator)
+
+    def _wide(
+        self, value: Tensor, input: Any, target: Any, weight: Any, denominator: Any
+    ) -> Tensor:
+        """Return the value in float64 where float32 overflowed on the way to it, else as it is."""
+        given = [tensor for part in (input, target) for tensor in tensors(part)]
+        fine = all(tensor.isfinite().all() for tensor in given if tensor.is_floating_point())
+        if value.dtype == torch.float64 or not fine:
+            return value
+        input, target, weight = (mapped(_double, part) for part in (input, target, weight))
+        terms = self.terms(input, target, weight=weight, denominator=denominator)
+        return self.combine(terms).to(value.dtype)
 
     def arguments(self) -> dict[str, Any]:
         """Return what the constructor takes to build an equal loss: schedules as such."""
@@ -188,11 +207,6 @@ class Loss(Adaptive, ABC):
         told = self.arguments()
         shown = {n: v if isinstance(v, Schedule) else _short(plain(v)) for n, v in told.items()}
         return ", ".join(f"{n}={v}" for n, v in shown.items() if not isinstance(told[n], Loss))
-
-    def numbers(self) -> Sequence[str]:
-        """Return the constructor's numbers: buffers that a cast must not round."""
-        own = {*_arguments(type(self)), *map(memory_of, self._schedules)}
-        return [name for name in self._buffers if name in own]
 
     def on(self, input: str, target: str | None = None) -> "Hybrid":
         """Return the loss as a term of a hybrid, on named parts of its input and target.
@@ -367,6 +381,10 @@ class Batchwise(Loss, ABC):
             input, target, weight = without_left_out(input, target, weight)
         value = self.value(input, target, weight)
         return {self.card.key: value} if isinstance(value, Tensor) else value
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _short(value: Any) -> Any:

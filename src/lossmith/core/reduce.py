@@ -98,8 +98,24 @@ def check_weight(owner: str, weight: Any) -> None:
                 f"{owner}: weight must be a tensor of one weight a sample, got {one!r}; a whole "
                 "loss is scaled by 2.0 * loss"
             )
-        if one.numel() and at_hand(one) and not one.min() >= 0:
-            raise ValueError(f"{owner}: weights must be 0 or more, got {one.min().item():g}")
+        if one.numel() and at_hand(one):
+            least, most = (end.item() for end in one.aminmax())
+            if not least >= 0 or most == math.inf:
+                wrong = least if not least >= 0 else most
+                raise ValueError(f"{owner}: weights must be 0 or more and finite, got {wrong:g}")
+
+
+def tame(weight: Tensor) -> Tensor:
+    """Return weights of a mean by a power of two smaller or larger where their sum is no number.
+
+    A factor of all weights changes no mean.
+    """
+    if not weight.numel() or not weight.is_floating_point() or not at_hand(weight):
+        return weight
+    most = weight.max().item()
+    if most == 0 or 1e-20 < most < 1e20:
+        return weight
+    return (weight.double() * 2.0 ** -math.floor(math.log2(most))).to(weight.dtype)
 
 
 def spread(weight: Tensor, values: Tensor) -> Tensor:

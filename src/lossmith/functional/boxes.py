@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lossmith.functional.checks import same_shape
 
+_MOST = 1e8  # a coordinate whose fourth power float32 still holds
 _LEAST = 1e-18  # an area whose square float32 still holds
 
 
@@ -55,7 +56,10 @@ def boxes(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     input, target = same_shape(input, target)
     if input.ndim != 2 or input.shape[1] != 4:
         raise ValueError(f"boxes must have shape (N, 4), x1 y1 x2 y2, got {tuple(input.shape)}")
-    return input, target
+    # Overlaps depend on no scale: coordinates whose squares are no numbers are brought to 1.
+    size = torch.maximum(input.detach().abs(), target.abs()).amax(1, keepdim=True)
+    size = torch.where(size > _MOST, size, 1.0)
+    return input / size, target / size
 
 
 def _sides(box: Tensor) -> tuple[Tensor, Tensor]:

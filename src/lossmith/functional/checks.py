@@ -20,11 +20,12 @@ def promote(input: Tensor) -> Tensor:
     return input.float() if input.dtype in _HALF else input
 
 
-def check_tensor(name: str, given: Any) -> None:
+def check_tensor(name: str, given: Any, hint: str | None = None) -> None:
     """Raise TypeError unless a tensor is given."""
     if not isinstance(given, Tensor):
         raise TypeError(
-            f"{name} must be a tensor, got {type(given).__name__}; use torch.as_tensor({name})"
+            f"{name} must be a tensor, got {type(given).__name__}; use "
+            f"{hint or f'torch.as_tensor({name})'}"
         )
 
 
@@ -144,6 +145,8 @@ def _beyond(numbers: Tensor, low: float, high: float) -> bool:
 
 def head_dim(input: Tensor) -> int:
     """Return the dimension that holds a head of several outputs: 1 in a batch, 0 in one sample."""
+    if input.ndim == 0:
+        raise ValueError("input must have a dimension of outputs or classes, got a scalar")
     return 1 if input.ndim > 1 else 0
 
 
@@ -172,6 +175,18 @@ def paired_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             f"input and target must be rows of embeddings (N, D), got {tuple(input.shape)}"
         )
     return first, second
+
+
+def flat_rows(given: Tensor, *, dims: int = 1) -> Tensor:
+    """Return a batch (N, …) as rows (N, K); numbers (N,), unless `dims` is 2, as rows of one.
+
+    Raises:
+        ValueError: if there are fewer dimensions than that: a scalar, or one row without a batch.
+    """
+    if given.ndim < dims:
+        wanted = "(N, …)" if dims == 1 else "(N, K) or more"
+        raise ValueError(f"input must be a batch of rows {wanted}, got shape {tuple(given.shape)}")
+    return given.flatten(1) if given.ndim > 1 else given.unsqueeze(1)
 
 
 def same_rows(named: Mapping[str, Tensor], *, shapes: bool = False) -> dict[str, Tensor]:

@@ -67,12 +67,12 @@ def kto(
     """
     names = ("completion", "mismatched")
     own, reference = _against(input, {name: target[name] for name in names})
-    good = _alike({"completion": own["completion"], "desirable": target["desirable"]})["desirable"]
+    good = target["desirable"].to(own["completion"].dtype)
+    same_rows({"completion": own["completion"], "desirable": good}, shapes=True)
     reward, other = (own[name] - reference[name] for name in names)
-    point = (other.detach().sum() / max(len(other), 1)).clamp(min=0)
+    point = (other.detach() / max(other.numel(), 1)).sum().clamp(min=0)
     lead = in_dtype(beta, reward) * (reward - point)
     up, down = in_dtype(lambda_desirable, reward), in_dtype(lambda_undesirable, reward)
-    good = good.to(reward.dtype)
     return good * up * torch.sigmoid(-lead) + (1 - good) * down * torch.sigmoid(lead)
 
 

@@ -176,7 +176,9 @@ def _discount(rank: Tensor) -> Tensor:
 
 def _gains(relevance: Tensor) -> Tensor:
     """Return (2^y − 1) / the list's ideal DCG, 0 for padding and lists without a relevant item."""
-    gain = torch.exp2(relevance.clamp(min=0)) - 1
+    relevance = relevance.clamp(min=0)
+    most = relevance.detach().amax(1, keepdim=True) if relevance.shape[1] else 0.0
+    gain = torch.exp2(relevance - most) - torch.exp2(-torch.as_tensor(most))  # 2^-most of 2^y - 1
     place = torch.arange(1, gain.shape[1] + 1, device=gain.device, dtype=gain.dtype)
     ideal = (gain.sort(1, descending=True).values * _discount(place)).sum(1, keepdim=True)
     return gain / torch.where(ideal > 0, ideal, 1)

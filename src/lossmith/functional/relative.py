@@ -27,5 +27,9 @@ def mape(input: Tensor, target: Tensor) -> Tensor:
 def smape(input: Tensor, target: Tensor) -> Tensor:
     """Return 2·|input − target|/(|input| + |target|), from 0 to 2; 0 where both are 0."""
     input, target = same_shape(input, target)
+    most = torch.finfo(input.dtype).max / 8
+    far = torch.maximum(input.detach().abs(), target.abs()) > most
+    size = torch.where(far, 8.0, 1.0)  # a share depends on no scale
+    input, target = input / size, target / size
     total = input.abs() + target.abs()
     return 2 * ((input - target).abs() / torch.where(total == 0, torch.ones_like(total), total))

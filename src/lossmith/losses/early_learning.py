@@ -136,7 +136,8 @@ class EarlyLearning(Pointwise):
     def _checked(self, input: Tensor, classes: Tensor, indices: Tensor) -> Tensor:
         """Return the indices as what tensors are indexed by: of uint8 they would be a mask."""
         samples, width = self.memory.shape
-        if input.shape != (*classes.shape, width) or classes.shape != indices.shape:
+        rows = classes.shape == indices.shape and classes.ndim == 1
+        if not rows or input.shape != (*classes.shape, width):
             raise ValueError(
                 f"input has shape {tuple(input.shape)}, classes {tuple(classes.shape)} and indices "
                 f"{tuple(indices.shape)}; they must be (N, {width}), (N,) and (N,)"

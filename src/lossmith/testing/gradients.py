@@ -10,9 +10,10 @@ from torch import Tensor
 
 from lossmith.core.tree import mapped, tensors
 from lossmith.testing.cases import Case, example, joined_data, refusal
-from lossmith.testing.draws import as_tensors, extreme
+from lossmith.testing.draws import as_tensors, degenerate, extreme, sized
 
 WIDE = 12  # numbers beyond which finite differences are taken along random directions
+SIZES = (1e-30, 1e-10, 1e7, 1e18, 2e19, 1e25, 1e30)
 LARGE = {
     torch.float16: (1e4, 65504.0),
     torch.bfloat16: (1e4, 1e15),
@@ -143,6 +144,45 @@ def not_nan_at_largest(case: Case) -> None:
             for slope in slopes:
                 assert not slope.isnan().any(), (
                     f"the gradient is {slope.tolist()} at the largest {dtype}"
+                )
+
+
+def as_in_float64(case: Case) -> None:
+    """At every size of input and target the value is that of float64, where float32 holds it."""
+    card = case.card
+    input, target = case.batch()
+    for size in SIZES:
+        far = sized(card.input, input, size)
+        for other in (target, sized(card.target, target, size)):
+            given = [mapped(_cast(torch.float32), part) for part in (far, other)]
+            try:
+                value, slopes = case.slopes(*given)
+                right, _ = case.slopes(*(mapped(_cast(torch.float64), part) for part in given))
+            except ValueError:  # out of the loss's range
+                continue
+            where = f"at size {size:g}: {value.item():g}, in float64 {right.item():g}"
+            assert not value.isnan(), f"the value is NaN {where}"
+            for slope in slopes:
+                assert not slope.isnan().any(), f"the gradient is NaN {where}"
+            if right.abs() < torch.finfo(torch.float32).max / 1e3:  # as much as sums leave
+                # what is far below 1 may be a difference that rounding of inputs alone decides
+                fine = torch.allclose(value.double(), right, rtol=5e-3, atol=1e-6)
+                assert fine, f"the value is wrong {where}"
+
+
+def degenerate_rows(case: Case) -> None:
+    """Rows of zeros, or alike, have gradients of the size of the others', in every dtype."""
+    input, target = case.batch()
+    symmetric = case.card.symmetric
+    others = degenerate(case.card.target, target) if symmetric else itertools.repeat(target)
+    usual = max([1e-3, *(slope.abs().max().item() for slope in case.slopes(input, target)[1])])
+    for far, other in zip(degenerate(case.card.input, input), others, strict=False):
+        for dtype in LARGE:
+            given = mapped(_cast(dtype), far), mapped(_cast(dtype), other) if symmetric else other
+            for slope in case.slopes(*given)[1]:
+                largest = slope.abs().max().item()
+                assert largest <= 1e4 * usual, (
+                    f"a degenerate row has gradient {largest:g} in {dtype}, others {usual:g}"
                 )
 
 

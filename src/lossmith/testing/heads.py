@@ -1,5 +1,7 @@
 """Shapes and heads: what is refused, what a head decodes to, what `for_target` gives."""
 
+import contextlib
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -66,6 +68,39 @@ def strict_names(case: Case) -> None:
             given = (other, target) if at == 0 else (input, other)
             message = refusal((TypeError, ValueError), f"{what} {other}", case.loss, *given)
             assert what in message, f"the error does not name {what}: {message}"
+        for name, part in data.items() if isinstance(data, dict) else ():
+            for bad in (None, part.tolist(), part.numpy(), 1.0):
+                other = {**data, name: bad}
+                given = (other, target) if at == 0 else (input, other)
+                message = refusal(TypeError, f"{name}={bad!r}", case.loss, *given)
+                assert name in message, f"the error does not name {name}: {message}"
+
+
+def scalars(case: Case) -> None:
+    """One number in place of a batch, or a row without one, is read or refused clearly."""
+    input, target = case.batch()
+    number = [mapped(lambda x: x.flatten()[0], part) for part in (input, target)]
+    row = [mapped(lambda x: x[0], part) for part in (input, target)]
+    for given in (number, [number[0], target], [input, number[1]], row):
+        with contextlib.suppress(TypeError, ValueError):
+            case.loss(*given)
+
+
+def labels_of_any_dtype(case: Case) -> None:
+    """Labels and counts may be floats, integers or, of labels, bools: the value is the same."""
+    input, target = case.batch(dtype=torch.float32)
+    kinds = case.card.target
+    named = kinds if isinstance(kinds, Mapping) else {"": kinds}
+    for name, kind in named.items():
+        if kind not in ("labels", "counts"):
+            continue
+        whole = (target[name] if name else target).round()
+        most = torch.uint8 if kind == "counts" else torch.bool
+        for dtype in (torch.float64, torch.int64, torch.int16, most):
+            other = whole.to(dtype)
+            value = case.loss(input, {**target, name: other} if name else other)
+            right = case.loss(input, {**target, name: whole} if name else whole)
+            assert torch.equal(value, right), f"{kind} of {dtype} give {value}, not {right}"
 
 
 def strict_weight(case: Case) -> None:

@@ -97,6 +97,7 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
     if not card.detached:
         yield gradients.alive_at_corners
     yield missing.nan_shows
+    yield gradients.as_in_float64
     yield gradients.half_precision
     yield gradients.dtype_kept
     yield from _reductions(card)
@@ -104,6 +105,8 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
     yield reductions.one_sample
     yield transforms.autocast
     yield transforms.casts_keep_hypers
+    if card.needs:
+        yield transforms.half_precision_follows
     yield transforms.functional_gradient
     if card.vmap:
         yield transforms.vmap_equals_loop
@@ -116,6 +119,7 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
         yield heads.decodes
         yield heads.decodes_rows_alone
     else:
+        yield gradients.degenerate_rows
         yield heads.strict_rows
         yield heads.refuses_rows_of_nothing
         yield heads.strict_names
@@ -162,6 +166,8 @@ def _once(card: Card) -> Iterator[Callable[[Case], None]]:
         yield heads.finds_no_class_in_a_mark
     if card.reduction != "set":
         yield heads.strict_weight
+    yield heads.scalars
+    yield heads.labels_of_any_dtype
     if card.reads_head and card.target == "classes":
         yield heads.classes_in_range
         yield heads.classes_are_integers
