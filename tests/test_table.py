@@ -315,7 +315,7 @@ def rare(*names: str) -> list[str]:
         (table([-2.0, 1.0]), {"metric": "rmsle"}, "smallest is -2"),
         (table([1, 2])[["y"]], {}, "the target is the only column"),
         (table([1, 2]).assign(x=None), {}, "every column but the target is empty or constant"),
-        (table(pd.date_range("2020", periods=60)), {}, "holds dates"),
+        (table(pd.date_range("2020", periods=60)), {"metric": "mae"}, "holds dates"),
         (table([1, 2], z=[[1]] * 60), {}, "column 'z' holds values of type list"),
         (table([(1,), [2]]), {}, "column 'y' holds values of type"),
     ],

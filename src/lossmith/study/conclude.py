@@ -13,6 +13,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.errors import InputError
 from lossmith.study.gross import FAR, residual_scales
 from lossmith.study.judge import Judgement, judge
+from lossmith.study.labels import to_json
 from lossmith.study.metrics import Metric, decide
 from lossmith.study.model import Model
 from lossmith.study.race import Race
@@ -82,7 +83,7 @@ class Selection:
         """Return what turns a table's model into predictions, as plain data."""
         assert self.problem is not None
         decision = None if self.decision is None else self.decision.tolist()
-        return {"labels": self.problem.labels.tolist(), "decision": decision}
+        return {"labels": to_json(self.problem.labels.tolist()), "decision": decision}
 
 
 def prediction_frame(

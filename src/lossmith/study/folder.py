@@ -23,6 +23,7 @@ from lossmith.study.errors import InputError
 from lossmith.study.features import Encoder
 from lossmith.study.joint.heads import Heads
 from lossmith.study.joint.model import JointModel, Reading, joint_frame
+from lossmith.study.labels import from_json
 from lossmith.study.model import TableModel
 from lossmith.study.report import write_report
 
@@ -193,7 +194,7 @@ def _reading(facts: dict[str, Any], loss: Loss) -> dict[str, Any]:
     if len(labels) != classes or (decision is not None and len(decision) != classes):
         raise ValueError(f"model.json names {len(labels)} classes, the loss has {classes}")
     return {
-        "labels": pd.Series(labels, dtype=None if labels else float).to_numpy(),
+        "labels": from_json(labels),
         "decision": None if decision is None else np.array(decision, dtype=float),
     }
 

@@ -20,6 +20,7 @@ SEPARATORS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*SEPARATORS, ".parquet", ".pq")
 LEADING_ZERO = r"\s*0\d+\s*"
 LEADING_ZERO_CELL = re.compile(rb'[,;\t"\s]0\d+\s*(?:[,;\t"\r\n]|$)')
+SURROGATE = re.compile("[\ud800-\udfff]")
 READ_AS_MISSING = "lossmith: read as missing"  # in a table's attrs, its texts by column
 
 
@@ -92,8 +93,25 @@ def leading_zero(column: pd.Series) -> str | None:
     """Return the first code such as 007, which a number would change, if there is one."""
     if types.is_numeric_dtype(column):
         return None
-    text = column.dropna().astype(str)
+    text = as_text(column.dropna())
     return next(iter(text[text.str.fullmatch(LEADING_ZERO)]), None)
+
+
+def as_text(column: pd.Series) -> pd.Series:
+    """Return values as Python writes them; pandas would read bytes as text."""
+    if column.dtype == object:
+        return pd.Series([str(value) for value in column], column.index, dtype=str)
+    return column.astype(str)
+
+
+def decoded(column: pd.Series) -> pd.Series | None:
+    """Return a column with its bytes, if any, read as UTF-8; None if they are no text."""
+    if column.dtype != object or not any(isinstance(value, bytes) for value in column):
+        return column
+    try:
+        return column.map(lambda value: value.decode() if isinstance(value, bytes) else value)
+    except UnicodeDecodeError:
+        return None
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -120,6 +138,7 @@ def plain_frame(data: Any) -> pd.DataFrame:
         frame = pd.DataFrame(values, columns=[f"x{index}" for index in range(values.shape[1])])
     frame.columns = [str(name) for name in frame.columns]
     _check_names(list(frame.columns), "the table")
+    _check_texts(frame)
     return frame
 
 
@@ -136,6 +155,15 @@ def _check_file(path: Path) -> None:
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty")
+
+
+def _check_texts(frame: pd.DataFrame) -> None:
+    """Refuse text that no file can hold: half of a pair that stands for one character."""
+    for name in frame:
+        column = frame[name]
+        texts = (name, *column) if column.dtype == object else (name,)
+        if any(isinstance(text, str) and SURROGATE.search(text) for text in texts):
+            raise InputError(f"column {name!r} holds text that is no Unicode; correct it")
 
 
 def _check_names(names: list[str], where: str) -> None:

@@ -1,8 +1,11 @@
 """From a table and a target column to a problem: task, classes, features and what was left out."""
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,15 +15,18 @@ from pandas.api import types
 from lossmith.core.card import Task
 from lossmith.study.errors import InputError
 from lossmith.study.features import Columns
+from lossmith.study.labels import as_saved
 from lossmith.study.metrics import CLASSES, REGRESSION, lookup
 from lossmith.study.metrics import metric as fitting
-from lossmith.study.table import leading_zero, missing_words, nearest
+from lossmith.study.table import decoded, leading_zero, missing_words, nearest
 from lossmith.study.words import counted, percent
 
 STUDIED = (*REGRESSION, *CLASSES)
 MINIMUM_ROWS = 50  # a test part and five folds that still measure something
 MINIMUM_CLASS_ROWS = 5  # about one row a fold
 FEW_INTEGERS = 10  # distinct integers that are still read as classes
+NUMBERS = (str, Real, Decimal)  # what a number may be written as
+DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64, pd.Period)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +82,13 @@ def frame_problem(
     notes: list[str] = []
     column = _usable(frame[target], target)
     kept = column.notna()
-    column = _numbers_of_text(column[kept], notes)
-    found = _task(column, target, metric, task, notes)
+    column = column[kept]
+    numbers = _numbers(column)
+    found = _task(numbers, target, metric, task, notes)
+    if found == "regression" or not any(isinstance(value, Decimal) for value in column):
+        if numbers is not column:
+            notes.insert(0, f"column {target!r} holds numbers as text; they are read as numbers")
+        column = numbers
     if metric is not None:
         _check_metric(metric, found, inferred=task is None)
     if len(column) < MINIMUM_ROWS:
@@ -127,8 +138,6 @@ def given(column: pd.Series, name: str) -> np.ndarray:
 
 def _usable(column: pd.Series, name: str) -> pd.Series:
     """Return the target with blank text as missing; refuse what no task can predict."""
-    if types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column):
-        raise InputError(f"column {name!r} holds dates; make it a number, for example of days")
     if types.is_complex_dtype(column):
         raise InputError(f"column {name!r} holds complex numbers; choose one part of them")
     if not types.is_numeric_dtype(column):
@@ -147,17 +156,14 @@ def _usable(column: pd.Series, name: str) -> pd.Series:
     return column
 
 
-def _numbers_of_text(column: pd.Series, notes: list[str]) -> pd.Series:
+def _numbers(column: pd.Series) -> pd.Series:
     """Return numbers where every value is a number, though kept as text or objects."""
-    if types.is_numeric_dtype(column) or any(isinstance(value, bool) for value in column):
+    if types.is_numeric_dtype(column) or leading_zero(column):
         return column
-    if leading_zero(column):
+    if any(isinstance(value, bool) or not isinstance(value, NUMBERS) for value in column):
         return column
     numbers = pd.to_numeric(column, errors="coerce")
-    if not np.isfinite(numbers.to_numpy(float)).all():
-        return column
-    notes.append(f"column {column.name!r} holds numbers as text; they are read as numbers")
-    return numbers
+    return numbers if np.isfinite(numbers.to_numpy(float)).all() else column
 
 
 def _task(
@@ -181,6 +187,8 @@ def _task(
     else:
         found = "regression"
     if found == "regression" and not numeric:
+        if all(isinstance(value, DATES) for value in column):
+            raise InputError(f"column {name!r} holds dates; make it a number, for example of days")
         code = leading_zero(column)
         wrong = code or next(value for value in column if not _is_number(value))
         why = "is text for its leading zero" if code else "is not a number"
@@ -192,7 +200,7 @@ def _task(
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, NUMBERS):
         return False
     return bool(np.isfinite(pd.to_numeric(pd.Series([value]), errors="coerce").to_numpy(float))[0])
 
@@ -219,14 +227,19 @@ def _check_metric(metric: str, task: Task, *, inferred: bool) -> None:
 
 
 def _features(features: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Drop the columns that tell nothing: empty ones and constant ones."""
+    """Drop the columns that tell nothing: empty ones, constant ones, and bytes that are no text."""
     if not features.shape[1]:
         raise InputError("the target is the only column; a study needs columns to predict it from")
+    readable = {str(name): decoded(features[name]) for name in features}
+    raw = [name for name, column in readable.items() if column is None]
+    features = pd.DataFrame({n: column for n, column in readable.items() if column is not None})
     dull = [str(name) for name in features if not _varies(features[name])]
     if len(dull) == features.shape[1]:
-        raise InputError("every column but the target is empty or constant; nothing predicts it")
-    if dull:
-        notes.append(f"empty or constant columns were left out: {', '.join(dull)}")
+        kinds = "empty, constant or bytes" if raw else "empty or constant"
+        raise InputError(f"every column but the target is {kinds}; nothing predicts it")
+    for what, names in (("empty or constant columns", dull), ("columns of bytes", raw)):
+        if names:
+            notes.append(f"{what} were left out: {', '.join(names)}")
     return features.drop(columns=dull)
 
 
@@ -260,11 +273,12 @@ def _codes(
     if not types.is_numeric_dtype(column):
         order = sorted(range(len(labels)), key=lambda index: str(labels[index]))
         codes, labels = np.argsort(order)[codes], labels[order]
+    labels = as_saved(labels.tolist(), name)
     counts = np.bincount(codes)
     _check_classes(name, task, [str(label) for label in labels], counts)
     if task == "binary" and _positive_code(labels, counts, positive) == 0:
         codes, labels = 1 - codes, labels[::-1]
-    return codes.astype(np.int64), np.asarray(labels)
+    return codes.astype(np.int64), labels
 
 
 def _check_classes(name: str, task: Task, labels: list[str], counts: np.ndarray) -> None:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from lossmith.study.features import as_numbers
 from lossmith.study.result import Finding
+from lossmith.study.table import as_text
 from lossmith.study.task import Problem
 from lossmith.study.words import counted, listed, percent
 
@@ -165,7 +166,7 @@ def _read_numbers(column: pd.Series, kind: str) -> Array:
         return as_numbers(column)
     if kind == "date":
         return np.full(len(column), np.nan)
-    digits = column.astype(str).str.extract(NUMBER, expand=False)
+    digits = as_text(column).str.extract(NUMBER, expand=False)
     return as_numbers(digits.str.replace(",", ""))
 
 
@@ -175,12 +176,12 @@ def _is_id(column: pd.Series, kind: str) -> bool:
         return False
     if types.is_integer_dtype(column):
         return bool(column.max() - column.min() < 1.5 * len(column))
-    return kind == "text" and not column.astype(str).str.strip().str.contains(" ").any()
+    return kind == "text" and not as_text(column).str.strip().str.contains(" ").any()
 
 
 def _thousands(column: pd.Series) -> str:
     """Return a number with separators from a column of such and of plain numbers, or nothing."""
-    text = pd.Series(column.dropna().astype(str).unique(), dtype=str)
+    text = pd.Series(as_text(column.dropna()).unique(), dtype=str)
     parted = text.str.fullmatch(THOUSANDS)
     if not parted.any() or not (parted | text.str.fullmatch(PLAIN)).all():
         return ""

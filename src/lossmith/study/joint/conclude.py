@@ -27,6 +27,7 @@ from lossmith.study.joint.model import JointModel, Reading, joint_frame
 from lossmith.study.joint.problem import JointProblem, under
 from lossmith.study.joint.scores import JointTrack, error
 from lossmith.study.judge import Judgement, judge
+from lossmith.study.labels import to_json
 from lossmith.study.race import Race
 from lossmith.study.report.text import decimals, number
 from lossmith.study.result import CandidateResult, Evidence, Finding, Result, TargetResult, Weights
@@ -77,7 +78,7 @@ class JointSelection(Selection):
             "targets": [
                 {
                     "name": one.name,
-                    "labels": one.labels.tolist(),
+                    "labels": to_json(one.labels.tolist()),
                     "decision": None if one.decision is None else one.decision.tolist(),
                 }
                 for one in self.readings
