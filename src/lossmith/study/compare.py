@@ -56,7 +56,7 @@ class Reading:
 def read(
     track: Track, cells: Sequence[int], metric: Measure, rows: Mapping[int, np.ndarray]
 ) -> Reading:
-    """Read a track on some cells; rows: of each cell, those that count."""
+    """Read a track on some cells; rows: of each cell, the units of those that count."""
     chosen, best = _epochs(track, cells, metric)
     return read_at(track, cells, metric, rows, chosen, best)
 

@@ -70,8 +70,9 @@ class Race:
     def reading(self, track: Track, cells: Sequence[int] | None = None) -> Reading:
         """Return what a track says on some cells, or on all those so far."""
         cells = self.cells if cells is None else cells
+        split = self.trainer.split
         rows = {
-            cell: self.trainer.split.cells[cell].valid[self.scorer.judged.get(cell, slice(None))]
+            cell: split.units(split.cells[cell].valid[self.scorer.judged.get(cell, slice(None))])
             for cell in cells
         }
         return read(track, cells, self.metric, rows)

@@ -142,13 +142,13 @@ def select(
         problem = frame_problem(frame, name, metric=metric, task=task, positive=positive)
         findings = diagnose(problem)
         found, targets, classes = problem.task, problem.target, len(problem.classes)
-        split = split_rows(found, targets, seed)
+        split = split_rows(found, targets, seed, problem.units)
         trainer: Any = TableTrainer(problem, split, epochs=epochs, batch=batch_size)
     else:
         examples = Examples.of(train, task, metric)
-        problem, findings = None, ()
+        problem, findings = None, examples.findings()
         found, targets, classes = examples.task, examples.target, examples.classes
-        split = split_rows(found, targets, seed)
+        split = split_rows(found, targets, seed, examples.units)
         trainer = DatasetTrainer(
             examples,
             split,

@@ -19,6 +19,7 @@ from lossmith.study.labels import as_saved
 from lossmith.study.metrics import CLASSES, REGRESSION, lookup
 from lossmith.study.metrics import metric as fitting
 from lossmith.study.table import decoded, leading_zero, missing_words, nearest
+from lossmith.study.units import copies, first_rows, same_features
 from lossmith.study.words import counted, percent
 
 STUDIED = (*REGRESSION, *CLASSES)
@@ -52,6 +53,11 @@ class Problem:
     def columns(self) -> Columns:
         """How the columns to predict from are read, by the diagnosis and in every training."""
         return Columns.of(self.features, [self.name])
+
+    @cached_property
+    def units(self) -> np.ndarray | None:
+        """Which rows are copies of one: a code a row, or None where all differ."""
+        return copies(same_features(self.features), self.target)
 
 
 def frame_problem(
@@ -110,7 +116,7 @@ def frame_problem(
     if dropped:
         classes = [] if found == "regression" else [target]
         notes.append(left_out_note(dropped, repr(target), frame, classes))
-    return Problem(
+    problem = Problem(
         task=found,
         name=target,
         features=features,
@@ -120,6 +126,22 @@ def frame_problem(
         dropped=dropped,
         notes=tuple(notes),
     )
+    _check_units(problem)
+    return problem
+
+
+def _check_units(problem: Problem) -> None:
+    """Refuse a table whose rows are enough only because they are copies of a few."""
+    rows = len(problem.target)
+    first = first_rows(problem.units, rows)
+    if len(first) < MINIMUM_ROWS:
+        raise InputError(
+            f"the table has {rows} rows, but only {len(first)} differ; "
+            f"a study needs at least {MINIMUM_ROWS} that do"
+        )
+    if problem.classes and len(first) < rows:
+        counts = np.bincount(problem.target[first], minlength=len(problem.classes))
+        _check_classes(problem.name, problem.task, list(problem.classes), counts, "different row")
 
 
 def left_out_note(dropped: int, of: str, frame: pd.DataFrame, classes: Iterable[str]) -> str:
@@ -281,7 +303,9 @@ def _codes(
     return codes.astype(np.int64), labels
 
 
-def _check_classes(name: str, task: Task, labels: list[str], counts: np.ndarray) -> None:
+def _check_classes(
+    name: str, task: Task, labels: list[str], counts: np.ndarray, what: str = "row"
+) -> None:
     if len(labels) == 1:
         raise InputError(
             f"column {name!r} is {labels[0]!r} in every row; a study needs two classes"
@@ -295,7 +319,7 @@ def _check_classes(name: str, task: Task, labels: list[str], counts: np.ndarray)
     if rows < MINIMUM_CLASS_ROWS:
         rare = labels[int(counts.argmin())]
         raise InputError(
-            f"class {rare!r} of column {name!r} has {counted(rows, 'row')}, "
+            f"class {rare!r} of column {name!r} has {counted(rows, what)}, "
             f"a study needs at least {MINIMUM_CLASS_ROWS}; "
             "remove such rows or merge them with another class"
         )

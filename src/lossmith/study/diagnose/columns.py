@@ -11,6 +11,7 @@ from lossmith.study.features import as_numbers
 from lossmith.study.result import Finding
 from lossmith.study.table import as_text
 from lossmith.study.task import Problem
+from lossmith.study.units import same_features
 from lossmith.study.words import counted, listed, percent
 
 Array = np.ndarray
@@ -41,17 +42,9 @@ def _leaks(problem: Problem) -> Iterator[Finding]:
 
 
 def _duplicates(problem: Problem) -> Iterator[Finding]:
-    keys = pd.util.hash_pandas_object(problem.features, index=False).to_numpy()
-    rows = pd.DataFrame({"features": keys, "target": problem.target})
-    copies = rows.duplicated().mean()
-    if copies:
-        yield Finding(
-            name="duplicated rows",
-            value=percent(copies),
-            meaning="copies that fall on both sides of a split make every loss look better",
-            level="warning" if copies > 0.01 else "info",
-        )
-    groups = rows.groupby("features")["target"]
+    inputs = same_features(problem.features)
+    yield from duplicates(inputs, problem.target, problem.units)
+    groups = pd.Series(problem.target).groupby(inputs)
     torn = (groups.transform("nunique") > 1).mean()
     if torn:
         yield Finding(
@@ -60,6 +53,25 @@ def _duplicates(problem: Problem) -> Iterator[Finding]:
             meaning="rows with equal features and different targets: noise that no loss removes",
             level="warning" if torn > 0.05 else "info",
         )
+
+
+def duplicates(inputs: Array, target: Array, units: Array | None) -> Iterator[Finding]:
+    """Say what is made of copies; inputs: a code a row, equal where all features are."""
+    repeated = pd.DataFrame({"inputs": inputs, "target": target}).duplicated().mean()
+    if not repeated:
+        return
+    meaning = "features of few values make rows equal by chance: each counts by itself"
+    if units is not None:
+        meaning = (
+            "rows of equal features and target are one unit: they stay together in every split, "
+            "and the test counts them once"
+        )
+    yield Finding(
+        name="duplicated rows",
+        value=percent(repeated),
+        meaning=meaning,
+        level="warning" if repeated > 0.01 else "info",
+    )
 
 
 def _ids(problem: Problem) -> Iterator[Finding]:

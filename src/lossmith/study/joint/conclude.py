@@ -160,8 +160,9 @@ def _by_target(
 def _read(race: Race, track: JointTrack, place: int) -> Evidenced:
     """Read one target's track at the epochs that suit all targets together."""
     joint = race.reading(track)
+    split = race.trainer.split
     rows = {
-        cell: race.trainer.split.cells[cell].valid[race.scorer.rows(place, cell)]
+        cell: split.units(split.cells[cell].valid[race.scorer.rows(place, cell)])
         for cell in race.cells
     }
     metric = race.metric.metrics[place]
