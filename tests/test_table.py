@@ -114,7 +114,7 @@ def test_byte_order_mark_and_blank_lines_before_the_header(tmp_path: Path) -> No
         ("a.csv", "x,y\n1,2\n".encode("utf-16"), "not UTF-8 .byte 0xff at offset 0, line 1"),
         ("a.parquet", "x,y\n1,2\n", "cannot be read as Parquet"),
         ("a.parquet", "", "a.parquet is empty"),
-        ("a.xlsx", "PK", "suffix .xlsx; give one of .csv, .tsv, .parquet"),
+        ("a.ods", "PK", "suffix .ods; give .csv, .tsv, .parquet, .pq, .xlsx, also as .gz"),
         ("a", "x", r"suffix \(none\)"),
     ],
 )

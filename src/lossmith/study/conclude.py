@@ -4,6 +4,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -45,6 +46,7 @@ class Selection:
     problem: Problem | None
     decision: np.ndarray | None  # of a tuned metric
     test_rows: np.ndarray
+    folder: Path | None = None  # where its files are
 
     @property
     def loss(self) -> Loss:

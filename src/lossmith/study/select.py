@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,7 @@ from lossmith.study.examples import Examples
 from lossmith.study.given import check_kinds, check_numbers
 from lossmith.study.joint.study import Settings, study_jointly
 from lossmith.study.metrics import metric as metric_for
+from lossmith.study.out import check_out
 from lossmith.study.race import Race
 from lossmith.study.result import Finding
 from lossmith.study.scores import Scorer
@@ -46,6 +48,7 @@ def select(
     seed: int = 0,
     budget: float | None = None,
     out: str | os.PathLike[str] | None = None,
+    force: bool = False,
     learning_rates: Sequence[float] = RATES,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -80,6 +83,7 @@ def select(
         seed: of the split, the folds, the initial weights and the batches.
         budget: seconds after which the study ends with what it has.
         out: a folder for the report, the result, the loss, the model and the predictions.
+        force: replace the run that `out` holds.
         learning_rates: tried for every loss.
         epochs: the longest training; about 500 steps if None. The best number is chosen.
         batch_size: rows a step; chosen by the number of rows if None.
@@ -111,7 +115,7 @@ def select(
         raise InputError("name the column to predict: target='price'")
     check_numbers(seed, budget, epochs, batch_size, workers, learning_rates)
     if out is not None:
-        folder.check_writable(out)
+        check_out(out, force=force)
     clock = Clock(None if budget is None else RACING * budget, progress or (lambda *_: None))
     if not isinstance(metric, str):
         joint = study_jointly(
@@ -132,9 +136,7 @@ def select(
             on_diagnosis=on_diagnosis,
             command=command,
         )
-        if out is not None:
-            folder.save(joint, out)
-        return joint
+        return joint if out is None else _saved(joint, out, force)
     if isinstance(task, Mapping):
         raise InputError("a task by target is for several targets, with one metric each")
     if model is None:
@@ -176,9 +178,11 @@ def select(
     selection = conclude(
         race, problem, findings, interrupted=not finished, seed=seed, command=command
     )
-    if out is not None:
-        folder.save(selection, out)
-    return selection
+    return selection if out is None else _saved(selection, out, force)
+
+
+def _saved(selection: Selection, out: str | os.PathLike[str], force: bool) -> Selection:
+    return replace(selection, folder=folder.save(selection, out, force=force))
 
 
 def _several(data: Any, target: Any, model: Any) -> pd.DataFrame:
