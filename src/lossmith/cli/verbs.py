@@ -54,9 +54,10 @@ def select(options: argparse.Namespace) -> None:
                     if interruption.asked:
                         raise KeyboardInterrupt from error
                     raise
-            screen.verdict(selection.result, selection.folder)  # which Ctrl-C does not take away
-            if selection.folder != out:
-                screen.say(f"{out} can no longer be written; this run is in {selection.folder}")
+            folder = selection.folder or out
+            screen.verdict(selection.result, folder)  # which Ctrl-C does not take away
+            if folder != out:
+                screen.say(f"{out} can no longer be written; this run is in {folder}")
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, Any]:
