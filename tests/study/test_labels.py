@@ -143,18 +143,7 @@ def test_a_column_of_bytes_is_left_out(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = binary(tmp_path, [b"\xff%d" % row for row in range(79)] + [None])
-ask = ["--target", "price", "--metric", "mae", "--candidates", "mse", "--out", "run"]
-        "--target",
-        "price",
-        "--metric",
-        "mae",
-        "--candidates",
-        "mse",
-        "--budget",
-        "3s",
-        "--out",
-        "run",
-    ]
+    ask = ["--target", "price", "--metric", "mae", "--candidates", "mse", "--out", "run"]
     assert main(["select", str(path), *ask]) == 0
     assert "columns of bytes were left out: raw" in " ".join(capsys.readouterr().out.split())
     assert main(["predict", "run", str(path)]) == 0
