@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import os
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -212,6 +213,15 @@ def test_predict_leaves_its_input_alone(said: Callable[..., str], runs: Path) ->
     for name in ("t.csv", "./t.csv", "soft.csv"):
         line = said("predict", str(runs / "number"), "t.csv", "--out", name)
         assert f"{name} is the input itself" in line
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux")
+def test_an_output_that_is_full_is_told(runs: Path) -> None:
+    command = [sys.executable, "-m", "lossmith", "predict", runs / "number", runs / "t.csv"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "lossmith: cannot write the output: No space left on device\n"
 
 
 # Which files are read.
