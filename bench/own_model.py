@@ -15,13 +15,13 @@ import time
 from pathlib import Path
 
 import torch
+from lossmith.study.training.module_trainer import DatasetTrainer, ModuleTrial
 from sklearn.datasets import load_digits
 
 from lossmith import CrossEntropy, select
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.select import RATES
-from lossmith.study.training.module_trainer import DatasetTrainer, ModuleTrial
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from digits import make_model

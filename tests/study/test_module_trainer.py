@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lossmith.study.training.module_trainer import DatasetTrainer, ModuleTrial
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
@@ -19,7 +20,6 @@ from lossmith.study.errors import InputError
 from lossmith.study.search.trial import TrialSpec
 from lossmith.study.select import select
 from lossmith.study.storage import load
-from lossmith.study.training.module_trainer import DatasetTrainer, ModuleTrial
 
 DIGITS = load_digits()
 CHOSEN = np.flatnonzero(DIGITS.target < 3)[:240]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from lossmith.study.training.module_trainer import DatasetTrainer
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -19,7 +20,6 @@ from lossmith.study.data.folds import split_rows
 from lossmith.study.errors import InputError
 from lossmith.study.search.trial import TrialSpec
 from lossmith.study.select import select
-from lossmith.study.training.module_trainer import DatasetTrainer
 from lossmith.study.training.parallel import can_fork, fork_map
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="processes are forked on Linux's CPUs")

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from shared.own_loop import study, train, work, work_with_kills
 
 from lossmith.study.training.parallel import can_fork
+from shared.own_loop import study, work, work_with_kills
 
 forks = pytest.mark.skipif(not can_fork(), reason="processes are forked on Linux's CPUs")
 FACTS = ["loss", "learning_rate", "fold", "epoch", "score"]

@@ -5,12 +5,11 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lossmith.study.journal import Claim, Facts, Journal, Report, Setting, Training
-from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, finalists, pause_after
+from lossmith.study.journal import Claim, Facts, Journal, Report, Training
+from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
 from lossmith.study.trials.evidence import Shape, reader
 
 UNITS = 6

@@ -1,6 +1,7 @@
 """The command `lossmith`: its verbs, their options and its exit codes."""
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ from typing import NoReturn, get_args
 import lossmith
 from lossmith.cli import verbs
 from lossmith.core.card import Task
+from lossmith.core.printable import printable
 
 MISTAKE = 2  # of the user: one line says which
 INTERRUPTED = 130  # 128 + SIGINT
@@ -44,7 +46,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
-        self.exit(MISTAKE, f"lossmith: {message} (see {self.prog} --help)\n")
+        self.exit(MISTAKE, f"lossmith: {printable(message)} (see {self.prog} --help)\n")
 
     def format_help(self) -> str:
         """Name the metrics where help is asked for, since the packages that know them are heavy."""
@@ -65,6 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"lossmith: cannot write the output: {error.strerror}", file=sys.stderr)
+        return MISTAKE
     except KeyboardInterrupt:
         print("lossmith: stopped; nothing was written", file=sys.stderr)
         return INTERRUPTED
@@ -76,7 +84,7 @@ def _run(argv: list[str]) -> int:
         options.argv = argv
         options.verb(options)
     except verbs.UserError as error:
-        print(f"lossmith: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"lossmith: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return MISTAKE
     except SystemExit as error:  # of argparse, and of a second Ctrl-C
         return error.code if isinstance(error.code, int) else MISTAKE
@@ -110,11 +118,13 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "select",
         help="find the best loss for a table, a column of it and a metric",
-        description="Finds the best loss for a table: CSV, TSV or Parquet.",
+        description="Finds the best loss for a table: CSV, TSV, Parquet or Excel.",
         epilog=SELECT_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", help="the table: .csv, .tsv or .parquet")
+    parser.add_argument(
+        "file", help="the table: .csv, .tsv, .parquet or .xlsx, also as .gz or .zip"
+    )
     parser.add_argument(
         "--target",
         required=True,
@@ -125,6 +135,9 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         "--metric", required=True, help="what a good prediction is, see below; one for each target"
     )
     parser.add_argument("--out", metavar="FOLDER", help="of the run (default: runs/NAME of FILE)")
+    parser.add_argument(
+        "--force", action="store_true", help="replace the run of lossmith that FOLDER holds"
+    )
     parser.add_argument(
         "--candidates", type=_keys, metavar="KEY,…", help="losses to compare (default: all)"
     )
@@ -158,7 +171,7 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", help="the folder that lossmith select wrote")
-    parser.add_argument("file", help="the new rows: .csv, .tsv or .parquet")
+    parser.add_argument("file", help="the new rows, in a file like that of select")
     parser.add_argument("--out", metavar="FILE", help="the CSV to write (default: the screen)")
     parser.set_defaults(verb=verbs.predict)
 

@@ -17,6 +17,7 @@ from lossmith.study.clock import Clock, OutOfTimeError
 from lossmith.study.conclude import prediction_frame, versions
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
+from lossmith.study.diagnose.columns import duplicates
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.resolve import as_metric
@@ -84,6 +85,7 @@ class ModelSelection:
     study: Study
     model: TorchModel
     test_rows: np.ndarray
+    folder: Path | None = None  # where it was saved
 
     @property
     def loss(self) -> nn.Module:
@@ -136,7 +138,7 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
             losses=_losses(request.candidates, known, examples),
             default=request.default,
             splits=rows.splits,
-            groups=request.groups,
+            groups=_groups(request.groups, examples),
             learning_rates=request.learning_rates,
             epochs=recipe.budget.epochs,
             seed=request.seed,
@@ -186,12 +188,26 @@ class _Rows:
         classes = examples.task in ("binary", "multiclass")
         target = examples.target if classes else everyone
         task = examples.task if classes and examples.task else "regression"
-        split = split_rows(task, target, request.seed)
+        groups = _groups(request.groups, examples)
+        split = split_rows(task, target, request.seed, groups)
         return cls(
             develop=split.develop,
             test=split.test,
             splits=[(cell.train, cell.valid) for cell in split.cells],
         )
+
+
+def _groups(given: Any, examples: SupervisedDataset) -> np.ndarray | None:
+    """Return a code a row, equal for rows of one group, or for copies of one row; or None."""
+    if given is None:
+        return examples.units
+    labels = np.asarray(given)
+    if labels.shape != (len(examples.target),):
+        raise InputError(
+            f"groups must have one label a sample ({len(examples.target)}), got shape "
+            f"{labels.shape}"
+        )
+    return np.unique(labels, return_inverse=True)[1]
 
 
 def _recipe(request: Request, rows: int) -> Recipe:
@@ -366,7 +382,7 @@ def _conclude(runner: _Runner, rows: _Rows, finished: bool) -> ModelSelection:
             "train": len(rows.develop),
             "test": len(rows.test),
         },
-        diagnosis=verdict.result.diagnosis + _moving(runner),
+        diagnosis=_found(runner.examples) + verdict.result.diagnosis + _moving(runner),
         test=_test(study, target, default, selected),
         cost=Cost(
             seconds=seconds,
@@ -393,6 +409,13 @@ def _conclude(runner: _Runner, rows: _Rows, finished: bool) -> ModelSelection:
         model=models[verdict.selected],
         test_rows=rows.test,
     )
+
+
+def _found(examples: SupervisedDataset) -> tuple[Finding, ...]:
+    """Return what the samples said before any training."""
+    if examples.alike is None:
+        return ()
+    return tuple(duplicates(examples.alike, examples.target, examples.units))
 
 
 def _moving(runner: _Runner) -> tuple[Finding, ...]:
