@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -16,10 +17,11 @@ from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.data.problem import Problem, frame_problem
 from lossmith.study.data.table import as_frame
-from lossmith.study.diagnose import diagnose
+from lossmith.study.diagnose import diagnose, diagnose_samples
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.multitarget.study import Settings, study_jointly
+from lossmith.study.out import check_out
 from lossmith.study.result import Finding
 from lossmith.study.search.final import train_final_models
 from lossmith.study.search.loop import Search
@@ -47,6 +49,7 @@ def select(
     seed: int = 0,
     budget: float | None = None,
     out: str | os.PathLike[str] | None = None,
+    force: bool = False,
     learning_rates: Sequence[float] = RATES,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -81,6 +84,7 @@ def select(
         seed: of the split, the folds, the initial weights and the batches.
         budget: seconds after which the study ends with what it has.
         out: a folder for the report, the result, the loss, the model and the predictions.
+        force: replace the run that `out` holds.
         learning_rates: tried for every loss.
         epochs: the longest training; about 500 steps if None. The best number is chosen.
         batch_size: rows a step; chosen by the number of rows if None.
@@ -112,7 +116,7 @@ def select(
         raise InputError("name the column to predict: target='price'")
     check_numbers(seed, budget, epochs, batch_size, workers, learning_rates)
     if out is not None:
-        storage.check_writable(out)
+        check_out(out, force=force)
     clock = Clock(None if budget is None else SEARCHING * budget, progress or (lambda *_: None))
     if not isinstance(metric, str):
         joint = study_jointly(
@@ -133,9 +137,7 @@ def select(
             on_diagnosis=on_diagnosis,
             command=command,
         )
-        if out is not None:
-            storage.save(joint, out)
-        return joint
+        return joint if out is None else _saved(joint, out, force)
     if isinstance(task, Mapping):
         raise InputError("a task by target is for several targets, with one metric each")
     if model is None:
@@ -143,13 +145,13 @@ def select(
         problem = frame_problem(frame, name, metric=metric, task=task, positive=positive)
         findings = diagnose(problem)
         found, targets, classes = problem.task, problem.target, len(problem.classes)
-        split = split_rows(found, targets, seed)
+        split = split_rows(found, targets, seed, problem.units)
         trainer: Any = TableTrainer(problem, split, epochs=epochs, batch=batch_size)
     else:
         examples = SupervisedDataset.of(train, task, metric)
-        problem, findings = None, ()
+        problem, findings = None, diagnose_samples(examples)
         found, targets, classes = examples.task, examples.target, examples.classes
-        split = split_rows(found, targets, seed)
+        split = split_rows(found, targets, seed, examples.units)
         trainer = DatasetTrainer(
             examples,
             split,
@@ -183,9 +185,11 @@ def select(
         seed=seed,
         command=command,
     )
-    if out is not None:
-        storage.save(selection, out)
-    return selection
+    return selection if out is None else _saved(selection, out, force)
+
+
+def _saved(selection: Selection, out: str | os.PathLike[str], force: bool) -> Selection:
+    return replace(selection, folder=storage.save(selection, out, force=force))
 
 
 def _several(data: Any, target: Any, model: Any) -> pd.DataFrame:

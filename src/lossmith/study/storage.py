@@ -4,6 +4,7 @@ import json
 import math
 import os
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,23 +20,16 @@ from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.study.conclude import Selection, prediction_frame
 from lossmith.study.data.encoder import Encoder
+from lossmith.study.data.labels import from_json
 from lossmith.study.errors import InputError
 from lossmith.study.multitarget.heads import Heads
 from lossmith.study.multitarget.model import JointModel, OutputSpec, joint_frame
+from lossmith.study.out import FILES, check_out, existing, writing_to
 from lossmith.study.report import write_report
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.predictor import TableModel
 
 FORMAT = 1
-FILES = (
-    "report.html",
-    "result.json",
-    "loss.json",
-    "predictions.csv",
-    "model.json",
-    "model.safetensors",
-    "encoder.skops",
-)
 READING = (
     OSError,
     ValueError,
@@ -79,35 +73,33 @@ class SavedJointModel:
         return joint_frame(self.model.predict(frame), self.outputs)
 
 
-def check_writable(out: str | os.PathLike[str]) -> None:
-    """Raise InputError if a run cannot be written there; nothing is made yet."""
-    path = Path(out)
-    try:
-        with tempfile.TemporaryFile(dir=_existing(path)):
-            pass
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    foreign = [name for name in FILES if (path / name).exists()]
-    if foreign and not (path / "result.json").exists():
-        raise InputError(
-            f"{path} holds {foreign[0]}, which no run of lossmith wrote; choose another --out"
-        )
+def save(selection: Selection, out: str | os.PathLike[str], *, force: bool = False) -> Path:
+    """Write a run's files, all of them or none, and return their folder.
 
-
-def save(selection: Selection, out: str | os.PathLike[str]) -> None:
-    """Write a run's files, all of them or none; those of an earlier run are replaced.
+    What training cost is not thrown away: where the folder cannot be written any more, or another
+    study has been written there meanwhile, the run goes to a new folder for temporary files.
 
     Raises:
-        InputError: if they cannot be written there.
+        InputError: if they cannot be written there either.
     """
     path = Path(out)
-    check_writable(path)
     try:
-        with tempfile.TemporaryDirectory(dir=_existing(path), prefix=".lossmith-") as partial:
-            _write(selection, Path(partial))
-            _replace(Path(partial), path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
+        check_out(path, force=force)
+        with writing_to(path):
+            _save(selection, path)
+        return path
+    except InputError as error:
+        with writing_to(path):
+            other = Path(tempfile.mkdtemp(prefix="lossmith-"))
+            _save(selection, other)
+        warnings.warn(f"{error}; this run is in {other}", stacklevel=3)
+        return other
+
+
+def _save(selection: Selection, path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=existing(path), prefix=".lossmith-") as partial:
+        _write(selection, Path(partial))
+        _replace(Path(partial), path)
 
 
 def load(out: str | os.PathLike[str]) -> SavedModel:
@@ -133,10 +125,6 @@ def load(out: str | os.PathLike[str]) -> SavedModel:
         raise InputError(f"the model in {path} cannot be read: {reason}") from error
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(f"cannot write to {path}: {error.strerror or error}; choose another --out")
-
-
 def _replace(partial: Path, path: Path) -> None:
     """Move a run's files to their folder; remove those of an earlier run that this one lacks."""
     path.mkdir(parents=True, exist_ok=True)
@@ -145,11 +133,6 @@ def _replace(partial: Path, path: Path) -> None:
             os.replace(partial / name, path / name)
         else:
             (path / name).unlink(missing_ok=True)
-
-
-def _existing(path: Path) -> Path:
-    """Return the path, or the nearest folder above it that is there."""
-    return next(place for place in (path, *path.absolute().parents) if place.exists())
 
 
 def _read(path: Path) -> SavedModel:
@@ -195,7 +178,7 @@ def _output_spec(facts: dict[str, Any], loss: Loss) -> dict[str, Any]:
     if len(labels) != classes or (decision is not None and len(decision) != classes):
         raise ValueError(f"model.json names {len(labels)} classes, the loss has {classes}")
     return {
-        "labels": pd.Series(labels, dtype=None if labels else float).to_numpy(),
+        "labels": from_json(labels),
         "decision": None if decision is None else np.array(decision, dtype=float),
     }
 

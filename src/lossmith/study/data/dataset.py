@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from lossmith.core.card import Task
+from lossmith.study.data.units import copies, first_rows, same_inputs
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import lookup
 
@@ -23,6 +25,19 @@ class SupervisedDataset:
     target: np.ndarray
     task: Task
     classes: int
+
+    @cached_property
+    def units(self) -> np.ndarray | None:
+        """Which samples of a pair of tensors are copies of one; a dataset is not read for it."""
+        return None if self.alike is None else copies(self.alike, self.target)
+
+    @cached_property
+    def alike(self) -> np.ndarray | None:
+        """A code a sample, equal where inputs are; None where they are not in memory."""
+        plain = isinstance(self.dataset, TensorDataset) and not self.dataset.tensors[0].is_sparse
+        if not plain or not self.dataset.tensors[0].numel():
+            return None
+        return same_inputs(self.dataset.tensors[0])
 
     @classmethod
     def of(cls, train: Any, task: Task | None, metric: str) -> "SupervisedDataset":
@@ -41,7 +56,8 @@ class SupervisedDataset:
             raise InputError(f"every target is {target[0]:g}; there is nothing to learn")
         lookup(metric).check(target)
         if regression:
-            return cls(dataset=dataset, target=target.astype(float), task="regression", classes=0)
+            found = cls(dataset=dataset, target=target.astype(float), task="regression", classes=0)
+            return found._checked()
         if not whole or target.min() < 0:
             raise InputError(f"classes must be integers from 0, got targets of {target.dtype}")
         counts = np.bincount(target)
@@ -49,8 +65,20 @@ class SupervisedDataset:
             raise InputError(
                 f"class {int(counts.argmin())} has {counts.min()} samples; a study needs 5 of each"
             )
-        found: Task = "binary" if len(counts) == 2 else "multiclass"
-        return cls(dataset=dataset, target=target.astype(int), task=found, classes=len(counts))
+        kind: Task = "binary" if len(counts) == 2 else "multiclass"
+        codes = target.astype(int)
+        return cls(dataset=dataset, target=codes, task=kind, classes=len(counts))._checked()
+
+    def _checked(self) -> Self:
+        """Refuse samples that are enough only because they are copies of a few."""
+        first = first_rows(self.units, len(self.target))
+        counts = np.bincount(self.target[first]) if self.classes else np.array([MINIMUM_ROWS])
+        if len(first) < MINIMUM_ROWS or counts.min() < 5:
+            raise InputError(
+                f"train has {len(self.target)} samples, but only {len(first)} differ; "
+                f"a study needs {MINIMUM_ROWS} that do, and 5 of each class"
+            )
+        return self
 
     def inputs(self, rows: np.ndarray, size: int) -> Iterator[Any]:
         """Yield the inputs of some rows in batches, in order."""

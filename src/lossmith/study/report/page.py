@@ -20,7 +20,8 @@ _ORDER = ("finished", "unfinished", "dropped", "diverged")
 
 def write_report(path: str | Path, result: Result, evidence: Evidence) -> None:
     """Write the report as one HTML file that opens offline."""
-    Path(path).write_text(render(result, evidence), encoding="utf-8")
+    page = render(result, evidence)
+    Path(path).write_text(page, encoding="utf-8", errors="backslashreplace")  # of names of files
 
 
 def render(result: Result, evidence: Evidence) -> str:

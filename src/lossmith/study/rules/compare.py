@@ -55,7 +55,7 @@ def evaluate_at_best_epoch(
     rows: Mapping[int, np.ndarray],
     by_ratio: bool,
 ) -> FoldErrors:
-    """Read a history on some folds; rows: of each fold, those that are scored."""
+    """Read a history on some folds; rows: of each fold, the units of those that are scored."""
     table, epochs = history.errors_by_epoch(folds)
     numbers = np.arange(len(table))
     others = [numbers[numbers != n] if len(numbers) > 1 else numbers for n in numbers]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 CONFIDENCE = 0.95
@@ -41,7 +42,7 @@ def estimate(values: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> Estima
     Args:
         values: of each fold, one value a row; differences are negative where the candidate is
             better.
-        rows: of each fold, the numbers of its rows in the table.
+        rows: of each fold, the numbers of the units that its rows are, the same in every fold.
     """
     means = np.array([fold.mean() for fold in values])
     mean, count = float(means.mean()), len(means)
@@ -66,7 +67,8 @@ def _standard_error(parts: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> 
     number = np.unique(np.concatenate(rows), return_inverse=True)[1]
     by_row = np.bincount(number, weights=np.concatenate(parts))
     by_fold = np.array([part.sum() for part in parts])
-    both = sum(float((part**2).sum()) for part in parts)
+    pairs = zip(parts, rows, strict=True)
+    both = sum(float((np.bincount(pd.factorize(own)[0], part) ** 2).sum()) for part, own in pairs)
     of_rows = float((by_row**2).sum()) * len(by_row) / (len(by_row) - 1)
     of_folds = float((by_fold**2).sum()) * len(by_fold) / (len(by_fold) - 1)
     variance = of_rows + max(0.0, of_folds - both)
