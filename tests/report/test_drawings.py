@@ -1,6 +1,7 @@
 """The numbers behind the figures, against formulas written down here."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest

@@ -1,6 +1,7 @@
 """The command `lossmith`: its verbs, their options and its exit codes."""
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -66,6 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"lossmith: cannot write the output: {error.strerror}", file=sys.stderr)
+        return MISTAKE
     except KeyboardInterrupt:
         print("lossmith: stopped; nothing was written", file=sys.stderr)
         return INTERRUPTED

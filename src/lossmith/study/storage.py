@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_weights
+from safetensors.torch import save as saved_weights
 
 from lossmith.catalogue import load as load_loss
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
+from lossmith.core.plain import check_shape, read_json
 from lossmith.study.conclude import Selection, prediction_frame
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.labels import from_json
@@ -30,8 +32,11 @@ from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.predictor import TableModel
 
 FORMAT = 1
+TARGET = {"labels": [object], "decision": ([float], type(None))}
+NAMED = {"name": str, **TARGET}
 READING = (
     OSError,
+    ArithmeticError,
     ValueError,
     LookupError,
     TypeError,
@@ -136,26 +141,38 @@ def _replace(partial: Path, path: Path) -> None:
 
 
 def _read(path: Path) -> SavedModel:
-    facts = json.loads((path / "model.json").read_text(encoding="utf-8"))
+    facts = read_json(path / "model.json")
+    check_shape(facts, {"lossmith": int}, "model.json")
     if facts["lossmith"] != FORMAT:
-        raise ValueError(f"model.json has format {facts['lossmith']!r}, not {FORMAT}")
-    state = load_file(path / "model.safetensors")
-    width = state["w1"].shape[1]
+        raise ValueError(f"model.json has format {facts['lossmith']}, not {FORMAT}")
+    several = "targets" in facts
+    check_shape(facts, {"targets": [NAMED]} if several else TARGET, "model.json")
+    state = _state(path / "model.safetensors")
     loss, encoder = load_loss(path / "loss.json"), Encoder.load(path / "encoder.skops")
+    width = state["w1"].shape[1]
     if encoder.width != width:
         raise ValueError(f"encoder.skops gives {encoder.width} features, the model takes {width}")
-    several = facts.get("targets")
-    if several is None:
-        model = TableModel(encoder=encoder, loss=loss, body=_body(state, loss))
-        return SavedTableModel(model=model, **_output_spec(facts, loss))
-    heads = _heads(loss, several)
-    pairs = zip(several, heads.parts_by_name().values(), strict=True)
-    return SavedJointModel(
-        model=JointModel(encoder=encoder, loss=heads, body=_body(state, heads)),
-        outputs=tuple(
-            OutputSpec(name=one["name"], **_output_spec(one, part)) for one, part in pairs
-        ),
+    saved: SavedModel = (
+        _joint(facts["targets"], loss, encoder, state)
+        if several
+        else SavedTableModel(
+            model=TableModel(encoder=encoder, loss=loss, body=_body(state, loss)),
+            **_output_spec(facts, loss),
+        )
     )
+    saved.predict(encoder.blank())  # what does not fit together shows now
+    return saved
+
+
+def _state(file: Path) -> dict[str, torch.Tensor]:
+    """Return the model's weights, with the first layer's shape as it must be."""
+    state = load_weights(file.read_bytes())  # a path of any name
+    first = state["w1"]
+    if first.ndim != 4 or not first.numel():
+        raise ValueError(f"{file.name} holds weights of shape {tuple(first.shape)}, not 4 numbers")
+    if not all(torch.isfinite(value).all() for value in state.values()):
+        raise ValueError(f"{file.name} holds numbers that are not finite")
+    return state
 
 
 def _body(state: dict[str, torch.Tensor], loss: Loss) -> StackedMLP:
@@ -165,20 +182,31 @@ def _body(state: dict[str, torch.Tensor], loss: Loss) -> StackedMLP:
     return body
 
 
-def _heads(loss: Loss, several: list[dict[str, Any]]) -> Heads:
+def _joint(
+    several: list[dict[str, Any]], loss: Loss, encoder: Encoder, state: dict[str, torch.Tensor]
+) -> SavedJointModel:
     if not isinstance(loss, Hybrid) or len(loss.losses) != len(several):
         raise ValueError(f"model.json names {len(several)} targets, loss.json has others")
-    return Heads(loss, [bool(one["labels"]) for one in several])
+    heads = Heads(loss, [bool(one["labels"]) for one in several])
+    pairs = zip(several, heads.parts_by_name().values(), strict=True)
+    return SavedJointModel(
+        model=JointModel(encoder=encoder, loss=heads, body=_body(state, heads)),
+        outputs=tuple(
+            OutputSpec(name=one["name"], **_output_spec(one, part)) for one, part in pairs
+        ),
+    )
 
 
 def _output_spec(facts: dict[str, Any], loss: Loss) -> dict[str, Any]:
     """Return a target's labels and decision, held against its loss."""
-    labels, decision = facts["labels"], facts["decision"]
+    labels, decision = from_json(facts["labels"]), facts["decision"]
     classes = 0 if "regression" in loss.card.tasks else max(loss.out_features, 2)
-    if len(labels) != classes or (decision is not None and len(decision) != classes):
+    if len(labels) != classes or len({str(label) for label in labels.tolist()}) != classes:
         raise ValueError(f"model.json names {len(labels)} classes, the loss has {classes}")
+    if decision is not None and len(decision) != classes:
+        raise ValueError(f"model.json decides on {len(decision)} classes, the loss has {classes}")
     return {
-        "labels": from_json(labels),
+        "labels": labels,
         "decision": None if decision is None else np.array(decision, dtype=float),
     }
 
@@ -192,19 +220,18 @@ def _write(selection: Selection, path: Path) -> None:
     if isinstance(selection.model, (TableModel, JointModel)):
         _write_model(selection, selection.model, path)
     else:
-        state = selection.model.body.state_dict()  # type: ignore[attr-defined]
-        save_file(
-            {name: value.contiguous() for name, value in state.items()}, path / "model.safetensors"
-        )
+        _write_weights(selection.model.body, path)  # type: ignore[attr-defined]
+
+
+def _write_weights(body: torch.nn.Module, path: Path) -> None:
+    state = {name: value.detach().contiguous() for name, value in body.state_dict().items()}
+    (path / "model.safetensors").write_bytes(saved_weights(state))
 
 
 def _write_model(selection: Selection, model: TableModel | JointModel, path: Path) -> None:
     facts = {"lossmith": FORMAT, **selection.facts()}
     (path / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    save_file(
-        {name: value.detach().contiguous() for name, value in model.body.state_dict().items()},
-        path / "model.safetensors",
-    )
+    _write_weights(model.body, path)
     model.encoder.save(path / "encoder.skops")
 
 

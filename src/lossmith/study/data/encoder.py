@@ -14,6 +14,7 @@ from pandas.tseries.api import guess_datetime_format
 from sklearn.preprocessing import OneHotEncoder
 from skrub import SquashingScaler, StringEncoder
 
+from lossmith.core.plain import check_shape
 from lossmith.study.data.table import as_text, decoded, leading_zero, nearest
 from lossmith.study.errors import InputError
 
@@ -26,6 +27,7 @@ TRUSTED = frozenset(
         "skrub._to_str.ToStr",
     }
 )
+STATE = {"kinds": dict, "scaler": object, "categories": object, "spellings": dict, "width": int}
 MISSING = "(missing)"
 MANY = 40  # distinct texts above which spelling is encoded as well as the frequent ones
 FREQUENT = 24  # at most so many columns a category
@@ -124,6 +126,10 @@ class Encoder:
                 blocks.append(encoded.to_numpy()[rows])
         return np.concatenate(blocks, axis=1, dtype=np.float32)
 
+    def blank(self) -> pd.DataFrame:
+        """Return a row of the columns of `fit` in which every value is missing."""
+        return pd.DataFrame({name: [None] for name in self.kinds}, dtype=object)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the encoder as a skops file."""
         skops.io.dump({"format": FORMAT, **vars(self)}, Path(path))
@@ -144,6 +150,11 @@ class Encoder:
             raise InputError(f"{path} is not an encoder saved by lossmith") from error
         if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
             raise InputError(f"{path} is not an encoder of format {FORMAT}")
+        try:
+            check_shape(state, STATE, Path(path).name)
+            check_shape([*state["kinds"].values()], [tuple], Path(path).name)
+        except ValueError as error:
+            raise InputError(f"{path} is not an encoder saved by lossmith: {error}") from error
         encoder = cls()
         vars(encoder).update(state)
         return encoder
