@@ -122,7 +122,7 @@ class SequentialBatch:
         self, trainer: "DatasetTrainer", folds: Sequence[int], trials: Sequence[TrialSpec]
     ):
         self.trainer, self.trials = trainer, list(trials)
-        self.folds = [trainer.split.cells[fold] for fold in folds]
+        self.folds = [trainer.split.folds[fold] for fold in folds]
         self.folder = TemporaryDirectory(prefix="lossmith-")
         self.places = [
             [Path(self.folder.name, f"{index}-{fold}.pt") for fold in folds]
@@ -186,11 +186,11 @@ class DatasetTrainer:
         self.examples, self.split, self.task = examples, split, examples.task
         self.workers = _workers(workers, examples.dataset)
         self.make_model, self.make_optimizer = make_model, optimizer or torch.optim.AdamW
-        self.budget = Budget.for_rows(len(split.cells[0].train), epochs=epochs, batch=batch)
+        self.budget = Budget.for_rows(len(split.folds[0].train), epochs=epochs, batch=batch)
 
     def losses(self, candidate: CandidateSpec, folds: Sequence[int]) -> tuple[Loss, ...]:
         """Return the candidate fitted to the training targets of each fold."""
-        return tuple(candidate.fit(self._target(self.split.cells[fold].train)) for fold in folds)
+        return tuple(candidate.fit(self._target(self.split.folds[fold].train)) for fold in folds)
 
     def start(self, folds: Sequence[int], trials: Sequence[TrialSpec]) -> SequentialBatch:
         """Return trials ready to train on folds."""
@@ -202,7 +202,7 @@ class DatasetTrainer:
         Raises:
             InputError: if model, data and optimizer do not fit each other.
         """
-        fold = self.split.cells[self.split.rounds[0][0]]
+        fold = self.split.folds[self.split.screening_folds[0]]
         rows = fold.train[: self.budget.batch]
         with one_thread():
             other, run = (ModuleTrial(self, rows, fold.seed, loss, rate) for _ in range(2))
@@ -216,11 +216,11 @@ class DatasetTrainer:
 
     def valid_target(self, fold: int) -> np.ndarray:
         """Return the targets of a fold's validation rows."""
-        return self.examples.target[self.split.cells[fold].valid]
+        return self.examples.target[self.split.folds[fold].valid]
 
     def valid_targets_tensor(self, fold: int) -> Tensor:
         """Return the same as a tensor."""
-        return self._target(self.split.cells[fold].valid)
+        return self._target(self.split.folds[fold].valid)
 
     def siblings(self, fold: int, folds: Sequence[int]) -> list[int]:
         """Return the other folds that share no validation row with a fold."""
@@ -230,7 +230,7 @@ class DatasetTrainer:
         """Train a candidate on all rows but the test rows."""
         rows = self.split.develop
         target = self._target(rows)
-        run = ModuleTrial(self, rows, self.split.cells[0].seed, candidate.fit(target), rate)
+        run = ModuleTrial(self, rows, self.split.folds[0].seed, candidate.fit(target), rate)
         run.advance(epochs)
         run.average.install(run.model)
         return TorchModel(loss=candidate.fit(target), body=run.model.eval())
@@ -250,14 +250,14 @@ class DatasetTrainer:
 
     def reference_seconds(self, history: TrialHistory, epochs: int, settings: int) -> float:
         """Return what evaluating the default alone takes, from the time of one epoch."""
-        fold = self.split.cells[self.split.rounds[0][0]]
+        fold = self.split.folds[self.split.screening_folds[0]]
         loss = history.outputs[max(history.outputs)][0]
         run = ModuleTrial(self, fold.train, fold.seed, loss, history.key.learning_rate)
         start = time.perf_counter()
         run.advance(1)
         run.outputs(fold.valid)
         epoch = time.perf_counter() - start
-        trainings = settings * len(self.split.rounds[0]) + len(self.split.rounds[1])
+        trainings = settings * len(self.split.screening_folds) + len(self.split.confirmation_folds)
         final = epochs * len(self.split.develop) / len(fold.train)
         return epoch * (trainings * self.budget.epochs + final)
 
