@@ -35,8 +35,8 @@ def default_alone(data: tuple[torch.Tensor, torch.Tensor], epochs: int) -> float
     examples = SupervisedDataset.of(data, None, "accuracy")
     split = split_rows(examples.task, examples.target, 0)
     trainer = DatasetTrainer(examples, split, make_model, epochs=epochs)
-    for number, cell in enumerate(split.cells):
-        for rate in RATES if number in split.rounds[0] else RATES[:1]:
+    for number, cell in enumerate(split.folds):
+        for rate in RATES if number in split.screening_folds else RATES[:1]:
             _train(trainer, cell.train, rate, epochs).outputs(cell.valid)
     _train(trainer, split.develop, RATES[0], epochs)
     return time.perf_counter() - start

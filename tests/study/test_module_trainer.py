@@ -80,7 +80,7 @@ def test_a_dataset_and_its_tensors_train_alike() -> None:
     outputs = []
     for data in ((IMAGES, LABELS), TensorDataset(IMAGES, LABELS), Digits()):
         one = trainer(linear, data, epochs=2)
-        fold = one.split.cells[0]
+        fold = one.split.folds[0]
         run = ModuleTrial(one, fold.train, fold.seed, CrossEntropy(classes=3), 1e-2)
         run.advance(2)
         outputs.append(run.outputs(fold.valid))
@@ -90,7 +90,7 @@ def test_a_dataset_and_its_tensors_train_alike() -> None:
 
 def test_one_training_is_the_ordinary_loop() -> None:
     one = trainer(linear, batch=50, epochs=1)
-    fold = one.split.cells[0]
+    fold = one.split.folds[0]
     run = ModuleTrial(one, fold.train, fold.seed, CrossEntropy(classes=3), 1e-2)
     run.advance(1)
     torch.manual_seed(fold.seed)
@@ -157,14 +157,14 @@ def test_the_users_random_state_is_left_alone() -> None:
     expected = torch.rand(3)
     torch.manual_seed(99)
     one = trainer(cnn, epochs=1)
-    run = ModuleTrial(one, one.split.cells[0].train, 0, CrossEntropy(classes=3), 1e-2)
+    run = ModuleTrial(one, one.split.folds[0].train, 0, CrossEntropy(classes=3), 1e-2)
     run.advance(1)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_batch_norm_is_averaged_and_its_counter_left_alone() -> None:
     one = trainer(cnn, epochs=3, batch=32)
-    fold = one.split.cells[0]
+    fold = one.split.folds[0]
     run = ModuleTrial(one, fold.train, fold.seed, CrossEntropy(classes=3), 1e-2)
     run.advance(3)
     live = run.model[1].running_mean.clone()
@@ -397,14 +397,14 @@ def test_either_a_table_or_a_model() -> None:
 
 def test_a_loss_of_one_output_reads_one_column() -> None:
     one = trainer(linear, epochs=1)
-    run = ModuleTrial(one, one.split.cells[0].train, 0, MSE(), 1e-3)
+    run = ModuleTrial(one, one.split.folds[0].train, 0, MSE(), 1e-3)
     assert run.outputs(one.split.test).shape == (len(one.split.test),)
 
 
 def test_the_test_rows_do_not_train_the_final_model() -> None:
     test = split_rows("multiclass", LABELS.numpy(), 0).test
     images = IMAGES.clone()
-    images[test] = 50.0
+    images[test] += 50.0  # far off, and still no copies of each other
     models = [
         select(model=linear, train=(x, LABELS), candidates=[], **QUICK).model
         for x in (IMAGES, images)

@@ -46,9 +46,9 @@ def parted(split: Split, groups: np.ndarray) -> None:
     """No group stands on two sides of any split."""
     assert not set(groups[split.develop]) & set(groups[split.test])
     assert sorted([*split.develop, *split.test]) == list(range(len(groups)))
-    for cell in split.cells:
-        assert not set(groups[cell.train]) & set(groups[cell.valid])
-        assert sorted([*cell.train, *cell.valid]) == sorted(split.develop)
+    for fold in split.folds:
+        assert not set(groups[fold.train]) & set(groups[fold.valid])
+        assert sorted([*fold.train, *fold.valid]) == sorted(split.develop)
 
 
 @pytest.mark.parametrize("name", MANY)
@@ -61,7 +61,7 @@ def test_copies_stay_together(name: str, target: str, metric: str) -> None:
         parted(split, rows)
         if target == "sold":
             assert set(problem.target[split.test]) == {0, 1, 2}
-            assert all(set(problem.target[cell.train]) == {0, 1, 2} for cell in split.cells)
+            assert all(set(problem.target[fold.train]) == {0, 1, 2} for fold in split.folds)
 
 
 @pytest.mark.parametrize("metrics", [("mae", "accuracy"), ("mae", "mae")])
@@ -81,7 +81,7 @@ def test_sizes_are_even_and_a_large_group_is_no_test() -> None:
         parted(split, groups)
     even = split_rows("regression", np.zeros(180), 0, np.repeat(np.arange(90), 2))
     assert len(even.test) == 36
-    sizes = [len(cell.valid) for cell in even.cells]
+    sizes = [len(fold.valid) for fold in even.folds]
     assert max(sizes) - min(sizes) <= 2
 
 
@@ -89,7 +89,7 @@ def test_groups_of_several_classes_and_too_few_of_them() -> None:
     groups, classes = np.repeat(np.arange(40), 5), np.tile([0, 0, 0, 0, 1], 40)
     split = split_rows("binary", classes, 0, groups)
     parted(split, groups)
-    assert {classes[cell.valid].mean() for cell in split.cells} == {0.2}
+    assert {classes[fold.valid].mean() for fold in split.folds} == {0.2}
     with pytest.raises(InputError, match=f"the rows form 9 groups; a study needs {2 * FOLDS}"):
         split_rows("binary", classes, 0, groups % 9)
 
@@ -98,7 +98,7 @@ def test_the_seed_decides_the_groups_split() -> None:
     groups = np.repeat(np.arange(60), 3)
     one, same, other = (split_rows("regression", np.zeros(180), s, groups) for s in (1, 1, 2))
     assert np.array_equal(one.test, same.test)
-    assert np.array_equal(one.cells[3].valid, same.cells[3].valid)
+    assert np.array_equal(one.folds[3].valid, same.folds[3].valid)
     assert set(one.test) != set(other.test)
 
 

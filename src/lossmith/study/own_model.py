@@ -17,7 +17,7 @@ from lossmith.study.clock import Clock, OutOfTimeError
 from lossmith.study.conclude import prediction_frame, versions
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
-from lossmith.study.diagnose.columns import duplicates
+from lossmith.study.diagnose import diagnose_samples
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.resolve import as_metric
@@ -193,7 +193,7 @@ class _Rows:
         return cls(
             develop=split.develop,
             test=split.test,
-            splits=[(cell.train, cell.valid) for cell in split.cells],
+            splits=[(fold.train, fold.valid) for fold in split.folds],
         )
 
 
@@ -382,7 +382,7 @@ def _conclude(runner: _Runner, rows: _Rows, finished: bool) -> ModelSelection:
             "train": len(rows.develop),
             "test": len(rows.test),
         },
-        diagnosis=_found(runner.examples) + verdict.result.diagnosis + _moving(runner),
+        diagnosis=diagnose_samples(runner.examples) + verdict.result.diagnosis + _moving(runner),
         test=_test(study, target, default, selected),
         cost=Cost(
             seconds=seconds,
@@ -409,13 +409,6 @@ def _conclude(runner: _Runner, rows: _Rows, finished: bool) -> ModelSelection:
         model=models[verdict.selected],
         test_rows=rows.test,
     )
-
-
-def _found(examples: SupervisedDataset) -> tuple[Finding, ...]:
-    """Return what the samples said before any training."""
-    if examples.alike is None:
-        return ()
-    return tuple(duplicates(examples.alike, examples.target, examples.units))
 
 
 def _moving(runner: _Runner) -> tuple[Finding, ...]:

@@ -39,7 +39,8 @@ class Search:
     finished: bool = False
 
     def __post_init__(self) -> None:
-        self.screening_folds, self.confirmation_folds = self.trainer.split.rounds
+        self.screening_folds = self.trainer.split.screening_folds
+        self.confirmation_folds = self.trainer.split.confirmation_folds
         self.halving = SuccessiveHalving(
             default=self.candidates.default,
             common=self.candidates.common,
@@ -206,7 +207,7 @@ class Search:
             screening_folds=tuple(self.screening_folds),
             rows={
                 number: split.units(fold.valid[self.scorer.scored(number)])
-                for number, fold in enumerate(split.cells)
+                for number, fold in enumerate(split.folds)
             },
             epochs=self.trainer.budget.epochs,
             learning_rates=tuple(self.learning_rates),
