@@ -26,7 +26,7 @@ from lossmith.study.trials.contenders import decoded
 from lossmith.study.trials.field import contestants
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.scored import Scored, scored
-from lossmith.study.trials.splits import folds_of
+from lossmith.study.trials.splits import fingerprint, folds_of
 from lossmith.study.trials.trial import Trial, outputs_of
 from lossmith.study.trials.verdict import Verdict, View, frame_of, verdict_of
 
@@ -155,6 +155,7 @@ class Study:
             "finalists": self.design.finalists,
             "folds": self.folds.fingerprint(),
             "rows": None if self.target is None else len(self.target),
+            "target": None if self.target is None else fingerprint(self.target),
             "fixed": self.folds.fixed,
             "grouped": self.folds.grouped,
             "overlap": self.folds.overlap,

@@ -34,18 +34,24 @@ class Folds:
 
     def fingerprint(self) -> str:
         """Return a hash of which rows train and judge where."""
-        digest = hashlib.sha256()
-        for fold in self.folds:
-            for part in (fold.train, fold.valid, fold.units):
-                digest.update(part.astype("<i8").tobytes())
-                digest.update(b"|")
-        return digest.hexdigest()
+        return fingerprint(
+            *(p for fold in self.folds for p in (fold.train, fold.valid, fold.units))
+        )
 
     @property
     def overlap(self) -> float:
         """Validation rows for each training row, by which scores of folds are not independent."""
         first = self.folds[0]
         return 0.0 if self.fixed else len(first.valid) / len(first.train)
+
+
+def fingerprint(*arrays: np.ndarray) -> str:
+    """Return a hash of what arrays hold, equal in every process."""
+    digest = hashlib.sha256()
+    for one in arrays:
+        digest.update(f"{one.dtype}{one.shape}".encode())
+        digest.update(repr(one.tolist()).encode() if one.dtype.hasobject else one.tobytes())
+    return digest.hexdigest()
 
 
 def folds_of(
