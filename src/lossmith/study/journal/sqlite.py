@@ -116,7 +116,9 @@ class Journal:
                 return False
             for statement in SCHEMA.split(";"):
                 self._run(statement)
-            self._run("INSERT INTO study VALUES (?, ?, ?)", (FORMAT, json.dumps(spec), time.time()))
+            text = json.dumps(spec)
+            row = (FORMAT, text, _digest(text), time.time())
+            self._run("INSERT INTO study VALUES (?, ?, ?, ?)", row)
             for number, part in enumerate(units):
                 self._run("INSERT INTO fold VALUES (?, ?)", (number, part.astype("<i8").tobytes()))
         return True
@@ -324,7 +326,8 @@ def _digest(text: str) -> str:
 
 
 def _damaged(path: Path | None, error: object) -> str:
+    why = " ".join(str(error).split())
     return (
-        f"{path} is no journal of a study, is damaged or cannot be written ({error}); choose "
+        f"{path} is no journal of a study, is damaged or cannot be written ({why}); choose "
         "another folder, or bring back a copy"
     )
