@@ -13,8 +13,9 @@ import pandas as pd
 import torch
 from torch import nn
 
+from lossmith.study.direction import as_error
 from lossmith.study.errors import InputError
-from lossmith.study.journal import Report, Setting, Training
+from lossmith.study.journal import Report, Setting, State, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
 from lossmith.study.metrics.resolve import as_metric
@@ -22,19 +23,26 @@ from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
 from lossmith.study.rules.pruning import FROM, hopeless
 from lossmith.study.settings import check_numbers
-from lossmith.study.trials.contenders import decoded
+from lossmith.study.training.heads import decoded
 from lossmith.study.trials.field import contestants
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import fingerprint, folds_of
 from lossmith.study.trials.trial import Trial, outputs_of
-from lossmith.study.trials.verdict import Verdict, View, frame_of, verdict_of
+from lossmith.study.trials.verdict import (
+    Verdict,
+    View,
+    best_setting,
+    frame_of,
+    progress_of,
+    verdict_of,
+)
 
 LOST_PAIRING = (
-    "the default, trained twice from one seed, gave two scores, so losses can be paired by rows only, "
-    "not by weights and batches: look for a body that is shared between trials (BatchNorm "
-    "keeps running averages), augmentation in the validation set, a generator that is not torch's, "
-    "numpy's or Python's own, or kernels that are not deterministic"
+    "the default, trained twice from one seed, gave two scores, so losses can be paired by rows "
+    "only, not by weights and batches: look for a body that trials share (BatchNorm keeps running "
+    "averages), augmentation in the validation set, a generator that is not torch's, numpy's or "
+    "Python's own, or kernels that are not deterministic"
 )
 POLL = 0.2  # seconds between two looks at what other processes do
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
@@ -132,7 +140,7 @@ class Study:
             learning_rates=tuple(float(rate) for rate in learning_rates),
             epochs=int(epochs),
             folds=len(self.folds.folds),
-            lower=self.metric.better == "lower",
+            better=self.metric.better,
             finalists=finalists,
         )
         self._memory = tempfile.TemporaryDirectory(prefix="lossmith-") if folder is None else None
@@ -187,14 +195,17 @@ class Study:
         while True:
             self.journal.release()
             self._decide()
+            self._check_default()
             claim = self.journal.claim(this_worker(), FIRST)
             if claim is not None:
                 trial = Trial(self, claim, self.folds.folds[claim.training.fold])
                 self._happened("started", trial, None)
                 return trial
-            if "end" in self.journal.decisions():
-                self._check_default()
+            facts = self.journal.facts()
+            if "end" in facts.decisions:
                 return None
+            if all(record.ended or record.state == "paused" for record in facts.records.values()):
+                raise RuntimeError(f"{self.folder} has nothing to train and no end; please report")
             time.sleep(POLL)
 
     def tell(
@@ -254,7 +265,7 @@ class Study:
             InputError: when the default has failed at every learning rate of the fold.
         """
         if trial.outcome is not None:
-            self._check_default(trial.fold)
+            self._check_default()
             return
         text = "".join(traceback.format_exception(error))
         last = text.strip().splitlines()[-1]
@@ -282,10 +293,26 @@ class Study:
 
     def fitted(self, name: str, rows: np.ndarray | None) -> nn.Module:
         """Return a fresh module of a loss, fitted to the targets of some rows, or of all."""
-        target = self.target
-        if target is not None:
-            target = torch.as_tensor(target if rows is None else target[rows])
-        return self.contenders[name].fit(target)
+        if self.target is None:
+            return self.contenders[name].fit(None)
+        chosen = self.target if rows is None else self.target[rows]
+        return self.contenders[name].fit(torch.as_tensor(chosen))
+
+    def best_setting(self, name: str) -> tuple[float, int]:
+        """Return the learning rate and the number of epochs that suit a loss best so far."""
+        return best_setting(self._view(), name)
+
+    def progress(self) -> tuple[float, str]:
+        """Return about which share of the study is done, and what it does."""
+        return progress_of(self.design, self.journal.facts())
+
+    def may_pause(self, trial: Trial, epoch: int) -> bool:
+        """Tell whether a trial that has a checkpoint would pause after an epoch."""
+        training, design = trial.claim.training, self.design
+        if training.twin or training.fold not in design.screening or epoch >= design.epochs:
+            return False
+        rung = pause_after(design, self.journal.decisions())
+        return rung is not None and epoch >= rung
 
     def _score(self, trial: Trial, outputs: Any, rows: Any, score: Any, target: Any) -> Scored:
         given = [value for value in (outputs, rows, score) if value is not None]
@@ -301,7 +328,7 @@ class Study:
         predictions = decoded(trial.loss, outputs, self.decode)
         return scored(self.metric, fold, predictions=predictions, target=target)
 
-    def _outcome(self, trial: Trial, epoch: int, said: Scored) -> tuple[str | None, str]:
+    def _outcome(self, trial: Trial, epoch: int, said: Scored) -> tuple[State | None, str]:
         """Return what becomes of a trial after a report, and why."""
         if not np.isfinite(said.score):
             return "failed", f"diverged after {epoch} epochs"
@@ -311,10 +338,8 @@ class Study:
             return "done", ""
         if training.twin:
             return None, ""
-        if training.fold in design.screening and trial.can_pause:
-            rung = pause_after(design, self.journal.decisions())
-            if rung is not None and epoch >= rung:
-                return "paused", ""
+        if trial.can_pause and self.may_pause(trial, epoch):
+            return "paused", ""
         if epoch >= FROM * design.epochs and self._hopeless(training, epoch, said):
             return "stopped", f"surely worse than the default after {epoch} epochs"
         return None, ""
@@ -333,12 +358,13 @@ class Study:
         }
         if not known:
             return False
-        best = (min if design.lower else max)(known, key=known.__getitem__)
+        best = min(known, key=lambda setting: as_error(known[setting], design.better))
         own = self.journal.influences(Training(best, training.fold), epoch)
         if own is None:
             return False
-        share = epoch / design.epochs
-        return hopeless(share, said.score + said.influences, known[best] + own, design.lower)
+        ours, theirs = said.score + said.influences, known[best] + own
+        turned = as_error(ours, design.better), as_error(theirs, design.better)
+        return hopeless(epoch / design.epochs, *turned)
 
     def _end(self, trial: Trial, outcome: Any, note: str) -> None:
         self.journal.end(trial.claim, outcome, note)
@@ -350,7 +376,7 @@ class Study:
             trial.forget_checkpoints()
         self._happened("ended", trial, outcome)
         if outcome == "failed":
-            self._check_default(trial.fold)
+            self._check_default()
 
     def _decide(self) -> None:
         """Make the decisions that are due; another process would make the same."""
@@ -372,18 +398,20 @@ class Study:
         record = self.journal.facts().records[training]
         return Scored.kept(outputs_of(self.folder, record.id), epoch, self.metric, fold)
 
-    def _check_default(self, fold: int = 0) -> None:
-        """Raise where the default has failed at every learning rate of a fold."""
+    def _check_default(self) -> None:
+        """Raise InputError where the default has failed at every learning rate of a fold."""
         records = self.journal.facts().records
-        own = [
-            records.get(Training(Setting(self.design.default, rate), fold))
-            for rate in self.design.learning_rates
-        ]
-        if all(record is not None and record.state == "failed" for record in own):
-            why = own[-1].note.strip().splitlines()[-1]  # type: ignore[union-attr]
-            raise InputError(
-                f"the default loss {self.design.default} failed at every learning rate: {why}"
-            )
+        for fold in range(self.design.folds):
+            own = [
+                records.get(Training(Setting(self.design.default, rate), fold))
+                for rate in self.design.learning_rates
+            ]
+            notes = [one.note for one in own if one is not None and one.state == "failed"]
+            if len(notes) == len(own):
+                raise InputError(
+                    f"the default loss {self.design.default} failed at every learning rate: "
+                    f"{notes[-1].strip().splitlines()[-1]}"
+                )
 
     def _happened(self, event: str, trial: Trial, what: Any) -> None:
         if self._on_event is not None:
