@@ -22,7 +22,7 @@ import pandas as pd
 
 from lossmith.study.journal import Facts, Record, Report, Setting, Training
 from lossmith.study.rules import plan, sequential
-from lossmith.study.rules.compare import Reading
+from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.decision import LEVEL
 from lossmith.study.rules.paired_test import holm
 from lossmith.study.rules.plan import Design, due
@@ -72,15 +72,15 @@ class Draw:
             for loss in range(rivals + 1)
         ]
 
-    def read(self, setting: Setting, folds: Sequence[int]) -> Reading:
+    def read(self, setting: Setting, folds: Sequence[int]) -> FoldErrors:
         values = [self.values[int(setting.candidate)][fold] for fold in folds]
-        return Reading(
-            scores=np.array([cell.mean() for cell in values]),
+        return FoldErrors(
+            errors=np.array([cell.mean() for cell in values]),
             influences=tuple(cell - cell.mean() for cell in values),
             rows=tuple(self.folds[fold] for fold in folds),
-            chosen=(1,) * len(folds),
-            epoch=1,
-            lower=True,
+            epochs=(1,) * len(folds),
+            best_epoch=1,
+            by_ratio=True,
         )
 
 
@@ -126,10 +126,10 @@ def fixed(draw: Draw, design: Design, finalists: Sequence[str]) -> str | None:
     folds = range(design.folds)
     default = draw.read(Setting("0", 1.0), folds)
     readings = {name: draw.read(Setting(name, 1.0), folds) for name in finalists if name != "0"}
-    doubts = {name: reading.doubt(default) for name, reading in readings.items()}
+    doubts = {name: reading.p_value(default) for name, reading in readings.items()}
     corrected = holm(doubts, comparisons=len(design.candidates) - 1)
     proven = [name for name, p_value in corrected.items() if p_value < LEVEL]
-    return min(proven, key=lambda name: readings[name].scores.mean(), default=None)
+    return min(proven, key=lambda name: readings[name].errors.mean(), default=None)
 
 
 def line(job: tuple[str, int, float, str, str, int]) -> Lines:
@@ -147,7 +147,7 @@ def line(job: tuple[str, int, float, str, str, int]) -> Lines:
             learning_rates=(1.0,),
             epochs=1,
             folds=len(draw.folds),
-            lower=True,
+            better="lower",
             finalists=finalists,
         )
         chosen, early, late, _ = run(draw, design)

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from shared.own_loop import start, study, train, work, work_with_kills
 
 from lossmith.study.training.parallel import can_fork
 from lossmith.study.trials.trial import Trial
+from shared.own_loop import start, study, train, work, work_with_kills
 
 forks = pytest.mark.skipif(not can_fork(), reason="processes are forked on Linux's CPUs")
 FACTS = ["loss", "learning_rate", "fold", "epoch", "score"]

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from shared.own_loop import Y, study
 
 from lossmith.study.errors import InputError
 from lossmith.study.study import Study
 from lossmith.study.trials.trial import Trial
+from shared.own_loop import Y, study
 
 
 def scores(trial: Trial) -> np.ndarray:

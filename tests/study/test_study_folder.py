@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from shared.own_loop import X, Y, start, study, train
 from sklearn.model_selection import KFold
 
 from lossmith.study.errors import InputError
@@ -18,6 +17,7 @@ from lossmith.study.training.parallel import can_fork
 from lossmith.study.trials.place import read_place
 from lossmith.study.trials.trial import Trial
 from lossmith.study.trials.verdict import View, verdict_of
+from shared.own_loop import X, Y, start, study, train
 
 
 def quick(trial: Trial) -> None:
@@ -207,7 +207,7 @@ def test_a_checkpoint_of_code_is_refused(tmp_path: Path) -> None:
     torch.save({"weights": print, "random": {}, "loss": {}}, trial.folder / "epoch-1.pt")
     again = one.ask()
     assert again is not None
-    with pytest.raises(Exception, match="(?i)weights_only|unsupported"):
+    with pytest.raises(Exception, match=r"(?i)weights_only|unsupported"):
         again.restore(weights=None)
 
 

@@ -165,9 +165,10 @@ def _check(
     groups: Any,
     labels: np.ndarray | None,
 ) -> None:
-    last = int(max(train.max(), valid.max()))
-    if (rows is not None and last >= rows) or min(train.min(), valid.min()) < 0:
-        raise InputError(f"split {number} names row {last}, but there are {rows}")
+    first, last = int(min(train.min(), valid.min())), int(max(train.max(), valid.max()))
+    if first < 0 or (rows is not None and last >= rows):
+        wrong, end = first if first < 0 else last, "" if rows is None else f" to {rows - 1}"
+        raise InputError(f"split {number} names row {wrong}; rows are counted from 0{end}")
     both = np.intersect1d(train, valid)
     if len(both):
         raise InputError(
@@ -181,6 +182,6 @@ def _check(
         if len(shared):
             name = np.asarray(groups)[labels == shared[0]][0]
             raise InputError(
-                f"split {number} has rows of group {name!r} on both sides; split by group "
+                f"split {number} has rows of group {name} on both sides; split by group "
                 "(GroupKFold, or splits=None)"
             )
