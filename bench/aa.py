@@ -52,6 +52,7 @@ class Simulated:
         self.hard = np.exp(0.5 * np.random.default_rng(seed).normal(size=ROWS))
 
     def rows(self, name: str, fold: int, valid: np.ndarray) -> list[np.ndarray]:
+        """Return the error of each row of a fold, by epoch."""
         draw = np.random.default_rng([self.seed, crc32(name.encode()), fold])
         shape = np.random.default_rng([self.seed, crc32(name.encode())]).normal(size=ROWS)
         luck = 0.02 * draw.normal() + 0.1 * draw.normal(size=len(valid)) + 0.1 * shape[valid]
@@ -71,6 +72,7 @@ class Trained:
         self.known: dict[tuple[str, int], list[np.ndarray]] = {}
 
     def rows(self, name: str, fold: int, valid: np.ndarray) -> list[np.ndarray]:
+        """Return the error of each row of a fold, by epoch."""
         key = name, fold
         if key not in self.known:
             self.known[key] = self._train(crc32(f"{self.seed}{name}{fold}".encode()), valid)

@@ -73,6 +73,7 @@ class Draw:
         ]
 
     def read(self, setting: Setting, folds: Sequence[int]) -> FoldErrors:
+        """Return what a loss scored on some folds."""
         values = [self.values[int(setting.candidate)][fold] for fold in folds]
         return FoldErrors(
             errors=np.array([cell.mean() for cell in values]),

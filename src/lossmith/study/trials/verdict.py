@@ -397,7 +397,7 @@ def best_setting(view: View, name: str) -> tuple[float, int]:
     Raises:
         InputError: if nothing was measured of it.
     """
-    weighed, _ = _weighed(view)
+    weighed = _weighed(view)
     if weighed is not None and name in weighed.errors:
         return weighed.settings[name].learning_rate, weighed.errors[name].best_epoch
     best: tuple[float, float, int] | None = None
