@@ -27,7 +27,7 @@ from lossmith.study.training.heads import decoded
 from lossmith.study.trials.field import contestants
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.scored import Scored, scored
-from lossmith.study.trials.splits import folds_of
+from lossmith.study.trials.splits import fingerprint, folds_of
 from lossmith.study.trials.trial import Trial, outputs_of
 from lossmith.study.trials.verdict import (
     Verdict,
@@ -118,7 +118,13 @@ class Study:
         finalists: int = 3,
         on_event: Event | None = None,
     ) -> None:
-        check_numbers(seed=seed, epochs=epochs, seeds=seeds, learning_rates=learning_rates)
+        check_numbers(
+            seed=seed,
+            epochs=epochs,
+            seeds=seeds,
+            finalists=finalists,
+            learning_rates=learning_rates,
+        )
         self.metric = as_metric(metric, better=better)
         self.target = None if target is None else to_array(target)
         self.decode, self._on_event = decode, on_event
@@ -137,7 +143,7 @@ class Study:
             candidates=tuple(self.contenders),
             default=own,
             common=common,
-            learning_rates=tuple(float(rate) for rate in learning_rates),
+            learning_rates=tuple(dict.fromkeys(float(rate) for rate in learning_rates)),
             epochs=int(epochs),
             folds=len(self.folds.folds),
             better=self.metric.better,
@@ -163,6 +169,7 @@ class Study:
             "finalists": self.design.finalists,
             "folds": self.folds.fingerprint(),
             "rows": None if self.target is None else len(self.target),
+            "target": None if self.target is None else fingerprint(self.target),
             "fixed": self.folds.fixed,
             "grouped": self.folds.grouped,
             "overlap": self.folds.overlap,

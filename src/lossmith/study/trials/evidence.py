@@ -61,6 +61,11 @@ def _read(
         if part is None:
             part = form(training, epoch)
             storage.keep_influences(training, epoch, part)
+        if len(part) not in (0, len(shape.units[fold])):
+            raise InputError(
+                f"the journal holds {len(part)} values for the {len(shape.units[fold])} units of "
+                f"fold {fold}; it is damaged, or was written by another program"
+            )
         parts.append(part)
     bare = any(len(part) == 0 for part in parts)
     read = np.array([one[epoch] for one, epoch in zip(scores, chosen, strict=True)])

@@ -138,11 +138,8 @@ class Verdict:
 def verdict_of(view: View) -> Verdict:
     """Return the verdict of a study as it stands; before its end the default is kept."""
     facts, design = view.facts, view.design
-    weighed, bare = _weighed(view)
-    proven = [] if weighed is None else _allowed(view, weighed, bare)
-    selected = design.default
-    if weighed is not None and proven:
-        selected = max(proven, key=weighed.gain)
+    weighed = _weighed(view)
+    selected = design.default if weighed is None else weighed.selected
     candidates = _candidates(view, weighed, selected)
     ended = "end" in facts.decisions
     result = Result(
@@ -151,12 +148,12 @@ def verdict_of(view: View) -> Verdict:
         better=design.better,
         target=view.place.parent.name if view.place is not None else "study",
         rows={} if view.spec["rows"] is None else {"total": view.spec["rows"]},
-        diagnosis=_notes(view, weighed, bare),
+        diagnosis=_notes(view, weighed),
         default=design.default,
         naive=design.common or design.default,
         selected=selected,
         verdict="switch" if selected != design.default else "keep",
-        sentence=_sentence(view, weighed, candidates, selected, bare),
+        sentence=_sentence(view, weighed, candidates, selected),
         equivalents=_equivalents(weighed, selected),
         candidates=candidates,
         test={},
@@ -168,15 +165,15 @@ def verdict_of(view: View) -> Verdict:
     return Verdict(result=result, curves=_curves(weighed, facts), finished=ended)
 
 
-def _weighed(view: View) -> tuple[Weighed | None, bool]:
-    """Return the evidence at the last decided look, and whether it is bare scores."""
+def _weighed(view: View) -> Weighed | None:
+    """Return the evidence at the last decided look."""
     decisions, design = view.facts.decisions, view.design
     made = [name for name in decisions if name.startswith("look ")]
     folds = decisions["end"]["folds"] if "end" in decisions else None
     if folds is None:
         folds = int(made[-1].removeprefix("look ")) if made else 0
     if not folds:
-        return None, False
+        return None
     still = finalists(view.facts)
     whole = [
         setting
@@ -187,20 +184,10 @@ def _weighed(view: View) -> tuple[Weighed | None, bool]:
             for fold in range(folds)
         )
     ]
-    weighed = weigh(design, whole, range(folds), view.read)
-    bare = weighed is not None and all(
-        len(part) == 1 for errors in weighed.errors.values() for part in errors.influences
-    )
-    return weighed, bare
+    return weigh(design, whole, range(folds), view.read)
 
 
-def _allowed(view: View, weighed: Weighed, bare: bool) -> list[str]:
-    """Return the losses that are proven, where there is enough to prove anything."""
-    folds = len(weighed.folds)
-    return weighed.proven if folds >= (LEAST_SCORES if bare else LEAST_FOLDS) else []
-
-
-def _notes(view: View, weighed: Weighed | None, bare: bool) -> tuple[Finding, ...]:
+def _notes(view: View, weighed: Weighed | None) -> tuple[Finding, ...]:
     """Return what the user should know of the comparison."""
     found = []
     twin = view.facts.decisions.get("twin")
@@ -215,7 +202,7 @@ def _notes(view: View, weighed: Weighed | None, bare: bool) -> tuple[Finding, ..
                 level="warning",
             )
         )
-    if bare:
+    if weighed is not None and weighed.bare:
         about = "seeds" if view.spec["fixed"] else "folds"
         found.append(
             Finding(
@@ -253,7 +240,6 @@ def _sentence(
     weighed: Weighed | None,
     candidates: tuple[CandidateResult, ...],
     selected: str,
-    bare: bool,
 ) -> str:
     default, metric = view.design.default, metric_name(str(view.spec["metric"]))
     ended = "end" in view.facts.decisions
@@ -270,12 +256,11 @@ def _sentence(
             f"{number(own.score, places)} (corrected p = {own.p_value:.2g}).{stopped}"
         )
     folds = len(weighed.folds)
-    if weighed.proven or folds < (LEAST_SCORES if bare else LEAST_FOLDS):
+    if folds < weighed.least:
         what = "one training" if folds == 1 else f"{folds} trainings of each"
-        need = LEAST_SCORES if bare else LEAST_FOLDS
         return (
             f"Keep {default}: {what} can't prove a difference between losses; "
-            f"give at least {need} folds or seeds.{stopped}"
+            f"give at least {weighed.least} folds or seeds.{stopped}"
         )
     others = len(view.design.candidates) - 1
     return (
@@ -412,7 +397,7 @@ def best_setting(view: View, name: str) -> tuple[float, int]:
     Raises:
         InputError: if nothing was measured of it.
     """
-    weighed, _ = _weighed(view)
+    weighed = _weighed(view)
     if weighed is not None and name in weighed.errors:
         return weighed.settings[name].learning_rate, weighed.errors[name].best_epoch
     best: tuple[float, float, int] | None = None
