@@ -1,8 +1,8 @@
 """From a journal to a verdict: a function of its facts, whoever trained them."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,14 +10,25 @@ import numpy as np
 import pandas as pd
 
 from lossmith.study.errors import InputError
+from lossmith.study.formatting import counted
 from lossmith.study.journal import Facts, Journal, Training
 from lossmith.study.report.page import write_report
 from lossmith.study.report.text import decimals, interval, metric_name, number
-from lossmith.study.result import CandidateResult, Cost, Curve, Evidence, Finding, Result
+from lossmith.study.result import (
+    CandidateResult,
+    Comparison,
+    Cost,
+    Curve,
+    Evidence,
+    Finding,
+    Result,
+)
+from lossmith.study.rules.compare import Reading
 from lossmith.study.rules.decision import LEVEL
 from lossmith.study.rules.plan import Design, Read, finalists, weigh
 from lossmith.study.rules.plan import Evidence as Weighed
 from lossmith.study.trials.evidence import Form, Shape, reader
+from lossmith.study.trials.standing import measured, trainings_of, unmeasured, why_failed
 
 LEAST_FOLDS = 3  # that a switch rests on
 LEAST_SCORES = 5  # of bare scores
@@ -31,6 +42,7 @@ class View:
     design: Design
     facts: Facts
     read: Read
+    shape: Shape
     place: Path | None
 
     @classmethod
@@ -45,6 +57,7 @@ class View:
             design=design,
             facts=facts,
             read=reader(design, facts, journal, shape, form),
+            shape=shape,
             place=journal.path,
         )
 
@@ -134,33 +147,42 @@ class Verdict:
 
 def verdict_of(view: View) -> Verdict:
     """Return the verdict of a study as it stands; before its end the default is kept."""
-    facts, design = view.facts, view.design
+    facts, design, metric = view.facts, view.design, str(view.spec["metric"])
     weighed, bare = _weighed(view)
-    proven = [] if weighed is None else _allowed(view, weighed, bare)
-    selected = design.default
-    if weighed is not None and proven:
+    comparison = _comparison(view, weighed, bare)
+    selected, proven = design.default, weighed.proven if weighed is not None else []
+    if weighed is not None and proven and comparison.trainings >= least(comparison):
         selected = max(proven, key=weighed.gain)
-    candidates = _candidates(view, weighed, selected)
+    candidates = ordered(
+        (_candidate(view, weighed, name, selected) for name in design.candidates), design.lower
+    )
     ended = "end" in facts.decisions
+    if weighed is None:
+        said = f"Keep {design.default}: the study {'was ended' if ended else 'has not come'} "
+        said += "before any loss was measured in full."
+    else:
+        said = sentence(metric, design.default, selected, candidates, comparison, bool(proven))
+        said += "" if ended else " The study has not ended yet."
     result = Result(
         task="study",
-        metric=str(view.spec["metric"]),
+        metric=metric,
         better="lower" if design.lower else "higher",
         target=view.place.parent.name if view.place is not None else "study",
         rows={} if view.spec["rows"] is None else {"total": view.spec["rows"]},
-        diagnosis=_notes(view, weighed, bare),
+        diagnosis=_notes(view, bare),
         default=design.default,
-        naive=design.common or design.default,
+        naive=design.common or "",
         selected=selected,
         verdict="switch" if selected != design.default else "keep",
-        sentence=_sentence(view, weighed, candidates, selected, bare),
-        equivalents=_equivalents(weighed, selected),
+        sentence=said,
+        equivalents=equivalents(weighed.readings, selected) if weighed is not None else (),
         candidates=candidates,
         test={},
         cost=_cost(view),
         seed=int(view.spec["shape"][1]) // 1000,
         interrupted=not ended,
         versions={},
+        comparison=comparison,
     )
     return Verdict(result=result, curves=_curves(weighed, facts), finished=ended)
 
@@ -191,13 +213,7 @@ def _weighed(view: View) -> tuple[Weighed | None, bool]:
     return weighed, bare
 
 
-def _allowed(view: View, weighed: Weighed, bare: bool) -> list[str]:
-    """Return the losses that are proven, where there is enough to prove anything."""
-    folds = len(weighed.folds)
-    return weighed.proven if folds >= (LEAST_SCORES if bare else LEAST_FOLDS) else []
-
-
-def _notes(view: View, weighed: Weighed | None, bare: bool) -> tuple[Finding, ...]:
+def _notes(view: View, bare: bool) -> tuple[Finding, ...]:
     """Return what the user should know of the comparison."""
     found = []
     twin = view.facts.decisions.get("twin")
@@ -230,68 +246,63 @@ def _notes(view: View, weighed: Weighed | None, bare: bool) -> tuple[Finding, ..
                 meaning="every training is judged on the same rows: other rows may say otherwise",
             )
         )
-    failed = {t.setting.candidate for t, r in view.facts.records.items() if r.state == "failed"}
-    for name in sorted(failed):
-        found.append(Finding(name=name, value="failed", meaning=_why(view, name)))
+    for name in view.design.candidates:
+        own = trainings_of(view.facts, name).values()
+        failed = sum(record.state == "failed" for record in own)
+        if failed:
+            share = f"{failed} of {counted(len(own), 'training')} failed"
+            found.append(Finding(name=name, value=share, meaning=why_failed(view.facts, name)))
     return tuple(found)
 
 
-def _why(view: View, name: str) -> str:
-    notes = [
-        record.note
-        for training, record in view.facts.records.items()
-        if training.setting.candidate == name and record.state == "failed" and record.note
-    ]
-    return notes[0].strip().splitlines()[-1] if notes else "it reported nothing"
-
-
-def _sentence(
-    view: View,
-    weighed: Weighed | None,
-    candidates: tuple[CandidateResult, ...],
+def sentence(
+    metric: str,
+    default: str,
     selected: str,
-    bare: bool,
+    candidates: Iterable[CandidateResult],
+    comparison: Comparison,
+    proven: bool,
 ) -> str:
-    default, metric = view.design.default, metric_name(str(view.spec["metric"]))
-    ended = "end" in view.facts.decisions
-    if weighed is None:
-        done = "was ended" if ended else "has not come"
-        return f"Keep {default}: the study {done} before any loss was measured in full."
+    """Return the verdict of losses that were measured; proven: whether the test found a better."""
+    name = metric_name(metric)
     rows = {row.name: row for row in candidates}
-    stopped = "" if ended else " The study has not ended yet."
     if selected != default:
         own, base = rows[selected], rows[default]
         places = decimals([0.01 * abs(s) for s in (own.score, base.score) if s])
         return (
-            f"Switch from {default} to {selected}: {metric} {number(base.score, places)} → "
-            f"{number(own.score, places)} (corrected p = {own.p_value:.2g}).{stopped}"
+            f"Switch from {default} to {selected}: {name} {number(base.score, places)} → "
+            f"{number(own.score, places)} (corrected p = {own.p_value:.2g})."
         )
-    folds = len(weighed.folds)
-    if weighed.proven or folds < (LEAST_SCORES if bare else LEAST_FOLDS):
-        what = "one training" if folds == 1 else f"{folds} trainings of each"
-        need = LEAST_SCORES if bare else LEAST_FOLDS
+    if proven or comparison.trainings < least(comparison):
+        few = comparison.trainings
+        what = "one training" if few == 1 else f"{few} trainings of each"
         return (
             f"Keep {default}: {what} can't prove a difference between losses; "
-            f"give at least {need} folds or seeds.{stopped}"
+            f"give at least {least(comparison)} folds or seeds."
         )
-    others = len(view.design.candidates) - 1
+    if comparison.rivals == 1:
+        (other,) = rows.keys() - {default}
+        return f"Keep {default}: {other} is not better on {name} beyond doubt."
     return (
-        f"Keep {default}: none of {others} other losses is better on {metric} beyond doubt."
-        f"{stopped}"
+        f"Keep {default}: none of {comparison.rivals} other losses is better on {name} beyond "
+        "doubt."
     )
 
 
-def _equivalents(weighed: Weighed | None, selected: str) -> tuple[str, ...]:
-    if weighed is None:
-        return ()
-    chosen = weighed.readings[selected]
-    doubts = {n: r.doubt(chosen) for n, r in weighed.readings.items() if n != selected}
+def least(comparison: Comparison) -> int:
+    """Return how many trainings of each loss a switch rests on."""
+    return LEAST_SCORES if comparison.unit == "score" else LEAST_FOLDS
+
+
+def equivalents(readings: Mapping[str, Reading], selected: str) -> tuple[str, ...]:
+    """Return the losses that the same test, two-sided, can't tell from the selected one."""
+    doubts = {n: r.doubt(readings[selected]) for n, r in readings.items() if n != selected}
     return tuple(n for n, doubt in doubts.items() if min(doubt, 1 - doubt) >= LEVEL / 2)
 
 
-def _candidates(view: View, weighed: Weighed | None, selected: str) -> tuple[CandidateResult, ...]:
-    rows = [_candidate(view, weighed, name, selected) for name in view.design.candidates]
-    sign = 1 if view.design.lower else -1
+def ordered(rows: Iterable[CandidateResult], lower: bool) -> tuple[CandidateResult, ...]:
+    """Return the losses that were measured in full first, each part best first."""
+    sign = 1 if lower else -1
 
     def standing(row: CandidateResult) -> tuple[int, float]:
         if row.score is None or not np.isfinite(row.score):
@@ -302,61 +313,36 @@ def _candidates(view: View, weighed: Weighed | None, selected: str) -> tuple[Can
 
 
 def _candidate(view: View, weighed: Weighed | None, name: str, selected: str) -> CandidateResult:
-    design = view.design
-    blank = CandidateResult(name=name, parameters={}, status="unfinished")
     if weighed is None or name not in weighed.readings:
-        return _unmeasured(view, blank)
-    reading, setting = weighed.readings[name], weighed.settings[name]
-    level = reading.level
-    row = replace(
-        blank,
-        score=level.mean,
-        low=level.low,
-        high=level.high,
-        learning_rate=setting.learning_rate,
-        epochs=reading.epoch,
-        cells=len(reading.scores),
-        difference_to_default=0.0,
-        difference_low=0.0,
-        difference_high=0.0,
-    )
-    if name == design.default:
-        return replace(row, status="default")
-    difference = reading.difference(weighed.readings[design.default]).written(design.lower)
-    return replace(
-        row,
-        status="selected" if name == selected else "finished",
-        difference_to_default=difference.mean,
-        difference_low=difference.low,
-        difference_high=difference.high,
-        p_value=weighed.corrected[name],
+        return unmeasured(view.design, view.facts, name)
+    default = view.design.default
+    return measured(
+        name,
+        weighed.readings[name],
+        weighed.readings[default],
+        "default" if name == default else "selected" if name == selected else "finished",
+        weighed.corrected.get(name),
+        weighed.settings[name].learning_rate,
     )
 
 
-def _unmeasured(view: View, blank: CandidateResult) -> CandidateResult:
-    """Describe a loss that was not measured in full by how far it came."""
-    records = {
-        training: record
-        for training, record in view.facts.records.items()
-        if training.setting.candidate == blank.name and not training.twin
-    }
-    seen = [(t, r) for t, r in records.items() if r.reports and np.isfinite(r.reports[-1].score)]
-    states = {record.state for record in records.values()}
-    if not seen:
-        note = _why(view, blank.name) if "failed" in states else ""
-        return replace(blank, status="diverged" if "failed" in states else "unfinished", note=note)
-    pick = min if view.design.lower else max
-    best, record = pick(seen, key=lambda pair: pick(pair[1].scores.values()))
-    folds = len({training.fold for training, _ in seen})
-    note = record.note.strip().splitlines()[-1] if record.note else ""
-    return replace(
-        blank,
-        status="unfinished" if states & {"planned", "running", "paused"} else "dropped",
-        score=float(pick(record.scores.values())),
-        learning_rate=best.setting.learning_rate,
-        epochs=record.epoch,
-        cells=folds,
-        note=note,
+def _comparison(view: View, weighed: Weighed | None, bare: bool) -> Comparison:
+    """Return what the verdict rests on."""
+    design, units = view.design, view.shape.units
+    trainings = len(weighed.folds) if weighed is not None else 0
+    splits = len({part.tobytes() for part in units})
+    judged = np.unique(np.concatenate(units[:trainings])) if trainings else ()
+    twin = view.facts.decisions.get("twin")
+    return Comparison(
+        trainings=trainings,
+        splits=splits,
+        seeds=max(1, round(len(units) / splits)) if splits else 1,
+        planned=design.folds,
+        unit="score" if bare else "group" if view.spec["grouped"] else "row",
+        units=trainings if bare else len(judged),
+        looks=len(design.looks),
+        rivals=len(design.candidates) - 1,
+        paired=twin is None or bool(twin["equal"]),
     )
 
 

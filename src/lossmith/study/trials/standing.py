@@ -1,0 +1,144 @@
+"""How each loss stands: measured in full beside the default, or how far it came."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from lossmith.study.journal import Facts, Record, Setting, Training
+from lossmith.study.result import CandidateResult, Status
+from lossmith.study.rules.compare import Reading
+from lossmith.study.rules.plan import Design
+
+
+class Standing(NamedTuple):
+    """The best of a loss so far: a setting's mean score on some folds after one epoch."""
+
+    setting: Setting
+    folds: tuple[int, ...]
+    epoch: int
+    score: float
+
+
+def measured(
+    name: str,
+    reading: Reading,
+    default: Reading,
+    status: Status,
+    p_value: float | None,
+    learning_rate: float | None = None,
+) -> CandidateResult:
+    """Describe a loss that was measured as often as the default, beside it."""
+    level = reading.level
+    row = CandidateResult(
+        name=name,
+        parameters={},
+        status=status,
+        score=level.mean,
+        low=level.low,
+        high=level.high,
+        learning_rate=learning_rate,
+        epochs=reading.epoch or None,
+        cells=len(reading.scores),
+        difference_to_default=0.0,
+        difference_low=0.0,
+        difference_high=0.0,
+    )
+    if reading is default:
+        return row
+    difference = reading.difference(default).written(reading.lower)
+    return replace(
+        row,
+        difference_to_default=difference.mean,
+        difference_low=difference.low,
+        difference_high=difference.high,
+        p_value=p_value,
+    )
+
+
+def unmeasured(design: Design, facts: Facts, name: str) -> CandidateResult:
+    """Describe a loss that was not measured in full: how far it came, and the default there."""
+    blank = CandidateResult(name=name, parameters={}, status="unfinished")
+    records = trainings_of(facts, name)
+    states = {record.state for record in records.values()}
+    best = standing(design, facts, name)
+    if best is None:
+        failed = states == {"failed"}
+        note = why_failed(facts, name) if "failed" in states else ""
+        return replace(blank, status="diverged" if failed else "unfinished", note=note)
+    notes = [records[Training(best.setting, fold)].note for fold in best.folds]
+    open_ = states & {"planned", "running", "paused"}
+    return replace(
+        blank,
+        status="unfinished" if open_ else "dropped",
+        score=best.score,
+        learning_rate=best.setting.learning_rate,
+        epochs=best.epoch,
+        cells=len(best.folds),
+        note=next((last_line(note) for note in notes if note), "") or _left(facts, name),
+        default_score=None if name == design.default else beside(design, facts, best),
+    )
+
+
+def standing(design: Design, facts: Facts, name: str) -> Standing | None:
+    """Return the best setting of a loss among those on the most folds, at its best epoch."""
+    found = []
+    for rate in design.learning_rates:
+        setting, scores = Setting(name, rate), {}
+        for fold in range(design.folds):
+            record = facts.records.get(Training(setting, fold))
+            finite = {e: s for e, s in record.scores.items() if np.isfinite(s)} if record else {}
+            if finite:
+                scores[fold] = finite
+        epochs = set.intersection(*map(set, scores.values())) if scores else set()
+        means = {epoch: float(np.mean([s[epoch] for s in scores.values()])) for epoch in epochs}
+        if means:
+            best = (min if design.lower else max)(means, key=means.__getitem__)
+            found.append(Standing(setting, tuple(scores), best, means[best]))
+    sign = 1 if design.lower else -1
+    return min(found, key=lambda one: (-len(one.folds), sign * one.score), default=None)
+
+
+def beside(design: Design, facts: Facts, other: Standing) -> float | None:
+    """Return the default's mean score on the same folds after the same epoch, if it has one."""
+    means = []
+    for rate in design.learning_rates:
+        own = [
+            facts.records.get(Training(Setting(design.default, rate), fold)) for fold in other.folds
+        ]
+        scores = [record.scores.get(other.epoch, np.nan) if record else np.nan for record in own]
+        means.append(float(np.mean(scores)))
+    finite = [mean for mean in means if np.isfinite(mean)]
+    return (min if design.lower else max)(finite, default=None)
+
+
+def trainings_of(facts: Facts, name: str) -> Mapping[Training, Record]:
+    """Return the trainings of a loss, without the default's second run."""
+    return {
+        training: record
+        for training, record in facts.records.items()
+        if training.setting.candidate == name and not training.twin
+    }
+
+
+def why_failed(facts: Facts, name: str) -> str:
+    """Return the last line of what the first failed training of a loss said."""
+    notes = [r.note for r in trainings_of(facts, name).values() if r.state == "failed" and r.note]
+    return last_line(notes[0]) if notes else "it reported nothing"
+
+
+def last_line(note: str) -> str:
+    """Return what a note, or a traceback, comes to."""
+    lines = note.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _left(facts: Facts, name: str) -> str:
+    """Return at which look at the evidence a finalist left, if it did."""
+    among = {one[0] for one in facts.decisions.get("finalists", [])}
+    for decision, outcome in facts.decisions.items():
+        look = decision.removeprefix("look ")
+        if look != decision and name in among - {one[0] for one in outcome["kept"]}:
+            return f"left after {look} folds, without prospects"
+    return ""
