@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lossmith.core.loss import Loss
 
-Status = Literal["default", "selected", "finished", "dropped", "diverged", "unfinished"]
+Status = Literal["default", "selected", "finished", "dropped", "diverged", "failed", "unfinished"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from lossmith.study.errors import InputError
+from lossmith.study.formatting import counted
 from lossmith.study.journal import Report, Setting, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
@@ -27,12 +28,13 @@ from lossmith.study.trials.field import contestants
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import folds_of
+from lossmith.study.trials.standing import DIVERGED
 from lossmith.study.trials.trial import Trial, outputs_of
 from lossmith.study.trials.verdict import Verdict, View, frame_of, verdict_of
 
 LOST_PAIRING = (
-    "the default, trained twice from one seed, gave two scores, so losses can be paired by rows only, "
-    "not by weights and batches: look for a body that is shared between trials (BatchNorm "
+    "the default, trained twice from one seed, gave two scores, so losses can be paired by rows "
+    "only, not by weights and batches: look for a body that is shared between trials (BatchNorm "
     "keeps running averages), augmentation in the validation set, a generator that is not torch's, "
     "numpy's or Python's own, or kernels that are not deterministic"
 )
@@ -294,7 +296,7 @@ class Study:
     def _outcome(self, trial: Trial, epoch: int, said: Scored) -> tuple[str | None, str]:
         """Return what becomes of a trial after a report, and why."""
         if not np.isfinite(said.score):
-            return "failed", f"diverged after {epoch} epochs"
+            return "failed", f"{DIVERGED} after {counted(epoch, 'epoch')}"
         training, design = trial.claim.training, self.design
         trial.reports += 1
         if (training.twin and trial.reports >= TWIN_REPORTS) or epoch == design.epochs:

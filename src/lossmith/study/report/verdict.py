@@ -53,7 +53,8 @@ def tiles(result: Result) -> str:
         shown.append(_difference_tile("difference", chosen, places))
     elif rivals := compared(result):
         shown.append(_difference_tile("best rival’s difference", rivals[0], places))
-    shown.append(_test_tile(result, places))
+    if result.test:
+        shown.append(_test_tile(result, places))
     cells = "".join(
         f"<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>"
         for name, value, note in shown

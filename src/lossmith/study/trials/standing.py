@@ -6,10 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lossmith.study.formatting import counted
 from lossmith.study.journal import Facts, Record, Setting, Training
 from lossmith.study.result import CandidateResult, Status
 from lossmith.study.rules.compare import Reading
 from lossmith.study.rules.plan import Design
+
+DIVERGED = "diverged"  # how the note of a training begins whose score was not finite
 
 
 class Standing(NamedTuple):
@@ -64,10 +67,15 @@ def unmeasured(design: Design, facts: Facts, name: str) -> CandidateResult:
     states = {record.state for record in records.values()}
     best = standing(design, facts, name)
     if best is None:
-        failed = states == {"failed"}
-        note = why_failed(facts, name) if "failed" in states else ""
-        return replace(blank, status="diverged" if failed else "unfinished", note=note)
-    notes = [records[Training(best.setting, fold)].note for fold in best.folds]
+        if states != {"failed"}:
+            return blank
+        note = why_failed(facts, name)
+        return replace(
+            blank, status="diverged" if note.startswith(DIVERGED) else "failed", note=note
+        )
+    notes = [
+        record.note for training, record in records.items() if training.setting == best.setting
+    ]
     open_ = states & {"planned", "running", "paused"}
     return replace(
         blank,
@@ -76,7 +84,7 @@ def unmeasured(design: Design, facts: Facts, name: str) -> CandidateResult:
         learning_rate=best.setting.learning_rate,
         epochs=best.epoch,
         cells=len(best.folds),
-        note=next((last_line(note) for note in notes if note), "") or _left(facts, name),
+        note=next((last_line(note) for note in notes if note), "") or _left(design, facts, name),
         default_score=None if name == design.default else beside(design, facts, best),
     )
 
@@ -134,11 +142,14 @@ def last_line(note: str) -> str:
     return lines[-1] if lines else ""
 
 
-def _left(facts: Facts, name: str) -> str:
-    """Return at which look at the evidence a finalist left, if it did."""
-    among = {one[0] for one in facts.decisions.get("finalists", [])}
+def _left(design: Design, facts: Facts, name: str) -> str:
+    """Return when a loss left that ended no training early, if it did."""
+    if "finalists" not in facts.decisions:
+        return ""
+    if name not in {one[0] for one in facts.decisions["finalists"]}:
+        return f"not among the best after {counted(len(design.screening), 'fold')}"
     for decision, outcome in facts.decisions.items():
         look = decision.removeprefix("look ")
-        if look != decision and name in among - {one[0] for one in outcome["kept"]}:
+        if look != decision and name not in {one[0] for one in outcome["kept"]}:
             return f"left after {look} folds, without prospects"
     return ""

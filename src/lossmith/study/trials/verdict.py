@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -328,15 +329,16 @@ def _candidate(view: View, weighed: Weighed | None, name: str, selected: str) ->
 
 def _comparison(view: View, weighed: Weighed | None, bare: bool) -> Comparison:
     """Return what the verdict rests on."""
-    design, units = view.design, view.shape.units
+    design = view.design
     trainings = len(weighed.folds) if weighed is not None else 0
+    units = view.shape.units[:trainings]
     splits = len({part.tobytes() for part in units})
-    judged = np.unique(np.concatenate(units[:trainings])) if trainings else ()
+    judged = np.unique(np.concatenate(units)) if trainings else ()
     twin = view.facts.decisions.get("twin")
     return Comparison(
         trainings=trainings,
         splits=splits,
-        seeds=max(1, round(len(units) / splits)) if splits else 1,
+        seeds=ceil(trainings / splits) if splits else 0,
         planned=design.folds,
         unit="score" if bare else "group" if view.spec["grouped"] else "row",
         units=trainings if bare else len(judged),
