@@ -119,11 +119,21 @@ class Verdict:
         return tuple(one.meaning for one in self.result.diagnosis if one.level == "warning")
 
     def write(self, path: Path) -> None:
-        """Write the report as one HTML page, and `result.json` beside it."""
+        """Write the report as one HTML page, and the result as plain data beside it.
+
+        Beside `report.html` lies `result.json`, beside any other page a file of its own name.
+
+        Raises:
+            InputError: if the page is not to be called *.html, or can't be written.
+        """
+        if path.suffix.lower() not in (".html", ".htm"):
+            raise InputError(f"a report is a web page: call it {path.with_suffix('.html')}")
+        own = path.name == "report.html"
+        data = path.with_name("result.json") if own else path.with_suffix(".json")
         try:
             write_report(path, self.result, Evidence(curves=self.curves))
             text = json.dumps(self.result.to_json(), indent=2, default=str)
-            path.with_name("result.json").write_text(text + "\n", encoding="utf-8")
+            data.write_text(text + "\n", encoding="utf-8")
         except (OSError, ValueError) as error:
             raise InputError(f"cannot write {path}: {error}") from error
 
