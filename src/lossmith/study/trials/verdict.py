@@ -33,6 +33,11 @@ from lossmith.study.trials.standing import measured, trainings_of, unmeasured, w
 
 LEAST_FOLDS = 3  # that a switch rests on
 LEAST_SCORES = 5  # of bare scores
+ONE_SPLIT = Finding(
+    name="split",
+    value="one",
+    meaning="every training is judged on the same rows: other rows may say otherwise",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,13 +255,7 @@ def _notes(view: View, bare: bool) -> tuple[Finding, ...]:
             )
         )
     if view.spec["fixed"]:
-        found.append(
-            Finding(
-                name="split",
-                value="one",
-                meaning="every training is judged on the same rows: other rows may say otherwise",
-            )
-        )
+        found.append(ONE_SPLIT)
     for name in view.design.candidates:
         own = trainings_of(view.facts, name).values()
         failed = sum(record.state == "failed" for record in own)
