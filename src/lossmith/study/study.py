@@ -25,12 +25,13 @@ from lossmith.study.rules.pruning import FROM, hopeless
 from lossmith.study.settings import check_numbers
 from lossmith.study.trials.contenders import decoded
 from lossmith.study.trials.field import contestants
+from lossmith.study.trials.history import frame_of
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import folds_of
 from lossmith.study.trials.standing import DIVERGED
 from lossmith.study.trials.trial import Trial, outputs_of
-from lossmith.study.trials.verdict import Verdict, View, frame_of, verdict_of
+from lossmith.study.trials.verdict import Verdict, View, verdict_of
 
 LOST_PAIRING = (
     "the default, trained twice from one seed, gave two scores, so losses can be paired by rows "

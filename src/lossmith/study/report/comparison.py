@@ -40,8 +40,8 @@ def _conditions(result: Result, comparison: Comparison) -> str:
         beat += f"; <b>{escape(result.naive)}</b> is what is commonly used without a choice"
     if result.task == "scores":
         return (
-            f"The scores were measured elsewhere. Each loss is held against {beat}, on the same "
-            "folds; whether all were trained with equal care, scores can’t tell."
+            f"The scores were measured elsewhere, and are compared fold by fold. {beat}. Whether "
+            "all losses were trained with equal care, scores can’t tell."
         )
     paired = (
         "under the same seeds"

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from lossmith.study.errors import InputError
-from lossmith.study.formatting import counted
+from lossmith.study.formatting import counted, listed
 from lossmith.study.journal import Facts, Journal, Training
 from lossmith.study.report.page import write_report
 from lossmith.study.report.text import decimals, interval, metric_name, number
 from lossmith.study.result import (
     CandidateResult,
     Comparison,
-    Cost,
     Curve,
     Evidence,
     Finding,
@@ -29,6 +27,7 @@ from lossmith.study.rules.decision import LEVEL
 from lossmith.study.rules.plan import Design, Read, finalists, weigh
 from lossmith.study.rules.plan import Evidence as Weighed
 from lossmith.study.trials.evidence import Form, Shape, reader
+from lossmith.study.trials.history import cost_of, curves_of
 from lossmith.study.trials.standing import measured, trainings_of, unmeasured, why_failed
 
 LEAST_FOLDS = 3  # that a switch rests on
@@ -157,6 +156,10 @@ class Verdict:
                 text += "  default"
             lines.append(text)
         head = [f" loss{'':<{width - 4}}{metric_name(self.result.metric):>12}"] if lines else []
+        known = {row.name for row in rows}
+        rest = [row.name for row in self.candidates if row.name not in known]
+        if rows and rest:
+            lines.append(f" not measured in full: {listed(rest)}")
         notes = [f"Warning: {text}." for text in self.warnings]
         return "\n".join([*head, *lines, *([""] * bool(lines)), self.sentence, *notes])
 
@@ -194,13 +197,13 @@ def verdict_of(view: View) -> Verdict:
         equivalents=equivalents(weighed.readings, selected) if weighed is not None else (),
         candidates=candidates,
         test={},
-        cost=_cost(view),
+        cost=cost_of(design, facts),
         seed=int(view.spec["shape"][1]) // 1000,
         interrupted=not ended,
         versions={},
         comparison=comparison,
     )
-    return Verdict(result=result, curves=_curves(weighed, facts), finished=ended)
+    return Verdict(result=result, curves=curves_of(weighed, facts), finished=ended)
 
 
 def _weighed(view: View) -> tuple[Weighed | None, bool]:
@@ -355,54 +358,3 @@ def _comparison(view: View, weighed: Weighed | None, bare: bool) -> Comparison:
         rivals=len(design.candidates) - 1,
         paired=twin is None or bool(twin["equal"]),
     )
-
-
-def _cost(view: View) -> Cost:
-    """Return what the trainings took, beside what the default alone would have on all folds."""
-    design, records = view.design, view.facts.records
-    seconds = sum(report.seconds for r in records.values() for report in r.reports)
-    own = [r for t, r in records.items() if t.setting.candidate == design.default and r.reports]
-    epochs = sum(record.epoch for record in own)
-    epoch = sum(report.seconds for r in own for report in r.reports) / max(1, epochs)
-    trainings = len(design.learning_rates) * len(design.screening)
-    trainings += design.folds - len(design.screening)
-    alone = epoch * design.epochs * trainings
-    ran = sum(1 for record in records.values() if record.reports)
-    return Cost(
-        seconds=seconds,
-        default_seconds=alone,
-        ratio=seconds / alone if alone else 0.0,
-        trainings=ran,
-    )
-
-
-def _curves(weighed: Weighed | None, facts: Facts) -> tuple[Curve, ...]:
-    """Return each finalist's score over its training, averaged over folds."""
-    if weighed is None:
-        return ()
-    found = []
-    for name, setting in weighed.settings.items():
-        scores = [facts.records[Training(setting, fold)].scores for fold in weighed.folds]
-        epochs = sorted(set.intersection(*map(set, scores)))
-        means = tuple(float(np.mean([one[epoch] for one in scores])) for epoch in epochs)
-        found.append(
-            Curve(
-                name=name,
-                epochs=tuple(epochs),
-                scores=means,
-                best_epoch=weighed.readings[name].epoch,
-            )
-        )
-    return tuple(found)
-
-
-def frame_of(facts: Facts) -> pd.DataFrame:
-    """Return every report as a row."""
-    rows = [
-        (*training.setting, training.fold, r.epoch, r.score, r.seconds, record.state)
-        for training, record in facts.records.items()
-        if not training.twin
-        for r in record.reports
-    ]
-    names = ["loss", "learning_rate", "fold", "epoch", "score", "seconds", "state"]
-    return pd.DataFrame(rows, columns=names)
