@@ -103,7 +103,7 @@ def _state(facts: Facts, name: str, records: Sequence[Record]) -> str:
             return word
     if not records:
         return "waiting"
-    if states == {"failed"}:
+    if "failed" in states and not any(record.reports for record in records):
         return "failed"
     still: Any = facts.decisions.get("finalists", [])
     for decision, outcome in facts.decisions.items():

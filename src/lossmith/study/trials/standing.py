@@ -12,6 +12,7 @@ from lossmith.study.result import CandidateResult, Status
 from lossmith.study.rules.compare import Reading
 from lossmith.study.rules.plan import Design
 
+OPEN = {"planned", "running", "paused"}  # states of trainings that may report more
 DIVERGED = "diverged"  # how the note of a training begins whose score was not finite
 
 
@@ -67,8 +68,10 @@ def unmeasured(design: Design, facts: Facts, name: str) -> CandidateResult:
     states = {record.state for record in records.values()}
     best = standing(design, facts, name)
     if best is None:
-        if states != {"failed"}:
+        if not states or states & OPEN:
             return blank
+        if "failed" not in states:
+            return replace(blank, status="dropped")
         note = why_failed(facts, name)
         return replace(
             blank, status="diverged" if note.startswith(DIVERGED) else "failed", note=note
@@ -76,10 +79,9 @@ def unmeasured(design: Design, facts: Facts, name: str) -> CandidateResult:
     notes = [
         record.note for training, record in records.items() if training.setting == best.setting
     ]
-    open_ = states & {"planned", "running", "paused"}
     return replace(
         blank,
-        status="unfinished" if open_ else "dropped",
+        status="unfinished" if states & OPEN else "dropped",
         score=best.score,
         learning_rate=best.setting.learning_rate,
         epochs=best.epoch,

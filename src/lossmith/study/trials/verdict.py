@@ -263,8 +263,8 @@ def _notes(view: View, bare: bool) -> tuple[Finding, ...]:
         own = trainings_of(view.facts, name).values()
         failed = sum(record.state == "failed" for record in own)
         if failed:
-            share = f"{failed} of {counted(len(own), 'training')} failed"
-            found.append(Finding(name=name, value=share, meaning=why_failed(view.facts, name)))
+            many = f"{counted(failed, 'training')} failed"
+            found.append(Finding(name=name, value=many, meaning=why_failed(view.facts, name)))
     return tuple(found)
 
 
