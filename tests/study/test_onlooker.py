@@ -101,7 +101,7 @@ def test_status_tells_what_each_loss_has_done(
     assert text.startswith("linear: MAE (lower is better), ended")
     (row,) = (line for line in text.splitlines() if line.startswith(" broken "))
     assert row.split() == ["broken", "failed", "0/10", "0/3"]
-    assert "mse (default)   finalist   0.1, best of 2" in text
+    assert "mse (default)   finalist    0.1, best of 2    3/10" in text
     assert "Trainings cannot pause." in text
     assert r"broken at 0.01, fold 0: RuntimeError: out of memory \x1b[31m<b>" in text
     assert "\x1b" not in text
