@@ -23,21 +23,27 @@ from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
 from lossmith.study.rules.pruning import FROM, hopeless
 from lossmith.study.settings import check_numbers
-from lossmith.study.trials.contenders import decoded
+from lossmith.study.training.heads import decoded
 from lossmith.study.trials.field import contestants
 from lossmith.study.trials.history import frame_of
 from lossmith.study.trials.place import open_place
+from lossmith.study.trials.progress import share_of
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import folds_of
 from lossmith.study.trials.standing import DIVERGED
 from lossmith.study.trials.trial import Trial, outputs_of
-from lossmith.study.trials.verdict import Verdict, View, verdict_of
+from lossmith.study.trials.verdict import (
+    Verdict,
+    View,
+    best_setting,
+    verdict_of,
+)
 
 LOST_PAIRING = (
     "the default, trained twice from one seed, gave two scores, so losses can be paired by rows "
-    "only, not by weights and batches: look for a body that is shared between trials (BatchNorm "
-    "keeps running averages), augmentation in the validation set, a generator that is not torch's, "
-    "numpy's or Python's own, or kernels that are not deterministic"
+    "only, not by weights and batches: look for a body that trials share (BatchNorm keeps running "
+    "averages), augmentation in the validation set, a generator that is not torch's, numpy's or "
+    "Python's own, or kernels that are not deterministic"
 )
 POLL = 0.2  # seconds between two looks at what other processes do
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
@@ -189,14 +195,17 @@ class Study:
         while True:
             self.journal.release()
             self._decide()
+            self._check_default()
             claim = self.journal.claim(this_worker(), FIRST)
             if claim is not None:
                 trial = Trial(self, claim, self.folds.folds[claim.training.fold])
                 self._happened("started", trial, None)
                 return trial
-            if "end" in self.journal.decisions():
-                self._check_default()
+            facts = self.journal.facts()
+            if "end" in facts.decisions:
                 return None
+            if all(record.ended or record.state == "paused" for record in facts.records.values()):
+                raise RuntimeError(f"{self.folder} has nothing to train and no end; please report")
             time.sleep(POLL)
 
     def tell(
@@ -213,21 +222,29 @@ class Study:
         epoch = trial.epoch if epoch is None else epoch
         trial.check_report(epoch)
         said = self._score(trial, outputs, rows, score, target)
-        if said.predictions is not None:
-            said.keep(trial.folder_of_outputs, epoch)
         report = Report(epoch, said.score, trial.lap(), time.time())
-        if not self.journal.report(trial.claim, report, said.influences):
+        # One transaction: a process that dies has paused or ended a trial, or not reported.
+        with self.journal.transaction():
+            held = self.journal.holds(trial.claim)
+            if held:
+                if said.predictions is not None:
+                    said.keep(trial.folder_of_outputs, epoch)
+                self.journal.report(trial.claim, report, said.influences)
+                trial.reported = epoch
+                outcome, note = self._outcome(trial, epoch, said)
+                if outcome is not None:
+                    self.journal.end(trial.claim, outcome, note)
+        if not held:
             trial.outcome = "lost"
             warnings.warn(
-                f"{trial.id} was taken over by another process; this report is not counted",
+                f"{trial.id} was given up or taken over by another process; this report is not "
+                "counted",
                 stacklevel=3,
             )
             return True
-        trial.reported = epoch
         self._happened("report", trial, said.score)
-        outcome, note = self._outcome(trial, epoch, said)
         if outcome is not None:
-            self._end(trial, outcome, note)
+            self._ended(trial, outcome)
         return outcome in ("paused", "stopped", "failed")
 
     def close(self, trial: Trial) -> None:
@@ -247,12 +264,13 @@ class Study:
         Raises:
             InputError: when the default has failed at every learning rate of the fold.
         """
+        if trial.outcome is not None:
+            self._check_default()
+            return
         text = "".join(traceback.format_exception(error))
-        if trial.outcome is None:
-            self._end(trial, "failed", text)
-            last = text.strip().splitlines()[-1]
-            warnings.warn(f"{trial.id} failed and is left out: {last}", stacklevel=4)
-        self._check_default(trial.fold, error)
+        last = text.strip().splitlines()[-1]
+        warnings.warn(f"{trial.id} failed and is left out: {last}", stacklevel=4)
+        self._end(trial, "failed", text)
 
     def verdict(self) -> Verdict:
         """Return which loss to train with, and why, by all that is known now."""
@@ -280,6 +298,22 @@ class Study:
             target = torch.as_tensor(target if rows is None else target[rows])
         return self.contenders[name].fit(target)
 
+    def best_setting(self, name: str) -> tuple[float, int]:
+        """Return the learning rate and the number of epochs that suit a loss best so far."""
+        return best_setting(self._view(), name)
+
+    def progress(self) -> tuple[float, str]:
+        """Return about which share of the study is done, and what it does."""
+        return share_of(self.design, self.journal.facts())
+
+    def may_pause(self, trial: Trial, epoch: int) -> bool:
+        """Tell whether a trial that has a checkpoint would pause after an epoch."""
+        training, design = trial.claim.training, self.design
+        if training.twin or training.fold not in design.screening or epoch >= design.epochs:
+            return False
+        rung = pause_after(design, self.journal.decisions())
+        return rung is not None and epoch >= rung
+
     def _score(self, trial: Trial, outputs: Any, rows: Any, score: Any, target: Any) -> Scored:
         given = [value for value in (outputs, rows, score) if value is not None]
         if len(given) != 1:
@@ -304,10 +338,8 @@ class Study:
             return "done", ""
         if training.twin:
             return None, ""
-        if training.fold in design.screening and trial.can_pause:
-            rung = pause_after(design, self.journal.decisions())
-            if rung is not None and epoch >= rung:
-                return "paused", ""
+        if trial.can_pause and self.may_pause(trial, epoch):
+            return "paused", ""
         if epoch >= FROM * design.epochs and self._hopeless(training, epoch, said):
             return "stopped", f"surely worse than the default after {epoch} epochs"
         return None, ""
@@ -334,11 +366,16 @@ class Study:
         return hopeless(share, said.score + said.influences, known[best] + own, design.lower)
 
     def _end(self, trial: Trial, outcome: Any, note: str) -> None:
-        trial.outcome = outcome
         self.journal.end(trial.claim, outcome, note)
+        self._ended(trial, outcome)
+
+    def _ended(self, trial: Trial, outcome: Any) -> None:
+        trial.outcome = outcome
         if outcome not in ("paused", "planned"):
             trial.forget_checkpoints()
         self._happened("ended", trial, outcome)
+        if outcome == "failed":
+            self._check_default()
 
     def _decide(self) -> None:
         """Make the decisions that are due; another process would make the same."""
@@ -360,18 +397,20 @@ class Study:
         record = self.journal.facts().records[training]
         return Scored.kept(outputs_of(self.folder, record.id), epoch, self.metric, fold)
 
-    def _check_default(self, fold: int = 0, error: Exception | None = None) -> None:
-        """Raise where the default has failed at every learning rate of a fold."""
+    def _check_default(self) -> None:
+        """Raise InputError where the default has failed at every learning rate of a fold."""
         records = self.journal.facts().records
-        own = [
-            records.get(Training(Setting(self.design.default, rate), fold))
-            for rate in self.design.learning_rates
-        ]
-        if all(record is not None and record.state == "failed" for record in own):
-            why = own[-1].note.strip().splitlines()[-1]  # type: ignore[union-attr]
-            raise InputError(
-                f"the default loss {self.design.default} failed at every learning rate: {why}"
-            ) from error
+        for fold in range(self.design.folds):
+            own = [
+                records.get(Training(Setting(self.design.default, rate), fold))
+                for rate in self.design.learning_rates
+            ]
+            notes = [one.note for one in own if one is not None and one.state == "failed"]
+            if len(notes) == len(own):
+                raise InputError(
+                    f"the default loss {self.design.default} failed at every learning rate: "
+                    f"{notes[-1].strip().splitlines()[-1]}"
+                )
 
     def _happened(self, event: str, trial: Trial, what: Any) -> None:
         if self._on_event is not None:

@@ -94,9 +94,10 @@ def _correction(result: Result, comparison: Comparison) -> str:
 
 
 def use(result: Result) -> str:
-    """Return how to get the chosen loss from the study, or nothing for scores at hand."""
+    """Return how to get the chosen loss from the study of one's own loop, or nothing."""
     row = next((c for c in result.candidates if c.name == result.selected), None)
-    if result.task == "scores" or row is None or row.learning_rate is None:
+    own = result.task == "study" and not result.test  # not of select, which has it at hand
+    if not own or row is None or row.learning_rate is None:
         return ""
     code = _USE.format(
         folder=json.dumps(result.target, ensure_ascii=False),

@@ -81,7 +81,10 @@ def _rows(result: Result) -> str:
 def _notice(result: Result) -> str:
     notices = []
     if result.interrupted and result.comparison is not None:
-        notices.append("<b>Not ended.</b> What is shown is what the study has measured so far.")
+        notices.append(
+            "<b>Not ended.</b> The study still runs, or was stopped; what is shown is what it has "
+            "measured so far."
+        )
     elif result.interrupted:
         notices.append(
             "<b>Interrupted.</b> The study was stopped before its end; what is shown is what was "
@@ -95,7 +98,9 @@ def _notice(result: Result) -> str:
 
 def _meaning(result: Result) -> str:
     if result.comparison is not None:
-        return comparison.meaning(result, result.comparison)
+        tested = verdict.test_sentence(result)
+        told = comparison.meaning(result, result.comparison)
+        return told + (f"<p>{tested}</p>" if tested else "")
     return (joint if result.targets else verdict).meaning(result)
 
 
@@ -273,7 +278,7 @@ def _cost(result: Result) -> str:
 
 
 def _use(result: Result, evidence: Evidence) -> str:
-    if result.comparison is not None:
+    if result.task in ("study", "scores"):
         return comparison.use(result)
     code = joint.snippet(result) if result.targets else snippet(result, evidence)
     return (

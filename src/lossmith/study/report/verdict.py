@@ -86,7 +86,7 @@ def meaning(result: Result) -> str:
     if others:
         names = ", ".join(f"<b>{escape(name)}</b>" for name in others)
         paragraphs.append(f"Not told apart from the chosen loss by this study: {names}.")
-    paragraphs.append(_test_sentence(result))
+    paragraphs.append(test_sentence(result))
     return "".join(f"<p>{text}</p>" for text in paragraphs if text)
 
 
@@ -96,7 +96,7 @@ def _naive(result: Result) -> str:
     return f"<b>{escape(result.naive)}</b> is what is commonly used without a choice."
 
 
-def _test_sentence(result: Result) -> str:
+def test_sentence(result: Result) -> str:
     default, chosen = result.test.get("default"), result.test.get("selected")
     if default is None or chosen is None or result.verdict == "keep":
         return ""

@@ -8,7 +8,7 @@ from typing import Any
 from lossmith.study.formatting import counted, listed
 from lossmith.study.journal import Facts, Record, Training
 from lossmith.study.journal.workers import lives
-from lossmith.study.rules.plan import Design, pause_after
+from lossmith.study.rules.plan import Design, finalists, pause_after
 from lossmith.study.trials.standing import (
     Standing,
     last_line,
@@ -16,6 +16,8 @@ from lossmith.study.trials.standing import (
     trainings_of,
 )
 from lossmith.study.trials.verdict import View
+
+SCREENING_SHARE = 0.5  # of a study's time, for showing progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +107,9 @@ def _state(facts: Facts, name: str, records: Sequence[Record]) -> str:
         return "waiting"
     if "failed" in states and not any(record.reports for record in records):
         return "failed"
-    still: Any = facts.decisions.get("finalists", [])
-    for decision, outcome in facts.decisions.items():
-        still = outcome["kept"] if decision.startswith("look ") else still
-    return "finalist" if name in {one[0] for one in still} or not still else "dropped"
+    if "finalists" not in facts.decisions:
+        return "measured"
+    return "finalist" if name in {one.candidate for one in finalists(facts)} else "dropped"
 
 
 def _where(record: Record, design: Design) -> str:
@@ -120,6 +121,26 @@ def _where(record: Record, design: Design) -> str:
     if record.expires < time.time():
         return f"{place}, silent for too long: to be taken over"
     return place
+
+
+def share_of(design: Design, facts: Facts) -> tuple[float, str]:
+    """Return about which share of a study is done, and what it does."""
+    made = facts.decisions
+    if "end" in made:
+        return 1.0, "done"
+    ended = [training for training, record in facts.records.items() if record.ended]
+    if "finalists" not in made:
+        wanted = len(design.candidates) * len(design.learning_rates) * len(design.screening)
+        share = len(ended) / (wanted + 1)
+        running = {t.setting.candidate for t, r in facts.records.items() if not r.ended}
+        return SCREENING_SHARE * share, f"screening {len(running)} losses"
+    losses = {setting.candidate for setting in finalists(facts)}
+    folds = {t.fold for t, r in facts.records.items() if not r.ended} or {design.folds}
+    share = min(folds) / design.folds
+    return (
+        SCREENING_SHARE + (1 - SCREENING_SHARE) * share,
+        f"measuring {len(losses)} losses on {min(folds) + 1} of {design.folds} folds",
+    )
 
 
 def awaited(design: Design, facts: Facts) -> str:

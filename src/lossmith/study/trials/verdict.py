@@ -28,7 +28,13 @@ from lossmith.study.rules.plan import Design, Read, finalists, weigh
 from lossmith.study.rules.plan import Evidence as Weighed
 from lossmith.study.trials.evidence import Form, Shape, reader
 from lossmith.study.trials.history import cost_of, curves_of
-from lossmith.study.trials.standing import measured, trainings_of, unmeasured, why_failed
+from lossmith.study.trials.standing import (
+    measured,
+    standing,
+    trainings_of,
+    unmeasured,
+    why_failed,
+)
 
 LEAST_FOLDS = 3  # that a switch rests on
 LEAST_SCORES = 5  # of bare scores
@@ -317,12 +323,12 @@ def ordered(rows: Iterable[CandidateResult], lower: bool) -> tuple[CandidateResu
     """Return the losses that were measured in full first, each part best first."""
     sign = 1 if lower else -1
 
-    def standing(row: CandidateResult) -> tuple[int, float]:
+    def place(row: CandidateResult) -> tuple[int, float]:
         if row.score is None or not np.isfinite(row.score):
             return 2, 0.0
         return (0 if row.difference_to_default is not None else 1), sign * row.score
 
-    return tuple(sorted(rows, key=standing))
+    return tuple(sorted(rows, key=place))
 
 
 def _candidate(view: View, weighed: Weighed | None, name: str, selected: str) -> CandidateResult:
@@ -358,3 +364,18 @@ def _comparison(view: View, weighed: Weighed | None, bare: bool) -> Comparison:
         rivals=len(design.candidates) - 1,
         paired=twin is None or bool(twin["equal"]),
     )
+
+
+def best_setting(view: View, name: str) -> tuple[float, int]:
+    """Return the learning rate and the number of epochs that suit a loss best so far.
+
+    Raises:
+        InputError: if nothing was measured of it.
+    """
+    weighed, _ = _weighed(view)
+    if weighed is not None and name in weighed.readings:
+        return weighed.settings[name].learning_rate, weighed.readings[name].epoch
+    best = standing(view.design, view.facts, name)
+    if best is None:
+        raise InputError("the study was stopped before any loss was measured; give it more time")
+    return best.setting.learning_rate, best.epoch
