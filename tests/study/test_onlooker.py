@@ -171,7 +171,7 @@ def test_looking_changes_nothing_and_needs_no_leave_to_write(copied: Path) -> No
     verdict_in(copied)
     assert (copied / "journal.sqlite").read_bytes() == before
     journal = Journal(copied / "journal.sqlite", write=False)
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with pytest.raises(InputError, match="readonly"):
         journal.decide(Decision("end", None))
 
 
@@ -304,7 +304,7 @@ def test_other_folders_are_refused_and_left_alone(
         tmp_path / "none": "there is no folder",
         tmp_path: "holds no study",
         selected: "a run of lossmith select: open its report.html",
-        foreign: "is no journal of a study: no such table: study",
+        foreign: "no such table: study",
     }
     for place, text in told.items():
         for verb in ("status", "verdict", "report"):

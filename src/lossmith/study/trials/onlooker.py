@@ -1,6 +1,5 @@
 """Looking at the folder of a study from outside: its verdict and how it goes, without its code."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from lossmith.study.trials.progress import Progress, progress_of
 from lossmith.study.trials.verdict import Verdict, View, verdict_of
 
 # What reading may raise of a journal that is not as a study wrote it.
-READING = (sqlite3.Error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+READING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def verdict_in(folder: Path) -> Verdict:
