@@ -209,6 +209,7 @@ def with_score(value: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
         (None, {"train_share": 0.8}, "without a column row"),
         (lambda f: bare(f), {"train_share": 80}, "between 0 and 1"),
         (None, {"tried": 1}, "at least 2"),
+        (lambda f: f.assign(name=f["loss"]), {"loss": "name"}, "two columns .* 'loss'"),
         (lambda f: {"loss": ["a"], "score": [1, 2]}, {}, "no table"),
         (lambda f: 3, {}, "must be a pandas"),
     ],

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -77,50 +77,47 @@ def read_scores(
         InputError: if the default has no scores, there is nothing to hold against it, or a loss
             was scored on other rows of a fold.
     """
-    tables = {str(name): table for name, table in found.groupby("loss", sort=False)}
-    if default not in tables:
-        raise InputError(
-            f"the default {default!r} has no scores{nearest(default, list(tables))}; there are: "
-            f"{listed(list(tables))}"
-        )
-    if len(tables) == 1:
-        raise InputError(f"there are scores of {default} alone: nothing to hold against it")
-    parts = {name: _cells(table) for name, table in tables.items()}
-    base = parts[default]
+    parts = {str(name): _cells(table) for name, table in found.groupby("loss", sort=False)}
+    _check_losses(parts, default)
+    base = parts.pop(default)
     for name, own in parts.items():
-        _check_same_rows(found, name, own, default, base)
-    cells = sorted(base)
-    bare = all(len(np.unique(base[cell]["unit"])) == 1 for cell in cells)
-    kept = found[found["cell"].isin(cells)]
+        _check_same_rows(name, own, default, base)
+    bare = all(part["unit"].nunique() == 1 for part in base.values())
+    kept = found[found["cell"].isin(base)]
     splits = kept["fold"].nunique()
     overlap = _overlap(bare, splits, train_share)
-    readings, partial = {}, {}
-    for name in sorted(parts, key=lambda name: name != default):
-        own = parts[name]
-        shared = [cell for cell in cells if cell in own]
-        if len(shared) == len(cells):
-            readings[name] = _reading([own[cell] for cell in cells], bare, lower, overlap)
-        else:
-            means = [
-                float(np.mean([one[cell]["score"].mean() for cell in shared])) if shared else np.nan
-                for one in (own, base)
-            ]
-            partial[name] = means[0], means[1], len(shared)
-    recurring = not bare and bool(_recurring(tables[default]))
+    whole = {name: own for name, own in parts.items() if base.keys() <= own.keys()}
     return Scores(
-        readings=readings,
-        partial=partial,
-        trainings=len(cells),
+        readings={
+            name: _reading([own[cell] for cell in base], bare, lower, overlap)
+            for name, own in {default: base, **whole}.items()
+        },
+        partial={name: _shared(own, base) for name, own in parts.items() if name not in whole},
+        trainings=len(base),
         splits=splits,
         unit="score" if bare else "row" if kept["unit"].equals(kept["row"]) else "group",
-        units=len(cells) if bare else kept["unit"].nunique(),
-        left_out=found["cell"].nunique() - len(cells),
-        recurring=recurring,
+        units=len(base) if bare else kept["unit"].nunique(),
+        left_out=found["cell"].nunique() - len(base),
+        recurring=not bare and bool(pd.concat(base.values()).duplicated(["seed", "row"]).any()),
     )
+
+
+def _check_losses(parts: Mapping[str, Any], default: str) -> None:
+    names = list(parts)
+    if default not in parts:
+        raise InputError(
+            f"the default {default!r} has no scores{nearest(default, names)}; there are: "
+            f"{listed(names)}"
+        )
+    if len(names) == 1:
+        raise InputError(f"there are scores of {default} alone: nothing to hold against it")
 
 
 def _check_columns(frame: pd.DataFrame) -> None:
     names = [str(name) for name in frame.columns]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise InputError(f"two columns of the scores are called {min(twice)!r}; rename one")
     missing = [name for name in REQUIRED if name not in names]
     if not missing and not {"fold", "seed"} & set(names):
         missing = ["fold"]
@@ -155,26 +152,32 @@ def _check_once(found: pd.DataFrame, frame: pd.DataFrame, has_rows: bool) -> Non
 
 
 def _cells(table: pd.DataFrame) -> dict[int, pd.DataFrame]:
-    return {int(cell): part.sort_values("row") for cell, part in table.groupby("cell")}  # type: ignore[call-overload]
+    """Return the scores of each training, its rows in order."""
+    return {int(str(cell)): part.sort_values("row") for cell, part in table.groupby("cell")}
 
 
 def _check_same_rows(
-    found: pd.DataFrame,
-    name: str,
-    own: Mapping[int, pd.DataFrame],
-    default: str,
-    base: Mapping[int, pd.DataFrame],
+    name: str, own: Mapping[int, pd.DataFrame], default: str, base: Mapping[int, pd.DataFrame]
 ) -> None:
     for cell in own.keys() & base.keys():
         ours, theirs = own[cell]["row"].to_numpy(), base[cell]["row"].to_numpy()
         if not np.array_equal(ours, theirs):
-            fold = found.loc[own[cell].index[0], "fold"]
-            extra = len(np.setdiff1d(ours, theirs))
-            lacking = len(np.setdiff1d(theirs, ours))
             raise InputError(
-                f"{name} and {default} were scored on different rows of fold {fold}: {name} lacks "
-                f"{lacking} and has {extra} more; score all losses on the same rows"
+                f"{name} and {default} were scored on different rows of fold "
+                f"{own[cell]['fold'].iloc[0]}: {name} lacks {len(np.setdiff1d(theirs, ours))} and "
+                f"has {len(np.setdiff1d(ours, theirs))} more; score all losses on the same rows"
             )
+
+
+def _shared(
+    own: Mapping[int, pd.DataFrame], base: Mapping[int, pd.DataFrame]
+) -> tuple[float, float, int]:
+    """Return the mean scores on the trainings that a loss shares with the default, both's."""
+    cells = own.keys() & base.keys()
+    if not cells:
+        return np.nan, np.nan, 0
+    ours, theirs = (np.mean([one[c]["score"].mean() for c in cells]) for one in (own, base))
+    return float(ours), float(theirs), len(cells)
 
 
 def _overlap(bare: bool, splits: int, train_share: float | None) -> float:
@@ -203,11 +206,6 @@ def _reading(parts: Sequence[pd.DataFrame], bare: bool, lower: bool, overlap: fl
         lower=lower,
         overlap=overlap,
     )
-
-
-def _recurring(table: pd.DataFrame) -> int:
-    """Return how many rows are in several folds under one seed."""
-    return int(table.duplicated(["seed", "row"]).sum())
 
 
 def shared_note(mine: int, all_: int) -> str:
