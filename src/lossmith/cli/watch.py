@@ -12,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lossmith.core.printable import printable
-from lossmith.study.report.text import decimals, metric_name, number
+from lossmith.study.direction import as_error
+from lossmith.study.formatting import decimals, number
+from lossmith.study.metrics import metric_name
 from lossmith.study.trials.onlooker import progress_in
 from lossmith.study.trials.progress import LossProgress, Progress
 
@@ -41,10 +43,9 @@ def watch(folder: Path, *, once: bool, console: Console | None = None) -> None:
 
 def pictured(progress: Progress) -> RenderableType:
     """Return a study's state as it is shown."""
-    better = "lower" if progress.lower else "higher"
     head = Text(printable(progress.name), style="bold")
     head.append(
-        f": {printable(metric_name(progress.metric))} ({better} is better), "
+        f": {printable(metric_name(progress.metric))} ({progress.better} is better), "
         f"{'ended' if progress.ended else 'not ended'}; {_counted(progress)}",
         style="not bold",
     )
@@ -80,7 +81,7 @@ def _standing(progress: Progress, row: LossProgress) -> tuple[int, float]:
     """Return a loss's place: scores compare on as many folds only."""
     if row.best is None:
         return 0, 0.0
-    return -len(row.best.folds), row.best.score if progress.lower else -row.best.score
+    return -len(row.best.folds), as_error(row.best.score, progress.better)
 
 
 def _cells(progress: Progress, row: LossProgress, places: int) -> Iterable[str]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from math import ceil
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from lossmith.study.data.table import plain_frame
+from lossmith.study.direction import Better
 from lossmith.study.errors import InputError
 from lossmith.study.result import CandidateResult, Comparison, Cost, Finding, Result
 from lossmith.study.rules.decision import LEVEL
@@ -28,7 +29,7 @@ def judge(
     data: Any,
     *,
     default: str,
-    better: Literal["lower", "higher"] | None = None,
+    better: Better | None = None,
     metric: str = "score",
     train_share: float | None = None,
     tried: int | None = None,
@@ -80,11 +81,11 @@ def judge(
         frame = _frame(data).rename(columns={loss: "loss", fold: "fold", seed: "seed"})
     if better not in ("lower", "higher"):
         raise InputError(f"say which scores are better: 'lower' or 'higher', got {better!r}")
-    scores = read_scores(tidy(frame), default, better == "lower", train_share)
+    scores = read_scores(tidy(frame), default, better, train_share)
     comparison = _comparison(scores, tried)
     corrected, selected = _selected(scores, default, comparison)
     proven = any(p_value < LEVEL for p_value in corrected.values())
-    candidates = ordered(_rows(scores, default, selected, corrected, settings), better == "lower")
+    candidates = ordered(_rows(scores, default, selected, corrected, better, settings), better)
     result = Result(
         task="scores",
         metric=metric,
@@ -97,7 +98,7 @@ def judge(
         selected=selected,
         verdict="switch" if selected != default else "keep",
         sentence=sentence(metric, default, selected, candidates, comparison, proven),
-        equivalents=equivalents(scores.readings, selected),
+        equivalents=equivalents(scores.errors, selected),
         candidates=candidates,
         test={},
         cost=Cost(seconds=0.0, default_seconds=0.0, ratio=0.0, trainings=0),
@@ -111,7 +112,7 @@ def judge(
 
 
 def _comparison(scores: Scores, tried: int | None) -> Comparison:
-    rivals = len(scores.readings) + len(scores.partial) - 1
+    rivals = len(scores.errors) + len(scores.partial) - 1
     if tried is not None and tried < rivals:
         raise InputError(f"tried must be at least {rivals}, the losses beside the default")
     return Comparison(
@@ -129,9 +130,9 @@ def _comparison(scores: Scores, tried: int | None) -> Comparison:
 
 def _selected(scores: Scores, default: str, comparison: Comparison) -> tuple[dict[str, float], str]:
     """Return the corrected p-values, and the best of those that are proven, or the default."""
-    base = scores.readings[default]
-    others = {name: one for name, one in scores.readings.items() if name != default}
-    doubts = {name: one.doubt(base) for name, one in others.items()}
+    base = scores.errors[default]
+    others = {name: one for name, one in scores.errors.items() if name != default}
+    doubts = {name: one.p_value(base) for name, one in others.items()}
     corrected = holm(doubts, comparisons=comparison.rivals)
     enough = comparison.trainings >= least(comparison)
     proven = [name for name, p_value in corrected.items() if p_value < LEVEL and enough]
@@ -156,13 +157,14 @@ def _rows(
     default: str,
     selected: str,
     corrected: Mapping[str, float],
+    better: Better,
     settings: Mapping[str, dict[str, Any]],
 ) -> list[CandidateResult]:
-    base = scores.readings[default]
+    base = scores.errors[default]
     status = {default: "default"} | ({selected: "selected"} if selected != default else {})
     rows = [
-        measured(name, one, base, status.get(name, "finished"), corrected.get(name))  # type: ignore[arg-type]
-        for name, one in scores.readings.items()
+        measured(name, one, base, better, status.get(name, "finished"), corrected.get(name))  # type: ignore[arg-type]
+        for name, one in scores.errors.items()
     ]
     for name, (mean, beside, cells) in scores.partial.items():
         rows.append(

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.core.loss import Loss
+from lossmith.study.direction import Better, as_error
 
 Status = Literal["default", "selected", "finished", "dropped", "diverged", "failed", "unfinished"]
 
@@ -60,7 +61,7 @@ class TargetResult:
     name: str
     task: str
     metric: str
-    better: Literal["lower", "higher"]
+    better: Better
     default: float
     selected: float
     difference: float
@@ -68,6 +69,10 @@ class TargetResult:
     difference_high: float
     test: dict[str, float | None]
     classes: int = 0
+
+    def error(self, score: float) -> float:
+        """Return a score of this target such that lower is better; twice gives it back."""
+        return as_error(score, self.better)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,7 @@ class Result:
 
     task: str
     metric: str
-    better: Literal["lower", "higher"]
+    better: Better
     target: str
     rows: dict[str, int]  # total, train, test, dropped
     diagnosis: tuple[Finding, ...]
@@ -130,6 +135,10 @@ class Result:
     targets: tuple[TargetResult, ...] = ()
     command: str = ""
     comparison: Comparison | None = None
+
+    def error(self, score: float) -> float:
+        """Return a score such that lower is better; twice gives it back."""
+        return as_error(score, self.better)
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain data."""
@@ -157,7 +166,7 @@ class Outputs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
+class WeightSweep:
     """The default's losses at other weights: by how many per cent each target's error is lower."""
 
     shares: tuple[float, ...]
@@ -169,7 +178,7 @@ class Evidence:
     """What the report draws beyond the numbers."""
 
     curves: tuple[Curve, ...] = ()
-    weights: tuple[Weights, ...] = ()  # of several targets
+    weights: tuple[WeightSweep, ...] = ()  # of several targets
     outputs: tuple[Outputs, ...] = ()
     test_target: np.ndarray = field(default_factory=lambda: np.empty(0))
     test_default: np.ndarray = field(default_factory=lambda: np.empty(0))  # points or probabilities

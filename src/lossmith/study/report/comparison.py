@@ -4,7 +4,7 @@ import json
 from html import escape
 
 from lossmith.study.formatting import counted
-from lossmith.study.report.text import metric_name
+from lossmith.study.metrics import metric_name
 from lossmith.study.result import Comparison, Result
 
 _UNITS = {"row": "rows", "group": "groups of rows"}

@@ -41,7 +41,7 @@ def curves_of(weighed: Evidence | None, facts: Facts) -> tuple[Curve, ...]:
                 name=name,
                 epochs=tuple(epochs),
                 scores=means,
-                best_epoch=weighed.readings[name].epoch,
+                best_epoch=weighed.errors[name].best_epoch,
             )
         )
     return tuple(found)

@@ -1,11 +1,12 @@
 """The trials of an Optuna study as scores, by what its objects hold; Optuna is not imported."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lossmith.study.direction import Better, as_error
 from lossmith.study.errors import InputError
 from lossmith.study.formatting import listed
 from lossmith.study.result import Finding
@@ -18,7 +19,7 @@ def is_optuna(data: Any) -> bool:
     return hasattr(data, "trials") and hasattr(data, "directions")
 
 
-def direction(study: Any) -> Literal["lower", "higher"]:
+def direction(study: Any) -> Better:
     """Return which of lower and higher an Optuna study asks for."""
     names = [getattr(one, "name", str(one)).upper() for one in study.directions]
     if len(names) != 1:
@@ -54,8 +55,8 @@ def scores_of(
             cells.setdefault((place, known.get(seed, 0)), float(score))  # of equal trials the first
     if not tried:
         raise InputError("the Optuna study has no complete trial")
-    sign = 1 if direction(study) == "lower" else -1
-    best = {name: _best(settings, sign) for name, settings in tried.items()}
+    better = direction(study)
+    best = {name: _best(settings, better) for name, settings in tried.items()}
     _check_folds(tried, best)
     rows = [
         (name, place, number, score)
@@ -76,11 +77,14 @@ def _said(known: Mapping[str, Any], key: str, trial: Any) -> Any:
     return known[key]
 
 
-def _best(settings: Mapping[Setting, Mapping[Any, float]], sign: int) -> Setting:
+def _best(settings: Mapping[Setting, Mapping[Any, float]], better: Better) -> Setting:
     """Return the setting with the best mean score of those with the most scores."""
     return min(
         settings,
-        key=lambda one: (-len(settings[one]), sign * np.mean(list(settings[one].values()))),
+        key=lambda one: (
+            -len(settings[one]),
+            as_error(float(np.mean(list(settings[one].values()))), better),
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lossmith.study.direction import Better
 from lossmith.study.formatting import counted, listed
 from lossmith.study.journal import Facts, Record, Training
 from lossmith.study.journal.workers import lives
@@ -38,7 +39,7 @@ class Progress:
 
     name: str
     metric: str
-    lower: bool
+    better: Better
     default: str
     folds: int
     epochs: int
@@ -60,7 +61,7 @@ def progress_of(view: View) -> Progress:
     return Progress(
         name=view.place.parent.name if view.place is not None else "study",
         metric=str(view.spec["metric"]),
-        lower=design.lower,
+        better=design.better,
         default=design.default,
         folds=design.folds,
         epochs=design.epochs,

@@ -8,23 +8,24 @@ import numpy as np
 import pandas as pd
 
 from lossmith.study.data.table import nearest
+from lossmith.study.direction import Better, as_error
 from lossmith.study.errors import InputError
 from lossmith.study.formatting import counted, listed
 from lossmith.study.metrics.units import rows_measure
-from lossmith.study.rules.compare import Reading
+from lossmith.study.rules.compare import FoldErrors
 
 REQUIRED, OPTIONAL = ("loss", "score"), ("fold", "seed", "row", "group")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """The readings of losses that have all of the default's trainings, and how far others came.
+    """The errors of losses that have all of the default's trainings, and how far others came.
 
     partial: of the others, the trainings that they share with the default: their mean score, the
     default's there, and how many they are.
     """
 
-    readings: Mapping[str, Reading]
+    errors: Mapping[str, FoldErrors]
     partial: Mapping[str, tuple[float, float, int]]
     trainings: int
     splits: int
@@ -69,7 +70,7 @@ def tidy(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_scores(
-    found: pd.DataFrame, default: str, lower: bool, train_share: float | None
+    found: pd.DataFrame, default: str, better: Better, train_share: float | None
 ) -> Scores:
     """Return what tidy scores say of each loss, held against the default.
 
@@ -88,8 +89,8 @@ def read_scores(
     overlap = _overlap(bare, splits, train_share)
     whole = {name: own for name, own in parts.items() if base.keys() <= own.keys()}
     return Scores(
-        readings={
-            name: _reading([own[cell] for cell in base], bare, lower, overlap)
+        errors={
+            name: _errors([own[cell] for cell in base], bare, better, overlap)
             for name, own in {default: base, **whole}.items()
         },
         partial={name: _shared(own, base) for name, own in parts.items() if name not in whole},
@@ -191,19 +192,21 @@ def _overlap(bare: bool, splits: int, train_share: float | None) -> float:
     return (1 - train_share) / train_share if splits > 1 else 0.0
 
 
-def _reading(parts: Sequence[pd.DataFrame], bare: bool, lower: bool, overlap: float) -> Reading:
+def _errors(
+    parts: Sequence[pd.DataFrame], bare: bool, better: Better, overlap: float
+) -> FoldErrors:
     measures = [rows_measure(part["score"].to_numpy(), part["unit"].to_numpy()) for part in parts]
     cells = range(len(parts))
-    return Reading(
-        scores=np.array([score for score, _ in measures]),
-        influences=tuple(np.zeros(1) if bare else own for _, own in measures),
+    return FoldErrors(
+        errors=as_error(np.array([score for score, _ in measures]), better),
+        influences=tuple(np.zeros(1) if bare else as_error(own, better) for _, own in measures),
         rows=tuple(
             np.array([cell]) if bare else np.unique(parts[cell]["unit"].to_numpy())
             for cell in cells
         ),
-        chosen=(0,) * len(parts),
-        epoch=0,
-        lower=lower,
+        epochs=(0,) * len(parts),
+        best_epoch=0,
+        by_ratio=better == "lower",
         overlap=overlap,
     )
 

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lossmith.study.direction import Better, as_error
 from lossmith.study.formatting import counted
 from lossmith.study.journal import Facts, Record, Setting, Training
 from lossmith.study.result import CandidateResult, Status
-from lossmith.study.rules.compare import Reading
+from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.plan import Design
 
 OPEN = {"planned", "running", "paused"}  # states of trainings that may report more
@@ -27,14 +28,19 @@ class Standing(NamedTuple):
 
 def measured(
     name: str,
-    reading: Reading,
-    default: Reading,
+    errors: FoldErrors,
+    default: FoldErrors,
+    better: Better,
     status: Status,
     p_value: float | None,
     learning_rate: float | None = None,
 ) -> CandidateResult:
     """Describe a loss that was measured as often as the default, beside it."""
-    level = reading.level
+
+    def turned(error: float) -> float:
+        return as_error(error, better)
+
+    level = errors.mean_error.in_metric_direction(turned)
     row = CandidateResult(
         name=name,
         parameters={},
@@ -43,15 +49,15 @@ def measured(
         low=level.low,
         high=level.high,
         learning_rate=learning_rate,
-        epochs=reading.epoch or None,
-        cells=len(reading.scores),
+        epochs=errors.best_epoch or None,
+        cells=len(errors.errors),
         difference_to_default=0.0,
         difference_low=0.0,
         difference_high=0.0,
     )
-    if reading is default:
+    if errors is default:
         return row
-    difference = reading.difference(default).written(reading.lower)
+    difference = errors.difference(default).in_metric_direction(turned)
     return replace(
         row,
         difference_to_default=difference.mean,
@@ -104,10 +110,11 @@ def standing(design: Design, facts: Facts, name: str) -> Standing | None:
         epochs = set.intersection(*map(set, scores.values())) if scores else set()
         means = {epoch: float(np.mean([s[epoch] for s in scores.values()])) for epoch in epochs}
         if means:
-            best = (min if design.lower else max)(means, key=means.__getitem__)
+            best = min(means, key=lambda epoch: as_error(means[epoch], design.better))
             found.append(Standing(setting, tuple(scores), best, means[best]))
-    sign = 1 if design.lower else -1
-    return min(found, key=lambda one: (-len(one.folds), sign * one.score), default=None)
+    return min(
+        found, key=lambda one: (-len(one.folds), as_error(one.score, design.better)), default=None
+    )
 
 
 def beside(design: Design, facts: Facts, other: Standing) -> float | None:
@@ -120,7 +127,7 @@ def beside(design: Design, facts: Facts, other: Standing) -> float | None:
         scores = [record.scores.get(other.epoch, np.nan) if record else np.nan for record in own]
         means.append(float(np.mean(scores)))
     finite = [mean for mean in means if np.isfinite(mean)]
-    return (min if design.lower else max)(finite, default=None)
+    return min(finite, key=lambda mean: as_error(mean, design.better), default=None)
 
 
 def trainings_of(facts: Facts, name: str) -> Mapping[Training, Record]:

@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lossmith.study.direction import Better, as_error
 from lossmith.study.errors import InputError
-from lossmith.study.formatting import counted, listed
+from lossmith.study.formatting import counted, decimals, interval, listed, number
 from lossmith.study.journal import Facts, Journal, Training
+from lossmith.study.metrics import metric_name
 from lossmith.study.report.page import write_report
-from lossmith.study.report.text import decimals, interval, metric_name, number
 from lossmith.study.result import (
     CandidateResult,
     Comparison,
@@ -22,7 +23,7 @@ from lossmith.study.result import (
     Finding,
     Result,
 )
-from lossmith.study.rules.compare import Reading
+from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.decision import LEVEL
 from lossmith.study.rules.plan import Design, Read, finalists, weigh
 from lossmith.study.rules.plan import Evidence as Weighed
@@ -83,7 +84,7 @@ def design_of(spec: Mapping[str, Any]) -> Design:
             learning_rates=tuple(spec["learning_rates"]),
             epochs=spec["epochs"],
             folds=spec["shape"][0],
-            lower=spec["better"] == "lower",
+            better=spec["better"],
             finalists=spec["finalists"],
         )
     except (KeyError, TypeError, IndexError) as error:
@@ -179,7 +180,7 @@ def verdict_of(view: View) -> Verdict:
     if weighed is not None and proven and comparison.trainings >= least(comparison):
         selected = max(proven, key=weighed.gain)
     candidates = ordered(
-        (_candidate(view, weighed, name, selected) for name in design.candidates), design.lower
+        (_candidate(view, weighed, name, selected) for name in design.candidates), design.better
     )
     ended = "end" in facts.decisions
     if weighed is None:
@@ -191,7 +192,7 @@ def verdict_of(view: View) -> Verdict:
     result = Result(
         task="study",
         metric=metric,
-        better="lower" if design.lower else "higher",
+        better=design.better,
         target=view.place.parent.name if view.place is not None else "study",
         rows={} if view.spec["rows"] is None else {"total": view.spec["rows"]},
         diagnosis=_notes(view, bare),
@@ -200,7 +201,7 @@ def verdict_of(view: View) -> Verdict:
         selected=selected,
         verdict="switch" if selected != design.default else "keep",
         sentence=said,
-        equivalents=equivalents(weighed.readings, selected) if weighed is not None else (),
+        equivalents=equivalents(weighed.errors, selected) if weighed is not None else (),
         candidates=candidates,
         test={},
         cost=cost_of(design, facts),
@@ -233,7 +234,7 @@ def _weighed(view: View) -> tuple[Weighed | None, bool]:
     ]
     weighed = weigh(design, whole, range(folds), view.read)
     bare = weighed is not None and all(
-        len(part) == 1 for reading in weighed.readings.values() for part in reading.influences
+        len(part) == 1 for errors in weighed.errors.values() for part in errors.influences
     )
     return weighed, bare
 
@@ -313,32 +314,33 @@ def least(comparison: Comparison) -> int:
     return LEAST_SCORES if comparison.unit == "score" else LEAST_FOLDS
 
 
-def equivalents(readings: Mapping[str, Reading], selected: str) -> tuple[str, ...]:
+def equivalents(errors: Mapping[str, FoldErrors], selected: str) -> tuple[str, ...]:
     """Return the losses that the same test, two-sided, can't tell from the selected one."""
-    doubts = {n: r.doubt(readings[selected]) for n, r in readings.items() if n != selected}
+    doubts = {n: one.p_value(errors[selected]) for n, one in errors.items() if n != selected}
     return tuple(n for n, doubt in doubts.items() if min(doubt, 1 - doubt) >= LEVEL / 2)
 
 
-def ordered(rows: Iterable[CandidateResult], lower: bool) -> tuple[CandidateResult, ...]:
+def ordered(rows: Iterable[CandidateResult], better: Better) -> tuple[CandidateResult, ...]:
     """Return the losses that were measured in full first, each part best first."""
-    sign = 1 if lower else -1
 
     def place(row: CandidateResult) -> tuple[int, float]:
         if row.score is None or not np.isfinite(row.score):
             return 2, 0.0
-        return (0 if row.difference_to_default is not None else 1), sign * row.score
+        error = as_error(row.score, better)
+        return (0 if row.difference_to_default is not None else 1), error
 
     return tuple(sorted(rows, key=place))
 
 
 def _candidate(view: View, weighed: Weighed | None, name: str, selected: str) -> CandidateResult:
-    if weighed is None or name not in weighed.readings:
+    if weighed is None or name not in weighed.errors:
         return unmeasured(view.design, view.facts, name)
     default = view.design.default
     return measured(
         name,
-        weighed.readings[name],
-        weighed.readings[default],
+        weighed.errors[name],
+        weighed.errors[default],
+        view.design.better,
         "default" if name == default else "selected" if name == selected else "finished",
         weighed.corrected.get(name),
         weighed.settings[name].learning_rate,
@@ -373,8 +375,8 @@ def best_setting(view: View, name: str) -> tuple[float, int]:
         InputError: if nothing was measured of it.
     """
     weighed, _ = _weighed(view)
-    if weighed is not None and name in weighed.readings:
-        return weighed.settings[name].learning_rate, weighed.readings[name].epoch
+    if weighed is not None and name in weighed.errors:
+        return weighed.settings[name].learning_rate, weighed.errors[name].best_epoch
     best = standing(view.design, view.facts, name)
     if best is None:
         raise InputError("the study was stopped before any loss was measured; give it more time")
