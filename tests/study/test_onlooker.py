@@ -316,6 +316,14 @@ def test_other_folders_are_refused_and_left_alone(
     assert sorted(place.name for place in foreign.iterdir()) == ["journal.sqlite"]
 
 
+def test_the_report_of_select_is_not_overwritten(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copied / "loss.json").write_text("{}")
+    assert main(["report", str(copied)]) == 2
+    assert "give --out" in capsys.readouterr().err
+
+
 def test_a_report_is_a_web_page(
     copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

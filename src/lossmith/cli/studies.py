@@ -4,7 +4,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from lossmith.cli.verbs import study_errors
+from lossmith.cli.verbs import UserError, study_errors
 from lossmith.core.printable import printable
 
 JUDGE_EPILOG = """\
@@ -80,6 +80,11 @@ def write_report(options: argparse.Namespace) -> None:
         from lossmith.study.trials.onlooker import verdict_in
 
         folder = Path(options.folder)
+        if not options.out and (folder / "loss.json").is_file():
+            raise UserError(
+                f"{folder} is a run of select, whose report.html tells more; give --out to write "
+                "another page"
+            )
         place = Path(options.out) if options.out else folder / "report.html"
         verdict_in(folder).write(place)
         _print(f"Report: {place}")
