@@ -16,7 +16,7 @@ from torch import nn
 from lossmith.study.direction import as_error
 from lossmith.study.errors import InputError
 from lossmith.study.formatting import counted
-from lossmith.study.journal import Report, Setting, State, Training
+from lossmith.study.journal import Facts, Report, Setting, State, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
 from lossmith.study.metrics.resolve import as_metric
@@ -205,7 +205,7 @@ class Study:
             facts = self.journal.facts()
             if "end" in facts.decisions:
                 return None
-            if all(record.ended or record.state == "paused" for record in facts.records.values()):
+            if _idle(facts) and self._stuck():
                 raise RuntimeError(f"{self.folder} has nothing to train and no end; please report")
             time.sleep(POLL)
 
@@ -399,6 +399,13 @@ class Study:
         record = self.journal.facts().records[training]
         return Scored.kept(outputs_of(self.folder, record.id), epoch, self.metric, fold)
 
+    def _stuck(self) -> bool:
+        """Tell whether nothing is left to train or to decide, by facts of one moment."""
+        with self.journal.transaction():
+            view = self._view()
+            idle = _idle(view.facts) and "end" not in view.facts.decisions
+            return idle and due(self.design, view.facts, view.read) is None
+
     def _check_default(self) -> None:
         """Raise InputError where the default has failed at every learning rate of a fold."""
         records = self.journal.facts().records
@@ -417,3 +424,8 @@ class Study:
     def _happened(self, event: str, trial: Trial, what: Any) -> None:
         if self._on_event is not None:
             self._on_event(event, trial, what)
+
+
+def _idle(facts: Facts) -> bool:
+    """Tell whether no training is planned or runs."""
+    return all(record.ended or record.state == "paused" for record in facts.records.values())
