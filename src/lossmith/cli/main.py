@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn, get_args
 
 import lossmith
-from lossmith.cli import verbs
+from lossmith.cli import studies, verbs
 from lossmith.core.card import Task
 from lossmith.core.printable import printable
 
@@ -24,6 +24,8 @@ EPILOG = """\
 examples:
   lossmith select houses.csv --target price --metric mae
   lossmith predict runs/houses new.csv --out predictions.csv
+  lossmith status runs/retina
+  lossmith judge scores.csv --default dice --better higher
   lossmith list --task binary
   lossmith show huber
 
@@ -100,10 +102,11 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"lossmith {lossmith.__version__}")
     commands = parser.add_subparsers(
-        title="commands", metavar="{select,predict,list,show}", required=True, parser_class=Parser
+        title="commands", metavar="COMMAND", required=True, parser_class=Parser
     )
     _add_select(commands)
     _add_predict(commands)
+    studies.add(commands)
     listed = commands.add_parser("list", help="list the losses of the catalogue")
     listed.add_argument("--task", choices=get_args(Task), help="only those that can train it")
     listed.add_argument("--json", action="store_true", help="every fact on every card")

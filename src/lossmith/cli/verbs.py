@@ -21,7 +21,7 @@ class UserError(Exception):
 
 def select(options: argparse.Namespace) -> None:
     """Run a study and show what it found."""
-    with _study_errors("select"):
+    with study_errors("select"):
         from lossmith.cli.interrupt import Interruption
         from lossmith.cli.screen import Screen
         from lossmith.study import select as run
@@ -80,7 +80,7 @@ def _listed(text: str) -> list[str]:
 
 def predict(options: argparse.Namespace) -> None:
     """Predict new rows with the model of a run, to a file or to the screen."""
-    with _study_errors("predict"):
+    with study_errors("predict"):
         from lossmith.study.data.table import read_table
         from lossmith.study.out import check_predictions, writing_to
         from lossmith.study.storage import load
@@ -101,7 +101,7 @@ def predict(options: argparse.Namespace) -> None:
 def metrics() -> str:
     """Return the metrics that `select` takes, a line for each task, or what they need."""
     try:
-        with _study_errors("select"):
+        with study_errors("select"):
             from lossmith.study.data.problem import STUDIED
             from lossmith.study.metrics import names
 
@@ -129,7 +129,7 @@ def show(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _study_errors(verb: str) -> Iterator[None]:
+def study_errors(verb: str) -> Iterator[None]:
     """Turn mistakes in the input, and missing packages, into one line."""
     try:
         from lossmith.study.errors import InputError

@@ -15,7 +15,8 @@ from torch import nn
 
 from lossmith.study.direction import as_error
 from lossmith.study.errors import InputError
-from lossmith.study.journal import Report, Setting, State, Training
+from lossmith.study.formatting import counted
+from lossmith.study.journal import Facts, Report, Setting, State, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
 from lossmith.study.metrics.resolve import as_metric
@@ -25,16 +26,17 @@ from lossmith.study.rules.pruning import FROM, hopeless
 from lossmith.study.settings import check_numbers
 from lossmith.study.training.heads import decoded
 from lossmith.study.trials.field import contestants
+from lossmith.study.trials.history import frame_of
 from lossmith.study.trials.place import open_place
+from lossmith.study.trials.progress import share_of
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import fingerprint, folds_of
+from lossmith.study.trials.standing import DIVERGED
 from lossmith.study.trials.trial import Trial, outputs_of
 from lossmith.study.trials.verdict import (
     Verdict,
     View,
     best_setting,
-    frame_of,
-    progress_of,
     verdict_of,
 )
 
@@ -210,7 +212,7 @@ class Study:
             facts = self.journal.facts()
             if "end" in facts.decisions:
                 return None
-            if all(record.ended or record.state == "paused" for record in facts.records.values()):
+            if _idle(facts) and self._stuck():
                 raise RuntimeError(f"{self.folder} has nothing to train and no end; please report")
             time.sleep(POLL)
 
@@ -310,7 +312,7 @@ class Study:
 
     def progress(self) -> tuple[float, str]:
         """Return about which share of the study is done, and what it does."""
-        return progress_of(self.design, self.journal.facts())
+        return share_of(self.design, self.journal.facts())
 
     def may_pause(self, trial: Trial, epoch: int) -> bool:
         """Tell whether a trial that has a checkpoint would pause after an epoch."""
@@ -337,7 +339,7 @@ class Study:
     def _outcome(self, trial: Trial, epoch: int, said: Scored) -> tuple[State | None, str]:
         """Return what becomes of a trial after a report, and why."""
         if not np.isfinite(said.score):
-            return "failed", f"diverged after {epoch} epochs"
+            return "failed", f"{DIVERGED} after {counted(epoch, 'epoch')}"
         training, design = trial.claim.training, self.design
         trial.reports += 1
         if (training.twin and trial.reports >= TWIN_REPORTS) or epoch == design.epochs:
@@ -404,6 +406,13 @@ class Study:
         record = self.journal.facts().records[training]
         return Scored.kept(outputs_of(self.folder, record.id), epoch, self.metric, fold)
 
+    def _stuck(self) -> bool:
+        """Tell whether nothing is left to train or to decide, by facts of one moment."""
+        with self.journal.transaction():
+            view = self._view()
+            idle = _idle(view.facts) and "end" not in view.facts.decisions
+            return idle and due(self.design, view.facts, view.read) is None
+
     def _check_default(self) -> None:
         """Raise InputError where the default has failed at every learning rate of a fold."""
         records = self.journal.facts().records
@@ -422,3 +431,8 @@ class Study:
     def _happened(self, event: str, trial: Trial, what: Any) -> None:
         if self._on_event is not None:
             self._on_event(event, trial, what)
+
+
+def _idle(facts: Facts) -> bool:
+    """Tell whether no training is planned or runs."""
+    return all(record.ended or record.state == "paused" for record in facts.records.values())

@@ -68,10 +68,13 @@ CREATE TABLE decision (name TEXT PRIMARY KEY, outcome TEXT NOT NULL, at REAL NOT
 
 
 class Journal:
-    """The facts of one study in a SQLite file, or in memory where path is None."""
+    """The facts of one study in a SQLite file, or in memory where path is None.
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
+    write: whether to write; a file that is only read is not changed, whatever it holds.
+    """
+
+    def __init__(self, path: Path | None, *, write: bool = True) -> None:
+        self.path, self.write = path, write
         self._owner = -1
         self._connection: sqlite3.Connection | None = None
 
@@ -79,9 +82,15 @@ class Journal:
     def _database(self) -> sqlite3.Connection:
         # A connection must not cross a fork: a process makes its own.
         if self._connection is None or (self._owner != os.getpid() and self.path is not None):
-            self._connection = _connect(self.path)
+            self._connection = _connect(self.path, self.write)
             self._owner = os.getpid()
         return self._connection
+
+    def close(self) -> None:
+        """Let go of the file; it opens again where it is needed."""
+        if self._connection is not None and self.path is not None:
+            self._connection.close()
+            self._connection = None
 
     def _run(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         """Execute one statement and return its rows.
@@ -154,11 +163,19 @@ class Journal:
             reports.setdefault(training, []).append(Report(*report))
         records = {
             Training(Setting(candidate, rate), fold, bool(twin)): Record(
-                id=key, state=state, attempt=attempt, reports=tuple(reports.get(key, ())), note=note
+                id=key,
+                state=state,
+                attempt=attempt,
+                reports=tuple(reports.get(key, ())),
+                note=note,
+                worker=worker or "",
+                expires=expires or 0.0,
             )
-            for key, candidate, rate, fold, twin, state, attempt, note in self._run(
-                "SELECT id, candidate, learning_rate, fold, twin, state, attempt, note "
-                "FROM training ORDER BY id"
+            for (
+                *(key, candidate, rate, fold, twin, state, attempt, note, worker, expires),
+            ) in self._run(
+                "SELECT id, candidate, learning_rate, fold, twin, state, attempt, note, worker, "
+                "expires FROM training ORDER BY id"
             )
         }
         return Facts(records=records, decisions=self.decisions())
@@ -306,13 +323,17 @@ class Journal:
         return int(key)
 
 
-def _connect(path: Path | None) -> sqlite3.Connection:
+def _connect(path: Path | None, write: bool) -> sqlite3.Connection:
+    place, reads = ":memory:" if path is None else str(path), path is not None and not write
+    if path is not None and not write:
+        # Beside a folder that can't be written to, nobody can write to the journal either.
+        mode = "mode=ro" if os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
+        place = f"{path.resolve().as_uri()}?{mode}"
     try:
-        database = sqlite3.connect(
-            ":memory:" if path is None else path, timeout=BUSY, isolation_level=None
-        )
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
+        database = sqlite3.connect(place, timeout=BUSY, isolation_level=None, uri=reads)
+        if not reads:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
         ((found,),) = database.execute("PRAGMA quick_check(1)")
     except sqlite3.DatabaseError as error:
         raise InputError(_damaged(path, error)) from error

@@ -63,8 +63,8 @@ def _read(
             storage.keep_influences(training, epoch, part)
         if len(part) not in (0, len(shape.units[fold])):
             raise InputError(
-                f"the journal holds {len(part)} values for the {len(shape.units[fold])} units of "
-                f"fold {fold}; it is damaged, or was written by another program"
+                f"{setting.candidate} has influences of {len(part)} units on fold {fold}, which "
+                f"has {len(shape.units[fold])}; the journal is damaged"
             )
         parts.append(part)
     bare = any(len(part) == 0 for part in parts)
