@@ -22,12 +22,13 @@ from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
 from lossmith.study.rules.pruning import FROM, hopeless
 from lossmith.study.settings import check_numbers
+from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.contenders import decoded
 from lossmith.study.trials.field import contestants
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import folds_of
-from lossmith.study.trials.trial import Trial, outputs_of
+from lossmith.study.trials.trial import Trial, folder_of, outputs_of
 from lossmith.study.trials.verdict import Verdict, View, frame_of, verdict_of
 
 LOST_PAIRING = (
@@ -345,6 +346,8 @@ class Study:
             if decision is None:
                 return
             self.journal.decide(decision)
+            for training, _ in decision.stop:  # those that were paused have checkpoints
+                forget(folder_of(self.folder, view.facts.records[training].id))
             if decision.name == "twin" and not decision.outcome["equal"]:
                 warnings.warn(LOST_PAIRING, stacklevel=4)
 
