@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -12,7 +13,6 @@ from lossmith.study import storage
 from lossmith.study.candidates import field_for
 from lossmith.study.clock import Clock
 from lossmith.study.conclude import Selection, conclude
-from lossmith.study.data.dataset import Examples
 from lossmith.study.data.folds import split_rows
 from lossmith.study.data.problem import Problem, frame_problem
 from lossmith.study.data.table import as_frame
@@ -20,11 +20,11 @@ from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.multitarget.study import Settings, study_jointly
+from lossmith.study.own_model import Request, select_model
 from lossmith.study.result import Finding
 from lossmith.study.search.loop import Race
 from lossmith.study.search.scoring import Scorer
 from lossmith.study.settings import check_kinds, check_numbers
-from lossmith.study.training.module_trainer import DatasetTrainer
 from lossmith.study.training.table_trainer import TableTrainer
 
 RATES = (1e-3, 3e-3, 1e-2)
@@ -37,12 +37,12 @@ def select(
     data: Any = None,
     *,
     target: Any = None,
-    metric: str | Sequence[str] | None = None,
+    metric: Any = None,
     model: Callable[[int], torch.nn.Module] | None = None,
     train: Any = None,
     task: Task | Mapping[str, Task] | None = None,
     positive: Any = None,
-    candidates: Sequence[str] | None = None,
+    candidates: Any = None,
     seed: int = 0,
     budget: float | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -51,6 +51,17 @@ def select(
     batch_size: int | None = None,
     optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     workers: int | None = None,
+    valid: Any = None,
+    default: Any = None,
+    groups: Any = None,
+    splits: Any = None,
+    scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None,
+    collate_fn: Callable[[list[Any]], Any] | None = None,
+    loader_workers: int = 0,
+    device: str | torch.device | None = None,
+    amp: bool | torch.dtype = False,
+    better: Literal["lower", "higher"] | None = None,
+    decode: Callable[[Any], Any] | None = None,
     keep_outliers: bool = False,
     on_diagnosis: Callable[[Problem, tuple[Finding, ...]], None] | None = None,
     progress: Report | None = None,
@@ -87,6 +98,20 @@ def select(
         workers: processes that train your own model side by side, each on one thread, on Linux
             without an accelerator. If None, as many as torch has threads, at most 8, for a pair of
             tensors, and one for a dataset, whose open files processes may not share.
+        valid: the samples of train as they are judged: the same in the same order, without
+            augmentation.
+        default: the loss to beat, of your own model: a name, a module or a function.
+        groups: of your own data, one label a row; rows of a group stay on one side.
+        splits: of your own data, pairs (train, valid) of row numbers, of any splitter; no rows are
+            then set aside.
+        scheduler: called as scheduler(optimizer, steps); its `step` follows each step.
+        collate_fn: of the loader, returning (inputs, targets); inputs may be a dict of keyword
+            arguments or a tuple of arguments of the model.
+        loader_workers: processes that load data for a training.
+        device: that trains; an accelerator if there is one.
+        amp: whether the model computes in bfloat16, or in the type given.
+        better: "lower" or "higher", where a metric of your own does not say.
+        decode: from raw outputs to predictions, for losses that do not read their own head.
         keep_outliers: score every validation row, even where gross errors in the target leave
             a squared metric without a stable value.
         on_diagnosis: called with a table's problem and its diagnosis before anything is trained.
@@ -120,6 +145,39 @@ def select(
     if out is not None:
         storage.check_writable(out)
     clock = Clock(None if budget is None else RACING * budget, progress or (lambda *_: None))
+    if model is not None:
+        chosen = select_model(
+            Request(
+                model=model,
+                train=train,
+                metric=metric,
+                valid=valid,
+                task=task,
+                candidates=candidates,
+                default=default,
+                groups=groups,
+                splits=splits,
+                seed=seed,
+                out=None if out is None else Path(out),
+                learning_rates=tuple(learning_rates),
+                epochs=epochs,
+                batch_size=batch_size,
+                optimizer=optimizer,
+                scheduler=scheduler,
+                collate=collate_fn,
+                loader_workers=loader_workers,
+                device=device,
+                amp=amp,
+                workers=workers,
+                better=better,
+                decode=decode,
+                command=command,
+            ),
+            clock,
+        )
+        if out is not None:
+            storage.save(chosen, out)
+        return chosen
     if not isinstance(metric, str):
         joint = study_jointly(
             _several(data, target, model),
@@ -144,27 +202,12 @@ def select(
         return joint
     if isinstance(task, Mapping):
         raise InputError("a task by target is for several targets, with one metric each")
-    if model is None:
-        frame, name = as_frame(data, target)
-        problem = frame_problem(frame, name, metric=metric, task=task, positive=positive)
-        findings = diagnose(problem)
-        found, targets, classes = problem.task, problem.target, len(problem.classes)
-        split = split_rows(found, targets, seed)
-        trainer: Any = TableTrainer(problem, split, epochs=epochs, batch=batch_size)
-    else:
-        examples = Examples.of(train, task, metric)
-        problem, findings = None, ()
-        found, targets, classes = examples.task, examples.target, examples.classes
-        split = split_rows(found, targets, seed)
-        trainer = DatasetTrainer(
-            examples,
-            split,
-            model,
-            epochs=epochs,
-            batch=batch_size,
-            optimizer=optimizer,
-            workers=workers,
-        )
+    frame, name = as_frame(data, target)
+    problem = frame_problem(frame, name, metric=metric, task=task, positive=positive)
+    findings = diagnose(problem)
+    split = split_rows(problem.task, problem.target, seed)
+    trainer = TableTrainer(problem, split, epochs=epochs, batch=batch_size)
+    found, targets, classes = problem.task, problem.target, len(problem.classes)
     measure = metric_for(metric, found)
     race = Race(
         trainer=trainer,
@@ -173,12 +216,8 @@ def select(
         rates=tuple(learning_rates),
         clock=clock,
     )
-    if problem is not None and on_diagnosis is not None:
+    if on_diagnosis is not None:
         on_diagnosis(problem, findings)
-    if problem is None:
-        losses = race.fitted(race.default, split.rounds[0][:1])
-        assert losses is not None  # the default fits, or has raised
-        trainer.rehearse(losses[0], race.rates[0])
     finished = race.run()
     selection = conclude(
         race, problem, findings, interrupted=not finished, seed=seed, command=command

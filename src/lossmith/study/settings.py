@@ -15,9 +15,9 @@ LARGEST_SEED = 2**31  # of the splits' generator, with room for the repeats
 
 def check_kinds(metric: Any, model: Any, candidates: Any, optimizer: Any) -> None:
     """Raise InputError where something is of another kind than the arguments say."""
-    if not (metric is None or isinstance(metric, str) or _texts(metric)):
+    if not (metric is None or isinstance(metric, str) or _texts(metric) or model is not None):
         raise InputError(f"metric must be a name, as 'mae', or one a target; got {metric!r}")
-    if not (candidates is None or _texts(candidates)):
+    if not (candidates is None or _texts(candidates) or model is not None):
         raise InputError(f"candidates must be a list of keys, as ['huber']; got {candidates!r}")
     if model is not None and (isinstance(model, torch.nn.Module) or not _takes_a_width(model)):
         raise InputError(

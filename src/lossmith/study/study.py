@@ -22,20 +22,27 @@ from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
 from lossmith.study.rules.pruning import FROM, hopeless
 from lossmith.study.settings import check_numbers
+from lossmith.study.training.heads import decoded
 from lossmith.study.trials.checkpoint import forget
-from lossmith.study.trials.contenders import decoded
 from lossmith.study.trials.field import contestants
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import folds_of
 from lossmith.study.trials.trial import Trial, folder_of, outputs_of
-from lossmith.study.trials.verdict import Verdict, View, frame_of, verdict_of
+from lossmith.study.trials.verdict import (
+    Verdict,
+    View,
+    best_setting,
+    frame_of,
+    progress_of,
+    verdict_of,
+)
 
 LOST_PAIRING = (
-    "the default, trained twice from one seed, gave two scores, so losses can be paired by rows only, "
-    "not by weights and batches: look for a body that is shared between trials (BatchNorm "
-    "keeps running averages), augmentation in the validation set, a generator that is not torch's, "
-    "numpy's or Python's own, or kernels that are not deterministic"
+    "the default, trained twice from one seed, gave two scores, so losses can be paired by rows "
+    "only, not by weights and batches: look for a body that trials share (BatchNorm keeps running "
+    "averages), augmentation in the validation set, a generator that is not torch's, numpy's or "
+    "Python's own, or kernels that are not deterministic"
 )
 POLL = 0.2  # seconds between two looks at what other processes do
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
@@ -187,13 +194,13 @@ class Study:
         while True:
             self.journal.release()
             self._decide()
+            self._check_default()
             claim = self.journal.claim(this_worker(), FIRST)
             if claim is not None:
                 trial = Trial(self, claim, self.folds.folds[claim.training.fold])
                 self._happened("started", trial, None)
                 return trial
             if "end" in self.journal.decisions():
-                self._check_default()
                 return None
             time.sleep(POLL)
 
@@ -250,7 +257,7 @@ class Study:
             self._end(trial, "failed", text)
             last = text.strip().splitlines()[-1]
             warnings.warn(f"{trial.id} failed and is left out: {last}", stacklevel=4)
-        self._check_default(trial.fold, error)
+        self._check_default(error)
 
     def verdict(self) -> Verdict:
         """Return which loss to train with, and why, by all that is known now."""
@@ -278,6 +285,22 @@ class Study:
             target = torch.as_tensor(target if rows is None else target[rows])
         return self.contenders[name].fit(target)
 
+    def best_setting(self, name: str) -> tuple[float, int]:
+        """Return the learning rate and the number of epochs that suit a loss best so far."""
+        return best_setting(self._view(), name)
+
+    def progress(self) -> tuple[float, str]:
+        """Return about which share of the study is done, and what it does."""
+        return progress_of(self.design, self.journal.facts())
+
+    def may_pause(self, trial: Trial, epoch: int) -> bool:
+        """Tell whether a trial that has a checkpoint would pause after an epoch."""
+        training, design = trial.claim.training, self.design
+        if training.twin or training.fold not in design.screening or epoch >= design.epochs:
+            return False
+        rung = pause_after(design, self.journal.decisions())
+        return rung is not None and epoch >= rung
+
     def _score(self, trial: Trial, outputs: Any, rows: Any, score: Any, target: Any) -> Scored:
         given = [value for value in (outputs, rows, score) if value is not None]
         if len(given) != 1:
@@ -302,10 +325,8 @@ class Study:
             return "done", ""
         if training.twin:
             return None, ""
-        if training.fold in design.screening and trial.can_pause:
-            rung = pause_after(design, self.journal.decisions())
-            if rung is not None and epoch >= rung:
-                return "paused", ""
+        if trial.can_pause and self.may_pause(trial, epoch):
+            return "paused", ""
         if epoch >= FROM * design.epochs and self._hopeless(training, epoch, said):
             return "stopped", f"surely worse than the default after {epoch} epochs"
         return None, ""
@@ -360,18 +381,20 @@ class Study:
         record = self.journal.facts().records[training]
         return Scored.kept(outputs_of(self.folder, record.id), epoch, self.metric, fold)
 
-    def _check_default(self, fold: int = 0, error: Exception | None = None) -> None:
-        """Raise where the default has failed at every learning rate of a fold."""
+    def _check_default(self, error: Exception | None = None) -> None:
+        """Raise InputError where the default has failed at every learning rate of a fold."""
         records = self.journal.facts().records
-        own = [
-            records.get(Training(Setting(self.design.default, rate), fold))
-            for rate in self.design.learning_rates
-        ]
-        if all(record is not None and record.state == "failed" for record in own):
-            why = own[-1].note.strip().splitlines()[-1]  # type: ignore[union-attr]
-            raise InputError(
-                f"the default loss {self.design.default} failed at every learning rate: {why}"
-            ) from error
+        for fold in range(self.design.folds):
+            own = [
+                records.get(Training(Setting(self.design.default, rate), fold))
+                for rate in self.design.learning_rates
+            ]
+            notes = [one.note for one in own if one is not None and one.state == "failed"]
+            if len(notes) == len(own):
+                raise InputError(
+                    f"the default loss {self.design.default} failed at every learning rate: "
+                    f"{notes[-1].strip().splitlines()[-1]}"
+                ) from error
 
     def _happened(self, event: str, trial: Trial, what: Any) -> None:
         if self._on_event is not None:

@@ -1,81 +1,159 @@
 """A user's own data: what is read of it, and everything that can be wrong with it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from lossmith.core.card import Task
 from lossmith.study.errors import InputError
-from lossmith.study.metrics import lookup
+from lossmith.study.metrics import Metric
 
 MINIMUM_ROWS = 50
+LOOKED_AT = 8  # samples that are read twice, to see whether validation rows stand still
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """A dataset with its targets in memory; inputs are read batch by batch."""
+    """A dataset with its targets in memory; inputs are read batch by batch.
+
+    dataset: what training reads. valid: the same rows as they are judged, without augmentation.
+    task: None where targets are of a kind that tables do not have; classes: of class targets.
+    """
 
     dataset: Any
+    valid: Any
     target: np.ndarray
-    task: Task
+    task: Task | None
     classes: int
+    collate: Callable[[list[Any]], Any] | None = None
+    workers: int = 0  # of a loader
 
     @classmethod
-    def of(cls, train: Any, task: Task | None, metric: str) -> "Examples":
+    def of(
+        cls,
+        train: Any,
+        task: Task | None,
+        metric: Metric | None,
+        *,
+        valid: Any = None,
+        collate: Callable[[list[Any]], Any] | None = None,
+        workers: int = 0,
+    ) -> "Examples":
         """Read the targets of a map-style dataset or of a pair of tensors.
+
+        metric: of tables, whose targets are one number or class a row; None for any other.
 
         Raises:
             InputError: if the data is neither, too small, or its targets do not fit the metric.
         """
-        dataset = _dataset(train)
-        target = _targets(dataset)
+        dataset = _dataset("train", train)
+        judged = dataset if valid is None else _dataset("valid", valid)
+        if len(judged) != len(dataset):
+            raise InputError(
+                f"valid has {len(judged)} samples and train {len(dataset)}; valid holds the same "
+                "samples in the same order, without augmentation"
+            )
+        target = _targets(judged)
         if len(target) < MINIMUM_ROWS:
             raise InputError(f"train has {len(target)} samples; a study needs {MINIMUM_ROWS}")
-        whole = not np.issubdtype(target.dtype, np.floating)
-        regression = task == "regression" or (task is None and "regression" in lookup(metric).tasks)
-        if regression and (target == target[0]).all():
-            raise InputError(f"every target is {target[0]:g}; there is nothing to learn")
-        lookup(metric).check(target)
-        if regression:
-            return cls(dataset=dataset, target=target.astype(float), task="regression", classes=0)
-        if not whole or target.min() < 0:
-            raise InputError(f"classes must be integers from 0, got targets of {target.dtype}")
-        counts = np.bincount(target)
-        if len(counts) < 2 or counts.min() < 5:
-            raise InputError(
-                f"class {int(counts.argmin())} has {counts.min()} samples; a study needs 5 of each"
-            )
-        found: Task = "binary" if len(counts) == 2 else "multiclass"
-        return cls(dataset=dataset, target=target.astype(int), task=found, classes=len(counts))
+        found, classes = (None, 0) if metric is None else _task(target, task, metric)
+        kind = {"regression": float, "binary": int, "multiclass": int}
+        return cls(
+            dataset=dataset,
+            valid=judged,
+            target=target if found is None else target.astype(kind[found]),
+            task=found,
+            classes=classes,
+            collate=collate,
+            workers=workers,
+        )
 
-    def inputs(self, rows: np.ndarray, size: int) -> Iterator[Any]:
-        """Yield the inputs of some rows in batches, in order."""
-        if isinstance(self.dataset, TensorDataset):
+    @property
+    def plain(self) -> bool:
+        """Whether rows lie in memory as tensors."""
+        return isinstance(self.dataset, TensorDataset) and self.collate is None
+
+    def batches(self, rows: np.ndarray, size: int, *, training: bool) -> Iterator[tuple[Any, Any]]:
+        """Yield (inputs, targets) of some rows in batches, in order."""
+        dataset = self.dataset if training else self.valid
+        if self.plain:
+            target = torch.from_numpy(self.target)
             for part in torch.as_tensor(rows).split(size):
-                yield self.dataset.tensors[0][part]
+                yield dataset.tensors[0][part], target[part]
             return
-        subset, unused = Subset(self.dataset, rows.tolist()), torch.Generator()
-        for batch in DataLoader(subset, batch_size=size, generator=unused):
-            yield batch[0]
+        seed = int(torch.randint(2**62, ())) if training else 0  # of the loader's processes
+        loader = DataLoader(
+            Subset(dataset, rows.tolist()),
+            batch_size=size,
+            num_workers=self.workers,
+            collate_fn=self.collate,
+            generator=torch.Generator().manual_seed(seed),
+        )
+        for start, batch in zip(range(0, len(rows), size), loader, strict=True):
+            if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+                raise InputError(
+                    f"a batch must be (inputs, targets), got a {type(batch).__name__}; let "
+                    "collate_fn return such a pair"
+                )
+            own = torch.from_numpy(self.target[rows[start : start + size]])
+            yield batch[0], batch[1] if self.collate is not None or self.task is None else own
+
+    def moving_rows(self) -> bool:
+        """Tell whether the rows that judge change from one reading to the next."""
+        if isinstance(self.valid, TensorDataset):
+            return False
+        rows = np.linspace(0, len(self.valid) - 1, LOOKED_AT).astype(int)
+        return any(not _equal(self.valid[int(i)][0], self.valid[int(i)][0]) for i in rows)
 
 
-def _dataset(train: Any) -> Any:
-    if isinstance(train, Dataset):
-        if isinstance(train, IterableDataset) or not hasattr(train, "__len__"):
-            raise InputError("train must be a map-style dataset; an iterable one has no rows")
-        return train
-    if isinstance(train, (tuple, list)) and len(train) == 2:
-        inputs, target = (torch.as_tensor(part) for part in train)
+def _task(target: np.ndarray, task: Task | None, metric: Metric) -> tuple[Task, int]:
+    """Return the task of targets of one number or class a row, and how many classes there are."""
+    if target.ndim != 1:
+        raise InputError(
+            f"{metric.name} needs one target a sample, got shape {target.shape[1:]} each"
+        )
+    if task is not None and task not in metric.tasks:
+        raise InputError(
+            f"task {task!r} does not go with {metric.name}, which is for "
+            f"{' or '.join(metric.tasks)}"
+        )
+    regression = "regression" in metric.tasks
+    if regression and (target == target[0]).all():
+        raise InputError(f"every target is {target[0]:g}; there is nothing to learn")
+    metric.check(target)
+    if regression:
+        return "regression", 0
+    if np.issubdtype(target.dtype, np.floating) or target.min() < 0:
+        raise InputError(f"classes must be integers from 0, got targets of {target.dtype}")
+    counts = np.bincount(target)
+    if len(counts) < 2 or counts.min() < 5:
+        raise InputError(
+            f"class {int(counts.argmin())} has {counts.min()} samples; a study needs 5 of each"
+        )
+    found: Task = "binary" if len(counts) == 2 else "multiclass"
+    if task not in (None, found):
+        raise InputError(f"task {task!r} does not go with targets of {len(counts)} classes")
+    return found, len(counts)
+
+
+def _dataset(name: str, given: Any) -> Any:
+    if isinstance(given, Dataset):
+        if isinstance(given, IterableDataset) or not hasattr(given, "__len__"):
+            raise InputError(f"{name} must be a map-style dataset; an iterable one has no rows")
+        return given
+    if isinstance(given, (tuple, list)) and len(given) == 2:
+        inputs, target = (torch.as_tensor(part) for part in given)
         if len(inputs) != len(target):
-            raise InputError(f"train has {len(inputs)} inputs but {len(target)} targets")
+            raise InputError(f"{name} has {len(inputs)} inputs but {len(target)} targets")
         return TensorDataset(inputs, target)
     raise InputError(
-        "train must be a map-style dataset of (input, target) or a pair of tensors, "
-        f"got {type(train).__name__}"
+        f"{name} must be a map-style dataset of (input, target) or a pair of tensors, "
+        f"got {type(given).__name__}"
     )
 
 
@@ -89,13 +167,24 @@ def _targets(dataset: Any) -> np.ndarray:
     if isinstance(dataset, TensorDataset):
         target = dataset.tensors[1].numpy()
     else:
-        target = np.array([np.asarray(_pair(dataset[i])[1]) for i in range(len(dataset))])
+        parts = [np.asarray(_pair(dataset[i])[1]) for i in range(len(dataset))]
+        if len({part.shape for part in parts}) > 1:
+            raise InputError("train must give targets of one shape for all samples")
+        target = np.array(parts)
     if target.ndim == 2 and target.shape[1] == 1:
         target = target[:, 0]
-    if target.ndim != 1:
-        raise InputError(f"train must give one target a sample, got shape {target.shape[1:]}")
     if target.dtype.kind not in "buif":
         raise InputError(f"train must give targets that are numbers, got {target.dtype}")
     if not np.isfinite(target).all():
         raise InputError("train holds targets that are NaN or infinite; remove those samples")
     return target
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, dict):
+        return all(_equal(one[name], other[name]) for name in one)
+    if isinstance(one, (tuple, list)):
+        return all(map(_equal, one, other))
+    if isinstance(one, Tensor):
+        return bool(torch.equal(one, other))
+    return bool(np.array_equal(np.asarray(one), np.asarray(other)))

@@ -14,7 +14,14 @@ import torch
 from lossmith.study.errors import InputError
 from lossmith.study.metrics.jackknife import jackknife
 from lossmith.study.metrics.reading import decided, has_classes
-from lossmith.study.metrics.study_metric import Better, StudyMetric, has_nan, to_array
+from lossmith.study.metrics.study_metric import (
+    Better,
+    StudyMetric,
+    has_nan,
+    mapped,
+    parts,
+    to_array,
+)
 
 Array = np.ndarray
 DIRECTIONS: Mapping[str, Better] = {
@@ -28,26 +35,24 @@ DIRECTIONS: Mapping[str, Better] = {
 class FunctionMetric(StudyMetric):
     """Any function of (target, prediction) that returns one number; influences by the jackknife.
 
-    It is given what was reported: tensors on the CPU where both are tensors, else arrays.
+    It is given what was reported: tensors on the CPU where all are tensors, else arrays.
     """
 
     cheap = False
 
     def __init__(self, function: Callable[[Any, Any], Any], *, name: str, better: Better) -> None:
         self.function, self.better = function, better
+        self.mappings = not isinstance(function, SklearnFunction | TorchmetricsFunction)
         self.name, self.label = name, name.replace("_", " ")
 
     def _aligned(self, target: Any, prediction: Any) -> tuple[Any, Any]:
         aligned = super()._aligned(target, prediction)
-        if isinstance(target, torch.Tensor) and isinstance(prediction, torch.Tensor):
-            return target.detach().cpu(), prediction.detach().cpu()
-        return aligned
+        tensors = [_tensors(values) for values in (target, prediction)]
+        return aligned if any(one is None for one in tensors) else (tensors[0], tensors[1])
 
     def _diverged(self, prediction: Any) -> bool:
         """Return whether a prediction is NaN; what infinity is worth the function knows."""
-        if isinstance(prediction, torch.Tensor):
-            return bool(prediction.isnan().any())
-        return has_nan(prediction)
+        return any(has_nan(part) for part in parts(prediction))
 
     def _score(self, target: Any, prediction: Any) -> float:
         found = self.function(target, prediction)
@@ -62,6 +67,14 @@ class FunctionMetric(StudyMetric):
 
     def _influences(self, target: Any, prediction: Any, codes: Array, index: Array) -> Array:
         return jackknife(self._score, target, prediction, codes, index)
+
+
+def _tensors(values: Any) -> Any:
+    """Return tensors on the CPU, or None where not all are tensors."""
+    every = values.values() if isinstance(values, Mapping) else [values]
+    if all(isinstance(part, torch.Tensor) for part in every):
+        return mapped(lambda part: part.detach().cpu(), values)
+    return None
 
 
 @dataclass(frozen=True)

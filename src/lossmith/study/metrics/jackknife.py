@@ -5,7 +5,8 @@ Of unit u with n_u of the n rows of U units, to first order in its weight,
 .. math:: v_u = U (1 - n_u / n) \, (m - m_{-u})
 
 exact for a mean, and U − 1 times the difference for units of equal size (Quenouille, 1956;
-Tukey, 1958). One unit at a time: values of blocks of units are no values of units.
+Tukey, 1958). One unit at a time: values of blocks of units are no values of units. It fails for
+functions of a few order statistics, such as a median (Efron, 1982).
 """
 
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from lossmith.study.metrics.study_metric import mapped
 
 Array = np.ndarray
 MOST = 400  # scores
@@ -70,4 +73,8 @@ def sample(codes: Array, most: int) -> Array:
 
 
 def _take(values: Any, rows: Array) -> Any:
-    return values[torch.from_numpy(rows)] if isinstance(values, torch.Tensor) else values[rows]
+    return mapped(lambda part: part[_like(part, rows)], values)
+
+
+def _like(part: Any, rows: Array) -> Any:
+    return torch.from_numpy(rows) if isinstance(part, torch.Tensor) else rows

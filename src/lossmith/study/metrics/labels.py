@@ -6,12 +6,12 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.study.metrics.reading import class_codes, decided, has_classes
-from lossmith.study.metrics.sums import SumMetric, mean_where, ratio
+from lossmith.study.metrics.sums import ClassSums, mean_where, ratio
 
 Array = np.ndarray
 
 
-class F1(SumMetric):
+class F1(ClassSums):
     """Counts of hits I, predictions P and targets T of each label.
 
     Shapes: targets (N, L) of 0 and 1 with predictions (N, L), probabilities cut at ½ or
@@ -66,7 +66,7 @@ class MacroF1(F1):
         return mean_where(ratio(2 * hits, chosen + actual), actual > 0)
 
 
-class Share(SumMetric):
+class Share(ClassSums):
     """The share of elements, labels or tokens, that are right or wrong."""
 
     def statistics(self, target: Array, prediction: Array) -> Array:
@@ -102,7 +102,7 @@ class Hamming(Share):
         return target != chosen
 
 
-class Grades(SumMetric):
+class Grades(ClassSums):
     """Ordered grades.
 
     Shapes: targets (N,) of integers, negative ones ignored, and predictions (N, C) of

@@ -6,13 +6,13 @@ from torch import Tensor
 from lossmith.study.errors import InputError
 from lossmith.study.metrics.reading import class_codes, decided, has_classes, same_shape
 from lossmith.study.metrics.study_metric import to_array
-from lossmith.study.metrics.sums import SumMetric, mean_where, ratio
+from lossmith.study.metrics.sums import ClassSums, mean_where, ratio
 
 Array = np.ndarray
 IGNORED = 255  # and negative codes, in masks of classes
 
 
-class Overlap(SumMetric):
+class Overlap(ClassSums):
     """Counts of hits I, predictions P and targets T of each class.
 
     Shapes: targets (N, …) of class codes, 255 and negative ones ignored, and predictions
@@ -24,8 +24,8 @@ class Overlap(SumMetric):
 
     def check(self, target: object) -> None:
         """Raise InputError for masks of 0 and 255, or of no whole numbers."""
-        codes = class_codes(self.name, to_array(target))
-        if set(np.unique(codes)) == {0, IGNORED}:
+        super().check(target)
+        if set(np.unique(to_array(target))) == {0, IGNORED}:
             raise InputError(f"{self.name} ignores class 255; divide masks of 0 and 255 by 255")
 
     def statistics(self, target: Array, prediction: Array) -> Array:
@@ -45,7 +45,7 @@ class Overlap(SumMetric):
 
     def _without_channel(self, target: Array, prediction: Array) -> tuple[Array, Array]:
         """Return masks without a dimension of one channel."""
-        if target.ndim > 2 and target.shape[1] == 1 and target.ndim == prediction.ndim:
+        if target.ndim > 2 and target.shape[1] == 1 and not has_classes(target, prediction):
             target = target[:, 0]
         if prediction.ndim == target.ndim + 1 and prediction.shape[1] == 1:
             prediction = prediction[:, 0]

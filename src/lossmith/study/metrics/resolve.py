@@ -21,24 +21,25 @@ from lossmith.study.metrics.labels import Hamming, MacroF1, MicroF1, QuadraticKa
 from lossmith.study.metrics.overlap import Dice, MeanImageDice, MeanIoU
 from lossmith.study.metrics.retrieval import MAP, MRR, NDCG, HitRate, Precision, Recall
 from lossmith.study.metrics.study_metric import Better, StudyMetric
-from lossmith.study.metrics.sums import SumMetric
+from lossmith.study.metrics.survival import Concordance
 from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.metrics.tokens import Perplexity, TokenAccuracy
 
-_SUM_METRICS: tuple[type[SumMetric], ...] = (
+_OF_ANY_SHAPE: tuple[type[StudyMetric], ...] = (
     *(MeanIoU, Dice, MeanImageDice),
     *(MicroF1, MacroF1, Hamming, QuadraticKappa, WithinOne),
     *(Perplexity, TokenAccuracy),
     *(Recall, Precision, HitRate, MRR, MAP, NDCG),
     *(WeightedQuantileLoss, SMAPE),
+    Concordance,
 )
-SUM_METRICS = {metric.name: metric for metric in _SUM_METRICS}
+METRICS = {metric.name: metric for metric in _OF_ANY_SHAPE}
 
 
 def metric_names() -> list[str]:
     """Return the names of all metrics; those of the first k of a list with an example of k."""
-    sums = [f"{n}@10" if getattr(c, "needs_k", False) else n for n, c in SUM_METRICS.items()]
-    return [name for name in names() if name not in SUM_METRICS] + sums
+    own = [f"{n}@10" if getattr(c, "needs_k", False) else n for n, c in METRICS.items()]
+    return [name for name in names() if name not in METRICS] + own
 
 
 def as_metric(
@@ -95,8 +96,8 @@ def _known(metric: Any) -> StudyMetric | None:
 
 def _named(name: str) -> StudyMetric:
     base, _, argument = name.strip().lower().partition("@")
-    if base in SUM_METRICS:
-        return SUM_METRICS[base].parse(argument)
+    if base in METRICS:
+        return METRICS[base].parse(argument)
     if base in {known.partition("@")[0] for known in names()}:
         return TableMetric(lookup(name))
     near = difflib.get_close_matches(base, metric_names(), n=2, cutoff=0.5)

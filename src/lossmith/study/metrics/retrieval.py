@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.study.metrics.reading import class_codes, has_classes, same_shape
+from lossmith.study.metrics.study_metric import has_nan
 from lossmith.study.metrics.sums import AtK, ratio
 
 Array = np.ndarray
@@ -35,6 +36,10 @@ class Ranked(AtK):
         ranked = np.take_along_axis(relevance, order, axis=1)
         held = (relevance > 0).any(axis=1)
         return np.stack([np.where(held, self.queries(ranked), 0), held], axis=1)
+
+    def _diverged(self, prediction: Array) -> bool:
+        """Return whether a score is NaN; infinite ones have their place."""
+        return has_nan(prediction)
 
     @abstractmethod
     def queries(self, ranked: Array) -> Array:

@@ -1,7 +1,8 @@
 """What a study asks of any metric: a score, and what each unit adds to it."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -18,16 +19,25 @@ class StudyMetric(ABC):
 
     Both may be tensors on any device or arrays. name: as it is asked for. label: as it is
     written. better: which way it improves. cheap: influences cost about what the score does;
-    else they are a jackknife, of as many scores as there are units, at most 400.
+    else they are a jackknife, of as many scores as there are units, at most 400. mappings: both
+    may be dicts of such, as a survival target is.
     """
 
     name: str
     label: str
     better: Better
     cheap: ClassVar[bool] = True
+    mappings: bool = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, better={self.better!r})"
+
+    @classmethod
+    def parse(cls, argument: str) -> Self:
+        """Return the metric whose name has this after the @."""
+        if argument:
+            raise InputError(f"{cls.name} takes no number, got {cls.name}@{argument}")
+        return cls()
 
     @property
     def worst(self) -> float:
@@ -36,9 +46,8 @@ class StudyMetric(ABC):
 
     def check(self, target: Any) -> None:
         """Raise InputError when the metric is undefined for these targets."""
-        values = to_array(target)
-        if has_nan(values):
-            missing = int(np.isnan(values).sum())
+        missing = sum(int(np.isnan(part).sum()) for part in parts(target) if has_nan(part))
+        if missing:
             raise InputError(f"{self.name} needs targets that are numbers, but {missing} are NaN")
 
     def score(self, target: Any, prediction: Any) -> float:
@@ -59,13 +68,15 @@ class StudyMetric(ABC):
         Args:
             target: n rows.
             prediction: n rows; where one is not finite no unit has any influence.
-            units: an integer code of each row's unit, (n,); None for every row its own.
+            units: an integer code of each row's unit, (n,); None for every row its own. Where
+                rows are of other validation sets too their numbers, so that a jackknife of few
+                takes the same ones.
 
         Raises:
             InputError: as `score` does, or for units that are not one integer a row.
         """
         target, prediction = self._aligned(target, prediction)
-        codes, index = unit_numbers(len(target), units)
+        codes, index = unit_numbers(len(parts(target)[0]), units)
         if self._diverged(prediction):
             return np.zeros(len(codes))
         found = self._influences(target, prediction, codes, index)
@@ -82,17 +93,38 @@ class StudyMetric(ABC):
 
     def _diverged(self, prediction: Any) -> bool:
         """Return whether a prediction is not finite."""
-        return prediction.dtype.kind == "f" and not np.isfinite(prediction).all()
+        found = parts(prediction)
+        return any(part.dtype.kind == "f" and not np.isfinite(part).all() for part in found)
 
     def _aligned(self, target: Any, prediction: Any) -> tuple[Any, Any]:
         """Return both as arrays of equally many rows."""
-        target, prediction = to_array(target), to_array(prediction)
-        if not target.ndim or not len(target) or target.shape[:1] != prediction.shape[:1]:
+        if not self.mappings and (isinstance(target, Mapping) or isinstance(prediction, Mapping)):
+            raise InputError(
+                f"{self.name} needs an array of targets and one of predictions, no dict"
+            )
+        shapes = [[part.shape for part in parts(values)] for values in (target, prediction)]
+        rows = {shape[:1] for shape in shapes[0] + shapes[1]}
+        if len(rows) != 1 or rows & {(), (0,)}:
+            of_targets, of_predictions = (", ".join(map(str, some)) for some in shapes)
             raise InputError(
                 f"{self.name} needs one prediction for each target, got targets of shape "
-                f"{target.shape} and predictions of shape {prediction.shape}"
+                f"{of_targets} and predictions of shape {of_predictions}"
             )
-        return target, prediction
+        return mapped(to_array, target), mapped(to_array, prediction)
+
+
+def mapped(function: Callable[[Any], Any], values: Any) -> Any:
+    """Return the function of values, of each of a dict."""
+    if isinstance(values, Mapping):
+        return {name: function(part) for name, part in values.items()}
+    return function(values)
+
+
+def parts(values: Any) -> list[Array]:
+    """Return values, or those of a dict, as arrays."""
+    return [
+        to_array(part) for part in (values.values() if isinstance(values, Mapping) else [values])
+    ]
 
 
 def to_array(values: Any) -> Array:

@@ -2,7 +2,7 @@
 
 Most metrics that are no mean are such: overlaps, F-scores, kappa, perplexity, weighted quantile
 losses; a mean is the simplest. A new one is a class with a name and two methods, and is added to
-`SUM_METRICS`, or given to a study as an instance.
+`METRICS`, or given to a study as an instance.
 """
 
 from abc import abstractmethod
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from lossmith.study.errors import InputError
-from lossmith.study.metrics.study_metric import StudyMetric
+from lossmith.study.metrics.reading import class_codes
+from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.metrics.units import unit_sums
 
 Array = np.ndarray
@@ -51,26 +52,29 @@ class SumMetric(StudyMetric):
     def value(self, sums: Tensor) -> Tensor:
         """Return the score, a scalar, from the sums (k,) in double precision."""
 
-    @classmethod
-    def parse(cls, argument: str) -> Self:
-        """Return the metric whose name has this after the @."""
-        if argument:
-            raise InputError(f"{cls.name} takes no number, got {cls.name}@{argument}")
-        return cls()
-
     def _score(self, target: Array, prediction: Array) -> float:
         sums = self._statistics(target, prediction).sum(axis=0)
         return float(self.value(torch.from_numpy(sums)))
 
     def _influences(self, target: Array, prediction: Array, codes: Array, index: Array) -> Array:
         statistics = unit_sums(self._statistics(target, prediction), index, len(codes))
-        sums = torch.from_numpy(statistics.sum(axis=0))
-        slope = torch.func.grad(self.value)(sums).numpy()
-        return len(codes) * (statistics @ slope)
+        with torch.inference_mode(False), torch.enable_grad():
+            sums = torch.from_numpy(statistics.sum(axis=0)).requires_grad_()
+            (slope,) = torch.autograd.grad(self.value(sums), sums)
+        return len(codes) * (statistics @ slope.numpy())
 
     def _statistics(self, target: Array, prediction: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):
             return self.statistics(target, prediction).astype(np.float64, copy=False)
+
+
+class ClassSums(SumMetric):
+    """A metric of targets that are class codes, of which negative ones are ignored."""
+
+    def check(self, target: object) -> None:
+        """Raise InputError for targets that are not whole numbers."""
+        super().check(target)
+        class_codes(self.name, to_array(target))
 
 
 class AtK(SumMetric):

@@ -17,7 +17,7 @@ Part = tuple[Array, Array, Array]
 
 
 class TableMetric(StudyMetric):
-    """A metric of numbers or classes, of all elements together.
+    """A metric of numbers or classes, of all elements together; the most probable class is decided.
 
     Shapes: numbers are (N, …) alike. Classes are targets (N, …) of codes, negative ones ignored,
     with predictions (N, C, …) of probabilities, or (N, …) of the probability of class 1. Of

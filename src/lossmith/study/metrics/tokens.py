@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lossmith.study.metrics.labels import Share
 from lossmith.study.metrics.reading import class_codes, probabilities, require_classes
-from lossmith.study.metrics.sums import SumMetric, ratio
+from lossmith.study.metrics.sums import ClassSums, ratio
 
 Array = np.ndarray
 
@@ -26,7 +26,7 @@ class TokenAccuracy(Share):
         return target == chosen
 
 
-class Perplexity(SumMetric):
+class Perplexity(ClassSums):
     r"""The inverse of the geometric mean of the probabilities of the true tokens.
 
     .. math:: m = \exp \operatorname*{mean}_{n, t} (-\log p_{n y_{nt} t})

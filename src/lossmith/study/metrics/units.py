@@ -9,7 +9,8 @@ drawn alike is the score's sampling error:
     \qquad \hat\sigma^2 = \frac{1}{U^2} \sum_u v_u^2
 
 where r are the influences of the n rows: a row's value less the mean, for a mean. With one row a
-unit v is r. Units of more rows weigh more, as in the score itself.
+unit v is r. Units of more rows weigh more, as in the score itself. A paired test by units takes
+score + v of two candidates, and the sorted codes of the units as the numbers of its rows.
 """
 
 import numpy as np

@@ -94,7 +94,8 @@ def _twin(design: Design, facts: Facts) -> Decision | None:
     """Compare the default's two runs once the second has ended."""
     first = Setting(design.default, design.learning_rates[0])
     one, twin = (facts.records[Training(first, 0, twin=number)] for number in (False, True))
-    if one.state != "failed" and not (twin.ended and (one.ended or one.epoch >= twin.epoch)):
+    told = one.ended or one.state == "paused" or one.epoch >= twin.epoch
+    if one.state != "failed" and not (twin.ended and told):
         return None
     shared = sorted(set(one.scores) & set(twin.scores))
     pairs = [(one.scores[epoch], twin.scores[epoch]) for epoch in shared]

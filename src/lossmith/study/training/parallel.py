@@ -1,14 +1,12 @@
-"""Work of one kind, spread over processes that begin with this one's memory as it is."""
+"""One piece of work in several processes that begin with this one's memory as it is."""
 
 import multiprocessing
-import pickle
+import os
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection, wait
-from typing import Any
 
 import torch
 
@@ -29,59 +27,38 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def spread(work: Callable[[int], Any], count: int, processes: int) -> list[Any]:
-    """Return work(0), …, work(count − 1), each by one of several processes on one thread.
+def work_together(work: Callable[[], None], processes: int, wait: Callable[[], None]) -> None:
+    """Run one piece of work in several forked processes, each on one thread, until all have ended.
 
-    The processes are forked: work may be any function, what it changes in memory is lost, and what
-    it returns is pickled. Work that fails there is done again here, where its error is raised.
+    What they change in memory is lost. One that fails ends alone; whoever calls does what is left.
+
+    Args:
+        work: what every process does.
+        processes: how many.
+        wait: called now and then meanwhile; what it raises ends the processes.
     """
-    found: dict[int, Any] = {}
-    if processes > 1 and count > 1:
-        found = _served(work, count, min(processes, count))
-    return [found[index] if index in found else work(index) for index in range(count)]
-
-
-def _served(work: Callable[[int], Any], count: int, processes: int) -> dict[int, Any]:
     context = multiprocessing.get_context("fork")
-    ticket = context.Value("l", 0)
-    ends: list[Any] = []
-    workers = []
-    found: dict[int, Any] = {}
+    workers = [context.Process(target=_work, args=(work,), daemon=True) for _ in range(processes)]
     try:
-        for _ in range(processes):
-            end, theirs = context.Pipe(duplex=False)
-            worker = context.Process(target=_serve, args=(work, count, ticket, theirs), daemon=True)
+        for worker in workers:
             with warnings.catch_warnings():  # Python 3.12 warns of the threads that torch has made
                 warnings.simplefilter("ignore", DeprecationWarning)
                 worker.start()
-            theirs.close()
-            ends.append(end)
-            workers.append(worker)
-        while ends:
-            for ready in wait(ends):
-                try:
-                    index, result = pickle.loads(ready.recv_bytes())  # type: ignore[union-attr]
-                    found[index] = result
-                except EOFError:
-                    ends.remove(ready)
+        while any(worker.is_alive() for worker in workers):
+            wait()
+            workers[0].join(0.1)
     finally:
         for worker in workers:
-            worker.terminate()
-            worker.join()
-    return found
+            if worker.pid is not None:
+                worker.terminate()
+                worker.join()
 
 
-def _serve(work: Callable[[int], Any], count: int, ticket: Any, end: Connection) -> None:
+def _work(work: Callable[[], None]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits
     torch.set_num_threads(1)
-    while True:
-        with ticket.get_lock():
-            index = ticket.value
-            ticket.value += 1
-        if index >= count:
-            return
-        try:
-            # As bytes: torch would hand tensors over by files that this process must keep open.
-            end.send_bytes(pickle.dumps((index, work(index))))
-        except Exception:
-            return
+    warnings.simplefilter("ignore")  # what is worth telling is in the journal
+    try:
+        work()
+    except BaseException:
+        os._exit(1)  # the process that waits meets the same error, and tells it

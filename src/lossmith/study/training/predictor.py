@@ -1,5 +1,6 @@
 """Trained models with the loss that reads them: what a study hands over and `predict` loads."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,7 +10,9 @@ from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
+from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.search.scoring import predict
+from lossmith.study.training.heads import called, decoded, moved
 from lossmith.study.training.mlp import StackedMLP
 
 CHUNK = 4096  # rows predicted at a time
@@ -46,18 +49,38 @@ class TableModel:
 
 @dataclass(kw_only=True)
 class TorchModel:
-    """A user's own trained module and the loss that decodes its head."""
+    """A user's own trained module and the loss that decodes its head.
 
-    loss: Loss
+    decode: from raw outputs to predictions, for a loss that does not read its own head.
+    """
+
+    loss: nn.Module
     body: nn.Module
+    decode: Callable[[Any], Any] | None = None
+
+    def predict(self, inputs: Any) -> np.ndarray:
+        """Return points (n,), probabilities (n, C) or what the loss decodes of a batch of inputs.
+
+        inputs: a tensor or array, or a dict of keyword arguments, or a tuple of arguments.
+        """
+        if isinstance(inputs, (dict, tuple, list)):
+            return self._read(self.outputs(inputs))
+        chunks = torch.as_tensor(inputs).split(CHUNK)
+        return np.concatenate([self._read(self.outputs(chunk)) for chunk in chunks])
 
     @torch.no_grad()
-    def predict(self, inputs: Any) -> np.ndarray:
-        """Return points (n,) or probabilities (n, C) of a batch of inputs."""
+    def outputs(self, inputs: Any) -> Tensor:
+        """Return the raw outputs of a batch of inputs."""
         self.body.eval()
-        return np.concatenate(
-            [read(self.loss, self.body(chunk)) for chunk in torch.as_tensor(inputs).split(CHUNK)]
-        )
+        place = next(self.body.parameters()).device
+        output = called(self.body, moved(inputs, place)).float().cpu()
+        one = output.ndim == 2 and output.shape[1] == 1
+        return output.squeeze(-1) if one else output
+
+    def _read(self, output: Tensor) -> np.ndarray:
+        if isinstance(self.loss, Loss) and self.loss.card.reads_head:
+            return predict(self.loss, output)
+        return to_array(decoded(self.loss, output, self.decode))
 
 
 def read(loss: Loss, output: Tensor) -> np.ndarray:

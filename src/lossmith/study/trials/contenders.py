@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from lossmith.catalogue.lookup import loss_class
@@ -134,11 +133,14 @@ def _fitted(kind: type[Loss], hypers: Mapping[str, Any] | None = None) -> Make:
 
 
 def all_that_fit(
-    metric: Metric, target: np.ndarray, classes: int
+    metric: Metric, target: np.ndarray, classes: int, keys: Sequence[str] | None = None
 ) -> tuple[list[Contender], str, str]:
-    """Return every loss of the catalogue that fits, the metric's default and the common one."""
+    """Return what fits of the catalogue, the metric's default and the common loss.
+
+    keys: of the losses, beside these two; all if None.
+    """
     task: Task = "regression" if not classes else "binary" if classes == 2 else "multiclass"
-    found = field_for(task, metric, target, classes or None, None)
+    found = field_for(task, metric, target, classes or None, keys)
     contenders = [
         Contender(name=one.name, make=_of_candidate(one), identity=one.name)
         for one in found.candidates
@@ -179,19 +181,3 @@ def _told(loss: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().float().numpy()).tobytes())
     return f"{type(loss).__module__}.{loss!r} {digest.hexdigest()[:16]}"
-
-
-def decoded(loss: nn.Module, output: Any, decode: Callable[[Any], Any] | None) -> Any:
-    """Return predictions from raw outputs: as the loss reads them, or torch's own do; or as is."""
-    if not isinstance(output, Tensor):
-        return output
-    output = output.detach()
-    if isinstance(loss, Loss) and loss.card.reads_head:
-        return loss.decode(output)
-    if decode is not None:
-        return decode(output)
-    if isinstance(loss, nn.CrossEntropyLoss):
-        return output.softmax(dim=1)
-    if isinstance(loss, nn.BCEWithLogitsLoss):
-        return torch.sigmoid(output)
-    return output

@@ -12,9 +12,9 @@ import numpy as np
 from torch import nn
 
 from lossmith.core.loss import Loss
-from lossmith.core.progress import Progress
 from lossmith.study.errors import InputError
 from lossmith.study.journal import Claim
+from lossmith.study.training.heads import told
 from lossmith.study.trials import checkpoint
 from lossmith.study.trials.splits import Fold
 
@@ -33,10 +33,8 @@ class Epochs:
 
     def __iter__(self) -> Iterator[int]:
         trial, total = self.trial, self.trial.total_epochs
-        for epoch in range(trial.start + 1, total + 1):
+        for epoch in told(trial.loss, trial.start + 1, total, total):
             trial.epoch = epoch
-            if isinstance(trial.loss, Loss) and trial.loss.moves:
-                trial.loss.observe(Progress(step=epoch - 1, total=total, epoch=epoch - 1))
             yield epoch
 
 
@@ -141,6 +139,10 @@ class Trial:
             target: of the rows, where the study was given none.
         """
         return self._study.tell(self, epoch, outputs=outputs, rows=rows, score=score, target=target)
+
+    def may_pause(self, epoch: int) -> bool:
+        """Tell whether the trial, with a checkpoint, would pause if it reported after an epoch."""
+        return self._study.may_pause(self, epoch)
 
     def save(self, epoch: int | None = None, **parts: Any) -> None:
         """Write a checkpoint, before `report`: whatever has a `state_dict`, tensors and numbers.

@@ -21,6 +21,7 @@ from lossmith.study.trials.evidence import Form, Shape, reader
 
 LEAST_FOLDS = 3  # that a switch rests on
 LEAST_SCORES = 5  # of bare scores
+SCREENING_SHARE = 0.5  # of a study's time, for showing progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -397,6 +398,48 @@ def _curves(weighed: Weighed | None, facts: Facts) -> tuple[Curve, ...]:
             )
         )
     return tuple(found)
+
+
+def best_setting(view: View, name: str) -> tuple[float, int]:
+    """Return the learning rate and the number of epochs that suit a loss best so far.
+
+    Raises:
+        InputError: if nothing was measured of it.
+    """
+    weighed, _ = _weighed(view)
+    if weighed is not None and name in weighed.readings:
+        return weighed.settings[name].learning_rate, weighed.readings[name].epoch
+    best: tuple[float, float, int] | None = None
+    sign = 1 if view.design.lower else -1
+    for training, record in view.facts.records.items():
+        if training.setting.candidate != name or training.twin:
+            continue
+        for epoch, score in record.scores.items():
+            found = sign * score, training.setting.learning_rate, epoch
+            best = found if best is None or found < best else best
+    if best is None:
+        raise InputError("the study was stopped before any loss was measured; give it more time")
+    return best[1], best[2]
+
+
+def progress_of(design: Design, facts: Facts) -> tuple[float, str]:
+    """Return about which share of a study is done, and what it does."""
+    made = facts.decisions
+    if "end" in made:
+        return 1.0, "done"
+    ended = [training for training, record in facts.records.items() if record.ended]
+    if "finalists" not in made:
+        wanted = len(design.candidates) * len(design.learning_rates) * len(design.screening)
+        share = len(ended) / (wanted + 1)
+        running = {t.setting.candidate for t, r in facts.records.items() if not r.ended}
+        return SCREENING_SHARE * share, f"screening {len(running)} losses"
+    losses = {setting.candidate for setting in finalists(facts)}
+    folds = {t.fold for t, r in facts.records.items() if not r.ended} or {design.folds}
+    share = min(folds) / design.folds
+    return (
+        SCREENING_SHARE + (1 - SCREENING_SHARE) * share,
+        f"measuring {len(losses)} losses on {min(folds) + 1} of {design.folds} folds",
+    )
 
 
 def frame_of(facts: Facts) -> pd.DataFrame:

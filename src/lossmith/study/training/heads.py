@@ -1,0 +1,55 @@
+"""What goes into a module and what its outputs mean: moved, called, decoded."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lossmith.core.loss import Loss
+from lossmith.core.progress import Progress
+
+
+def moved(given: Any, device: torch.device) -> Any:
+    """Return tensors, alone or in dicts, lists and tuples, on a device."""
+    if isinstance(given, Tensor):
+        return given.to(device)
+    if isinstance(given, dict):
+        return {name: moved(part, device) for name, part in given.items()}
+    if isinstance(given, (list, tuple)):
+        parts = [moved(part, device) for part in given]
+        return type(given)(*parts) if hasattr(given, "_fields") else type(given)(parts)
+    return given
+
+
+def called(model: nn.Module, inputs: Any) -> Any:
+    """Return a module's output: dicts are its keyword arguments, tuples and lists its arguments."""
+    if isinstance(inputs, dict):
+        return model(**inputs)
+    if isinstance(inputs, (tuple, list)):
+        return model(*inputs)
+    return model(inputs)
+
+
+def decoded(loss: nn.Module, output: Any, decode: Callable[[Any], Any] | None) -> Any:
+    """Return predictions from raw outputs: as the loss reads them, or torch's own do; or as is."""
+    if not isinstance(output, Tensor):
+        return output
+    output = output.detach()
+    if isinstance(loss, Loss) and loss.card.reads_head:
+        return loss.decode(output)
+    if decode is not None:
+        return decode(output)
+    if isinstance(loss, nn.CrossEntropyLoss):
+        return output.softmax(dim=1)
+    if isinstance(loss, nn.BCEWithLogitsLoss):
+        return torch.sigmoid(output)
+    return output
+
+
+def told(loss: nn.Module, first: int, last: int, total: int) -> Iterator[int]:
+    """Yield the epochs from first to last, and tell each to a loss that is on a schedule."""
+    for epoch in range(first, last + 1):
+        if isinstance(loss, Loss) and loss.moves:
+            loss.observe(Progress(step=epoch - 1, total=total, epoch=epoch - 1))
+        yield epoch
