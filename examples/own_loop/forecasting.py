@@ -32,7 +32,9 @@ class Rounded(nn.Module):
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the mean over rows and levels."""
         error = target[:, None] - output
-        size = nn.functional.huber_loss(output, target[:, None].expand_as(output), "none", self.width)
+        size = nn.functional.huber_loss(
+            output, target[:, None].expand_as(output), "none", self.width
+        )
         return (torch.where(error > 0, self.levels, 1 - self.levels) * size / self.width).mean()
 
 

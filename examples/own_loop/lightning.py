@@ -25,7 +25,7 @@ from lossmith.study.trials.trial import Trial
 CUT = ["Fair", "Good", "Very Good", "Premium", "Ideal"]
 CLARITY = ["I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF"]
 QUIET = dict.fromkeys(["logger", "enable_progress_bar", "enable_model_summary"], False)
-WARM_UP = 40  # steps
+EPOCHS, BATCH, WARM_UP = 10, 64, 40
 
 
 def load() -> tuple[Tensor, Tensor]:
@@ -43,7 +43,7 @@ class Pricing(pl.LightningModule):
 
     def __init__(self, trial: Trial) -> None:
         super().__init__()
-        self.trial, width = trial, trial.out_features
+        self.trial, width = trial, trial.out_features or 1
         self.net = nn.Sequential(nn.Linear(9, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
         self.head = nn.Linear(64, width)
 
@@ -60,9 +60,12 @@ class Pricing(pl.LightningModule):
         return self(batch[0])
 
     def configure_optimizers(self) -> tuple[list, list]:
-        """Return AdamW with a warm-up of so many steps."""
+        """Return AdamW, warmed up over some steps and then brought to nothing."""
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.trial.learning_rate)
-        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 0.1, total_iters=WARM_UP)
+        total = EPOCHS * (len(self.trial.train) // BATCH + 1)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min((step + 1) / WARM_UP, 1.0) * (1 - step / total)
+        )
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
@@ -74,10 +77,10 @@ def main(folder: str) -> None:
         folder,
         metric="mae",
         target=y,
-        losses=["mse", "mae", "huber", "log_cosh", "cauchy"],
+        losses=["mse", "mae", "huber", "log_cosh"],
         default="mse",
-        learning_rates=[1e-2],
-        epochs=8,
+        learning_rates=[5e-3, 2e-2],
+        epochs=EPOCHS,
     )
     for trial in study:
         with trial.seeded():
@@ -91,7 +94,7 @@ def main(folder: str) -> None:
                 num_sanity_val_steps=0,
                 **QUIET,
             )
-            fit = DataLoader(Subset(data, trial.train), batch_size=64, shuffle=True)
+            fit = DataLoader(Subset(data, trial.train), batch_size=BATCH, shuffle=True)
             valid = DataLoader(Subset(data, trial.valid), batch_size=1000)
             trainer.fit(Pricing(trial), fit, valid, ckpt_path=callback.checkpoint)
     print(study.verdict())

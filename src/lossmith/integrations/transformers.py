@@ -133,7 +133,7 @@ class TrialCallback(TrainerCallback):
         self.trial = trial
         self._outputs: torch.Tensor | None = None
         self._epochs = iter(trial.epochs)
-        kept = trial.restore()
+        kept = trial.restore(checkpoint=None)
         self.checkpoint = str(trial.folder / kept["checkpoint"]) if kept else None
 
     def compute_metrics(self, prediction: EvalPrediction) -> dict[str, float]:

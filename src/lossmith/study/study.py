@@ -233,7 +233,7 @@ class Study:
         outcome, note = self._outcome(trial, epoch, said)
         if outcome is not None:
             self._end(trial, outcome, note)
-        return outcome in ("paused", "stopped", "failed")
+        return outcome is not None and not (outcome == "done" and epoch == self.design.epochs)
 
     def close(self, trial: Trial) -> None:
         """Say that a trial has ended, where its loop ended it."""
