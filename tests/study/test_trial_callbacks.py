@@ -205,7 +205,7 @@ def test_what_pauses_goes_on_as_if_it_never_had(
 def test_the_trainers_own_seed_is_refused(tmp_path: Path) -> None:
     trial = study(None).ask()
     assert trial is not None
-    with pytest.raises(ValueError, match="give TrainingArguments.seed=trial.seed"):
+    with pytest.raises(ValueError, match="sets all generators to its own seed, 42"):
         with_transformers(trial, tmp_path, seed=42)
 
 

@@ -86,7 +86,7 @@ class Trial:
 
     @property
     def folder(self) -> Path:
-        """A folder of its own, for checkpoints, until it ends; where files lie in it, it can pause."""
+        """A folder for checkpoints, until the trial ends; it can pause where files lie there."""
         self._place.mkdir(parents=True, exist_ok=True)
         return self._place
 
