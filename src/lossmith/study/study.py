@@ -200,8 +200,11 @@ class Study:
                 trial = Trial(self, claim, self.folds.folds[claim.training.fold])
                 self._happened("started", trial, None)
                 return trial
-            if "end" in self.journal.decisions():
+            facts = self.journal.facts()
+            if "end" in facts.decisions:
                 return None
+            if all(record.ended or record.state == "paused" for record in facts.records.values()):
+                raise RuntimeError(f"{self.folder} has nothing to train and no end; please report")
             time.sleep(POLL)
 
     def tell(
@@ -218,21 +221,29 @@ class Study:
         epoch = trial.epoch if epoch is None else epoch
         trial.check_report(epoch)
         said = self._score(trial, outputs, rows, score, target)
-        if said.predictions is not None:
-            said.keep(trial.folder_of_outputs, epoch)
         report = Report(epoch, said.score, trial.lap(), time.time())
-        if not self.journal.report(trial.claim, report, said.influences):
+        # One transaction: a process that dies has paused or ended a trial, or not reported.
+        with self.journal.transaction():
+            held = self.journal.holds(trial.claim)
+            if held:
+                if said.predictions is not None:
+                    said.keep(trial.folder_of_outputs, epoch)
+                self.journal.report(trial.claim, report, said.influences)
+                trial.reported = epoch
+                outcome, note = self._outcome(trial, epoch, said)
+                if outcome is not None:
+                    self.journal.end(trial.claim, outcome, note)
+        if not held:
             trial.outcome = "lost"
             warnings.warn(
-                f"{trial.id} was taken over by another process; this report is not counted",
+                f"{trial.id} was given up or taken over by another process; this report is not "
+                "counted",
                 stacklevel=3,
             )
             return True
-        trial.reported = epoch
         self._happened("report", trial, said.score)
-        outcome, note = self._outcome(trial, epoch, said)
         if outcome is not None:
-            self._end(trial, outcome, note)
+            self._ended(trial, outcome)
         return outcome is not None and not (outcome == "done" and epoch == self.design.epochs)
 
     def close(self, trial: Trial) -> None:
@@ -252,12 +263,13 @@ class Study:
         Raises:
             InputError: when the default has failed at every learning rate of the fold.
         """
+        if trial.outcome is not None:
+            self._check_default()
+            return
         text = "".join(traceback.format_exception(error))
-        if trial.outcome is None:
-            self._end(trial, "failed", text)
-            last = text.strip().splitlines()[-1]
-            warnings.warn(f"{trial.id} failed and is left out: {last}", stacklevel=4)
-        self._check_default(error)
+        last = text.strip().splitlines()[-1]
+        warnings.warn(f"{trial.id} failed and is left out: {last}", stacklevel=4)
+        self._end(trial, "failed", text)
 
     def verdict(self) -> Verdict:
         """Return which loss to train with, and why, by all that is known now."""
@@ -353,11 +365,16 @@ class Study:
         return hopeless(share, said.score + said.influences, known[best] + own, design.lower)
 
     def _end(self, trial: Trial, outcome: Any, note: str) -> None:
-        trial.outcome = outcome
         self.journal.end(trial.claim, outcome, note)
+        self._ended(trial, outcome)
+
+    def _ended(self, trial: Trial, outcome: Any) -> None:
+        trial.outcome = outcome
         if outcome not in ("paused", "planned"):
             trial.forget_checkpoints()
         self._happened("ended", trial, outcome)
+        if outcome == "failed":
+            self._check_default()
 
     def _decide(self) -> None:
         """Make the decisions that are due; another process would make the same."""
@@ -381,7 +398,7 @@ class Study:
         record = self.journal.facts().records[training]
         return Scored.kept(outputs_of(self.folder, record.id), epoch, self.metric, fold)
 
-    def _check_default(self, error: Exception | None = None) -> None:
+    def _check_default(self) -> None:
         """Raise InputError where the default has failed at every learning rate of a fold."""
         records = self.journal.facts().records
         for fold in range(self.design.folds):
@@ -394,7 +411,7 @@ class Study:
                 raise InputError(
                     f"the default loss {self.design.default} failed at every learning rate: "
                     f"{notes[-1].strip().splitlines()[-1]}"
-                ) from error
+                )
 
     def _happened(self, event: str, trial: Trial, what: Any) -> None:
         if self._on_event is not None:

@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,20 +79,31 @@ class Journal:
             self._owner = os.getpid()
         return self._connection
 
+    def _run(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Execute one statement and return its rows.
+
+        Raises:
+            InputError: if the file is no journal, is damaged, or cannot be written.
+        """
+        try:
+            return self._database.execute(statement, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise InputError(_damaged(self.path, error)) from error
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Let this process alone write for a while; what it wrote counts whole or not at all."""
-        database = self._database
-        if database.in_transaction:  # within another of the same process
+        if self._database.in_transaction:  # within another of the same process
             yield
             return
-        database.execute("BEGIN IMMEDIATE")
+        self._run("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
-            database.execute("ROLLBACK")
+            if self._database.in_transaction:
+                self._run("ROLLBACK")
             raise
-        database.execute("COMMIT")
+        self._run("COMMIT")
 
     def create(self, spec: Mapping[str, Any], units: Iterable[np.ndarray]) -> bool:
         """Begin a study: what it is, and which units each fold validates on; False if it exists."""
@@ -100,14 +111,10 @@ class Journal:
             if self.spec() is not None:
                 return False
             for statement in SCHEMA.split(";"):
-                self._database.execute(statement)
-            self._database.execute(
-                "INSERT INTO study VALUES (?, ?, ?)", (FORMAT, json.dumps(spec), time.time())
-            )
-            self._database.executemany(
-                "INSERT INTO fold VALUES (?, ?)",
-                [(number, part.astype("<i8").tobytes()) for number, part in enumerate(units)],
-            )
+                self._run(statement)
+            self._run("INSERT INTO study VALUES (?, ?, ?)", (FORMAT, json.dumps(spec), time.time()))
+            for number, part in enumerate(units):
+                self._run("INSERT INTO fold VALUES (?, ?)", (number, part.astype("<i8").tobytes()))
         return True
 
     def spec(self) -> dict[str, Any] | None:
@@ -116,27 +123,23 @@ class Journal:
         Raises:
             InputError: if the file is no journal, or one of a newer format.
         """
-        try:
-            tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_master")}
-            if not tables:
-                return None
-            ((version, text),) = self._database.execute("SELECT format, spec FROM study")
-            found = json.loads(text)
-        except (sqlite3.DatabaseError, ValueError) as error:
-            raise InputError(f"{self.path} is no journal of a study: {error}") from error
+        if not self._run("SELECT 1 FROM sqlite_master LIMIT 1"):
+            return None
+        rows = self._run("SELECT format, spec FROM study")
+        version, found = (rows[0][0], self._read(rows[0][1])) if rows else (None, None)
         if version != FORMAT or not isinstance(found, dict):
             raise InputError(f"{self.path} has format {version}; this version reads {FORMAT}")
         return found
 
     def units(self) -> list[np.ndarray]:
         """Return the units that each fold validates on, by fold."""
-        rows = self._database.execute("SELECT units FROM fold ORDER BY number")
+        rows = self._run("SELECT units FROM fold ORDER BY number")
         return [np.frombuffer(blob, "<i8") for (blob,) in rows]
 
     def facts(self) -> Facts:
         """Return all that is known now."""
         reports: dict[int, list[Report]] = {}
-        for training, *report in self._database.execute(
+        for training, *report in self._run(
             "SELECT training, epoch, score, seconds, at FROM report ORDER BY training, epoch"
         ):
             reports.setdefault(training, []).append(Report(*report))
@@ -144,7 +147,7 @@ class Journal:
             Training(Setting(candidate, rate), fold, bool(twin)): Record(
                 id=key, state=state, attempt=attempt, reports=tuple(reports.get(key, ())), note=note
             )
-            for key, candidate, rate, fold, twin, state, attempt, note in self._database.execute(
+            for key, candidate, rate, fold, twin, state, attempt, note in self._run(
                 "SELECT id, candidate, learning_rate, fold, twin, state, attempt, note "
                 "FROM training ORDER BY id"
             )
@@ -154,17 +157,18 @@ class Journal:
     def decide(self, decision: Decision) -> bool:
         """Write a decision down and do what it says; False where another process already has."""
         with self.transaction():
-            written = self._database.execute(
-                "INSERT OR IGNORE INTO decision VALUES (?, ?, ?)",
+            written = self._run(
+                "INSERT OR IGNORE INTO decision VALUES (?, ?, ?) RETURNING name",
                 (decision.name, json.dumps(decision.outcome), time.time()),
             )
-            if not written.rowcount:
+            if not written:
                 return False
-            self._database.executemany(
-                "INSERT OR IGNORE INTO training (candidate, learning_rate, fold, twin, state) "
-                "VALUES (?, ?, ?, ?, 'planned')",
-                [(*wanted.setting, wanted.fold, wanted.twin) for wanted in decision.plan],
-            )
+            for wanted in decision.plan:
+                self._run(
+                    "INSERT OR IGNORE INTO training (candidate, learning_rate, fold, twin, state) "
+                    "VALUES (?, ?, ?, ?, 'planned')",
+                    (*wanted.setting, wanted.fold, wanted.twin),
+                )
             for training in decision.resume:
                 self._set(training, "planned", "")
             for training, note in decision.stop:
@@ -173,11 +177,17 @@ class Journal:
 
     def decisions(self) -> dict[str, Any]:
         """Return what was decided, in order."""
-        rows = self._database.execute("SELECT name, outcome FROM decision ORDER BY rowid")
-        return {name: json.loads(text) for name, text in rows}
+        rows = self._run("SELECT name, outcome FROM decision ORDER BY rowid")
+        return {name: self._read(text) for name, text in rows}
+
+    def _read(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except (TypeError, ValueError) as error:
+            raise InputError(_damaged(self.path, error)) from error
 
     def _set(self, training: Training, state: State, note: str) -> None:
-        self._database.execute(
+        self._run(
             "UPDATE training SET state = ?, note = ?, attempt = attempt + 1 WHERE id = ?",
             (state, note, self._id(training)),
         )
@@ -185,15 +195,15 @@ class Journal:
     def claim(self, worker: str, patience: float) -> Claim | None:
         """Take the first training that is planned, for as long as patience lasts."""
         with self.transaction():
-            row = self._database.execute(
+            rows = self._run(
                 "SELECT id, candidate, learning_rate, fold, twin, attempt + 1, "
                 "(SELECT coalesce(max(epoch), 0) FROM report WHERE training = id) "
                 "FROM training WHERE state = 'planned' ORDER BY id LIMIT 1"
-            ).fetchone()
-            if row is None:
+            )
+            if not rows:
                 return None
-            key, candidate, rate, fold, twin, attempt, epoch = row
-            self._database.execute(
+            ((key, candidate, rate, fold, twin, attempt, epoch),) = rows
+            self._run(
                 "UPDATE training SET state = 'running', attempt = ?, worker = ?, expires = ? "
                 "WHERE id = ?",
                 (attempt, worker, time.time() + patience, key),
@@ -207,14 +217,14 @@ class Journal:
         """
         blob = None if influences is None else influences.astype("<f4").tobytes()
         with self.transaction():
-            if not self._holds(claim):
+            if not self.holds(claim):
                 return False
-            self._database.execute(
+            self._run(
                 "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?)",
                 (claim.id, said.epoch, said.score, blob, said.seconds, said.at),
             )
-            self._database.execute(
-                "UPDATE training SET expires = max(expires, ?) WHERE id = ?",
+            self._run(
+                "UPDATE training SET expires = ? WHERE id = ?",
                 (said.at + self.patience(), claim.id),
             )
         return True
@@ -222,9 +232,9 @@ class Journal:
     def end(self, claim: Claim, state: State, note: str = "") -> bool:
         """Say that an attempt ended or paused; False where it was taken over."""
         with self.transaction():
-            if not self._holds(claim):
+            if not self.holds(claim):
                 return False
-            self._database.execute(
+            self._run(
                 "UPDATE training SET state = ?, note = ?, worker = NULL, expires = NULL "
                 "WHERE id = ?",
                 (state, note, claim.id),
@@ -233,52 +243,53 @@ class Journal:
 
     def influences(self, training: Training, epoch: int) -> np.ndarray | None:
         """Return what each unit adds to a reported score, or None where it was not yet formed."""
-        row = self._database.execute(
+        rows = self._run(
             "SELECT influences FROM report WHERE training = ? AND epoch = ?",
             (self._id(training), epoch),
-        ).fetchone()
-        return None if row is None or row[0] is None else np.frombuffer(row[0], "<f4")
+        )
+        return np.frombuffer(rows[0][0], "<f4") if rows and rows[0][0] is not None else None
 
     def keep_influences(self, training: Training, epoch: int, influences: np.ndarray) -> None:
         """Add what was formed later."""
         with self.transaction():
-            self._database.execute(
+            self._run(
                 "UPDATE report SET influences = ? WHERE training = ? AND epoch = ?",
                 (influences.astype("<f4").tobytes(), self._id(training), epoch),
             )
 
     def patience(self) -> float:
         """Return how long a training may be silent, by the longest wait for a report."""
-        ((longest,),) = self._database.execute("SELECT max(seconds) FROM report")
+        ((longest,),) = self._run("SELECT max(seconds) FROM report")
         return FIRST if longest is None else max(LEAST, TIMES * longest)
 
     def release(self) -> list[Training]:
         """Plan anew the trainings whose process died or whose patience is spent; return them."""
         with self.transaction():
-            running = self._database.execute(
+            running = self._run(
                 "SELECT id, candidate, learning_rate, fold, twin, worker, expires "
                 "FROM training WHERE state = 'running'"
-            ).fetchall()
+            )
             freed = []
             for key, candidate, rate, fold, twin, worker, expires in running:
                 if expires < time.time() or not lives(worker):
-                    self._database.execute(
+                    self._run(
                         "UPDATE training SET state = 'planned', attempt = attempt + 1 WHERE id = ?",
                         (key,),
                     )
                     freed.append(Training(Setting(candidate, rate), fold, bool(twin)))
         return freed
 
-    def _holds(self, claim: Claim) -> bool:
+    def holds(self, claim: Claim) -> bool:
+        """Tell whether a training is still this attempt's."""
         return bool(
-            self._database.execute(
+            self._run(
                 "SELECT 1 FROM training WHERE id = ? AND attempt = ? AND state = 'running'",
                 (claim.id, claim.attempt),
-            ).fetchone()
+            )
         )
 
     def _id(self, training: Training) -> int:
-        ((key,),) = self._database.execute(
+        ((key,),) = self._run(
             "SELECT id FROM training WHERE candidate = ? AND learning_rate = ? AND fold = ? "
             "AND twin = ?",
             (*training.setting, training.fold, training.twin),
@@ -287,12 +298,19 @@ class Journal:
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
-    database = sqlite3.connect(
-        ":memory:" if path is None else path, timeout=BUSY, isolation_level=None
-    )
     try:
+        database = sqlite3.connect(
+            ":memory:" if path is None else path, timeout=BUSY, isolation_level=None
+        )
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
     except sqlite3.DatabaseError as error:
-        raise InputError(f"{path} is no journal of a study: {error}") from error
+        raise InputError(_damaged(path, error)) from error
     return database
+
+
+def _damaged(path: Path | None, error: Exception) -> str:
+    return (
+        f"{path} is no journal of a study, is damaged or cannot be written ({error}); choose "
+        "another folder, or bring back a copy"
+    )

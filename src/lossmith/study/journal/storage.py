@@ -1,6 +1,7 @@
 """What a study asks of the place that keeps its journal."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,6 +35,12 @@ class Storage(Protocol):
 
     def patience(self) -> float:
         """Return how long a training may be silent, by the longest wait for a report."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Let this process alone write for a while; what it wrote counts whole or not at all."""
+
+    def holds(self, claim: Claim) -> bool:
+        """Tell whether a training is still this attempt's."""
 
     def report(self, claim: Claim, said: Report, influences: np.ndarray | None) -> bool:
         """Write what a training said; False where it was taken over, and nothing is written."""

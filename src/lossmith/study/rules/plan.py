@@ -75,10 +75,10 @@ def due(design: Design, facts: Facts, read: Read) -> Decision | None:
         return None
     if "twin" not in made:
         return _twin(design, facts)
-    if "screening" not in made:
-        return _screening(design, facts)
     if "pauses" not in made:
         return _pauses(design, facts)
+    if "screening" not in made:
+        return _screening(design, facts)
     if "finalists" not in made:
         return _cut(design, facts) or _finalists(design, facts)
     return _look(design, facts, read)
@@ -119,17 +119,12 @@ def _order(design: Design) -> list[str]:
 
 
 def _pauses(design: Design, facts: Facts) -> Decision | None:
-    """Tell from the default's first training whether trainings can pause."""
-    default = [
-        record
-        for training, record in _screened(design, facts)
-        if training.setting.candidate == design.default and training.fold == 0
-    ]
-    if any(record.state == "paused" for record in default):
-        return Decision("pauses", True)
-    if all(record.ended for record in default):
-        return Decision("pauses", False)
-    return None
+    """Tell from the default's first training whether trainings can pause, before others start."""
+    first = facts.records[Training(Setting(design.default, design.learning_rates[0]), 0)]
+    beyond = first.epoch > design.rungs()[0]
+    if first.state == "paused" or (first.state == "failed" and not beyond):
+        return Decision("pauses", True)  # one that failed before tells nothing: others may
+    return Decision("pauses", False) if first.ended or beyond else None
 
 
 def _screened(design: Design, facts: Facts) -> list[tuple[Training, Record]]:
@@ -206,7 +201,7 @@ def survivors(
 def ranking(design: Design, facts: Facts, folds: Sequence[int]) -> list[Setting]:
     """Return the settings that are still in, best first, by their mean score at its best epoch."""
     standing: dict[Setting, float] = {}
-    for setting in {training.setting for training, _ in _screened(design, facts)}:
+    for setting in _still_in(design, facts):
         records = [facts.records.get(Training(setting, fold)) for fold in folds]
         if any(record is None or record.state in ("stopped", "failed") for record in records):
             continue
@@ -218,6 +213,17 @@ def ranking(design: Design, facts: Facts, folds: Sequence[int]) -> list[Setting]
     order = {name: place for place, name in enumerate(_order(design))}
     finite = [setting for setting in standing if np.isfinite(standing[setting])]
     return sorted(finite, key=lambda s: (standing[s], order[s.candidate], s.learning_rate))
+
+
+def _still_in(design: Design, facts: Facts) -> set[Setting]:
+    """Return the settings that the latest cut has left, all of them before the first.
+
+    One that left may have ended all the same, where another process was quick.
+    """
+    cuts = [name for name in facts.decisions if name == "first fold" or name.startswith("rung ")]
+    if cuts:
+        return {Setting(*one) for one in facts.decisions[cuts[-1]]}
+    return {training.setting for training, _ in _screened(design, facts)}
 
 
 def _named(settings: Iterable[Setting]) -> list[list[Any]]:

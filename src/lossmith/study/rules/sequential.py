@@ -42,7 +42,7 @@ def levels(shares: tuple[float, ...], alpha: float = ALPHA) -> tuple[float, ...]
     """Return the one-sided nominal level of each look; shares: of the folds, ending at 1.
 
     >>> [round(level, 4) for level in levels((0.3, 0.5, 1.0))]
-    [0.0022, 0.0046, 0.0478]
+    [0.0022, 0.0047, 0.0478]
     """
     nodes = np.linspace(-9, 9, 8001)
     step = nodes[1] - nodes[0]

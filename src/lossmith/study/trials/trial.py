@@ -150,6 +150,10 @@ class Trial:
         The loss's own state and all generators are kept too, so that a trial which is paused, or
         whose process died, goes on as if nothing had happened.
         """
+        if not self._study.journal.holds(
+            self.claim
+        ):  # another process's, whose files these are now
+            return
         at = self.epoch if epoch is None else epoch
         checkpoint.save(self.folder, at, self.reported, self._with_loss(parts))
 

@@ -1,0 +1,229 @@
+"""What goes wrong in trainings: each is marked and left out, and the study goes on."""
+
+import socket
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from shared.own_loop import Y, study
+
+from lossmith.study.errors import InputError
+from lossmith.study.study import Study
+from lossmith.study.trials.trial import Trial
+
+
+def scores(trial: Trial) -> np.ndarray:
+    """Return made-up errors of the rows that judge: huber is best."""
+    level = {"mse": 1.0, "huber": 0.6, "log_cosh": 1.1}.get(trial.name, 1.2)
+    noise = np.random.default_rng(trial.fold).normal(size=len(trial.valid))
+    own = np.random.default_rng(len(trial.name)).normal(size=len(trial.valid))
+    return np.exp(0.1 * noise + 0.05 * own) * level
+
+
+def quick(trial: Trial) -> None:
+    for epoch in trial.epochs:
+        if trial.report(epoch, rows=scores(trial)):
+            return
+
+
+def states(of: Study, name: str) -> set[str]:
+    return {r.state for t, r in of.journal.facts().records.items() if t.setting.candidate == name}
+
+
+def notes(of: Study, name: str) -> str:
+    found = of.journal.facts().records.items()
+    return "\n".join(r.note for t, r in found if t.setting.candidate == name)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), KeyError("my column")], ids=repr
+)
+def test_a_trial_that_raises_is_left_out_with_its_traceback(error: Exception) -> None:
+    def fragile(trial: Trial) -> None:
+        if trial.name == "log_cosh":
+            raise error
+        quick(trial)
+
+    one = study(None)
+    with pytest.warns(UserWarning, match="log_cosh@0.01#0 failed and is left out"):
+        verdict = one.run(fragile)
+    assert states(one, "log_cosh") <= {"failed", "stopped"}
+    assert "Traceback" in notes(one, "log_cosh")
+    assert "raise error" in notes(one, "log_cosh")
+    assert verdict.selected == "huber"
+    row = next(row for row in verdict.candidates if row.name == "log_cosh")
+    assert type(error).__name__ in row.note
+    assert str(verdict.result.diagnosis).count("log_cosh") == 1
+
+
+@pytest.mark.parametrize("how", ["outputs", "rows", "score"])
+@pytest.mark.parametrize("metric", ["mae", "r2"])
+def test_a_trial_that_diverges_is_left_out(how: str, metric: str) -> None:
+    def diverging(trial: Trial) -> None:
+        draw = np.random.default_rng([trial.fold, len(trial.name)])
+        for _ in trial.epochs:
+            outputs = Y[trial.valid].numpy() + draw.normal(size=len(trial.valid))
+            if trial.name == "log_cosh":
+                outputs = outputs * np.nan
+            errors = -np.abs(outputs - Y[trial.valid].numpy())
+            said = {"outputs": outputs, "rows": errors, "score": errors.mean()}[how]
+            if trial.report(**{how: said}):
+                return
+
+    one = study(None, metric=metric)
+    one.run(diverging)
+    assert states(one, "log_cosh") <= {"failed", "stopped"}
+    assert "diverged after 1 epoch" in notes(one, "log_cosh")
+    assert states(one, "huber") & {"done"}
+
+
+@pytest.mark.parametrize("how", ["raises", "diverges", "reports nothing"])
+def test_a_default_that_fails_everywhere_is_one_clear_error(how: str) -> None:
+    trained = []
+
+    def bad(trial: Trial) -> None:
+        trained.append(trial.name)
+        if trial.name != "mse":
+            quick(trial)
+        elif how == "raises":
+            raise RuntimeError("no such file")
+        elif how == "diverges":
+            trial.report(1, rows=scores(trial) * np.nan)
+
+    with warnings.catch_warnings(), pytest.raises(InputError, match="default loss mse failed") as e:
+        warnings.simplefilter("ignore")
+        study(None).run(bad)
+    assert "\n" not in str(e.value)
+    assert set(trained) == {"mse"}
+
+
+def test_an_error_outside_seeded_ends_the_loop_alone() -> None:
+    one = study(None)
+
+    def mine() -> None:
+        for _ in one:
+            raise ValueError("in my own code")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="in my own code"):
+            mine()
+    assert one.run(quick).finished
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_ctrl_c_gives_the_trial_back(tmp_path: Path, inside: bool) -> None:
+    def interrupted() -> None:
+        for trial in one:
+            if not inside:
+                raise KeyboardInterrupt
+            with trial.seeded():
+                raise KeyboardInterrupt
+
+    one = study(tmp_path)
+    with pytest.raises(KeyboardInterrupt) as held:  # its traceback holds the loop, as notebooks do
+        interrupted()
+    if inside:
+        assert states(one, "mse") == {"planned"}
+    assert study(tmp_path).run(quick).finished if inside else one.run(quick).finished
+    assert held
+
+
+def test_break_gives_the_trial_back(tmp_path: Path) -> None:
+    one = study(tmp_path)
+    for _ in one:
+        break
+    assert states(one, "mse") == {"planned"}
+    assert study(tmp_path).run(quick).verdict == "switch"
+
+
+def test_a_late_report_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    one, other = (study(tmp_path, epochs=40) for _ in range(2))
+    first = one.ask()
+    assert first is not None
+    first.save(1, weights=torch.zeros(2))
+    first.report(1, rows=scores(first))
+    one.journal._run("UPDATE training SET expires = 0 WHERE state = 'running'")
+    second = other.ask()
+    assert second is not None
+    assert (second.id, second.claim.attempt) == (first.id, first.claim.attempt + 2)
+    assert second.start == 1
+    before = one.frame()
+    first.save(2, weights=torch.ones(2))
+    with pytest.warns(UserWarning, match="taken over by another process"):
+        assert first.report(2, rows=scores(first))
+    with pytest.raises(InputError, match="too late"):
+        first.report(3, rows=scores(first))
+    one.close(first)
+    one.release(first)
+    assert one.frame().equals(before)
+    assert [place.name for place in second.folder.iterdir()] == ["epoch-1.pt"]
+    assert torch.equal(second.restore(weights=None)["weights"], torch.zeros(2))
+    assert other.journal.holds(second.claim)
+
+
+def test_a_trial_whose_process_died_is_asked_for_again(tmp_path: Path) -> None:
+    one = study(tmp_path)
+    trial = one.ask()
+    assert trial is not None
+    for worker in ("vm:1:0", "{}:4194305:77", "{}:1:77"):  # elsewhere; none such; another since
+        name = worker.format(socket.gethostname())
+        one.journal._run("UPDATE training SET worker = ? WHERE state = 'running'", (name,))
+        freed = [training.setting.candidate for training in one.journal.release()]
+        assert freed == ([] if worker == "vm:1:0" and socket.gethostname() != "vm" else ["mse"])
+        one.journal._run("UPDATE training SET state = 'running' WHERE id = ?", (trial.claim.id,))
+
+
+def test_a_silent_trial_is_waited_for_by_the_gaps_between_reports(tmp_path: Path) -> None:
+    one = study(tmp_path)
+    trial = one.ask()
+    assert trial is not None
+
+    def patience() -> float:
+        ((expires, at),) = one.journal._run(
+            "SELECT expires, (SELECT max(at) FROM report) FROM training WHERE state = 'running'"
+        )
+        return expires - at
+
+    trial.report(1, rows=scores(trial))
+    assert 59 < patience() < 61
+    trial._lap -= 100
+    trial.report(2, rows=scores(trial))
+    assert 990 < patience() < 1100
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ({"rows": np.ones(3)}, "one score for each of the 24 rows"),
+        ({"outputs": np.ones(3)}, "for the 24 rows of trial.valid"),
+        ({"outputs": np.ones(24), "score": 1.0}, "one of outputs=, rows= or score="),
+        ({}, "one of outputs=, rows= or score="),
+        ({"epoch": 0, "score": 1.0}, "epoch must be from 1 to 6"),
+        ({"epoch": 7, "score": 1.0}, "epoch must be from 1 to 6"),
+        ({"epoch": 1.5, "score": 1.0}, "epoch must be from 1 to 6"),
+    ],
+)
+def test_a_report_that_cannot_be_is_refused(said: dict[str, Any], wrong: str) -> None:
+    one = study(None)
+    trial = one.ask()
+    assert trial is not None
+    with pytest.raises(InputError, match=wrong):
+        trial.report(**{"epoch": 1, **said})
+    assert one.frame().empty
+
+
+def test_a_paused_trial_must_be_restored(tmp_path: Path) -> None:
+    one = study(tmp_path, epochs=20)
+    seen = {}
+    for trial in one:
+        if trial.start and not seen:
+            with pytest.raises(InputError, match=r"call trial.restore\(model=model"):
+                trial.report(trial.start + 1, rows=scores(trial))
+            seen[trial.id] = trial.start
+            break
+        trial.save(2, weights=torch.zeros(1))
+        assert trial.report(2, rows=scores(trial)) or trial.id.endswith("-again")
+    assert seen
