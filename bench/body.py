@@ -21,10 +21,11 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from lossmith import select
-from lossmith.study.candidates import field_for
+from lossmith.study.candidates import candidates_for
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.problem import frame_problem
 from lossmith.study.metrics import metric as metric_for
+from lossmith.study.metrics import shifted
 from tables import TABLES, Table
 
 
@@ -48,7 +49,7 @@ def scores(table: Table, metric: str, seed: int) -> tuple[float, float, float]:
     stratify = None if regression else problem.target
     train, test = train_test_split(rows, test_size=0.3, random_state=seed, stratify=stratify)
     frame = problem.features.iloc[train].assign(**{table.target: problem.target[train]})
-    default = field_for(
+    default = candidates_for(
         problem.task, measure, problem.target, len(problem.classes) or None, []
     ).default
     positive = 1 if problem.task == "binary" else None
@@ -89,9 +90,9 @@ def scores(table: Table, metric: str, seed: int) -> tuple[float, float, float]:
     own = selection.model.predict(features.iloc[test])
     decision = selection.decision
     return (
-        measure.score(target[test], own, decision),
-        measure.score(target[test], found[0], None),
-        measure.score(target[test], found[1], None),
+        measure.score(target[test], shifted(own, decision)),
+        measure.score(target[test], found[0]),
+        measure.score(target[test], found[1]),
     )
 
 

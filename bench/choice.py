@@ -54,7 +54,7 @@ def study(job: tuple[str, str, str, int]) -> Lines:
     start = time.perf_counter()
     selection = select(pool, target=table.target, metric=metric, seed=seed, positive=positive)
     seconds = time.perf_counter() - start
-    result, race = selection.result, selection.race
+    result = selection.result
     hindsight = Hindsight(selection, held, table.target)
     scores = hindsight.scores()
     line = {
@@ -72,7 +72,7 @@ def study(job: tuple[str, str, str, int]) -> Lines:
         "more_compute": hindsight.more_compute(),
         "cost": result.cost.ratio,
         "seconds": seconds,
-        "excluded": race.scorer.excluded,
+        "excluded": selection.measurements.excluded,
     }
     return [line]
 
@@ -88,10 +88,16 @@ class Hindsight:
 
     def __init__(self, selection, held: pd.DataFrame, target: str) -> None:
         from lossmith.study.data.encoder import Encoder
+        from lossmith.study.data.folds import split_rows
+        from lossmith.study.metrics import lookup
         from lossmith.study.training.stacked import Rows
+        from lossmith.study.training.table_trainer import TableTrainer
 
-        self.race, self.selection = selection.race, selection
-        self.problem, split = selection.problem, self.race.trainer.split
+        self.found, self.selection = selection.measurements, selection
+        self.problem, seed = selection.problem, selection.result.seed
+        split = split_rows(self.problem.task, self.problem.target, seed)
+        self.trainer = TableTrainer(self.problem, split)
+        self.metric = lookup(selection.result.metric)
         features = self.problem.features
         encoder = Encoder().fit(features.iloc[split.develop])
         develop = torch.from_numpy(encoder.transform(features.iloc[split.develop]))
@@ -109,101 +115,102 @@ class Hindsight:
 
     def scores(self) -> dict[str, float]:
         """Score every candidate at the learning rate that suited it best in the study."""
-        from lossmith.study.rules.decision import judge
+        from lossmith.study.rules.decision import decide
 
-        rates = {row.name: row.learning_rate for row in judge(self.race).candidates}
-        entries = [c for c in self.race.entries.candidates if rates[c.name] is not None]
-        found = self._train([(candidate, rates[candidate.name]) for candidate in entries])
-        return {c.name: outer for c, (_, outer) in zip(entries, found, strict=True)}
+        rates = {row.name: row.learning_rate for row in decide(self.found).candidates}
+        tried = [c for c in self.found.candidates.candidates if rates[c.name] is not None]
+        found = self._train([(candidate, rates[candidate.name]) for candidate in tried])
+        return {c.name: outer for c, (_, outer) in zip(tried, found, strict=True)}
 
     def more_compute(self) -> float:
         """Score the default at the best of many learning rates instead of one of many losses."""
-        default = self._candidate(self.selection.result.default)
+        default = self.found.candidates[self.selection.result.default]
         found = self._train([(default, rate) for rate in MORE_RATES])
-        return min(found, key=lambda pair: self._signed(pair[0]))[1]
+        return min(found, key=lambda pair: self.metric.error(pair[0]))[1]
 
     def delivered(self) -> dict[str, float]:
         """Score the models as a user gets them: of the selected loss and of both defaults."""
-        result, race = self.selection.result, self.race
+        from lossmith.study.metrics import shifted
+
+        result = self.selection.result
         found = {}
         for name in {result.default, result.selected, result.naive}:
-            track, cells = self._track(name)
-            if track is None:
+            history, folds = self._history(name)
+            if history is None:
                 continue
-            epochs = race.reading(track, cells).epoch
-            model = race.trainer.final(self._candidate(name), track.learning_rate, epochs)
+            epochs = self.found.evaluate(history, folds).best_epoch
+            candidate = self.found.candidates[name]
+            model = self.trainer.final(candidate, history.key.learning_rate, epochs)
             decision = None
-            if race.metric.tuned:
-                decision = np.mean([track.decisions[c][epochs] for c in cells], axis=0)
+            if self.metric.tuned:
+                decision = np.mean([history.decisions[f][epochs] for f in folds], axis=0)
             prediction = model.predict(self.held)
-            found[name] = race.metric.score(self.outer_target, prediction, decision)
+            found[name] = self.metric.score(self.outer_target, shifted(prediction, decision))
         return found
 
-    def _track(self, name: str):
-        """Return a candidate's best track with its cells: those of the screening if it left."""
-        race = self.race
-        if name in (finals := race.final_tracks()):
-            return finals[name], race.cells
-        cells = race.trainer.rounds[0]
-        own = [track for key, track in race.tracks.items() if key.candidate == name]
-        alive = [track for track in own if not track.diverged and set(cells) <= set(track.scores)]
-        mean = lambda track: self._signed(float(race.reading(track, cells).scores.mean()))  # noqa: E731
-        return min(alive, key=mean, default=None), cells
+    def _history(self, name: str):
+        """Return a candidate's best history with its folds: those of the screening if it left."""
+        if name in (finals := self.found.final_histories()):
+            return finals[name], self.found.folds
+        folds = self.found.screening_folds
+        alive = [
+            history
+            for history in self.found.of_candidate(name)
+            if not history.diverged and set(folds) <= set(history.errors)
+        ]
+        mean = lambda history: self.found.evaluate(history, folds).errors.mean()  # noqa: E731
+        return min(alive, key=mean, default=None), folds
 
-    def _train(self, entries: list) -> list[tuple[float, float]]:
+    def _train(self, trials: list) -> list[tuple[float, float]]:
         """Return the inner and the held-out score of each entry, at its best epoch inside."""
-        from lossmith.study.search.trial import Member
-        from lossmith.study.training.stacked import StackedFleet
+        from lossmith.study.search.trial import TrialSpec
+        from lossmith.study.training.stacked import StackedBatch
 
         members = [
-            Member(candidate=c.name, learning_rate=rate, losses=(c.fit(self.target),) * SEEDS)
-            for c, rate in entries
+            TrialSpec(candidate=c.name, learning_rate=rate, losses=(c.fit(self.target),) * SEEDS)
+            for c, rate in trials
         ]
-        budget = self.race.trainer.budget
-        fleet, done = StackedFleet(self.rows, members, budget), 0
+        budget = self.trainer.budget
+        batch, done = StackedBatch(self.rows, members, budget), 0
         best: dict[tuple[str, float], tuple[float, float]] = {}
         for epoch in budget.checkpoints():
-            fleet.advance(epoch - done)
+            batch.advance(epoch - done)
             done = epoch
-            predictions = self._predictions(fleet)
+            predictions = self._predictions(batch)
             inner, outer = self._judged(predictions)
-            for member, a, b in zip(fleet.members, inner, outer, strict=True):
+            for member, a, b in zip(batch.trials, inner, outer, strict=True):
                 key = member.candidate, member.learning_rate
-                if key not in best or self._signed(a) < self._signed(best[key][0]):
+                if key not in best or self.metric.error(a) < self.metric.error(best[key][0]):
                     best[key] = float(a), float(b)
-        return [best[c.name, rate] for c, rate in entries]
+        return [best[c.name, rate] for c, rate in trials]
 
-    def _predictions(self, fleet) -> np.ndarray:
+    def _predictions(self, batch) -> np.ndarray:
         from lossmith.study.search.scoring import predict
 
         return np.stack(
             [
                 np.mean([predict(member.losses[0], raw) for raw in outputs], axis=0)
-                for member, outputs in zip(fleet.members, fleet.outputs(), strict=True)
+                for member, outputs in zip(batch.trials, batch.outputs(), strict=True)
             ]
         )
 
     def _judged(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from lossmith.study.metrics import shifted
         from lossmith.study.search.outliers import FAR, residual_scales
 
-        metric = self.race.metric
+        metric = self.metric
         inner, outer = predictions[:, : self.inner], predictions[:, self.inner :]
-        target, decisions = self.inner_target, None
+        target = self.inner_target
         if metric.tuned:
             decisions = np.stack([metric.tune(target, one) for one in inner])
-        if self.race.scorer.contaminated:
+            inner, outer = shifted(inner, decisions), shifted(outer, decisions)
+        if self.found.excluded:
             kept = residual_scales(target, inner, metric.transform == "log1p") <= FAR
             inner, target = inner[:, kept], target[kept]
         return (
-            metric.scores(target, inner, decisions),
-            metric.scores(self.outer_target, outer, decisions),
+            metric.scores(target, inner),
+            metric.scores(self.outer_target, outer),
         )
-
-    def _candidate(self, name: str):
-        return next(c for c in self.race.entries.candidates if c.name == name)
-
-    def _signed(self, score: float) -> float:
-        return score if self.race.metric.better == "lower" else -score
 
     def _codes(self, column: pd.Series) -> np.ndarray:
         if self.problem.task == "regression":

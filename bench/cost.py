@@ -24,7 +24,7 @@ import torch
 from lossmith import select
 from lossmith.catalogue import find
 from lossmith.core.card import Hyper, Task
-from lossmith.study.candidates import field_for
+from lossmith.study.candidates import candidates_for
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.folds import split_rows
 from lossmith.study.data.problem import frame_problem
@@ -58,8 +58,9 @@ def default_alone(table: Table, metric: str, rates: tuple[float, ...], epochs: i
     measure = metric_for(metric, problem.task)
     split = split_rows(problem.task, problem.target, 0)
     trainer = TableTrainer(problem, split)
-    entries = field_for(problem.task, measure, problem.target, len(problem.classes) or None, [])
-    default = next(c for c in entries.candidates if c.name == entries.default)
+    classes = len(problem.classes) or None
+    fitting = candidates_for(problem.task, measure, problem.target, classes, [])
+    default = fitting[fitting.default]
     target = torch.from_numpy(problem.target)
     for number, cell in enumerate(split.cells):
         encoder = Encoder().fit(problem.features.iloc[cell.train])

@@ -18,10 +18,10 @@ import torch
 from sklearn.datasets import load_digits
 
 from lossmith import CrossEntropy, select
-from lossmith.study.data.dataset import Examples
+from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.select import RATES
-from lossmith.study.training.module_trainer import DatasetTrainer, Run
+from lossmith.study.training.module_trainer import DatasetTrainer, ModuleTrial
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from digits import make_model
@@ -32,7 +32,7 @@ FEW = ["cross_entropy", "focal", "brier", "generalized_cross_entropy", "poly"]
 def default_alone(data: tuple[torch.Tensor, torch.Tensor], epochs: int) -> float:
     """Return the seconds of the default alone."""
     start = time.perf_counter()
-    examples = Examples.of(data, None, "accuracy")
+    examples = SupervisedDataset.of(data, None, "accuracy")
     split = split_rows(examples.task, examples.target, 0)
     trainer = DatasetTrainer(examples, split, make_model, epochs=epochs)
     for number, cell in enumerate(split.cells):
@@ -42,8 +42,8 @@ def default_alone(data: tuple[torch.Tensor, torch.Tensor], epochs: int) -> float
     return time.perf_counter() - start
 
 
-def _train(trainer: DatasetTrainer, rows, rate: float, epochs: int) -> Run:
-    run = Run(trainer, rows, 0, CrossEntropy(classes=trainer.examples.classes), rate)
+def _train(trainer: DatasetTrainer, rows, rate: float, epochs: int) -> ModuleTrial:
+    run = ModuleTrial(trainer, rows, 0, CrossEntropy(classes=trainer.examples.classes), rate)
     run.advance(epochs)
     return run
 

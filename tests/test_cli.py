@@ -343,6 +343,14 @@ def test_the_tasks_offered_are_those_of_a_study() -> None:
     assert STUDIED == OF_A_STUDY
 
 
+def test_help_names_every_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    from lossmith.study.metrics import names
+
+    assert main(["select", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in names())
+
+
 def test_a_list_of_losses_splits_outside_parentheses() -> None:
     assert _keys("mse, a(b=1, c=2),huber(delta=0.5)") == ["mse", "a(b=1, c=2)", "huber(delta=0.5)"]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from lossmith.study.errors import InputError
-from lossmith.study.metrics import decide, lookup, metric, names
+from lossmith.study.metrics import Metric, decide, lookup, metric, names, shifted
 
 MODELS = 4
 
@@ -169,7 +169,7 @@ def test_binary_tuning_finds_the_best_of_all_thresholds(name: str, tied: bool) -
             BINARY[name](target, np.eye(2)[(prediction[:, 1] >= threshold).astype(int)])
             for threshold in [*prediction[:, 1], 2.0]
         ]
-        score = found.score(target, prediction, decision)
+        score = found.score(target, shifted(prediction, decision))
         assert score == pytest.approx(max(by_hand))
         assert score == BINARY[name](target, np.eye(2)[decide(prediction, decision)])
 
@@ -186,7 +186,7 @@ def test_multiclass_tuning_repairs_a_prior() -> None:
     found = metric("f1_macro", "multiclass")
     decision = found.tune(target, prediction)
     assert decision is not None
-    tuned = found.score(target, prediction, decision)
+    tuned = found.score(target, shifted(prediction, decision))
     assert tuned > found.score(target, prediction) + 0.02
     assert tuned == pytest.approx(
         reference.f1_score(target, decide(prediction, decision), average="macro")
@@ -197,8 +197,10 @@ def test_each_model_takes_its_own_decision() -> None:
     target, predictions = class_data(4, 2, tied=False)
     found = metric("f1", "binary")
     decisions = np.stack([found.tune(target, prediction) for prediction in predictions])
-    one_by_one = [found.score(target, *pair) for pair in zip(predictions, decisions, strict=True)]
-    np.testing.assert_allclose(found.scores(target, predictions, decisions), one_by_one)
+    one_by_one = [
+        found.score(target, shifted(*pair)) for pair in zip(predictions, decisions, strict=True)
+    ]
+    np.testing.assert_allclose(found.scores(target, shifted(predictions, decisions)), one_by_one)
 
 
 def test_only_f1_is_tuned() -> None:
@@ -270,3 +272,34 @@ def test_targets_that_a_metric_cannot_take() -> None:
     with pytest.raises(InputError, match="smallest is -3"):
         lookup("rmsle").check(np.array([0.0, -3.0]))
     lookup("mae").check(np.array([0.0, -3.0]))
+
+
+class WithinTen(Metric):
+    """A metric written for one model alone: the share of rows predicted within 10."""
+
+    name, label, better, best = "within_10", "within 10", "higher", 1.0
+
+    def score(self, target: np.ndarray, prediction: np.ndarray) -> float:
+        return float((abs(target - prediction) <= 10).mean())
+
+    def influences(self, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        return (abs(target - prediction) <= 10) - self.score(target, prediction)
+
+
+def test_a_metric_of_one_model_scores_many() -> None:
+    found, target = WithinTen(), np.array([0.0, 20.0, 40.0])
+    predictions = np.array([[5.0, 5.0, 35.0], [0.0, 20.0, 40.0]])
+    assert found.scores(target, predictions).tolist() == pytest.approx([2 / 3, 1.0])
+    np.testing.assert_allclose(
+        found.influence_matrix(target, predictions), [[1 / 3, -2 / 3, 1 / 3], [0, 0, 0]]
+    )
+    assert found.tune(target, predictions[0]) is None
+
+
+@pytest.mark.parametrize("name", [*REGRESSION, *MULTICLASS])
+def test_errors_are_lower_where_a_metric_is_better(name: str) -> None:
+    found = lookup(name)
+    better, worse = (1.0, 2.0) if found.better == "lower" else (2.0, 1.0)
+    assert found.error(better) < found.error(worse) < found.error(found.worst)
+    assert found.error(found.error(better)) == better
+    assert found.error(found.best) <= found.error(better if found.better == "lower" else 0.9)

@@ -19,7 +19,7 @@ from lossmith.study.result import (
     Outputs,
     Result,
     TargetResult,
-    Weights,
+    WeightSweep,
 )
 
 ROWS, STEPS = 400, 20
@@ -87,7 +87,9 @@ def joint(switch: Study) -> Study:
     )
     by_name = {old.name: new.name for old, new in zip(result.candidates, rows, strict=False)}
     weights = tuple(
-        Weights(shares=(share, 0.5, 0.5 - share), changes=(20 * share - 8, 3 - 30 * share**2, 1.0))
+        WeightSweep(
+            shares=(share, 0.5, 0.5 - share), changes=(20 * share - 8, 3 - 30 * share**2, 1.0)
+        )
         for share in (0.04, 0.1, 0.25, 0.4)
     )
     roles = {role: by_name[getattr(result, role)] for role in ("default", "selected", "naive")}

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lossmith
+from lossmith.study.formatting import decimals, number
 from lossmith.study.report import figures, fit, shapes
-from lossmith.study.report.text import decimals, number, tick
+from lossmith.study.report.text import tick
 from lossmith.study.result import Curve, Outputs
 
 

@@ -8,7 +8,7 @@ import torch
 
 from lossmith.catalogue import find
 from lossmith.core.card import Task
-from lossmith.study.candidates import Candidate, Field, field_for
+from lossmith.study.candidates import Candidate, CandidateSet, candidates_for
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import metric, names
 
@@ -22,8 +22,8 @@ CLASSES = {"regression": None, "binary": 2, "multiclass": 4}
 METRICS = [(task, name) for task in CLASSES for name in names(task)]
 
 
-def entries(task: Task, name: str, keys: list[str] | None = None) -> Field:
-    return field_for(task, metric(name, task), TARGETS[task], CLASSES[task], keys)
+def entries(task: Task, name: str, keys: list[str] | None = None) -> CandidateSet:
+    return candidates_for(task, metric(name, task), TARGETS[task], CLASSES[task], keys)
 
 
 DEFAULTS = {
@@ -42,10 +42,10 @@ DEFAULTS = {
 @pytest.mark.parametrize(("task", "name"), METRICS)
 def test_the_default_is_what_the_metric_elicits(task: Task, name: str) -> None:
     found = entries(task, name)
-    naive = {"regression": "mse", "binary": "binary_cross_entropy", "multiclass": "cross_entropy"}
-    assert found.default == DEFAULTS.get((task, name), naive[task])
-    assert found.naive == naive[task]
-    assert {found.default, found.naive} <= {candidate.name for candidate in found.candidates}
+    common = {"regression": "mse", "binary": "binary_cross_entropy", "multiclass": "cross_entropy"}
+    assert found.default == DEFAULTS.get((task, name), common[task])
+    assert found.common == common[task]
+    assert {found.default, found.common} <= {candidate.name for candidate in found.candidates}
 
 
 @pytest.mark.parametrize(("task", "name"), METRICS)
@@ -68,7 +68,7 @@ def test_every_candidate_fits_trains_and_decodes(task: Task, name: str) -> None:
 def test_all_that_fit_the_task_race(task: Task) -> None:
     name = {"regression": "pinball@0.3"}.get(task, "accuracy")
     target = TARGETS[task] if task != "regression" else 1 + np.abs(TARGETS[task])  # none refuses it
-    field = field_for(task, metric(name, task), target, CLASSES[task], None)
+    field = candidates_for(task, metric(name, task), target, CLASSES[task], None)
     raced = {candidate.key for candidate in field.candidates}
     cards = {key: kind.card for key, kind in find(task).items()}
     assert raced == {
@@ -82,7 +82,7 @@ def test_targets_that_a_loss_refuses_keep_it_out() -> None:
     raced = {candidate.key for candidate in entries("regression", "mae").candidates}
     assert not raced & {"poisson", "gamma", "tweedie", "negative_binomial", "msle", "mape", "smape"}
     counts = RNG.poisson(1.0, size=200)
-    field = field_for("regression", metric("mae", "regression"), counts, None, None)
+    field = candidates_for("regression", metric("mae", "regression"), counts, None, None)
     raced = {candidate.key for candidate in field.candidates}
     assert raced & {"poisson", "gamma", "mape"} == {"poisson"}
 
@@ -120,16 +120,16 @@ def test_skewed_positive_targets_are_tried_in_logs() -> None:
     measure = metric("mae", "regression")
     skewed = np.exp(RNG.normal(size=200) * 2)
     for target, logs in ((skewed, True), (-skewed, False), (TARGETS["regression"], False)):
-        found = field_for("regression", measure, target, None, None).candidates
+        found = candidates_for("regression", measure, target, None, None).candidates
         assert any(c.function == "log1p" for c in found) is logs
 
 
 def test_a_name_with_a_treated_target_can_be_asked_for() -> None:
     measure, skewed = metric("mae", "regression"), np.exp(RNG.normal(size=200) * 2)
-    found = field_for("regression", measure, skewed, None, ["log1p(mse)"]).candidates
+    found = candidates_for("regression", measure, skewed, None, ["log1p(mse)"]).candidates
     assert [c.name for c in found] == ["mae", "mse", "log1p(mse)"]
     with pytest.raises(InputError, match="'hinge' cannot train a regression"):
-        field_for("regression", measure, skewed, None, ["log1p(hinge)"])
+        candidates_for("regression", measure, skewed, None, ["log1p(hinge)"])
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])

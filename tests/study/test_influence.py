@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lossmith.study.metrics import influences, lookup, names
+from lossmith.study.metrics import lookup, names, shifted
 
 ROWS = 600
 RNG = np.random.default_rng(0)
@@ -30,14 +30,14 @@ CASES |= {f"{name} of 3": _classes(3) for name in names("multiclass")}
 @pytest.mark.parametrize("case", CASES)
 def test_influences_are_those_of_the_jackknife(case: str) -> None:
     metric, (target, predictions) = lookup(case.partition(" ")[0]), CASES[case]
-    decision = None
     if metric.tuned:
-        decision = np.stack([metric.tune(target, one) for one in predictions])
-    found = influences(metric, target, predictions, decision)
-    whole = metric.scores(target, predictions, decision)
+        decisions = np.stack([metric.tune(target, one) for one in predictions])
+        predictions = shifted(predictions, decisions)
+    found = metric.influence_matrix(target, predictions)
+    whole = metric.scores(target, predictions)
     without = np.stack(
         [
-            metric.scores(np.delete(target, i), np.delete(predictions, i, axis=1), decision)
+            metric.scores(np.delete(target, i), np.delete(predictions, i, axis=1))
             for i in range(ROWS)
         ],
         axis=1,
@@ -63,7 +63,7 @@ def test_the_order_of_tied_rows_does_not_matter() -> None:
         for order in (np.arange(400), np.argsort(target), np.argsort(~target)):
             odds = np.stack([1 - one[order], one[order]], axis=-1)[None]
             values = np.empty(400)
-            values[order] = influences(metric, target[order].astype(int), odds, None)[0]
+            values[order] = metric.influence_matrix(target[order].astype(int), odds)[0]
             found.append(values)
         assert found[1] == pytest.approx(found[0])
         assert found[2] == pytest.approx(found[0])
@@ -80,6 +80,6 @@ def _bootstrap(metric, target: np.ndarray, predictions: np.ndarray) -> np.ndarra
 def test_a_model_that_is_not_finite_has_none() -> None:
     points = POINTS.copy()
     points[1, 3] = np.nan
-    found = influences(lookup("rmse"), VALUES, points)
+    found = lookup("rmse").influence_matrix(VALUES, points)
     assert not found[1].any()
     assert found[0].any()

@@ -5,8 +5,8 @@ import copy
 import torch
 
 from lossmith import MAE, MSE, ClassBalanced, Huber, Linear, Piecewise, TransformedTarget, switch
-from lossmith.study.search.trial import Budget, Member
-from lossmith.study.training.stacked import Rows, StackedFleet
+from lossmith.study.search.trial import Budget, TrialSpec
+from lossmith.study.training.stacked import Rows, StackedBatch
 from lossmith.study.training.stacked_loss import structure
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
@@ -17,13 +17,13 @@ BUDGET = Budget(epochs=8, batch=16)
 
 def outputs(*losses, epochs: int = 8) -> list[torch.Tensor]:
     members = [
-        Member(candidate=str(i), learning_rate=0.01, losses=(loss,))
+        TrialSpec(candidate=str(i), learning_rate=0.01, losses=(loss,))
         for i, loss in enumerate(losses)
     ]
-    fleet = StackedFleet(ROWS, members, BUDGET)
-    fleet.advance(epochs)
-    order = [int(member.candidate) for member in fleet.members]
-    found = dict(zip(order, fleet.outputs(), strict=True))
+    batch = StackedBatch(ROWS, members, BUDGET)
+    batch.advance(epochs)
+    order = [int(member.candidate) for member in batch.trials]
+    found = dict(zip(order, batch.outputs(), strict=True))
     return [found[i][0] for i in range(len(losses))]
 
 

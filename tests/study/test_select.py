@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 import lossmith
 from lossmith.study.conclude import Selection
-from lossmith.study.metrics import metric
+from lossmith.study.metrics import metric, shifted
 from lossmith.study.select import select
 
 QUICK: dict[str, Any] = {"epochs": 6, "learning_rates": (3e-3, 1e-2)}
@@ -72,7 +72,7 @@ def test_test_scores_are_those_of_the_final_model(studied: tuple[str, Selection]
     predictions = found.model.predict(rows.drop(columns="target"))
     assert found.problem is not None
     target = found.problem.target[found.test_rows]
-    score = metric(measure, found.result.task).score(target, predictions, found.decision)
+    score = metric(measure, found.result.task).score(target, shifted(predictions, found.decision))
     assert score == pytest.approx(found.result.test["selected"])
 
 

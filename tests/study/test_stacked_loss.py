@@ -10,7 +10,7 @@ from lossmith.catalogue import find
 from lossmith.core.loss import Loss
 from lossmith.losses import MSE, Huber, Quantile, TransformedTarget
 from lossmith.study.data.problem import STUDIED
-from lossmith.study.training.stacked_loss import kin, stacked_loss, structure
+from lossmith.study.training.stacked_loss import stack_key, stacked_loss, structure
 
 CELLS, MEMBERS, ROWS, CLASSES = 2, 3, 12, 4
 CATALOGUE = [
@@ -74,7 +74,7 @@ def alone(losses: list[list[Loss]], output: Tensor, target: Tensor) -> Tensor:
 
 
 def together(losses: list[list[Loss]], output: Tensor, target: Tensor) -> Tensor:
-    assert len({kin(member) for member in losses}) == 1
+    assert len({stack_key(member) for member in losses}) == 1
     return stacked_loss(losses, target)(output, torch.arange(target.shape[1]).expand(CELLS, -1))
 
 

@@ -11,7 +11,7 @@ Report = Callable[[float, str], None]
 class Interruption:
     """Handles SIGINT while a study runs.
 
-    A race is stopped where it stands, and ends with what it has measured until then. Before its
+    A search is stopped where it stands, and ends with what it has measured until then. Before its
     first report nothing is measured, and Ctrl-C ends everything; after its end the final models
     are trained to the end.
     """
@@ -19,7 +19,7 @@ class Interruption:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
         self.asked = False
-        self.running = False  # a race, since its first report
+        self.running = False  # a search, since its first report
         self.racing = False  # and not yet over
 
     def __enter__(self) -> Self:
@@ -30,7 +30,7 @@ class Interruption:
         signal.signal(signal.SIGINT, self.previous)
 
     def watched(self, progress: Report) -> Report:
-        """Return the progress callback, made to tell whether a race is on."""
+        """Return the progress callback, made to tell whether a search is on."""
 
         def report(share: float, text: str) -> None:
             self.running, self.racing = True, share < 1
@@ -44,7 +44,7 @@ class Interruption:
             raise KeyboardInterrupt
         if not first:
             self.say("stopped; nothing was written")
-            raise SystemExit(128 + signal.SIGINT)  # a race would catch a KeyboardInterrupt
+            raise SystemExit(128 + signal.SIGINT)  # a search would catch a KeyboardInterrupt
         self.say("stopping; what is finished is kept, if anything (Ctrl-C again stops at once)")
         if self.racing:
             raise KeyboardInterrupt

@@ -29,9 +29,7 @@ exit codes: 0 done; 2 a mistake in the input, told in one line; 130 stopped by C
 nothing finished."""
 
 SELECT_EPILOG = """\
-metrics: rmse, mae, medae, mape, rmsle, r2, pinball@0.9 (any level) for numbers; accuracy,
-balanced_accuracy, f1 (two classes), f1_macro, auroc, average_precision, log_loss, brier for
-classes.
+{metrics}
 
 Ctrl-C ends the study with what is finished: the verdict, the report and exit code 0. Before
 anything is finished, and a second time, it stops at once with exit code 130 and writes nothing.
@@ -47,6 +45,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
         self.exit(MISTAKE, f"lossmith: {message} (see {self.prog} --help)\n")
+
+    def format_help(self) -> str:
+        """Name the metrics where help is asked for, since the packages that know them are heavy."""
+        if self.epilog == SELECT_EPILOG:
+            self.epilog = SELECT_EPILOG.format(metrics=verbs.metrics())
+        return super().format_help()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

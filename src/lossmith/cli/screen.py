@@ -15,16 +15,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from lossmith.study.data.problem import Problem
-from lossmith.study.formatting import listed
-from lossmith.study.report.text import (
-    decimals,
-    duration,
-    finished,
-    interval,
-    metric_name,
-    number,
-    p_value,
-)
+from lossmith.study.formatting import decimals, duration, interval, listed, number, p_value
+from lossmith.study.metrics import metric_name
+from lossmith.study.report.text import finished
 from lossmith.study.result import CandidateResult, Finding, Result
 
 WIDTH = 100  # of output that goes to no terminal
@@ -145,7 +138,7 @@ def _cells(row: CandidateResult, result: Result, places: int) -> tuple[str, ...]
         return score, "", "", "default"
     difference = number(row.difference_to_default, places, sign=True)
     between = interval(row.difference_low, row.difference_high, places, sign=True)
-    role = {result.naive: "naive", result.selected: "selected"}.get(row.name, "")
+    role = {result.naive: "common", result.selected: "selected"}.get(row.name, "")
     return score, f"{difference} {between}", p_value(row.p_value), role
 
 

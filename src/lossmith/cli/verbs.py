@@ -86,6 +86,20 @@ def predict(options: argparse.Namespace) -> None:
         raise UserError(f"cannot write {options.out}: {reason}; choose another --out") from error
 
 
+def metrics() -> str:
+    """Return the metrics that `select` takes, a line for each task, or what they need."""
+    try:
+        with _study_errors("select"):
+            from lossmith.study.data.problem import STUDIED
+            from lossmith.study.metrics import names
+
+            lines = [f"{task}: {', '.join(names(task))}" for task in STUDIED]
+    except UserError as error:
+        return f"metrics: {error}"
+    indent = "\n  "
+    return indent.join(["metrics, with any level after @:", *lines])
+
+
 def list_losses(options: argparse.Namespace) -> None:
     """Print the losses of the catalogue."""
     if options.json:

@@ -65,8 +65,8 @@ class Candidate:
         return kind.for_target(target, **self.hypers)
 
 
-class Entry(Protocol):
-    """What races: a loss, or a combination of losses, still to be fitted."""
+class CandidateSpec(Protocol):
+    """What is compared: a loss, or a combination of losses, still to be fitted."""
 
     @property
     def name(self) -> str:
@@ -77,7 +77,7 @@ class Entry(Protocol):
         """Everything it was made with, as plain data."""
 
     @property
-    def variants(self) -> Sequence["Entry"]:
+    def variants(self) -> Sequence["CandidateSpec"]:
         """What is tuned beside the learning rate."""
 
     def fit(self, target: Tensor) -> Loss:
@@ -85,20 +85,24 @@ class Entry(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
+class CandidateSet:
     """The candidates of a study, the one to beat, and the one people start with."""
 
-    candidates: tuple[Entry, ...]
+    candidates: tuple[CandidateSpec, ...]
     default: str
-    naive: str
+    common: str
+
+    def __getitem__(self, name: str) -> CandidateSpec:
+        """Return the candidate of a name."""
+        return next(candidate for candidate in self.candidates if candidate.name == name)
 
 
-def field_for(
+def candidates_for(
     task: Task, metric: Metric, target: np.ndarray, classes: int | None, keys: Sequence[str] | None
-) -> Field:
+) -> CandidateSet:
     """Return the candidates for a task: every loss of the catalogue whose card fits it."""
     _check_keys(task, keys)
-    default, naive = _default(task, metric, classes), _naive(task, classes)
+    default, common = _default(task, metric, classes), _common(task, classes)
     everyone = [
         candidate
         for key, kind in find(task).items()
@@ -107,13 +111,13 @@ def field_for(
     ]
     chosen = [c for c in everyone if keys is None or c.key in keys or c.name in keys]
     for key in keys or ():
-        if not any(key in (c.key, c.name) for c in (default, naive, *everyone)):
+        if not any(key in (c.key, c.name) for c in (default, common, *everyone)):
             raise InputError(
                 f"no candidate is called {key!r} under {metric.name}; "
                 f"{_instead(loss_of(key), everyone, target)}"
             )
-    unique = {candidate.name: candidate for candidate in (default, naive, *chosen)}
-    return Field(candidates=tuple(unique.values()), default=default.name, naive=naive.name)
+    unique = {candidate.name: candidate for candidate in (default, common, *chosen)}
+    return CandidateSet(candidates=tuple(unique.values()), default=default.name, common=common.name)
 
 
 def loss_of(name: str) -> str:
@@ -205,10 +209,10 @@ def _default(task: Task, metric: Metric, classes: int | None) -> Candidate:
         return Candidate(key=key, function=function, relative=metric.transform == "relative")
     if metric.elicits == "balanced":
         return Candidate(key="balanced_softmax", classes=classes)
-    return _naive(task, classes)
+    return _common(task, classes)
 
 
-def _naive(task: Task, classes: int | None) -> Candidate:
+def _common(task: Task, classes: int | None) -> Candidate:
     """Return what people start with, whatever the metric."""
     if task == "regression":
         return Candidate(key="mse", function="identity")

@@ -1,4 +1,4 @@
-"""After the race: the verdict, the final models on untouched rows, and everything worth keeping."""
+"""After the search: the final models on untouched rows, and everything worth keeping."""
 
 import platform
 from collections.abc import Sequence
@@ -10,26 +10,28 @@ import numpy as np
 import pandas as pd
 
 from lossmith.core.loss import Loss
+from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import plain_frame
 from lossmith.study.errors import InputError
-from lossmith.study.metrics import Metric, decide
-from lossmith.study.report.text import decimals, number
+from lossmith.study.formatting import decimals, number
+from lossmith.study.metrics import Metric, decide, shifted
 from lossmith.study.result import (
     CandidateResult,
-    Cost,
     Curve,
     Evidence,
     Finding,
     Outputs,
     Result,
 )
-from lossmith.study.rules.decision import Judgement, judge
-from lossmith.study.search.loop import Race
+from lossmith.study.rules.decision import Decision
+from lossmith.study.rules.history import TrialHistory
+from lossmith.study.rules.measurements import Measurements
+from lossmith.study.search.final import FinalModels
 from lossmith.study.search.outliers import FAR, residual_scales
-from lossmith.study.search.scoring import Scorer, Track
-from lossmith.study.training.predictor import Model
+from lossmith.study.search.trainer import Model, Trainer
 
+STOPPED = " The study was stopped before its end."
 PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")
 
 
@@ -39,7 +41,7 @@ class Selection:
 
     result: Result
     evidence: Evidence
-    race: Race
+    measurements: Measurements
     model: Model
     problem: Problem | None
     decision: np.ndarray | None  # of a tuned metric
@@ -96,68 +98,74 @@ def prediction_frame(
 
 
 def conclude(
-    race: Race,
+    measurements: Measurements,
+    models: FinalModels,
+    trainer: Trainer,
+    metric: Metric,
+    *,
     problem: Problem | None,
     findings: tuple[Finding, ...],
-    *,
-    interrupted: bool,
     seed: int,
     command: str,
 ) -> Selection:
-    """Judge a race, train the default and the selected loss on all rows but the test rows."""
-    if not race.finalists:
-        raise InputError("the study was stopped before any loss was measured; give it more time")
-    verdict = judge(race)
-    tracks = race.final_tracks()
-    names = dict.fromkeys((race.entries.default, verdict.selected))
-    models = {name: final_of(race, name) for name in names}
-    predictions = {name: race.trainer.predict_test(model) for name, model in models.items()}
-    ordered = [predictions[race.entries.default], predictions[verdict.selected]]
+    """Score the final models on the untouched rows, and gather all that is worth keeping."""
+    decision = models.decision
+    default, selected = final_pair(measurements, decision)
+    predictions = [trainer.predict_test(model) for model in (models.default, models.selected)]
     decisions = [
-        decision_of(race.metric, track, race.cells, race.reading(track).epoch)
-        for track in (tracks[race.entries.default], tracks[verdict.selected])
+        decision_of(metric, one, measurements.folds, measurements.evaluate(one).best_epoch)
+        for one in (default, selected)
     ]
-    result = _result(race, verdict, findings, interrupted, seed, command, problem)
-    target = race.trainer.test_target()
-    rows = counted(race.metric, race.scorer.contaminated, target, ordered)
-    test = test_scores(race.metric, rows, target, ordered, decisions)
-    result = result | {"test": test}
+    target = trainer.test_target()
+    rows = scored_test_rows(metric, measurements.excluded > 0, target, predictions)
+    notes = notes_of(problem) + outlier_finding(metric, measurements.excluded)
+    result = Result(
+        **common_facts(measurements, decision, trainer),
+        rows=row_counts(trainer.split, problem.dropped if problem else 0),
+        target=problem.name if problem else "target",
+        diagnosis=findings + notes,
+        sentence=_sentence(measurements, decision),
+        candidates=decision.candidates,
+        test=test_scores(metric, rows, target, predictions, decisions),
+        cost=models.cost,
+        seed=seed,
+        interrupted=not measurements.finished,
+        command=command,
+    )
     return Selection(
-        result=Result(**result, cost=cost_of(race, len(models))),
-        evidence=_evidence(race, tracks, ordered, rows, problem),
-        race=race,
-        model=models[verdict.selected],
+        result=result,
+        evidence=_evidence(measurements, trainer, predictions, rows, problem),
+        measurements=measurements,
+        model=models.selected,
         problem=problem,
         decision=decisions[1],
-        test_rows=race.trainer.split.test,
+        test_rows=trainer.split.test,
     )
 
 
-def final_of(race: Race, name: str) -> Any:
-    """Return the model of a finalist, trained on all rows but the test rows."""
-    race.clock.report(1.0, f"training {name} on all rows but the test rows")
-    track = race.final_tracks()[name]
-    variant = race.entry(name).variants[track.key.variant]
-    return race.trainer.final(variant, track.learning_rate, race.epochs(track))
+def final_pair(measurements: Measurements, decision: Decision) -> tuple[Any, Any]:
+    """Return the histories of the default and of the selected loss."""
+    histories = measurements.final_histories()
+    return histories[measurements.candidates.default], histories[decision.selected]
 
 
 def decision_of(
-    metric: Metric, track: Track, cells: Sequence[int], epoch: int
+    metric: Metric, history: TrialHistory, folds: Sequence[int], epoch: int
 ) -> np.ndarray | None:
-    """Return the mean of the decisions that were tuned for the cells."""
+    """Return the mean of the decisions that were tuned for the folds."""
     if not metric.tuned:
         return None
-    return np.mean([track.decisions[cell][epoch] for cell in cells], axis=0)
+    return np.mean([history.decisions[fold][epoch] for fold in folds], axis=0)
 
 
-def counted(
+def scored_test_rows(
     metric: Metric,
-    contaminated: bool | None,
+    exclude_outliers: bool,
     target: np.ndarray,
     predictions: Sequence[np.ndarray],
 ) -> np.ndarray:
-    """Return which untouched rows count: all, or those without gross errors in the target."""
-    if not contaminated:
+    """Return which untouched rows are scored: all, or those without gross errors in the target."""
+    if not exclude_outliers:
         return np.ones(len(target), bool)
     return residual_scales(target, np.stack(predictions), metric.transform == "log1p") <= FAR
 
@@ -170,55 +178,39 @@ def test_scores(
     decisions: Sequence[np.ndarray | None],
 ) -> dict[str, float | None]:
     """Score the default and the selected loss on the untouched rows, once; rows: which count."""
-    default, selected = (
-        metric.score(target[rows], values[rows], decision)
-        for values, decision in zip(predictions, decisions, strict=True)
-    )
+    decided = [shifted(*pair) for pair in zip(predictions, decisions, strict=True)]
+    default, selected = (metric.score(target[rows], values[rows]) for values in decided)
     return {
         "default": default,
         "selected": selected,
         "rows": float(rows.sum()),
-        "default_all_rows": metric.score(target, predictions[0], decisions[0]),
-        "selected_all_rows": metric.score(target, predictions[1], decisions[1]),
+        "default_all_rows": metric.score(target, decided[0]),
+        "selected_all_rows": metric.score(target, decided[1]),
     }
 
 
-def _result(
-    race: Race,
-    verdict: Judgement,
-    findings: tuple[Finding, ...],
-    interrupted: bool,
-    seed: int,
-    command: str,
-    problem: Problem | None,
-) -> dict:
-    split = race.trainer.split
-    rows = {
-        "total": len(split.develop) + len(split.test) + (problem.dropped if problem else 0),
-        "train": len(split.develop),
-        "test": len(split.test),
-        "dropped": problem.dropped if problem else 0,
-    }
-    switched = verdict.selected != race.entries.default
+def common_facts(
+    measurements: Measurements, decision: Decision, trainer: Trainer
+) -> dict[str, Any]:
+    """Return what a result says of every study, of one target or several."""
+    default = measurements.candidates.default
     return {
-        "task": race.trainer.task,
-        "metric": race.metric.name,
-        "better": race.metric.better,
-        "target": problem.name if problem else "target",
-        "rows": rows,
-        "diagnosis": findings + notes_of(problem) + gross_finding(race.metric, race.scorer),
-        "default": race.entries.default,
-        "naive": race.entries.naive,
-        "selected": verdict.selected,
-        "verdict": "switch" if switched else "keep",
-        "sentence": _sentence(race, verdict, interrupted),
-        "equivalents": verdict.equivalents,
-        "candidates": verdict.candidates,
-        "seed": seed,
-        "interrupted": interrupted,
+        "task": trainer.task,
+        "metric": measurements.measure.name,
+        "better": measurements.measure.better,
+        "default": default,
+        "naive": measurements.candidates.common,
+        "selected": decision.selected,
+        "verdict": "switch" if decision.selected != default else "keep",
+        "equivalents": decision.equivalents,
         "versions": versions(),
-        "command": command,
     }
+
+
+def row_counts(split: Split, dropped: int) -> dict[str, int]:
+    """Return how many rows train, test and were left out."""
+    train, test = len(split.develop), len(split.test)
+    return {"total": train + test + dropped, "train": train, "test": test, "dropped": dropped}
 
 
 def versions() -> dict[str, str]:
@@ -233,14 +225,14 @@ def notes_of(problem: Problem | None) -> tuple[Finding, ...]:
     return tuple(Finding(name="note", value="", meaning=note) for note in notes)
 
 
-def gross_finding(metric: Metric, scorer: Scorer) -> tuple[Finding, ...]:
-    """Say which share of the rows does not count, where there is such."""
-    if not scorer.contaminated:
+def outlier_finding(metric: Metric, excluded: float) -> tuple[Finding, ...]:
+    """Say which share of the rows is not scored, where there is such."""
+    if not excluded:
         return ()
     return (
         Finding(
             name="gross errors in the target",
-            value=f"{100 * scorer.excluded:.1f} % of the validation rows",
+            value=f"{100 * excluded:.1f} % of the validation rows",
             meaning=f"no loss predicts them within {FAR:g} robust scales, and their squares would "
             f"decide {metric.name} alone: scores leave these rows out (keep_outliers, or "
             "--keep-outliers, counts them)",
@@ -249,17 +241,17 @@ def gross_finding(metric: Metric, scorer: Scorer) -> tuple[Finding, ...]:
     )
 
 
-def _sentence(race: Race, verdict: Judgement, interrupted: bool) -> str:
-    rows = {row.name: row for row in verdict.candidates}
-    default, metric = race.entries.default, race.metric.name
-    if verdict.selected == default:
-        others = len([row for row in verdict.candidates if row.cells > 0]) - 1
+def _sentence(measurements: Measurements, decision: Decision) -> str:
+    rows = {row.name: row for row in decision.candidates}
+    default, metric = measurements.candidates.default, measurements.measure.name
+    if decision.selected == default:
+        others = len([row for row in decision.candidates if row.cells > 0]) - 1
         sentence = (
             f"Keep {default}: none of {others} other losses is better on {metric} beyond doubt."
         )
     else:
-        sentence = _switch_sentence(rows[verdict.selected], rows[default], metric)
-    return sentence + (" The study was stopped before its end." if interrupted else "")
+        sentence = _switch_sentence(rows[decision.selected], rows[default], metric)
+    return sentence + ("" if measurements.finished else STOPPED)
 
 
 def _switch_sentence(chosen: CandidateResult, default: CandidateResult, metric: str) -> str:
@@ -273,53 +265,37 @@ def _switch_sentence(chosen: CandidateResult, default: CandidateResult, metric: 
     )
 
 
-def cost_of(race: Race, finals: int) -> Cost:
-    """Return what the study took, beside what its default alone would."""
-    default = race.default_track()
-    variants = len(race.default.variants)
-    settings = variants * len(race.rates)
-    default_seconds = race.trainer.default_seconds(default, race.epochs(default), settings)
-    seconds = race.clock.seconds
-    return Cost(
-        seconds=seconds,
-        default_seconds=default_seconds,
-        ratio=seconds / default_seconds,
-        trainings=race.trainings + finals * race.trainer.ensemble,
-    )
-
-
-def curves_of(race: Race) -> tuple[Curve, ...]:
-    """Return each finalist's score over its training, averaged over the cells."""
+def curves_of(measurements: Measurements) -> tuple[Curve, ...]:
+    """Return each finalist's score over its training, averaged over the folds."""
     found = []
-    for name, track in race.final_tracks().items():
-        table, epochs = track.table(race.cells)
-        means = tuple(float(score) for score in table.mean(axis=0))
-        best = race.reading(track).epoch
+    for name, history in measurements.final_histories().items():
+        table, epochs = history.errors_by_epoch(measurements.folds)
+        means = tuple(measurements.measure.error(float(mean)) for mean in table.mean(axis=0))
+        best = measurements.evaluate(history).best_epoch
         found.append(Curve(name=name, epochs=tuple(epochs), scores=means, best_epoch=best))
     return tuple(found)
 
 
 def _evidence(
-    race: Race,
-    tracks: dict[str, Track],
+    measurements: Measurements,
+    trainer: Trainer,
     predictions: list[np.ndarray],
     rows: np.ndarray,
     problem: Problem | None,
 ) -> Evidence:
     outputs = []
-    first = race.trainer.rounds[0][0]
-    target = race.trainer.valid_targets_tensor(first)
-    for name, track in tracks.items():
-        best = race.reading(track).epoch
-        if best in track.outputs:
-            loss, output = track.outputs[best]
+    target = trainer.valid_targets_tensor(measurements.screening_folds[0])
+    for name, history in measurements.final_histories().items():
+        best = measurements.evaluate(history).best_epoch
+        if best in history.outputs:
+            loss, output = history.outputs[best]
             outputs.append(
                 Outputs(name=name, loss=loss, output=output, target=target[: len(output)])
             )
     return Evidence(
-        curves=curves_of(race),
+        curves=curves_of(measurements),
         outputs=tuple(outputs),
-        test_target=race.trainer.test_target(),
+        test_target=trainer.test_target(),
         test_default=predictions[0],
         test_selected=predictions[1],
         test_counted=rows,

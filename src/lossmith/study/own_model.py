@@ -15,11 +15,12 @@ from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.study.clock import Clock, OutOfTimeError
 from lossmith.study.conclude import prediction_frame, versions
-from lossmith.study.data.dataset import Examples
+from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.resolve import as_metric
+from lossmith.study.metrics.tuned import tuned
 from lossmith.study.result import Cost, Evidence, Finding, Outputs, Result
 from lossmith.study.search.trial import Budget
 from lossmith.study.study import Study
@@ -117,7 +118,7 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
         InputError: with one line that says what to change.
     """
     known = _table_metric(request.metric)
-    examples = Examples.of(
+    examples = SupervisedDataset.of(
         request.train,
         request.task,
         known,
@@ -130,7 +131,7 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
     with tempfile.TemporaryDirectory(prefix="lossmith-") as place:
         study = Study(
             request.out if request.out is not None else place,
-            metric=request.metric,
+            metric=tuned(known) if known is not None and known.tuned else request.metric,
             target=examples.target,
             losses=_losses(request.candidates, known, examples),
             default=request.default,
@@ -158,12 +159,12 @@ def _table_metric(metric: Any) -> Metric | None:
         return None
 
 
-def _losses(given: Any, metric: Metric | None, examples: Examples) -> Any:
+def _losses(given: Any, metric: Metric | None, examples: SupervisedDataset) -> Any:
     """Return the losses to compare: under a metric of tables a name stands for all its settings."""
     if given is None or metric is None or examples.task is None or isinstance(given, dict):
         return given
     names = [one for one in given if isinstance(one, str)]
-    known, default, naive = all_that_fit(metric, examples.target, examples.classes, names)
+    known, *_ = all_that_fit(metric, examples.target, examples.classes, names)
     return [*known, *(one for one in given if not isinstance(one, str))]
 
 
@@ -176,7 +177,7 @@ class _Rows:
     splits: list[tuple[np.ndarray, np.ndarray]]
 
     @classmethod
-    def of(cls, request: Request, examples: Examples) -> "_Rows":
+    def of(cls, request: Request, examples: SupervisedDataset) -> "_Rows":
         everyone = np.arange(len(examples.target))
         if request.splits is not None:
             pairs = list(request.splits)
@@ -184,10 +185,8 @@ class _Rows:
             return cls(develop=everyone, test=everyone[:0], splits=pairs)
         classes = examples.task in ("binary", "multiclass")
         target = examples.target if classes else everyone
-        groups = None
-        if request.groups is not None:
-            groups = np.unique(np.asarray(request.groups), return_inverse=True)[1]
-        split = split_rows(examples.task if classes else "regression", target, request.seed)
+        task = examples.task if classes and examples.task else "regression"
+        split = split_rows(task, target, request.seed)
         return cls(
             develop=split.develop,
             test=split.test,
@@ -202,17 +201,14 @@ def _recipe(request: Request, rows: int) -> Recipe:
         else torch.accelerator.current_accelerator() or "cpu"
     )
     amp = request.amp
-    if amp is True:
-        amp = torch.bfloat16
-    elif amp is False:
-        amp = None
+    computed = amp if isinstance(amp, torch.dtype) else torch.bfloat16 if amp else None
     return Recipe(
         make_model=request.model,
         budget=Budget.for_rows(rows, epochs=request.epochs, batch=request.batch_size),
         device=device,
         make_optimizer=request.optimizer or torch.optim.AdamW,
         schedule=request.scheduler,
-        amp=amp,
+        amp=computed,
     )
 
 
@@ -220,7 +216,12 @@ class _Runner:
     """Runs the trials of a study, in as many processes as it may."""
 
     def __init__(
-        self, request: Request, recipe: Recipe, examples: Examples, study: Study, clock: Clock
+        self,
+        request: Request,
+        recipe: Recipe,
+        examples: SupervisedDataset,
+        study: Study,
+        clock: Clock,
     ) -> None:
         self.request, self.recipe, self.examples = request, recipe, examples
         self.study, self.clock = study, clock
@@ -324,7 +325,7 @@ class _Runner:
         return np.concatenate(parts)
 
 
-def _workers(wanted: int | None, examples: Examples, device: torch.device) -> int:
+def _workers(wanted: int | None, examples: SupervisedDataset, device: torch.device) -> int:
     """Return how many processes train side by side, each on one thread."""
     able = can_fork() and device.type == "cpu"
     if wanted is not None and wanted > 1 and not able:

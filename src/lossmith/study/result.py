@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.core.loss import Loss
+from lossmith.study.direction import Better, as_error
 
 Status = Literal["default", "selected", "finished", "dropped", "diverged", "unfinished"]
 
@@ -58,7 +59,7 @@ class TargetResult:
     name: str
     task: str
     metric: str
-    better: Literal["lower", "higher"]
+    better: Better
     default: float
     selected: float
     difference: float
@@ -66,6 +67,10 @@ class TargetResult:
     difference_high: float
     test: dict[str, float | None]
     classes: int = 0
+
+    def error(self, score: float) -> float:
+        """Return a score of this target such that lower is better; twice gives it back."""
+        return as_error(score, self.better)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +93,7 @@ class Result:
 
     task: str
     metric: str
-    better: Literal["lower", "higher"]
+    better: Better
     target: str
     rows: dict[str, int]  # total, train, test, dropped
     diagnosis: tuple[Finding, ...]
@@ -106,6 +111,10 @@ class Result:
     versions: dict[str, str]
     targets: tuple[TargetResult, ...] = ()
     command: str = ""
+
+    def error(self, score: float) -> float:
+        """Return a score such that lower is better; twice gives it back."""
+        return as_error(score, self.better)
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain data."""
@@ -133,7 +142,7 @@ class Outputs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weights:
+class WeightSweep:
     """The default's losses at other weights: by how many per cent each target's error is lower."""
 
     shares: tuple[float, ...]
@@ -145,7 +154,7 @@ class Evidence:
     """What the report draws beyond the numbers."""
 
     curves: tuple[Curve, ...] = ()
-    weights: tuple[Weights, ...] = ()  # of several targets
+    weights: tuple[WeightSweep, ...] = ()  # of several targets
     outputs: tuple[Outputs, ...] = ()
     test_target: np.ndarray = field(default_factory=lambda: np.empty(0))
     test_default: np.ndarray = field(default_factory=lambda: np.empty(0))  # points or probabilities

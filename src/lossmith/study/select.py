@@ -3,14 +3,14 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pandas as pd
 import torch
 
 from lossmith.core.card import Task
 from lossmith.study import storage
-from lossmith.study.candidates import field_for
+from lossmith.study.candidates import candidates_for
 from lossmith.study.clock import Clock
 from lossmith.study.conclude import Selection, conclude
 from lossmith.study.data.folds import split_rows
@@ -20,15 +20,16 @@ from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.multitarget.study import Settings, study_jointly
-from lossmith.study.own_model import Request, select_model
+from lossmith.study.own_model import ModelSelection, Request, select_model
 from lossmith.study.result import Finding
-from lossmith.study.search.loop import Race
+from lossmith.study.search.final import train_final_models
+from lossmith.study.search.loop import Search
 from lossmith.study.search.scoring import Scorer
 from lossmith.study.settings import check_kinds, check_numbers
 from lossmith.study.training.table_trainer import TableTrainer
 
 RATES = (1e-3, 3e-3, 1e-2)
-RACING = 0.8  # share of a time budget for the race; the rest trains the final models
+SEARCHING = 0.8  # share of a time budget for the search; the rest trains the final models
 
 Report = Callable[[float, str], None]
 
@@ -66,7 +67,7 @@ def select(
     on_diagnosis: Callable[[Problem, tuple[Finding, ...]], None] | None = None,
     progress: Report | None = None,
     command: str = "",
-) -> Selection:
+) -> Selection | ModelSelection:
     """Find the loss that serves a table, or your own model and data, best under a metric.
 
     Every loss of the catalogue that can train the task is compared with the default, the loss
@@ -77,8 +78,8 @@ def select(
         data: a pandas or Polars DataFrame, or a 2-d array: a table to predict a column of.
         target: the column's name, its index in an array, or one value a row; names of several
             columns, one metric each, for one model that predicts them all.
-        metric: rmse, mae, medae, mape, rmsle, r2, pinball@q; accuracy, balanced_accuracy, f1,
-            f1_macro, auroc, average_precision, log_loss, brier; a list for several targets.
+        metric: mae, auroc, pinball@0.9 or another name of `lossmith.study.metrics.names()`; a list
+            for several targets.
         model: instead of a table, a function that takes the head's width and returns a fresh
             module; it is called for every training under a fixed seed.
         train: the data of such a model: a map-style dataset of (input, target) or a pair of
@@ -144,7 +145,7 @@ def select(
     )
     if out is not None:
         storage.check_writable(out)
-    clock = Clock(None if budget is None else RACING * budget, progress or (lambda *_: None))
+    clock = Clock(None if budget is None else SEARCHING * budget, progress or (lambda *_: None))
     if model is not None:
         chosen = select_model(
             Request(
@@ -152,7 +153,7 @@ def select(
                 train=train,
                 metric=metric,
                 valid=valid,
-                task=task,
+                task=cast(Task | None, task),
                 candidates=candidates,
                 default=default,
                 groups=groups,
@@ -209,18 +210,26 @@ def select(
     trainer = TableTrainer(problem, split, epochs=epochs, batch=batch_size)
     found, targets, classes = problem.task, problem.target, len(problem.classes)
     measure = metric_for(metric, found)
-    race = Race(
+    fitting = candidates_for(found, measure, targets[split.develop], classes or None, candidates)
+    search = Search(
         trainer=trainer,
-        scorer=Scorer(measure, trainer, exclude_gross=not keep_outliers),
-        entries=field_for(found, measure, targets[split.develop], classes or None, candidates),
-        rates=tuple(learning_rates),
+        candidates=fitting,
+        scorer=Scorer(measure, trainer, exclude_outliers=not keep_outliers),
+        learning_rates=tuple(learning_rates),
         clock=clock,
     )
     if on_diagnosis is not None:
         on_diagnosis(problem, findings)
-    finished = race.run()
+    measurements = search.run()
     selection = conclude(
-        race, problem, findings, interrupted=not finished, seed=seed, command=command
+        measurements,
+        train_final_models(measurements, trainer, clock),
+        trainer,
+        measure,
+        problem=problem,
+        findings=findings,
+        seed=seed,
+        command=command,
     )
     if out is not None:
         storage.save(selection, out)

@@ -6,7 +6,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,9 @@ from lossmith.study.conclude import Selection, prediction_frame
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.errors import InputError
 from lossmith.study.multitarget.heads import Heads
-from lossmith.study.multitarget.model import JointModel, Reading, joint_frame
+from lossmith.study.multitarget.model import JointModel, OutputSpec, joint_frame
 from lossmith.study.report import write_report
+from lossmith.study.result import Evidence, Result
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.predictor import TableModel
 
@@ -72,11 +73,11 @@ class SavedJointModel:
     """A saved model of several targets, with what turns its output into predictions."""
 
     model: JointModel
-    readings: tuple[Reading, ...]
+    outputs: tuple[OutputSpec, ...]
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a column prediction_<target> for each target, and probabilities of classes."""
-        return joint_frame(self.model.predict(frame), self.readings)
+        return joint_frame(self.model.predict(frame), self.outputs)
 
 
 def check_writable(out: str | os.PathLike[str]) -> None:
@@ -94,7 +95,30 @@ def check_writable(out: str | os.PathLike[str]) -> None:
         )
 
 
-def save(selection: Selection, out: str | os.PathLike[str]) -> None:
+class Handed(Protocol):
+    """What a study hands over: of a table, or of a user's own model."""
+
+    @property
+    def result(self) -> Result:
+        """What was found."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the report draws."""
+
+    @property
+    def loss(self) -> Any:
+        """The selected loss."""
+
+    @property
+    def model(self) -> Any:
+        """The model that was trained with it."""
+
+    def predictions(self) -> pd.DataFrame | None:
+        """Return the predictions of the untouched rows, where a table holds them."""
+
+
+def save(selection: Handed, out: str | os.PathLike[str]) -> None:
     """Write a run's files, all of them or none; those of an earlier run are replaced.
 
     Raises:
@@ -164,12 +188,14 @@ def _read(path: Path) -> SavedModel:
     several = facts.get("targets")
     if several is None:
         model = TableModel(encoder=encoder, loss=loss, body=_body(state, loss))
-        return SavedTableModel(model=model, **_reading(facts, loss))
+        return SavedTableModel(model=model, **_output_spec(facts, loss))
     heads = _heads(loss, several)
     pairs = zip(several, heads.parts_by_name().values(), strict=True)
     return SavedJointModel(
         model=JointModel(encoder=encoder, loss=heads, body=_body(state, heads)),
-        readings=tuple(Reading(name=one["name"], **_reading(one, part)) for one, part in pairs),
+        outputs=tuple(
+            OutputSpec(name=one["name"], **_output_spec(one, part)) for one, part in pairs
+        ),
     )
 
 
@@ -186,7 +212,7 @@ def _heads(loss: Loss, several: list[dict[str, Any]]) -> Heads:
     return Heads(loss, [bool(one["labels"]) for one in several])
 
 
-def _reading(facts: dict[str, Any], loss: Loss) -> dict[str, Any]:
+def _output_spec(facts: dict[str, Any], loss: Loss) -> dict[str, Any]:
     """Return a target's labels and decision, held against its loss."""
     labels, decision = facts["labels"], facts["decision"]
     classes = 0 if "regression" in loss.card.tasks else max(loss.out_features, 2)
@@ -198,14 +224,17 @@ def _reading(facts: dict[str, Any], loss: Loss) -> dict[str, Any]:
     }
 
 
-def _write(selection: Selection, path: Path) -> None:
+def _write(selection: Handed, path: Path) -> None:
     write_report(path / "report.html", selection.result, selection.evidence)
     document = json.dumps(_json_ready(selection.result.to_json()), indent=2, allow_nan=False)
     (path / "result.json").write_text(document + "\n", encoding="utf-8")
-    selection.loss.save(path / "loss.json")
-    selection.predictions().to_csv(path / "predictions.csv", index=False)
+    if isinstance(selection.loss, Loss):
+        selection.loss.save(path / "loss.json")
+    predictions = selection.predictions()
+    if predictions is not None:
+        predictions.to_csv(path / "predictions.csv", index=False)
     if isinstance(selection.model, (TableModel, JointModel)):
-        _write_model(selection, selection.model, path)
+        _write_model(cast(Selection, selection), selection.model, path)
     else:
         state = selection.model.body.state_dict()  # type: ignore[attr-defined]
         save_file(

@@ -13,8 +13,9 @@ import pandas as pd
 import torch
 from torch import nn
 
+from lossmith.study.direction import as_error
 from lossmith.study.errors import InputError
-from lossmith.study.journal import Report, Setting, Training
+from lossmith.study.journal import Report, Setting, State, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
 from lossmith.study.metrics.resolve import as_metric
@@ -140,7 +141,7 @@ class Study:
             learning_rates=tuple(float(rate) for rate in learning_rates),
             epochs=int(epochs),
             folds=len(self.folds.folds),
-            lower=self.metric.better == "lower",
+            better=self.metric.better,
             finalists=finalists,
         )
         self._memory = tempfile.TemporaryDirectory(prefix="lossmith-") if folder is None else None
@@ -292,10 +293,10 @@ class Study:
 
     def fitted(self, name: str, rows: np.ndarray | None) -> nn.Module:
         """Return a fresh module of a loss, fitted to the targets of some rows, or of all."""
-        target = self.target
-        if target is not None:
-            target = torch.as_tensor(target if rows is None else target[rows])
-        return self.contenders[name].fit(target)
+        if self.target is None:
+            return self.contenders[name].fit(None)
+        chosen = self.target if rows is None else self.target[rows]
+        return self.contenders[name].fit(torch.as_tensor(chosen))
 
     def best_setting(self, name: str) -> tuple[float, int]:
         """Return the learning rate and the number of epochs that suit a loss best so far."""
@@ -327,7 +328,7 @@ class Study:
         predictions = decoded(trial.loss, outputs, self.decode)
         return scored(self.metric, fold, predictions=predictions, target=target)
 
-    def _outcome(self, trial: Trial, epoch: int, said: Scored) -> tuple[str | None, str]:
+    def _outcome(self, trial: Trial, epoch: int, said: Scored) -> tuple[State | None, str]:
         """Return what becomes of a trial after a report, and why."""
         if not np.isfinite(said.score):
             return "failed", f"diverged after {epoch} epochs"
@@ -357,12 +358,13 @@ class Study:
         }
         if not known:
             return False
-        best = (min if design.lower else max)(known, key=known.__getitem__)
+        best = min(known, key=lambda setting: as_error(known[setting], design.better))
         own = self.journal.influences(Training(best, training.fold), epoch)
         if own is None:
             return False
-        share = epoch / design.epochs
-        return hopeless(share, said.score + said.influences, known[best] + own, design.lower)
+        ours, theirs = said.score + said.influences, known[best] + own
+        turned = as_error(ours, design.better), as_error(theirs, design.better)
+        return hopeless(epoch / design.epochs, *turned)
 
     def _end(self, trial: Trial, outcome: Any, note: str) -> None:
         self.journal.end(trial.claim, outcome, note)

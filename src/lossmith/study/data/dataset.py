@@ -18,7 +18,7 @@ LOOKED_AT = 8  # samples that are read twice, to see whether validation rows sta
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examples:
+class SupervisedDataset:
     """A dataset with its targets in memory; inputs are read batch by batch.
 
     dataset: what training reads. valid: the same rows as they are judged, without augmentation.
@@ -43,7 +43,7 @@ class Examples:
         valid: Any = None,
         collate: Callable[[list[Any]], Any] | None = None,
         workers: int = 0,
-    ) -> "Examples":
+    ) -> "SupervisedDataset":
         """Read the targets of a map-style dataset or of a pair of tensors.
 
         metric: of tables, whose targets are one number or class a row; None for any other.

@@ -1,6 +1,15 @@
 """The journal of a study: durable facts that processes share; nothing is pickled."""
 
-from lossmith.study.journal.facts import Claim, Decision, Facts, Record, Report, Setting, Training
+from lossmith.study.journal.facts import (
+    Claim,
+    Decision,
+    Facts,
+    Record,
+    Report,
+    Setting,
+    State,
+    Training,
+)
 from lossmith.study.journal.sqlite import Journal
 from lossmith.study.journal.storage import Storage
 
@@ -12,6 +21,7 @@ __all__ = [
     "Record",
     "Report",
     "Setting",
+    "State",
     "Storage",
     "Training",
 ]

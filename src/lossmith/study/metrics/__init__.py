@@ -1,6 +1,20 @@
 """What a study can optimise: scores of predictions, and how much each row moves them."""
 
-from lossmith.study.metrics.base import CLASSES, REGRESSION, Metric, decide, lookup, metric, names
-from lossmith.study.metrics.influence import influences
+from lossmith.study.metrics.base import Metric
+from lossmith.study.metrics.catalogue import lookup, metric, metric_name, metric_unit, names
+from lossmith.study.metrics.classification import CLASSES
+from lossmith.study.metrics.regression import REGRESSION
+from lossmith.study.metrics.tuning import decide, shifted
 
-__all__ = ["CLASSES", "REGRESSION", "Metric", "decide", "influences", "lookup", "metric", "names"]
+__all__ = [
+    "CLASSES",
+    "REGRESSION",
+    "Metric",
+    "decide",
+    "lookup",
+    "metric",
+    "metric_name",
+    "metric_unit",
+    "names",
+    "shifted",
+]

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from lossmith.study.errors import InputError
-from lossmith.study.metrics.base import Metric, lookup, names
+from lossmith.study.metrics.base import Metric
+from lossmith.study.metrics.catalogue import lookup, names
 from lossmith.study.metrics.forecasting import SMAPE, WeightedQuantileLoss
 from lossmith.study.metrics.functions import (
     direction,

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from lossmith.study.errors import InputError
-from lossmith.study.metrics.base import REGRESSION, Metric
-from lossmith.study.metrics.influence import influences
+from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.reading import class_codes, has_classes, probabilities, same_shape
+from lossmith.study.metrics.regression import REGRESSION
 from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.metrics.units import of_units
 
@@ -28,7 +28,7 @@ class TableMetric(StudyMetric):
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
         self.name, self.better = metric.name, metric.better
-        self.label = metric.name.replace("_", " ").replace("@", " at ")
+        self.label = metric.label
 
     def check(self, target: Any) -> None:
         """Raise InputError when the metric is undefined for these targets."""
@@ -44,7 +44,7 @@ class TableMetric(StudyMetric):
 
     def _influences(self, target: Array, prediction: Array, codes: Array, index: Array) -> Array:
         found = [
-            of_units(influences(self.metric, part, of_it[None])[0], index[rows], len(codes))
+            of_units(self.metric.influences(part, of_it), index[rows], len(codes))
             for part, of_it, rows in self._parts(target, prediction)
         ]
         return np.mean(found, axis=0) if found else np.zeros(len(codes))

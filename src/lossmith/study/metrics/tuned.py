@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from lossmith.study.metrics.base import Metric, decide
+from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.table_metric import TableMetric
+from lossmith.study.metrics.tuning import decide
 
 Array = np.ndarray
 PARTS = 5  # of the rows; each is decided as suits the others best
@@ -46,7 +47,7 @@ class TunedMetric(TableMetric):
 def tuned(metric: Metric) -> TunedMetric:
     """Return a metric with its tuned decision.
 
-    >>> from lossmith.study.metrics.base import lookup
+    >>> from lossmith.study.metrics import lookup
     >>> tuned(lookup("f1"))
     TunedMetric('f1', better='higher')
     """

@@ -11,7 +11,7 @@ from lossmith.catalogue.lookup import loss_class
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.weighting import Fixed, Weighting
-from lossmith.study.candidates import Candidate, Field
+from lossmith.study.candidates import Candidate, CandidateSet
 from lossmith.study.multitarget.heads import Heads
 from lossmith.weighting import GeometricMean, Uncertainty
 
@@ -22,7 +22,7 @@ ADAPTIVE: Mapping[str, Callable[[], Weighting]] = {
 }
 TUNED = "tuned weights"
 WEIGHTINGS = 1 + len(ADAPTIVE)  # of each combination of losses
-BEST = 2  # losses of each target, beside its default, that enter the joint race
+BEST = 2  # losses of each target, beside its default, that enter the joint search
 
 Shares = tuple[float, ...]
 
@@ -113,10 +113,10 @@ def grid(targets: int) -> tuple[Shares, ...]:
 def combinations(
     targets: Sequence[str],
     whole: Sequence[bool],
-    fields: Sequence[Field],
+    fields: Sequence[CandidateSet],
     best: Sequence[Sequence[str]],
-) -> Field:
-    """Return the candidates of the joint race from the best losses of each target by itself.
+) -> CandidateSet:
+    """Return the candidates of the joint search from the best losses of each target by itself.
 
     Every target takes its default or one of its best while the others keep theirs, and all take
     their best together; each of these with tuned weights and with every adaptive weighting.
@@ -150,7 +150,7 @@ def combinations(
         for weighting in (TUNED, *ADAPTIVE)
     ]
     fitting = tuple(one for one in everyone if one.weighting == TUNED or one.never_negative)
-    return Field(candidates=fitting, default=fitting[0].name, naive=fitting[0].name)
+    return CandidateSet(candidates=fitting, default=fitting[0].name, common=fitting[0].name)
 
 
 def _gradient_size(loss: Loss, target: Tensor) -> float:

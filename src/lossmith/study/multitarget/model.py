@@ -16,7 +16,7 @@ from lossmith.study.training.predictor import CHUNK
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class OutputSpec:
     """How a target's predictions are written: its column, its classes and their decision."""
 
     name: str
@@ -45,12 +45,12 @@ class JointModel:
         return tuple(np.mean(of_target, axis=0) for of_target in zip(*seeds, strict=True))
 
 
-def joint_frame(values: Sequence[np.ndarray], readings: Sequence[Reading]) -> pd.DataFrame:
+def joint_frame(values: Sequence[np.ndarray], outputs: Sequence[OutputSpec]) -> pd.DataFrame:
     """Return predictions as a table: prediction_<target>, and probability_<target>_<class>."""
     frames = []
-    for predicted, reading in zip(values, readings, strict=True):
-        frame = prediction_frame(predicted, reading.labels, reading.decision)
-        frame.columns = [_column(str(column), reading.name) for column in frame.columns]
+    for predicted, spec in zip(values, outputs, strict=True):
+        frame = prediction_frame(predicted, spec.labels, spec.decision)
+        frame.columns = [_column(str(column), spec.name) for column in frame.columns]
         frames.append(frame)
     return pd.concat(frames, axis=1)
 

@@ -1,20 +1,21 @@
 """One number for several metrics: the geometric mean of errors, each against a constant's.
 
 Two candidates then differ by the mean of the metrics' relative changes, whatever units these have,
-and everything a race does with one metric holds for several: ranking, pairing, the test.
+and everything a study does with one metric holds for several: ranking, pairing, the test.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from lossmith.core.loss import Loss
+from lossmith.study.direction import Better
 from lossmith.study.metrics import Metric
-from lossmith.study.search.scoring import Scorer, Track
-from lossmith.study.search.trial import Key
+from lossmith.study.rules.history import TrialHistory, TrialKey
+from lossmith.study.search.scoring import Scorer
 
 Array = np.ndarray
 
@@ -23,14 +24,14 @@ Array = np.ndarray
 class JointMetric:
     """The geometric mean, over metrics, of a model's error in units of a constant prediction's.
 
-    The error is the metric, or 1 − metric where higher is better; 1 is no better than a constant.
+    The error is the distance from a perfect score; a mean of 1 is no better than a constant.
     """
 
     metrics: tuple[Metric, ...]
     units: tuple[float, ...]  # the errors of constant predictions
     name: str = "relative error"
-    better: Literal["lower", "higher"] = "lower"
-    tuned: bool = False
+    better: Better = "lower"
+    by_ratio: bool = True
 
     @classmethod
     def of(cls, metrics: Sequence[Metric], targets: Sequence[Array]) -> "JointMetric":
@@ -38,122 +39,105 @@ class JointMetric:
         units = [_unit(metric, target) for metric, target in zip(metrics, targets, strict=True)]
         return cls(metrics=tuple(metrics), units=tuple(units))
 
+    def error(self, score: float) -> float:
+        """Return a score as it is: lower is better."""
+        return score
+
     def combine(self, scores: Sequence[float], rows: int) -> float:
         """Make one number of one score a metric."""
         logs = [
-            np.log(error(metric, score, rows) / unit)
+            np.log(relative_to_best(metric, score, rows) / unit)
             for metric, score, unit in zip(self.metrics, scores, self.units, strict=True)
         ]
         return float(np.exp(np.mean(logs)))
 
 
 @dataclass
-class JointTrack(Track):
-    """A candidate's joint scores, and beside them its scores by each metric."""
+class JointHistory(TrialHistory):
+    """A candidate's joint errors, and beside them its errors by each metric."""
 
-    parts: tuple[Track, ...] = field(default_factory=tuple)
+    parts: tuple[TrialHistory, ...] = field(default_factory=tuple)
 
 
 class JointScorer:
     """Scores each target by its own scorer, and joins what they say.
 
     Args:
-        scorers: one a target, over the same cells.
+        scorers: one a target, over the same folds.
     """
+
+    excluded = 0.0  # a target's own scorer may leave rows out; the joint score counts all
 
     def __init__(self, metric: JointMetric, scorers: Sequence[Scorer]) -> None:
         self.metric, self.scorers = metric, tuple(scorers)
-        self.judged: dict[int, Array] = {}  # all rows; a target's own scorer may leave some out
-        self._tracks: dict[Key, JointTrack] = {}
+        self._histories: dict[TrialKey, JointHistory] = {}
 
-    @property
-    def contaminated(self) -> bool:
-        """Whether some target holds gross errors that do not count."""
-        return any(scorer.contaminated for scorer in self.scorers)
+    def scored(self, fold: int) -> slice:
+        """Return which of a fold's validation rows are scored: all, for some target."""
+        return slice(None)
 
-    def track(self, key: Key) -> JointTrack:
-        """Return an empty track."""
-        self._tracks[key] = JointTrack(key, parts=tuple(Track(key) for _ in self.scorers))
-        return self._tracks[key]
+    def history(self, key: TrialKey) -> JointHistory:
+        """Return an empty history."""
+        parts = tuple(TrialHistory(key) for _ in self.scorers)
+        self._histories[key] = JointHistory(key, parts=parts)
+        return self._histories[key]
 
-    def read(self, losses: Sequence[Loss], outputs: Sequence[Tensor]) -> tuple[Array, ...]:
-        """Return what members predict of each target from their raw outputs on one cell."""
+    def predictions(self, losses: Sequence[Loss], outputs: Sequence[Tensor]) -> tuple[Array, ...]:
+        """Return what trials predict of each target from their raw outputs on one fold."""
         predictions = [loss.predict(raw) for loss, raw in zip(losses, outputs, strict=True)]  # type: ignore[operator]
         return tuple(np.stack(of_target) for of_target in zip(*predictions, strict=True))
 
     def record(
-        self, tracks: Sequence[JointTrack], predictions: Mapping[int, Any], epoch: int
+        self, histories: Sequence[JointHistory], predictions: Mapping[int, Any], epoch: int
     ) -> None:
-        """Score every target's predictions of each cell, and join the scores."""
+        """Score every target's predictions of each fold, and join the scores."""
         for number, scorer in enumerate(self.scorers):
-            own = {cell: values[number] for cell, values in predictions.items()}
-            scorer.record([track.parts[number] for track in tracks], own, epoch)
-        for track in tracks:
-            for cell in predictions:
-                self._join(track, cell, epoch)
+            of_target = {fold: values[number] for fold, values in predictions.items()}
+            scorer.record([history.parts[number] for history in histories], of_target, epoch)
+        for history in histories:
+            for fold in predictions:
+                self._join(history, fold, epoch)
 
-    def find_gross(self, cells: Sequence[int]) -> None:
-        """Let each target's scorer decide which of its rows count; join the scores again."""
-        before = [scorer.judged.keys() & set(cells) for scorer in self.scorers]
+    def exclude_outliers(self, folds: Sequence[int]) -> None:
+        """Let each target's scorer decide which of its rows are scored; join the scores again."""
+        before = [scorer.scored_rows.keys() & set(folds) for scorer in self.scorers]
         for scorer in self.scorers:
-            scorer.find_gross(cells)
-        if before == [scorer.judged.keys() & set(cells) for scorer in self.scorers]:
+            scorer.exclude_outliers(folds)
+        if before == [scorer.scored_rows.keys() & set(folds) for scorer in self.scorers]:
             return
-        for track in self._tracks.values():
-            for cell in set(cells) & set(track.scores):
-                for epoch in track.scores[cell]:
-                    self._join(track, cell, epoch)
+        for history in self._histories.values():
+            for fold in set(folds) & set(history.errors):
+                for epoch in history.errors[fold]:
+                    self._join(history, fold, epoch)
 
-    def rows(self, number: int, cell: int) -> Array:
-        """Return which of a cell's rows count for a target."""
+    def rows(self, number: int, fold: int) -> Array:
+        """Return which of a fold's rows are scored for a target."""
         scorer = self.scorers[number]
-        every = np.ones(len(scorer.cells.valid_target(cell)), bool)
-        return scorer.judged.get(cell, every)
+        every = np.ones(len(scorer.folds.valid_target(fold)), bool)
+        return scorer.scored_rows.get(fold, every)
 
-    def _join(self, track: JointTrack, cell: int, epoch: int) -> None:
-        scores = [part.scores[cell][epoch] for part in track.parts]
-        counts = [self.rows(number, cell) for number in range(len(self.scorers))]
-        joined = self.metric.combine(scores, len(counts[0]))
-        influence = np.zeros(len(counts[0]))
-        for part, metric, counted in zip(track.parts, self.metric.metrics, counts, strict=True):
-            sign = 1 if metric.better == "lower" else -1
-            scale = error(metric, part.scores[cell][epoch], len(counted)) * counted.mean()
-            influence[counted] += sign * part.influences[cell][epoch] / scale
-        own = joined * influence / len(scores)
-        track.influences.setdefault(cell, {})[epoch] = np.where(np.isfinite(own), own, 0.0)
-        track.scores.setdefault(cell, {})[epoch] = joined
-        track.diverged = any(part.diverged for part in track.parts)
+    def _join(self, history: JointHistory, fold: int, epoch: int) -> None:
+        metrics, parts = self.metric.metrics, history.parts
+        scores = [m.error(p.errors[fold][epoch]) for m, p in zip(metrics, parts, strict=True)]
+        scored = [self.rows(number, fold) for number in range(len(self.scorers))]
+        joined = self.metric.combine(scores, len(scored[0]))
+        influence = np.zeros(len(scored[0]))
+        for part, metric, score, rows in zip(parts, metrics, scores, scored, strict=True):
+            scale = relative_to_best(metric, score, len(rows)) * rows.mean()
+            influence[rows] += part.influences[fold][epoch] / scale
+        mean = joined * influence / len(scores)
+        history.influences.setdefault(fold, {})[epoch] = np.where(np.isfinite(mean), mean, 0.0)
+        history.errors.setdefault(fold, {})[epoch] = joined
+        history.diverged = any(part.diverged for part in parts)
 
 
-def error(metric: Metric, score: float, rows: int) -> float:
-    """Return a score as an error, at least what half a row would give where it is a share."""
-    if metric.better == "lower":
-        return max(score, float(np.finfo(float).tiny))
-    return max(1 - score, 0.5 / rows)
+def relative_to_best(metric: Metric, score: float, rows: int) -> float:
+    """Return how far a score is from the best, at least what half a row would give of a share."""
+    floor = 0.5 / rows if metric.best else float(np.finfo(float).tiny)
+    return max(abs(score - metric.best), floor)
 
 
 def _unit(metric: Metric, target: Array) -> float:
     """Return the error of the best constant, or 1 where it has none: half the targets are alike."""
-    score = _constant_score(metric, target)
-    return 1.0 if metric.better == "lower" and score == 0 else error(metric, score, len(target))
-
-
-def _constant_score(metric: Metric, target: Array) -> float:
-    """Return the score of the constant that the metric rewards."""
-    if metric.tasks == ("regression",):
-        constant = _functional(metric, target.astype(float))
-        return metric.score(target, np.full(len(target), constant))
-    frequency = np.bincount(target) / len(target)
-    prediction = np.tile(frequency, (len(target), 1))
-    return metric.score(target, prediction, metric.tune(target, prediction))
-
-
-def _functional(metric: Metric, target: Array) -> float:
-    if metric.transform == "log1p":
-        return float(np.expm1(np.log1p(target).mean()))
-    if metric.elicits == "mean":
-        return float(target.mean())
-    if metric.transform == "relative":
-        weights = 1 / np.abs(target)
-        return float(np.quantile(target, 0.5, weights=weights, method="inverted_cdf"))
-    return float(np.quantile(target, metric.level or 0.5))
+    score = metric.constant_score(target)
+    return 1.0 if score == metric.best else relative_to_best(metric, score, len(target))

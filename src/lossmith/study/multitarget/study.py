@@ -11,8 +11,14 @@ import pandas as pd
 from torch import nn
 
 from lossmith.catalogue import find
-from lossmith.study.candidates import Candidate, Entry, Field, field_for, known_loss
-from lossmith.study.clock import Clock, OutOfTimeError
+from lossmith.study.candidates import (
+    Candidate,
+    CandidateSet,
+    CandidateSpec,
+    candidates_for,
+    known_loss,
+)
+from lossmith.study.clock import Clock
 from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import nearest
@@ -25,7 +31,8 @@ from lossmith.study.multitarget.model import JointModel
 from lossmith.study.multitarget.problem import JointProblem, diagnosed, joint_problem, under
 from lossmith.study.multitarget.scores import JointMetric, JointScorer
 from lossmith.study.result import Finding
-from lossmith.study.search.loop import SCREENING_SHARE, Race
+from lossmith.study.search.final import train_final_models
+from lossmith.study.search.loop import SCREENING_SHARE, Search
 from lossmith.study.search.scoring import Scorer
 from lossmith.study.training.table_trainer import TableTrainer
 
@@ -68,7 +75,7 @@ def study_jointly(
 ) -> JointSelection:
     """Find the losses of several targets and their weighting, against tuned fixed weights.
 
-    Every target's losses are screened by themselves; the best of each enter the joint race in
+    Every target's losses are screened by themselves; the best of each enter the joint search in
     combinations, each with fixed weights tuned alike and with weightings that adapt.
 
     Raises:
@@ -91,92 +98,99 @@ def study_jointly(
         for one, found in zip(problem.problems, findings, strict=True):
             on_diagnosis(one, found)
     try:
-        alone = _screened(problem, measures, fields, split, settings, clock)
+        searches = _screened(problem, measures, fields, split, settings, clock)
     except KeyboardInterrupt:
         raise InputError(
             "the study was stopped before any combination of losses was measured; give it more time"
         ) from None
-    race = _race(problem, measures, split, settings, alone, clock)
-    finished = race.run()
-    if not race.finalists:
+    search, scorer = _joint_search(problem, measures, split, settings, searches, clock)
+    measurements = search.run()
+    if not measurements.finalists:
         raise InputError("the study was stopped before any combination was measured")
     named = [under(*pair) for pair in zip(problem.problems, findings, strict=True)]
-    stopped = not finished or any(one.stopped for one in alone)
     return conclude_jointly(
-        race, problem, sum(named, ()), interrupted=stopped, seed=seed, command=command
+        measurements,
+        train_final_models(measurements, search.trainer, search.clock),
+        search.trainer,
+        scorer,
+        problem=problem,
+        findings=sum(named, ()),
+        interrupted=not (measurements.finished and all(one.finished for one in searches)),
+        seed=seed,
+        command=command,
     )
 
 
 def _screened(
     problem: JointProblem,
     measures: Sequence[Metric],
-    fields: Sequence[Field],
+    fields: Sequence[CandidateSet],
     split: Split,
     settings: Settings,
     clock: Clock,
-) -> list[Race]:
+) -> list[Search]:
     """Screen the losses of each target by itself, in its part of the time."""
-    races = []
+    searches = []
     for number, (one, measure) in enumerate(zip(problem.problems, measures, strict=True)):
         trainer = TableTrainer(one, split, epochs=settings.epochs, batch=settings.batch)
-        race = Race(
+        search = Search(
             trainer=trainer,
-            scorer=Scorer(measure, trainer, exclude_gross=not settings.keep_outliers),
-            entries=fields[number],
-            rates=settings.rates,
+            candidates=fields[number],
+            scorer=Scorer(measure, trainer, exclude_outliers=not settings.keep_outliers),
+            learning_rates=settings.rates,
             clock=_part_of(clock, one.name, number, len(measures)),
         )
-        try:
-            race.screen()
-        except OutOfTimeError:
-            race.stop()
-        races.append(race)
-    return races
+        search.screen()
+        searches.append(search)
+    return searches
 
 
-def _race(
+def _joint_search(
     problem: JointProblem,
     measures: Sequence[Metric],
     split: Split,
     settings: Settings,
-    alone: Sequence[Race],
+    searches: Sequence[Search],
     clock: Clock,
-) -> Race:
-    """Return the joint race over combinations of the losses that did best by themselves."""
+) -> tuple[Search, JointScorer]:
+    """Return the search over combinations of the losses that did best by themselves."""
     names = term_names([one.name for one in problem.problems])
     best = [
-        [key.candidate for key in race.finalists if key.candidate != race.entries.default]
-        for race in alone
+        [key.candidate for key in one.finalists if key.candidate != one.candidates.default]
+        for one in searches
     ]
-    scorers = [race.scorer for race in alone]
+    scorers: list[Any] = [one.scorer for one in searches]
     targets = [
-        _counted(scorer, one.target[split.develop])
+        _scored(scorer, one.target[split.develop])
         for scorer, one in zip(scorers, problem.problems, strict=True)
     ]
-    return Race(
+    scorer = JointScorer(JointMetric.of(measures, targets), scorers)
+    rivals = sum(len(one.candidates.candidates) - 1 for one in searches)
+    search = Search(
         trainer=JointTrainer(problem, split, epochs=settings.epochs, batch=settings.batch),
-        scorer=JointScorer(JointMetric.of(measures, targets), scorers),
-        entries=combinations(
+        candidates=combinations(
             names,
             [one.task != "regression" for one in problem.problems],
-            [race.entries for race in alone],
+            [one.candidates for one in searches],
             best,
         ),
-        rates=settings.rates,
+        scorer=scorer,
+        learning_rates=settings.rates,
         clock=Clock(
             clock.limit,
             lambda share, text: clock.report(ALONE + (1 - ALONE) * share, text),
             clock.start,
         ),
-        screened=WEIGHTINGS * sum(len(race.entries.candidates) - 1 for race in alone),
-        trainings=sum(race.trainings for race in alone),
+        n_earlier_comparisons=WEIGHTINGS * rivals,
+        trainings=sum(one.trainings for one in searches),
     )
+    return search, scorer
 
 
-def _counted(scorer: Scorer, target: np.ndarray) -> np.ndarray:
-    """Return the targets, or where gross errors do not count, those known to be none."""
-    judged = [scorer.cells.valid_target(cell)[rows] for cell, rows in scorer.judged.items()]
-    return np.concatenate(judged) if judged else target
+def _scored(scorer: Scorer, target: np.ndarray) -> np.ndarray:
+    """Return the targets, or where outliers are not scored, those known to be none."""
+    known = [scorer.folds.valid_target(fold)[rows] for fold, rows in scorer.scored_rows.items()]
+    return np.concatenate(known) if known else target
 
 
 def _part_of(clock: Clock, name: str, number: int, count: int) -> Clock:
@@ -192,7 +206,7 @@ def _part_of(clock: Clock, name: str, number: int, count: int) -> Clock:
 
 def _fields(
     problem: JointProblem, measures: Sequence[Metric], split: Split, keys: Sequence[str] | None
-) -> list[Field]:
+) -> list[CandidateSet]:
     """Return each target's losses: of those asked for, the ones that it can be trained with."""
     pairs = list(zip(problem.problems, measures, strict=True))
     everyone = [_field(*pair, split, None) for pair in pairs]
@@ -209,12 +223,12 @@ def _fields(
     return [_field(*pair, split, own) for pair, own in zip(pairs, asked, strict=True)]
 
 
-def _field(one: Problem, measure: Metric, split: Split, keys: Sequence[str] | None) -> Field:
+def _field(one: Problem, measure: Metric, split: Split, keys: Sequence[str] | None) -> CandidateSet:
     target = one.target[split.develop]
-    return field_for(one.task, measure, target, len(one.classes) or None, keys)
+    return candidates_for(one.task, measure, target, len(one.classes) or None, keys)
 
 
-def _names(one: Entry) -> tuple[str, ...]:
+def _names(one: CandidateSpec) -> tuple[str, ...]:
     """Return what a candidate can be asked for by."""
     return (one.key, one.name) if isinstance(one, Candidate) else (one.name,)
 

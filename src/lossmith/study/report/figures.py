@@ -4,16 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lossmith.study.formatting import clip, decimals, interval, number
+from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report.svg import COLOURS, is_narrow, label_ticks, responsive
-from lossmith.study.report.text import (
-    clip,
-    decimals,
-    finished,
-    interval,
-    metric_name,
-    metric_unit,
-    number,
-)
+from lossmith.study.report.text import finished
 from lossmith.study.result import CandidateResult, Curve, Result
 
 if TYPE_CHECKING:
@@ -25,7 +19,6 @@ _TOO_WIDE = 10.0  # an interval this many times the typical one leaves the frame
 
 def compared(result: Result) -> list[CandidateResult]:
     """Return the finished candidates that have a difference to the default, best first."""
-    sign = 1 if result.better == "lower" else -1
     rows = [
         c
         for c in finished(result)
@@ -33,7 +26,7 @@ def compared(result: Result) -> list[CandidateResult]:
         and c.difference_to_default is not None
         and np.isfinite(c.difference_to_default)
     ]
-    return sorted(rows, key=lambda c: sign * (c.difference_to_default or 0.0))
+    return sorted(rows, key=lambda c: result.error(c.difference_to_default or 0.0))
 
 
 def forest(result: Result) -> str:
@@ -142,7 +135,7 @@ def _label_direction(axes: "Axes", result: Result, narrow: bool) -> None:
     unit = metric_unit(result.metric)
     name = metric_name(result.metric)
     axes.set_xlabel(f"difference in {name}" + (f", in {unit}" if unit and not narrow else ""))
-    sides = ("← better", "worse →") if result.better == "lower" else ("← worse", "better →")
+    sides = ("← better", "worse →") if result.error(1.0) > 0 else ("← worse", "better →")
     for x, side, text in ((0, "left", sides[0]), (1, "right", sides[1])):
         axes.text(
             x, 1.0, text, ha=side, va="bottom", color=COLOURS["muted"], transform=axes.transAxes
@@ -218,8 +211,7 @@ def _curve_limits(result: Result, curves: tuple[Curve, ...]) -> tuple[float, flo
 
     The best of the default and of the chosen loss is within, unless it is absurdly far off.
     """
-    sign = 1.0 if result.better == "lower" else -1.0
-    everyone = {curve.name: sign * np.array(curve.scores, dtype=float) for curve in curves}
+    everyone = {curve.name: np.array(list(map(result.error, curve.scores))) for curve in curves}
     everyone = {name: array[np.isfinite(array)] for name, array in everyone.items()}
     everyone = {name: array for name, array in everyone.items() if len(array)}
     if not everyone:
@@ -231,5 +223,5 @@ def _curve_limits(result: Result, curves: tuple[Curve, ...]) -> tuple[float, flo
     for name in {result.default, result.selected} & everyone.keys():
         needed = 1.1 * float(everyone[name].min() - best)
         span = max(span, needed) if needed < _TOO_WIDE * span else span
-    low, high = sorted((sign * (best - 0.06 * span), sign * (best + 1.06 * span)))
+    low, high = sorted(map(result.error, (best - 0.06 * span, best + 1.06 * span)))
     return low, high

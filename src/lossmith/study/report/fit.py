@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lossmith.study.formatting import MISSING, decimals, number
 from lossmith.study.report.svg import COLOURS, inline, label_ticks
-from lossmith.study.report.text import MISSING, decimals, number, table
+from lossmith.study.report.text import table
 from lossmith.study.result import Evidence, Result
 
 if TYPE_CHECKING:

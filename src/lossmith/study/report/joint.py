@@ -4,15 +4,9 @@ from html import escape
 
 import numpy as np
 
-from lossmith.study.report.text import (
-    breakable,
-    decimals,
-    finished,
-    interval,
-    metric_name,
-    number,
-    table,
-)
+from lossmith.study.formatting import decimals, interval, number
+from lossmith.study.metrics import metric_name
+from lossmith.study.report.text import breakable, finished, table
 from lossmith.study.result import CandidateResult, Result, TargetResult
 
 _SNIPPET = """\

@@ -5,22 +5,12 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from lossmith.study.formatting import duration, interval, number, p_value
+from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report import fit, joint, shapes, verdict
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
 from lossmith.study.report.snippet import snippet
-from lossmith.study.report.text import (
-    breakable,
-    duration,
-    finished,
-    interval,
-    metric_name,
-    metric_unit,
-    number,
-    opening,
-    p_value,
-    settings,
-    table,
-)
+from lossmith.study.report.text import breakable, finished, opening, settings, table
 from lossmith.study.report.tradeoff import tradeoff
 from lossmith.study.result import CandidateResult, Evidence, Result
 

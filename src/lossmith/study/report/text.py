@@ -1,93 +1,13 @@
 """Numbers, names and parameters as a reader wants them."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from typing import Any
 
+from lossmith.study.formatting import number
 from lossmith.study.result import CandidateResult, Result
-
-MISSING = "–"
-PLACES = 8  # at most, after the decimal point
-
-_METRICS = {
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "medae": "median absolute error",
-    "mape": "MAPE",
-    "rmsle": "RMSLE",
-    "r2": "R²",
-    "balanced_accuracy": "balanced accuracy",
-    "f1": "F1",
-    "f1_macro": "macro F1",
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-}
-_IN_TARGET_UNITS = ("rmse", "mae", "medae", "pinball")
-
-
-def metric_name(metric: str) -> str:
-    """Return a metric as it is written in prose."""
-    name, _, level = metric.partition("@")
-    return _METRICS.get(name, name.replace("_", " ")) + (f" at {level}" if level else "")
-
-
-def metric_unit(metric: str) -> str:
-    """Return what one unit of the metric is, or nothing where it has no unit."""
-    return "units of the target" if metric.partition("@")[0] in _IN_TARGET_UNITS else ""
-
-
-def decimals(scales: Iterable[float | None]) -> int:
-    """Return how many decimals show two significant digits of the typical scale.
-
-    >>> decimals([450.0, 600.0]), decimals([0.004])
-    (0, 4)
-    """
-    sizes = sorted(abs(s) for s in scales if s is not None and math.isfinite(s) and s != 0)
-    if not sizes:
-        return 3
-    return min(max(1 - math.floor(math.log10(sizes[len(sizes) // 2])), 0), PLACES)
-
-
-def number(value: float | None, places: int, *, sign: bool = False) -> str:
-    """Return a number with thousands separators and a true minus.
-
-    >>> number(-12345.678, 1), number(0.5, 2, sign=True), number(None, 2)
-    ('−12,345.7', '+0.50', '–')
-    >>> number(4.35e-29, 8), number(4.35e31, 0)
-    ('4.35e−29', '4.35e+31')
-    """
-    if value is None:
-        return MISSING
-    if not math.isfinite(value):
-        return "not finite"
-    spec = "+" if sign else ""
-    tiny = places >= PLACES and 0 < abs(value) < 100 * 0.1**PLACES
-    value = value if tiny else round(value, places) + 0.0  # no minus before zero
-    short = tiny or abs(value) >= 1e12
-    text = f"{value:{spec}.2e}" if short else f"{value:{spec},.{places}f}"
-    return text.replace("-", "−")
-
-
-def interval(low: float | None, high: float | None, places: int, *, sign: bool = False) -> str:
-    """Return `[low, high]`, or nothing when there is no interval of finite length."""
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
-        return ""
-    return f"[{number(low, places, sign=sign)}, {number(high, places, sign=sign)}]"
-
-
-def p_value(value: float | None) -> str:
-    """Return a p-value to three decimals.
-
-    >>> p_value(0.0004), p_value(0.0312)
-    ('< 0.001', '0.031')
-    """
-    if value is None or not math.isfinite(value):
-        return MISSING
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def tick(value: float, ticks: Sequence[float], *, short: bool = False) -> str:
@@ -110,18 +30,6 @@ def tick(value: float, ticks: Sequence[float], *, short: bool = False) -> str:
     return number(value / size, places) + (suffix if value else "")
 
 
-def clip(text: str, length: int) -> str:
-    """Return text no longer than length, its middle replaced by an ellipsis where it must be.
-
-    >>> clip("student_t_nll(degrees_of_freedom=3)", 20)
-    'student_t_…reedom=3)'
-    """
-    if len(text) <= length:
-        return text
-    tail = (length - 1) // 2
-    return f"{text[: length - 1 - tail]}…{text[-tail:]}"
-
-
 def breakable(name: str) -> str:
     """Return a name as HTML that may break between its words."""
     return escape(name).replace("_", "_<wbr>").replace("(", "(<wbr>")
@@ -134,20 +42,6 @@ def opening(text: str) -> str:
     ('Balanced accuracy', 'MAE')
     """
     return text[:1].upper() + text[1:]
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in the unit that suits it.
-
-    >>> duration(8.44), duration(75), duration(7384)
-    ('8.4 s', '1 min 15 s', '2 h 3 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
 
 
 def parameters(values: Mapping[str, Any]) -> str:
@@ -186,13 +80,12 @@ def settings(candidate: CandidateResult) -> str:
 
 def finished(result: Result) -> list[CandidateResult]:
     """Return the candidates that were evaluated in full: chosen, default, then best first."""
-    sign = 1 if result.better == "lower" else -1
     kept = [c for c in result.candidates if c.status in ("default", "selected", "finished")]
 
     def rank(candidate: CandidateResult) -> tuple[bool, bool, float]:
         score = candidate.score
-        ordered = sign * score if score is not None and math.isfinite(score) else math.inf
-        return (candidate.name != result.selected, candidate.name != result.default, ordered)
+        error = math.inf if score is None or not math.isfinite(score) else result.error(score)
+        return (candidate.name != result.selected, candidate.name != result.default, error)
 
     return sorted(kept, key=rank)
 

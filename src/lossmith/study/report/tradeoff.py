@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lossmith.study.formatting import clip
+from lossmith.study.metrics import lookup
 from lossmith.study.report.svg import COLOURS, is_narrow, label_ticks, responsive
-from lossmith.study.report.text import clip, finished
-from lossmith.study.result import CandidateResult, Evidence, Result, Weights
+from lossmith.study.report.text import finished
+from lossmith.study.result import CandidateResult, Evidence, Result, WeightSweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,8 +21,7 @@ def changes(result: Result, candidate: CandidateResult) -> list[tuple[float, flo
     found = []
     for one in result.targets:
         part = candidate.by_target[one.name]
-        error = one.default if one.better == "lower" else 1 - one.default
-        scale = -100 / error if one.better == "lower" else 100 / error
+        scale = one.error(-100.0) / abs(one.default - lookup(one.metric).best)
         ends = [scale * part[f"difference_{end}"] for end in ("low", "high")]
         found.append((scale * part["difference_to_default"], min(ends), max(ends)))
     return found
@@ -40,7 +41,7 @@ def tradeoff(result: Result, evidence: Evidence) -> str:
             f"cent, of {len(rows)} combinations; the table of candidates names them"
         )
 
-        def draw(figure: "Figure", place: int = place, points: list[Weights] = points) -> None:
+        def draw(figure: "Figure", place: int = place, points: list[WeightSweep] = points) -> None:
             _draw(figure, result, points, rows, place)
 
         drawing = responsive(f"trade{place}", label, draw, wide=(7.6, 4.2), narrow=(3.6, 4.6))
@@ -53,7 +54,7 @@ def tradeoff(result: Result, evidence: Evidence) -> str:
     )
 
 
-def _between(weights: Sequence[Weights], place: int) -> list[Weights]:
+def _between(weights: Sequence[WeightSweep], place: int) -> list[WeightSweep]:
     """Return the weights that raise no other target than a figure's two, in their order."""
     own = [one for one in weights if max(one.shares) in (one.shares[0], one.shares[place])]
     return sorted(own, key=lambda one: one.shares[0] / one.shares[place])
@@ -62,7 +63,7 @@ def _between(weights: Sequence[Weights], place: int) -> list[Weights]:
 def _draw(
     figure: "Figure",
     result: Result,
-    points: list[Weights],
+    points: list[WeightSweep],
     rows: list[CandidateResult],
     place: int,
 ) -> None:
@@ -98,7 +99,7 @@ def _draw(
 def _frame(
     axes: "Axes",
     result: Result,
-    points: list[Weights],
+    points: list[WeightSweep],
     rows: list[CandidateResult],
     place: int,
 ) -> None:

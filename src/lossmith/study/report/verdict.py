@@ -2,15 +2,10 @@
 
 from html import escape
 
+from lossmith.study.formatting import interval, number, p_value
+from lossmith.study.metrics import metric_name
 from lossmith.study.report.figures import compared, difference_places
-from lossmith.study.report.text import (
-    breakable,
-    interval,
-    metric_name,
-    number,
-    opening,
-    p_value,
-)
+from lossmith.study.report.text import breakable, opening
 from lossmith.study.result import CandidateResult, Result
 
 
@@ -100,7 +95,7 @@ def _test_sentence(result: Result) -> str:
     if default is None or chosen is None or result.verdict == "keep":
         return ""
     places = difference_places(result)
-    better = chosen < default if result.better == "lower" else chosen > default
+    better = result.error(chosen) < result.error(default)
     text = (
         f"On the {_test_rows(result)} test rows, looked at once and only after the "
         f"choice, the chosen loss scores {number(chosen, places)} and the default "

@@ -1,92 +1,93 @@
-"""What a candidate's track says on some cells, and how two candidates compare row by row."""
+"""A trial's errors on some folds, and how two trials compare row by row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from lossmith.study.rules.history import TrialHistory
 from lossmith.study.rules.paired_test import Estimate, estimate
-from lossmith.study.search.scoring import Measure, Track
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """A candidate's scores, one a cell, with what each of the cell's rows adds to them.
+class FoldErrors:
+    """A trial's errors, one a fold, with what each of the fold's rows adds to them.
 
-    Each cell is scored at the epoch that is best on the other cells, so that no score is the
-    best of several on its own rows. epoch: the best on all cells together.
+    Each fold is read at the epoch that is best on the other folds, so that no error is the best of
+    several on its own rows. best_epoch: the best on all folds together. by_ratio: whether errors
+    of different folds differ by factors, so that their ratios compare.
     """
 
-    scores: np.ndarray
+    errors: np.ndarray
     influences: tuple[np.ndarray, ...]
     rows: tuple[np.ndarray, ...]
-    chosen: tuple[int, ...]  # epochs, of each cell
-    epoch: int
-    lower: bool  # is better
+    epochs: tuple[int, ...]
+    best_epoch: int
+    by_ratio: bool
     overlap: float = 0.0  # of the training rows of folds; see `estimate`
 
     @property
-    def level(self) -> Estimate:
-        """The mean score with its interval."""
+    def mean_error(self) -> Estimate:
+        """The mean error with its interval."""
         return estimate(self._values(), self.rows, self.overlap)
 
-    def difference(self, other: "Reading") -> Estimate:
-        """Estimate how far this score lies from another, negative where this one is better."""
-        sign = 1 if self.lower else -1
+    def difference(self, other: "FoldErrors") -> Estimate:
+        """Estimate how far this error lies from another, negative where this one is better."""
         pairs = zip(self._values(), other._values(), strict=True)
-        return estimate([sign * (ours - theirs) for ours, theirs in pairs], self.rows, self.overlap)
+        return estimate([ours - theirs for ours, theirs in pairs], self.rows, self.overlap)
 
-    def doubt(self, other: "Reading") -> float:
-        """Return the one-sided p-value of being better than another.
-
-        Errors of different cells differ by factors, so they are compared by the logarithm of
-        their ratio; scores where higher is better by their difference.
-        """
-        if not self.lower or min(self.scores.min(), other.scores.min()) <= 0:
+    def p_value(self, other: "FoldErrors") -> float:
+        """Return the one-sided p-value of being better than another."""
+        if not self.by_ratio or min(self.errors.min(), other.errors.min()) <= 0:
             return self.difference(other).p_value
         pairs = zip(self._logs(), other._logs(), strict=True)
         return estimate([ours - theirs for ours, theirs in pairs], self.rows, self.overlap).p_value
 
     def _values(self) -> list[np.ndarray]:
-        return [s + own for s, own in zip(self.scores, self.influences, strict=True)]
+        return [e + part for e, part in zip(self.errors, self.influences, strict=True)]
 
     def _logs(self) -> list[np.ndarray]:
-        return [np.log(s) + own / s for s, own in zip(self.scores, self.influences, strict=True)]
+        return [np.log(e) + part / e for e, part in zip(self.errors, self.influences, strict=True)]
 
 
-def read(
-    track: Track, cells: Sequence[int], metric: Measure, rows: Mapping[int, np.ndarray]
-) -> Reading:
-    """Read a track on some cells; rows: of each cell, those that count."""
-    chosen, best = _epochs(track, cells, metric)
-    return read_at(track, cells, metric, rows, chosen, best)
-
-
-def read_at(
-    track: Track,
-    cells: Sequence[int],
-    metric: Measure,
+def evaluate_at_best_epoch(
+    history: TrialHistory,
+    folds: Sequence[int],
     rows: Mapping[int, np.ndarray],
-    chosen: Sequence[int],
-    best: int,
-) -> Reading:
-    """Read a track at a given epoch of each cell; best: that of all cells together."""
-    pairs = list(zip(cells, chosen, strict=True))
-    return Reading(
-        scores=np.array([track.scores[cell][epoch] for cell, epoch in pairs]),
-        influences=tuple(track.influences[cell][epoch] for cell, epoch in pairs),
-        rows=tuple(rows[cell] for cell in cells),
-        chosen=tuple(chosen),
-        epoch=best,
-        lower=metric.better == "lower",
+    by_ratio: bool,
+) -> FoldErrors:
+    """Read a history on some folds; rows: of each fold, those that are scored."""
+    chosen, best = best_epochs(*history.errors_by_epoch(folds))
+    return evaluate_at(history, folds, rows, by_ratio, chosen, best)
+
+
+def best_epochs(table: np.ndarray, epochs: Sequence[int]) -> tuple[list[int], int]:
+    """Return for each fold the epoch that is best on the other folds, and the best on all.
+
+    >>> best_epochs(np.array([[1.0, 2.0], [3.0, 1.0]]), [5, 10])
+    ([10, 5], 10)
+    """
+    numbers = np.arange(len(table))
+    others = [numbers[numbers != n] if len(numbers) > 1 else numbers for n in numbers]
+    chosen = [epochs[int(table[rest].sum(axis=0).argmin())] for rest in others]
+    return chosen, epochs[int(table.sum(axis=0).argmin())]
+
+
+def evaluate_at(
+    history: TrialHistory,
+    folds: Sequence[int],
+    rows: Mapping[int, np.ndarray],
+    by_ratio: bool,
+    epochs: Sequence[int],
+    best_epoch: int,
+) -> FoldErrors:
+    """Read a history at a given epoch of each fold; best_epoch: that of all folds together."""
+    pairs = list(zip(folds, epochs, strict=True))
+    return FoldErrors(
+        errors=np.array([history.errors[fold][epoch] for fold, epoch in pairs]),
+        influences=tuple(history.influences[fold][epoch] for fold, epoch in pairs),
+        rows=tuple(rows[fold] for fold in folds),
+        epochs=tuple(epochs),
+        best_epoch=best_epoch,
+        by_ratio=by_ratio,
     )
-
-
-def _epochs(track: Track, cells: Sequence[int], metric: Measure) -> tuple[list[int], int]:
-    """Return for each cell the epoch that is best on the other cells, and the best on all."""
-    table, epochs = track.table(cells)
-    signed = table if metric.better == "lower" else -table
-    places = np.arange(len(table))
-    others = [places[places != place] if len(places) > 1 else places for place in places]
-    chosen = [epochs[int(signed[rest].sum(axis=0).argmin())] for rest in others]
-    return chosen, epochs[int(signed.sum(axis=0).argmin())]

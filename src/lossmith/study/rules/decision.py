@@ -1,21 +1,21 @@
-"""From a race to a verdict: every candidate's evidence, and the loss to train with."""
+"""From measurements to a verdict: every candidate's evidence, and the loss to train with."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lossmith.study.candidates import Entry
+from lossmith.study.candidates import CandidateSpec
 from lossmith.study.result import CandidateResult, Status
-from lossmith.study.rules.compare import Reading
+from lossmith.study.rules.compare import FoldErrors
+from lossmith.study.rules.history import TrialHistory
+from lossmith.study.rules.measurements import Measurements
 from lossmith.study.rules.paired_test import Estimate, holm
-from lossmith.study.search.loop import Race
-from lossmith.study.search.scoring import Track
 
 LEVEL = 0.05  # corrected p-value below which a difference is beyond doubt
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class Decision:
     """The verdict and what it rests on."""
 
     selected: str
@@ -23,140 +23,140 @@ class Judgement:
     candidates: tuple[CandidateResult, ...]
 
 
-def judge(race: Race) -> Judgement:
+def decide(measurements: Measurements) -> Decision:
     """Choose the best of those beyond doubt better than the default, or keep the default.
 
-    A race that was stopped early keeps the default. Equivalents are the finalists that the
+    A search that was stopped early keeps the default. Equivalents are the finalists that the
     same test, uncorrected and two-sided, cannot tell from the selected loss.
     """
-    default = race.entries.default
-    measured = _measured(race)
+    candidates, default = measurements.candidates.candidates, measurements.candidates.default
+    measured = _measured(measurements)
     differences = {
-        name: reading.difference(measured[default])
-        for name, reading in measured.items()
+        name: errors.difference(measured[default])
+        for name, errors in measured.items()
         if name != default
     }
     corrected = holm(
-        {name: measured[name].doubt(measured[default]) for name in differences},
-        comparisons=len(race.entries.candidates) - 1 + race.screened,
+        {name: measured[name].p_value(measured[default]) for name in differences},
+        comparisons=len(candidates) - 1 + measurements.n_earlier_comparisons,
     )
-    better = [name for name, p_value in corrected.items() if p_value < LEVEL and race.mature]
+    conclusive = measurements.past_last_check
+    better = [name for name, p_value in corrected.items() if p_value < LEVEL and conclusive]
     selected = min(better, key=lambda name: differences[name].mean, default=default)
-    candidates = [
-        _result(race, candidate, measured.get(candidate.name), differences, corrected, selected)
-        for candidate in race.entries.candidates
+    results = [
+        _result(measurements, c, measured.get(c.name), differences, corrected, selected)
+        for c in candidates
     ]
-    return Judgement(
+    return Decision(
         selected=selected,
         equivalents=_equivalents(measured, selected),
-        candidates=tuple(sorted(candidates, key=lambda one: _standing(race, one))),
+        candidates=tuple(sorted(results, key=lambda row: _rank(measurements, row))),
     )
 
 
-def _measured(race: Race) -> dict[str, Reading]:
-    """Return the default and the candidates measured on every cell, at their learning rate."""
+def _measured(measurements: Measurements) -> dict[str, FoldErrors]:
+    """Return the default and the candidates measured on every fold, at their learning rate."""
     return {
-        name: race.reading(track)
-        for name, track in race.final_tracks().items()
-        if name == race.entries.default
-        or (not track.diverged and set(race.cells) <= set(track.scores))
+        name: measurements.evaluate(history)
+        for name, history in measurements.final_histories().items()
+        if name == measurements.candidates.default
+        or (not history.diverged and set(measurements.folds) <= set(history.errors))
     }
 
 
-def _equivalents(measured: dict[str, Reading], selected: str) -> tuple[str, ...]:
-    found = []
-    for name, reading in measured.items():
-        if name == selected:
-            continue
-        doubt = reading.doubt(measured[selected])
-        if min(doubt, 1 - doubt) >= LEVEL / 2:
-            found.append(name)
-    return tuple(found)
+def _equivalents(measured: dict[str, FoldErrors], selected: str) -> tuple[str, ...]:
+    p_values = {
+        name: errors.p_value(measured[selected])
+        for name, errors in measured.items()
+        if name != selected
+    }
+    return tuple(name for name, p in p_values.items() if min(p, 1 - p) >= LEVEL / 2)
 
 
 def _result(
-    race: Race,
-    candidate: Entry,
-    reading: Reading | None,
+    measurements: Measurements,
+    candidate: CandidateSpec,
+    errors: FoldErrors | None,
     differences: dict[str, Estimate],
     corrected: dict[str, float],
     selected: str,
 ) -> CandidateResult:
-    name, default = candidate.name, race.entries.default
+    name, default = candidate.name, measurements.candidates.default
     blank = CandidateResult(
-        name=name, parameters=candidate.parameters, status=_status(race, name, reading, selected)
+        name=name,
+        parameters=candidate.parameters,
+        status=_status(measurements, name, errors, selected),
     )
-    if reading is None:
-        return _unmeasured(race, blank)
-    level, key = reading.level, race.final_tracks()[name].key
+    if errors is None:
+        return _unmeasured(measurements, blank)
+    score = errors.mean_error.in_metric_direction(measurements.measure.error)
+    key = measurements.final_histories()[name].key
     row = replace(
         blank,
         parameters=candidate.variants[key.variant].parameters,
-        score=level.mean,
-        low=level.low,
-        high=level.high,
+        score=score.mean,
+        low=score.low,
+        high=score.high,
         learning_rate=key.learning_rate,
-        epochs=reading.epoch,
-        cells=len(reading.scores),
+        epochs=errors.best_epoch,
+        cells=len(errors.errors),
     )
     if name == default:
         return replace(
             row, difference_to_default=0.0, difference_low=0.0, difference_high=0.0, p_value=None
         )
-    found = differences[name].written(reading.lower)
+    difference = differences[name].in_metric_direction(measurements.measure.error)
     return replace(
         row,
-        difference_to_default=found.mean,
-        difference_low=found.low,
-        difference_high=found.high,
+        difference_to_default=difference.mean,
+        difference_low=difference.low,
+        difference_high=difference.high,
         p_value=corrected[name],
     )
 
 
-def _unmeasured(race: Race, blank: CandidateResult) -> CandidateResult:
-    """Describe a candidate that left early by the cells it was seen on."""
-    tracks = [track for key, track in race.tracks.items() if key.candidate == blank.name]
-    alive = [track for track in tracks if not track.diverged and track.scores]
+def _unmeasured(measurements: Measurements, blank: CandidateResult) -> CandidateResult:
+    """Describe a candidate that left early by the folds it was seen on."""
+    alive = [h for h in measurements.of_candidate(blank.name) if not h.diverged and h.errors]
     if not alive:
-        return replace(blank, note=race.notes.get(blank.name, "diverged at every learning rate"))
+        note = measurements.notes.get(blank.name, "diverged at every learning rate")
+        return replace(blank, note=note)
 
-    def score(track: Track) -> tuple[float, int]:
-        table, epochs = track.table(list(track.scores))
-        means = table.mean(axis=0)
-        index = int(means.argmin() if race.metric.better == "lower" else means.argmax())
-        return float(means[index]), epochs[index]
+    def rank_error(history: TrialHistory) -> float:
+        return history.rank_error(list(history.errors))
 
-    sign = 1 if race.metric.better == "lower" else -1
-    best = min(alive, key=lambda track: sign * score(track)[0])
-    reached = max(max(epochs) for epochs in best.scores.values())
+    best = min(alive, key=rank_error)
+    reached = max(max(epochs) for epochs in best.errors.values())
     return replace(
         blank,
-        score=score(best)[0],
-        learning_rate=best.learning_rate,
+        score=measurements.measure.error(rank_error(best)),
+        learning_rate=best.key.learning_rate,
         epochs=reached,
-        cells=len(best.scores),
-        note=f"left after {reached} epochs on {len(best.scores)} folds",
+        cells=len(best.errors),
+        note=f"left after {reached} epochs on {len(best.errors)} folds",
     )
 
 
-def _status(race: Race, name: str, reading: Reading | None, selected: str) -> Status:
-    if name == race.entries.default:
+def _status(
+    measurements: Measurements, name: str, errors: FoldErrors | None, selected: str
+) -> Status:
+    if name == measurements.candidates.default:
         return "default"
     if name == selected:
         return "selected"
-    if reading is not None:
-        return "finished" if race.finished else "unfinished"
-    tracks = [track for key, track in race.tracks.items() if key.candidate == name]
-    if name in race.notes:
+    if errors is not None:
+        return "finished" if measurements.finished else "unfinished"
+    if name in measurements.notes:
         return "dropped"
-    if tracks and all(track.diverged for track in tracks):
+    histories = measurements.of_candidate(name)
+    if histories and all(history.diverged for history in histories):
         return "diverged"
-    running = not race.finished and name in {key.candidate for key in race.running}
-    return "unfinished" if running else "dropped"
+    running = name in {key.candidate for key in measurements.running}
+    return "unfinished" if running and not measurements.finished else "dropped"
 
 
-def _standing(race: Race, row: CandidateResult) -> tuple[int, float]:
-    sign = 1 if race.metric.better == "lower" else -1
+def _rank(measurements: Measurements, row: CandidateResult) -> tuple[int, float]:
     if row.score is None or not np.isfinite(row.score):
         return 2, 0.0
-    return (0 if row.difference_to_default is not None else 1), sign * row.score
+    measured = row.difference_to_default is not None
+    return (0 if measured else 1), measurements.measure.error(row.score)

@@ -1,17 +1,17 @@
 """Is a candidate better than the default beyond doubt? Paired, by rows and by trainings, for many.
 
-Two candidates are compared row by row on the same cells. Their mean difference errs for two
-reasons: the rows are a sample, and so are the trainings, whose luck all rows of a cell share. A
+Two candidates are compared row by row on the same folds. Their mean difference errs for two
+reasons: the rows are a sample, and so are the trainings, whose luck all rows of a fold share. A
 row recurs in every repeat, so neither may be counted as if the values were independent. Clustering
 by both (Cameron, Gelbach and Miller, Robust Inference With Multiway Clustering, 2011) adds the
-variance of sums over rows and that of sums over cells, less what both count. For single
+variance of sums over rows and that of sums over folds, less what both count. For single
 trainings of each fold it is the interval of Bayle, Bayle, Janson and Mackey (Cross-validation
 Confidence Intervals for Test Error, 2020) and more, by what trainings differ. The degrees of
 freedom are Satterthwaite's (1946), from the fourth moment: few where few rows carry the variance.
 The p-values of all candidates are corrected together (Holm, 1979).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,42 +22,41 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean over cells with its interval, and the one-sided p-value of lying below zero."""
+    """A mean over folds with its interval, and the one-sided p-value of lying below zero."""
 
     mean: float
     low: float
     high: float
     p_value: float
 
-    def written(self, lower: bool) -> "Estimate":
-        """Return a difference in the direction of its metric, of which lower is better or not."""
-        if lower:
-            return self
-        return replace(self, mean=-self.mean, low=-self.high, high=-self.low)
+    def in_metric_direction(self, turn: Callable[[float], float]) -> "Estimate":
+        """Return an estimate of errors as one of scores, by what turns one into the other."""
+        low, high = sorted((turn(self.low), turn(self.high)))
+        return replace(self, mean=turn(self.mean), low=low, high=high)
 
 
 def estimate(
     values: Sequence[np.ndarray], rows: Sequence[np.ndarray], overlap: float = 0.0
 ) -> Estimate:
-    """Estimate the mean over cells of the mean over a cell's rows.
+    """Estimate the mean over folds of the mean over a fold's rows.
 
     Args:
-        values: of each cell, one value a row; differences are negative where the candidate is
+        values: of each fold, one value a row; differences are negative where the candidate is
             better.
-        rows: of each cell, the numbers of its rows in the table.
-        overlap: validation rows for each training row. It counts where cells have one value each,
-            a bare score: then only cells are evidence, which are alike because they train on the
+        rows: of each fold, the numbers of its rows in the table.
+        overlap: validation rows for each training row. It counts where folds have one value each,
+            a bare score: then only folds are evidence, which are alike because they train on the
             same rows (Nadeau and Bengio, Inference for the Generalization Error, 2003).
     """
-    means = np.array([cell.mean() for cell in values])
+    means = np.array([fold.mean() for fold in values])
     mean, count = float(means.mean()), len(means)
     if count < 2 or not np.isfinite(mean):
         return Estimate(mean=mean, low=-np.inf, high=np.inf, p_value=1.0)
-    if all(len(cell) == 1 for cell in values):
+    if all(len(fold) == 1 for fold in values):
         error = float(means.std(ddof=1)) * (1 / count + overlap) ** 0.5
         freedom = count - 1.0
     else:
-        parts = [(cell - mean) / (count * len(cell)) for cell in values]
+        parts = [(fold - mean) / (count * len(fold)) for fold in values]
         error, freedom = _standard_error(parts, rows)
     if error == 0:
         # Equal differences, of a coarse metric, prove no more than their signs do.
@@ -72,17 +71,17 @@ def estimate(
 
 
 def _standard_error(parts: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Return the error of the sum of all parts, clustered by row and by cell, and its freedom."""
+    """Return the error of the sum of all parts, clustered by row and by fold, and its freedom."""
     number = np.unique(np.concatenate(rows), return_inverse=True)[1]
     by_row = np.bincount(number, weights=np.concatenate(parts))
-    by_cell = np.array([part.sum() for part in parts])
+    by_fold = np.array([part.sum() for part in parts])
     both = sum(float((part**2).sum()) for part in parts)
     of_rows = float((by_row**2).sum()) * len(by_row) / (len(by_row) - 1)
-    of_cells = float((by_cell**2).sum()) * len(by_cell) / (len(by_cell) - 1)
-    variance = of_rows + max(0.0, of_cells - both)
+    of_folds = float((by_fold**2).sum()) * len(by_fold) / (len(by_fold) - 1)
+    variance = of_rows + max(0.0, of_folds - both)
     if variance <= np.finfo(float).tiny:
         return 0.0, 1.0
-    doubt = float((by_row**4).sum()) + of_cells**2 / (len(by_cell) - 1)
+    doubt = float((by_row**4).sum()) + of_folds**2 / (len(by_fold) - 1)
     return variance**0.5, max(1.0, variance**2 / doubt)
 
 

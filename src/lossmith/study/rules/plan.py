@@ -20,22 +20,27 @@ from typing import Any
 
 import numpy as np
 
+from lossmith.study.direction import Better, as_error
 from lossmith.study.journal.facts import Decision, Facts, Record, Setting, Training
-from lossmith.study.rules.compare import Reading
+from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.decision import LEVEL
+from lossmith.study.rules.halving import Rung, SuccessiveHalving
+from lossmith.study.rules.history import TrialKey
 from lossmith.study.rules.paired_test import holm
 from lossmith.study.rules.sequential import futility, levels, looks
 
 SCREENING = 2  # folds on which every candidate starts
 TWIN_REPORTS = 2  # after which the default's second run has told what it can
-DEFAULT_SETTINGS = 2  # of the default, measured to the end: the doubt is in its favour
-# Of a screening that can pause: after which share of the epochs, what share of the trainings goes
-# on, at most how many, and at how many learning rates of a candidate.
-RUNGS = ((0.1, 0.25, 15, 2), (0.3, 0.4, 6, 2), (0.6, 0.6, 4, 1))
-# Of one that cannot: after the first fold, where half as much is known.
-AFTER_A_FOLD = (0.5, 16, 2)
+# A training of one's own costs more than one of a stack, and is cut more tightly.
+RUNGS = (
+    Rung(after=0.1, keep=0.25, most=15, per_candidate=2),
+    Rung(after=0.3, keep=0.4, most=6, per_candidate=2),
+    Rung(after=0.6, keep=0.6, most=4, per_candidate=1),
+)
+# Where trainings cannot pause: after the first fold, when less is known.
+AFTER_A_FOLD = Rung(after=1.0, keep=0.5, most=16, per_candidate=2)
 
-Read = Callable[[Setting, Sequence[int]], Reading]
+Read = Callable[[Setting, Sequence[int]], FoldErrors]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +53,7 @@ class Design:
     learning_rates: tuple[float, ...]
     epochs: int
     folds: int
-    lower: bool  # is better
+    better: Better
     finalists: int = 3  # beside the default and the common loss
 
     @property
@@ -63,7 +68,18 @@ class Design:
 
     def rungs(self) -> tuple[int, ...]:
         """Return the epochs after which a screening that can pause is cut."""
-        return tuple(min(self.epochs, ceil(self.epochs * share)) for share, *_ in RUNGS)
+        return tuple(min(self.epochs, ceil(self.epochs * rung.after)) for rung in RUNGS)
+
+    @property
+    def halving(self) -> SuccessiveHalving:
+        """The rule by which the screening is cut."""
+        return SuccessiveHalving(
+            default=self.default,
+            common=self.common or self.default,
+            least=2 * len(self.learning_rates),
+            rungs=RUNGS,
+            finalists=self.finalists,
+        )
 
 
 def due(design: Design, facts: Facts, read: Read) -> Decision | None:
@@ -143,7 +159,7 @@ def _cut(design: Design, facts: Facts) -> Decision | None:
             return None
         if any(training.fold == 0 for training, _ in open_):
             return None
-        kept = survivors(design, facts, (0,), *AFTER_A_FOLD)
+        kept = survivors(design, facts, (0,), AFTER_A_FOLD)
         leaving = [(t, "others did better on the first fold") for t, _ in open_]
         stop = [(t, why) for t, why in leaving if t.setting not in kept]
         return Decision("first fold", _named(kept), stop=stop)
@@ -153,7 +169,7 @@ def _cut(design: Design, facts: Facts) -> Decision | None:
             continue
         if not open_ or any(r.state != "paused" or r.epoch < rung for _, r in open_):
             return None
-        kept = survivors(design, facts, design.screening, *RUNGS[number][1:])
+        kept = survivors(design, facts, design.screening, RUNGS[number])
         why = f"others did better after {open_[0][1].epoch} epochs"
         return Decision(
             name,
@@ -174,56 +190,30 @@ def pause_after(design: Design, decisions: Mapping[str, Any]) -> int | None:
     return None
 
 
-def survivors(
-    design: Design, facts: Facts, folds: Sequence[int], share: float, most: int, rates: int
-) -> list[Setting]:
-    """Return the settings that go on: the best, and the default and the common loss.
-
-    Args:
-        design: what is compared.
-        facts: what was measured.
-        folds: on which settings are ranked.
-        share: of the settings still in, that goes on.
-        most: of them, at most.
-        rates: learning rates of one candidate, at most.
-    """
-    ranked = ranking(design, facts, folds)
-    count = min(most, max(round(share * len(ranked)), 2 * len(design.learning_rates)))
-    kept: list[Setting] = []
-    for setting in ranked:
-        same = sum(other.candidate == setting.candidate for other in kept)
-        shown = setting.candidate == design.common and same == 0
-        if setting.candidate == design.default or shown or (len(kept) < count and same < rates):
-            kept.append(setting)
-    return kept
+def survivors(design: Design, facts: Facts, folds: Sequence[int], rung: Rung) -> list[Setting]:
+    """Return the settings that pass a rung by their errors on some folds, the best first."""
+    errors = errors_of(design, facts, folds)
+    keys = [TrialKey(*setting) for setting in errors]
+    kept = design.halving.keep(rung, keys, list(errors.values()))
+    settings = list(errors)
+    return [settings[index] for index in kept]
 
 
-def ranking(design: Design, facts: Facts, folds: Sequence[int]) -> list[Setting]:
-    """Return the settings that are still in, best first, by their mean score at its best epoch."""
-    standing: dict[Setting, float] = {}
-    for setting in _still_in(design, facts):
+def errors_of(design: Design, facts: Facts, folds: Sequence[int]) -> dict[Setting, float]:
+    """Return the mean error, at its best epoch, of every setting that is still in."""
+    found: dict[Setting, float] = {}
+    settings = {training.setting for training, _ in _screened(design, facts)}
+    order = {name: place for place, name in enumerate(_order(design))}
+    for setting in sorted(settings, key=lambda s: (order[s.candidate], s.learning_rate)):
         records = [facts.records.get(Training(setting, fold)) for fold in folds]
         if any(record is None or record.state in ("stopped", "failed") for record in records):
             continue
         scores = [record.scores for record in records if record is not None]
         epochs = set.intersection(*map(set, scores))
         if epochs:
-            means = [np.mean([one[epoch] for one in scores]) for epoch in epochs]
-            standing[setting] = float(min(means) if design.lower else -max(means))
-    order = {name: place for place, name in enumerate(_order(design))}
-    finite = [setting for setting in standing if np.isfinite(standing[setting])]
-    return sorted(finite, key=lambda s: (standing[s], order[s.candidate], s.learning_rate))
-
-
-def _still_in(design: Design, facts: Facts) -> set[Setting]:
-    """Return the settings that the latest cut has left, all of them before the first.
-
-    One that left may have ended all the same, where another process was quick.
-    """
-    cuts = [name for name in facts.decisions if name == "first fold" or name.startswith("rung ")]
-    if cuts:
-        return {Setting(*one) for one in facts.decisions[cuts[-1]]}
-    return {training.setting for training, _ in _screened(design, facts)}
+            means = np.array([np.mean([one[epoch] for one in scores]) for epoch in epochs])
+            found[setting] = float(as_error(means, design.better).min())
+    return found
 
 
 def _named(settings: Iterable[Setting]) -> list[list[Any]]:
@@ -234,19 +224,12 @@ def _finalists(design: Design, facts: Facts) -> Decision | None:
     """Choose who runs on the other folds, once the screening has ended."""
     if any(not record.ended for _, record in _screened(design, facts)):
         return None
-    ranked = ranking(design, facts, design.screening)
-    default = [s for s in ranked if s.candidate == design.default][:DEFAULT_SETTINGS]
-    best: dict[str, Setting] = {}
-    for setting in ranked:
-        if setting.candidate != design.default:
-            best.setdefault(setting.candidate, setting)
-    chosen = dict(list(best.items())[: design.finalists])
-    if design.common in best:
-        chosen.setdefault(str(design.common), best[str(design.common)])
-    finalists = [*default, *chosen.values()]
-    if not default:
+    errors = errors_of(design, facts, design.screening)
+    keys = {TrialKey(*setting): error for setting, error in errors.items()}
+    if not any(np.isfinite(e) for key, e in keys.items() if key.candidate == design.default):
         return Decision("end", {"folds": 0, "proven": [], "failed": True})
-    return Decision("finalists", _named(finalists), plan=_until_next(design, finalists, 0))
+    chosen = [Setting(*key[:2]) for key in design.halving.promote(keys, keys)]
+    return Decision("finalists", _named(chosen), plan=_until_next(design, chosen, 0))
 
 
 def finalists(facts: Facts) -> list[Setting]:
@@ -289,33 +272,33 @@ def _look(design: Design, facts: Facts, read: Read) -> Decision | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the folds so far say: readings by candidate, doubts before and after correction.
+    """What the folds so far say: errors by candidate, doubts before and after correction.
 
     corrected: for the number of candidates and for looking early: below 0.05 is proven.
     """
 
     folds: tuple[int, ...]
     settings: dict[str, Setting]
-    readings: dict[str, Reading]
+    errors: dict[str, FoldErrors]
     doubts: dict[str, float]
     corrected: dict[str, float]
     proven: list[str]
     default_settings: tuple[Setting, ...]
 
     def gain(self, name: str) -> float:
-        """Return how far a candidate's mean score lies beyond the default's, below 0 if worse."""
-        default, own = (self.readings[n] for n in (next(iter(self.readings)), name))
-        return -own.difference(default).mean
+        """Return how far a candidate's mean error lies below the default's, below 0 if worse."""
+        default = next(iter(self.errors.values()))
+        return -self.errors[name].difference(default).mean
 
     @property
     def leader(self) -> str | None:
-        """The rival with the best mean score."""
+        """The rival with the least mean error."""
         return max(self.doubts, key=self.gain, default=None)
 
     @property
     def selected(self) -> str:
         """The best of those that are proven, or the default."""
-        return max(self.proven, key=self.gain, default=next(iter(self.readings)))
+        return max(self.proven, key=self.gain, default=next(iter(self.errors)))
 
 
 def weigh(
@@ -325,11 +308,10 @@ def weigh(
     own = tuple(s for s in settings if s.candidate == design.default)
     if not own:
         return None
-    readings = {s: read(s, folds) for s in settings}
-    sign = 1 if design.lower else -1
-    default = min(own, key=lambda s: sign * float(readings[s].scores.mean()))
+    errors = {s: read(s, folds) for s in settings}
+    default = min(own, key=lambda s: float(errors[s].errors.mean()))
     rivals = {s.candidate: s for s in settings if s.candidate != design.default}
-    doubts = {name: readings[s].doubt(readings[default]) for name, s in rivals.items()}
+    doubts = {name: errors[s].p_value(errors[default]) for name, s in rivals.items()}
     shares = tuple(look / design.folds for look in design.looks)
     reached = [s for s in shares if s <= len(folds) / design.folds]
     level = levels(shares)[len(reached) - 1] if reached else 0.0
@@ -341,7 +323,7 @@ def weigh(
     return Evidence(
         folds=tuple(folds),
         settings={design.default: default, **rivals},
-        readings={s.candidate: readings[s] for s in (default, *rivals.values())},
+        errors={s.candidate: errors[s] for s in (default, *rivals.values())},
         doubts=doubts,
         corrected=corrected,
         proven=[name for name, p_value in corrected.items() if p_value < LEVEL],

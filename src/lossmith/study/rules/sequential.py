@@ -46,7 +46,8 @@ def levels(shares: tuple[float, ...], alpha: float = ALPHA) -> tuple[float, ...]
     """
     nodes = np.linspace(-9, 9, 8001)
     step = nodes[1] - nodes[0]
-    density, before, spent, found = np.zeros(0), 0.0, 0.0, []
+    density, before, spent = np.zeros(0), 0.0, 0.0
+    found: list[float] = []
     for share in shares:
         kernel = norm.pdf(nodes, scale=(share - before) ** 0.5)
         density = kernel if not found else fftconvolve(density, kernel, mode="same") * step

@@ -38,7 +38,7 @@ def residual_scales(target: np.ndarray, predictions: np.ndarray, log: bool) -> n
     return residual / (1.4826 * scale) if scale.min() > 0 else np.zeros(len(target))
 
 
-def has_gross_errors(scales: np.ndarray) -> bool:
+def has_outliers(scales: np.ndarray) -> bool:
     """Say whether residuals have a tail so heavy that their squares have no mean to measure."""
     beyond = int((scales > FAR).sum())
     far_beyond = int((scales > 2 * FAR).sum())

@@ -1,148 +1,147 @@
-"""What is measured of each candidate: a score for each cell and epoch, on rows that count."""
+"""What is measured of each trial: an error for each fold and epoch, on rows that count."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from lossmith.core.loss import Loss
-from lossmith.study.metrics import Metric, influences
-from lossmith.study.search.outliers import FAR, has_gross_errors, residual_scales
-from lossmith.study.search.trial import Key
+from lossmith.study.metrics import Metric, shifted
+from lossmith.study.rules.history import TrialHistory, TrialKey
+from lossmith.study.rules.measurements import Measure
+from lossmith.study.search.outliers import FAR, has_outliers, residual_scales
 
 
-@dataclass
-class Track:
-    """What is known of one candidate at one setting."""
-
-    key: Key
-    scores: dict[int, dict[int, float]] = field(default_factory=dict)  # by cell and epoch
-    influences: dict[int, dict[int, np.ndarray]] = field(default_factory=dict)  # of rows on them
-    decisions: dict[int, dict[int, np.ndarray]] = field(default_factory=dict)
-    outputs: dict[int, tuple[Loss, Tensor]] = field(default_factory=dict)  # of the first cell
-    diverged: bool = False
+class Scoring(Protocol):
+    """What a search asks of that which scores: by one metric, or by several made into one."""
 
     @property
-    def learning_rate(self) -> float:
-        """The learning rate of its setting."""
-        return self.key.learning_rate
-
-    def table(self, cells: Sequence[int]) -> tuple[np.ndarray, list[int]]:
-        """Return the scores as (cells, epochs) with the epochs that all cells have."""
-        epochs = sorted(set.intersection(*(set(self.scores[cell]) for cell in cells)))
-        rows = [[self.scores[cell][epoch] for epoch in epochs] for cell in cells]
-        return np.array(rows), epochs
-
-
-class Measure(Protocol):
-    """What a race compares by: one metric, or one number made of several."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-
-    @property
-    def better(self) -> Literal["lower", "higher"]:
-        """Which way it improves."""
-
-
-class Cells(Protocol):
-    """What a scorer asks of the cells."""
-
-    def valid_target(self, cell: int) -> np.ndarray:
-        """Return the targets of a cell's validation rows."""
-
-    def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
-        """Return the other cells that share no validation row with a cell."""
-
-
-class Scorer:
-    """Scores predictions cell by cell, alike for all candidates.
-
-    A tuned metric's decision for a cell comes from other cells. A metric of squared errors
-    leaves out rows whose targets are gross errors, where there are such (see `gross`).
-    """
-
-    def __init__(self, metric: Metric, cells: Cells, exclude_gross: bool) -> None:
-        self.metric, self.cells = metric, cells
-        self.sensitive = exclude_gross and metric.elicits == "mean"
-        self.contaminated: bool | None = None
-        self.judged: dict[int, np.ndarray] = {}  # which rows of a cell count
-        self._pending: list[tuple[list[Track], int, int, np.ndarray]] = []
+    def metric(self) -> Measure:
+        """What trials are compared by."""
 
     @property
     def excluded(self) -> float:
-        """The share of validation rows that do not count."""
-        rows = list(self.judged.values())
+        """The share of validation rows that are outliers and not scored."""
+
+    def scored(self, fold: int) -> np.ndarray | slice:
+        """Return which of a fold's validation rows are scored."""
+
+    def history(self, key: TrialKey) -> Any:
+        """Return an empty history."""
+
+    def predictions(self, losses: Sequence[Loss], outputs: Sequence[Tensor]) -> Any:
+        """Return what trials predict from their raw outputs on one fold."""
+
+    def record(self, histories: Sequence[Any], predictions: Mapping[int, Any], epoch: int) -> None:
+        """Score predictions of each fold and write them to the histories."""
+
+    def exclude_outliers(self, folds: Sequence[int]) -> None:
+        """Decide which rows are scored, by the latest predictions."""
+
+
+class FoldTargets(Protocol):
+    """What a scorer asks of the folds."""
+
+    def valid_target(self, fold: int) -> np.ndarray:
+        """Return the targets of a fold's validation rows."""
+
+    def siblings(self, fold: int, folds: Sequence[int]) -> list[int]:
+        """Return the other folds that share no validation row with a fold."""
+
+
+class Scorer:
+    """Scores predictions fold by fold, alike for all candidates.
+
+    A tuned metric's decision for a fold comes from other folds. A metric of squared errors
+    leaves out rows whose targets are gross errors, where there are such (see `outliers`).
+    """
+
+    def __init__(self, metric: Metric, folds: FoldTargets, exclude_outliers: bool) -> None:
+        self.metric, self.folds = metric, folds
+        self.outlier_sensitive = exclude_outliers and metric.elicits == "mean"
+        self.has_outliers: bool | None = None  # None until it is known
+        self.scored_rows: dict[int, np.ndarray] = {}  # by fold, where not all are scored
+        self._pending: list[tuple[list[TrialHistory], int, int, np.ndarray]] = []
+
+    @property
+    def excluded(self) -> float:
+        """The share of validation rows that are outliers and not scored."""
+        rows = list(self.scored_rows.values())
         return 1 - float(np.concatenate(rows).mean()) if rows else 0.0
 
-    def track(self, key: Key) -> Track:
-        """Return an empty track."""
-        return Track(key)
+    def scored(self, fold: int) -> np.ndarray | slice:
+        """Return which of a fold's validation rows are scored."""
+        return self.scored_rows.get(fold, slice(None))
 
-    def read(self, losses: Sequence[Loss], outputs: Sequence[Tensor]) -> np.ndarray:
-        """Return what members predict from their raw outputs on one cell, (members, rows, …)."""
+    def history(self, key: TrialKey) -> TrialHistory:
+        """Return an empty history."""
+        return TrialHistory(key)
+
+    def predictions(self, losses: Sequence[Loss], outputs: Sequence[Tensor]) -> np.ndarray:
+        """Return what trials predict from their raw outputs on one fold, (trials, rows, …)."""
         return np.stack([predict(*pair) for pair in zip(losses, outputs, strict=True)])
 
     def record(
-        self, tracks: Sequence[Track], predictions: Mapping[int, np.ndarray], epoch: int
+        self, histories: Sequence[TrialHistory], predictions: Mapping[int, np.ndarray], epoch: int
     ) -> None:
-        """Score (members, rows, …) predictions of each cell and write them to the tracks."""
-        for cell, values in predictions.items():
+        """Score (trials, rows, …) predictions of each fold and write them to the histories."""
+        pending = self.outlier_sensitive and self.has_outliers is not False
+        for fold, values in predictions.items():
             if self.metric.tuned:
-                self._tune(tracks, cell, predictions, epoch)
-            self._score(tracks, cell, epoch, values)
-            if self.sensitive and self.contaminated is not False and cell not in self.judged:
-                self._pending.append((list(tracks), cell, epoch, values))
+                self._tune(histories, fold, predictions, epoch)
+            self._score(histories, fold, epoch, values)
+            if pending and fold not in self.scored_rows:
+                self._pending.append((list(histories), fold, epoch, values))
 
-    def find_gross(self, cells: Sequence[int]) -> None:
-        """Decide which rows count, by the latest predictions, and score earlier epochs again."""
-        if not self.sensitive or self.contaminated is False:
+    def exclude_outliers(self, folds: Sequence[int]) -> None:
+        """Decide which rows are scored, by the latest predictions; score earlier epochs again."""
+        if not self.outlier_sensitive or self.has_outliers is False:
             return
-        latest = {cell: values for _, cell, _, values in self._pending if cell in cells}
+        latest = {fold: values for _, fold, _, values in self._pending if fold in folds}
+        log = self.metric.transform == "log1p"
         scales = {
-            cell: residual_scales(
-                self.cells.valid_target(cell), values, self.metric.transform == "log1p"
-            )
-            for cell, values in latest.items()
+            fold: residual_scales(self.folds.valid_target(fold), values, log)
+            for fold, values in latest.items()
         }
-        if self.contaminated is None:
-            self.contaminated = has_gross_errors(np.concatenate(list(scales.values())))
-        if self.contaminated:
-            self.judged |= {cell: far <= FAR for cell, far in scales.items()}
-            for tracks_then, cell, epoch, values in self._pending:
-                self._score(tracks_then, cell, epoch, values)
+        if self.has_outliers is None:
+            self.has_outliers = has_outliers(np.concatenate(list(scales.values())))
+        if self.has_outliers:
+            self.scored_rows |= {fold: scale <= FAR for fold, scale in scales.items()}
+            for histories, fold, epoch, values in self._pending:
+                self._score(histories, fold, epoch, values)
         self._pending = []
 
-    def _score(self, tracks: Sequence[Track], cell: int, epoch: int, values: np.ndarray) -> None:
-        rows = self.judged.get(cell, slice(None))
-        decisions = None
+    def _score(
+        self, histories: Sequence[TrialHistory], fold: int, epoch: int, values: np.ndarray
+    ) -> None:
+        rows = self.scored(fold)
+        target, values = self.folds.valid_target(fold)[rows], values[:, rows]
         if self.metric.tuned:
-            decisions = np.stack([track.decisions[cell][epoch] for track in tracks])
-        target = self.cells.valid_target(cell)[rows]
-        scores = self.metric.scores(target, values[:, rows], decisions)
-        of_rows = influences(self.metric, target, values[:, rows], decisions).astype(np.float32)
-        for track, score, own in zip(tracks, scores, of_rows, strict=True):
-            track.influences.setdefault(cell, {})[epoch] = own
-            track.scores.setdefault(cell, {})[epoch] = float(score)  # last: a stop may come between
-            track.diverged |= not np.isfinite(score)
+            values = shifted(values, np.stack([h.decisions[fold][epoch] for h in histories]))
+        errors = self.metric.error(self.metric.scores(target, values))
+        influences = self.metric.error(self.metric.influence_matrix(target, values))
+        parts = influences.astype(np.float32)
+        for history, error, part in zip(histories, errors, parts, strict=True):
+            history.influences.setdefault(fold, {})[epoch] = part
+            # Last: a stop may come between, and a history has what it has an error of.
+            history.errors.setdefault(fold, {})[epoch] = float(error)
+            history.diverged |= not np.isfinite(error)
 
     def _tune(
         self,
-        tracks: Sequence[Track],
-        cell: int,
+        histories: Sequence[TrialHistory],
+        fold: int,
         predictions: Mapping[int, np.ndarray],
         epoch: int,
     ) -> None:
-        others = self.cells.siblings(cell, list(predictions)) or [cell]
-        target = np.concatenate([self.cells.valid_target(other) for other in others])
-        for index, track in enumerate(tracks):
+        others = self.folds.siblings(fold, list(predictions)) or [fold]
+        target = np.concatenate([self.folds.valid_target(other) for other in others])
+        for index, history in enumerate(histories):
             pooled = np.concatenate([predictions[other][index] for other in others])
             decision = self.metric.tune(target, pooled)
             assert decision is not None
-            track.decisions.setdefault(cell, {})[epoch] = decision
+            history.decisions.setdefault(fold, {})[epoch] = decision
 
 
 def predict(loss: Loss, output: Tensor) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a race asks of that which trains: stacked for tables, one after the other for any model."""
+"""What a search asks of that which trains: stacked for tables, one by one for any model."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
@@ -8,58 +8,62 @@ from torch import Tensor
 
 from lossmith.core.card import Task
 from lossmith.core.loss import Loss
-from lossmith.study.candidates import Entry
+from lossmith.study.candidates import CandidateSpec
 from lossmith.study.data.folds import Split
-from lossmith.study.search.scoring import Track
-from lossmith.study.search.trial import Budget, Member
-from lossmith.study.training.predictor import Model
+from lossmith.study.rules.history import TrialHistory
+from lossmith.study.search.trial import Budget, TrialSpec
 
 
-class Fleet(Protocol):
-    """Members in training over the same cells."""
+class Model(Protocol):
+    """A trained model and the loss that decodes its head."""
+
+    loss: Loss
+
+    def predict(self, inputs: Any) -> Any:
+        """Return points (n,) or probabilities (n, C); of several targets, one array each."""
+
+
+class TrialBatch(Protocol):
+    """Trials in training over the same folds."""
 
     @property
-    def members(self) -> list[Member]:
-        """The members, in the order of `outputs`."""
+    def trials(self) -> list[TrialSpec]:
+        """The trials, in the order of `outputs`."""
 
     def advance(self, epochs: int) -> None:
-        """Train every member for some epochs."""
+        """Train every trial for some epochs."""
 
     def outputs(self) -> list[list[Tensor]]:
-        """Return each member's raw outputs on each cell's validation rows."""
+        """Return each trial's raw outputs on each fold's validation rows."""
 
     def keep(self, kept: Sequence[int]) -> None:
-        """Go on with some of the members only."""
+        """Go on with some of the trials only."""
 
 
 class Trainer(Protocol):
-    """What trains members: stacked for tables, one after the other for any model."""
+    """What trains trials: stacked for tables, one after the other for any model."""
 
     task: Task | Literal["joint"]
     split: Split
     budget: Budget
     ensemble: int  # trainings of a final model
 
-    @property
-    def rounds(self) -> tuple[Sequence[int], Sequence[int]]:
-        """Cells: for screening, and all others."""
+    def losses(self, candidate: CandidateSpec, folds: Sequence[int]) -> tuple[Loss, ...]:
+        """Return the candidate fitted to the training targets of each fold."""
 
-    def losses(self, candidate: Entry, cells: Sequence[int]) -> tuple[Loss, ...]:
-        """Return the candidate fitted to the training targets of each cell."""
+    def start(self, folds: Sequence[int], trials: Sequence[TrialSpec]) -> TrialBatch:
+        """Return trials ready to train on folds."""
 
-    def fleet(self, cells: Sequence[int], members: Sequence[Member]) -> Fleet:
-        """Return members ready to train on cells."""
+    def valid_target(self, fold: int) -> np.ndarray:
+        """Return the targets of a fold's validation rows."""
 
-    def valid_target(self, cell: int) -> np.ndarray:
-        """Return the targets of a cell's validation rows."""
-
-    def valid_targets_tensor(self, cell: int) -> Tensor:
+    def valid_targets_tensor(self, fold: int) -> Tensor:
         """Return the same as a tensor."""
 
-    def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
-        """Return the other cells that share no validation row with a cell."""
+    def siblings(self, fold: int, folds: Sequence[int]) -> list[int]:
+        """Return the other folds that share no validation row with a fold."""
 
-    def final(self, candidate: Entry, rate: float, epochs: int) -> Model:
+    def final(self, candidate: CandidateSpec, rate: float, epochs: int) -> Model:
         """Train a candidate on all rows but the test rows."""
 
     def test_target(self) -> np.ndarray:
@@ -68,8 +72,8 @@ class Trainer(Protocol):
     def predict_test(self, model: Any) -> np.ndarray:
         """Return a final model's predictions of the untouched rows."""
 
-    def probe(self, loss: Loss) -> None:
+    def time_reference(self, loss: Loss) -> None:
         """Time a little of what evaluating the default alone takes; called now and then."""
 
-    def default_seconds(self, track: Track, epochs: int, settings: int) -> float:
+    def reference_seconds(self, history: TrialHistory, epochs: int, settings: int) -> float:
         """Return what evaluating the default alone takes by plain sequential training."""

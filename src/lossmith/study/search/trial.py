@@ -1,28 +1,18 @@
 """What trains: a candidate at a learning rate, for how long, on which batches."""
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
-from lossmith.study.training.stacked_loss import kin
-
-
-class Key(NamedTuple):
-    """A candidate at one setting: its learning rate and which of its variants."""
-
-    candidate: str
-    learning_rate: float
-    variant: int = 0
+from lossmith.study.rules.history import TrialKey
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
-    """One candidate at one setting, with its loss fitted to each cell's training targets."""
+class TrialSpec:
+    """One candidate at one setting, with its loss fitted to each fold's training targets."""
 
     candidate: str
     learning_rate: float
@@ -30,19 +20,14 @@ class Member:
     variant: int = 0
 
     @property
-    def key(self) -> Key:
+    def key(self) -> TrialKey:
         """The candidate and its setting."""
-        return Key(self.candidate, self.learning_rate, self.variant)
+        return TrialKey(self.candidate, self.learning_rate, self.variant)
 
     @property
     def out_features(self) -> int:
-        """The head's width, the same in every cell."""
+        """The head's width, the same in every fold."""
         return self.losses[0].out_features
-
-    @cached_property
-    def place(self) -> tuple[int, str]:
-        """What orders members within a stack: the head's width, then whom it runs as one with."""
-        return self.out_features, kin(self.losses)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +59,8 @@ class Budget:
 _BATCHES = ((50_000, 512), (10_000, 256), (1_000, 128), (400, 64), (0, 32))
 
 
-def batches(cell_rows: int, batch: int, generator: torch.Generator) -> list[Tensor]:
-    """Shuffle the rows into full batches; the rest of an epoch waits for the next shuffle."""
-    batch = min(batch, cell_rows)  # cells of classes differ by a few rows
-    order = torch.randperm(cell_rows, generator=generator)
-    return list(order[: cell_rows // batch * batch].split(batch))
+def batches(rows: int, batch: int, generator: torch.Generator) -> list[Tensor]:
+    """Shuffle a fold's rows into full batches; the rest of an epoch waits for the next shuffle."""
+    batch = min(batch, rows)  # folds of classes differ by a few rows
+    order = torch.randperm(rows, generator=generator)
+    return list(order[: rows // batch * batch].split(batch))

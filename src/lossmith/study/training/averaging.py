@@ -10,11 +10,11 @@ EVERY = 2  # steps between two updates
 WINDOW = 8.0  # the average looks back over about 1/WINDOW of the updates so far
 
 
-class Average:
+class WeightAverage:
     """The power-law average of a model's weights (Karras et al., 2024, in its simplest form).
 
     Its window grows with training, so that stopping early loses nothing and no learning rate
-    has to be lowered towards an end that a race may not reach.
+    has to be lowered towards an end that a training may not reach.
     """
 
     def __init__(self, model: nn.Module) -> None:

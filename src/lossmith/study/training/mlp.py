@@ -13,68 +13,68 @@ Masks = tuple[Tensor, Tensor]
 
 
 class StackedMLP(nn.Module):
-    """MLPs `inputs → 64 → 64 → outputs`, one for each pair of a cell and a member.
+    """MLPs `inputs → 64 → 64 → outputs`, one for each pair of a fold and a trial.
 
-    Cells differ in their rows and their seed. Every cell holds the same members; they start from
-    the cell's weights, see the same batches under the same dropout masks, and differ in their
-    heads' width and in what they are trained with. The first layer of a cell is one product.
+    Folds differ in their rows and their seed. Every fold holds the same trials; they start from
+    the fold's weights, see the same batches under the same dropout masks, and differ in their
+    heads' width and in what they are trained with. The first layer of a fold is one product.
 
     Args:
         in_features: number of input columns.
-        out_features: the width of each member's head, in ascending order.
-        seeds: one seed a cell.
+        out_features: the width of each trial's head, in ascending order.
+        seeds: one seed a fold.
     """
 
     def __init__(self, in_features: int, out_features: Sequence[int], seeds: Sequence[int]) -> None:
         super().__init__()
         self.out_features = tuple(out_features)
-        members, cells = len(out_features), len(seeds)
+        trials, folds = len(out_features), len(seeds)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         first = torch.stack([_normal(g, in_features, WIDTH) for g in generators])
         second = torch.stack([_normal(g, WIDTH, WIDTH) for g in generators]) * 2**0.5
-        self.w1 = nn.Parameter(first.unsqueeze(2).repeat(1, 1, members, 1))
-        self.b1 = nn.Parameter(torch.zeros(cells, 1, members, WIDTH))
-        self.w2 = nn.Parameter(second.unsqueeze(1).repeat(1, members, 1, 1))
-        self.b2 = nn.Parameter(torch.zeros(cells, members, 1, WIDTH))
-        # Heads of every width begin with the same columns, so that members stay paired.
+        self.w1 = nn.Parameter(first.unsqueeze(2).repeat(1, 1, trials, 1))
+        self.b1 = nn.Parameter(torch.zeros(folds, 1, trials, WIDTH))
+        self.w2 = nn.Parameter(second.unsqueeze(1).repeat(1, trials, 1, 1))
+        self.b2 = nn.Parameter(torch.zeros(folds, trials, 1, WIDTH))
+        # Heads of every width begin with the same columns, so that trials stay paired.
         widest = torch.stack([_normal(g, max(out_features), WIDTH) for g in generators]).mT
         widest = widest * (max(out_features) / WIDTH) ** 0.5
         self.heads = nn.ParameterList(
             widest[:, None, :, :width].repeat(1, count, 1, 1) for width, count in self.runs()
         )
         self.biases = nn.ParameterList(
-            torch.zeros(cells, count, 1, width) for width, count in self.runs()
+            torch.zeros(folds, count, 1, width) for width, count in self.runs()
         )
 
     def runs(self) -> list[tuple[int, int]]:
-        """Return the heads as (width, number of members), in order."""
+        """Return the heads as (width, number of trials), in order."""
         return [(width, self.out_features.count(width)) for width in sorted(set(self.out_features))]
 
     def forward(self, input: Tensor, masks: Masks | None = None) -> list[Tensor]:
-        """Map (cells, rows, inputs) to (cells, members, rows, outputs), one tensor a head width."""
-        cells, rows = input.shape[:2]
+        """Map (folds, rows, inputs) to (folds, trials, rows, outputs), one tensor a head width."""
+        folds, rows = input.shape[:2]
         hidden = torch.baddbmm(self.b1.flatten(2), input, self.w1.flatten(2))
-        hidden = nnf.silu(hidden).view(cells, rows, -1, WIDTH).transpose(1, 2)
+        hidden = nnf.silu(hidden).view(folds, rows, -1, WIDTH).transpose(1, 2)
         if masks is not None:
             hidden = hidden * masks[0].unsqueeze(1)
         hidden = torch.baddbmm(
             self.b2.flatten(0, 1), hidden.reshape(-1, rows, WIDTH), self.w2.flatten(0, 1)
         )
-        hidden = nnf.silu(hidden).view(cells, -1, rows, WIDTH)
+        hidden = nnf.silu(hidden).view(folds, -1, rows, WIDTH)
         if masks is not None:
             hidden = hidden * masks[1].unsqueeze(1)
         parts = hidden.split([head.shape[1] for head in self.heads], dim=1)
         return [
             torch.baddbmm(
                 bias.flatten(0, 1), part.reshape(-1, rows, WIDTH), head.flatten(0, 1)
-            ).view(cells, -1, rows, head.shape[-1])
+            ).view(folds, -1, rows, head.shape[-1])
             for part, head, bias in zip(parts, self.heads, self.biases, strict=True)
         ]
 
     def slices(self, kept: Sequence[int]) -> Iterator[tuple[nn.Parameter, int, Tensor]]:
-        """Yield each parameter, its dimension of members and the indices of those kept.
+        """Yield each parameter, its dimension of trials and the indices of those kept.
 
-        Heads that lose all their members are left out.
+        Heads that lose all their trials are left out.
         """
         everyone = torch.tensor(kept)
         for parameter, dim in ((self.w1, 2), (self.b1, 2), (self.w2, 1), (self.b2, 1)):
@@ -88,9 +88,9 @@ class StackedMLP(nn.Module):
                     yield parameter, 1, own
 
 
-def dropout_masks(generator: torch.Generator, cells: int, rows: int) -> Masks:
-    """Draw one mask for each hidden layer, shared by a cell's members."""
-    drawn = torch.rand(2, cells, rows, WIDTH, generator=generator)
+def dropout_masks(generator: torch.Generator, folds: int, rows: int) -> Masks:
+    """Draw one mask for each hidden layer, shared by a fold's trials."""
+    drawn = torch.rand(2, folds, rows, WIDTH, generator=generator)
     first, second = drawn.ge_(DROPOUT).div_(1 - DROPOUT)
     return first, second
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from lossmith.core.driver import parameter_groups
 from lossmith.core.loss import Loss
-from lossmith.study.data.dataset import Examples
+from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.errors import InputError
 from lossmith.study.search.trial import Budget, batches
-from lossmith.study.training.averaging import Average
+from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.heads import called, moved
 
 MakeModel = Callable[[int], nn.Module]
@@ -44,7 +44,7 @@ class ModuleTraining:
     def __init__(
         self,
         recipe: Recipe,
-        examples: Examples,
+        examples: SupervisedDataset,
         rows: np.ndarray,
         *,
         seed: int,
@@ -63,7 +63,7 @@ class ModuleTraining:
         learned = any(True for _ in loss.parameters())
         trained = parameter_groups(self.model, loss) if learned else self.model.parameters()
         self.optimizer = recipe.make_optimizer(trained, lr=learning_rate)
-        self.average = Average(self.model)
+        self.average = WeightAverage(self.model)
         self.order = torch.Generator().manual_seed(seed)
         self.noise = torch.Generator().manual_seed(seed).get_state()  # dropout, the same for all
         half = recipe.amp == torch.float16

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,15 +16,6 @@ from lossmith.study.training.heads import called, decoded, moved
 from lossmith.study.training.mlp import StackedMLP
 
 CHUNK = 4096  # rows predicted at a time
-
-
-class Model(Protocol):
-    """A trained model and the loss that decodes its head."""
-
-    loss: Loss
-
-    def predict(self, inputs: Any) -> np.ndarray:
-        """Return points (n,) or probabilities (n, C)."""
 
 
 @dataclass(kw_only=True)

@@ -1,4 +1,4 @@
-"""Train many members at once in stacked parameters, one optimizer a learning rate."""
+"""Train many trials at once in stacked parameters, one optimizer a learning rate."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -8,22 +8,22 @@ import torch
 from torch import Tensor
 
 from lossmith.core.driver import parameter_groups
-from lossmith.study.search.trial import Budget, Member, batches
-from lossmith.study.training.averaging import Average
+from lossmith.study.search.trial import Budget, TrialSpec, batches
+from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.mlp import Masks, StackedMLP, dropout_masks
-from lossmith.study.training.stacked_loss import stacked_loss
+from lossmith.study.training.stacked_loss import stack_key, stacked_loss
 
 WEIGHT_DECAY = 0.05
 
 
 class Rows:
-    """The rows of several cells, equally many to train on in each.
+    """The rows of several folds, equally many to train on in each.
 
     Args:
-        train: features and targets of each cell; columns may differ in number, short ones are
+        train: features and targets of each fold; columns may differ in number, short ones are
             padded with zeros.
-        valid: features of each cell's validation rows.
-        seeds: of each cell.
+        valid: features of each fold's validation rows.
+        seeds: of each fold.
     """
 
     def __init__(
@@ -40,29 +40,35 @@ class Rows:
         self.seeds = tuple(seeds)
 
 
-class Stack:
-    """Members of one learning rate over the same cells: one model, one optimizer."""
+class StackedTrials:
+    """Trials of one learning rate over the same folds: one model, one optimizer."""
 
-    def __init__(self, rows: Rows, members: Sequence[Member]) -> None:
-        self.members = sorted(members, key=lambda member: member.place)
-        self.model = StackedMLP(
-            rows.features.shape[-1], [m.out_features for m in self.members], rows.seeds
+    def __init__(
+        self, rows: Rows, trials: Sequence[TrialSpec], keys: Sequence[str] | None = None
+    ) -> None:
+        keys = keys or [stack_key(trial.losses) for trial in trials]
+        ordered = sorted(
+            zip(trials, keys, strict=True), key=lambda pair: (pair[0].out_features, pair[1])
         )
-        self.losses = torch.nn.ModuleList(loss for m in self.members for loss in m.losses)
+        self.trials, self.keys = [trial for trial, _ in ordered], [key for _, key in ordered]
+        self.model = StackedMLP(
+            rows.features.shape[-1], [t.out_features for t in self.trials], rows.seeds
+        )
+        self.losses = torch.nn.ModuleList(loss for t in self.trials for loss in t.losses)
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.model, self.losses, weight_decay=WEIGHT_DECAY),
-            lr=self.members[0].learning_rate,
+            lr=self.trials[0].learning_rate,
             fused=True,
         )
-        self.average = Average(self.model)
+        self.average = WeightAverage(self.model)
         # One split costs less than many slices, each of whose gradients has the size of the whole.
         self.shares = [
-            Counter(member.place[1] for member in group)
-            for _, group in groupby(self.members, key=lambda member: member.out_features)
+            Counter(key for _, key in group)
+            for _, group in groupby(ordered, key=lambda pair: pair[0].out_features)
         ]
 
     def forward(self, features: Tensor, masks: Masks | None = None) -> dict[str, Tensor]:
-        """Return (cells, members, rows, outputs) for each kind of loss."""
+        """Return (folds, trials, rows, outputs) for each kind of loss."""
         parts: dict[str, Tensor] = {}
         for output, shares in zip(self.model(features, masks), self.shares, strict=True):
             parts |= zip(shares, output.split(list(shares.values()), dim=1), strict=True)
@@ -73,9 +79,11 @@ class Stack:
         self.average.install(self.model)
         return self.model
 
-    def kept(self, rows: Rows, indices: Sequence[int]) -> "Stack":
-        """Return a stack of some of the members, as if the others had never been there."""
-        smaller = Stack(rows, [self.members[i] for i in indices])
+    def kept(self, rows: Rows, indices: Sequence[int]) -> "StackedTrials":
+        """Return a stack of some of the trials, as if the others had never been there."""
+        smaller = StackedTrials(
+            rows, [self.trials[i] for i in indices], [self.keys[i] for i in indices]
+        )
         averages = self.average.of(self.model)
         values: dict[Tensor, Tensor] = {}
         everyone = range(len(indices))
@@ -96,28 +104,28 @@ class Stack:
         return smaller
 
 
-class StackedFleet:
-    """Members of any loss and learning rate over the same cells, trained side by side."""
+class StackedBatch:
+    """Trials of any loss and learning rate over the same folds, trained side by side."""
 
-    def __init__(self, rows: Rows, members: Sequence[Member], budget: Budget) -> None:
+    def __init__(self, rows: Rows, trials: Sequence[TrialSpec], budget: Budget) -> None:
         self.rows, self.budget, self.epoch = rows, budget, 0
-        by_rate = sorted(members, key=lambda member: member.learning_rate)
+        by_rate = sorted(trials, key=lambda trial: trial.learning_rate)
         self.stacks = [
-            Stack(rows, list(group))
-            for _, group in groupby(by_rate, key=lambda member: member.learning_rate)
+            StackedTrials(rows, list(group))
+            for _, group in groupby(by_rate, key=lambda trial: trial.learning_rate)
         ]
         self.objectives = self._objectives()
         self.orders = [torch.Generator().manual_seed(seed) for seed in rows.seeds]
         self.dropout = torch.Generator().manual_seed(rows.seeds[0])
 
     @property
-    def members(self) -> list[Member]:
-        """The members, in the order of `outputs`."""
-        return [member for stack in self.stacks for member in stack.members]
+    def trials(self) -> list[TrialSpec]:
+        """The trials, in the order of `outputs`."""
+        return [trial for stack in self.stacks for trial in stack.trials]
 
     def advance(self, epochs: int) -> None:
-        """Train every member for some epochs."""
-        cells = torch.arange(len(self.rows.seeds)).unsqueeze(1)
+        """Train every trial for some epochs."""
+        folds = torch.arange(len(self.rows.seeds)).unsqueeze(1)
         for _ in range(epochs):
             self._observe()
             orders = [
@@ -126,13 +134,13 @@ class StackedFleet:
             ]
             for chosen in zip(*orders, strict=True):
                 index = torch.stack(chosen)
-                self._step(self.rows.features[cells, index], index)
+                self._step(self.rows.features[folds, index], index)
 
     def _observe(self) -> None:
         """Tell losses on schedules which epoch begins."""
         progress = self.budget.progress(self.epoch)
-        for member in self.members:
-            for loss in member.losses:
+        for trial in self.trials:
+            for loss in trial.losses:
                 if loss.moves:
                     loss.observe(progress)
         self.epoch += 1
@@ -153,7 +161,7 @@ class StackedFleet:
 
     @torch.no_grad()
     def outputs(self) -> list[list[Tensor]]:
-        """Return each member's raw outputs on each cell's validation rows, averaged weights."""
+        """Return each trial's raw outputs on each fold's validation rows, averaged weights."""
         lengths = [len(features) for features in self.rows.valid]
         padded = torch.stack([_pad(x.mT, max(lengths)).mT for x in self.rows.valid])
         found: list[Tensor] = []
@@ -161,28 +169,29 @@ class StackedFleet:
             with stack.average.applied(stack.model):
                 found += [one for part in stack.model(padded) for one in part.unbind(1)]
         return [
-            [_squeeze(member[cell, :length]) for cell, length in enumerate(lengths)]
-            for member in found
+            [_squeeze(trial[fold, :length]) for fold, length in enumerate(lengths)]
+            for trial in found
         ]
 
     def keep(self, kept: Sequence[int]) -> None:
-        """Go on with some of the members only."""
+        """Go on with some of the trials only."""
         start, remaining = 0, []
         for stack in self.stacks:
-            own = [i - start for i in sorted(kept) if start <= i < start + len(stack.members)]
-            start += len(stack.members)
+            own = [i - start for i in sorted(kept) if start <= i < start + len(stack.trials)]
+            start += len(stack.trials)
             if own:
                 remaining.append(stack.kept(self.rows, own))
         self.stacks = remaining
         self.objectives = self._objectives()
 
     def _objectives(self) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
-        """Return one function for each kind of loss, over the members that have it."""
-        groups: dict[str, list[Member]] = {}
-        for member in self.members:
-            groups.setdefault(member.place[1], []).append(member)
+        """Return one function for each kind of loss, over the trials that have it."""
+        groups: dict[str, list[TrialSpec]] = {}
+        for stack in self.stacks:
+            for trial, key in zip(stack.trials, stack.keys, strict=True):
+                groups.setdefault(key, []).append(trial)
         return {
-            key: stacked_loss([member.losses for member in group], self.rows.target)
+            key: stacked_loss([trial.losses for trial in group], self.rows.target)
             for key, group in groups.items()
         }
 

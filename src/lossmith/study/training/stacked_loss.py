@@ -24,10 +24,10 @@ def structure(loss: Loss) -> str:
     return f"{_parts(loss.card.key, loss.config())} {sorted(numbers.items())}"
 
 
-def kin(losses: Sequence[Loss]) -> str:
-    """Name the members that run as one with a member of these losses, one a cell.
+def stack_key(losses: Sequence[Loss]) -> str:
+    """Name the trials that run as one with a trial of these losses, one a fold.
 
-    Those of the same losses, where a loss is the same in every cell; else those of one structure.
+    Those of the same losses, where a loss is the same in every fold; else those of one structure.
     """
     alike = _common(losses) is not None
     return str([plain(loss) for loss in losses]) if alike else structure(losses[0])
@@ -36,15 +36,15 @@ def kin(losses: Sequence[Loss]) -> str:
 def stacked_loss(
     losses: Sequence[Sequence[Loss]], target: Tensor
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a function from (cells, members, rows, outputs) to the sum of the models' losses.
+    """Return a function from (folds, trials, rows, outputs) to the sum of the models' losses.
 
-    Its second argument says which rows of the target the outputs are of, (cells, rows).
+    Its second argument says which rows of the target the outputs are of, (folds, rows).
 
     Args:
-        losses: of kin, by member and cell.
-        target: of each cell, (cells, rows) and maybe more.
+        losses: of one `stack_key`, by trial and fold.
+        target: of each fold, (folds, rows) and maybe more.
     """
-    everyone = [member[cell] for cell in range(len(target)) for member in losses]
+    everyone = [trial[fold] for fold in range(len(target)) for trial in losses]
     common = _common(losses[0])
     if common is not None:
         target = torch.stack([_encoded(*pair) for pair in zip(losses[0], target, strict=True)])
@@ -53,17 +53,17 @@ def stacked_loss(
         total = _vmapped(everyone)
     else:
         total = _looped(everyone)
-    cells = torch.arange(len(target)).unsqueeze(1)
+    folds = torch.arange(len(target)).unsqueeze(1)
 
     def all_of_them(output: Tensor, chosen: Tensor) -> Tensor:
-        targets = target[cells, chosen].repeat_interleave(len(losses), 0)
+        targets = target[folds, chosen].repeat_interleave(len(losses), 0)
         return total(_single(output.flatten(0, 1)), targets)
 
     return all_of_them
 
 
 def _common(losses: Sequence[Loss]) -> Pointwise | None:
-    """Return what a member's losses are in every cell but for encoding targets, if they are one.
+    """Return what a trial's losses are in every fold but for encoding targets, if they are one.
 
     Its rows must not depend on each other, so that those of many models are rows of one batch.
     """

@@ -1,4 +1,4 @@
-"""Tables as something to train on: features encoded cell by cell, bodies stacked."""
+"""Tables as something to train on: features encoded fold by fold, bodies stacked."""
 
 import time
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 
 from lossmith.core.loss import Loss
-from lossmith.study.candidates import Entry
+from lossmith.study.candidates import CandidateSpec
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.folds import Split
-from lossmith.study.search.scoring import Track
-from lossmith.study.search.trial import Budget, Member
+from lossmith.study.rules.history import TrialHistory
+from lossmith.study.search.trial import Budget, TrialSpec
 from lossmith.study.training.predictor import TableModel
-from lossmith.study.training.stacked import Rows, StackedFleet
-from lossmith.study.training.timing import Pace
+from lossmith.study.training.stacked import Rows, StackedBatch
+from lossmith.study.training.timing import StepTimer
 
 ENSEMBLE = 4  # seeds of the final model
 
 
 class TableTrainer:
-    """Trains members on the cells of a table; each cell's encoder saw its training rows only."""
+    """Trains trials on the folds of a table; each fold's encoder saw its training rows only."""
 
     ensemble = ENSEMBLE
     delivers: type[TableModel] = TableModel
@@ -33,26 +33,25 @@ class TableTrainer:
     ) -> None:
         self.problem, self.split, self.task = problem, split, problem.task
         self.budget = Budget.for_rows(len(split.cells[0].train), epochs=epochs, batch=batch)
-        self.rounds = split.rounds
         self.encoding = 0.0  # seconds
-        self.pace: Pace | None = None
+        self.timer: StepTimer | None = None
         self._rows = cache(self._encode)
 
-    def losses(self, candidate: Entry, cells: Sequence[int]) -> tuple[Loss, ...]:
-        """Return the candidate fitted to the training targets of each cell."""
-        return tuple(candidate.fit(self._target(self.split.cells[cell].train)) for cell in cells)
+    def losses(self, candidate: CandidateSpec, folds: Sequence[int]) -> tuple[Loss, ...]:
+        """Return the candidate fitted to the training targets of each fold."""
+        return tuple(candidate.fit(self._target(self.split.cells[fold].train)) for fold in folds)
 
-    def fleet(self, cells: Sequence[int], members: Sequence[Member]) -> StackedFleet:
-        """Return members ready to train on cells."""
-        return StackedFleet(self._rows(tuple(cells)), members, self.budget)
+    def start(self, folds: Sequence[int], trials: Sequence[TrialSpec]) -> StackedBatch:
+        """Return trials ready to train on folds."""
+        return StackedBatch(self._rows(tuple(folds)), trials, self.budget)
 
-    def valid_target(self, cell: int) -> np.ndarray:
-        """Return the targets of a cell's validation rows."""
-        return self.problem.target[self.split.cells[cell].valid]
+    def valid_target(self, fold: int) -> np.ndarray:
+        """Return the targets of a fold's validation rows."""
+        return self.problem.target[self.split.cells[fold].valid]
 
-    def valid_targets_tensor(self, cell: int) -> Tensor:
+    def valid_targets_tensor(self, fold: int) -> Tensor:
         """Return the same as a tensor."""
-        return self._target(self.split.cells[cell].valid)
+        return self._target(self.split.cells[fold].valid)
 
     def test_target(self) -> np.ndarray:
         """Return the targets of the untouched rows."""
@@ -62,36 +61,36 @@ class TableTrainer:
         """Return a final model's predictions of the untouched rows."""
         return model.predict(self.problem.features.iloc[self.split.test])
 
-    def default_seconds(self, track: Track, epochs: int, settings: int) -> float:
+    def reference_seconds(self, history: TrialHistory, epochs: int, settings: int) -> float:
         """Return what the default alone takes by plain sequential training.
 
-        That is its settings on the screening cells, the best of them on all others, and the final
+        That is its settings on the screening folds, the best of them on all others, and the final
         model, at the time that one step of the ordinary loop takes; with the same encoding of
-        features. The second setting that the race gives the default is not counted.
+        features. The second setting that a search gives the default is not counted.
         """
-        screening, others = self.rounds
+        screening, others = self.split.rounds
         rows = self._rows(tuple(screening))
-        step = self._pace(track.outputs[max(track.outputs)][0]).step
+        step = self._timer(history.outputs[max(history.outputs)][0]).step
         steps = len(rows.target[0]) // self.budget.batch
         trainings = settings * len(screening) + len(others)
         final = self.ensemble * epochs * (len(self.split.develop) // self.budget.batch)
         return self.encoding + step * (trainings * self.budget.epochs * steps + final)
 
-    def probe(self, loss: Loss) -> None:
-        """Time a few steps of the ordinary loop beside the race."""
-        self._pace(loss).take()
+    def time_reference(self, loss: Loss) -> None:
+        """Time a few steps of the ordinary loop beside the search."""
+        self._timer(loss).measure()
 
-    def _pace(self, loss: Loss) -> Pace:
-        if self.pace is None:
-            rows = self._rows(tuple(self.rounds[0]))
-            self.pace = Pace(loss, rows.features[0], rows.target[0], self.budget.batch)
-        return self.pace
+    def _timer(self, loss: Loss) -> StepTimer:
+        if self.timer is None:
+            rows = self._rows(tuple(self.split.rounds[0]))
+            self.timer = StepTimer(loss, rows.features[0], rows.target[0], self.budget.batch)
+        return self.timer
 
-    def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
-        """Return the other cells that share no validation row with a cell."""
-        return self.split.siblings(cell, cells)
+    def siblings(self, fold: int, folds: Sequence[int]) -> list[int]:
+        """Return the other folds that share no validation row with a fold."""
+        return self.split.siblings(fold, folds)
 
-    def final(self, candidate: Entry, rate: float, epochs: int) -> TableModel:
+    def final(self, candidate: CandidateSpec, rate: float, epochs: int) -> TableModel:
         """Train a candidate on all rows but the test rows, under several seeds."""
         develop = self.split.develop
         frame = self.problem.features.iloc[develop]
@@ -102,26 +101,26 @@ class TableTrainer:
         seeds = [self.split.cells[0].seed + number for number in range(ENSEMBLE)]
         rows = Rows([(features, target)] * ENSEMBLE, [features[:1]] * ENSEMBLE, seeds)
         losses = tuple(candidate.fit(target) for _ in seeds)
-        member = Member(candidate=candidate.name, learning_rate=rate, losses=losses)
-        fleet = StackedFleet(rows, [member], self.budget)
-        fleet.advance(epochs)
-        body = fleet.stacks[0].averaged()
+        trial = TrialSpec(candidate=candidate.name, learning_rate=rate, losses=losses)
+        batch = StackedBatch(rows, [trial], self.budget)
+        batch.advance(epochs)
+        body = batch.stacks[0].averaged()
         return self.delivers(encoder=encoder, loss=candidate.fit(target), body=body)
 
-    def _encode(self, cells: tuple[int, ...]) -> Rows:
+    def _encode(self, folds: tuple[int, ...]) -> Rows:
         start = time.perf_counter()
         train, valid = [], []
-        for number in cells:
-            cell = self.split.cells[number]
-            frame = self.problem.features.iloc[cell.train]
+        for number in folds:
+            fold = self.split.cells[number]
+            frame = self.problem.features.iloc[fold.train]
             encoder = Encoder().fit(frame, self.problem.columns)
             features = torch.from_numpy(encoder.transform(frame))
-            train.append((features, self._target(cell.train)))
+            train.append((features, self._target(fold.train)))
             valid.append(
-                torch.from_numpy(encoder.transform(self.problem.features.iloc[cell.valid]))
+                torch.from_numpy(encoder.transform(self.problem.features.iloc[fold.valid]))
             )
         self.encoding += time.perf_counter() - start
-        return Rows(train, valid, [self.split.cells[number].seed for number in cells])
+        return Rows(train, valid, [self.split.cells[number].seed for number in folds])
 
     def _target(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(self.problem.target[rows])

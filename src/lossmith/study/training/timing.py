@@ -1,4 +1,4 @@
-"""What the default alone would cost by plain sequential training, on the same cells."""
+"""What the default alone would cost by plain sequential training, on the same folds."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
 from lossmith.study.search.trial import batches
-from lossmith.study.training.averaging import Average
+from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.mlp import DROPOUT, WIDTH
 from lossmith.study.training.stacked import WEIGHT_DECAY
 
@@ -38,7 +38,7 @@ def plain_steps(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=True
     )
-    average, order = Average(model), torch.Generator().manual_seed(seed)
+    average, order = WeightAverage(model), torch.Generator().manual_seed(seed)
     while True:
         for index in batches(len(target), batch, order):
             output = model(features[index])
@@ -50,7 +50,7 @@ def plain_steps(
             yield model
 
 
-class Pace:
+class StepTimer:
     """The time of one step of the ordinary loop, a few at a time while a study runs.
 
     A study and its yardstick are thus timed under the same load of the machine.
@@ -61,7 +61,7 @@ class Pace:
         self.seconds, self.count = 0.0, 0
         self._run(WARM_UP)
 
-    def take(self) -> None:
+    def measure(self) -> None:
         """Time a few steps more."""
         start = time.perf_counter()
         self._run(STEPS)

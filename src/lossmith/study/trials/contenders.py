@@ -15,7 +15,7 @@ from lossmith.catalogue.lookup import loss_class
 from lossmith.core.card import Task
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss, plain
-from lossmith.study.candidates import Candidate, Entry, field_for
+from lossmith.study.candidates import Candidate, CandidateSpec, candidates_for
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric
 
@@ -81,7 +81,7 @@ def contender(loss: Any, name: str | None = None) -> Contender:
             name=name or _name_of(loss), make=lambda _: copy.deepcopy(loss), identity=_told(loss)
         )
     if callable(loss) and not isinstance(loss, type):
-        called = name or getattr(loss, "__name__", type(loss).__name__)
+        called = name or str(getattr(loss, "__name__", type(loss).__name__))
         told = f"{getattr(loss, '__module__', '')}.{getattr(loss, '__qualname__', called)}"
         return Contender(name=called, make=lambda _: FunctionLoss(loss), identity=told)
     raise InputError(
@@ -146,15 +146,15 @@ def all_that_fit(
     keys: of the losses, beside these two; all if None.
     """
     task: Task = "regression" if not classes else "binary" if classes == 2 else "multiclass"
-    found = field_for(task, metric, target, classes or None, keys)
+    found = candidates_for(task, metric, target, classes or None, keys)
     contenders = [
         Contender(name=one.name, make=_of_candidate(one), identity=one.name)
         for one in found.candidates
     ]
-    return contenders, found.default, found.naive
+    return contenders, found.default, found.common
 
 
-def _of_candidate(candidate: Entry) -> Make:
+def _of_candidate(candidate: CandidateSpec) -> Make:
     def make(target: Tensor | None) -> nn.Module:
         assert target is not None  # all_that_fit has one
         return candidate.fit(target)

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lossmith.study.direction import as_error
 from lossmith.study.errors import InputError
 from lossmith.study.journal import Facts, Setting, Storage, Training
-from lossmith.study.rules.compare import Reading
+from lossmith.study.rules.compare import FoldErrors, best_epochs
 from lossmith.study.rules.plan import Design, Read
 
 Form = Callable[
@@ -24,9 +25,9 @@ class Shape(NamedTuple):
 
 def reader(design: Design, facts: Facts, storage: Storage, shape: Shape, form: Form) -> Read:
     """Return how a setting is read on some folds, each at the epoch best on the others."""
-    known: dict[tuple[Setting, tuple[int, ...]], Reading] = {}
+    known: dict[tuple[Setting, tuple[int, ...]], FoldErrors] = {}
 
-    def read(setting: Setting, folds: Sequence[int]) -> Reading:
+    def read(setting: Setting, folds: Sequence[int]) -> FoldErrors:
         key = setting, tuple(folds)
         if key not in known:
             known[key] = _read(design, facts, storage, shape, form, *key)
@@ -43,7 +44,7 @@ def _read(
     form: Form,
     setting: Setting,
     folds: tuple[int, ...],
-) -> Reading:
+) -> FoldErrors:
     scores = [facts.records[Training(setting, fold)].scores for fold in folds]
     epochs = sorted(set.intersection(*map(set, scores)))
     if not epochs:
@@ -52,7 +53,7 @@ def _read(
             "same epochs in every trial"
         )
     table = np.array([[one[epoch] for epoch in epochs] for one in scores])
-    chosen, best = chosen_epochs(table, epochs, design.lower)
+    chosen, best = best_epochs(as_error(table, design.better), epochs)
     parts = []
     for fold, epoch in zip(folds, chosen, strict=True):
         training = Training(setting, fold)
@@ -62,21 +63,13 @@ def _read(
             storage.keep_influences(training, epoch, part)
         parts.append(part)
     bare = any(len(part) == 0 for part in parts)
-    return Reading(
-        scores=np.array([one[epoch] for one, epoch in zip(scores, chosen, strict=True)]),
-        influences=tuple(np.zeros(1) for _ in folds) if bare else tuple(parts),
+    read = np.array([one[epoch] for one, epoch in zip(scores, chosen, strict=True)])
+    return FoldErrors(
+        errors=as_error(read, design.better),
+        influences=tuple(np.zeros(1) if bare else as_error(p, design.better) for p in parts),
         rows=tuple(np.array([fold]) if bare else shape.units[fold] for fold in folds),
-        chosen=tuple(chosen),
-        epoch=best,
-        lower=design.lower,
+        epochs=tuple(chosen),
+        best_epoch=best,
+        by_ratio=design.better == "lower",
         overlap=shape.overlap,
     )
-
-
-def chosen_epochs(table: np.ndarray, epochs: list[int], lower: bool) -> tuple[list[int], int]:
-    """Return for each fold the epoch that is best on the other folds, and the best on all."""
-    signed = table if lower else -table
-    places = np.arange(len(table))
-    others = [places[places != place] if len(places) > 1 else places for place in places]
-    chosen = [epochs[int(signed[rest].sum(axis=0).argmin())] for rest in others]
-    return chosen, epochs[int(signed.sum(axis=0).argmin())]

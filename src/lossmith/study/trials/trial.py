@@ -6,20 +6,47 @@ from contextlib import contextmanager
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from torch import nn
 
 from lossmith.core.loss import Loss
 from lossmith.study.errors import InputError
-from lossmith.study.journal import Claim
+from lossmith.study.journal import Claim, Journal
+from lossmith.study.rules.plan import Design
 from lossmith.study.training.heads import told
 from lossmith.study.trials import checkpoint
 from lossmith.study.trials.splits import Fold
 
-if TYPE_CHECKING:
-    from lossmith.study.study import Study
+
+class Host(Protocol):
+    """What a trial asks of its study."""
+
+    folder: Path
+    journal: Journal
+    design: Design
+
+    def fitted(self, name: str, rows: np.ndarray | None) -> nn.Module:
+        """Return a fresh module of a loss, fitted to the targets of some rows, or of all."""
+
+    def tell(
+        self,
+        trial: "Trial",
+        epoch: int | None = None,
+        *,
+        outputs: Any = None,
+        rows: Any = None,
+        score: float | None = None,
+        target: Any = None,
+    ) -> bool:
+        """Write down how a trial stands after an epoch; return whether it should stop."""
+
+    def fail(self, trial: "Trial", error: Exception) -> None:
+        """Mark a trial as failed."""
+
+    def may_pause(self, trial: "Trial", epoch: int) -> bool:
+        """Tell whether a trial that has a checkpoint would pause after an epoch."""
 
 
 class Epochs:
@@ -54,7 +81,7 @@ class Trial:
         outcome: how it ended: "done", "paused", "stopped" or "failed"; None while it runs.
     """
 
-    def __init__(self, study: "Study", claim: Claim, fold: Fold) -> None:
+    def __init__(self, study: Host, claim: Claim, fold: Fold) -> None:
         self._study, self.claim = study, claim
         self.name, self.learning_rate = claim.training.setting
         self.fold, self.seed = claim.training.fold, fold.seed
@@ -182,7 +209,7 @@ class Trial:
         """Raise InputError unless the trial runs and an epoch may be reported."""
         if self.outcome is not None:
             raise InputError(f"{self.id} has ended ({self.outcome}); a report comes too late")
-        if not isinstance(epoch, Integral) or not 1 <= epoch <= self.total_epochs:
+        if not isinstance(epoch, Integral) or not 1 <= int(epoch) <= self.total_epochs:
             raise InputError(
                 f"epoch must be from 1 to {self.total_epochs}, got {epoch!r}; iterate "
                 "trial.epochs, or report(epoch, …)"

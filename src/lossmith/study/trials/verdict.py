@@ -9,10 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from lossmith.study.direction import as_error
 from lossmith.study.errors import InputError
+from lossmith.study.formatting import decimals, interval, number
 from lossmith.study.journal import Facts, Journal, Training
+from lossmith.study.metrics import metric_name
 from lossmith.study.report.page import write_report
-from lossmith.study.report.text import decimals, interval, metric_name, number
 from lossmith.study.result import CandidateResult, Cost, Curve, Evidence, Finding, Result
 from lossmith.study.rules.decision import LEVEL
 from lossmith.study.rules.plan import Design, Read, finalists, weigh
@@ -60,7 +62,7 @@ def design_of(spec: Mapping[str, Any]) -> Design:
             learning_rates=tuple(spec["learning_rates"]),
             epochs=spec["epochs"],
             folds=spec["shape"][0],
-            lower=spec["better"] == "lower",
+            better=spec["better"],
             finalists=spec["finalists"],
         )
     except (KeyError, TypeError, IndexError) as error:
@@ -146,7 +148,7 @@ def verdict_of(view: View) -> Verdict:
     result = Result(
         task="study",
         metric=str(view.spec["metric"]),
-        better="lower" if design.lower else "higher",
+        better=design.better,
         target=view.place.parent.name if view.place is not None else "study",
         rows={} if view.spec["rows"] is None else {"total": view.spec["rows"]},
         diagnosis=_notes(view, weighed, bare),
@@ -187,7 +189,7 @@ def _weighed(view: View) -> tuple[Weighed | None, bool]:
     ]
     weighed = weigh(design, whole, range(folds), view.read)
     bare = weighed is not None and all(
-        len(part) == 1 for reading in weighed.readings.values() for part in reading.influences
+        len(part) == 1 for errors in weighed.errors.values() for part in errors.influences
     )
     return weighed, bare
 
@@ -285,19 +287,19 @@ def _sentence(
 def _equivalents(weighed: Weighed | None, selected: str) -> tuple[str, ...]:
     if weighed is None:
         return ()
-    chosen = weighed.readings[selected]
-    doubts = {n: r.doubt(chosen) for n, r in weighed.readings.items() if n != selected}
+    chosen = weighed.errors[selected]
+    doubts = {n: own.p_value(chosen) for n, own in weighed.errors.items() if n != selected}
     return tuple(n for n, doubt in doubts.items() if min(doubt, 1 - doubt) >= LEVEL / 2)
 
 
 def _candidates(view: View, weighed: Weighed | None, selected: str) -> tuple[CandidateResult, ...]:
     rows = [_candidate(view, weighed, name, selected) for name in view.design.candidates]
-    sign = 1 if view.design.lower else -1
 
     def standing(row: CandidateResult) -> tuple[int, float]:
         if row.score is None or not np.isfinite(row.score):
             return 2, 0.0
-        return (0 if row.difference_to_default is not None else 1), sign * row.score
+        error = as_error(row.score, view.design.better)
+        return (0 if row.difference_to_default is not None else 1), error
 
     return tuple(sorted(rows, key=standing))
 
@@ -305,25 +307,29 @@ def _candidates(view: View, weighed: Weighed | None, selected: str) -> tuple[Can
 def _candidate(view: View, weighed: Weighed | None, name: str, selected: str) -> CandidateResult:
     design = view.design
     blank = CandidateResult(name=name, parameters={}, status="unfinished")
-    if weighed is None or name not in weighed.readings:
+    if weighed is None or name not in weighed.errors:
         return _unmeasured(view, blank)
-    reading, setting = weighed.readings[name], weighed.settings[name]
-    level = reading.level
+    errors, setting = weighed.errors[name], weighed.settings[name]
+
+    def turned(error: float) -> float:
+        return as_error(error, design.better)
+
+    level = errors.mean_error.in_metric_direction(turned)
     row = replace(
         blank,
         score=level.mean,
         low=level.low,
         high=level.high,
         learning_rate=setting.learning_rate,
-        epochs=reading.epoch,
-        cells=len(reading.scores),
+        epochs=errors.best_epoch,
+        cells=len(errors.errors),
         difference_to_default=0.0,
         difference_low=0.0,
         difference_high=0.0,
     )
     if name == design.default:
         return replace(row, status="default")
-    difference = reading.difference(weighed.readings[design.default]).written(design.lower)
+    difference = errors.difference(weighed.errors[design.default]).in_metric_direction(turned)
     return replace(
         row,
         status="selected" if name == selected else "finished",
@@ -346,7 +352,7 @@ def _unmeasured(view: View, blank: CandidateResult) -> CandidateResult:
     if not seen:
         note = _why(view, blank.name) if "failed" in states else ""
         return replace(blank, status="diverged" if "failed" in states else "unfinished", note=note)
-    pick = min if view.design.lower else max
+    pick = min if view.design.better == "lower" else max
     best, record = pick(seen, key=lambda pair: pick(pair[1].scores.values()))
     folds = len({training.fold for training, _ in seen})
     note = record.note.strip().splitlines()[-1] if record.note else ""
@@ -394,7 +400,7 @@ def _curves(weighed: Weighed | None, facts: Facts) -> tuple[Curve, ...]:
                 name=name,
                 epochs=tuple(epochs),
                 scores=means,
-                best_epoch=weighed.readings[name].epoch,
+                best_epoch=weighed.errors[name].best_epoch,
             )
         )
     return tuple(found)
@@ -407,15 +413,14 @@ def best_setting(view: View, name: str) -> tuple[float, int]:
         InputError: if nothing was measured of it.
     """
     weighed, _ = _weighed(view)
-    if weighed is not None and name in weighed.readings:
-        return weighed.settings[name].learning_rate, weighed.readings[name].epoch
+    if weighed is not None and name in weighed.errors:
+        return weighed.settings[name].learning_rate, weighed.errors[name].best_epoch
     best: tuple[float, float, int] | None = None
-    sign = 1 if view.design.lower else -1
     for training, record in view.facts.records.items():
         if training.setting.candidate != name or training.twin:
             continue
         for epoch, score in record.scores.items():
-            found = sign * score, training.setting.learning_rate, epoch
+            found = as_error(score, view.design.better), training.setting.learning_rate, epoch
             best = found if best is None or found < best else best
     if best is None:
         raise InputError("the study was stopped before any loss was measured; give it more time")

@@ -13,13 +13,13 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from lossmith import catalogue
 from lossmith.losses import MSE, CrossEntropy
-from lossmith.study.data.dataset import Examples
+from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.errors import InputError
-from lossmith.study.search.trial import Member
+from lossmith.study.search.trial import TrialSpec
 from lossmith.study.select import select
 from lossmith.study.storage import load
-from lossmith.study.training.module_trainer import DatasetTrainer, Run
+from lossmith.study.training.module_trainer import DatasetTrainer, ModuleTrial
 
 DIGITS = load_digits()
 CHOSEN = np.flatnonzero(DIGITS.target < 3)[:240]
@@ -54,7 +54,7 @@ class Digits(Dataset):
 
 
 def trainer(model: Any = linear, data: Any = (IMAGES, LABELS), **more: Any) -> DatasetTrainer:
-    examples = Examples.of(data, None, "accuracy")
+    examples = SupervisedDataset.of(data, None, "accuracy")
     split = split_rows(examples.task, examples.target, 0)
     return DatasetTrainer(examples, split, model, **more)
 
@@ -80,24 +80,24 @@ def test_a_dataset_and_its_tensors_train_alike() -> None:
     outputs = []
     for data in ((IMAGES, LABELS), TensorDataset(IMAGES, LABELS), Digits()):
         one = trainer(linear, data, epochs=2)
-        cell = one.split.cells[0]
-        run = Run(one, cell.train, cell.seed, CrossEntropy(classes=3), 1e-2)
+        fold = one.split.cells[0]
+        run = ModuleTrial(one, fold.train, fold.seed, CrossEntropy(classes=3), 1e-2)
         run.advance(2)
-        outputs.append(run.outputs(cell.valid))
+        outputs.append(run.outputs(fold.valid))
     torch.testing.assert_close(outputs[0], outputs[1])
     torch.testing.assert_close(outputs[0], outputs[2])
 
 
 def test_one_training_is_the_ordinary_loop() -> None:
     one = trainer(linear, batch=50, epochs=1)
-    cell = one.split.cells[0]
-    run = Run(one, cell.train, cell.seed, CrossEntropy(classes=3), 1e-2)
+    fold = one.split.cells[0]
+    run = ModuleTrial(one, fold.train, fold.seed, CrossEntropy(classes=3), 1e-2)
     run.advance(1)
-    torch.manual_seed(cell.seed)
+    torch.manual_seed(fold.seed)
     model = linear(3)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    order = torch.randperm(len(cell.train), generator=torch.Generator().manual_seed(cell.seed))
-    rows = torch.from_numpy(cell.train)[order]
+    order = torch.randperm(len(fold.train), generator=torch.Generator().manual_seed(fold.seed))
+    rows = torch.from_numpy(fold.train)[order]
     for start in range(0, len(rows) - 49, 50):
         index = rows[start : start + 50]
         optimizer.zero_grad()
@@ -127,11 +127,11 @@ def test_all_losses_start_from_the_same_weights_and_see_the_same_batches() -> No
     one = trainer(Spy, epochs=1)
     losses = [CrossEntropy(classes=3), catalogue.get("brier", classes=3)]
     members = [
-        Member(candidate=str(i), learning_rate=0.01, losses=(one_loss,))
+        TrialSpec(candidate=str(i), learning_rate=0.01, losses=(one_loss,))
         for i, one_loss in enumerate(losses)
     ]
-    fleet = one.fleet([4], members)
-    fleet.advance(2)
+    batch = one.start([4], members)
+    batch.advance(2)
     assert torch.equal(*starts)
     assert len(seen[0]) == len(seen[1]) > 2
     assert all(torch.equal(x, y) for x, y in zip(*seen, strict=True))
@@ -145,10 +145,10 @@ def test_dropout_does_not_depend_on_the_other_losses() -> None:
         losses = [catalogue.get(k, classes=3) for k in ("brier", "square", "cross_entropy")][
             -count:
         ]
-        members = [Member(candidate=str(x), learning_rate=0.01, losses=(x,)) for x in losses]
-        fleet = one.fleet([0], members)
-        fleet.advance(2)
-        outputs.append(fleet.outputs()[-1][0])
+        members = [TrialSpec(candidate=str(x), learning_rate=0.01, losses=(x,)) for x in losses]
+        batch = one.start([0], members)
+        batch.advance(2)
+        outputs.append(batch.outputs()[-1][0])
     torch.testing.assert_close(*outputs)
 
 
@@ -157,49 +157,49 @@ def test_the_users_random_state_is_left_alone() -> None:
     expected = torch.rand(3)
     torch.manual_seed(99)
     one = trainer(cnn, epochs=1)
-    run = Run(one, one.split.cells[0].train, 0, CrossEntropy(classes=3), 1e-2)
+    run = ModuleTrial(one, one.split.cells[0].train, 0, CrossEntropy(classes=3), 1e-2)
     run.advance(1)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_batch_norm_is_averaged_and_its_counter_left_alone() -> None:
     one = trainer(cnn, epochs=3, batch=32)
-    cell = one.split.cells[0]
-    run = Run(one, cell.train, cell.seed, CrossEntropy(classes=3), 1e-2)
+    fold = one.split.cells[0]
+    run = ModuleTrial(one, fold.train, fold.seed, CrossEntropy(classes=3), 1e-2)
     run.advance(3)
     live = run.model[1].running_mean.clone()
-    run.outputs(cell.valid)
+    run.outputs(fold.valid)
     assert torch.equal(run.model[1].running_mean, live)
     run.average.install(run.model)
     assert not torch.equal(run.model[1].running_mean, live)
-    assert run.model[1].num_batches_tracked.item() == 3 * (len(cell.train) // 32)
-    one_by_one = [run.outputs(cell.valid[i : i + 1]) for i in range(3)]
-    torch.testing.assert_close(torch.cat(one_by_one), run.outputs(cell.valid[:3]))
+    assert run.model[1].num_batches_tracked.item() == 3 * (len(fold.train) // 32)
+    one_by_one = [run.outputs(fold.valid[i : i + 1]) for i in range(3)]
+    torch.testing.assert_close(torch.cat(one_by_one), run.outputs(fold.valid[:3]))
 
 
 def test_keep_goes_on_with_the_right_members() -> None:
     losses = [catalogue.get(k, classes=3) for k in ("brier", "cross_entropy", "square")]
     members = [
-        Member(candidate=str(i), learning_rate=0.01, losses=(one_loss,))
+        TrialSpec(candidate=str(i), learning_rate=0.01, losses=(one_loss,))
         for i, one_loss in enumerate(losses)
     ]
-    fleet, whole = (trainer(linear, epochs=2).fleet([0], members) for _ in range(2))
-    fleet.advance(1)
-    fleet.keep([2, 1])
-    fleet.advance(1)
+    batch, whole = (trainer(linear, epochs=2).start([0], members) for _ in range(2))
+    batch.advance(1)
+    batch.keep([2, 1])
+    batch.advance(1)
     whole.advance(2)
-    assert [m.candidate for m in fleet.members] == ["1", "2"]
-    torch.testing.assert_close(fleet.outputs(), whole.outputs()[1:])
+    assert [m.candidate for m in batch.trials] == ["1", "2"]
+    torch.testing.assert_close(batch.outputs(), whole.outputs()[1:])
 
 
 def test_a_training_in_turns_is_one_training() -> None:
     """Weights, moments, averages, batch norm, batches and dropout go on where they were."""
-    member = Member(candidate="a", learning_rate=0.01, losses=(CrossEntropy(classes=3),))
-    fleet, whole = (trainer(cnn, epochs=3, batch=32).fleet([0], [member]) for _ in range(2))
+    member = TrialSpec(candidate="a", learning_rate=0.01, losses=(CrossEntropy(classes=3),))
+    batch, whole = (trainer(cnn, epochs=3, batch=32).start([0], [member]) for _ in range(2))
     for _ in range(3):
-        fleet.advance(1)
+        batch.advance(1)
     whole.advance(3)
-    torch.testing.assert_close(fleet.outputs(), whole.outputs(), rtol=0, atol=0)
+    torch.testing.assert_close(batch.outputs(), whole.outputs(), rtol=0, atol=0)
 
 
 def test_one_model_at_a_time_is_in_memory() -> None:
@@ -215,16 +215,16 @@ def test_one_model_at_a_time_is_in_memory() -> None:
 
     one = trainer(counted, epochs=2)
     losses = (CrossEntropy(classes=3), CrossEntropy(classes=3))
-    members = [Member(candidate=str(i), learning_rate=0.01, losses=losses) for i in range(4)]
-    fleet = one.fleet([0, 1], members)
-    fleet.advance(1)
-    fleet.keep([0, 2])
-    fleet.advance(1)
+    members = [TrialSpec(candidate=str(i), learning_rate=0.01, losses=losses) for i in range(4)]
+    batch = one.start([0, 1], members)
+    batch.advance(1)
+    batch.keep([0, 2])
+    batch.advance(1)
     assert most <= 2  # the next is made before the last one is forgotten
-    files = {path.name for path in Path(fleet.folder.name).iterdir()}
+    files = {path.name for path in Path(batch.folder.name).iterdir()}
     assert files == {"0-0.pt", "0-1.pt", "2-0.pt", "2-1.pt"}
-    place = Path(fleet.folder.name)
-    del fleet
+    place = Path(batch.folder.name)
+    del batch
     assert not place.exists()
 
 
@@ -248,7 +248,7 @@ def test_regression_and_binary() -> None:
     )
     assert found.result.task == "regression"
     assert found.model.predict(IMAGES).mean() == pytest.approx(values.mean().item(), rel=0.3)
-    whole = Examples.of((IMAGES, LABELS), None, "mae")
+    whole = SupervisedDataset.of((IMAGES, LABELS), None, "mae")
     assert whole.task == "regression"
     binary = select(
         model=linear,
@@ -397,7 +397,7 @@ def test_either_a_table_or_a_model() -> None:
 
 def test_a_loss_of_one_output_reads_one_column() -> None:
     one = trainer(linear, epochs=1)
-    run = Run(one, one.split.cells[0].train, 0, MSE(), 1e-3)
+    run = ModuleTrial(one, one.split.cells[0].train, 0, MSE(), 1e-3)
     assert run.outputs(one.split.test).shape == (len(one.split.test),)
 
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from lossmith.study.training.averaging import Average
+from lossmith.study.training.averaging import WeightAverage
 
 
-def steps(model: nn.Module, average: Average, values: list[float]) -> None:
+def steps(model: nn.Module, average: WeightAverage, values: list[float]) -> None:
     for value in values:
         with torch.no_grad():
             for parameter in model.parameters():
@@ -33,7 +33,7 @@ def linear(value: float) -> nn.Linear:
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 10, 41])
 def test_the_average_is_its_formula(count: int) -> None:
     model, values = linear(3.0), [float(v) for v in torch.randn(count).tolist()]
-    average = Average(model)
+    average = WeightAverage(model)
     steps(model, average, values)
     average.install(model)
     assert average.steps == count
@@ -47,7 +47,7 @@ def test_the_start_is_forgotten_and_the_window_grows() -> None:
     weights = {}
     for count in (40, 400):
         model = linear(1.0)
-        average = Average(model)
+        average = WeightAverage(model)
         steps(model, average, [0.0] * count)
         average.install(model)
         weights[count] = model.bias.item()
@@ -57,7 +57,7 @@ def test_the_start_is_forgotten_and_the_window_grows() -> None:
 
 def test_applied_for_a_while_even_after_an_error() -> None:
     model = linear(1.0)
-    average = Average(model)
+    average = WeightAverage(model)
     steps(model, average, [5.0, 2.0])
     with average.applied(model):
         assert model.bias.item() == pytest.approx(expected(1.0, [5.0, 2.0]))
@@ -70,10 +70,10 @@ def test_applied_for_a_while_even_after_an_error() -> None:
 def test_restart_goes_on_as_if_never_stopped() -> None:
     values = [1.0, 4.0, 2.0, 8.0, 5.0, 7.0, 9.0]
     model = linear(3.0)
-    average = Average(model)
+    average = WeightAverage(model)
     steps(model, average, values[:3])
     other = linear(0.0)
-    resumed = Average(other)
+    resumed = WeightAverage(other)
     known = dict(zip(other.parameters(), average.of(model).values(), strict=True))
     resumed.restart(other, known, average.steps)
     steps(other, resumed, values[3:])
@@ -83,7 +83,7 @@ def test_restart_goes_on_as_if_never_stopped() -> None:
 
 def test_floating_buffers_are_averaged_and_counters_left_alone() -> None:
     model = nn.BatchNorm1d(1, momentum=None)
-    average = Average(model)
+    average = WeightAverage(model)
     batch = torch.tensor([[4.0], [6.0]])
     for _ in range(4):
         model(batch)
@@ -97,7 +97,7 @@ def test_floating_buffers_are_averaged_and_counters_left_alone() -> None:
 def test_a_shared_weight_is_averaged_once() -> None:
     first = linear(1.0)
     model = nn.Sequential(first, nn.Linear(1, 2), first)
-    average = Average(model)
+    average = WeightAverage(model)
     assert len(average.weights) == 4
     steps(model, average, [2.0, 3.0])
     average.install(model)

@@ -1,4 +1,4 @@
-"""The fleet is the ordinary loop, many times at once: nothing of one member reaches another."""
+"""The batch is the ordinary loop, many times at once: nothing of one member reaches another."""
 
 import math
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
 from lossmith.losses import MAE, MSE, BalancedSoftmax, CrossEntropy, HLGauss, Huber, LogitAdjusted
-from lossmith.study.search.trial import Budget, Member, batches
-from lossmith.study.training import stacked as fleet_module
-from lossmith.study.training.averaging import Average
+from lossmith.study.search.trial import Budget, TrialSpec, batches
+from lossmith.study.training import stacked as stacked_module
+from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.mlp import StackedMLP, dropout_masks
-from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedFleet
+from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedBatch
 
 ROWS, BATCH, EPOCHS = 21, 8, 3  # two full batches an epoch, five rows left over
 SEEDS = (3, 11)
@@ -34,15 +34,17 @@ def rows(columns: Sequence[int] = (5, 5)) -> Rows:
     return Rows(train, valid, SEEDS)
 
 
-def member(name: str, rate: float, *losses: Loss) -> Member:
-    return Member(candidate=name, learning_rate=rate, losses=losses * (len(SEEDS) // len(losses)))
+def member(name: str, rate: float, *losses: Loss) -> TrialSpec:
+    return TrialSpec(
+        candidate=name, learning_rate=rate, losses=losses * (len(SEEDS) // len(losses))
+    )
 
 
 def histogram(low: float) -> HLGauss:
     return HLGauss(low=low, high=low + 12, bins=7)
 
 
-def mixed() -> list[Member]:
+def mixed() -> list[TrialSpec]:
     """Members of two heads, three structures of loss and two learning rates."""
     return [
         member("huber", 1e-2, Huber(delta=0.3), Huber(delta=1.7)),
@@ -56,20 +58,20 @@ def mixed() -> list[Member]:
 
 
 def without_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet_module, "dropout_masks", lambda *_: None)
+    monkeypatch.setattr(stacked_module, "dropout_masks", lambda *_: None)
 
 
-def by_name(fleet: StackedFleet) -> dict[tuple[str, float], list[Tensor]]:
-    found = zip(fleet.members, fleet.outputs(), strict=True)
+def by_name(batch: StackedBatch) -> dict[tuple[str, float], list[Tensor]]:
+    found = zip(batch.trials, batch.outputs(), strict=True)
     return {(m.candidate, m.learning_rate): outputs for m, outputs in found}
 
 
-def plain_model(body: StackedMLP, cell: int) -> nn.Sequential:
-    """Return the only member's model of a cell as a plain one of torch."""
+def plain_model(body: StackedMLP, fold: int) -> nn.Sequential:
+    """Return the only member's model of a fold as a plain one of torch."""
     layers = (
-        (body.w1[cell, :, 0], body.b1[cell, 0, 0]),
-        (body.w2[cell, 0], body.b2[cell, 0, 0]),
-        (body.heads[0][cell, 0], body.biases[0][cell, 0, 0]),
+        (body.w1[fold, :, 0], body.b1[fold, 0, 0]),
+        (body.w2[fold, 0], body.b2[fold, 0, 0]),
+        (body.heads[0][fold, 0], body.biases[0][fold, 0, 0]),
     )
     model: list[nn.Module] = []
     for weight, bias in layers:
@@ -80,23 +82,23 @@ def plain_model(body: StackedMLP, cell: int) -> nn.Sequential:
     return nn.Sequential(*model[:-1])
 
 
-def plain_outputs(rows: Rows, one: Member, cell: int, epochs: int) -> Tensor:
-    """Train one member on one cell in the ordinary loop; return its averaged outputs."""
-    body = StackedMLP(rows.features.shape[-1], [one.out_features], [rows.seeds[cell]])
+def plain_outputs(rows: Rows, one: TrialSpec, fold: int, epochs: int) -> Tensor:
+    """Train one member on one fold in the ordinary loop; return its averaged outputs."""
+    body = StackedMLP(rows.features.shape[-1], [one.out_features], [rows.seeds[fold]])
     model = plain_model(body, 0)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=one.learning_rate, weight_decay=WEIGHT_DECAY
     )
     weights = [p.detach().clone() for p in model.parameters()]
-    order, step = torch.Generator().manual_seed(rows.seeds[cell]), 0
+    order, step = torch.Generator().manual_seed(rows.seeds[fold]), 0
     for _ in range(epochs):
         shuffled = torch.randperm(ROWS, generator=order)
         for start in range(0, ROWS - BATCH + 1, BATCH):
             index = shuffled[start : start + BATCH]
-            output = model(rows.features[cell, index])
+            output = model(rows.features[fold, index])
             output = output[:, 0] if one.out_features == 1 else output
             optimizer.zero_grad()
-            one.losses[cell](output, rows.target[cell, index]).backward()
+            one.losses[fold](output, rows.target[fold, index]).backward()
             optimizer.step()
             step += 1
             if step % 2 == 0:
@@ -106,29 +108,29 @@ def plain_outputs(rows: Rows, one: Member, cell: int, epochs: int) -> Tensor:
     for mean, weight in zip(weights, model.parameters(), strict=True):
         weight.data = mean
     with torch.no_grad():
-        output = model(rows.valid[cell])
+        output = model(rows.valid[fold])
     return output[:, 0] if one.out_features == 1 else output
 
 
 def test_every_member_of_a_fleet_equals_the_ordinary_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     without_dropout(monkeypatch)
     data, members = rows(), mixed()
-    fleet = StackedFleet(data, members, BUDGET)
-    fleet.advance(EPOCHS)
-    found = by_name(fleet)
+    batch = StackedBatch(data, members, BUDGET)
+    batch.advance(EPOCHS)
+    found = by_name(batch)
     assert len(found) == len(members)
     for one in members:
-        for cell in range(len(SEEDS)):
-            expected = plain_outputs(data, one, cell, EPOCHS)
-            actual = found[one.candidate, one.learning_rate][cell]
+        for fold in range(len(SEEDS)):
+            expected = plain_outputs(data, one, fold, EPOCHS)
+            actual = found[one.candidate, one.learning_rate][fold]
             torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_training_moves_the_outputs_apart() -> None:
-    fleet = StackedFleet(rows(), mixed(), BUDGET)
-    before = by_name(fleet)
-    fleet.advance(EPOCHS)
-    after = by_name(fleet)
+    batch = StackedBatch(rows(), mixed(), BUDGET)
+    before = by_name(batch)
+    batch.advance(EPOCHS)
+    after = by_name(batch)
     assert all(not torch.equal(before[key][0], after[key][0]) for key in before)
     singles = [after[key][0] for key in after if not key[0].startswith("histogram")]
     assert all(
@@ -141,19 +143,19 @@ KEPT = [(0,), (6,), (1, 4), (0, 2, 3, 5), (0, 1, 2, 3, 4, 5, 6)]
 
 @pytest.mark.parametrize("kept", KEPT)
 def test_keep_is_as_if_the_others_had_never_been_there(kept: tuple[int, ...]) -> None:
-    fleet = StackedFleet(rows(), mixed(), BUDGET)
-    chosen = [fleet.members[i] for i in kept]
-    fleet.advance(2)
-    fleet.keep(list(reversed(kept)))
-    assert fleet.members == chosen
-    fleet.advance(1)
-    alone = StackedFleet(rows(), chosen, BUDGET)
+    batch = StackedBatch(rows(), mixed(), BUDGET)
+    chosen = [batch.trials[i] for i in kept]
+    batch.advance(2)
+    batch.keep(list(reversed(kept)))
+    assert batch.trials == chosen
+    batch.advance(1)
+    alone = StackedBatch(rows(), chosen, BUDGET)
     alone.advance(3)
-    assert fleet.members == alone.members
-    for one, other in zip(fleet.outputs(), alone.outputs(), strict=True):
+    assert batch.trials == alone.trials
+    for one, other in zip(batch.outputs(), alone.outputs(), strict=True):
         for a, b in zip(one, other, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
-    for stack, other in zip(fleet.stacks, alone.stacks, strict=True):
+    for stack, other in zip(batch.stacks, alone.stacks, strict=True):
         assert stack.average.steps == other.average.steps == 3 * (ROWS // BATCH)
         states = stack.optimizer.state, other.optimizer.state
         pairs = zip(stack.model.parameters(), other.model.parameters(), strict=True)
@@ -165,14 +167,14 @@ def test_keep_is_as_if_the_others_had_never_been_there(kept: tuple[int, ...]) ->
 
 
 def test_keep_before_training_and_twice() -> None:
-    fleet = StackedFleet(rows(), mixed(), BUDGET)
-    fleet.keep([0, 2, 5])
-    fleet.advance(1)
-    fleet.keep([1])
-    fleet.advance(1)
-    alone = StackedFleet(rows(), fleet.members, BUDGET)
+    batch = StackedBatch(rows(), mixed(), BUDGET)
+    batch.keep([0, 2, 5])
+    batch.advance(1)
+    batch.keep([1])
+    batch.advance(1)
+    alone = StackedBatch(rows(), batch.trials, BUDGET)
     alone.advance(2)
-    torch.testing.assert_close(fleet.outputs()[0], alone.outputs()[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(batch.outputs()[0], alone.outputs()[0], rtol=1e-4, atol=1e-5)
 
 
 def poisoned() -> Huber:
@@ -184,12 +186,12 @@ def poisoned() -> Huber:
 
 def test_a_member_that_becomes_nan_touches_no_other() -> None:
     healthy = mixed()
-    expected = StackedFleet(rows(), healthy, BUDGET)
+    expected = StackedBatch(rows(), healthy, BUDGET)
     bad = [member("bad", rate, poisoned()) for rate in (1e-3, 1e-2)]
-    fleet = StackedFleet(rows(), [*bad, *healthy], BUDGET)
-    for one in (expected, fleet):
+    batch = StackedBatch(rows(), [*bad, *healthy], BUDGET)
+    for one in (expected, batch):
         one.advance(EPOCHS)
-    wanted, found = by_name(expected), by_name(fleet)
+    wanted, found = by_name(expected), by_name(batch)
     assert all(not part.isfinite().any() for part in found["bad", 1e-2])
     for key, outputs in wanted.items():
         torch.testing.assert_close(found[key], outputs, rtol=1e-4, atol=1e-5)
@@ -197,12 +199,12 @@ def test_a_member_that_becomes_nan_touches_no_other() -> None:
 
 def test_a_member_that_diverges_touches_no_other_of_its_loss() -> None:
     healthy = mixed()
-    expected = StackedFleet(rows(), healthy, BUDGET)
+    expected = StackedBatch(rows(), healthy, BUDGET)
     wild = [member(f"wild {one.candidate}", 1e38, *one.losses) for one in healthy]
-    fleet = StackedFleet(rows(), [*wild, *healthy], BUDGET)
-    for one in (expected, fleet):
+    batch = StackedBatch(rows(), [*wild, *healthy], BUDGET)
+    for one in (expected, batch):
         one.advance(EPOCHS)
-    wanted, found = by_name(expected), by_name(fleet)
+    wanted, found = by_name(expected), by_name(batch)
     assert not any(part.isfinite().any() for one in wild for part in found[one.candidate, 1e38])
     for key, outputs in wanted.items():
         torch.testing.assert_close(found[key], outputs, rtol=1e-4, atol=1e-5)
@@ -211,10 +213,10 @@ def test_a_member_that_diverges_touches_no_other_of_its_loss() -> None:
 def test_a_cell_that_becomes_nan_touches_no_other() -> None:
     clean, dirty = rows(), rows()
     dirty.target[1] = math.inf
-    fleets = [StackedFleet(data, mixed()[2:4], BUDGET) for data in (clean, dirty)]
-    for fleet in fleets:
-        fleet.advance(EPOCHS)
-    for one, other in zip(fleets[0].outputs(), fleets[1].outputs(), strict=True):
+    stacks = [StackedBatch(data, mixed()[2:4], BUDGET) for data in (clean, dirty)]
+    for batch in stacks:
+        batch.advance(EPOCHS)
+    for one, other in zip(stacks[0].outputs(), stacks[1].outputs(), strict=True):
         torch.testing.assert_close(one[0], other[0])
         assert other[0].isfinite().all()
 
@@ -262,7 +264,7 @@ def test_batches_are_the_same_for_every_loss_and_differ_between_cells() -> None:
 
     members = [member("a", 1e-3, spy("a")()), member("b", 1e-2, spy("b")())]
     data = rows()
-    StackedFleet(data, members, BUDGET).advance(2)
+    StackedBatch(data, members, BUDGET).advance(2)
     assert len(seen["a"]) == 2 * (ROWS // BATCH)
     assert all(torch.equal(x, y) for x, y in zip(seen["a"], seen["b"], strict=True))
     assert not any(torch.equal(*target.split(BATCH)) for target in seen["a"])
@@ -289,19 +291,19 @@ def test_columns_that_a_cell_lacks_are_zeros() -> None:
     assert not data.features[1, :, 3:].any()
     assert data.features[1, :, :3].any()
     assert [one.shape for one in data.valid] == [(6, 5), (7, 5)]
-    fleet = StackedFleet(data, mixed(), BUDGET)
-    fleet.advance(1)
-    assert [len(part) for part in fleet.outputs()[0]] == [6, 7]
+    batch = StackedBatch(data, mixed(), BUDGET)
+    batch.advance(1)
+    assert [len(part) for part in batch.outputs()[0]] == [6, 7]
 
 
 def test_outputs_do_not_depend_on_padded_rows() -> None:
-    fleet = StackedFleet(rows(), mixed(), BUDGET)
-    fleet.advance(1)
-    stack = fleet.stacks[0]
+    batch = StackedBatch(rows(), mixed(), BUDGET)
+    batch.advance(1)
+    stack = batch.stacks[0]
     with torch.no_grad(), stack.average.applied(stack.model):
-        shorter = stack.model(torch.stack([x[:3] for x in fleet.rows.valid]))
+        shorter = stack.model(torch.stack([x[:3] for x in batch.rows.valid]))
     wanted = torch.cat([part[..., 0] for part in shorter[:1]], dim=1)[:, 0]
-    torch.testing.assert_close(fleet.outputs()[0][0][:3], wanted[0])
+    torch.testing.assert_close(batch.outputs()[0][0][:3], wanted[0])
 
 
 def test_cells_of_unequal_length_lose_their_last_rows() -> None:
@@ -321,34 +323,34 @@ def test_dropout_is_shared_by_members_and_keeps_the_mean() -> None:
 
 def test_equal_losses_stay_equal_under_dropout() -> None:
     twins = [
-        Member(candidate="a", learning_rate=1e-2, losses=(BalancedSoftmax(counts=[9, 5]),) * 2),
-        Member(candidate="b", learning_rate=1e-2, losses=(LogitAdjusted(counts=[9, 5]),) * 2),
-        Member(candidate="c", learning_rate=1e-2, losses=(CrossEntropy(classes=2),) * 2),
+        TrialSpec(candidate="a", learning_rate=1e-2, losses=(BalancedSoftmax(counts=[9, 5]),) * 2),
+        TrialSpec(candidate="b", learning_rate=1e-2, losses=(LogitAdjusted(counts=[9, 5]),) * 2),
+        TrialSpec(candidate="c", learning_rate=1e-2, losses=(CrossEntropy(classes=2),) * 2),
     ]
     data = rows()
     data.target = (data.target > 0).long()
-    fleet = StackedFleet(data, twins, BUDGET)
-    fleet.advance(EPOCHS)
-    found = by_name(fleet)
+    batch = StackedBatch(data, twins, BUDGET)
+    batch.advance(EPOCHS)
+    found = by_name(batch)
     torch.testing.assert_close(found["a", 1e-2], found["b", 1e-2], rtol=1e-4, atol=1e-5)
     assert not torch.allclose(found["a", 1e-2][0], found["c", 1e-2][0], atol=1e-3)
 
 
 def test_the_live_weights_return_after_outputs() -> None:
-    fleet = StackedFleet(rows(), mixed(), BUDGET)
-    fleet.advance(1)
-    before = [p.detach().clone() for stack in fleet.stacks for p in stack.model.parameters()]
-    fleet.outputs()
-    after = [p for stack in fleet.stacks for p in stack.model.parameters()]
+    batch = StackedBatch(rows(), mixed(), BUDGET)
+    batch.advance(1)
+    before = [p.detach().clone() for stack in batch.stacks for p in stack.model.parameters()]
+    batch.outputs()
+    after = [p for stack in batch.stacks for p in stack.model.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_averages_differ_from_the_live_weights() -> None:
-    fleet = StackedFleet(rows(), mixed(), BUDGET)
-    fleet.advance(EPOCHS)
-    stack = fleet.stacks[0]
+    batch = StackedBatch(rows(), mixed(), BUDGET)
+    batch.advance(EPOCHS)
+    stack = batch.stacks[0]
     live = stack.model.w2.detach().clone()
-    assert isinstance(stack.average, Average)
+    assert isinstance(stack.average, WeightAverage)
     assert not torch.equal(stack.averaged().w2, live)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lossmith.losses import MSE
-from lossmith.study.training.timing import STEPS, WARM_UP, Pace, plain_steps
+from lossmith.study.training.timing import STEPS, WARM_UP, StepTimer, plain_steps
 
 X = torch.randn(80, 3, generator=torch.Generator().manual_seed(0))
 Y = X.sum(dim=1)
@@ -23,10 +23,10 @@ def test_a_pace_is_the_mean_of_all_that_was_taken(monkeypatch: pytest.MonkeyPatc
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
-    pace = Pace(MSE(), X, Y, 16)
-    pace.take()
-    pace.take()
-    assert pace.count == 2 * STEPS
-    assert pace.step == pytest.approx(4.0 / (2 * STEPS))
+    timer = StepTimer(MSE(), X, Y, 16)
+    timer.measure()
+    timer.measure()
+    assert timer.count == 2 * STEPS
+    assert timer.step == pytest.approx(4.0 / (2 * STEPS))
     assert WARM_UP > 0
     assert torch.equal(torch.rand(2), expected)

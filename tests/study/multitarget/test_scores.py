@@ -7,21 +7,21 @@ import pytest
 
 from lossmith.study.metrics import lookup
 from lossmith.study.multitarget.scores import JointMetric, JointScorer
+from lossmith.study.rules.history import TrialKey
 from lossmith.study.search.scoring import Scorer
-from lossmith.study.search.trial import Key
 
 
-class Cells:
-    """Two cells of one repeat over given targets."""
+class Folds:
+    """Two folds of one repeat over given targets."""
 
     def __init__(self, *targets: np.ndarray) -> None:
         self.targets = targets
 
-    def valid_target(self, cell: int) -> np.ndarray:
-        return self.targets[cell]
+    def valid_target(self, fold: int) -> np.ndarray:
+        return self.targets[fold]
 
-    def siblings(self, cell: int, cells: Any) -> list[int]:
-        return [other for other in cells if other != cell]
+    def siblings(self, fold: int, folds: Any) -> list[int]:
+        return [other for other in folds if other != fold]
 
 
 def scored(seed: int, gross: bool = False) -> tuple[JointScorer, Any, list[np.ndarray], Any]:
@@ -32,25 +32,25 @@ def scored(seed: int, gross: bool = False) -> tuple[JointScorer, Any, list[np.nd
         y[1][:6] += 100
     c = [rng.permutation(np.arange(60) % 2) for _ in range(2)]
     metrics = lookup("rmse"), lookup("auroc")
-    scorers = [Scorer(m, Cells(*t), True) for m, t in zip(metrics, (y, c), strict=True)]
+    scorers = [Scorer(m, Folds(*t), True) for m, t in zip(metrics, (y, c), strict=True)]
     units = JointMetric.of(metrics, [np.concatenate(y), np.concatenate(c)])
     joint = JointScorer(units, scorers)
-    track = joint.track(Key("a", 0.1))
+    history = joint.history(TrialKey("a", 0.1))
     p = [rng.uniform(size=60) for _ in range(2)]
     predictions = {
-        cell: (0.5 * y[cell][None] * (y[cell] < 50), np.stack([1 - p[cell], p[cell]], -1)[None])
-        for cell in (0, 1)
+        fold: (0.5 * y[fold][None] * (y[fold] < 50), np.stack([1 - p[fold], p[fold]], -1)[None])
+        for fold in (0, 1)
     }
-    joint.record([track], predictions, epoch=1)
-    return joint, track, y, predictions
+    joint.record([history], predictions, epoch=1)
+    return joint, history, y, predictions
 
 
 def test_the_measure_is_the_geometric_mean_of_errors_over_those_of_constants() -> None:
-    joint, track, _, _ = scored(0)
-    rmse, auroc = (part.scores[0][1] for part in track.parts)
+    joint, history, _, _ = scored(0)
+    rmse, negative_auroc = (part.errors[0][1] for part in history.parts)
     constant = joint.metric.units
-    expected = np.sqrt(rmse / constant[0] * (1 - auroc) / constant[1])
-    assert track.scores[0][1] == pytest.approx(expected)
+    expected = np.sqrt(rmse / constant[0] * (1 + negative_auroc) / constant[1])
+    assert history.errors[0][1] == pytest.approx(expected)
     assert constant[1] == pytest.approx(0.5)
 
 
@@ -75,13 +75,13 @@ def test_units_are_those_of_the_best_constant() -> None:
 
 def test_influences_are_those_of_the_joint_score() -> None:
     """A row's influence is how the score moves with the row's weight, by finite differences."""
-    joint, track, y, predictions = scored(1)
+    joint, history, y, predictions = scored(1)
     regression = joint.scorers[0].metric
-    influence, base = track.influences[0][1], track.scores[0][1]
+    influence, base = history.influences[0][1], history.errors[0][1]
     assert influence.sum() == pytest.approx(0, abs=1e-4)
     row, copies = 7, 60
     target = np.concatenate([np.tile(y[0], copies), y[0][[row]]])
-    codes = np.concatenate([np.tile(joint.scorers[1].cells.valid_target(0), copies)])
+    codes = np.concatenate([np.tile(joint.scorers[1].folds.valid_target(0), copies)])
     codes = np.concatenate([codes, codes[[row]]])
     tiled = [np.concatenate([np.tile(p[0], (copies, 1) if p.ndim > 2 else copies), p[0][[row]]])
              for p in predictions[0]]  # fmt: skip
@@ -91,12 +91,12 @@ def test_influences_are_those_of_the_joint_score() -> None:
 
 
 def test_rows_with_gross_errors_count_for_the_other_target_alone() -> None:
-    joint, track, y, _ = scored(2, gross=True)
-    before = track.scores[0][1]
-    joint.find_gross([0, 1])
-    assert joint.contaminated
+    joint, history, y, _ = scored(2, gross=True)
+    before = history.errors[0][1]
+    joint.exclude_outliers([0, 1])
+    assert joint.scorers[0].has_outliers
     assert joint.rows(0, 0).sum() == 54
     assert joint.rows(1, 0).all()
-    assert track.scores[0][1] < before
-    assert len(track.influences[0][1]) == len(y[0])
-    assert track.influences[0][1].mean() == pytest.approx(0, abs=1e-6)
+    assert history.errors[0][1] < before
+    assert len(history.influences[0][1]) == len(y[0])
+    assert history.influences[0][1].mean() == pytest.approx(0, abs=1e-6)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 import lossmith
 from lossmith.losses import MSE, BinaryCrossEntropy
-from lossmith.study.candidates import Candidate, Field
+from lossmith.study.candidates import Candidate, CandidateSet
 from lossmith.study.multitarget.candidates import JointCandidate, combinations, grid
 from lossmith.study.multitarget.study import term_names
 
@@ -52,10 +52,10 @@ def test_every_target_is_raised_over_the_others_alike() -> None:
 
 def test_combinations_swap_one_target_at_a_time_and_all_together() -> None:
     fields = [
-        Field(
+        CandidateSet(
             candidates=tuple(Candidate(key=key, function="identity") for key in keys),
             default=keys[0],
-            naive=keys[0],
+            common=keys[0],
         )
         for keys in (("mse", "mae", "huber", "gaussian_nll"), ("mae", "mse", "cauchy"))
     ]

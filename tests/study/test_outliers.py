@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lossmith.study.search.outliers import FAR, has_gross_errors, residual_scales
+from lossmith.study.search.outliers import FAR, has_outliers, residual_scales
 
 ROWS = 2000
 SEEDS = range(5)
@@ -52,13 +52,13 @@ def scales(residual: np.ndarray, models: int = 5) -> np.ndarray:
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", CLEAN)
 def test_heavy_tails_are_no_gross_errors(name: str, seed: int) -> None:
-    assert not has_gross_errors(scales(CLEAN[name](np.random.default_rng(seed))))
+    assert not has_outliers(scales(CLEAN[name](np.random.default_rng(seed))))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", WRONG)
 def test_gross_errors_are_found(name: str, seed: int) -> None:
-    assert has_gross_errors(scales(WRONG[name](np.random.default_rng(seed))))
+    assert has_outliers(scales(WRONG[name](np.random.default_rng(seed))))
 
 
 def test_the_rows_that_do_not_count_are_the_wrong_ones() -> None:
@@ -71,7 +71,7 @@ def test_the_rows_that_do_not_count_are_the_wrong_ones() -> None:
 def test_a_few_wild_rows_are_no_reason_to_leave_rows_out() -> None:
     residual = np.random.default_rng(0).normal(size=ROWS)
     residual[:9] = 1e6
-    assert not has_gross_errors(scales(residual))
+    assert not has_outliers(scales(residual))
 
 
 def test_a_model_gone_wild_is_outvoted() -> None:
@@ -79,7 +79,7 @@ def test_a_model_gone_wild_is_outvoted() -> None:
     target = rng.normal(size=ROWS)
     wild = np.where(some(rng, 0.1), 1000.0, 0.0)
     predictions = np.stack([np.zeros(ROWS), wild, np.full(ROWS, 0.01)])
-    assert not has_gross_errors(residual_scales(target, predictions, log=False))
+    assert not has_outliers(residual_scales(target, predictions, log=False))
 
 
 def test_scales_are_robust_standard_deviations() -> None:
@@ -105,7 +105,7 @@ def test_zeros_do_not_crash(share: float) -> None:
     for middle in (0.0, 0.5, float(target.mean())):
         found = residual_scales(target, np.full((3, ROWS), middle), log=False)
         assert np.isfinite(found).all()
-        has_gross_errors(found)
+        has_outliers(found)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -114,7 +114,7 @@ def test_amounts_among_zeros_are_no_gross_errors(seed: int) -> None:
     rng = np.random.default_rng(seed)
     target = np.where(some(rng, 0.88), 0.0, rng.lognormal(4, 0.5, ROWS))
     predictions = np.abs(rng.normal(2, 2, (5, ROWS)))
-    assert not has_gross_errors(residual_scales(target, predictions, log=False))
+    assert not has_outliers(residual_scales(target, predictions, log=False))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -123,4 +123,4 @@ def test_errors_in_proportion_to_a_skewed_target_are_no_gross_errors(seed: int) 
     rng = np.random.default_rng(seed)
     target = rng.lognormal(0, 2.5, ROWS)
     predictions = target * (1 + 0.1 * rng.normal(size=(1, ROWS)))
-    assert not has_gross_errors(residual_scales(target, predictions, log=False))
+    assert not has_outliers(residual_scales(target, predictions, log=False))

@@ -16,7 +16,7 @@ from lossmith.study.errors import InputError
 from lossmith.study.metrics import lookup
 from lossmith.study.multitarget.candidates import grid
 from lossmith.study.multitarget.study import _fields
-from lossmith.study.result import Weights
+from lossmith.study.result import WeightSweep
 from lossmith.study.select import select
 from lossmith.study.storage import load
 from shared.houses import houses
@@ -60,8 +60,10 @@ def test_every_loss_at_every_weighting_is_corrected_for(studied: tuple[Selection
     found, _ = studied
     measures = [lookup(name) for name in ("mae", "f1", "accuracy")]
     keys = ["huber", "gaussian_nll", "brier", "focal"]
-    fields = _fields(found.problem, measures, found.race.trainer.split, keys)  # type: ignore
-    assert found.race.screened == 3 * sum(len(field.candidates) - 1 for field in fields)
+    split = found.problem.split(found.result.seed)  # type: ignore
+    fields = _fields(found.problem, measures, split, keys)  # type: ignore
+    rivals = sum(len(field.candidates) - 1 for field in fields)
+    assert found.measurements.n_earlier_comparisons == 3 * rivals
 
 
 def test_a_switch_is_better_in_the_mean_and_beyond_doubt(studied: tuple[Selection, Path]) -> None:
@@ -129,12 +131,12 @@ def test_the_report_draws_the_trade_off_and_its_code_runs(
 def test_a_figure_of_two_targets_draws_the_weights_of_these_two() -> None:
     from lossmith.study.report.tradeoff import _between
 
-    weights = [Weights(shares=shares, changes=(0.0,) * 3) for shares in grid(3)]
+    weights = [WeightSweep(shares=shares, changes=(0.0,) * 3) for shares in grid(3)]
     drawn = [one.shares for one in _between(weights, 2)]
     assert len(drawn) == 7
     assert all(shares[1] == min(shares) for shares in drawn)
     assert [shares[0] for shares in drawn] == sorted(shares[0] for shares in drawn)
-    pairs = [Weights(shares=shares, changes=(0.0,) * 2) for shares in grid(2)]
+    pairs = [WeightSweep(shares=shares, changes=(0.0,) * 2) for shares in grid(2)]
     assert len(_between(pairs, 1)) == len(pairs)
 
 
@@ -187,15 +189,17 @@ def test_only_what_was_not_known_before_training_follows_the_first_findings(
 def test_rows_left_out_are_left_out_of_every_epoch_and_of_the_unit(
     with_gross_errors: tuple[Selection, list[Any]],
 ) -> None:
-    race = with_gross_errors[0].race
-    assert race.cells == list(range(10))
-    for track in race.final_tracks().values():
-        for cell, scores in track.scores.items():
-            rows = len(race.trainer.valid_target(cell))
-            for epoch, score in scores.items():
-                parts = [part.scores[cell][epoch] for part in track.parts]  # type: ignore
-                assert score == race.metric.combine(parts, rows)
-    assert race.metric.units[0] < 1e6
+    measurements = with_gross_errors[0].measurements
+    measure: Any = measurements.measure
+    assert measurements.folds == tuple(range(10))
+    for history in measurements.final_histories().values():
+        parts = list(zip(measure.metrics, history.parts, strict=True))  # type: ignore
+        for fold, errors in history.errors.items():
+            rows = len(measurements.rows[fold])
+            for epoch, error in errors.items():
+                scores = [metric.error(part.errors[fold][epoch]) for metric, part in parts]
+                assert error == measure.combine(scores, rows)
+    assert measure.units[0] < 1e6
 
 
 def test_a_study_stopped_late_keeps_what_is_finished() -> None:

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from lossmith.core.schedule import Linear
 from lossmith.losses import AdaptiveBarron, CrossEntropy, Huber
-from lossmith.study.data.dataset import Examples
+from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.errors import InputError
-from lossmith.study.search.trial import Member
+from lossmith.study.search.trial import TrialSpec
 from lossmith.study.select import select
 from lossmith.study.training.module_trainer import DatasetTrainer
-from lossmith.study.training.parallel import can_fork, spread
+from lossmith.study.training.parallel import can_fork, fork_map
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="processes are forked on Linux's CPUs")
 DIGITS = load_digits()
@@ -33,22 +33,22 @@ def body(out_features: int) -> nn.Module:
     return nn.Sequential(nn.Linear(64, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, out_features))
 
 
-def trained(target: Tensor, losses: list[Any], workers: int) -> tuple[list[Any], list[Member]]:
+def trained(target: Tensor, losses: list[Any], workers: int) -> tuple[list[Any], list[TrialSpec]]:
     """Return outputs after an epoch and after two more without the first member, and the rest."""
     metric = "rmse" if target.is_floating_point() else "accuracy"
-    examples = Examples.of((IMAGES, target), None, metric)
+    examples = SupervisedDataset.of((IMAGES, target), None, metric)
     split = split_rows(examples.task, examples.target, 0)
     trainer = DatasetTrainer(examples, split, body, epochs=3, workers=workers)
     members = [
-        Member(candidate=str(i), learning_rate=0.01, losses=tuple(make() for _ in range(2)))
+        TrialSpec(candidate=str(i), learning_rate=0.01, losses=tuple(make() for _ in range(2)))
         for i, make in enumerate(losses)
     ]
-    fleet = trainer.fleet([0, 3], members)
-    fleet.advance(1)
-    found = [fleet.outputs()]
-    fleet.keep(range(1, len(members)))
-    fleet.advance(2)
-    return [*found, fleet.outputs()], fleet.members
+    batch = trainer.start([0, 3], members)
+    batch.advance(1)
+    found = [batch.outputs()]
+    batch.keep(range(1, len(members)))
+    batch.advance(2)
+    return [*found, batch.outputs()], batch.trials
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_trainings_side_by_side_are_those_one_after_the_other(
 
 
 def test_results_come_in_order_from_other_processes() -> None:
-    found = spread(lambda i: (i * i, os.getpid(), torch.get_num_threads()), 7, 2)
+    found = fork_map(lambda i: (i * i, os.getpid(), torch.get_num_threads()), 7, 2)
     assert [square for square, _, _ in found] == [i * i for i in range(7)]
     assert HERE not in {process for _, process, _ in found}
     assert {threads for _, _, threads in found} == {1}
@@ -92,7 +92,7 @@ def test_an_error_is_raised_here() -> None:
         return index
 
     with pytest.raises(InputError, match="in this process"):
-        spread(work, 5, 2)
+        fork_map(work, 5, 2)
 
 
 @pytest.mark.parametrize("how", ["killed", "unpicklable"])
@@ -104,7 +104,7 @@ def test_what_a_process_cannot_do_is_done_here(how: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return index
 
-    assert spread(work, 4, 2) == [0, 1, 2, 3]
+    assert fork_map(work, 4, 2) == [0, 1, 2, 3]
 
 
 def test_ctrl_c_ends_the_processes() -> None:
@@ -112,7 +112,7 @@ def test_ctrl_c_ends_the_processes() -> None:
     timer = threading.Timer(0.5, os.kill, (HERE, signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        spread(lambda _: time.sleep(60), 4, 2)
+        fork_map(lambda _: time.sleep(60), 4, 2)
     assert time.monotonic() - start < 30
     assert not multiprocessing.active_children()
 

@@ -1,4 +1,4 @@
-"""Heads of several targets: a hybrid on named parts, whose weights learn in a fleet."""
+"""Heads of several targets: a hybrid on named parts, whose weights learn in a batch."""
 
 import copy
 
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 import lossmith
 from lossmith.losses import MAE, CrossEntropy
 from lossmith.study.multitarget.heads import Heads
-from lossmith.study.search.trial import Budget, Member
-from lossmith.study.training import stacked as fleet_module
-from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedFleet
+from lossmith.study.search.trial import Budget, TrialSpec
+from lossmith.study.training import stacked as stacked_module
+from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedBatch
 
 
 def heads(*, learned: bool) -> Heads:
@@ -50,10 +50,10 @@ def joint_rows() -> Rows:
     return Rows(train, [torch.randn(6, 5, generator=generator) for _ in SEEDS], SEEDS)
 
 
-def members(*names: str) -> list[Member]:
+def members(*names: str) -> list[TrialSpec]:
     losses = {"learned": heads(learned=True), "fixed": heads(learned=False)}
     return [
-        Member(
+        TrialSpec(
             candidate=name,
             learning_rate=0.01,
             losses=tuple(copy.deepcopy(losses[name]) for _ in SEEDS),
@@ -62,25 +62,25 @@ def members(*names: str) -> list[Member]:
     ]
 
 
-def log_variances(one: Member) -> Tensor:
+def log_variances(one: TrialSpec) -> Tensor:
     return torch.stack([loss.hybrid.weighting.log_variance.detach() for loss in one.losses])  # type: ignore
 
 
 def test_learned_weights_in_a_fleet_are_those_of_the_ordinary_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fleet_module, "dropout_masks", lambda *_: None)
+    monkeypatch.setattr(stacked_module, "dropout_masks", lambda *_: None)
     data, (one,) = joint_rows(), members("learned")
-    start = StackedFleet(data, members("learned"), Budget(epochs=EPOCHS, batch=BATCH))
+    start = StackedBatch(data, members("learned"), Budget(epochs=EPOCHS, batch=BATCH))
     body = start.stacks[0].model
-    fleet = StackedFleet(data, [one], Budget(epochs=EPOCHS, batch=BATCH))
-    fleet.advance(EPOCHS)
-    for cell in range(len(SEEDS)):
+    batch = StackedBatch(data, [one], Budget(epochs=EPOCHS, batch=BATCH))
+    batch.advance(EPOCHS)
+    for fold in range(len(SEEDS)):
         loss, layers = heads(learned=True), []
         for weight, bias in (
-            (body.w1[cell, :, 0], body.b1[cell, 0, 0]),
-            (body.w2[cell, 0], body.b2[cell, 0, 0]),
-            (body.heads[0][cell, 0], body.biases[0][cell, 0, 0]),
+            (body.w1[fold, :, 0], body.b1[fold, 0, 0]),
+            (body.w2[fold, 0], body.b2[fold, 0, 0]),
+            (body.heads[0][fold, 0], body.biases[0][fold, 0, 0]),
         ):
             linear = nn.Linear(*weight.shape)
             linear.weight.data = weight.detach().T.clone()
@@ -89,27 +89,27 @@ def test_learned_weights_in_a_fleet_are_those_of_the_ordinary_loop(
         model = nn.Sequential(*layers[:-1])
         groups = lossmith.parameter_groups(model, loss, weight_decay=WEIGHT_DECAY)
         optimizer, order = torch.optim.AdamW(groups, lr=0.01), torch.Generator()
-        order.manual_seed(SEEDS[cell])
+        order.manual_seed(SEEDS[fold])
         for _ in range(EPOCHS):
             shuffled = torch.randperm(ROWS, generator=order)
             for index in shuffled[: ROWS // BATCH * BATCH].split(BATCH):
                 optimizer.zero_grad()
-                loss(model(data.features[cell, index]), data.target[cell, index]).backward()
+                loss(model(data.features[fold, index]), data.target[fold, index]).backward()
                 optimizer.step()
         expected = loss.hybrid.weighting.log_variance.detach()  # type: ignore[union-attr]
-        torch.testing.assert_close(log_variances(one)[cell], expected, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(log_variances(one)[fold], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_members_that_leave_change_nothing_for_those_that_learn() -> None:
     data, budget = joint_rows(), Budget(epochs=EPOCHS, batch=BATCH)
     with_others, alone = members("fixed", "learned"), members("learned")
-    fleet = StackedFleet(data, with_others, budget)
-    fleet.advance(2)
-    fleet.keep([[m.candidate for m in fleet.members].index("learned")])
-    fleet.advance(2)
-    other = StackedFleet(data, alone, budget)
+    batch = StackedBatch(data, with_others, budget)
+    batch.advance(2)
+    batch.keep([[m.candidate for m in batch.trials].index("learned")])
+    batch.advance(2)
+    other = StackedBatch(data, alone, budget)
     other.advance(4)
     torch.testing.assert_close(log_variances(with_others[1]), log_variances(alone[0]))
     assert log_variances(alone[0]).abs().min() > 0
-    for kept, single in zip(fleet.outputs()[0], other.outputs()[0], strict=True):
+    for kept, single in zip(batch.outputs()[0], other.outputs()[0], strict=True):
         torch.testing.assert_close(kept, single)

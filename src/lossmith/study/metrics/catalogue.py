@@ -1,0 +1,70 @@
+"""The metrics that a study knows by name."""
+
+import difflib
+
+from lossmith.core.card import Task
+from lossmith.study.errors import InputError
+from lossmith.study.metrics import classification, regression
+from lossmith.study.metrics.base import Metric
+
+METRICS: dict[str, Metric] = {
+    found.name.partition("@")[0]: found for found in (*regression.METRICS, *classification.METRICS)
+}
+
+
+def names(task: Task | None = None) -> list[str]:
+    """Return the names of all metrics, those of one task if given."""
+    return [found.name for found in METRICS.values() if task is None or task in found.tasks]
+
+
+def lookup(name: str) -> Metric:
+    """Return a metric by its name, whatever the task.
+
+    Raises:
+        InputError: for an unknown name, with the nearest ones, or a level that it cannot have.
+
+    >>> lookup("pinball@0.9").level
+    0.9
+    """
+    base, _, level = name.strip().lower().partition("@")
+    found = METRICS[base].at(level) if base in METRICS else None
+    if found is not None:
+        return found
+    near = difflib.get_close_matches(base, METRICS, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names())}"
+    raise InputError(f"no metric is called {name!r}; {hint}")
+
+
+def metric(name: str, task: Task) -> Metric:
+    """Return a metric by its name for a task.
+
+    >>> metric("mae", "regression").elicits
+    'median'
+
+    Raises:
+        InputError: for an unknown name, or a metric that does not fit the task.
+    """
+    found = lookup(name)
+    if task not in found.tasks:
+        raise InputError(
+            f"metric {found.name} is for {' or '.join(found.tasks)}, but the task is {task}; "
+            f"metrics for {task}: {', '.join(names(task))}"
+        )
+    return found
+
+
+def metric_name(name: str) -> str:
+    """Return a metric's name as prose writes it, of one that is not in the catalogue its own.
+
+    >>> metric_name("f1_macro"), metric_name("pinball@0.9"), metric_name("relative error")
+    ('macro F1', 'pinball at 0.9', 'relative error')
+    """
+    base, _, level = name.partition("@")
+    found = METRICS[base].at(level) if base in METRICS else None
+    return found.label if found else name.replace("_", " ")
+
+
+def metric_unit(name: str) -> str:
+    """Return what one unit of a metric's scores is, or nothing where they have none."""
+    base = name.partition("@")[0]
+    return METRICS[base].unit if base in METRICS else ""

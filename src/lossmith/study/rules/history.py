@@ -1,0 +1,45 @@
+"""What is measured of a trial: an error for each fold and epoch, and what each row adds to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from lossmith.core.loss import Loss
+
+
+class TrialKey(NamedTuple):
+    """A candidate at one setting: its learning rate and which of its variants."""
+
+    candidate: str
+    learning_rate: float
+    variant: int = 0
+
+
+@dataclass
+class TrialHistory:
+    """What is known of one candidate at one setting.
+
+    Errors are scores of the metric, turned so that lower is better; so are the rows' influences.
+    """
+
+    key: TrialKey
+    errors: dict[int, dict[int, float]] = field(default_factory=dict)  # by fold and epoch
+    influences: dict[int, dict[int, np.ndarray]] = field(default_factory=dict)  # of rows on them
+    decisions: dict[int, dict[int, np.ndarray]] = field(default_factory=dict)
+    outputs: dict[int, tuple[Loss, Tensor]] = field(default_factory=dict)  # of the first fold
+    diverged: bool = False
+
+    def errors_by_epoch(self, folds: Sequence[int]) -> tuple[np.ndarray, list[int]]:
+        """Return the errors as (folds, epochs) with the epochs that all folds have."""
+        epochs = sorted(set.intersection(*(set(self.errors[fold]) for fold in folds)))
+        rows = [[self.errors[fold][epoch] for epoch in epochs] for fold in folds]
+        return np.array(rows), epochs
+
+    def rank_error(self, folds: Sequence[int]) -> float:
+        """Return the mean error at the best epoch; infinite if it diverged, however well before."""
+        if self.diverged:
+            return np.inf
+        return float(self.errors_by_epoch(folds)[0].mean(axis=0).min())

@@ -1,0 +1,96 @@
+"""What a search measured, as it is handed to those who decide and conclude."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from lossmith.study.candidates import CandidateSet
+from lossmith.study.direction import Better
+from lossmith.study.rules.compare import FoldErrors, evaluate_at_best_epoch
+from lossmith.study.rules.history import TrialHistory, TrialKey
+
+
+class Measure(Protocol):
+    """What trials are compared by: one metric, or one number made of several."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def better(self) -> Better:
+        """Which way it improves."""
+
+    @property
+    def by_ratio(self) -> bool:
+        """Whether errors compare by their ratio."""
+
+    def error(self, score: float) -> float:
+        """Return a score such that lower is better; twice gives it back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurements:
+    """The histories of all trials, and how far the search came.
+
+    folds: that the finalists were measured on; rows: of every fold, those that are scored.
+    epochs: of the longest training. running: trials measured last. notes: why a candidate was
+    not tried. n_earlier_comparisons: rivals among which earlier searches chose; the test corrects
+    for them too. last_check: the share of the epochs before which
+    nothing is decided. excluded: share of the validation rows that are outliers and not scored.
+    """
+
+    candidates: CandidateSet
+    measure: Measure
+    histories: Mapping[TrialKey, TrialHistory]
+    finalists: tuple[TrialKey, ...]
+    running: tuple[TrialKey, ...]
+    folds: tuple[int, ...]
+    screening_folds: tuple[int, ...]
+    rows: Mapping[int, np.ndarray]
+    epochs: int
+    learning_rates: tuple[float, ...]
+    notes: Mapping[str, str]
+    trainings: int
+    n_earlier_comparisons: int
+    last_check: float
+    finished: bool
+    excluded: float
+
+    def evaluate(self, history: TrialHistory, folds: Sequence[int] | None = None) -> FoldErrors:
+        """Return a trial's errors on some folds, or on all that the finalists were measured on."""
+        folds = self.folds if folds is None else folds
+        return evaluate_at_best_epoch(history, folds, self.rows, self.measure.by_ratio)
+
+    @property
+    def past_last_check(self) -> bool:
+        """Whether the finalists trained long enough for a fast start not to decide."""
+        started = len(self.folds) > len(self.screening_folds)
+        last = self.default_history().errors_by_epoch(self.folds)[1][-1]
+        return started and last >= self.last_check * self.epochs
+
+    def training_epochs(self, history: TrialHistory) -> int:
+        """Return how long to train finally: to the best epoch, or on where a stop cut it off."""
+        best = self.evaluate(history).best_epoch
+        last = history.errors_by_epoch(self.folds)[1][-1]
+        return best if self.finished or best < last else self.epochs
+
+    def of_candidate(self, name: str) -> list[TrialHistory]:
+        """Return the histories of all of a candidate's trials."""
+        return [history for key, history in self.histories.items() if key.candidate == name]
+
+    def default_history(self) -> TrialHistory:
+        """Return the default's history at its best setting."""
+        return self.final_histories()[self.candidates.default]
+
+    def final_histories(self) -> dict[str, TrialHistory]:
+        """Return the finalists' histories, the default's at the better of its settings."""
+        found: dict[str, TrialHistory] = {}
+        means: dict[str, float] = {}
+        for key in self.finalists:
+            mean = float(self.evaluate(self.histories[key]).errors.mean())
+            if key.candidate not in found or mean < means[key.candidate]:
+                found[key.candidate], means[key.candidate] = self.histories[key], mean
+        return found

@@ -1,0 +1,64 @@
+"""After the search: the decision, and the models of the default and the selected loss."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lossmith.study.clock import Clock
+from lossmith.study.errors import InputError
+from lossmith.study.result import Cost
+from lossmith.study.rules.decision import Decision, decide
+from lossmith.study.rules.measurements import Measurements
+from lossmith.study.search.trainer import Trainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalModels:
+    """What was decided, the two models trained on all rows but the test rows, and the cost."""
+
+    decision: Decision
+    default: Any
+    selected: Any
+    cost: Cost
+
+
+def train_final_models(measurements: Measurements, trainer: Trainer, clock: Clock) -> FinalModels:
+    """Decide, and train the default and the selected loss; one model if they are the same.
+
+    Raises:
+        InputError: if nothing was measured.
+    """
+    if not measurements.finalists:
+        raise InputError("the study was stopped before any loss was measured; give it more time")
+    decision = decide(measurements)
+    names = dict.fromkeys((measurements.candidates.default, decision.selected))
+    models = {name: _trained(name, measurements, trainer, clock) for name in names}
+    return FinalModels(
+        decision=decision,
+        default=models[measurements.candidates.default],
+        selected=models[decision.selected],
+        cost=_cost(measurements, trainer, clock, finals=len(models)),
+    )
+
+
+def _trained(name: str, measurements: Measurements, trainer: Trainer, clock: Clock) -> Any:
+    clock.report(1.0, f"training {name} on all rows but the test rows")
+    history = measurements.final_histories()[name]
+    variant = measurements.candidates[name].variants[history.key.variant]
+    epochs = measurements.training_epochs(history)
+    return trainer.final(variant, history.key.learning_rate, epochs)
+
+
+def _cost(measurements: Measurements, trainer: Trainer, clock: Clock, finals: int) -> Cost:
+    """Return what the study took, beside what its default alone would."""
+    default = measurements.default_history()
+    variants = len(measurements.candidates[measurements.candidates.default].variants)
+    settings = variants * len(measurements.learning_rates)
+    epochs = measurements.training_epochs(default)
+    default_seconds = trainer.reference_seconds(default, epochs, settings)
+    seconds = clock.seconds
+    return Cost(
+        seconds=seconds,
+        default_seconds=default_seconds,
+        ratio=seconds / default_seconds,
+        trainings=measurements.trainings + finals * trainer.ensemble,
+    )

@@ -1,0 +1,71 @@
+"""The rules of a search, on tables of numbers alone."""
+
+import numpy as np
+import pytest
+
+from lossmith.study.errors import InputError
+from lossmith.study.rules.halving import Check, Futility, Rung, SuccessiveHalving
+from lossmith.study.rules.history import TrialKey
+
+RULE = SuccessiveHalving(default="default", common="common", least=2)
+
+
+def keys(*names: str) -> list[TrialKey]:
+    """Return trials of some candidates, each at a learning rate of its own."""
+    return [TrialKey(name, 0.1 * number) for number, name in enumerate(names)]
+
+
+def test_a_rung_keeps_its_share_of_the_best_in_their_order() -> None:
+    trials = keys("a", "b", "c", "d", "default")
+    kept = RULE.keep(Rung(0.1, keep=0.4, most=9, per_candidate=1), trials, [4, 1, 3, 2, 9])
+    assert kept == [1, 3, 4]  # the default beside the two that passed
+
+
+def test_a_rung_bounds_a_large_catalogue_and_spares_a_small_one() -> None:
+    trials, errors = keys(*"abcdefgh"), list(range(8))
+    assert RULE.keep(Rung(0.1, keep=0.9, most=3, per_candidate=1), trials, errors) == [0, 1, 2]
+    assert RULE.keep(Rung(0.1, keep=0.1, most=9, per_candidate=1), trials, errors) == [0, 1]
+
+
+def test_a_rung_bounds_the_settings_of_a_candidate_but_the_defaults() -> None:
+    trials = keys("a", "a", "a", "b", "default", "default")
+    kept = RULE.keep(Rung(0.1, keep=1.0, most=9, per_candidate=2), trials, [1, 2, 3, 4, 5, 6])
+    assert kept == [0, 1, 3, 4, 5]
+
+
+def test_the_common_default_passes_once_however_bad_unless_it_diverged() -> None:
+    rung = Rung(0.1, keep=0.1, most=1, per_candidate=1)
+    trials = keys("a", "b", "common", "common")
+    rule = SuccessiveHalving(default="default", common="common", least=1)
+    assert rule.keep(rung, trials, [1, 2, 8, 9]) == [0, 2]
+    assert rule.keep(rung, trials, [1, 2, np.inf, np.inf]) == [0]
+
+
+def test_finalists_are_the_best_running_and_the_default_at_two_settings() -> None:
+    trials = keys("default", "a", "default", "b", "default", "a", "c")
+    errors = dict(zip(trials, [5.0, 1.0, 3.0, 2.0, 4.0, 0.5, np.inf], strict=True))
+    running = [trial for trial in trials if trial.candidate != "b"]
+    finalists = RULE.promote(errors, running)
+    assert finalists == [trials[2], trials[4], trials[5]]
+
+
+def test_the_common_default_is_a_finalist_though_it_left() -> None:
+    trials = keys("default", "common", "a")
+    finalists = RULE.promote(dict(zip(trials, [1.0, 9.0, 2.0], strict=True)), [trials[0]])
+    assert finalists == trials[:2]
+
+
+def test_there_are_no_finalists_without_a_default() -> None:
+    (default, other) = keys("default", "a")
+    with pytest.raises(InputError, match="every loss diverged"):
+        RULE.promote({default: np.inf, other: np.inf}, [])
+    with pytest.raises(InputError, match="default loss default diverged"):
+        RULE.promote({default: np.inf, other: 1.0}, [])
+
+
+def test_rivals_in_doubt_leave_but_for_the_best_unless_surely_worse() -> None:
+    check = Check(after=0.3, p_value=0.5)
+    assert Futility().keep(check, [0.7, 0.1, 0.6, 0.8, 0.2, 0.94]) == [1, 2, 4]
+    assert Futility().keep(check, [0.97, 0.01, 0.96]) == [1]
+    assert Futility().keep(check, [0.4, 0.3, 0.2, 0.1]) == [0, 1, 2, 3]
+    assert Futility().keep(check, []) == []
