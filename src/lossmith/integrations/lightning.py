@@ -82,9 +82,10 @@ class LossCallback(Callback):
 class TrialCallback(Callback):
     """Reports each epoch's validation to a trial of a study, and stops the trainer when told to.
 
-    `validation_step` returns its outputs, a tensor, or a dict of "outputs" or "rows" (and "target"),
-    as `trial.report` takes them; the validation loader keeps the order of `trial.valid`. A loss on a
-    schedule is told each epoch; put a `LossCallback` beside it for one that moves with each step.
+    `validation_step` returns its outputs, a tensor, or a dict of "outputs" or "rows" (and
+    "target"), as `trial.report` takes them; the validation loader keeps the order of `trial.valid`.
+    A loss on a schedule is told each epoch; put a `LossCallback` beside it for one that moves with
+    each step.
     Lightning's checkpoint and the trial's are written to `trial.folder` before each report, so that
     the trial can pause, and goes on where a process died. For one process on one device.
 
@@ -112,8 +113,8 @@ class TrialCallback(Callback):
         """Where the trainer goes on from: None at a trial's start."""
         return self._place(self.trial.start) if self.trial.start else None
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the loss and the generators the state of the checkpoint."""
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the loss and the generators their state, before the first batch is drawn."""
         if self.trial.start and trainer.ckpt_path is None:
             raise ValueError(
                 f"{self.trial.id} goes on after epoch {self.trial.start}: "

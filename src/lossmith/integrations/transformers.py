@@ -1,4 +1,4 @@
-"""Callbacks for the Trainer of Transformers: one drives a loss, one reports to a trial of a study."""
+"""Callbacks for the Trainer of Transformers: one drives a loss, one reports to a study."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -110,9 +110,9 @@ class TrialCallback(TrainerCallback):
 
     Callbacks of the Trainer never see predictions, so `compute_metrics` is this callback's: give it
     to the Trainer, or call it in your own. The evaluation set holds the rows of `trial.valid` in
-    their order. A loss on a schedule is told each epoch; put a `LossCallback` beside it for one that
-    moves with each step. With `output_dir=trial.folder, save_strategy="epoch"` the trial can pause,
-    and goes on where a process died.
+    their order. A loss on a schedule is told each epoch; put a `LossCallback` beside it for one
+    that moves with each step. With `output_dir=trial.folder, save_strategy="epoch"` the trial can
+    pause, and goes on where a process died.
 
     Args:
         trial: of a `lossmith.Study`.
