@@ -341,7 +341,7 @@ class Study:
         if trial.can_pause and self.may_pause(trial, epoch):
             return "paused", ""
         if epoch >= FROM * design.epochs and self._hopeless(training, epoch, said):
-            return "stopped", f"surely worse than the default after {epoch} epochs"
+            return "stopped", f"surely worse than the default at epoch {epoch}"
         return None, ""
 
     def _hopeless(self, training: Training, epoch: int, said: Scored) -> bool:

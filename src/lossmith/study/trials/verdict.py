@@ -364,7 +364,8 @@ def _unmeasured(view: View, blank: CandidateResult) -> CandidateResult:
     pick = min if view.design.better == "lower" else max
     best, record = pick(seen, key=lambda pair: pick(pair[1].scores.values()))
     folds = len({training.fold for training, _ in seen})
-    note = record.note.strip().splitlines()[-1] if record.note else ""
+    furthest = max(records.values(), key=lambda one: (bool(one.note), one.epoch))
+    note = furthest.note.strip().splitlines()[-1] if furthest.note else ""
     return replace(
         blank,
         status="unfinished" if states & {"planned", "running", "paused"} else "dropped",
