@@ -7,8 +7,8 @@ which bought a caravan policy. The fifth that looks likeliest gets a letter, whi
 brings 10. The metric is the profit of a household, as a plain function; one of the losses is what
 is to be earned, with a letter sent in the measure of the probability.
 
-Cross-entropy is kept: 0.083 a household beside 0.098 with the profit as the loss, which is more, but
-with 348 buyers not beyond doubt.
+Cross-entropy is kept: 0.083 a household beside 0.098 with the profit as the loss, which is more,
+but with 348 buyers not beyond doubt.
 """
 
 import sys
