@@ -25,6 +25,7 @@ from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
 from lossmith.study.rules.pruning import FROM, hopeless
 from lossmith.study.settings import check_numbers
 from lossmith.study.training.heads import decoded
+from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.field import contestants
 from lossmith.study.trials.history import frame_of
 from lossmith.study.trials.place import open_place
@@ -32,7 +33,7 @@ from lossmith.study.trials.progress import share_of
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import fingerprint, folds_of
 from lossmith.study.trials.standing import DIVERGED
-from lossmith.study.trials.trial import Trial, outputs_of
+from lossmith.study.trials.trial import Trial, folder_of, outputs_of
 from lossmith.study.trials.verdict import (
     Verdict,
     View,
@@ -253,7 +254,7 @@ class Study:
         self._happened("report", trial, said.score)
         if outcome is not None:
             self._ended(trial, outcome)
-        return outcome in ("paused", "stopped", "failed")
+        return outcome is not None and not (outcome == "done" and epoch == self.design.epochs)
 
     def close(self, trial: Trial) -> None:
         """Say that a trial has ended, where its loop ended it."""
@@ -349,7 +350,7 @@ class Study:
         if trial.can_pause and self.may_pause(trial, epoch):
             return "paused", ""
         if epoch >= FROM * design.epochs and self._hopeless(training, epoch, said):
-            return "stopped", f"surely worse than the default after {epoch} epochs"
+            return "stopped", f"surely worse than the default at epoch {epoch}"
         return None, ""
 
     def _hopeless(self, training: Training, epoch: int, said: Scored) -> bool:
@@ -394,6 +395,8 @@ class Study:
             if decision is None:
                 return
             self.journal.decide(decision)
+            for training, _ in decision.stop:  # those that were paused have checkpoints
+                forget(folder_of(self.folder, view.facts.records[training].id))
             if decision.name == "twin" and not decision.outcome["equal"]:
                 warnings.warn(LOST_PAIRING, stacklevel=4)
 

@@ -173,7 +173,7 @@ def _cut(design: Design, facts: Facts) -> Decision | None:
         if not open_ or any(r.state != "paused" or r.epoch < rung for _, r in open_):
             return None
         kept = survivors(design, facts, design.screening, RUNGS[number])
-        why = f"others did better after {open_[0][1].epoch} epochs"
+        why = f"others did better at epoch {open_[0][1].epoch}"
         return Decision(
             name,
             _named(kept),

@@ -11,7 +11,7 @@ import numpy as np
 
 from lossmith.study.direction import Better, as_error
 from lossmith.study.errors import InputError
-from lossmith.study.formatting import counted, decimals, interval, listed, number
+from lossmith.study.formatting import counted, decimals, interval, number
 from lossmith.study.journal import Facts, Journal, Training
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.page import write_report
@@ -149,7 +149,7 @@ class Verdict:
     def __str__(self) -> str:
         rows = [row for row in self.candidates if row.difference_to_default is not None]
         places = decimals([0.01 * abs(row.score) for row in rows if row.score])
-        width = max([len(row.name) for row in rows], default=4) + 2
+        width = max(len(row.name) for row in self.candidates) + 2
         lines = []
         for row in rows:
             text = f" {row.name:<{width}}{number(row.score, places):>12}"
@@ -160,13 +160,18 @@ class Verdict:
             else:
                 text += "  default"
             lines.append(text)
+        left = [row for row in self.candidates if row.status in ("dropped", "diverged", "failed")]
+        lines += [f" {row.name:<{width}}{_why_left(row)}" for row in left]
         head = [f" loss{'':<{width - 4}}{metric_name(self.result.metric):>12}"] if lines else []
-        known = {row.name for row in rows}
-        rest = [row.name for row in self.candidates if row.name not in known]
-        if rows and rest:
-            lines.append(f" not measured in full: {listed(rest)}")
         notes = [f"Warning: {text}." for text in self.warnings]
         return "\n".join([*head, *lines, *([""] * bool(lines)), self.sentence, *notes])
+
+
+def _why_left(row: CandidateResult) -> str:
+    """Return why a loss was not measured in full, in a few words."""
+    if row.status != "dropped":
+        return f"failed: {row.note}"
+    return f"left: {row.note or f'no prospect of being better after {row.cells} folds'}"
 
 
 def verdict_of(view: View) -> Verdict:
