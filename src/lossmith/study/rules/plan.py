@@ -37,6 +37,7 @@ RUNGS = (
     Rung(after=0.3, keep=0.4, most=6, per_candidate=2),
     Rung(after=0.6, keep=0.6, most=4, per_candidate=1),
 )
+LEAST_EPOCHS, LEAST_TRAININGS = 3, 4  # before the first rung, and that always pass one
 # Where trainings cannot pause: after the first fold, when less is known.
 AFTER_A_FOLD = Rung(after=1.0, keep=0.5, most=16, per_candidate=2)
 
@@ -71,7 +72,9 @@ class Design:
 
     def rungs(self) -> tuple[int, ...]:
         """Return the epochs after which a screening that can pause is cut."""
-        return tuple(min(self.epochs, ceil(self.epochs * rung.after)) for rung in RUNGS)
+        return tuple(
+            min(self.epochs, max(LEAST_EPOCHS, ceil(self.epochs * rung.after))) for rung in RUNGS
+        )
 
     @property
     def halving(self) -> SuccessiveHalving:
@@ -79,7 +82,7 @@ class Design:
         return SuccessiveHalving(
             default=self.default,
             common=self.common or self.default,
-            least=2 * len(self.learning_rates),
+            least=max(LEAST_TRAININGS, 2 * len(self.learning_rates)),
             rungs=RUNGS,
             finalists=self.finalists,
         )
