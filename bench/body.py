@@ -87,8 +87,8 @@ def scores(table: Table, metric: str, seed: int) -> tuple[float, float, float]:
             categorical_features="from_dtype", class_weight=weight, random_state=seed
         ).fit(native.iloc[train], target[train])
         found = mlp.predict_proba(inputs[1]), boosting.predict_proba(native.iloc[test])
-    own = selection.model.predict(features.iloc[test])
-    decision = selection.decision
+    (own,) = selection.model.predict(features.iloc[test])
+    decision = selection.outputs[0].decision
     return (
         measure.score(target[test], shifted(own, decision)),
         measure.score(target[test], found[0]),

@@ -94,7 +94,7 @@ class Hindsight:
         from lossmith.study.training.table_trainer import TableTrainer
 
         self.found, self.selection = selection.measurements, selection
-        self.problem, seed = selection.problem, selection.result.seed
+        (self.problem,), seed = selection.problem.targets, selection.result.seed
         split = split_rows(self.problem.task, self.problem.target, seed)
         self.trainer = TableTrainer(self.problem, split)
         self.metric = lookup(selection.result.metric)
@@ -144,7 +144,7 @@ class Hindsight:
             decision = None
             if self.metric.tuned:
                 decision = np.mean([history.decisions[f][epochs] for f in folds], axis=0)
-            prediction = model.predict(self.held)
+            (prediction,) = model.predict(self.held)
             found[name] = self.metric.score(self.outer_target, shifted(prediction, decision))
         return found
 

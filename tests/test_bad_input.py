@@ -308,7 +308,7 @@ def test_odd_tables_are_studied(case: str, tmp_path: Path) -> None:
     assert np.isfinite([test["default"], test["selected"]]).all()
     told = selection.predict(frame)
     assert len(told) == N
-    if selection.problem is not None and selection.problem.classes:
+    if selection.problem.targets[0].classes:
         assert set(told["prediction"]) <= set(frame[target])
         assert np.allclose(told.filter(like="probability_").sum(axis=1), 1, atol=1e-5)
 

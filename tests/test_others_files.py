@@ -364,11 +364,11 @@ def test_a_tampered_run_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        (("labels",), [["yes"], ["no"]], "is no label"),
-        (("labels",), ["yes"], "names 1 classes, the loss has 2"),
-        (("labels",), ["yes", "yes"], "names 2 classes"),
-        (("decision",), [[0.5], [0.5]], "model.json, decision"),
-        (("decision",), [0.5], "decides on 1 classes"),
+        (("targets", 0, "labels"), [["yes"], ["no"]], "is no label"),
+        (("targets", 0, "labels"), ["yes"], "names 1 classes, the loss has 2"),
+        (("targets", 0, "labels"), ["yes", "yes"], "names 2 classes"),
+        (("targets", 0, "decision"), [[0.5], [0.5]], r"model.json, targets\[0\], decision"),
+        (("targets", 0, "decision"), [0.5], "decides on 1 classes"),
         (("lossmith",), {}, "model.json, lossmith must be a whole number, got an object"),
     ],
 )
@@ -461,7 +461,7 @@ def test_predictions_are_escaped_on_a_terminal_alone(
         (tmp_path / file.name).write_bytes(file.read_bytes())
     text = (tmp_path / "model.json").read_text()
     labels = json.dumps(["\x1b[31myes", "no"])
-    (tmp_path / "model.json").write_text(changed(text, ("labels",), labels))
+    (tmp_path / "model.json").write_text(changed(text, ("targets", 0, "labels"), labels))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
     assert main(["predict", str(tmp_path), str(runs / "t.csv")]) == 0
     shown = capsys.readouterr().out

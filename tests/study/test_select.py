@@ -69,10 +69,10 @@ def test_test_scores_are_those_of_the_final_model(studied: tuple[str, Selection]
     frame, measure, _ = TABLES[name]
     assert len(found.test_rows) == found.result.rows["test"]
     rows = frame.iloc[found.test_rows]
-    predictions = found.model.predict(rows.drop(columns="target"))
-    assert found.problem is not None
+    (predictions,) = found.model.predict(rows.drop(columns="target"))
+    decision = found.outputs[0].decision
     target = found.problem.target[found.test_rows]
-    score = metric(measure, found.result.task).score(target, shifted(predictions, found.decision))
+    score = metric(measure, found.result.task).score(target, shifted(predictions, decision))
     assert score == pytest.approx(found.result.test["selected"])
 
 

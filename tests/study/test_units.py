@@ -12,10 +12,10 @@ from lossmith.study import select
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import FOLDS, Split, split_rows
 from lossmith.study.data.problem import frame_problem
+from lossmith.study.data.table_problem import table_problem
 from lossmith.study.data.units import copies, same_features, same_inputs
 from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
-from lossmith.study.multitarget.problem import joint_problem
 from lossmith.study.rules.paired_test import estimate
 
 RNG = np.random.default_rng(0)
@@ -69,7 +69,7 @@ def test_copies_stay_together_for_several_targets(metrics: tuple[str, str]) -> N
     frame, rows = copied("each twice")
     frame["other"] = frame["price"] ** 2
     names = ["price", "sold" if metrics[1] == "accuracy" else "other"]
-    problem = joint_problem(frame, names, metrics, [None, None], [None, None])
+    problem = table_problem(frame, names, metrics, [None, None], [None, None])
     parted(problem.split(0), rows)
 
 

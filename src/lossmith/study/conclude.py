@@ -11,26 +11,19 @@ import numpy as np
 import pandas as pd
 
 from lossmith.core.loss import Loss
+from lossmith.study.by_target import ByTarget
 from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import to_json
-from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import plain_frame
-from lossmith.study.errors import InputError
+from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.formatting import decimals, number
-from lossmith.study.metrics import Metric, decide, shifted
-from lossmith.study.result import (
-    CandidateResult,
-    Curve,
-    Evidence,
-    Finding,
-    Outputs,
-    Result,
-)
+from lossmith.study.multitarget.candidates import WEIGHTINGS
+from lossmith.study.predictions import OutputSpec, predictions_table
+from lossmith.study.result import CandidateResult, Curve, Evidence, Finding, Outputs, Result
 from lossmith.study.rules.decision import Decision
-from lossmith.study.rules.history import TrialHistory
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.search.final import FinalModels
-from lossmith.study.search.outliers import FAR, residual_scales
+from lossmith.study.search.scoring import Scoring
 from lossmith.study.search.trainer import Model, Trainer
 
 STOPPED = " The study was stopped before its end."
@@ -39,20 +32,24 @@ PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What a study hands over: the loss, the model trained with it, and the evidence."""
+    """What a study of a table hands over: the loss, the model trained with it, and the evidence."""
 
     result: Result
     evidence: Evidence
     measurements: Measurements
     model: Model
-    problem: Problem | None
-    decision: np.ndarray | None  # of a tuned metric
+    problem: TableProblem
+    outputs: tuple[OutputSpec, ...]
     test_rows: np.ndarray
+    test_predictions: tuple[np.ndarray, ...]  # by target
     folder: Path | None = None  # where its files are
 
     @property
     def loss(self) -> Loss:
-        """The selected loss, an `nn.Module` fitted to the training targets."""
+        """The selected loss, an `nn.Module` fitted to the training targets.
+
+        Of several targets it is a hybrid: a dict of outputs and a dict of targets by name.
+        """
         return self.model.loss
 
     @property
@@ -63,154 +60,98 @@ class Selection:
     def predict(self, data: Any) -> pd.DataFrame:
         """Return predictions for new rows: `prediction`, and `probability_<class>` for classes.
 
+        Of several targets these are `prediction_<target>` and `probability_<target>_<class>`.
+
         data: a pandas or Polars DataFrame, or any table that exports Arrow.
         """
-        if self.problem is None:
-            raise InputError("predict is for tables; call selection.model.predict(inputs)")
-        predicted = self.model.predict(plain_frame(data))
-        return prediction_frame(predicted, self.problem.labels, self.decision)
+        return predictions_table(self.model.predict(plain_frame(data)), self.outputs)
 
     def predictions(self) -> pd.DataFrame:
         """Return the predictions of the untouched rows beside their row numbers and targets."""
-        target, predicted = self.evidence.test_target, self.evidence.test_selected
-        labels: np.ndarray = np.empty(0)
-        if predicted.ndim > 1:
-            problem = self.problem
-            labels = np.arange(predicted.shape[1]) if problem is None else problem.labels
-            target = labels[target]
-        frame = prediction_frame(predicted, labels, self.decision)
+        frame = predictions_table(self.test_predictions, self.outputs)
+        for place, one in enumerate(self.problem.targets):
+            actual = one.target[self.test_rows]
+            column = f"target_{one.name}" if self.problem.several else "target"
+            frame.insert(place, column, one.labels[actual] if len(one.labels) else actual)
         frame.insert(0, "row", self.test_rows)
-        frame.insert(1, "target", target)
         return frame
 
     def facts(self) -> dict[str, Any]:
-        """Return what turns a table's model into predictions, as plain data."""
-        assert self.problem is not None
-        decision = None if self.decision is None else self.decision.tolist()
-        return {"labels": to_json(self.problem.labels.tolist()), "decision": decision}
-
-
-def prediction_frame(
-    values: np.ndarray, labels: np.ndarray, decision: np.ndarray | None
-) -> pd.DataFrame:
-    """Return predictions as a table, classes as they stood in the target's column."""
-    if not len(labels):
-        return pd.DataFrame({"prediction": values})
-    columns = {f"probability_{label}": values[:, code] for code, label in enumerate(labels)}
-    return pd.DataFrame({"prediction": labels[decide(values, decision)], **columns})
+        """Return what turns the model's output into predictions, as plain data."""
+        return {
+            "targets": [
+                {
+                    "name": one.name,
+                    "labels": to_json(one.labels.tolist()),
+                    "decision": None if one.decision is None else one.decision.tolist(),
+                }
+                for one in self.outputs
+            ]
+        }
 
 
 def conclude(
     measurements: Measurements,
     models: FinalModels,
     trainer: Trainer,
-    metric: Metric,
+    scorer: Scoring,
     *,
-    problem: Problem | None,
+    problem: TableProblem,
     findings: tuple[Finding, ...],
+    interrupted: bool,
     seed: int,
     command: str,
 ) -> Selection:
     """Score the final models on the untouched rows, and gather all that is worth keeping."""
-    decision = models.decision
-    default, selected = final_pair(measurements, decision)
+    view, decision = ByTarget(measurements, trainer, scorer, problem), models.decision
+    default, histories = measurements.candidates.default, measurements.final_histories()
     predictions = [trainer.predict_test(model) for model in (models.default, models.selected)]
-    decisions = [
-        decision_of(metric, one, measurements.folds, measurements.evaluate(one).best_epoch)
-        for one in (default, selected)
-    ]
-    target = trainer.test_target()
-    rows = scored_test_rows(metric, measurements.excluded > 0, target, predictions)
-    notes = notes_of(problem) + outlier_finding(metric, measurements.excluded)
+    decisions = [view.decisions(histories[name]) for name in (default, decision.selected)]
+    rows = view.scored_rows(predictions)
+    tests = view.tests(rows, predictions, decisions)
+    estimates = view.estimates() if problem.several else {}
     result = Result(
-        **common_facts(measurements, decision, trainer),
-        rows=row_counts(trainer.split, problem.dropped if problem else 0),
-        target=problem.name if problem else "target",
-        diagnosis=findings + notes,
-        sentence=_sentence(measurements, decision),
-        candidates=decision.candidates,
-        test=test_scores(metric, rows, target, predictions, decisions),
+        task=problem.task,
+        metric=measurements.measure.name,
+        better=measurements.measure.better,
+        target=problem.name,
+        rows=_row_counts(trainer.split, problem.dropped),
+        diagnosis=findings + view.notes(),
+        default=default,
+        naive=measurements.candidates.common,
+        selected=decision.selected,
+        verdict="switch" if decision.selected != default else "keep",
+        sentence=_sentence(measurements, decision, problem) + (STOPPED if interrupted else ""),
+        equivalents=decision.equivalents,
+        candidates=view.rows(estimates, decision.candidates),
+        test={} if problem.several else tests[0],
+        targets=view.results(estimates, decision.selected, tests) if problem.several else (),
         cost=models.cost,
         seed=seed,
-        interrupted=not measurements.finished,
+        interrupted=interrupted,
+        versions=versions(),
         command=command,
     )
     return Selection(
         result=result,
-        evidence=_evidence(measurements, trainer, predictions, rows, problem),
+        evidence=(
+            Evidence(curves=_curves(measurements), weights=view.weight_sweeps())
+            if problem.several
+            else _evidence(measurements, trainer, predictions, rows[0], problem)
+        ),
         measurements=measurements,
         model=models.selected,
         problem=problem,
-        decision=decisions[1],
+        outputs=tuple(
+            OutputSpec(name=one.name, labels=one.labels, decision=tuned)
+            for one, tuned in zip(problem.targets, decisions[1], strict=True)
+        ),
         test_rows=trainer.split.test,
+        test_predictions=predictions[1],
     )
 
 
-def final_pair(measurements: Measurements, decision: Decision) -> tuple[Any, Any]:
-    """Return the histories of the default and of the selected loss."""
-    histories = measurements.final_histories()
-    return histories[measurements.candidates.default], histories[decision.selected]
-
-
-def decision_of(
-    metric: Metric, history: TrialHistory, folds: Sequence[int], epoch: int
-) -> np.ndarray | None:
-    """Return the mean of the decisions that were tuned for the folds."""
-    if not metric.tuned:
-        return None
-    return np.mean([history.decisions[fold][epoch] for fold in folds], axis=0)
-
-
-def scored_test_rows(
-    metric: Metric,
-    exclude_outliers: bool,
-    target: np.ndarray,
-    predictions: Sequence[np.ndarray],
-) -> np.ndarray:
-    """Return which untouched rows are scored: all, or those without gross errors in the target."""
-    if not exclude_outliers:
-        return np.ones(len(target), bool)
-    return residual_scales(target, np.stack(predictions), metric.transform == "log1p") <= FAR
-
-
-def test_scores(
-    metric: Metric,
-    rows: np.ndarray,
-    target: np.ndarray,
-    predictions: Sequence[np.ndarray],
-    decisions: Sequence[np.ndarray | None],
-) -> dict[str, float | None]:
-    """Score the default and the selected loss on the untouched rows, once; rows: which count."""
-    decided = [shifted(*pair) for pair in zip(predictions, decisions, strict=True)]
-    default, selected = (metric.score(target[rows], values[rows]) for values in decided)
-    return {
-        "default": default,
-        "selected": selected,
-        "rows": float(rows.sum()),
-        "default_all_rows": metric.score(target, decided[0]),
-        "selected_all_rows": metric.score(target, decided[1]),
-    }
-
-
-def common_facts(
-    measurements: Measurements, decision: Decision, trainer: Trainer
-) -> dict[str, Any]:
-    """Return what a result says of every study, of one target or several."""
-    default = measurements.candidates.default
-    return {
-        "task": trainer.task,
-        "metric": measurements.measure.name,
-        "better": measurements.measure.better,
-        "default": default,
-        "naive": measurements.candidates.common,
-        "selected": decision.selected,
-        "verdict": "switch" if decision.selected != default else "keep",
-        "equivalents": decision.equivalents,
-        "versions": versions(),
-    }
-
-
-def row_counts(split: Split, dropped: int) -> dict[str, int]:
+def _row_counts(split: Split, dropped: int) -> dict[str, int]:
     """Return how many rows train, test and were left out."""
     train, test = len(split.develop), len(split.test)
     return {"total": train + test + dropped, "train": train, "test": test, "dropped": dropped}
@@ -222,53 +163,44 @@ def versions() -> dict[str, str]:
     return packages | {"python": platform.python_version()}
 
 
-def notes_of(problem: Problem | None) -> tuple[Finding, ...]:
-    """Return what the user should know of how the problem was read."""
-    notes = problem.notes if problem else ()
-    return tuple(Finding(name="note", value="", meaning=note) for note in notes)
-
-
-def outlier_finding(metric: Metric, excluded: float) -> tuple[Finding, ...]:
-    """Say which share of the rows is not scored, where there is such."""
-    if not excluded:
-        return ()
-    return (
-        Finding(
-            name="gross errors in the target",
-            value=f"{100 * excluded:.1f} % of the validation rows",
-            meaning=f"no loss predicts them within {FAR:g} robust scales, and their squares would "
-            f"decide {metric.name} alone: scores leave these rows out (keep_outliers, or "
-            "--keep-outliers, counts them)",
-            level="warning",
-        ),
-    )
-
-
-def _sentence(measurements: Measurements, decision: Decision) -> str:
+def _sentence(measurements: Measurements, decision: Decision, problem: TableProblem) -> str:
+    """Return the verdict in one sentence."""
     rows = {row.name: row for row in decision.candidates}
-    default, metric = measurements.candidates.default, measurements.measure.name
-    if decision.selected == default:
-        others = len([row for row in decision.candidates if row.cells > 0]) - 1
-        sentence = (
-            f"Keep {default}: none of {others} other losses is better on {metric} beyond doubt."
+    default, chosen = rows[measurements.candidates.default], rows[decision.selected]
+    metric = measurements.measure.name
+    base = default.name + (" with tuned weights" if problem.several else "")
+    if chosen is not default:
+        gain, share = _gain(default, chosen, metric, problem.several)
+        return (
+            f"Switch from {base} to {chosen.name}: {gain} "
+            f"({share}corrected p = {chosen.p_value:.2g})."
         )
+    if problem.several:
+        screened = measurements.n_earlier_comparisons // WEIGHTINGS
+        tried = f"{len(rows) - 1 + screened:,} alternatives"
+        where = "all targets together"
     else:
-        sentence = _switch_sentence(rows[decision.selected], rows[default], metric)
-    return sentence + ("" if measurements.finished else STOPPED)
+        tried = f"{len([row for row in rows.values() if row.cells > 0]) - 1} other losses"
+        where = metric
+    return f"Keep {base}: none of {tried} is better on {where} beyond doubt."
 
 
-def _switch_sentence(chosen: CandidateResult, default: CandidateResult, metric: str) -> str:
+def _gain(
+    default: CandidateResult, chosen: CandidateResult, metric: str, several: bool
+) -> tuple[str, str]:
+    """Return what a switch gains, and by which share a single metric is better."""
     assert chosen.difference_to_default is not None
     gain = 100 * abs(chosen.difference_to_default / default.score) if default.score else 0.0
+    if several:
+        places = decimals([0.1 * gain])
+        return f"errors fall by {number(gain, places)} % in the mean over targets", ""
     share = "" if not default.score else "under 0.1 % " if gain < 0.05 else f"{gain:.1f} % "
     places = decimals(0.01 * score for score in (default.score, chosen.score) if score)
-    return (
-        f"Switch from {default.name} to {chosen.name}: {metric} {number(default.score, places)} → "
-        f"{number(chosen.score, places)} ({share}better, corrected p = {chosen.p_value:.2g})."
-    )
+    scores = f"{number(default.score, places)} → {number(chosen.score, places)}"
+    return f"{metric} {scores}", f"{share}better, "
 
 
-def curves_of(measurements: Measurements) -> tuple[Curve, ...]:
+def _curves(measurements: Measurements) -> tuple[Curve, ...]:
     """Return each finalist's score over its training, averaged over the folds."""
     found = []
     for name, history in measurements.final_histories().items():
@@ -282,10 +214,11 @@ def curves_of(measurements: Measurements) -> tuple[Curve, ...]:
 def _evidence(
     measurements: Measurements,
     trainer: Trainer,
-    predictions: list[np.ndarray],
+    predictions: Sequence[Sequence[np.ndarray]],
     rows: np.ndarray,
-    problem: Problem | None,
+    problem: TableProblem,
 ) -> Evidence:
+    """Return what the report draws of a single target."""
     outputs = []
     target = trainer.valid_targets_tensor(measurements.screening_folds[0])
     for name, history in measurements.final_histories().items():
@@ -296,11 +229,11 @@ def _evidence(
                 Outputs(name=name, loss=loss, output=output, target=target[: len(output)])
             )
     return Evidence(
-        curves=curves_of(measurements),
+        curves=_curves(measurements),
         outputs=tuple(outputs),
         test_target=trainer.test_target(),
-        test_default=predictions[0],
-        test_selected=predictions[1],
+        test_default=predictions[0][0],
+        test_selected=predictions[1][0],
         test_counted=rows,
-        classes=problem.classes if problem else (),
+        classes=problem.targets[0].classes,
     )

@@ -14,7 +14,7 @@ from torch import nn
 from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.study.clock import Clock, OutOfTimeError
-from lossmith.study.conclude import prediction_frame, versions
+from lossmith.study.conclude import versions
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.diagnose import diagnose_samples
@@ -22,6 +22,7 @@ from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.tuned import tuned
+from lossmith.study.predictions import prediction_frame
 from lossmith.study.result import Cost, Evidence, Finding, Outputs, Result
 from lossmith.study.search.trial import Budget
 from lossmith.study.study import Study

@@ -6,29 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import pandas as pd
 import torch
 
 from lossmith.core.card import Task
 from lossmith.study import storage
-from lossmith.study.candidates import candidates_for
 from lossmith.study.clock import Clock
-from lossmith.study.conclude import Selection, conclude
-from lossmith.study.data.folds import split_rows
-from lossmith.study.data.problem import Problem, frame_problem
-from lossmith.study.data.table import as_frame
-from lossmith.study.diagnose import diagnose
+from lossmith.study.conclude import Selection
+from lossmith.study.data.problem import Problem
 from lossmith.study.errors import InputError
-from lossmith.study.metrics import metric as metric_for
-from lossmith.study.multitarget.study import Settings, study_jointly
 from lossmith.study.out import check_out
 from lossmith.study.own_model import ModelSelection, Request, select_model
 from lossmith.study.result import Finding
-from lossmith.study.search.final import train_final_models
-from lossmith.study.search.loop import Search
-from lossmith.study.search.scoring import Scorer
 from lossmith.study.settings import check_kinds, check_numbers
-from lossmith.study.training.table_trainer import TableTrainer
+from lossmith.study.tables import TableRequest, select_table
 
 RATES = (1e-3, 3e-3, 1e-2)
 SEARCHING = 0.8  # share of a time budget for the search; the rest trains the final models
@@ -181,75 +171,26 @@ def select(
             clock,
         )
         return chosen if out is None else _saved(chosen, out, force)
-    if not isinstance(metric, str):
-        joint = study_jointly(
-            _several(data, target, model),
-            target,
-            metric,
-            tasks=_by_target("task", task),
-            positives=_by_target("positive", positive),
-            settings=Settings(
-                rates=tuple(learning_rates),
-                epochs=epochs,
-                batch=batch_size,
-                keep_outliers=keep_outliers,
-                candidates=candidates,
-            ),
+    selection = select_table(
+        TableRequest(
+            data=data,
+            target=target,
+            metric=metric,
+            task=task,
+            positive=positive,
+            candidates=candidates,
+            learning_rates=tuple(learning_rates),
+            epochs=epochs,
+            batch_size=batch_size,
+            keep_outliers=keep_outliers,
             seed=seed,
-            clock=clock,
             on_diagnosis=on_diagnosis,
             command=command,
-        )
-        return joint if out is None else _saved(joint, out, force)
-    if isinstance(task, Mapping):
-        raise InputError("a task by target is for several targets, with one metric each")
-    frame, name = as_frame(data, target)
-    problem = frame_problem(frame, name, metric=metric, task=task, positive=positive)
-    findings = diagnose(problem)
-    split = split_rows(problem.task, problem.target, seed, problem.units)
-    trainer = TableTrainer(problem, split, epochs=epochs, batch=batch_size)
-    found, targets, classes = problem.task, problem.target, len(problem.classes)
-    measure = metric_for(metric, found)
-    fitting = candidates_for(found, measure, targets[split.develop], classes or None, candidates)
-    search = Search(
-        trainer=trainer,
-        candidates=fitting,
-        scorer=Scorer(measure, trainer, exclude_outliers=not keep_outliers),
-        learning_rates=tuple(learning_rates),
-        clock=clock,
-    )
-    if on_diagnosis is not None:
-        on_diagnosis(problem, findings)
-    measurements = search.run()
-    selection = conclude(
-        measurements,
-        train_final_models(measurements, trainer, clock),
-        trainer,
-        measure,
-        problem=problem,
-        findings=findings,
-        seed=seed,
-        command=command,
+        ),
+        clock,
     )
     return selection if out is None else _saved(selection, out, force)
 
 
 def _saved(selection: Any, out: str | os.PathLike[str], force: bool) -> Any:
     return replace(selection, folder=storage.save(selection, out, force=force))
-
-
-def _several(data: Any, target: Any, model: Any) -> pd.DataFrame:
-    """Return the table of a study of several targets."""
-    listed = isinstance(target, (list, tuple)) and len(target) > 0
-    if model is not None or not listed or not all(isinstance(name, str) for name in target):
-        raise InputError(
-            "a list of metrics is for several columns of a table: "
-            "target=['price', 'sold_fast'], metric=['mae', 'auroc']; one has metric='mae'"
-        )
-    return as_frame(data, target[0])[0]
-
-
-def _by_target(what: str, given: Any) -> Mapping[str, Any]:
-    if given is None or isinstance(given, Mapping):
-        return given or {}
-    raise InputError(f"of several targets, say which {what} is whose: {what}={{'price': …}}")

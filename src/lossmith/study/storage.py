@@ -17,16 +17,15 @@ from safetensors.torch import load as load_weights
 from safetensors.torch import save as saved_weights
 
 from lossmith.catalogue import load as load_loss
-from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.plain import check_shape, read_json
-from lossmith.study.conclude import Selection, prediction_frame
+from lossmith.study.conclude import Selection
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.labels import from_json
 from lossmith.study.errors import InputError
-from lossmith.study.multitarget.heads import Heads
-from lossmith.study.multitarget.model import JointModel, OutputSpec, joint_frame
+from lossmith.study.multitarget.heads import losses_of, width_of
 from lossmith.study.out import FILES, check_out, existing, writing_to
+from lossmith.study.predictions import OutputSpec, predictions_table
 from lossmith.study.report import write_report
 from lossmith.study.result import Evidence, Result
 from lossmith.study.training.mlp import StackedMLP
@@ -47,36 +46,16 @@ READING = (
 )
 
 
-class SavedModel(Protocol):
-    """A model read from a run's folder."""
-
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return predictions for new rows, as the run's own `predict` does."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class SavedTableModel:
-    """A saved model of one target, with what turns its output into predictions."""
+class SavedModel:
+    """A model read from a run's folder, with what turns its output into predictions."""
 
     model: TableModel
-    labels: np.ndarray
-    decision: np.ndarray | None
-
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return predictions for new rows: `prediction`, and `probability_<class>` for classes."""
-        return prediction_frame(self.model.predict(frame), self.labels, self.decision)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SavedJointModel:
-    """A saved model of several targets, with what turns its output into predictions."""
-
-    model: JointModel
     outputs: tuple[OutputSpec, ...]
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return a column prediction_<target> for each target, and probabilities of classes."""
-        return joint_frame(self.model.predict(frame), self.outputs)
+        """Return predictions for new rows, as the run's own `predict` does."""
+        return predictions_table(self.model.predict(frame), self.outputs)
 
 
 class Handed(Protocol):
@@ -169,23 +148,30 @@ def _read(path: Path) -> SavedModel:
     check_shape(facts, {"lossmith": int}, "model.json")
     if facts["lossmith"] != FORMAT:
         raise ValueError(f"model.json has format {facts['lossmith']}, not {FORMAT}")
-    several = "targets" in facts
-    check_shape(facts, {"targets": [NAMED]} if several else TARGET, "model.json")
+    targets = _targets(facts)
     state = _state(path / "model.safetensors")
     loss, encoder = load_loss(path / "loss.json"), Encoder.load(path / "encoder.skops")
     width = state["w1"].shape[1]
     if encoder.width != width:
         raise ValueError(f"encoder.skops gives {encoder.width} features, the model takes {width}")
-    saved: SavedModel = (
-        _joint(facts["targets"], loss, encoder, state)
-        if several
-        else SavedTableModel(
-            model=TableModel(encoder=encoder, loss=loss, body=_body(state, loss)),
-            **_output_spec(facts, loss),
-        )
+    losses = losses_of(loss)
+    if len(losses) != len(targets):
+        raise ValueError(f"model.json names {len(targets)} targets, loss.json has others")
+    saved = SavedModel(
+        model=TableModel(encoder=encoder, loss=loss, body=_body(state, loss)),
+        outputs=tuple(_output_spec(*pair) for pair in zip(targets, losses, strict=True)),
     )
     saved.predict(encoder.blank())  # what does not fit together shows now
     return saved
+
+
+def _targets(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what model.json says of each target."""
+    if "targets" in facts:
+        check_shape(facts, {"targets": [NAMED]}, "model.json")
+        return facts["targets"]
+    check_shape(facts, TARGET, "model.json")  # until 0.1 a single target stood alone
+    return [{"name": "", **facts}]
 
 
 def _state(file: Path) -> dict[str, torch.Tensor]:
@@ -201,27 +187,12 @@ def _state(file: Path) -> dict[str, torch.Tensor]:
 
 def _body(state: dict[str, torch.Tensor], loss: Loss) -> StackedMLP:
     seeds, width = state["w1"].shape[:2]
-    body = StackedMLP(width, [loss.out_features], range(seeds))
+    body = StackedMLP(width, [width_of(loss)], range(seeds))
     body.load_state_dict(state)
     return body
 
 
-def _joint(
-    several: list[dict[str, Any]], loss: Loss, encoder: Encoder, state: dict[str, torch.Tensor]
-) -> SavedJointModel:
-    if not isinstance(loss, Hybrid) or len(loss.losses) != len(several):
-        raise ValueError(f"model.json names {len(several)} targets, loss.json has others")
-    heads = Heads(loss, [bool(one["labels"]) for one in several])
-    pairs = zip(several, heads.parts_by_name().values(), strict=True)
-    return SavedJointModel(
-        model=JointModel(encoder=encoder, loss=heads, body=_body(state, heads)),
-        outputs=tuple(
-            OutputSpec(name=one["name"], **_output_spec(one, part)) for one, part in pairs
-        ),
-    )
-
-
-def _output_spec(facts: dict[str, Any], loss: Loss) -> dict[str, Any]:
+def _output_spec(facts: dict[str, Any], loss: Loss) -> OutputSpec:
     """Return a target's labels and decision, held against its loss."""
     labels, decision = from_json(facts["labels"]), facts["decision"]
     classes = 0 if "regression" in loss.card.tasks else max(loss.out_features, 2)
@@ -229,10 +200,11 @@ def _output_spec(facts: dict[str, Any], loss: Loss) -> dict[str, Any]:
         raise ValueError(f"model.json names {len(labels)} classes, the loss has {classes}")
     if decision is not None and len(decision) != classes:
         raise ValueError(f"model.json decides on {len(decision)} classes, the loss has {classes}")
-    return {
-        "labels": labels,
-        "decision": None if decision is None else np.array(decision, dtype=float),
-    }
+    return OutputSpec(
+        name=facts["name"],
+        labels=labels,
+        decision=None if decision is None else np.array(decision, dtype=float),
+    )
 
 
 def _write(selection: Handed, path: Path) -> None:
@@ -244,7 +216,7 @@ def _write(selection: Handed, path: Path) -> None:
     predictions = selection.predictions()
     if predictions is not None:
         predictions.to_csv(path / "predictions.csv", index=False)
-    if isinstance(selection.model, (TableModel, JointModel)):
+    if isinstance(selection.model, TableModel):
         _write_model(cast(Selection, selection), selection.model, path)
     else:
         _write_weights(selection.model.body, path)
@@ -255,7 +227,7 @@ def _write_weights(body: torch.nn.Module, path: Path) -> None:
     (path / "model.safetensors").write_bytes(saved_weights(state))
 
 
-def _write_model(selection: Selection, model: TableModel | JointModel, path: Path) -> None:
+def _write_model(selection: Selection, model: TableModel, path: Path) -> None:
     facts = {"lossmith": FORMAT, **selection.facts()}
     (path / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     _write_weights(model.body, path)

@@ -9,12 +9,12 @@ from torch import Tensor
 import lossmith
 from lossmith.losses import MSE, BinaryCrossEntropy
 from lossmith.study.candidates import Candidate, CandidateSet
-from lossmith.study.multitarget.candidates import JointCandidate, combinations, grid
-from lossmith.study.multitarget.study import term_names
+from lossmith.study.multitarget.candidates import Combination, combinations, grid
+from lossmith.study.tables import term_names
 
 
-def candidate(weighting: str = "tuned weights", **more: Any) -> JointCandidate:
-    return JointCandidate(
+def candidate(weighting: str = "tuned weights", **more: Any) -> Combination:
+    return Combination(
         targets=("price", "fast"),
         losses=(
             Candidate(key="mae", function="identity"),
@@ -81,9 +81,7 @@ def test_names_of_terms_are_those_a_hybrid_takes() -> None:
     assert len(set(names)) == 10
     lossmith.Hybrid(**{name: MSE() for name in names})
     losses = (Candidate(key="mse"),) * 10
-    one = JointCandidate(
-        targets=tuple(names), losses=losses, whole=(False,) * 10, shares=(0.1,) * 10
-    )
+    one = Combination(targets=tuple(names), losses=losses, whole=(False,) * 10, shares=(0.1,) * 10)
     assert all(one.parameters[name]["loss"] == "mse" for name in names)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 import lossmith
 from lossmith.losses import MAE, CrossEntropy
 from lossmith.study.multitarget.heads import Heads
+from lossmith.study.search.scoring import read
 from lossmith.study.search.trial import Budget, TrialSpec
 from lossmith.study.training import stacked as stacked_module
 from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedBatch
@@ -29,7 +30,7 @@ def test_heads_are_the_hybrid_on_named_parts() -> None:
         {"a": output[:, 0], "b": output[:, 1:]}, {"a": target[:, 0], "b": target[:, 1].long()}
     )
     torch.testing.assert_close(loss(output, target), named)
-    predicted = loss.predict(output)
+    predicted = read(loss, output)
     assert [part.shape for part in predicted] == [(7,), (7, 3)]
     np.testing.assert_allclose(predicted[1], output[:, 1:].softmax(-1), rtol=1e-6)
 
@@ -37,7 +38,7 @@ def test_heads_are_the_hybrid_on_named_parts() -> None:
 ROWS, BATCH, EPOCHS, SEEDS = 21, 8, 4, (3, 11)
 
 
-def joint_rows() -> Rows:
+def rows_of_both() -> Rows:
     generator = torch.Generator().manual_seed(0)
     codes = (torch.arange(ROWS) % 3).double()
     train = [
@@ -70,7 +71,7 @@ def test_learned_weights_in_a_fleet_are_those_of_the_ordinary_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(stacked_module, "dropout_masks", lambda *_: None)
-    data, (one,) = joint_rows(), members("learned")
+    data, (one,) = rows_of_both(), members("learned")
     start = StackedBatch(data, members("learned"), Budget(epochs=EPOCHS, batch=BATCH))
     body = start.stacks[0].model
     batch = StackedBatch(data, [one], Budget(epochs=EPOCHS, batch=BATCH))
@@ -101,7 +102,7 @@ def test_learned_weights_in_a_fleet_are_those_of_the_ordinary_loop(
 
 
 def test_members_that_leave_change_nothing_for_those_that_learn() -> None:
-    data, budget = joint_rows(), Budget(epochs=EPOCHS, batch=BATCH)
+    data, budget = rows_of_both(), Budget(epochs=EPOCHS, batch=BATCH)
     with_others, alone = members("fixed", "learned"), members("learned")
     batch = StackedBatch(data, with_others, budget)
     batch.advance(2)

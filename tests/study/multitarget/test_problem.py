@@ -9,16 +9,17 @@ import pytest
 
 from lossmith.study.candidates import Candidate
 from lossmith.study.data.table import read_table
+from lossmith.study.data.table_problem import TableProblem, table_problem
+from lossmith.study.diagnose import diagnose_each
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import lookup
-from lossmith.study.multitarget.problem import JointProblem, diagnosed, joint_problem
-from lossmith.study.multitarget.study import _fields
 from lossmith.study.select import select
+from lossmith.study.tables import _fields
 from shared.houses import ROWS, houses
 
 
-def price_and_sale(frame: pd.DataFrame) -> JointProblem:
-    return joint_problem(frame, ["price", "sold.fast"], ["mae", "auroc"], [None] * 2, [None] * 2)
+def price_and_sale(frame: pd.DataFrame) -> TableProblem:
+    return table_problem(frame, ["price", "sold.fast"], ["mae", "auroc"], [None] * 2, [None] * 2)
 
 
 def test_rows_are_those_that_have_every_target() -> None:
@@ -27,7 +28,7 @@ def test_rows_are_those_that_have_every_target() -> None:
     assert found.target.shape == (ROWS - 2, 2)
     assert "sold.fast" not in found.features
     assert "grade" in found.features
-    findings = diagnosed(found)
+    findings = diagnose_each(found)
     names = [[one.name for one in own] for own in findings]
     assert "rows" in names[0]
     assert "rows" not in names[1]
@@ -38,12 +39,12 @@ def test_texts_read_as_missing_classes_are_named(tmp_path: Path) -> None:
     frame["sold.fast"] = np.where(np.arange(ROWS) % 3 == 0, "NA", frame["sold.fast"].astype(str))
     frame.to_csv(tmp_path / "t.csv", index=False)
     found = price_and_sale(read_table(tmp_path / "t.csv"))
-    assert "(read as missing: 'NA'; rename the class if it is one)" in found.problems[0].notes[-1]
+    assert "(read as missing: 'NA'; rename the class if it is one)" in found.targets[0].notes[-1]
 
 
 def test_what_all_targets_share_is_noted_once() -> None:
     found = price_and_sale(houses().assign(empty=np.nan))
-    first, second = (one.notes for one in found.problems)
+    first, second = (one.notes for one in found.targets)
     assert first[-1] == "2 rows without a value of every target were left out"
     assert sum("empty" in note for note in (*first, *second)) == 1
     assert any("positive class" in note for note in second)
@@ -52,7 +53,7 @@ def test_what_all_targets_share_is_noted_once() -> None:
 def test_candidates_asked_for_race_for_the_targets_that_they_can_train() -> None:
     frame = houses().assign(change=lambda t: t["area"] - 120, rooms=lambda t: t["age"] // 9)
     measures = lookup("mae"), lookup("pinball@0.9")
-    problem = joint_problem(
+    problem = table_problem(
         frame, ["change", "rooms"], ["mae", "pinball@0.9"], [None] * 2, [None] * 2
     )
     split = problem.split(0)
@@ -66,7 +67,7 @@ def test_candidates_asked_for_race_for_the_targets_that_they_can_train() -> None
 
 def test_rare_combinations_of_classes_fall_back_to_the_rarest_class() -> None:
     frame = houses()
-    both = joint_problem(frame, ["grade", "sold.fast"], ["accuracy"] * 2, [None] * 2, [None] * 2)
+    both = table_problem(frame, ["grade", "sold.fast"], ["accuracy"] * 2, [None] * 2, [None] * 2)
     strata = both.strata()
     assert strata is not None
     assert np.bincount(strata).min() >= 5
@@ -81,7 +82,6 @@ def test_rare_combinations_of_classes_fall_back_to_the_rarest_class() -> None:
         (["price", "sold.fast"], ["mae", "rmse"], {}, "not a number"),
         ("price", ["mae", "auroc"], {}, "a list of metrics is for several columns"),
         ([], [], {}, "a list of metrics is for several columns"),
-        (["price"], ["mae"], {}, "needs two or more"),
         (["price"], ["mae", "auroc"], {}, "1 targets but 2 of metric"),
         (["price", "sold.fast"], "mae", {}, "several targets need as many metrics"),
         (["price", "grade"], ["mae", "f1"], {}, "target 'grade': metric f1"),

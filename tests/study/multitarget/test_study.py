@@ -15,10 +15,10 @@ from lossmith.study.conclude import Selection
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import lookup
 from lossmith.study.multitarget.candidates import grid
-from lossmith.study.multitarget.study import _fields
 from lossmith.study.result import WeightSweep
 from lossmith.study.select import select
 from lossmith.study.storage import load
+from lossmith.study.tables import _fields
 from shared.houses import houses
 
 
@@ -60,8 +60,8 @@ def test_every_loss_at_every_weighting_is_corrected_for(studied: tuple[Selection
     found, _ = studied
     measures = [lookup(name) for name in ("mae", "f1", "accuracy")]
     keys = ["huber", "gaussian_nll", "brier", "focal"]
-    split = found.problem.split(found.result.seed)  # type: ignore
-    fields = _fields(found.problem, measures, split, keys)  # type: ignore
+    split = found.problem.split(found.result.seed)
+    fields = _fields(found.problem, measures, split, keys)
     rivals = sum(len(field.candidates) - 1 for field in fields)
     assert found.measurements.n_earlier_comparisons == 3 * rivals
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.problem import Problem
+from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.diagnose.columns import duplicates, of_columns
 from lossmith.study.diagnose.target import of_target
 from lossmith.study.result import Finding
@@ -12,6 +13,16 @@ from lossmith.study.result import Finding
 def diagnose(problem: Problem) -> tuple[Finding, ...]:
     """Return the findings on a problem, in seconds and without training."""
     return (*_size(problem), *of_target(problem), *of_columns(problem))
+
+
+def diagnose_each(problem: TableProblem) -> tuple[tuple[Finding, ...], ...]:
+    """Return the findings on each target; what all of several share stands with the first."""
+    found = [diagnose(one) for one in problem.targets]
+    shared = [one for one in found[0] if all(one in rest for rest in found[1:])]
+    return tuple(
+        tuple(one for one in own if number == 0 or one not in shared)
+        for number, own in enumerate(found)
+    )
 
 
 def diagnose_samples(data: SupervisedDataset) -> tuple[Finding, ...]:

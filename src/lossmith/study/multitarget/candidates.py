@@ -22,13 +22,13 @@ ADAPTIVE: Mapping[str, Callable[[], Weighting]] = {
 }
 TUNED = "tuned weights"
 WEIGHTINGS = 1 + len(ADAPTIVE)  # of each combination of losses
-BEST = 2  # losses of each target, beside its default, that enter the joint search
+BEST = 2  # losses of each target, beside its default, that enter the search of combinations
 
 Shares = tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class JointCandidate:
+class Combination:
     """One loss for each target and a weighting; fixed weights come in several variants.
 
     shares: of the gradient that each target's loss sends into its head before any training, so
@@ -65,7 +65,7 @@ class JointCandidate:
         return plain
 
     @property
-    def variants(self) -> tuple["JointCandidate", ...]:
+    def variants(self) -> tuple["Combination", ...]:
         """The candidate at each of the shares that are tried, or itself."""
         if self.weighting != TUNED:
             return (self,)
@@ -116,7 +116,7 @@ def combinations(
     fields: Sequence[CandidateSet],
     best: Sequence[Sequence[str]],
 ) -> CandidateSet:
-    """Return the candidates of the joint search from the best losses of each target by itself.
+    """Return combinations of the losses that did best for each target by itself.
 
     Every target takes its default or one of its best while the others keep theirs, and all take
     their best together; each of these with tuned weights and with every adaptive weighting.
@@ -140,7 +140,7 @@ def combinations(
         for field in fields
     ]
     everyone = [
-        JointCandidate(
+        Combination(
             targets=tuple(targets),
             losses=tuple(known[name] for known, name in zip(by_name, names, strict=True)),
             whole=tuple(whole),

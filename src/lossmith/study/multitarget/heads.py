@@ -1,15 +1,13 @@
-"""A hybrid that reads the columns of one output: how one body serves several targets."""
+"""One output for several targets: which losses read it, and a hybrid that trains on it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 from torch import Tensor
 
 from lossmith.core.card import Card
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
-from lossmith.study.search.scoring import predict
 
 
 class Heads(Loss):
@@ -27,26 +25,9 @@ class Heads(Loss):
         self.hybrid, self.whole = hybrid, tuple(whole)
 
     @property
-    def widths(self) -> dict[str, int]:
-        """The width of each target's head."""
-        return {name: loss.out_features for name, loss in self.parts_by_name().items()}
-
-    @property
     def out_features(self) -> int:
         """The width of all heads together."""
-        return sum(self.widths.values())
-
-    def parts_by_name(self) -> dict[str, Loss]:
-        """Return each target's loss."""
-        return dict(self.hybrid.losses.items())  # type: ignore[arg-type]
-
-    def split(self, output: Tensor) -> dict[str, Tensor]:
-        """Return each head's part of an output."""
-        parts = output.split(list(self.widths.values()), dim=-1)
-        return {
-            name: part.squeeze(-1) if part.shape[-1] == 1 else part
-            for name, part in zip(self.widths, parts, strict=True)
-        }
+        return width_of(self.hybrid)
 
     def check_given(self, input: Any, target: Any) -> None:
         """Check nothing: each loss checks its own part."""
@@ -55,19 +36,45 @@ class Heads(Loss):
         self, input: Any, target: Any = None, *, weight: Any = None, denominator: Any = None
     ) -> dict[str, Tensor]:
         """Return each target's loss."""
-        columns = zip(self.widths, target.unbind(-1), self.whole, strict=True)
-        targets = {name: one.long() if whole else one for name, one, whole in columns}
-        return self.hybrid.terms(self.split(input), targets)
+        names = tuple(self.hybrid.losses)
+        parts = [part for _, part in heads(self.hybrid, input)]
+        columns = zip(target.unbind(-1), self.whole, strict=True)
+        targets = [one.long() if whole else one for one, whole in columns]
+        return self.hybrid.terms(
+            dict(zip(names, parts, strict=True)), dict(zip(names, targets, strict=True))
+        )
 
     def combine(self, terms: Mapping[str, Tensor]) -> Tensor:
         """Make one scalar of the terms, by the hybrid's weighting."""
         return self.hybrid.combine(terms)
 
-    def predict(self, output: Tensor) -> tuple[np.ndarray, ...]:
-        """Return each target's predictions: points (n,) or probabilities (n, C)."""
-        losses, parts = self.parts_by_name(), self.split(output)
-        return tuple(predict(losses[name], part) for name, part in parts.items())
-
     def config(self) -> dict[str, Any]:
         """Return the hybrid as plain data."""
         return self.hybrid.config()
+
+
+def losses_of(loss: Loss) -> list[Loss]:
+    """Return the losses that read a model's output, one a target: a hybrid's, or the loss."""
+    loss = bare(loss)
+    return list(loss.losses.values()) if isinstance(loss, Hybrid) else [loss]  # type: ignore[arg-type]
+
+
+def bare(loss: Loss) -> Loss:
+    """Return the loss for a loop of one's own: of heads, the hybrid."""
+    return loss.hybrid if isinstance(loss, Heads) else loss
+
+
+def width_of(loss: Loss) -> int:
+    """Return the width of a model's output for a loss: of all its heads together."""
+    return sum(one.out_features for one in losses_of(loss))
+
+
+def heads(loss: Loss, output: Tensor) -> list[tuple[Loss, Tensor]]:
+    """Return the losses with their parts of an output, (n,) of a width of one."""
+    losses = losses_of(loss)
+    widths = [one.out_features for one in losses]
+    parts = output.split(widths, dim=-1) if len(losses) > 1 else [output]
+    return [
+        (one, part.squeeze(-1) if part.ndim == 2 and width == 1 else part)
+        for one, part, width in zip(losses, parts, widths, strict=True)
+    ]

@@ -23,6 +23,7 @@ class TrialHistory:
     """What is known of one candidate at one setting.
 
     Errors are scores of the metric, turned so that lower is better; so are the rows' influences.
+    parts: of several targets, the same by each target's own metric.
     """
 
     key: TrialKey
@@ -31,6 +32,11 @@ class TrialHistory:
     decisions: dict[int, dict[int, np.ndarray]] = field(default_factory=dict)
     outputs: dict[int, tuple[Loss, Tensor]] = field(default_factory=dict)  # of the first fold
     diverged: bool = False
+    parts: tuple["TrialHistory", ...] = ()
+
+    def of_target(self, place: int) -> "TrialHistory":
+        """Return what is known by one target's metric; of a single target, all."""
+        return self.parts[place] if self.parts else self
 
     def errors_by_epoch(self, folds: Sequence[int]) -> tuple[np.ndarray, list[int]]:
         """Return the errors as (folds, epochs) with the epochs that all folds have."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lossmith.core.loss import Loss
 from lossmith.study.metrics import Metric, shifted
+from lossmith.study.multitarget.heads import heads
 from lossmith.study.rules.history import TrialHistory, TrialKey
 from lossmith.study.rules.measurements import Measure
 from lossmith.study.search.outliers import FAR, has_outliers, residual_scales
@@ -21,13 +22,17 @@ class Scoring(Protocol):
         """What trials are compared by."""
 
     @property
+    def targets(self) -> tuple["Scorer", ...]:
+        """The scorers of each target by itself."""
+
+    @property
     def excluded(self) -> float:
         """The share of validation rows that are outliers and not scored."""
 
     def scored(self, fold: int) -> np.ndarray | slice:
         """Return which of a fold's validation rows are scored."""
 
-    def history(self, key: TrialKey) -> Any:
+    def history(self, key: TrialKey) -> TrialHistory:
         """Return an empty history."""
 
     def predictions(self, losses: Sequence[Loss], outputs: Sequence[Tensor]) -> Any:
@@ -70,9 +75,24 @@ class Scorer:
         rows = list(self.scored_rows.values())
         return 1 - float(np.concatenate(rows).mean()) if rows else 0.0
 
+    @property
+    def targets(self) -> tuple["Scorer", ...]:
+        """The scorers of each target by itself: this one."""
+        return (self,)
+
     def scored(self, fold: int) -> np.ndarray | slice:
         """Return which of a fold's validation rows are scored."""
         return self.scored_rows.get(fold, slice(None))
+
+    def scored_mask(self, fold: int) -> np.ndarray:
+        """Return the same for each of the rows."""
+        mask = self.scored_rows.get(fold)
+        return np.ones(len(self.folds.valid_target(fold)), bool) if mask is None else mask
+
+    def scored_targets(self, target: np.ndarray) -> np.ndarray:
+        """Return the targets, or where outliers are not scored, those known to be none."""
+        known = [self.folds.valid_target(fold)[rows] for fold, rows in self.scored_rows.items()]
+        return np.concatenate(known) if known else target
 
     def history(self, key: TrialKey) -> TrialHistory:
         """Return an empty history."""
@@ -142,6 +162,11 @@ class Scorer:
             decision = self.metric.tune(target, pooled)
             assert decision is not None
             history.decisions.setdefault(fold, {})[epoch] = decision
+
+
+def read(loss: Loss, output: Tensor) -> tuple[np.ndarray, ...]:
+    """Return what one output (n, width) predicts of each target."""
+    return tuple(predict(one, part) for one, part in heads(loss, output))
 
 
 def predict(loss: Loss, output: Tensor) -> np.ndarray:

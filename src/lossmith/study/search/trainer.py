@@ -1,7 +1,7 @@
 """What a search asks of that which trains: stacked for tables, one by one for any model."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -19,8 +19,8 @@ class Model(Protocol):
 
     loss: Loss
 
-    def predict(self, inputs: Any) -> Any:
-        """Return points (n,) or probabilities (n, C); of several targets, one array each."""
+    def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
+        """Return each target's points (n,) or probabilities (n, C)."""
 
 
 class TrialBatch(Protocol):
@@ -43,7 +43,7 @@ class TrialBatch(Protocol):
 class Trainer(Protocol):
     """What trains trials: stacked for tables, one after the other for any model."""
 
-    task: Task | Literal["joint"]
+    task: Task | str
     split: Split
     budget: Budget
     ensemble: int  # trainings of a final model
@@ -69,8 +69,8 @@ class Trainer(Protocol):
     def test_target(self) -> np.ndarray:
         """Return the targets of the untouched rows."""
 
-    def predict_test(self, model: Any) -> np.ndarray:
-        """Return a final model's predictions of the untouched rows."""
+    def predict_test(self, model: Any) -> tuple[np.ndarray, ...]:
+        """Return a final model's predictions of the untouched rows, by target."""
 
     def time_reference(self, loss: Loss) -> None:
         """Time a little of what evaluating the default alone takes; called now and then."""

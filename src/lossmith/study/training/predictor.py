@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.metrics.study_metric import to_array
-from lossmith.study.search.scoring import predict
+from lossmith.study.search.scoring import predict, read
 from lossmith.study.training.heads import called, decoded, moved
 from lossmith.study.training.mlp import StackedMLP
 
@@ -26,16 +26,17 @@ class TableModel:
     loss: Loss
     body: StackedMLP
 
-    def predict(self, inputs: Any) -> np.ndarray:
-        """Return points (n,) or probabilities (n, C) of a DataFrame, averaged over the seeds."""
+    def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
+        """Return each target's points (n,) or probabilities (n, C), averaged over the seeds."""
         features = torch.from_numpy(self.encoder.transform(inputs))
-        return np.concatenate([self._decoded(chunk) for chunk in features.split(CHUNK)])
+        chunks = [self._decoded(chunk) for chunk in features.split(CHUNK)]
+        return tuple(np.concatenate(parts) for parts in zip(*chunks, strict=True))
 
     @torch.no_grad()
-    def _decoded(self, features: Tensor) -> np.ndarray:
-        seeds = self.body.w1.shape[0]
-        output = self.body(features.expand(seeds, -1, -1))[0][:, 0]
-        return np.mean([read(self.loss, one) for one in output], axis=0)
+    def _decoded(self, features: Tensor) -> tuple[np.ndarray, ...]:
+        output = self.body(features.expand(self.body.w1.shape[0], -1, -1))[0][:, 0]
+        seeds = [read(self.loss, one) for one in output]
+        return tuple(np.mean(of_target, axis=0) for of_target in zip(*seeds, strict=True))
 
 
 @dataclass(kw_only=True)
@@ -72,8 +73,3 @@ class TorchModel:
         if isinstance(self.loss, Loss) and self.loss.card.reads_head:
             return predict(self.loss, output)
         return to_array(decoded(self.loss, output, self.decode))
-
-
-def read(loss: Loss, output: Tensor) -> np.ndarray:
-    """Return predictions from a head of (n, out_features)."""
-    return predict(loss, output.squeeze(-1) if loss.out_features == 1 else output)

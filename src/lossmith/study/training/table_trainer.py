@@ -13,6 +13,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.candidates import CandidateSpec
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.folds import Split
+from lossmith.study.multitarget.heads import bare
 from lossmith.study.rules.history import TrialHistory
 from lossmith.study.search.trial import Budget, TrialSpec
 from lossmith.study.training.predictor import TableModel
@@ -26,7 +27,6 @@ class TableTrainer:
     """Trains trials on the folds of a table; each fold's encoder saw its training rows only."""
 
     ensemble = ENSEMBLE
-    delivers: type[TableModel] = TableModel
 
     def __init__(
         self, problem: Any, split: Split, *, epochs: int | None = None, batch: int | None = None
@@ -57,8 +57,8 @@ class TableTrainer:
         """Return the targets of the untouched rows."""
         return self.problem.target[self.split.test]
 
-    def predict_test(self, model: TableModel) -> np.ndarray:
-        """Return a final model's predictions of the untouched rows."""
+    def predict_test(self, model: TableModel) -> tuple[np.ndarray, ...]:
+        """Return a final model's predictions of the untouched rows, by target."""
         return model.predict(self.problem.features.iloc[self.split.test])
 
     def reference_seconds(self, history: TrialHistory, epochs: int, settings: int) -> float:
@@ -105,7 +105,7 @@ class TableTrainer:
         batch = StackedBatch(rows, [trial], self.budget)
         batch.advance(epochs)
         body = batch.stacks[0].averaged()
-        return self.delivers(encoder=encoder, loss=candidate.fit(target), body=body)
+        return TableModel(encoder=encoder, loss=bare(candidate.fit(target)), body=body)
 
     def _encode(self, folds: tuple[int, ...]) -> Rows:
         start = time.perf_counter()

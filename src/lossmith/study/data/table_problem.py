@@ -1,4 +1,4 @@
-"""From a table and several target columns to one problem a target, over the same rows."""
+"""From a table and its target columns to one problem a target, over the same rows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lossmith.core.card import Task
 from lossmith.study.data.encoder import Columns
 from lossmith.study.data.folds import FOLDS, Split, split_rows
 from lossmith.study.data.problem import MINIMUM_ROWS, Problem, frame_problem, given, left_out_note
 from lossmith.study.data.table import nearest
 from lossmith.study.data.units import copies, first_rows, same_features
-from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
 from lossmith.study.result import Finding
 
@@ -21,39 +21,46 @@ MOST = 8  # targets; beyond it the weights of a combination are no longer tuned 
 
 
 @dataclass(frozen=True, kw_only=True)
-class JointProblem:
-    """Problems of one table over the same rows and features.
+class TableProblem:
+    """What a study of a table works on: one problem a target, over the same rows and features.
 
     dropped: rows that lack a value of any target.
     """
 
-    problems: tuple[Problem, ...]
+    targets: tuple[Problem, ...]
     dropped: int = 0
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one target."""
+        return len(self.targets) > 1
 
     @property
     def name(self) -> str:
         """The targets, as they are written in the command."""
-        return ", ".join(problem.name for problem in self.problems)
+        return ", ".join(one.name for one in self.targets)
 
     @property
     def features(self) -> pd.DataFrame:
         """The columns that predict all targets."""
-        return self.problems[0].features
+        return self.targets[0].features
 
     @property
     def columns(self) -> Columns:
         """How these columns are read."""
-        return self.problems[0].columns._replace(targets=[one.name for one in self.problems])
+        return self.targets[0].columns._replace(targets=[one.name for one in self.targets])
 
-    @property
+    @cached_property
     def target(self) -> np.ndarray:
-        """The targets side by side, (n, T); class codes as whole numbers."""
-        return np.stack([problem.target.astype(float) for problem in self.problems], axis=1)
+        """The target (n,), or several side by side, (n, T), with class codes as whole numbers."""
+        if not self.several:
+            return self.targets[0].target
+        return np.stack([one.target.astype(float) for one in self.targets], axis=1)
 
     @property
-    def task(self) -> str:
-        """No single task: each target has its own."""
-        return "joint"
+    def task(self) -> Task | str:
+        """The target's task; several have no single one."""
+        return "joint" if self.several else self.targets[0].task
 
     def split(self, seed: int) -> Split:
         """Return the rows to train, to validate and to leave untouched, alike for all targets."""
@@ -65,6 +72,8 @@ class JointProblem:
     @cached_property
     def units(self) -> np.ndarray | None:
         """Which rows are copies of one, in all features and targets."""
+        if not self.several:
+            return self.targets[0].units
         return copies(same_features(self.features), self.target)
 
     def strata(self) -> np.ndarray | None:
@@ -73,7 +82,7 @@ class JointProblem:
         That is every combination of classes where each is common enough, else the classes of the
         target with the rarest one.
         """
-        codes = [p.target for p in self.problems if p.task != "regression"]
+        codes = [one.target for one in self.targets if one.task != "regression"]
         if not codes:
             return None
         _, joined = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
@@ -82,60 +91,75 @@ class JointProblem:
             return joined
         return min(codes, key=lambda one: np.bincount(one).min())
 
+    def under(self, target: Problem, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        """Return findings, of several targets under the name of the one that they are of."""
+        if not self.several:
+            return tuple(findings)
+        return tuple(replace(one, name=f"{target.name}: {one.name}") for one in findings)
 
-def joint_problem(
+
+def table_problem(
     frame: pd.DataFrame,
     targets: Sequence[str],
     metrics: Sequence[str],
     tasks: Sequence[str | None],
     positives: Sequence[Any],
-) -> JointProblem:
-    """Return the problem of predicting several columns of a table from all others.
+) -> TableProblem:
+    """Return the problem of predicting one or several columns of a table from all others.
 
     Raises:
         InputError: when a column is missing or named twice, when there are not as many metrics
             as targets, or when a target by itself makes no task.
     """
-    _check_names(frame, targets)
+    if len(targets) > 1:
+        _check_names(frame, targets)
     for what, values in (("metric", metrics), ("task", tasks), ("positive", positives)):
         if len(values) != len(targets):
             raise InputError(
                 f"there are {len(targets)} targets but {len(values)} of {what}; "
                 "give one for each target, in the same order"
             )
-    if len(targets) < 2:
-        raise InputError(
-            "a study of several targets needs two or more; of one, write target='price', "
-            "metric='mae', not lists"
-        )
+    rows, dropped = _complete(frame, targets)
+    problems = [
+        _one_of(targets, rows, name, *own)
+        for name, *own in zip(targets, metrics, tasks, positives, strict=True)
+    ]
+    classes = [one.name for one in problems if one.task != "regression"]
+    notes = [left_out_note(dropped, "every target", frame, classes)] * bool(dropped)
+    return TableProblem(
+        targets=_noted(problems, notes), dropped=dropped + sum(one.dropped for one in problems)
+    )
+
+
+def _complete(frame: pd.DataFrame, targets: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """Return the rows that have every one of several targets, and how many lack one."""
+    if len(targets) == 1:
+        return frame, 0  # its own problem leaves them out
     kept = np.logical_and.reduce([given(frame[name], name) for name in targets])
     if kept.sum() < MINIMUM_ROWS:
         raise InputError(
             f"{int(kept.sum())} rows have a value of every target; "
             f"a study needs at least {MINIMUM_ROWS}"
         )
-    rows = frame[kept].reset_index(drop=True)
-    problems = [
-        _one_of_several(
-            rows.drop(columns=[other for other in targets if other != name]), name, *own
-        )
-        for name, *own in zip(targets, metrics, tasks, positives, strict=True)
-    ]
-    dropped = int((~kept).sum())
-    classes = [one.name for one in problems if one.task != "regression"]
-    note = left_out_note(dropped, "every target", frame, classes)
-    return JointProblem(problems=_noted(problems, [note] * bool(dropped)), dropped=dropped)
+    return frame[kept].reset_index(drop=True), int((~kept).sum())
 
 
-def _one_of_several(
-    frame: pd.DataFrame, name: str, metric: str, task: str | None, positive: Any
+def _one_of(
+    targets: Sequence[str],
+    rows: pd.DataFrame,
+    name: str,
+    metric: str,
+    task: str | None,
+    positive: Any,
 ) -> Problem:
-    """Return the problem of one target; a mistake says whose it is."""
+    """Return the problem of one target; of several, a mistake says whose it is."""
+    frame = rows.drop(columns=[other for other in targets if other != name])
     try:
         return frame_problem(frame, name, metric=metric, task=task, positive=positive)
     except InputError as error:
-        whose = "" if repr(name) in str(error) else f"target {name!r}: "
-        raise InputError(f"{whose}{error}") from error
+        if len(targets) == 1 or repr(name) in str(error):
+            raise
+        raise InputError(f"target {name!r}: {error}") from error
 
 
 def _noted(problems: Sequence[Problem], more: Sequence[str]) -> tuple[Problem, ...]:
@@ -146,21 +170,6 @@ def _noted(problems: Sequence[Problem], more: Sequence[str]) -> tuple[Problem, .
         replace(one, notes=tuple(note for note in one.notes if note not in shared)) for one in rest
     ]
     return (replace(first, notes=(*first.notes, *more)), *others)
-
-
-def diagnosed(problem: JointProblem) -> tuple[tuple[Finding, ...], ...]:
-    """Return each target's findings under its name; what all share stands with the first."""
-    found = [diagnose(one) for one in problem.problems]
-    shared = [one for one in found[0] if all(one in rest for rest in found[1:])]
-    return tuple(
-        tuple(one for one in own if number == 0 or one not in shared)
-        for number, own in enumerate(found)
-    )
-
-
-def under(problem: Problem, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return findings under the name of the target that they are of."""
-    return tuple(replace(one, name=f"{problem.name}: {one.name}") for one in findings)
 
 
 def _check_names(frame: pd.DataFrame, targets: Sequence[str]) -> None:

@@ -1,0 +1,47 @@
+"""Predictions as a table: a column for each target, its classes as they stood in the data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lossmith.study.metrics import decide
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputSpec:
+    """How a target's predictions are written: its column, its classes and their decision."""
+
+    name: str
+    labels: np.ndarray
+    decision: np.ndarray | None  # of a tuned metric
+
+
+def predictions_table(values: Sequence[np.ndarray], outputs: Sequence[OutputSpec]) -> pd.DataFrame:
+    """Return `prediction`, and `probability_<class>` for classes.
+
+    Of several targets that is `prediction_<target>` and `probability_<target>_<class>`.
+    """
+    frames = []
+    for predicted, spec in zip(values, outputs, strict=True):
+        frame = prediction_frame(predicted, spec.labels, spec.decision)
+        if len(outputs) > 1:
+            frame.columns = [_column(str(column), spec.name) for column in frame.columns]
+        frames.append(frame)
+    return pd.concat(frames, axis=1)
+
+
+def prediction_frame(
+    values: np.ndarray, labels: np.ndarray, decision: np.ndarray | None
+) -> pd.DataFrame:
+    """Return one target's predictions as a table."""
+    if not len(labels):
+        return pd.DataFrame({"prediction": values})
+    columns = {f"probability_{label}": values[:, code] for code, label in enumerate(labels)}
+    return pd.DataFrame({"prediction": labels[decide(values, decision)], **columns})
+
+
+def _column(column: str, target: str) -> str:
+    kind, _, label = column.partition("_")
+    return "_".join([kind, target, *([label] if label else [])])

@@ -1,0 +1,271 @@
+"""`select` for a table: one target or several, by one plan of searches."""
+
+import keyword
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from lossmith.catalogue import find
+from lossmith.study.candidates import (
+    Candidate,
+    CandidateSet,
+    CandidateSpec,
+    candidates_for,
+    known_loss,
+)
+from lossmith.study.clock import Clock
+from lossmith.study.conclude import Selection, conclude
+from lossmith.study.data.folds import Split
+from lossmith.study.data.problem import Problem
+from lossmith.study.data.table import as_frame, nearest
+from lossmith.study.data.table_problem import TableProblem, table_problem
+from lossmith.study.diagnose import diagnose_each
+from lossmith.study.errors import InputError
+from lossmith.study.metrics import Metric
+from lossmith.study.metrics import metric as metric_for
+from lossmith.study.multitarget.candidates import WEIGHTINGS, combinations
+from lossmith.study.result import Finding
+from lossmith.study.search.combined import combine
+from lossmith.study.search.final import train_final_models
+from lossmith.study.search.loop import SCREENING_SHARE, Search
+from lossmith.study.search.scoring import Scorer
+from lossmith.study.training.table_trainer import TableTrainer
+
+ALONE = 0.6  # share of the time of several targets for each by itself
+# What a hybrid's arguments, a module of named parts and a candidate's parameters call their own.
+_TAKEN = {"self", "weighting", "shares", *dir(dict), *dir(nn.ModuleDict())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRequest:
+    """What `select` is asked of a table; metric: a name, or a list with one for each target."""
+
+    data: Any
+    target: Any
+    metric: Any
+    task: Any = None
+    positive: Any = None
+    candidates: Sequence[str] | None = None
+    learning_rates: tuple[float, ...]
+    epochs: int | None = None
+    batch_size: int | None = None
+    keep_outliers: bool = False
+    seed: int = 0
+    on_diagnosis: Callable[[Problem, tuple[Finding, ...]], None] | None = None
+    command: str = ""
+
+
+def select_table(request: TableRequest, clock: Clock) -> Selection:
+    """Find the losses that serve the targets of a table best, one metric each.
+
+    Raises:
+        InputError: with one line that says what to change.
+    """
+    problem, metrics = _problem(request)
+    findings = diagnose_each(problem)
+    plan = Plan(request, problem, metrics, problem.split(request.seed), clock)
+    searches = plan.searches()
+    if request.on_diagnosis is not None:
+        for one, found in zip(problem.targets, findings, strict=True):
+            request.on_diagnosis(one, found)
+    search = plan.last(searches)
+    measurements = search.run()
+    named = [problem.under(*pair) for pair in zip(problem.targets, findings, strict=True)]
+    return conclude(
+        measurements,
+        train_final_models(measurements, search.trainer, search.clock),
+        search.trainer,
+        search.scorer,
+        problem=problem,
+        findings=sum(named, ()),
+        interrupted=not all(one.finished for one in (*searches, search)),
+        seed=request.seed,
+        command=request.command,
+    )
+
+
+def _problem(request: TableRequest) -> tuple[TableProblem, list[Metric]]:
+    """Return what to predict, and the metric of each target."""
+    if isinstance(request.metric, str):
+        frame, name = as_frame(request.data, request.target)
+        targets, metrics = [name], [request.metric]
+    else:
+        targets, metrics = _listed(request.target), list(request.metric)
+        frame, _ = as_frame(request.data, targets[0])
+    problem = table_problem(
+        frame,
+        targets,
+        metrics,
+        tasks=_of_each("task", request.task, targets),
+        positives=_of_each("positive", request.positive, targets),
+    )
+    pairs = zip(metrics, problem.targets, strict=True)
+    return problem, [metric_for(metric, one.task) for metric, one in pairs]
+
+
+def _listed(target: Any) -> list[str]:
+    """Return the names of several targets."""
+    listed = isinstance(target, (list, tuple)) and len(target) > 0
+    if not listed or not all(isinstance(name, str) for name in target):
+        raise InputError(
+            "a list of metrics is for several columns of a table: "
+            "target=['price', 'sold_fast'], metric=['mae', 'auroc']; one has metric='mae'"
+        )
+    return list(target)
+
+
+def _of_each(what: str, given: Any, targets: Sequence[str]) -> list[Any]:
+    """Return what is given for each target, by its name where there are several."""
+    if not isinstance(given, Mapping):
+        if given is not None and len(targets) > 1:
+            raise InputError(
+                f"of several targets, say which {what} is whose: {what}={{'price': …}}"
+            )
+        return [given] * len(targets)
+    for name in given:
+        if name not in targets:
+            hint = nearest(name, list(targets)) or f"; the targets are {', '.join(targets)}"
+            raise InputError(f"{what} is given for {name!r}, which is no target{hint}")
+    return [given.get(name) for name in targets]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The searches of a study: one over a single target's losses.
+
+    Of several targets each one's losses are screened by themselves; the best of each then enter a
+    search of combinations, each with fixed weights tuned alike and with weightings that adapt.
+    """
+
+    request: TableRequest
+    problem: TableProblem
+    metrics: Sequence[Metric]
+    split: Split
+    clock: Clock
+
+    def searches(self) -> list[Search]:
+        """Return a search over the losses of each target by itself."""
+        fields = _fields(self.problem, self.metrics, self.split, self.request.candidates)
+        return [self._alone(place, field) for place, field in enumerate(fields)]
+
+    def last(self, searches: Sequence[Search]) -> Search:
+        """Return the search that decides: the only one, or that of combinations."""
+        if len(searches) == 1:
+            return searches[0]
+        try:
+            for search in searches:
+                search.screen()
+        except KeyboardInterrupt:
+            raise InputError(
+                "the study was stopped before any combination of losses was measured; "
+                "give it more time"
+            ) from None
+        return self._together(searches)
+
+    def _trainer(self, problem: Problem | TableProblem) -> TableTrainer:
+        request = self.request
+        return TableTrainer(problem, self.split, epochs=request.epochs, batch=request.batch_size)
+
+    def _alone(self, place: int, field: CandidateSet) -> Search:
+        problem, count = self.problem.targets[place], len(self.metrics)
+        trainer, exclude = self._trainer(problem), not self.request.keep_outliers
+        return Search(
+            trainer=trainer,
+            candidates=field,
+            scorer=Scorer(self.metrics[place], trainer, exclude_outliers=exclude),
+            learning_rates=self.request.learning_rates,
+            clock=_part_of(self.clock, problem.name, place, count),
+        )
+
+    def _together(self, searches: Sequence[Search]) -> Search:
+        """Return the search over combinations of the losses that did best by themselves."""
+        targets, clock = self.problem.targets, self.clock
+        best = [
+            [key.candidate for key in one.finalists if key.candidate != one.candidates.default]
+            for one in searches
+        ]
+        return Search(
+            trainer=self._trainer(self.problem),
+            candidates=combinations(
+                term_names([one.name for one in targets]),
+                [one.task != "regression" for one in targets],
+                [one.candidates for one in searches],
+                best,
+            ),
+            scorer=combine(
+                [scorer for one in searches for scorer in one.scorer.targets],
+                [one.target[self.split.develop] for one in targets],
+            ),
+            learning_rates=self.request.learning_rates,
+            clock=Clock(
+                clock.limit,
+                lambda share, text: clock.report(ALONE + (1 - ALONE) * share, text),
+                clock.start,
+            ),
+            n_earlier_comparisons=WEIGHTINGS
+            * sum(len(one.candidates.candidates) - 1 for one in searches),
+            trainings=sum(one.trainings for one in searches),
+        )
+
+
+def _part_of(clock: Clock, name: str, place: int, count: int) -> Clock:
+    """Return the clock as the screening of one target sees it; of a single one, as it is."""
+    if count == 1:
+        return clock
+
+    def report(share: float, text: str) -> None:
+        done = place + share / SCREENING_SHARE
+        clock.report(ALONE * done / count, f"{name}: {text}")
+
+    limit = None if clock.limit is None else clock.limit * ALONE * (place + 1) / count
+    return Clock(limit, report, clock.start)
+
+
+def _fields(
+    problem: TableProblem, metrics: Sequence[Metric], split: Split, keys: Sequence[str] | None
+) -> list[CandidateSet]:
+    """Return each target's losses: of those asked for, the ones that it can be trained with."""
+    pairs = list(zip(problem.targets, metrics, strict=True))
+    if keys is None or not problem.several:
+        return [_field(*pair, split, keys) for pair in pairs]
+    everyone = [_field(*pair, split, None) for pair in pairs]
+    known = [{name for one in own.candidates for name in _names(one)} for own in everyone]
+    for key in keys:
+        if not any(key in names for names in known):
+            able = [pair for pair in pairs if known_loss(key) in find(pair[0].task)]
+            if not able:
+                raise InputError(f"loss {known_loss(key)!r} can train none of the targets")
+            _field(*able[0], split, [key])  # raises an error that says what is wrong with it
+    asked = [[key for key in keys if key in names] for names in known]
+    return [_field(*pair, split, own) for pair, own in zip(pairs, asked, strict=True)]
+
+
+def _field(one: Problem, measure: Metric, split: Split, keys: Sequence[str] | None) -> CandidateSet:
+    target = one.target[split.develop]
+    return candidates_for(one.task, measure, target, len(one.classes) or None, keys)
+
+
+def _names(one: CandidateSpec) -> tuple[str, ...]:
+    """Return what a candidate can be asked for by."""
+    return (one.key, one.name) if isinstance(one, Candidate) else (one.name,)
+
+
+def term_names(targets: Sequence[str]) -> list[str]:
+    """Return the targets' names as a hybrid's terms can be called.
+
+    >>> term_names(["price", "Kitchen.Qual", "Kitchen Qual", "class"])
+    ['price', 'Kitchen_Qual', 'Kitchen_Qual_2', 'class_']
+    """
+    found: list[str] = []
+    for target in targets:
+        plain = re.sub(r"\W", "_", target)
+        plain = plain if plain.isidentifier() else f"_{plain}"
+        plain = f"{plain}_" if plain in _TAKEN or keyword.iskeyword(plain) else plain
+        free, number = plain, 2
+        while free in found:
+            free, number = f"{plain}_{number}", number + 1
+        found.append(free)
+    return found
