@@ -367,7 +367,7 @@ def test_a_tampered_run_is_refused_in_one_line(
         (("targets", 0, "labels"), [["yes"], ["no"]], "is no label"),
         (("targets", 0, "labels"), ["yes"], "names 1 classes, the loss has 2"),
         (("targets", 0, "labels"), ["yes", "yes"], "names 2 classes"),
-        (("targets", 0, "decision"), [[0.5], [0.5]], r"model.json, targets\[0\], decision"),
+        (("targets", 0, "decision"), [[0.5], [0.5]], "model.json, targets, entry 0, decision"),
         (("targets", 0, "decision"), [0.5], "decides on 1 classes"),
         (("lossmith",), {}, "model.json, lossmith must be a whole number, got an object"),
     ],

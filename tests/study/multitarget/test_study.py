@@ -111,14 +111,14 @@ def test_the_loss_handed_over_is_a_hybrid_for_ones_own_loop(
 def test_the_report_draws_the_trade_off_and_its_code_runs(
     studied: tuple[Selection, Path], tmp_path: Path
 ) -> None:
-    from lossmith.study.report.joint import snippet
+    from lossmith.study.report.snippet import snippet
 
     found, out = studied
     page = (out / "report.html").read_text()
     assert "Trade-off" in page
     assert "sold.fast" in page
     assert len(found.evidence.weights) == len(grid(3))
-    program = snippet(found.result)
+    program = snippet(found.result, found.evidence)
     (tmp_path / "loss.json").write_bytes((out / "loss.json").read_bytes())
     ran = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -7,7 +7,7 @@ from string import Template
 
 from lossmith.study.formatting import duration, interval, number, p_value
 from lossmith.study.metrics import metric_name, metric_unit
-from lossmith.study.report import comparison, fit, joint, shapes, verdict
+from lossmith.study.report import comparison, fit, shapes, targets, verdict
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
 from lossmith.study.report.snippet import snippet
 from lossmith.study.report.text import breakable, finished, opening, settings, table
@@ -29,7 +29,7 @@ def render(result: Result, evidence: Evidence) -> str:
     """Return the report as one HTML page: no script, no file beside it, nothing fetched."""
     sections = {
         "meaning": ("What it means", _meaning(result)),
-        "targets": ("Each target", joint.targets(result) if result.targets else ""),
+        "targets": ("Each target", targets.targets(result) if result.targets else ""),
         "tradeoff": ("Trade-off", tradeoff(result, evidence) if result.targets else ""),
         "differences": ("Difference to the default", _differences(result)),
         "candidates": ("All candidates", _candidates(result)),
@@ -50,7 +50,7 @@ def render(result: Result, evidence: Evidence) -> str:
         heading=verdict.heading(result),
         sentence=escape(result.sentence),
         evidence=verdict.evidence(result),
-        tiles=(joint if result.targets else verdict).tiles(result),
+        tiles=verdict.tiles(result),
         notice=_notice(result),
         navigation="".join(f'<a href="#{key}">{title}</a> ' for key, (title, _) in kept.items()),
         sections="\n".join(
@@ -92,7 +92,7 @@ def _meaning(result: Result) -> str:
         tested = verdict.test_sentence(result)
         told = comparison.meaning(result, result.comparison)
         return told + (f"<p>{tested}</p>" if tested else "")
-    return (joint if result.targets else verdict).meaning(result)
+    return verdict.meaning(result)
 
 
 def _differences(result: Result) -> str:
@@ -271,7 +271,7 @@ def _cost(result: Result) -> str:
 def _use(result: Result, evidence: Evidence) -> str:
     if result.task in ("study", "scores"):
         return comparison.use(result)
-    code = joint.snippet(result) if result.targets else snippet(result, evidence)
+    code = snippet(result, evidence)
     return (
         "<p><code>loss.json</code> beside this report is the chosen loss with fixed parameters. It "
         "knows the width of the head it needs and how to read it; put your own features, target "

@@ -3,9 +3,9 @@
 import numpy as np
 
 from lossmith.catalogue import find
-from lossmith.study.result import Evidence, Result
+from lossmith.study.result import Evidence, Result, TargetResult
 
-_TEMPLATE = """\
+_PROGRAM = """\
 import torch
 from torch import nn
 
@@ -14,36 +14,83 @@ import lossmith
 loss = lossmith.load("loss.json")
 
 x = torch.randn(512, 8)  # your features
-{target}  # your target
+{target}
 
-model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, loss.out_features))
+{model}
 optimizer = torch.optim.Adam({trained}, lr={rate:.4g})
-{clock}for epoch in range(20):
+{before}for epoch in range(20):
     for rows in torch.randperm(len(x)).split(64):
         optimizer.zero_grad()
-        loss(model(x[rows]).squeeze(-1), y[rows]).backward()
+        loss({output}, {of_rows}).backward()
         optimizer.step()
-{tick}
+{after}
 with torch.no_grad():
-    prediction = loss.decode(model(x).squeeze(-1))  # {meaning}
+    prediction = loss.decode({every_output})  # {meaning}
 """
 _CLOCK = "clock = lossmith.LossScheduler(loss, total_steps=20 * len(x) // 64)\n"
+_HEADS = """\
+body = nn.Sequential(nn.Linear(8, 64), nn.ReLU())
+widths = {name: one.out_features for name, one in loss.losses.items()}
+heads = nn.ModuleDict({name: nn.Linear(64, width) for name, width in widths.items()})
+model = nn.ModuleList([body, heads])
+groups = lossmith.parameter_groups(model, loss)"""
+_OUTPUTS = """
+
+def outputs(x):
+    return {name: head(body(x)).squeeze(-1) for name, head in heads.items()}
+
+
+"""
 
 
 def snippet(result: Result, evidence: Evidence) -> str:
     """Return a program that trains a small model with `loss.json` and predicts."""
     rates = [c.learning_rate for c in result.candidates if c.name == result.selected]
+    parts = _several(result) if result.targets else _single(result, evidence)
+    return _PROGRAM.format(rate=next((rate for rate in rates if rate), 1e-3), **parts)
+
+
+def _single(result: Result, evidence: Evidence) -> dict[str, str]:
     chosen = [entry.loss for entry in evidence.outputs if entry.name == result.selected]
     moves = any(loss.moves for loss in chosen)
     learns = any(True for loss in chosen for _ in loss.parameters())
-    return _TEMPLATE.format(
-        trained="lossmith.parameter_groups(model, loss)" if learns else "model.parameters()",
-        clock=_CLOCK if moves else "",
-        tick="        clock.step()\n" if moves else "",
-        target=_target(result, evidence),
-        rate=next((rate for rate in rates if rate), 1e-3),
-        meaning="probabilities" if result.task != "regression" else "in the target's unit",
+    return {
+        "target": f"{_target(result, evidence)}  # your target",
+        "model": "model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), "
+        "nn.Linear(64, loss.out_features))",
+        "trained": "lossmith.parameter_groups(model, loss)" if learns else "model.parameters()",
+        "before": _CLOCK if moves else "",
+        "output": "model(x[rows]).squeeze(-1)",
+        "of_rows": "y[rows]",
+        "after": "        clock.step()\n" if moves else "",
+        "every_output": "model(x).squeeze(-1)",
+        "meaning": "probabilities" if result.task != "regression" else "in the target's unit",
+    }
+
+
+def _several(result: Result) -> dict[str, str]:
+    chosen = next(c for c in result.candidates if c.name == result.selected)
+    names = [name for name in chosen.parameters if name not in ("weighting", "shares")]
+    targets = ", ".join(
+        f'"{name}": {_values(one)}' for name, one in zip(names, result.targets, strict=True)
     )
+    return {
+        "target": f"y = {{{targets}}}  # your targets",
+        "model": _HEADS,
+        "trained": "groups",
+        "before": _OUTPUTS,
+        "output": "outputs(x[rows])",
+        "of_rows": "{name: values[rows] for name, values in y.items()}",
+        "after": "",
+        "every_output": "outputs(x)",
+        "meaning": "in each target's unit, or probabilities",
+    }
+
+
+def _values(one: TargetResult) -> str:
+    if one.task == "regression":
+        return "torch.rand(512)"
+    return f"torch.randint(0, {one.classes}, (512,))"
 
 
 def _target(result: Result, evidence: Evidence) -> str:

@@ -4,6 +4,7 @@ from html import escape
 
 from lossmith.study.formatting import interval, number, p_value
 from lossmith.study.metrics import metric_name
+from lossmith.study.report import targets
 from lossmith.study.report.figures import compared, difference_places
 from lossmith.study.report.text import breakable, opening
 from lossmith.study.result import CandidateResult, Result
@@ -38,7 +39,17 @@ def evidence(result: Result) -> str:
 
 
 def tiles(result: Result) -> str:
-    """Return the key figures: the scores, the difference, the untouched test rows."""
+    """Return the key figures: of each of several targets, or the scores and the difference."""
+    shown = targets.tiles(result) if result.targets else _metric_tiles(result)
+    cells = "".join(
+        f"<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>"
+        for name, value, note in shown
+    )
+    return f'<dl class="tiles">{cells}</dl>'
+
+
+def _metric_tiles(result: Result) -> list[tuple[str, str, str]]:
+    """Return the scores, the difference and the untouched test rows."""
     places = difference_places(result)
     metric = escape(metric_name(result.metric))
     default, chosen = _row(result, result.default), _row(result, result.selected)
@@ -50,39 +61,62 @@ def tiles(result: Result) -> str:
         shown.append(_difference_tile("best rival’s difference", rivals[0], places))
     if result.test:
         shown.append(_test_tile(result, places))
-    cells = "".join(
-        f"<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>"
-        for name, value, note in shown
-    )
-    return f'<dl class="tiles">{cells}</dl>'
+    return shown
 
 
 def meaning(result: Result) -> str:
     """Return what the verdict rests on, what it does not say, and what can't be told apart."""
-    tried = sum(1 for c in result.candidates if c.name != result.default)
+    paragraphs = _of_combinations(result) if result.targets else _of_losses(result)
+    others = [name for name in result.equivalents if name != result.selected]
+    if others:
+        names = ", ".join(f"<b>{escape(name)}</b>" for name in others)
+        chosen = "combination" if result.targets else "loss by this study"
+        paragraphs.append(f"Not told apart from the chosen {chosen}: {names}.")
+    paragraphs.append(test_sentence(result))
+    return "".join(f"<p>{text}</p>" for text in paragraphs if text)
+
+
+def _of_losses(result: Result) -> list[str]:
     default, metric = escape(result.default), escape(metric_name(result.metric))
-    paragraphs = [
+    tried = f"the {_tried(result):,} candidates that were tried"
+    compared_by = (
         f"Every loss was trained on the same folds, with the same initial weights and the same "
         f"batches, at a learning rate of its own, and judged by {metric} on rows it had not seen. "
         f"<b>{default}</b> is the default because it is the loss that {metric} asks for; "
         f"{_naive(result)}"
-    ]
+    )
     if result.verdict == "switch":
-        paragraphs.append(
-            f"The p-value is one-sided and already corrected for the {tried:,} candidates that "
-            "were tried, so the gain is not the luck of many attempts."
-        )
-    else:
-        paragraphs.append(
-            f"A loss replaces the default only when its gain is beyond doubt after correcting for "
-            f"the {tried:,} candidates that were tried. None was, so the default stays."
-        )
-    others = [name for name in result.equivalents if name != result.selected]
-    if others:
-        names = ", ".join(f"<b>{escape(name)}</b>" for name in others)
-        paragraphs.append(f"Not told apart from the chosen loss by this study: {names}.")
-    paragraphs.append(test_sentence(result))
-    return "".join(f"<p>{text}</p>" for text in paragraphs if text)
+        return [
+            compared_by,
+            f"The p-value is one-sided and already corrected for {tried}, so the gain is not the "
+            "luck of many attempts.",
+        ]
+    return [
+        compared_by,
+        "A loss replaces the default only when its gain is beyond doubt after correcting for "
+        f"{tried}. None was, so the default stays.",
+    ]
+
+
+def _of_combinations(result: Result) -> list[str]:
+    metrics = ", ".join(
+        f"<b>{escape(one.name)}</b> by {escape(metric_name(one.metric))}" for one in result.targets
+    )
+    return [
+        f"One model predicts {metrics}. Every combination of losses was trained on the same folds, "
+        "with the same initial weights and the same batches, at a learning rate of its own; fixed "
+        "weights were tuned alike for all of them, among the same shares. The default is the loss "
+        "that each metric asks for, at its best weights.",
+        "Combinations are compared by the relative error: the geometric mean, over targets, of the "
+        "metric (or 1 − metric where higher is better) in units of the best constant prediction’s, "
+        "so that 1&nbsp;% less is 1&nbsp;% less in the mean over targets. p-values are corrected "
+        f"for the {_tried(result):,} combinations and for the losses that were screened for each "
+        "target by itself, at every weighting.",
+    ]
+
+
+def _tried(result: Result) -> int:
+    return sum(1 for c in result.candidates if c.name != result.default)
 
 
 def _naive(result: Result) -> str:
