@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.metrics import Metric, shifted
@@ -17,7 +18,6 @@ from lossmith.study.rules.measurements import Measurements
 from lossmith.study.rules.paired_test import Estimate
 from lossmith.study.search.outliers import FAR, residual_scales
 from lossmith.study.search.scoring import Scorer, Scoring
-from lossmith.study.search.trainer import Trainer
 
 SHARE_ROWS = 1000  # rows of which half a one bounds a share from below
 
@@ -30,8 +30,8 @@ class ByTarget:
     """The measurements of a search as each target sees them."""
 
     measurements: Measurements
-    trainer: Trainer
     scorer: Scoring
+    split: Split
     problem: TableProblem
 
     @property
@@ -65,7 +65,7 @@ class ByTarget:
 
     def _evaluate(self, history: TrialHistory, place: int) -> FoldErrors:
         """Read one target's history at the epochs that suit all targets together."""
-        joint, split = self.measurements.evaluate(history), self.trainer.split
+        joint, split = self.measurements.evaluate(history), self.split
         folds, scorer = self.measurements.folds, self.scorer.targets[place]
         rows = {fold: split.units(split.folds[fold].valid[scorer.scored(fold)]) for fold in folds}
         part = history.of_target(place)
@@ -76,7 +76,7 @@ class ByTarget:
         """Return which untouched rows each target scores: no gross errors where it has such."""
         found = []
         for place, (one, scorer) in enumerate(self._pairs):
-            target = one.target[self.trainer.split.test]
+            target = one.target[self.split.test]
             rows = np.ones(len(target), bool)
             if scorer.excluded > 0:
                 values = np.stack([model[place] for model in predictions])
@@ -97,7 +97,7 @@ class ByTarget:
                 shifted(model[place], tuned[place])
                 for model, tuned in zip(predictions, decisions, strict=True)
             ]
-            target = one.target[self.trainer.split.test]
+            target = one.target[self.split.test]
             found.append(_test_scores(scorer.metric, rows[place], target, values))
         return found
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 
 from lossmith.core.loss import Loss
 from lossmith.study.by_target import ByTarget
@@ -24,7 +25,7 @@ from lossmith.study.rules.decision import Decision
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.search.final import FinalModels
 from lossmith.study.search.scoring import Scoring
-from lossmith.study.search.trainer import Model, Trainer
+from lossmith.study.search.trainer import Model
 
 STOPPED = " The study was stopped before its end."
 PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")
@@ -93,9 +94,9 @@ class Selection:
 def conclude(
     measurements: Measurements,
     models: FinalModels,
-    trainer: Trainer,
     scorer: Scoring,
     *,
+    split: Split,
     problem: TableProblem,
     findings: tuple[Finding, ...],
     interrupted: bool,
@@ -103,9 +104,10 @@ def conclude(
     command: str,
 ) -> Selection:
     """Score the final models on the untouched rows, and gather all that is worth keeping."""
-    view, decision = ByTarget(measurements, trainer, scorer, problem), models.decision
+    view, decision = ByTarget(measurements, scorer, split, problem), models.decision
     default, histories = measurements.candidates.default, measurements.final_histories()
-    predictions = [trainer.predict_test(model) for model in (models.default, models.selected)]
+    untouched = problem.features.iloc[split.test]
+    predictions = [model.predict(untouched) for model in (models.default, models.selected)]
     decisions = [view.decisions(histories[name]) for name in (default, decision.selected)]
     rows = view.scored_rows(predictions)
     tests = view.tests(rows, predictions, decisions)
@@ -115,7 +117,7 @@ def conclude(
         metric=measurements.measure.name,
         better=measurements.measure.better,
         target=problem.name,
-        rows=_row_counts(trainer.split, problem.dropped),
+        rows=_row_counts(split, problem.dropped),
         diagnosis=findings + view.notes(),
         default=default,
         naive=measurements.candidates.common,
@@ -137,7 +139,7 @@ def conclude(
         evidence=(
             Evidence(curves=_curves(measurements), weights=view.weight_sweeps())
             if problem.several
-            else _evidence(measurements, trainer, predictions, rows[0], problem)
+            else _evidence(measurements, split, predictions, rows[0], problem)
         ),
         measurements=measurements,
         model=models.selected,
@@ -146,7 +148,7 @@ def conclude(
             OutputSpec(name=one.name, labels=one.labels, decision=tuned)
             for one, tuned in zip(problem.targets, decisions[1], strict=True)
         ),
-        test_rows=trainer.split.test,
+        test_rows=split.test,
         test_predictions=predictions[1],
     )
 
@@ -213,14 +215,15 @@ def _curves(measurements: Measurements) -> tuple[Curve, ...]:
 
 def _evidence(
     measurements: Measurements,
-    trainer: Trainer,
+    split: Split,
     predictions: Sequence[Sequence[np.ndarray]],
     rows: np.ndarray,
     problem: TableProblem,
 ) -> Evidence:
     """Return what the report draws of a single target."""
     outputs = []
-    target = trainer.valid_targets_tensor(measurements.screening_folds[0])
+    first = split.folds[measurements.screening_folds[0]]
+    target = torch.from_numpy(problem.target[first.valid])
     for name, history in measurements.final_histories().items():
         best = measurements.evaluate(history).best_epoch
         if best in history.outputs:
@@ -231,7 +234,7 @@ def _evidence(
     return Evidence(
         curves=_curves(measurements),
         outputs=tuple(outputs),
-        test_target=trainer.test_target(),
+        test_target=problem.target[split.test],
         test_default=predictions[0][0],
         test_selected=predictions[1][0],
         test_counted=rows,

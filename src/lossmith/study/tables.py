@@ -77,8 +77,8 @@ def select_table(request: TableRequest, clock: Clock) -> Selection:
     return conclude(
         measurements,
         train_final_models(measurements, search.trainer, search.clock),
-        search.trainer,
         search.scorer,
+        split=plan.split,
         problem=problem,
         findings=sum(named, ()),
         interrupted=not all(one.finished for one in (*searches, search)),

@@ -1,14 +1,13 @@
 """After the search: the decision, and the models of the default and the selected loss."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from lossmith.study.clock import Clock
 from lossmith.study.errors import InputError
 from lossmith.study.result import Cost
 from lossmith.study.rules.decision import Decision, decide
 from lossmith.study.rules.measurements import Measurements
-from lossmith.study.search.trainer import Trainer
+from lossmith.study.search.trainer import Model, Trainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +15,8 @@ class FinalModels:
     """What was decided, the two models trained on all rows but the test rows, and the cost."""
 
     decision: Decision
-    default: Any
-    selected: Any
+    default: Model
+    selected: Model
     cost: Cost
 
 
@@ -40,7 +39,7 @@ def train_final_models(measurements: Measurements, trainer: Trainer, clock: Cloc
     )
 
 
-def _trained(name: str, measurements: Measurements, trainer: Trainer, clock: Clock) -> Any:
+def _trained(name: str, measurements: Measurements, trainer: Trainer, clock: Clock) -> Model:
     clock.report(1.0, f"training {name} on all rows but the test rows")
     history = measurements.final_histories()[name]
     variant = measurements.candidates[name].variants[history.key.variant]

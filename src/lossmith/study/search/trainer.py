@@ -6,7 +6,6 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import CandidateSpec
 from lossmith.study.data.folds import Split
@@ -43,7 +42,6 @@ class TrialBatch(Protocol):
 class Trainer(Protocol):
     """What trains trials: stacked for tables, one after the other for any model."""
 
-    task: Task | str
     split: Split
     budget: Budget
     ensemble: int  # trainings of a final model
@@ -54,23 +52,8 @@ class Trainer(Protocol):
     def start(self, folds: Sequence[int], trials: Sequence[TrialSpec]) -> TrialBatch:
         """Return trials ready to train on folds."""
 
-    def valid_target(self, fold: int) -> np.ndarray:
-        """Return the targets of a fold's validation rows."""
-
-    def valid_targets_tensor(self, fold: int) -> Tensor:
-        """Return the same as a tensor."""
-
-    def siblings(self, fold: int, folds: Sequence[int]) -> list[int]:
-        """Return the other folds that share no validation row with a fold."""
-
     def final(self, candidate: CandidateSpec, rate: float, epochs: int) -> Model:
         """Train a candidate on all rows but the test rows."""
-
-    def test_target(self) -> np.ndarray:
-        """Return the targets of the untouched rows."""
-
-    def predict_test(self, model: Any) -> tuple[np.ndarray, ...]:
-        """Return a final model's predictions of the untouched rows, by target."""
 
     def time_reference(self, loss: Loss) -> None:
         """Time a little of what evaluating the default alone takes; called now and then."""

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,8 @@ from lossmith.core.loss import Loss
 from lossmith.study.candidates import CandidateSpec
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.folds import Split
+from lossmith.study.data.problem import Problem
+from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.multitarget.heads import bare
 from lossmith.study.rules.history import TrialHistory
 from lossmith.study.search.trial import Budget, TrialSpec
@@ -29,9 +30,14 @@ class TableTrainer:
     ensemble = ENSEMBLE
 
     def __init__(
-        self, problem: Any, split: Split, *, epochs: int | None = None, batch: int | None = None
+        self,
+        problem: Problem | TableProblem,
+        split: Split,
+        *,
+        epochs: int | None = None,
+        batch: int | None = None,
     ) -> None:
-        self.problem, self.split, self.task = problem, split, problem.task
+        self.problem, self.split = problem, split
         self.budget = Budget.for_rows(len(split.folds[0].train), epochs=epochs, batch=batch)
         self.encoding = 0.0  # seconds
         self.timer: StepTimer | None = None
@@ -48,18 +54,6 @@ class TableTrainer:
     def valid_target(self, fold: int) -> np.ndarray:
         """Return the targets of a fold's validation rows."""
         return self.problem.target[self.split.folds[fold].valid]
-
-    def valid_targets_tensor(self, fold: int) -> Tensor:
-        """Return the same as a tensor."""
-        return self._target(self.split.folds[fold].valid)
-
-    def test_target(self) -> np.ndarray:
-        """Return the targets of the untouched rows."""
-        return self.problem.target[self.split.test]
-
-    def predict_test(self, model: TableModel) -> tuple[np.ndarray, ...]:
-        """Return a final model's predictions of the untouched rows, by target."""
-        return model.predict(self.problem.features.iloc[self.split.test])
 
     def reference_seconds(self, history: TrialHistory, epochs: int, settings: int) -> float:
         """Return what the default alone takes by plain sequential training.
