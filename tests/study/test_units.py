@@ -149,9 +149,9 @@ def test_a_study_tests_by_units(joint: bool, monkeypatch: pytest.MonkeyPatch) ->
     """Every estimate of a study is given the units, which are fewer than the rows."""
     seen: list[int] = []
 
-    def counting(values: Any, rows: Any) -> Any:
+    def counting(values: Any, rows: Any, *overlap: Any) -> Any:
         seen.append(len(np.concatenate(rows)) - 2 * len(np.unique(np.concatenate(rows))))
-        return estimate(values, rows)
+        return estimate(values, rows, *overlap)
 
     monkeypatch.setattr("lossmith.study.rules.compare.estimate", counting)
     more: dict[str, Any] = {"target": "price", "metric": "mae", "candidates": ["mse"]}

@@ -128,6 +128,20 @@ def test_the_report_draws_the_trade_off_and_its_code_runs(
     assert [one["name"] for one in document["targets"]] == ["price", "sold.fast", "grade"]
 
 
+def test_one_target_is_several_with_one() -> None:
+    ask: dict[str, Any] = {"candidates": ["brier"], "epochs": 3, "learning_rates": (1e-2,)}
+    frame = houses().drop(columns=["price", "grade"])
+    alone = select(frame, target="sold.fast", metric="f1", positive="no", **ask)
+    positive = {"sold.fast": "no"}
+    listed = select(frame, target=["sold.fast"], metric=["f1"], positive=positive, **ask)
+    for one in (alone, listed):
+        assert one.result.targets == ()
+        assert set(one.predict(frame)) == {"prediction", "probability_yes", "probability_no"}
+    found = [dict(one.result.to_json(), cost=0) for one in (alone, listed)]
+    assert found[0] == found[1]
+    pd.testing.assert_frame_equal(alone.predictions(), listed.predictions())
+
+
 def test_a_figure_of_two_targets_draws_the_weights_of_these_two() -> None:
     from lossmith.study.report.tradeoff import _between
 
