@@ -14,14 +14,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
 from lossmith import CrossEntropy, select
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
+from lossmith.study.metrics import lookup
+from lossmith.study.search.trial import Budget
 from lossmith.study.select import RATES
-from lossmith.study.training.module_trainer import DatasetTrainer, ModuleTrial
+from lossmith.study.training.module_training import ModuleTraining, Recipe
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from digits import make_model
@@ -32,20 +35,26 @@ FEW = ["cross_entropy", "focal", "brier", "generalized_cross_entropy", "poly"]
 def default_alone(data: tuple[torch.Tensor, torch.Tensor], epochs: int) -> float:
     """Return the seconds of the default alone."""
     start = time.perf_counter()
-    examples = SupervisedDataset.of(data, None, "accuracy")
-    split = split_rows(examples.task, examples.target, 0)
-    trainer = DatasetTrainer(examples, split, make_model, epochs=epochs)
+    examples = SupervisedDataset.of(data, None, lookup("accuracy"))
+    split = split_rows("multiclass", examples.target, 0)
+    recipe = Recipe(
+        make_model=make_model,
+        budget=Budget.for_rows(len(split.cells[0].train), epochs=epochs),
+        device=torch.device("cpu"),
+    )
+
+    def trained(rows: np.ndarray, rate: float) -> ModuleTraining:
+        loss = CrossEntropy(classes=examples.classes)
+        one = ModuleTraining(recipe, examples, rows, seed=0, loss=loss, learning_rate=rate)
+        for _ in range(epochs):
+            one.epoch()
+        return one
+
     for number, cell in enumerate(split.cells):
         for rate in RATES if number in split.rounds[0] else RATES[:1]:
-            _train(trainer, cell.train, rate, epochs).outputs(cell.valid)
-    _train(trainer, split.develop, RATES[0], epochs)
+            trained(cell.train, rate).outputs(cell.valid)
+    trained(split.develop, RATES[0])
     return time.perf_counter() - start
-
-
-def _train(trainer: DatasetTrainer, rows, rate: float, epochs: int) -> ModuleTrial:
-    run = ModuleTrial(trainer, rows, 0, CrossEntropy(classes=trainer.examples.classes), rate)
-    run.advance(epochs)
-    return run
 
 
 def main() -> None:

@@ -145,7 +145,7 @@ def select(
     )
     if out is not None:
         storage.check_writable(out)
-    clock = Clock(None if budget is None else SEARCHING * budget, progress or (lambda *_: None))
+    report = progress or (lambda *_: None)
     if model is not None:
         chosen = select_model(
             Request(
@@ -174,11 +174,12 @@ def select(
                 decode=decode,
                 command=command,
             ),
-            clock,
+            Clock(budget, report),
         )
         if out is not None:
             storage.save(chosen, out)
         return chosen
+    clock = Clock(None if budget is None else SEARCHING * budget, report)
     if not isinstance(metric, str):
         joint = study_jointly(
             _several(data, target, model),

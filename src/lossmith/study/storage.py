@@ -238,7 +238,8 @@ def _write(selection: Handed, path: Path) -> None:
     else:
         state = selection.model.body.state_dict()  # type: ignore[attr-defined]
         save_file(
-            {name: value.contiguous() for name, value in state.items()}, path / "model.safetensors"
+            {name: value.detach().cpu().clone().contiguous() for name, value in state.items()},
+            path / "model.safetensors",
         )
 
 

@@ -26,7 +26,7 @@ from lossmith.study.settings import check_numbers
 from lossmith.study.training.heads import decoded
 from lossmith.study.trials.field import contestants
 from lossmith.study.trials.place import open_place
-from lossmith.study.trials.scored import Scored, scored
+from lossmith.study.trials.scored import Scored, kept_pair, scored
 from lossmith.study.trials.splits import folds_of
 from lossmith.study.trials.trial import Trial, outputs_of
 from lossmith.study.trials.verdict import (
@@ -149,7 +149,6 @@ class Study:
             self.folder, self._spec(), [np.unique(fold.units) for fold in self.folds.folds]
         )
         self._current: Trial | None = None
-        self._warned = False
 
     def _spec(self) -> dict[str, Any]:
         return {
@@ -300,6 +299,24 @@ class Study:
     def best_setting(self, name: str) -> tuple[float, int]:
         """Return the learning rate and the number of epochs that suit a loss best so far."""
         return best_setting(self._view(), name)
+
+    @property
+    def measured(self) -> bool:
+        """Whether anything was measured of the default, so that there is something to keep."""
+        records = self.journal.facts().records.items()
+        return any(t.setting.candidate == self.design.default and r.reports for t, r in records)
+
+    def out_of_fold(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return targets and predictions of the folds' rows at a loss's best setting, if kept."""
+        rate, epoch = self.best_setting(name)
+        setting = Setting(name, rate)
+        parts = [
+            kept_pair(outputs_of(self.folder, record.id), epoch)
+            for training, record in self.journal.facts().records.items()
+            if training.setting == setting and not training.twin and epoch in record.scores
+        ]
+        target, prediction = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return target, prediction
 
     def progress(self) -> tuple[float, str]:
         """Return about which share of the study is done, and what it does."""

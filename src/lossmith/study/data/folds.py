@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from lossmith.core.card import Task
+from lossmith.study.errors import InputError
 
 TEST_SHARE = 0.2
 FOLDS = 5
@@ -29,13 +30,19 @@ class Split:
     """The rows of a study.
 
     rounds: cells by number, first those on which every candidate starts, then all others. Cells
-    of one repeat share no validation rows.
+    of one repeat share no validation rows. groups: a code a row of the table; rows of one code stay
+    together and count as one unit. None where every row is its own.
     """
 
     develop: np.ndarray
     test: np.ndarray
     cells: tuple[Cell, ...]
     rounds: tuple[tuple[int, ...], tuple[int, ...]]
+    groups: np.ndarray | None = None
+
+    def units(self, rows: np.ndarray) -> np.ndarray:
+        """Return the numbers of the units that rows belong to."""
+        return rows if self.groups is None else self.groups[rows]
 
     def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
         """Return the other cells that share no validation row with a cell."""
@@ -43,29 +50,90 @@ class Split:
         return [c for c in cells if c != cell and self.cells[c].repeat == own]
 
 
-def split_rows(task: Task, target: np.ndarray, seed: int) -> Split:
-    """Split rows into untouched test rows and repeated folds of the rest, stratified by class."""
-    rows = np.arange(len(target))
+def split_rows(
+    task: Task, target: np.ndarray, seed: int, groups: np.ndarray | None = None
+) -> Split:
+    """Split rows into untouched test rows and repeated folds of the rest, stratified by class.
+
+    groups: a code a row; rows of one code never stand on two sides of a split. None where all
+    rows are different.
+
+    Raises:
+        InputError: if there are too few groups to part.
+    """
     classes = None if task == "regression" else target
-    develop, test = train_test_split(
-        rows, test_size=TEST_SHARE, random_state=seed, stratify=classes
-    )
+    develop, test = _untouched(len(target), classes, groups, seed)
     cells = []
     for repeat in range(REPEATS):
-        fold = _folds(len(develop), None if classes is None else classes[develop], seed + repeat)
+        own_classes, own_groups = (_of(part, develop) for part in (classes, groups))
+        fold = _folds(len(develop), own_classes, own_groups, seed + repeat)
         for number in range(FOLDS):
             own = 1000 * seed + FOLDS * repeat + number
             train, valid = develop[fold != number], develop[fold == number]
             cells.append(Cell(seed=own, repeat=repeat, train=train, valid=valid))
     rounds = tuple(range(SCREENING)), tuple(range(SCREENING, len(cells)))
-    return Split(develop=develop, test=test, cells=tuple(cells), rounds=rounds)
+    return Split(develop=develop, test=test, cells=tuple(cells), rounds=rounds, groups=groups)
 
 
-def _folds(rows: int, classes: np.ndarray | None, seed: int) -> np.ndarray:
+def _of(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[rows]
+
+
+def _untouched(
+    rows: int, classes: np.ndarray | None, groups: np.ndarray | None, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows to develop on and the untouched ones, about a fifth."""
+    if groups is None:
+        return train_test_split(
+            np.arange(rows), test_size=TEST_SHARE, random_state=seed, stratify=classes
+        )
+    rng = np.random.default_rng((seed, REPEATS))
+    parts = _dealt(groups, classes, round(1 / TEST_SHARE), rng)
+    order = rng.permutation(rows)
+    near = np.abs(np.bincount(parts) - TEST_SHARE * rows).argmin()  # a large group is no test
+    return order[parts[order] != near], order[parts[order] == near]
+
+
+def _folds(
+    rows: int, classes: np.ndarray | None, groups: np.ndarray | None, seed: int
+) -> np.ndarray:
     """Return the fold of each row, rows of a class dealt out in turn, however few they are."""
-    order = np.random.default_rng(seed).permutation(rows)
+    rng = np.random.default_rng(seed)
+    if groups is not None:
+        return _dealt(groups, classes, FOLDS, rng)
+    order = rng.permutation(rows)
     if classes is not None:
         order = order[np.argsort(classes[order], kind="stable")]
     folds = np.empty(rows, dtype=int)
     folds[order] = np.arange(rows) % FOLDS
     return folds
+
+
+def _dealt(
+    groups: np.ndarray, classes: np.ndarray | None, parts: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the part of each row: groups whole, the largest first, to where fewest rows are.
+
+    Each class is dealt out by itself; a group of several classes counts as its rarest.
+    """
+    classes = np.zeros(len(groups), dtype=int) if classes is None else classes
+    rarity = np.bincount(classes)[classes]
+    by_rarity = np.argsort(rarity, kind="stable")
+    _, first, number = np.unique(groups[by_rarity], return_index=True, return_inverse=True)
+    if len(first) < 2 * FOLDS:
+        raise InputError(f"the rows form {len(first)} groups; a study needs {2 * FOLDS} or more")
+    kind, size = classes[by_rarity][first], np.bincount(number)
+    order = rng.permutation(len(first))
+    order = order[np.lexsort((-size[order], kind[order]))]
+    part, loads, current = np.empty(len(first), dtype=int), [0] * parts, -1
+    for group in order.tolist():
+        if kind[group] != current:
+            current, own = kind[group], [0] * parts
+            turn = rng.permutation(parts).tolist()  # who gets the first of equals
+        chosen = min(turn, key=lambda one: (own[one], loads[one]))
+        part[group] = chosen
+        own[chosen] += size[group]
+        loads[chosen] += size[group]
+    found = np.empty(len(groups), dtype=int)
+    found[by_rarity] = part[number]
+    return found

@@ -258,8 +258,8 @@ def _sentence(
     default, metric = view.design.default, metric_name(str(view.spec["metric"]))
     ended = "end" in view.facts.decisions
     if weighed is None:
-        done = "was ended" if ended else "has not come"
-        return f"Keep {default}: the study {done} before any loss was measured in full."
+        done = "was measured in full" if ended else "is measured in full yet"
+        return f"Keep {default}: no loss {done}."
     rows = {row.name: row for row in candidates}
     stopped = "" if ended else " The study has not ended yet."
     if selected != default:
