@@ -4,10 +4,8 @@ trace."""
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
@@ -21,11 +19,8 @@ from lossmith.study.search.trial import Budget
 from lossmith.study.training.heads import told
 from lossmith.study.training.module_training import ModuleTraining, Recipe
 from lossmith.study.trials import checkpoint
+from shared.digits import IMAGES, LABELS, Digits, cnn, linear
 
-DIGITS = load_digits()
-CHOSEN = np.flatnonzero(DIGITS.target < 3)[:240]
-IMAGES = torch.tensor(DIGITS.images[CHOSEN] / 16, dtype=torch.float32).unsqueeze(1)
-LABELS = torch.tensor(DIGITS.target[CHOSEN])
 FOLD = split_rows("multiclass", LABELS.numpy(), 0).cells[0]
 
 
@@ -33,29 +28,6 @@ FOLD = split_rows("multiclass", LABELS.numpy(), 0).cells[0]
 def _seeded() -> Iterator[None]:
     with checkpoint.seeded(FOLD.seed):
         yield
-
-
-def cnn(out_features: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3),
-        nn.BatchNorm2d(4),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Dropout(0.2),
-        nn.Linear(4 * 36, out_features),
-    )
-
-
-def linear(out_features: int) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, out_features))
-
-
-class Digits(Dataset):
-    def __len__(self) -> int:
-        return len(LABELS)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        return IMAGES[index].numpy(), int(LABELS[index])
 
 
 def begin(
@@ -200,9 +172,7 @@ def test_a_training_in_turns_is_one_training(target: Tensor, make: Any, tmp_path
             for _ in told(part.loss, epoch, epoch, 3):
                 part.epoch()
             checkpoint.save(tmp_path, epoch, epoch, {"training": part, "loss": part.loss})
-    torch.testing.assert_close(
-        part.outputs(FOLD.valid), whole.outputs(FOLD.valid), rtol=0, atol=0
-    )
+    torch.testing.assert_close(part.outputs(FOLD.valid), whole.outputs(FOLD.valid), rtol=0, atol=0)
     torch.testing.assert_close(part.loss.state_dict(), whole.loss.state_dict(), rtol=0, atol=0)
 
 

@@ -13,8 +13,9 @@ from lossmith.study.clock import Clock
 from lossmith.study.conclude import prediction_frame, versions
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.errors import InputError
-from lossmith.study.metrics import Metric, lookup
+from lossmith.study.metrics import Metric
 from lossmith.study.metrics.resolve import as_metric
+from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.metrics.tuned import TunedMetric, tuned
 from lossmith.study.own_trainings import Request, Rows, Runner, recipe_of
 from lossmith.study.result import Cost, Evidence, Outputs, Result
@@ -69,7 +70,7 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
     Raises:
         InputError: with one line that says what to change.
     """
-    known = _table_metric(request.metric)
+    known = _table_metric(request.metric, request.better)
     _check_task(request.task, known)
     examples = SupervisedDataset.of(
         request.train,
@@ -101,15 +102,14 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
     return _conclude(runner, rows, finished)
 
 
-def _table_metric(metric: Any) -> Metric | None:
-    """Return the metric of tables of a name, else None; any other mistake shows later."""
-    if isinstance(metric, Metric):
-        return metric
-    try:
-        return lookup(metric) if isinstance(metric, str) else None
-    except InputError:
-        as_metric(metric)  # a metric of another kind, or an error
-        return None
+def _table_metric(metric: Any, better: Any) -> Metric | None:
+    """Return the metric of tables that is meant, or None for one of another kind.
+
+    Raises:
+        InputError: if it is no metric.
+    """
+    found = as_metric(metric, better=better)
+    return found.metric if type(found) is TableMetric else None
 
 
 def _check_task(task: Any, metric: Metric | None) -> None:
@@ -157,11 +157,7 @@ def _conclude(runner: Runner, rows: Rows, finished: bool) -> ModelSelection:
     models = {}
     for number, name in enumerate(names):
         clock.report(1.0, f"training {name} on all rows but the test rows")
-        left = (
-            None if clock.limit is None else (clock.limit - clock.seconds) / (len(names) - number)
-        )
-        until = None if left is None else clock.seconds + max(left, 0.0)
-        models[name] = runner.final(name, rows.develop, until)
+        models[name] = runner.final(name, rows.develop, _share(clock, len(names) - number))
     target = runner.examples.target[rows.test]
     predictions = {
         name: runner.predict(model, rows.test) if len(rows.test) else np.empty(0)
