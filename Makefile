@@ -23,7 +23,7 @@ $(DEV): $(READY)
 
 demo: $(READY)
 	@$(BIN)/python bench/ames.py runs/ames.csv
-	$(BIN)/lossmith select runs/ames.csv --target price --metric mae --out runs/ames
+	$(BIN)/lossmith select runs/ames.csv --target price --metric mae --out runs/ames --force
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto  # a process a core, a thread each

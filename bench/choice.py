@@ -108,7 +108,7 @@ class Hindsight:
         self.outer_target = self._codes(held[target])
         self.held = held.drop(columns=target)
         self.inner = len(inner)
-        seeds = [10_000 + split.cells[0].seed + number for number in range(SEEDS)]
+        seeds = [10_000 + split.folds[0].seed + number for number in range(SEEDS)]
         self.rows = Rows(
             [(develop, self.target)] * SEEDS, [torch.cat([inner, outer])] * SEEDS, seeds
         )

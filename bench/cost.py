@@ -62,12 +62,12 @@ def default_alone(table: Table, metric: str, rates: tuple[float, ...], epochs: i
     fitting = candidates_for(problem.task, measure, problem.target, classes, [])
     default = fitting[fitting.default]
     target = torch.from_numpy(problem.target)
-    for number, cell in enumerate(split.cells):
+    for number, cell in enumerate(split.folds):
         encoder = Encoder().fit(problem.features.iloc[cell.train])
         features = torch.from_numpy(encoder.transform(problem.features.iloc[cell.train]))
         encoder.transform(problem.features.iloc[cell.valid])
         loss = default.fit(target[cell.train])
-        for rate in rates if number in split.rounds[0] else rates[:1]:
+        for rate in rates if number in split.screening_folds else rates[:1]:
             _train(trainer, loss, features, target[cell.train], rate, trainer.budget.epochs)
     encoder = Encoder().fit(problem.features.iloc[split.develop])
     features = torch.from_numpy(encoder.transform(problem.features.iloc[split.develop]))

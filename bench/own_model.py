@@ -39,7 +39,7 @@ def default_alone(data: tuple[torch.Tensor, torch.Tensor], epochs: int) -> float
     split = split_rows("multiclass", examples.target, 0)
     recipe = Recipe(
         make_model=make_model,
-        budget=Budget.for_rows(len(split.cells[0].train), epochs=epochs),
+        budget=Budget.for_rows(len(split.folds[0].train), epochs=epochs),
         device=torch.device("cpu"),
     )
 
@@ -50,8 +50,8 @@ def default_alone(data: tuple[torch.Tensor, torch.Tensor], epochs: int) -> float
             one.epoch()
         return one
 
-    for number, cell in enumerate(split.cells):
-        for rate in RATES if number in split.rounds[0] else RATES[:1]:
+    for number, cell in enumerate(split.folds):
+        for rate in RATES if number in split.screening_folds else RATES[:1]:
             trained(cell.train, rate).outputs(cell.valid)
     trained(split.develop, RATES[0])
     return time.perf_counter() - start

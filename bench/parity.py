@@ -15,6 +15,10 @@ the tolerance of its entry. *Composed* marks the formula put together from a pac
 *retyped* the authors' formula written anew instead of run: both say less than another
 implementation does.
 
+References differ on numbers that are missing, and none is compared there: many make NaN of a whole
+batch where an ignored target or a weight of 0 stands beside a NaN, others hide one that counts.
+Here what does not count leaves no trace, and what counts is seen; see [the contract](contract.md).
+
 | loss | paper | reference | version | called | cases | value | gradient | deviation |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """

@@ -396,6 +396,7 @@ def test_a_run_replaces_an_earlier_one_whole(tmp_path: Path) -> None:
         epochs=2,
         learning_rates=[3e-3],
         out=tmp_path,
+        force=True,
     )
     left = {file.name for file in tmp_path.iterdir()}
     assert {"notes.txt", "model.safetensors", "result.json"} <= left

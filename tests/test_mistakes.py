@@ -10,12 +10,16 @@ from lossmith import (
     MAE,
     MSE,
     BinaryCrossEntropy,
+    Cox,
     CrossEntropy,
+    Dice,
     EvidentialRegression,
     GaussianNLL,
     Huber,
     Hybrid,
+    ImageTotalVariation,
     Linear,
+    ListNet,
     LogitAdjusted,
     LossScheduler,
     Quantile,
@@ -23,6 +27,7 @@ from lossmith import (
     sequence,
     switch,
 )
+from lossmith import functional as F
 from lossmith.core import Pointwise
 from lossmith.testing import check
 
@@ -112,6 +117,56 @@ MISTAKES = {
         ValueError,
         r"shape \(4, 3\), but a head of 2",
     ),
+    "a soft target of numbers that are no probabilities": (
+        lambda: CrossEntropy()(torch.zeros(1, 2), torch.tensor([[2.0, -1.0]])),
+        ValueError,
+        "target holds numbers outside 0 … 1; a soft target is one probability a class",
+    ),
+    "a soft target that does not sum to 1": (
+        lambda: CrossEntropy()(torch.zeros(1, 2), torch.tensor([[0.5, 0.2]])),
+        ValueError,
+        "target holds probabilities that do not sum to 1",
+    ),
+    "a complex target": (
+        lambda: MSE()(X, torch.full((4,), 1 + 5j)),
+        TypeError,
+        "MSE: target must be real, got torch.complex64",
+    ),
+    "complex classes of a function": (
+        lambda: F.cross_entropy(torch.zeros(1, 2), torch.tensor([1 + 0j])),
+        TypeError,
+        "target must be real, got torch.complex64",
+    ),
+    "logits of more classes than the loss was built for": (
+        lambda: CrossEntropy(classes=5)(torch.zeros(4, 6), torch.tensor([0, 1, 2, 3])),
+        ValueError,
+        r"input has shape \(4, 6\) but target of shape \(4,\) with a head of 5 needs \(4, 5\)",
+    ),
+    "soft targets of more classes than the loss was built for": (
+        lambda: CrossEntropy(classes=2)(torch.zeros(1, 3), torch.full((1, 3), 1 / 3)),
+        ValueError,
+        r"built for 2 classes, a head of 2, but input of shape \(1, 3\) has 3",
+    ),
+    "void pixels taken for a class": (
+        lambda: Dice.for_target(torch.tensor([[[0, 1], [255, 1]]])),
+        ValueError,
+        "class 255 but none of the 253 before it; pass classes=256 .* ignore_index=255 if",
+    ),
+    "images without channels": (
+        lambda: ImageTotalVariation()(torch.zeros(2, 0, 3, 3)),
+        ValueError,
+        r"input has shape \(2, 0, 3, 3\), rows that hold no numbers",
+    ),
+    "a list of unknown relevance": (
+        lambda: ListNet()(torch.zeros(1, 2), torch.tensor([[1.0, torch.nan]])),
+        ValueError,
+        "target holds NaN; an item without a relevance is padding, below 0",
+    ),
+    "a time that is missing": (
+        lambda: Cox()(X, {"time": torch.tensor([1.0, torch.nan, 2.0, 3.0]), "event": Y}),
+        ValueError,
+        "time holds NaN",
+    ),
     "a head too narrow": (
         lambda: EvidentialRegression().decode(torch.zeros(4, 2)),
         ValueError,
@@ -130,6 +185,17 @@ def test_it_is_named(name: str) -> None:
     call, kind, message = MISTAKES[name]
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("seen", [[0], [1, 1], [0, 2], [0, 1, 3], [*range(30), 33]], ids=str)
+def test_a_class_or_two_may_be_missing_in_a_sample(seen: list[int]) -> None:
+    assert CrossEntropy.for_target(torch.tensor(seen)).out_features == max(*seen, 1) + 1
+
+
+def test_void_pixels_are_left_out_where_told() -> None:
+    masks = torch.tensor([[[0, 1], [255, 1]]])
+    assert Dice.for_target(masks, ignore_index=255).out_features == 2
+    assert Dice.for_target(masks, classes=256).out_features == 256
 
 
 def test_one_shared_tensor_is_a_list_of_one() -> None:

@@ -1,7 +1,7 @@
 """Over several processes every coupled loss is that of one process with the whole batch.
 
 Gradients are averaged over ranks, as DistributedDataParallel does. The losses follow from the
-cards: all that take the switch `gather`.
+cards: all whose reduction says that rows are coupled.
 """
 
 import copy
@@ -20,10 +20,17 @@ from lossmith.catalogue import find, get
 from lossmith.core import Loss, reduce
 from lossmith.core.ranks import Gather, gathered, summed
 from lossmith.core.tree import mapped
-from lossmith.testing.cases import ROWS, Case, take, variants
+from lossmith.testing.cases import ROWS, Case, example, take, variants
+from shared.sound_losses import Gap, Views
 
 SHARES = {2: [2, 4], 4: [1, 3, 0, 2]}  # rows of each rank; no two alike, one without any
-COUPLED = {key: kind for key, kind in find().items() if "gather" in kind.card.hypers}
+REPLICATED = {"l2_sp"}  # what it is given are parameters: every rank holds the same
+COUPLED = {
+    key: kind
+    for key, kind in find().items()
+    if kind.card.reduction != "mean" and key not in REPLICATED
+}
+OTHERS = ("collectives", "ddp", "own", *REPLICATED)
 
 
 @pytest.fixture(scope="session")
@@ -45,18 +52,17 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("ranks", SHARES)
-@pytest.mark.parametrize("key", ["collectives", "ddp", *COUPLED])
+@pytest.mark.parametrize("key", [*OTHERS, *COUPLED])
 def test_equals_one_process(key: str, ranks: int, reports: dict[str, str]) -> None:
     assert reports[f"{key} {ranks}"] == ""
 
 
 def test_what_couples_rows_can_gather_them() -> None:
-    coupled = {"self_supervised", "metric_learning"}
-    for key, kind in find().items():
-        if kind.card.reduction != "mean" and coupled & set(kind.card.tasks):
-            assert key in COUPLED, f"{key} couples the rows of a batch and has no switch gather"
-    for kind in COUPLED.values():
+    for key, kind in COUPLED.items():
+        assert "gather" in kind.card.hypers, f"{key} couples rows and has no switch gather"
         assert kind.card.hypers["gather"].default is True
+    for key in REPLICATED:
+        assert not example(find()[key]).gather
 
 
 def _work(rank: int, folder: str) -> None:
@@ -65,7 +71,7 @@ def _work(rank: int, folder: str) -> None:
         if rank < ranks:
             where = f"file://{Path(folder) / f'store{ranks}'}"
             dist.init_process_group("gloo", init_method=where, rank=rank, world_size=ranks)
-            found = {f"{key} {ranks}": _tried(key) for key in ("collectives", "ddp", *COUPLED)}
+            found = {f"{key} {ranks}": _tried(key) for key in (*OTHERS, *COUPLED)}
             torch.save({k: v for k, v in found.items() if v or rank == 0},
                        Path(folder) / f"found{ranks}-{rank}.pt")  # fmt: skip
             dist.destroy_process_group()
@@ -77,6 +83,11 @@ def _tried(key: str) -> str:
             _collectives()
         elif key == "ddp":
             _distributed_data_parallel()
+        elif key == "own":
+            _compare(Gap())
+            _compare(Views())
+        elif key in REPLICATED:
+            _compare_replicated(example(find()[key]))
         else:
             for loss in variants(COUPLED[key]):
                 _compare(loss)
@@ -109,10 +120,16 @@ def _compare(loss: Loss) -> None:
             torch.testing.assert_close(mine / ranks, right, rtol=1e-9, atol=1e-12)
 
 
+def _compare_replicated(loss: Loss) -> None:
+    batch = Case(loss).batch()
+    (value, slopes, _), (got, ours, _) = (_slopes(loss, batch, {}, whole=w) for w in (True, False))
+    torch.testing.assert_close((got, ours), (value, slopes))
+
+
 def _slopes(loss: Loss, batch: Any, given: Any, *, whole: bool) -> tuple[Tensor, Any, Any]:
     """The value, and the gradients of what is free in the batch and of what the loss learns."""
     loss = copy.deepcopy(loss).double()
-    loss.gather = not whole
+    loss.gather = loss.gather and not whole
     case = Case(loss)
     leaves = [x.detach().clone().requires_grad_() for x in case.free(*batch)]
     learned = list(loss.parameters())

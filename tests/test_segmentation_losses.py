@@ -182,6 +182,52 @@ def test_signed_distances() -> None:
     assert spaced[0, 1, 2, 0] == 3.0
 
 
+@pytest.mark.parametrize("spacing", [0.3, 1.0, 5.0])
+def test_signed_distances_are_in_units_of_the_spacing(spacing: float) -> None:
+    line = torch.tensor([[0, 1, 1, 1, 1]])
+    found = F.signed_distance(line, classes=2, spacing=[spacing])
+    expected = spacing * torch.tensor([[0.0, 1, 2, 3, 4], [1, 0, -1, -2, -3]])
+    torch.testing.assert_close(found[0], expected)
+    square = torch.zeros(1, 7, 9, dtype=torch.long)
+    square[0, 1:6, 2:7] = 1
+    unit = F.signed_distance(square, classes=2)
+    torch.testing.assert_close(
+        F.signed_distance(square, classes=2, spacing=[spacing] * 2), spacing * unit
+    )
+
+
+def test_signed_distances_of_pixels_that_are_not_square() -> None:
+    """Thick slices: the rim is 0 along both axes, and all that lies within is negative."""
+    image = torch.zeros(1, 7, 9, dtype=torch.long)
+    image[0, 1:6, 2:7] = 1
+    found = F.signed_distance(image, classes=2, spacing=[0.3, 5.0])[0, 1]
+    inner = found[1:6, 2:7]
+    assert (inner[1:-1, 1:-1] < 0).all()
+    assert (inner[[0, -1]] == 0).all()
+    assert (inner[:, [0, -1]] == 0).all()
+    assert (found[image[0] == 0] > 0).all()
+    torch.testing.assert_close(found[3, 4], torch.tensor(-0.6))  # two lines up, of 0.3 each
+
+
+@pytest.mark.parametrize("spacing", [[0.3, 0.3], [5.0, 5.0], [0.3, 5.0]])
+def test_the_right_mask_is_better_than_an_empty_one(spacing: list[float]) -> None:
+    image = torch.zeros(1, 5, 9, dtype=torch.long)
+    image[0, 1:4, 3:6] = 1
+    distance = F.signed_distance(image, classes=2, spacing=spacing)
+    right = 40.0 * torch.nn.functional.one_hot(image, 2).movedim(-1, 1)
+    empty = torch.zeros_like(right)
+    empty[:, 0] = 40
+    assert F.boundary(right, distance) < F.boundary(empty, distance)
+
+
+def test_a_mask_is_no_distance() -> None:
+    logits, image = batch(images=1)
+    mask = torch.nn.functional.one_hot(image, 3).movedim(-1, 1)
+    for target in (mask, mask.float(), (torch.rand_like(logits) > 0.5).double()):
+        with pytest.raises(ValueError, match="as a mask does; it must hold distances"):
+            F.boundary(logits, target)
+
+
 def test_signed_distances_of_a_full_class_are_zero() -> None:
     assert (F.signed_distance(torch.ones(1, 4, 4, dtype=torch.long), classes=2) == 0).all()
 

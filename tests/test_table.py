@@ -114,7 +114,7 @@ def test_byte_order_mark_and_blank_lines_before_the_header(tmp_path: Path) -> No
         ("a.csv", "x,y\n1,2\n".encode("utf-16"), "not UTF-8 .byte 0xff at offset 0, line 1"),
         ("a.parquet", "x,y\n1,2\n", "cannot be read as Parquet"),
         ("a.parquet", "", "a.parquet is empty"),
-        ("a.xlsx", "PK", "suffix .xlsx; give one of .csv, .tsv, .parquet"),
+        ("a.ods", "PK", "suffix .ods; give .csv, .tsv, .parquet, .pq, .xlsx, also as .gz"),
         ("a", "x", r"suffix \(none\)"),
     ],
 )
@@ -315,7 +315,7 @@ def rare(*names: str) -> list[str]:
         (table([-2.0, 1.0]), {"metric": "rmsle"}, "smallest is -2"),
         (table([1, 2])[["y"]], {}, "the target is the only column"),
         (table([1, 2]).assign(x=None), {}, "every column but the target is empty or constant"),
-        (table(pd.date_range("2020", periods=60)), {}, "holds dates"),
+        (table(pd.date_range("2020", periods=60)), {"metric": "mae"}, "holds dates"),
         (table([1, 2], z=[[1]] * 60), {}, "column 'z' holds values of type list"),
         (table([(1,), [2]]), {}, "column 'y' holds values of type"),
     ],

@@ -156,13 +156,31 @@ def percentage(input: Tensor, target: Tensor) -> Tensor:
 
 
 def test_relative_absolute_error_is_the_percentage_error() -> None:
-    """Up to the mean weight, which no input changes: the minimisers are the same."""
+    """Of the decoded prediction, whatever the scale: value and gradient are those of MAPE."""
     target = torch.tensor([0.5, -2.0, 40.0], dtype=torch.float64)
+    for loss in (
+        TransformedTarget(lossmith.MAE(), relative=True),
+        TransformedTarget(lossmith.MAE(), center=2.0, scale=5.0, relative=True, floor=0.1),
+    ):
+        for input in (torch.zeros(3), torch.ones(3)):
+            got = loss(input.double(), target)
+            expected = percentage(loss.decode(input.double()), target).mean()
+            torch.testing.assert_close(got, expected)
+
+
+def test_relative_weights_do_not_cancel_in_small_batches() -> None:
+    """Batches of one add up to the whole, so that their minimiser is the whole's."""
+    target = torch.tensor([1.0, 100.0, 100.0], dtype=torch.float64)
     loss = TransformedTarget(lossmith.MAE(), relative=True)
-    weight = (1 / target.abs()).sum()
-    for input in (torch.zeros(3), torch.ones(3)):
-        got = loss(input.double(), target) * weight
-        torch.testing.assert_close(got, percentage(input, target).sum())
+
+    def slope(target: Tensor) -> Tensor:
+        prediction = torch.tensor(50.0, dtype=torch.float64, requires_grad=True)
+        value = loss(prediction.expand(len(target)), target)
+        return torch.autograd.grad(value, prediction)[0]
+
+    alone = torch.stack([slope(row.reshape(1)) for row in target])
+    torch.testing.assert_close(alone, torch.tensor([1.0, -0.01, -0.01], dtype=torch.float64))
+    torch.testing.assert_close(alone.mean(), slope(target))
 
 
 def test_relative_combines_with_a_sample_weight() -> None:
@@ -173,18 +191,20 @@ def test_relative_combines_with_a_sample_weight() -> None:
     torch.testing.assert_close(doubled, twice)
 
 
-def test_relative_weights_stop_at_the_floor() -> None:
+def test_relative_shares_stop_at_the_floor() -> None:
     target = torch.tensor([0.0, 100.0, 200.0, 300.0])
     loss = TransformedTarget.for_target(target, relative=True)
     assert loss.config()["floor"] == pytest.approx(2.0)
-    torch.testing.assert_close(loss.weights(target), torch.tensor([0.5, 0.01, 0.005, 1 / 300]))
+    bare = loss.loss.values(torch.zeros(4), loss.encode(target))
+    share = loss.values(torch.zeros(4), target) / bare / loss.scale
+    torch.testing.assert_close(share, torch.tensor([0.5, 0.01, 0.005, 1 / 300]).to(share))
 
 
-def test_several_outputs_take_relative_weights() -> None:
+def test_several_outputs_take_relative_shares() -> None:
     loss = TransformedTarget(lossmith.GaussianNLL(), relative=True)
     input, target = torch.zeros(3, 2), torch.tensor([1.0, 2.0, 4.0])
     weight = 1 / target
-    expected = (loss.loss.values(input, target) * weight).sum() / weight.sum()
+    expected = (loss.loss.values(input, target) * weight).mean()
     torch.testing.assert_close(loss(input, target), expected)
 
 

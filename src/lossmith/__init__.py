@@ -1,5 +1,6 @@
 """lossmith: the loss layer for PyTorch."""
 
+from importlib import import_module
 from typing import Any
 
 from lossmith import functional
@@ -14,26 +15,30 @@ from lossmith.weighting import __all__ as _weighting
 __version__ = "0.1.0"
 
 __all__ = [
+    "Study",  # noqa: F405 - by __getattr__, as `judge` and `select`
     "cards",
     "find",
     "functional",
     "get",
+    "judge",  # noqa: F405
     "load",
-    "select",  # noqa: F405 - by __getattr__
+    "select",  # noqa: F405
     *_core,
     *_losses,
     *(name for name in _weighting if name not in _core),
 ]
 
 
+_STUDY = {"Study": "study", "judge": "judge", "select": "select"}  # and the modules they are in
+
+
 def __getattr__(name: str) -> Any:
-    # `select` needs pandas, scikit-learn and more: they load when it is first asked for.
-    if name != "select":
+    # These need pandas, scikit-learn and more, which load when one is first asked for.
+    if name not in _STUDY:
         raise AttributeError(f"module 'lossmith' has no attribute {name!r}")
     try:
-        from lossmith.study import select
+        return getattr(import_module(f"lossmith.study.{_STUDY[name]}"), name)
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"lossmith.select needs {error.name}; install it with: pip install 'lossmith[select]'"
+            f"lossmith.{name} needs {error.name}; install it with: pip install 'lossmith[select]'"
         ) from error
-    return select

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import lossmith
 from lossmith.study.report import write_report
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -137,3 +138,16 @@ def test_print_shows_the_wide_figures_even_on_a_phone(browser, switch, tmp_path)
     show(browser, tmp_path / "report.html", NARROW, medium="print")
     for figure in figures(browser):
         assert (figure["width"] > 0) == (not figure["narrow"])
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_the_verdict_on_scores_at_hand_is_visible_too(browser, tmp_path, width):
+    scores = [
+        {"loss": name, "fold": fold, "score": 0.6 + gain + 0.01 * (fold % 3) * (gain + 1)}
+        for name, gain in (("ce", 0.0), ("dice_with_an_unusually_long_name", 0.03), ("<b>", -0.1))
+        for fold in range(6)
+    ]
+    lossmith.judge(scores, default="ce", better="higher").write(tmp_path / "report.html")
+    show(browser, tmp_path / "report.html", width)
+    check_figures(browser, width, least=1)
+    assert "measured elsewhere" in browser.execute_script("return document.body.innerText")

@@ -1,6 +1,7 @@
 """The numbers behind the figures, against formulas written down here."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lossmith
+from lossmith.study.direction import as_error
 from lossmith.study.formatting import decimals, number
 from lossmith.study.report import figures, fit, shapes
 from lossmith.study.report.text import tick
@@ -127,9 +129,14 @@ def test_the_drawn_range_holds_the_central_rows_and_zero():
     assert 2.9 < high < 3.0
 
 
+def study(better, **names):
+    """Return as much of a result as limits are drawn from."""
+    return SimpleNamespace(error=lambda score: as_error(score, better), **names)
+
+
 @given(st.lists(st.floats(0.5, 2), min_size=5, max_size=30), st.sampled_from(["lower", "higher"]))
 def test_one_bad_curve_does_not_squash_the_rest(scores, better):
-    result = type("R", (), {"better": better, "default": "0", "selected": "bad"})
+    result = study(better, default="0", selected="bad")
     sign = 1 if better == "lower" else -1
     good = [
         Curve(
@@ -147,7 +154,7 @@ def test_one_bad_curve_does_not_squash_the_rest(scores, better):
 
 
 def test_the_default_is_seen_however_much_better_the_others_are():
-    result = type("R", (), {"better": "lower", "default": "mse", "selected": "0"})
+    result = study("lower", default="mse", selected="0")
     good = [Curve(name=str(n), epochs=(1, 2, 3), scores=(4, 2, 1), best_epoch=3) for n in range(3)]
     default = Curve(name="mse", epochs=(1, 2, 3), scores=(90, 20, 30), best_epoch=2)
     low, high = figures._curve_limits(result, (*good, default))

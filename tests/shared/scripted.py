@@ -70,7 +70,7 @@ class Scripted:
         pass
 
     def valid_target(self, fold: int) -> np.ndarray:
-        return self.target[self.split.cells[fold].valid]
+        return self.target[self.split.folds[fold].valid]
 
     def siblings(self, fold: int, folds: Sequence[int]) -> list[int]:
         return self.split.siblings(fold, folds)

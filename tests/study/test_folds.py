@@ -33,11 +33,11 @@ def test_folds_part_the_rows(case: str) -> None:
     assert set(split.develop) | set(split.test) == everyone
     assert not set(split.develop) & set(split.test)
     assert len(split.test) == int(np.ceil(0.2 * len(target)))
-    for cell in split.cells:
-        assert not set(cell.train) & set(cell.valid)
-        assert set(cell.train) | set(cell.valid) == set(split.develop)
+    for fold in split.folds:
+        assert not set(fold.train) & set(fold.valid)
+        assert set(fold.train) | set(fold.valid) == set(split.develop)
     for repeat in range(REPEATS):
-        parts = [cell.valid for cell in split.cells if cell.repeat == repeat]
+        parts = [fold.valid for fold in split.folds if fold.repeat == repeat]
         assert len(parts) == FOLDS
         assert sorted(np.concatenate(parts)) == sorted(split.develop)
 
@@ -52,9 +52,9 @@ def test_every_class_trains_in_every_cell_and_is_tested(case: str) -> None:
         split = split_rows(task, target, 0)
     classes = set(target)
     assert set(target[split.test]) == classes
-    for cell in split.cells:
-        assert set(target[cell.train]) == classes
-        counts = np.bincount(target[cell.valid], minlength=len(classes))
+    for fold in split.folds:
+        assert set(target[fold.train]) == classes
+        counts = np.bincount(target[fold.valid], minlength=len(classes))
         expected = np.bincount(target[split.develop]) / FOLDS
         assert (np.abs(counts - expected) <= 1).all()
 
@@ -63,39 +63,39 @@ def test_every_class_trains_in_every_cell_and_is_tested(case: str) -> None:
 def test_cells_can_be_trained_side_by_side(case: str) -> None:
     task, target = TARGETS[case]
     split = split_rows(task, target, 0)
-    lengths = {len(cell.train) for cell in split.cells}
+    lengths = {len(fold.train) for fold in split.folds}
     assert max(lengths) - min(lengths) <= 1
     import torch
 
-    budget = Budget.for_rows(len(split.cells[0].train))
+    budget = Budget.for_rows(len(split.folds[0].train))
     assert all(batches(n, budget.batch, torch.Generator()) for n in lengths)
 
 
 def test_the_seed_decides_everything() -> None:
     one, same, other = (split_rows("regression", REGRESSION, seed) for seed in (5, 5, 6))
-    for a, b in zip(one.cells, same.cells, strict=True):
+    for a, b in zip(one.folds, same.folds, strict=True):
         assert np.array_equal(a.train, b.train)
         assert np.array_equal(a.valid, b.valid)
         assert a.seed == b.seed
     assert np.array_equal(one.test, same.test)
     assert set(one.test) != set(other.test)
-    seeds = [cell.seed for cell in (*one.cells, *other.cells)]
+    seeds = [fold.seed for fold in (*one.folds, *other.folds)]
     assert len(set(seeds)) == len(seeds)
 
 
 def test_repeats_part_the_rows_differently() -> None:
     split = split_rows("regression", REGRESSION, 0)
-    parts = {frozenset(cell.valid.tolist()) for cell in split.cells}
+    parts = {frozenset(fold.valid.tolist()) for fold in split.folds}
     assert len(parts) == FOLDS * REPEATS
 
 
 def test_rounds_and_siblings() -> None:
     split = split_rows("regression", REGRESSION, 0)
-    first, others = split.rounds
+    first, others = split.screening_folds, split.confirmation_folds
     assert len(first) == SCREENING
     assert sorted([*first, *others]) == list(range(FOLDS * REPEATS))
-    for number, cell in enumerate(split.cells):
-        near = split.siblings(number, range(len(split.cells)))
+    for number, fold in enumerate(split.folds):
+        near = split.siblings(number, range(len(split.folds)))
         assert len(near) == FOLDS - 1
-        assert all(not set(split.cells[c].valid) & set(cell.valid) for c in near)
-    assert split.siblings(0, split.rounds[0]) == [1]
+        assert all(not set(split.folds[c].valid) & set(fold.valid) for c in near)
+    assert split.siblings(0, split.screening_folds) == [1]

@@ -197,7 +197,11 @@ def test_validation_rows_that_move_are_warned_of() -> None:
     assert any("valid=" in one.meaning for one in moving.result.diagnosis)
     still = select(model=linear, train=Augmented(), valid=Digits(), candidates=[], **QUICK)
     assert not [one for one in still.result.diagnosis if one.level == "warning"]
+    other = select(
+        model=linear, train=(IMAGES, LABELS), valid=Digits(), candidates=[], **QUICK
+    )  # of another kind than train
     plain = select(model=linear, train=Digits(), candidates=[], **QUICK)
+    assert other.result.candidates[0].score == plain.result.candidates[0].score
     assert plain.result.candidates[0].score != still.result.candidates[0].score  # it did augment
 
 

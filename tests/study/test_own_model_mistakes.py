@@ -118,7 +118,7 @@ class Named(Digits):
         ),
         ({"metric": lambda t, p: 0.0, "better": "lower"}, "give candidates= and default="),
         ({"valid": (IMAGES[:-1], LABELS[:-1])}, "valid has 239 samples and train 240"),
-        ({"groups": [1, 2]}, r"groups must have one label a row \(240\)"),
+        ({"groups": [1, 2]}, r"groups must have one label a sample \(240\)"),
         ({"groups": np.arange(240) % 3}, "form 3 groups"),
         ({"splits": [(np.arange(9), np.arange(8, 20))]}, "trains and judges by the same rows"),
         ({"train": ({"x": IMAGES}, LABELS)}, "as a map-style dataset"),

@@ -21,7 +21,7 @@ from lossmith.study.training.module_training import ModuleTraining, Recipe
 from lossmith.study.trials import checkpoint
 from shared.digits import IMAGES, LABELS, Digits, cnn, linear
 
-FOLD = split_rows("multiclass", LABELS.numpy(), 0).cells[0]
+FOLD = split_rows("multiclass", LABELS.numpy(), 0).folds[0]
 
 
 @pytest.fixture(autouse=True)

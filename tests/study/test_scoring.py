@@ -37,7 +37,11 @@ def test_thresholds_come_from_other_cells_of_the_repeat_alone() -> None:
     one = finished(search(trainer, "f1", names=("default", "a")))
     history = one.default_history()
     for fold in range(10):
-        round_ = next(part for part in trainer.split.rounds if fold in part)
+        round_ = next(
+            part
+            for part in (trainer.split.screening_folds, trainer.split.confirmation_folds)
+            if fold in part
+        )
         others = [
             c for c in round_ if c != fold and (c < 5) == (fold < 5)
         ]  # folds 0–4 are one repeat
@@ -83,7 +87,7 @@ def test_gross_rows_count_for_nobody() -> None:
 
     class Wild(Scripted):
         def output(self, trial: TrialSpec, fold: int, epoch: int) -> Tensor:
-            clean = plain[self.split.cells[fold].valid]
+            clean = plain[self.split.folds[fold].valid]
             spread = 0.1 * np.random.default_rng(fold).normal(size=len(clean))
             level = LEVELS[trial.candidate]
             return torch.from_numpy(clean + level * spread)
@@ -93,7 +97,7 @@ def test_gross_rows_count_for_nobody() -> None:
     found = finished(one)
     assert one.scorer.has_outliers
     for fold, counted in one.scorer.scored_rows.items():
-        assert not set(trainer.split.cells[fold].valid[counted]) & set(wild)
+        assert not set(trainer.split.folds[fold].valid[counted]) & set(wild)
     assert set(one.scorer.scored_rows) == set(range(10))
     for errors in found.default_history().errors.values():
         assert all(error < 1 for error in errors.values())

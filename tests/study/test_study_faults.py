@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from shared.own_loop import Y, study
 
 from lossmith.study.errors import InputError
 from lossmith.study.study import Study
 from lossmith.study.trials.trial import Trial
+from shared.own_loop import Y, study
 
 
 def scores(trial: Trial) -> np.ndarray:
@@ -93,9 +93,11 @@ def test_a_default_that_fails_everywhere_is_one_clear_error(how: str) -> None:
         elif how == "diverges":
             trial.report(1, rows=scores(trial) * np.nan)
 
-    with warnings.catch_warnings(), pytest.raises(InputError, match="default loss mse failed") as e:
+    one = study(None)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        study(None).run(bad)
+        with pytest.raises(InputError, match="default loss mse failed") as e:
+            one.run(bad)
     assert "\n" not in str(e.value)
     assert set(trained) == {"mse"}
 

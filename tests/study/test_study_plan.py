@@ -5,12 +5,11 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lossmith.study.journal import Claim, Facts, Journal, Report, Setting, Training
-from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, finalists, pause_after
+from lossmith.study.journal import Claim, Facts, Journal, Report, Training
+from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
 from lossmith.study.trials.evidence import Shape, reader
 
 UNITS = 6
@@ -99,7 +98,7 @@ class World:
         return "paused" if can and rung is not None and epoch >= rung else None
 
     def decided(self) -> dict[str, Any]:
-        return {name: outcome for name, outcome in self.journal.decisions().items()}
+        return self.journal.decisions()
 
 
 def _unread(training: Training, epoch: int) -> np.ndarray:
@@ -115,7 +114,7 @@ def design(candidates: int, rates: int, epochs: int, folds: int, chosen: int = 3
         learning_rates=tuple(float(rate) for rate in range(1, rates + 1)),
         epochs=epochs,
         folds=folds,
-        lower=True,
+        better="lower",
         finalists=chosen,
     )
 
@@ -138,7 +137,7 @@ worlds = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds)
 def test_a_study_ends_and_decides_the_same_in_any_order(world: World) -> None:
     alone = World(world.design, world.seed, 1, world.saves, world.ill, world.step).run()

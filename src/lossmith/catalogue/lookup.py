@@ -2,10 +2,8 @@
 
 import difflib
 import inspect
-import json
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, get_args
 
 import torch
@@ -15,6 +13,7 @@ from lossmith import losses, weighting
 from lossmith.core.card import Card, Task
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import FORMAT, Loss
+from lossmith.core.plain import check_shape, read_json
 from lossmith.core.schedule import schedule_of
 from lossmith.core.weighting import Weighting
 
@@ -23,6 +22,8 @@ _CLASSES: dict[str, type[Loss]] = {
 }
 
 LISTED = 20  # the most names that an error lists
+# What losses raise where plain data gives them arguments of another kind.
+REFUSED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class UnknownLossError(KeyError):
@@ -127,12 +128,20 @@ def _built(value: Any) -> Any:
     if "schedule" in value:
         return schedule_of(dict(value))
     if "parameter" in value:
-        return nn.Parameter(torch.tensor(value["parameter"]))
+        return nn.Parameter(_numbers(value["parameter"]))
     if "weighting" in value:
         return weighting_of(value)
     if "name" in value:  # one term of a hybrid
         return {name: _built(entry) for name, entry in value.items()}
     return from_config(value)
+
+
+def _numbers(value: Any, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """Return a tensor of numbers in nested lists; ValueError where they are none."""
+    try:
+        return torch.tensor(value, dtype=dtype)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"{value!r:.60} is neither a number nor lists of numbers") from error
 
 
 def weighting_of(data: Mapping[str, Any]) -> Weighting:
@@ -155,10 +164,11 @@ def _hybrid(arguments: Mapping[str, Any]) -> Hybrid:
 def _restore(loss: Loss, state: Mapping[str, Any]) -> None:
     """Write learned numbers from plain data into a loss; ValueError where they don't fit."""
     own = loss.learned()
+    check_shape(state, dict, f"{loss.card.key}, state")
     if set(state) != set(own):
         raise ValueError(f"{loss.card.key} has the state {sorted(own)}, the file {sorted(state)}")
     for name, numbers in state.items():
-        value = torch.as_tensor(numbers, dtype=own[name].dtype)
+        value = _numbers(numbers, own[name].dtype)
         if value.shape != own[name].shape:
             shapes = f"{tuple(own[name].shape)}, the file {tuple(value.shape)}"
             raise ValueError(f"{loss.card.key}: {name} has shape {shapes}")
@@ -173,16 +183,17 @@ def load(path: str | os.PathLike[str]) -> Loss:
         ValueError: if it is not a saved loss of a format and a catalogue that this version knows.
     """
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = read_json(path)
+        check_shape(document, {"lossmith": int}, "it")
+    except ValueError as error:
+        raise ValueError(f"{path} is not a loss saved by lossmith: {error}") from error
+    if document["lossmith"] != FORMAT:
         version = document["lossmith"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is not a loss saved by lossmith") from error
-    if version != FORMAT:
-        raise ValueError(f"{path} has format {version!r}; this lossmith reads format {FORMAT}")
+        raise ValueError(f"{path} has format {version}; this lossmith reads format {FORMAT}")
     try:
         return from_config(document)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    except REFUSED as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

@@ -1,6 +1,7 @@
 """The command `lossmith`: its verbs, their options and its exit codes."""
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -9,8 +10,9 @@ from collections.abc import Sequence
 from typing import NoReturn, get_args
 
 import lossmith
-from lossmith.cli import verbs
+from lossmith.cli import studies, verbs
 from lossmith.core.card import Task
+from lossmith.core.printable import printable
 
 MISTAKE = 2  # of the user: one line says which
 INTERRUPTED = 130  # 128 + SIGINT
@@ -22,6 +24,8 @@ EPILOG = """\
 examples:
   lossmith select houses.csv --target price --metric mae
   lossmith predict runs/houses new.csv --out predictions.csv
+  lossmith status runs/retina
+  lossmith judge scores.csv --default dice --better higher
   lossmith list --task binary
   lossmith show huber
 
@@ -44,7 +48,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
-        self.exit(MISTAKE, f"lossmith: {message} (see {self.prog} --help)\n")
+        self.exit(MISTAKE, f"lossmith: {printable(message)} (see {self.prog} --help)\n")
 
     def format_help(self) -> str:
         """Name the metrics where help is asked for, since the packages that know them are heavy."""
@@ -65,6 +69,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"lossmith: cannot write the output: {error.strerror}", file=sys.stderr)
+        return MISTAKE
     except KeyboardInterrupt:
         print("lossmith: stopped; nothing was written", file=sys.stderr)
         return INTERRUPTED
@@ -76,7 +86,7 @@ def _run(argv: list[str]) -> int:
         options.argv = argv
         options.verb(options)
     except verbs.UserError as error:
-        print(f"lossmith: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"lossmith: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return MISTAKE
     except SystemExit as error:  # of argparse, and of a second Ctrl-C
         return error.code if isinstance(error.code, int) else MISTAKE
@@ -92,10 +102,11 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"lossmith {lossmith.__version__}")
     commands = parser.add_subparsers(
-        title="commands", metavar="{select,predict,list,show}", required=True, parser_class=Parser
+        title="commands", metavar="COMMAND", required=True, parser_class=Parser
     )
     _add_select(commands)
     _add_predict(commands)
+    studies.add(commands)
     listed = commands.add_parser("list", help="list the losses of the catalogue")
     listed.add_argument("--task", choices=get_args(Task), help="only those that can train it")
     listed.add_argument("--json", action="store_true", help="every fact on every card")
@@ -110,11 +121,13 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "select",
         help="find the best loss for a table, a column of it and a metric",
-        description="Finds the best loss for a table: CSV, TSV or Parquet.",
+        description="Finds the best loss for a table: CSV, TSV, Parquet or Excel.",
         epilog=SELECT_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", help="the table: .csv, .tsv or .parquet")
+    parser.add_argument(
+        "file", help="the table: .csv, .tsv, .parquet or .xlsx, also as .gz or .zip"
+    )
     parser.add_argument(
         "--target",
         required=True,
@@ -125,6 +138,9 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         "--metric", required=True, help="what a good prediction is, see below; one for each target"
     )
     parser.add_argument("--out", metavar="FOLDER", help="of the run (default: runs/NAME of FILE)")
+    parser.add_argument(
+        "--force", action="store_true", help="replace the run of lossmith that FOLDER holds"
+    )
     parser.add_argument(
         "--candidates", type=_keys, metavar="KEY,…", help="losses to compare (default: all)"
     )
@@ -158,7 +174,7 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", help="the folder that lossmith select wrote")
-    parser.add_argument("file", help="the new rows: .csv, .tsv or .parquet")
+    parser.add_argument("file", help="the new rows, in a file like that of select")
     parser.add_argument("--out", metavar="FILE", help="the CSV to write (default: the screen)")
     parser.set_defaults(verb=verbs.predict)
 

@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from lossmith.core.printable import printable
 from lossmith.study.data.problem import Problem
 from lossmith.study.formatting import decimals, duration, interval, listed, number, p_value
 from lossmith.study.metrics import metric_name
@@ -24,6 +25,11 @@ WIDTH = 100  # of output that goes to no terminal
 LISTED = 3  # names listed of the losses that did not finish, by reason
 
 
+def shown(text: str) -> str:
+    """Return text of data, files and errors as a console may print it."""
+    return escape(printable(text))
+
+
 class Screen:
     """Results go to standard output, progress to standard error.
 
@@ -31,8 +37,10 @@ class Screen:
     """
 
     def __init__(self) -> None:
-        self.out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-        self.err = Console(stderr=True, highlight=False)
+        self.out = Console(
+            highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDTH
+        )
+        self.err = Console(stderr=True, highlight=False, emoji=False)
         self.bar: Progress | None = None
         self.said = ""
         self.shown = 0  # findings
@@ -47,25 +55,26 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print one line beside the progress."""
-        self.err.print(f"lossmith: {text}", markup=False, soft_wrap=True)
+        self.err.print(printable(f"lossmith: {text}"), markup=False, soft_wrap=True)
 
     def diagnosis(self, problem: Problem, findings: tuple[Finding, ...]) -> None:
         """Print what the table says before training."""
         rows, columns = problem.features.shape
         self.out.print(
-            f"[bold]{escape(problem.name)}[/bold]: {problem.task}, {rows:,} rows, "
+            f"[bold]{shown(problem.name)}[/bold]: {problem.task}, {rows:,} rows, "
             f"{columns} columns to predict from"
         )
         self.out.print()
         self._findings(findings)
         for note in problem.notes:
-            self.out.print(Padding(f"[dim]{escape(note)}[/dim]", (0, 0, 0, 2)))
+            self.out.print(Padding(f"[dim]{shown(note)}[/dim]", (0, 0, 0, 2)))
         self.out.print()
         self.shown += len(findings) + len(problem.notes)
         self.progress(0.0, "preparing the folds")
 
     def progress(self, share: float, text: str) -> None:
         """Show how far the study is."""
+        text = printable(text)
         if not self.err.is_terminal:
             if text != self.said:
                 elapsed = time.perf_counter() - self.start
@@ -93,12 +102,12 @@ class Screen:
             self.out.print()
         self.out.print(_candidates(result))
         for line in _rest(result):
-            self.out.print(Padding(escape(line), (0, 0, 0, 1)))
+            self.out.print(Padding(shown(line), (0, 0, 0, 1)))
         self.out.print()
         colour = "green" if result.verdict == "switch" else "cyan"
-        self.out.print(f"[bold {colour}]{escape(result.sentence)}[/bold {colour}]")
+        self.out.print(f"[bold {colour}]{shown(result.sentence)}[/bold {colour}]")
         for line in (*_summary(result), f"Report: {out / 'report.html'}"):
-            self.out.print(escape(line), soft_wrap=True)
+            self.out.print(shown(line), soft_wrap=True)
 
     def _findings(self, findings: Iterable[Finding]) -> None:
         grid = Table.grid(padding=(0, 2))
@@ -106,9 +115,9 @@ class Screen:
             style = "yellow" if finding.level == "warning" else ""
             mark = "!" if finding.level == "warning" else " "
             grid.add_row(
-                f"[{style or 'none'}]{mark} {escape(finding.name)}[/]",
-                escape(_value(finding.value)),
-                escape(finding.meaning),
+                f"[{style or 'none'}]{mark} {shown(finding.name)}[/]",
+                shown(_value(finding.value)),
+                shown(finding.meaning),
             )
         self.out.print(grid)
 
@@ -123,12 +132,12 @@ def _candidates(result: Result) -> Table:
     places = decimals(row.score and 0.01 * abs(row.score) for row in rows)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("loss", overflow="fold")
-    for heading in (result.metric, "difference to default, 95 %", "p"):
+    for heading in (shown(result.metric), "difference to default, 95 %", "p"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for row in rows:
         style = "bold" if row.name == result.selected else ""
-        table.add_row(row.name, *map(escape, _cells(row, result, places)), style=style)
+        table.add_row(shown(row.name), *map(shown, _cells(row, result, places)), style=style)
     return table
 
 

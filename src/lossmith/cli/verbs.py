@@ -12,6 +12,7 @@ from typing import Any
 
 from lossmith.catalogue import pages
 from lossmith.catalogue.lookup import UnknownLossError
+from lossmith.core.printable import printable
 
 
 class UserError(Exception):
@@ -20,26 +21,31 @@ class UserError(Exception):
 
 def select(options: argparse.Namespace) -> None:
     """Run a study and show what it found."""
-    with _study_errors("select"):
+    with study_errors("select"):
         from lossmith.cli.interrupt import Interruption
         from lossmith.cli.screen import Screen
         from lossmith.study import select as run
+        from lossmith.study.data.files import plain_name
         from lossmith.study.data.table import read_table
         from lossmith.study.errors import InputError
+        from lossmith.study.out import check_out
 
-        out = Path(options.out) if options.out else Path("runs") / Path(options.file).stem
+        out = Path(options.out) if options.out else Path("runs") / plain_name(options.file)
         screen = Screen()
         with Interruption(screen.say) as interruption:
             with screen:
                 try:
+                    table = read_table(options.file)
+                    check_out(out, force=options.force, source=options.file)
                     selection = run(
-                        read_table(options.file),
+                        table,
                         **_wanted(options),
                         candidates=options.candidates,
                         seed=options.seed,
                         budget=options.budget,
                         keep_outliers=options.keep_outliers,
                         out=out,
+                        force=options.force,
                         on_diagnosis=screen.diagnosis,
                         progress=interruption.watched(screen.progress),
                         command=shlex.join(["lossmith", *options.argv]),
@@ -48,7 +54,10 @@ def select(options: argparse.Namespace) -> None:
                     if interruption.asked:
                         raise KeyboardInterrupt from error
                     raise
-            screen.verdict(selection.result, out)  # which Ctrl-C does not take away
+            folder = selection.folder or out
+            screen.verdict(selection.result, folder)  # which Ctrl-C does not take away
+            if folder != out:
+                screen.say(f"{out} can no longer be written; this run is in {folder}")
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, Any]:
@@ -71,25 +80,28 @@ def _listed(text: str) -> list[str]:
 
 def predict(options: argparse.Namespace) -> None:
     """Predict new rows with the model of a run, to a file or to the screen."""
-    with _study_errors("predict"):
+    with study_errors("predict"):
         from lossmith.study.data.table import read_table
+        from lossmith.study.out import check_predictions, writing_to
         from lossmith.study.storage import load
 
-        text = load(options.run).predict(read_table(options.file)).to_csv(index=False)
-    if options.out is None:
-        sys.stdout.write(text)
-        return
-    try:
-        Path(options.out).write_text(text, encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"cannot write {options.out}: {reason}; choose another --out") from error
+        model, table = load(options.run), read_table(options.file)
+        if options.out is not None:
+            check_predictions(options.out, options.run, options.file)
+        text = model.predict(table).to_csv(index=False, lineterminator="\n")
+        if options.out is not None:
+            with writing_to(Path(options.out)):
+                Path(options.out).write_text(text, encoding="utf-8")
+            return
+    if sys.stdout.isatty():  # a person reads it, not a program
+        text = "\n".join(map(printable, text.split("\n")))
+    sys.stdout.write(text)
 
 
 def metrics() -> str:
     """Return the metrics that `select` takes, a line for each task, or what they need."""
     try:
-        with _study_errors("select"):
+        with study_errors("select"):
             from lossmith.study.data.problem import STUDIED
             from lossmith.study.metrics import names
 
@@ -117,7 +129,7 @@ def show(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _study_errors(verb: str) -> Iterator[None]:
+def study_errors(verb: str) -> Iterator[None]:
     """Turn mistakes in the input, and missing packages, into one line."""
     try:
         from lossmith.study.errors import InputError

@@ -1,6 +1,6 @@
 """What changes while training: numbers on schedules and state, written by `observe` alone."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import torch
@@ -15,9 +15,10 @@ Number = float | Schedule | nn.Parameter  # what any hyperparameter and any weig
 class Adaptive(nn.Module):
     """A module whose numbers may follow schedules; `forward` reads them, `observe` writes them.
 
-    Numbers are 0-dim buffers of float64 which no cast of the model rounds, so a compiled loss is
-    not compiled again when they change. Positions are absolute: a step observed before changes
-    nothing.
+    Numbers are 0-dim buffers of float64, so a compiled loss is not compiled again when they change.
+    Buffers are of float32 at least and no cast of the model narrows them: an average in bfloat16
+    would stand still, for a step of it is rounded off. Positions are absolute: a step observed
+    before changes nothing.
     """
 
     observed: Tensor  # the last step taken in, where state depends on what was seen
@@ -112,19 +113,21 @@ class Adaptive(nn.Module):
         memory.copy_(torch.tensor(after, dtype=torch.float64))
         getattr(self, name).fill_(value)
 
-    def numbers(self) -> Sequence[str]:
-        """Return the names of the buffers that a cast must not round."""
-        return [name for name in self._buffers if name != "observed"]
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Keep a tensor as a buffer, of float32 at least."""
+        wide = tensor is not None and tensor.is_floating_point() and tensor.dtype.itemsize < 4
+        super().register_buffer(name, tensor.float() if wide else tensor, persistent)  # type: ignore[union-attr]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # A cast of the model must not round hyperparameters, so they follow the device alone.
-        kept = {name: self._buffers.pop(name) for name in self.numbers()}
+        # Buffers are hyperparameters and state: they follow the device, and no cast narrows them.
+        kept, self._buffers = self._buffers, {}
         try:
             super()._apply(fn, recurse)
-            for name, number in kept.items():
-                kept[name] = _moved(number, fn(torch.zeros((), device=number.device)).device)  # type: ignore
         finally:
-            self._buffers.update(kept)
+            self._buffers = kept
+        for name, buffer in kept.items():
+            if buffer is not None:
+                kept[name] = _moved(buffer, fn)
         return self
 
 
@@ -135,11 +138,13 @@ def _check_end(schedule: Schedule, end: float, check: Callable[[float], None]) -
         raise ValueError(f"{error}, which the schedule {schedule} reaches or tends to") from None
 
 
-def _moved(number: Tensor, device: torch.device) -> Tensor:
-    if device.type == "meta":  # where numbers would be forgotten
-        return number
-    single = device.type == "mps" and number.dtype == torch.float64
-    return number.to(device, torch.float32 if single else number.dtype)
+def _moved(buffer: Tensor, fn: Callable[[Tensor], Tensor]) -> Tensor:
+    like = fn(torch.zeros((), dtype=buffer.dtype, device=buffer.device))
+    if like.is_meta:  # where numbers would be forgotten
+        return buffer
+    if like.device.type == "mps" and buffer.dtype == torch.float64:
+        return buffer.to(like.device, torch.float32)
+    return buffer.to(like.device, torch.promote_types(buffer.dtype, like.dtype))
 
 
 def _tensor(value: Any) -> Tensor:

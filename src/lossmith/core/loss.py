@@ -3,9 +3,10 @@
 import functools
 import inspect
 import json
+import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
 from numbers import Integral
 from pathlib import Path
@@ -14,15 +15,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from lossmith.core.adaptive import Adaptive, Number, memory_of
+from lossmith.core.adaptive import Adaptive, Number
 from lossmith.core.card import Card
 from lossmith.core.compiled import in_one_pass
-from lossmith.core.left_out import without_left_out
+from lossmith.core.left_out import without_ignored, without_left_out
 from lossmith.core.ranks import Gather, several
-from lossmith.core.reduce import added, check_weight, joint, mass_of, or_one, reduce
+from lossmith.core.reduce import added, check_weight, joint, mass_of, or_one, reduce, tame
 from lossmith.core.schedule import Schedule
-from lossmith.core.tree import check_names, mapped
-from lossmith.functional.checks import require
+from lossmith.core.tree import check_names, mapped, tensors
+from lossmith.functional.checks import at_hand, check_real, require
 from lossmith.kernels.blocks import blockwise, choose_blocks, worth_blocks
 
 if TYPE_CHECKING:
@@ -40,17 +41,19 @@ class Loss(Adaptive, ABC):
     constructor is kept as an attribute of the same name: hyperparameters as buffers of float64,
     which no cast of the model rounds.
 
-    A loss that couples the rows of a batch takes the switch `gather`: over several processes its
-    batch is then that of all ranks, and every rank must call it.
+    Where a loss couples the rows of a batch, as its card's reduction says, its batch is that of
+    all ranks over several processes, and every rank must call it. `gather` says whether; a loss
+    whose constructor takes it leaves that to who builds it.
     """
 
     card: ClassVar[Card]
-    gather: bool = False
+    gather: bool
 
     def __init__(self, **hypers: Any) -> None:
         super().__init__()
         if not hasattr(self, "card"):
             raise TypeError(f"{type(self).__name__} has no card; state it: card = Card(key=...)")
+        self.gather = self.card.reduction != "mean"
         for name, value in hypers.items():
             if name not in _arguments(type(self)):
                 known = ", ".join(_arguments(type(self))) or "none"
@@ -126,6 +129,16 @@ class Loss(Adaptive, ABC):
         card, owner = self.card, type(self).__name__
         check_names(owner, "input", input, card.input, card.optional)
         check_names(owner, "target", target, card.target, card.optional)
+        for what, data in (("input", input), ("target", target)):
+            for tensor in tensors(data):
+                if tensor.is_complex():
+                    check_real(f"{owner}: {what}", tensor)
+        for tensor in tensors(input):
+            if not tensor.numel() and tensor.ndim > 1 and len(tensor) and not card.reads_head:
+                raise ValueError(
+                    f"{owner}: input has shape {tuple(tensor.shape)}, rows that hold no numbers; "
+                    "leave them out, or give each at least one"
+                )
 
     def _check_learned(self, name: str) -> None:
         """Raise ValueError where training has moved a number out of its range."""
@@ -148,9 +161,25 @@ class Loss(Adaptive, ABC):
         self.check_given(input, target)
         if weight is not None:
             check_weight(type(self).__name__, weight)
+            weight = weight if denominator is not None else mapped(tame, weight)
         for name in self._learned:
             self._check_learned(name)
-        return self.combine(self.terms(input, target, weight=weight, denominator=denominator))
+        value = self.combine(self.terms(input, target, weight=weight, denominator=denominator))
+        if not at_hand(value) or math.isfinite(value.item()):
+            return value
+        return self._wide(value, input, target, weight, denominator)
+
+    def _wide(
+        self, value: Tensor, input: Any, target: Any, weight: Any, denominator: Any
+    ) -> Tensor:
+        """Return the value in float64 where float32 overflowed on the way to it, else as it is."""
+        given = [tensor for part in (input, target) for tensor in tensors(part)]
+        fine = all(tensor.isfinite().all() for tensor in given if tensor.is_floating_point())
+        if value.dtype == torch.float64 or not fine:
+            return value
+        input, target, weight = (mapped(_double, part) for part in (input, target, weight))
+        terms = self.terms(input, target, weight=weight, denominator=denominator)
+        return self.combine(terms).to(value.dtype)
 
     def arguments(self) -> dict[str, Any]:
         """Return what the constructor takes to build an equal loss: schedules as such."""
@@ -178,11 +207,6 @@ class Loss(Adaptive, ABC):
         told = self.arguments()
         shown = {n: v if isinstance(v, Schedule) else _short(plain(v)) for n, v in told.items()}
         return ", ".join(f"{n}={v}" for n, v in shown.items() if not isinstance(told[n], Loss))
-
-    def numbers(self) -> Sequence[str]:
-        """Return the constructor's numbers: buffers that a cast must not round."""
-        own = {*_arguments(type(self)), *map(memory_of, self._schedules)}
-        return [name for name in self._buffers if name in own]
 
     def on(self, input: str, target: str | None = None) -> "Hybrid":
         """Return the loss as a term of a hybrid, on named parts of its input and target.
@@ -262,7 +286,7 @@ class Pointwise(Loss, ABC):
     ) -> dict[str, Tensor]:
         """Return the weighted mean of the values, by name; under the loss's key if there is one."""
         if weight is not None and self.card.reduction == "mean":
-            input, target = without_left_out(input, target, weight)
+            input, target, weight = without_left_out(input, target, weight)
         ranks = self.gather and several()
         if self.card.reduction == "mean" and worth_blocks(input):
             fixed = chain(self.parameters(), (weight, denominator))
@@ -280,8 +304,10 @@ class Pointwise(Loss, ABC):
             own = self.weights(everyone[1])  # of rows among all ranks': whether there is a pair
             own = None if own is None else own[gather.own]
         else:
-            values = self.values(input, target)
             own = self.weights(target)
+            if self.card.reduction == "mean":
+                input, own = without_ignored(input, target, own)
+            values = self.values(input, target)
         parts = {self.card.key: values} if isinstance(values, Tensor) else values
         return {
             name: reduce(
@@ -304,14 +330,16 @@ class Pointwise(Loss, ABC):
         count = or_one(mass_of(like, weight)) if denominator is None else denominator
 
         def share(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+            input, weight = without_ignored(input, target, weight)
             return reduce(self.values(input, target), weight=weight, denominator=count)
 
         return blockwise(share, input, target, weight)
 
     def weighed(self, input: Any, target: Any, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the values and one weight a value: the targets' own times those given."""
+        input, own = without_ignored(input, target, self.weights(target))
         values = added(self.values(input, target))
-        both = joint(values, self.weights(target), weight)
+        both = joint(values, own, weight)
         return values, torch.ones_like(values) if both is None else both
 
 
@@ -349,8 +377,14 @@ class Batchwise(Loss, ABC):
         if self.gather and several():
             gather = Gather.of(input)
             input, target, weight = (mapped(gather, part) for part in (input, target, weight))
+        if weight is not None:
+            input, target, weight = without_left_out(input, target, weight)
         value = self.value(input, target, weight)
         return {self.card.key: value} if isinstance(value, Tensor) else value
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _short(value: Any) -> Any:

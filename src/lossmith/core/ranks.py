@@ -48,8 +48,14 @@ class Gather:
 
     @classmethod
     def of(cls, data: Any) -> "Gather":
-        """Return what gathers data of as many rows as a tensor, or each of named ones, has."""
+        """Return what gathers data of as many rows as a tensor, or each of named ones, has.
+
+        Raises:
+            ValueError: if a tensor is one number, which has no rows.
+        """
         first = next(tensors(data))
+        if first.ndim == 0:
+            raise ValueError("over several processes each needs a batch of rows, got a scalar")
         return cls(len(first), first.device)
 
     def __call__(self, tensor: Tensor) -> Tensor:

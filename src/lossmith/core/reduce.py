@@ -1,6 +1,7 @@
 """The one reduction of lossmith: a weighted mean that is never NaN."""
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core.ranks import summed
-from lossmith.functional.checks import at_hand
+from lossmith.functional.checks import at_hand, require
 
 FEW = 1 << 15  # numbers of which a mean costs less than a sum, whose gradient takes no memory
 
@@ -32,13 +33,13 @@ def reduce(
         weight: non-negative, of the shape of values or of its leading dimensions (one weight a
             sample); it is never broadcast otherwise.
         denominator: replaces the sum of the weights, so that accumulated batches or many ranks
-            give the gradient of the whole batch.
+            give the gradient of the whole batch; 0 where these, too, have nothing to learn from.
         ranks: sum over all processes too, so that the mean is the whole batch's on every rank and
             its gradients, averaged over ranks, those of one process.
 
     Raises:
         ValueError: if weight's shape is not values' shape or its leading part, or if a denominator
-            is several numbers.
+            is several numbers, is no finite number above 0, or is 0 where something weighs more.
 
     >>> reduce(torch.tensor([1.0, 4.0]), weight=torch.tensor([2.0, 1.0]))
     tensor(2.)
@@ -51,18 +52,27 @@ def reduce(
     total, mass = kept.sum(), mass_of(values, weight)
     if ranks:
         total, mass = summed(torch.stack([total, torch.as_tensor(mass).to(total)]))
-    return total / (or_one(mass) if denominator is None else _number(denominator, total))
+    return total / (or_one(mass) if denominator is None else _count(denominator, total, mass))
 
 
-def _number(denominator: Tensor | float, total: Tensor) -> Tensor | float:
-    if not isinstance(denominator, Tensor):
-        return denominator
-    if denominator.numel() != 1:
+def _count(denominator: Tensor | float, total: Tensor, mass: Tensor | float) -> Tensor | float:
+    """Return what a mean of a larger whole is divided by: 1 where all of it weighs nothing."""
+    message = "denominator must be a finite number above 0, or 0 where nothing weighs anything"
+    if isinstance(denominator, Tensor) and denominator.numel() != 1:
         raise ValueError(
             f"denominator must be one number, got a tensor of shape {tuple(denominator.shape)}; "
             "weights of samples are given as weight"
         )
-    return denominator.reshape(()).to(total)
+    if isinstance(denominator, Tensor) and (denominator.requires_grad or not at_hand(denominator)):
+        count = denominator.reshape(()).to(total)
+        require((count < math.inf) & ((count > 0) | ((count == 0) & (mass == 0))), message)
+        return count + (count == 0)
+    number = float(denominator)
+    if 0 < number < math.inf:
+        return number
+    nothing = mass == 0 if number == 0 else False
+    require(torch.as_tensor(nothing), f"{message}; got {number:g}")
+    return 1.0
 
 
 def added(values: Tensor | Mapping[str, Tensor]) -> Tensor:
@@ -88,8 +98,24 @@ def check_weight(owner: str, weight: Any) -> None:
                 f"{owner}: weight must be a tensor of one weight a sample, got {one!r}; a whole "
                 "loss is scaled by 2.0 * loss"
             )
-        if one.numel() and at_hand(one) and not one.min() >= 0:
-            raise ValueError(f"{owner}: weights must be 0 or more, got {one.min().item():g}")
+        if one.numel() and at_hand(one):
+            least, most = (end.item() for end in one.aminmax())
+            if not least >= 0 or most == math.inf:
+                wrong = least if not least >= 0 else most
+                raise ValueError(f"{owner}: weights must be 0 or more and finite, got {wrong:g}")
+
+
+def tame(weight: Tensor) -> Tensor:
+    """Return weights of a mean by a power of two smaller or larger where their sum is no number.
+
+    A factor of all weights changes no mean.
+    """
+    if not weight.numel() or not weight.is_floating_point() or not at_hand(weight):
+        return weight
+    most = weight.max().item()
+    if most == 0 or 1e-20 < most < 1e20:
+        return weight
+    return (weight.double() * 2.0 ** -math.floor(math.log2(most))).to(weight.dtype)
 
 
 def spread(weight: Tensor, values: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
+from lossmith.functional.checks import check_tensor
+
 Data = Tensor | Mapping[str, Tensor] | None
 
 
@@ -27,7 +29,8 @@ def check_names(owner: str, what: str, data: Any, kinds: Any, optional: tuple[st
     """Raise unless data is a tensor, named tensors or nothing, as the card's kinds say.
 
     Raises:
-        TypeError: if a tensor is given for named tensors, or the other way round.
+        TypeError: if a tensor is given for named tensors, or the other way round, or a named part
+            is no tensor.
         ValueError: if a name is missing or unknown.
     """
     if kinds is None:
@@ -49,3 +52,5 @@ def check_names(owner: str, what: str, data: Any, kinds: Any, optional: tuple[st
                 f"{owner}: {what} must hold {', '.join(kinds)}; "
                 f"missing: {', '.join(missing) or 'none'}, unknown: {', '.join(unknown) or 'none'}"
             )
+        for name, part in data.items():
+            check_tensor(f"{owner}: {what}[{name!r}]", part, f"torch.as_tensor({name})")

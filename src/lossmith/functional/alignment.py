@@ -5,6 +5,8 @@ from torch import Tensor
 
 from lossmith.functional.checks import promote, require, within
 
+_FAR = 1e9  # log-probabilities whose sums keep the digits of a difference in float64
+
 
 def ctc(
     input: Tensor,
@@ -23,11 +25,24 @@ def ctc(
     logits, labels, length, frame = _checked(input, classes, lengths, frames, blank)
     if not len(logits):
         return logits.sum((1, 2))
+    if frames is not None:  # whatever is behind them
+        heard = torch.arange(logits.shape[1], device=logits.device) < frame.unsqueeze(1)
+        logits = torch.where(heard.unsqueeze(2), logits, 0)
     low = torch.finfo(logits.dtype).min / (2 * max(logits.shape[1], 1))  # a path adds up to finite
-    log_p = logits.log_softmax(2).clamp(min=low)
+    wide = logits if logits.device.type == "mps" else logits.double()  # torch subtracts sums of it
+    log_p = wide.log_softmax(2).clamp(min=low)
+    # So far apart one path is all: a scale, under which sums keep their digits, changes no share.
+    size = (log_p.detach().abs().amax() / _FAR).clamp(min=1.0)
     values = torch.nn.functional.ctc_loss(
-        log_p.transpose(0, 1), labels, frame, length, blank, reduction="none", zero_infinity=True
+        (log_p / size).transpose(0, 1),
+        labels,
+        frame,
+        length,
+        blank,
+        reduction="none",
+        zero_infinity=True,
     )
+    values = (values * size).to(logits.dtype)
     if zero_infinity:
         return values
     place = torch.arange(1, labels.shape[1], device=labels.device)

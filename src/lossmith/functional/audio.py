@@ -74,7 +74,7 @@ def sounding(target: Tensor, *, zero_mean: bool = False) -> Tensor:
     """Return whether each signal has energy, beyond its mean where that is taken away."""
     target = target.float() if target.dtype.itemsize < 4 else target
     centred = _centred(target / _largest(target), zero_mean)
-    return centred.square().sum(-1) > 1e-12 * target.shape[-1]
+    return ~(centred.square().sum(-1) <= 1e-12 * target.shape[-1])  # NaN is no silence
 
 
 def _signals(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

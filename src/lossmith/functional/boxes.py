@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lossmith.functional.checks import same_shape
 
+_MOST = 1e8  # a coordinate whose fourth power float32 still holds
 _LEAST = 1e-18  # an area whose square float32 still holds
 
 
@@ -55,12 +56,15 @@ def boxes(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     input, target = same_shape(input, target)
     if input.ndim != 2 or input.shape[1] != 4:
         raise ValueError(f"boxes must have shape (N, 4), x1 y1 x2 y2, got {tuple(input.shape)}")
-    return input, target
+    # Overlaps depend on no scale: coordinates whose squares are no numbers are brought to 1.
+    size = torch.maximum(input.detach().abs(), target.abs()).amax(1, keepdim=True)
+    size = torch.where(size > _MOST, size, 1.0)
+    return input / size, target / size
 
 
 def _sides(box: Tensor) -> tuple[Tensor, Tensor]:
     x1, y1, x2, y2 = box.unbind(1)
-    return (x2 - x1).relu(), (y2 - y1).relu()
+    return (x2 - x1).clamp(min=0), (y2 - y1).clamp(min=0)  # whose slope at 0 is 1, not relu's 0
 
 
 def _areas(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,10 +92,10 @@ def _offset(input: Tensor, target: Tensor) -> Tensor:
 def _slant(box: Tensor) -> Tensor:
     """atan(w/h), 0 for a point."""
     width, height = _sides(box)
-    some = width.square() + height.square() > _LEAST
+    some = ~(width.square() + height.square() <= _LEAST)  # so that NaN stays
     return torch.where(some, torch.atan2(width, height.where(some, torch.ones_like(height))), 0.0)
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    some = whole > _LEAST
+    some = ~(whole <= _LEAST)  # so that NaN stays
     return torch.where(some, part / whole.where(some, torch.ones_like(whole)), 0.0)

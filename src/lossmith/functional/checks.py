@@ -20,11 +20,21 @@ def promote(input: Tensor) -> Tensor:
     return input.float() if input.dtype in _HALF else input
 
 
-def check_tensor(name: str, given: Any) -> None:
+def check_tensor(name: str, given: Any, hint: str | None = None) -> None:
     """Raise TypeError unless a tensor is given."""
     if not isinstance(given, Tensor):
         raise TypeError(
-            f"{name} must be a tensor, got {type(given).__name__}; use torch.as_tensor({name})"
+            f"{name} must be a tensor, got {type(given).__name__}; use "
+            f"{hint or f'torch.as_tensor({name})'}"
+        )
+
+
+def check_real(name: str, tensor: Tensor) -> None:
+    """Raise TypeError where a tensor is complex: a cast would drop its imaginary part."""
+    if tensor.is_complex():
+        raise TypeError(
+            f"{name} must be real, got {tensor.dtype}; pass its real and imaginary parts, as "
+            "torch.view_as_real gives them, or its size"
         )
 
 
@@ -59,10 +69,11 @@ def held(values: Tensor, low: Tensor | float = -math.inf, high: float = math.inf
     """Return values held within low … high: the tensor itself where it is at hand that all are.
 
     A bound that guards against what seldom occurs then costs one look, and its far side nothing.
+    So where NaN is seen, of which a clamp would make a gradient of 0.
     """
     if isinstance(low, Tensor):
         return values.clamp(min=low).clamp(max=high)
-    if at_hand(values) and _inside(values, low, high):
+    if at_hand(values) and not _beyond(values, low, high):
         return values
     return values.clamp(low, high)
 
@@ -124,8 +135,18 @@ def _inside(numbers: Tensor, low: float, high: float) -> Tensor | bool:
     return (least >= low) & (most <= high)
 
 
+def _beyond(numbers: Tensor, low: float, high: float) -> bool:
+    """Return whether numbers at hand lie outside low … high, which NaN, if any, does not."""
+    if not numbers.numel():
+        return False
+    least, most = numbers.detach().aminmax()
+    return least.item() < low or most.item() > high
+
+
 def head_dim(input: Tensor) -> int:
     """Return the dimension that holds a head of several outputs: 1 in a batch, 0 in one sample."""
+    if input.ndim == 0:
+        raise ValueError("input must have a dimension of outputs or classes, got a scalar")
     return 1 if input.ndim > 1 else 0
 
 
@@ -140,7 +161,10 @@ def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             f"they must be equal, nothing is broadcast{hint}"
         )
     input = promote(input)
-    return input, target if target.dtype == input.dtype else target.to(input.dtype)
+    if target.dtype == input.dtype:
+        return input, target
+    check_real("target", target)
+    return input, target.to(input.dtype)
 
 
 def paired_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,6 +175,18 @@ def paired_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             f"input and target must be rows of embeddings (N, D), got {tuple(input.shape)}"
         )
     return first, second
+
+
+def flat_rows(given: Tensor, *, dims: int = 1) -> Tensor:
+    """Return a batch (N, …) as rows (N, K); numbers (N,), unless `dims` is 2, as rows of one.
+
+    Raises:
+        ValueError: if there are fewer dimensions than that: a scalar, or one row without a batch.
+    """
+    if given.ndim < dims:
+        wanted = "(N, …)" if dims == 1 else "(N, K) or more"
+        raise ValueError(f"input must be a batch of rows {wanted}, got shape {tuple(given.shape)}")
+    return given.flatten(1) if given.ndim > 1 else given.unsqueeze(1)
 
 
 def same_rows(named: Mapping[str, Tensor], *, shapes: bool = False) -> dict[str, Tensor]:
@@ -179,6 +215,7 @@ def several_outputs(input: Tensor, target: Tensor, outputs: int) -> tuple[Tensor
     The head's dimension is 1, as in cross-entropy, or 0 for one unbatched sample.
     """
     check_head(input, target, outputs)
+    check_real("target", target)
     input = promote(input)
     return input, target.to(input.dtype)
 
@@ -188,6 +225,7 @@ def class_logits(input: Tensor, target: Tensor, ignore_index: int = -100) -> tup
 
     Ignored targets come back as class 0: their weight is what makes them vanish.
     """
+    check_real("target", target)
     if target.is_floating_point() or target.dtype == torch.bool:
         raise TypeError(f"target must hold integer classes, got {target.dtype}; use target.long()")
     if input.ndim == 0:

@@ -16,6 +16,7 @@ from lossmith.functional.checks import (
     in_dtype,
     promote,
     same_shape,
+    within,
 )
 
 
@@ -33,6 +34,7 @@ def cross_entropy(
     smoothing = in_dtype(label_smoothing, input)
     if target.is_floating_point() and target.shape == input.shape and input.ndim > 0:
         input, target = same_shape(input, target)
+        check_soft(target)
         log_p = log_probabilities(input)
         hit = (target * log_p).sum(head_dim(log_p))
     else:
@@ -153,6 +155,14 @@ def target_weights(
     target = target.long().masked_fill(ignored, 0)
     check_classes(target, class_weight.numel())
     return class_weight[target].masked_fill(ignored, 0)
+
+
+def check_soft(target: Tensor) -> None:
+    """Raise ValueError unless a soft target holds a distribution along the class dimension."""
+    message = "target holds {}; a soft target is one probability a class, summing to 1"
+    within(target, 0, 1, message.format("numbers outside 0 … 1"))
+    total = target.sum(head_dim(target))
+    within(total, 0.98, 1.02, message.format("probabilities that do not sum to 1"))  # of halves
 
 
 def soft_weights(target: Tensor, class_weight: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ The mean is exp(input + offset). Beyond exp(50) = 5e21 exponentials go on as the
 that nothing overflows and everything stays convex.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as nnf
@@ -11,6 +13,7 @@ from torch.nn import functional as nnf
 from lossmith.functional.checks import held, in_dtype, promote, require, same_shape
 
 _MOST = 50.0
+_MANY = 100.0  # a count from which Stirling's series is exact to 1e-9
 
 
 def log_mean(output: Tensor, *, offset: Tensor | float) -> Tensor:
@@ -29,10 +32,27 @@ def poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
     """Return mean − target·log mean + log(target!) (Poisson; the full likelihood)."""
     eta, target = _log_means(input, target, offset)
     require((target >= 0).all(), "target holds negative numbers; Poisson needs counts, 0 or more")
+    if held(target, high=_MANY) is target:
+        return _poisson_of_few(eta, target)
+    many = target > _MANY
+    few = _poisson_of_few(torch.where(many, 0, eta), torch.where(many, 0, target))
+    return torch.where(many, _poisson_of_many(eta, torch.where(many, target, _MANY)), few)
+
+
+def _poisson_of_few(eta: Tensor, target: Tensor) -> Tensor:
     near = held(eta, high=_MOST)
     mean = near.exp()
     value = mean - target * near + torch.lgamma(target + 1)
     return value if near is eta else value + (eta - near) * (mean - target)
+
+
+def _poisson_of_many(eta: Tensor, target: Tensor) -> Tensor:
+    """Return the value by Stirling's series of log(target!), whose large terms cancel exactly."""
+    rise = eta - target.log()
+    near = held(rise, high=_MOST)
+    share = torch.expm1(near)
+    value = share - near + (rise - near) * share
+    return target * value + (2 * math.pi * target).log() / 2 + 1 / (12 * target)
 
 
 def gamma(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
@@ -57,7 +77,15 @@ def tweedie(
     share = target**above
     positive = target > 0
     ratio = torch.where(positive, torch.where(positive, target, 1).log() - eta, 0)
-    return share * (grown(below * ratio) - 1) / below + (grown(above * eta) - share) / above
+    # Differences are risen powers of the ratio, which keep their digits where power is near 1 or 2.
+    far = torch.where(positive, share * _risen(-above * ratio), grown(above * eta))
+    return share * _risen(below * ratio) / below + far / above
+
+
+def _risen(exponent: Tensor) -> Tensor:
+    """Return exp(exponent) − 1, held where exp is."""
+    near = exponent.abs() < 1
+    return torch.where(near, torch.where(near, exponent, 0).expm1(), grown(exponent) - 1)
 
 
 def negative_binomial(

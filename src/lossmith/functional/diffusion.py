@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import in_dtype, promote, same_shape
+from lossmith.functional.checks import flat_rows, in_dtype, promote, same_shape
 
 Pair = Mapping[str, Tensor]
 FAR = 1e30  # the SNR is held within 1/FAR and FAR, so that no weight is 0/0
@@ -109,7 +109,7 @@ def consistency(
 ) -> Tensor:
     """Return each row's distance to the teacher's output, divided by the gap if there is one."""
     input, teacher = same_shape(input, target["teacher"].detach())
-    gap = (input - teacher).flatten(1) if input.ndim > 1 else (input - teacher).unsqueeze(1)
+    gap = flat_rows(input - teacher)
     if distance == "squared":
         value = gap.square().sum(1)
     else:

@@ -3,7 +3,14 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, in_dtype, product, promote, same_shape
+from lossmith.functional.checks import (
+    class_logits,
+    flat_rows,
+    in_dtype,
+    product,
+    promote,
+    same_shape,
+)
 from lossmith.functional.classification import log_probabilities
 from lossmith.functional.divergence import check_rows, relative_entropy
 from lossmith.functional.embeddings import distances, scaled, unit_rows
@@ -13,25 +20,31 @@ from lossmith.functional.regression import smooth_l1
 def distillation(input: Tensor, target: Tensor, *, temperature: Tensor | float = 4.0) -> Tensor:
     """Return T²·KL(softmax(teacher/T)‖softmax(student/T)) of a student's and a teacher's logits."""
     student, teacher, heat = _cooled(input, target, temperature)
-    return heat**2 * relative_entropy(log_probabilities(teacher), log_probabilities(student))
+    value = heat**2 * relative_entropy(log_probabilities(teacher), log_probabilities(student))
+    return value.to(promote(input).dtype)
 
 
 def decoupled_distillation(
-    input: Tensor, target: Tensor, classes: Tensor, *, temperature: Tensor | float = 4.0
+    input: Tensor,
+    target: Tensor,
+    classes: Tensor,
+    *,
+    temperature: Tensor | float = 4.0,
+    ignore_index: int = -100,
 ) -> tuple[Tensor, Tensor]:
     """Return T²·KL of target class against the rest, and T²·KL among the rest."""
     student, teacher, heat = _cooled(input, target, temperature)
-    _, classes = class_logits(input, classes)
+    _, classes = class_logits(input, classes, ignore_index)
     own = torch.arange(student.shape[1], device=student.device) == classes.unsqueeze(1)
     pairs, rests = zip(*(_split(part, own) for part in (teacher, student)), strict=True)
-    among = torch.where(own, 0, rests[0].exp() * (rests[0] - rests[1])).sum(1)
-    return heat**2 * relative_entropy(*pairs), heat**2 * among
+    both = heat**2 * relative_entropy(*pairs), heat**2 * relative_entropy(*rests)
+    return both[0].to(promote(input).dtype), both[1].to(promote(input).dtype)
 
 
 def hint(input: Tensor, target: Tensor) -> Tensor:
     """Return ‖input − target‖²/2 of each sample's features."""
     student, teacher = same_shape(input, target)
-    return (student - teacher).square().flatten(1).sum(1) / 2
+    return flat_rows(student - teacher, dims=2).square().sum(1) / 2
 
 
 def attention_transfer(input: Tensor, target: Tensor, *, p: Tensor | float = 2.0) -> Tensor:
@@ -78,6 +91,8 @@ def _cooled(
     check_rows(input, target, "logits (N, C)")
     student, teacher = same_shape(input, target)
     heat = in_dtype(temperature, student)
+    if not isinstance(heat, Tensor) and heat > 100:  # so even that differences have few digits
+        student, teacher = student.double(), teacher.double()
     return student / heat, teacher / heat, heat
 
 

@@ -65,6 +65,7 @@ def ibot(
             f"{tuple(mask.shape)}"
         )
     mask = mask.to(input.dtype)
+    input, target = (torch.where((mask != 0).unsqueeze(-1), x, 0) for x in (input, target))
     student = log_softmax_at(input, student_temperature)
     teacher = log_softmax_at(target - centre.to(target.dtype), teacher_temperature).exp()
     patches = -(teacher * student).sum(-1)

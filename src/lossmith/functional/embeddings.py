@@ -5,12 +5,17 @@ from torch import Tensor
 
 from lossmith.functional.checks import held, product, promote
 
+# The length below which the gradient of a direction grows no more. 64·√2, what ArcFace makes of a
+# cosine, over it is a number in float16.
+SHORT = 2e-3
+
 
 def unit_rows(rows: Tensor, dim: int = -1) -> Tensor:
-    """Return each row divided by its length; rows shorter than 1e-12 by 1e-12.
+    """Return each row divided by its length; rows shorter than 1e-12, torch's floor, by 1e-12.
 
-    Where squares might overflow or vanish, each row is first divided by its largest entry. A row of
-    zeros stays zero and has a finite gradient.
+    The gradient divides by a length of 2e-3 at least: a row of zeros stays zero, has no direction
+    to keep, and its gradient is bounded. Where squares might overflow or vanish, each row is first
+    divided by its largest entry.
 
     >>> unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
     tensor([[0.6000, 0.8000],
@@ -20,11 +25,14 @@ def unit_rows(rows: Tensor, dim: int = -1) -> Tensor:
     if rows.shape[dim] == 0:
         return rows
     length = torch.linalg.vector_norm(rows, dim=dim, keepdim=True)
-    if held(length, 1e-12, 1e18) is length:
+    if held(length, SHORT, 1e18) is length:
         return rows / length
     size = rows.detach().abs().amax(dim, keepdim=True).clamp(min=1e-12)
     rows = rows / size  # a unit row does not depend on its size: its gradient needs no term of it
-    return rows / rows.square().sum(dim, keepdim=True).clamp(min=1.0).sqrt()
+    length = rows.square().sum(dim, keepdim=True).clamp(min=1.0).sqrt()
+    unit = rows / length
+    pace = (size * length.detach() / SHORT).clamp(max=1.0)
+    return unit.detach() + pace * (unit - unit.detach())
 
 
 def cosines(left: Tensor, right: Tensor) -> Tensor:
@@ -74,13 +82,18 @@ def scaled(rows: Tensor) -> Tensor:
     """Return rows divided by one constant, so that the largest entry is from 1 to 2."""
     if rows.numel() == 0:
         return rows
-    return rows / _power(_size(rows))
+    return rows / magnitude(rows)
+
+
+def magnitude(rows: Tensor) -> Tensor:
+    """Return the power of two below the largest entry, a constant by which division is exact."""
+    return _power(_size(rows)) if rows.numel() else rows.new_ones(())
 
 
 def root(values: Tensor) -> Tensor:
     """Return the square root, 0 with a gradient of zero where values are 0 or below."""
-    above = values > 0
-    return torch.where(above, torch.where(above, values, 1).sqrt(), 0)
+    none = values <= 0  # not "above", for NaN is to stay
+    return torch.where(none, 0, torch.where(none, 1, values).sqrt())
 
 
 def _size(rows: Tensor) -> Tensor:

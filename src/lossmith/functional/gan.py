@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from lossmith.functional.checks import in_dtype, promote, same_rows, same_shape
+from lossmith.functional.checks import flat_rows, in_dtype, promote, same_rows, same_shape
 from lossmith.functional.gradient_penalty import zero_centred_penalty
 
 Scores = Mapping[str, Tensor]
@@ -93,7 +93,7 @@ def le_cam(
 def feature_matching(input: Tensor, target: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """Return ‖mean of input's rows − mean of target's rows‖² (Salimans et al., 2016)."""
     input, target = same_shape(input, target)
-    gap = (input - target).flatten(1)
+    gap = flat_rows(input - target, dims=2)
     if weight is None:
         return (gap.sum(0) / max(len(gap), 1)).square().sum()
     if weight.shape != gap.shape[:1]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import in_dtype, promote
+from lossmith.functional.checks import flat_rows, in_dtype, promote
 
 
 def score_gradient(critic: Callable[[Tensor], Tensor], samples: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,7 +50,7 @@ def around(real: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
 def zero_centred_penalty(input: Tensor, *, gamma: Tensor | float = 10.0) -> Tensor:
     """Return γ/2·‖g‖² of each row: R1 at real samples, R2 at fake ones (Mescheder, 2018)."""
     input = promote(input)
-    return in_dtype(gamma, input) / 2 * _rows(input).square().sum(1)
+    return in_dtype(gamma, input) / 2 * flat_rows(input).square().sum(1)
 
 
 def gradient_penalty(
@@ -58,7 +58,7 @@ def gradient_penalty(
 ) -> Tensor:
     """Return λ·(‖g‖ − k)² of each row (Gulrajani et al., 2017)."""
     input = promote(input)
-    size = norm(_rows(input))
+    size = norm(flat_rows(input))
     return in_dtype(lambda_, input) * (size - in_dtype(k, input)).square()
 
 
@@ -69,10 +69,6 @@ def norm(rows: Tensor) -> Tensor:
     scale = largest.masked_fill(nought, 1.0)  # the norm itself does not depend on it
     square = (rows / scale.unsqueeze(1)).square().sum(1)
     return scale * square.masked_fill(nought, 1.0).sqrt().masked_fill(nought, 0.0)
-
-
-def _rows(input: Tensor) -> Tensor:
-    return input.flatten(1) if input.ndim > 1 else input.unsqueeze(1)
 
 
 def _uniform(like: Tensor, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:

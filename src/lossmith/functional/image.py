@@ -126,5 +126,5 @@ def _blur(images: Tensor, window: int, sigma: Tensor | float) -> Tensor:
 
 def _power(base: Tensor, exponent: Tensor) -> Tensor:
     """base^exponent, 0 with no gradient where base is not positive."""
-    some = base > 0
-    return torch.where(some, torch.where(some, base, 1.0).pow(exponent), 0.0)
+    none = base <= 0  # NaN stays
+    return torch.where(none, 0.0, torch.where(none, 1.0, base).pow(exponent))

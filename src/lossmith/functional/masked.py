@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from lossmith.functional.checks import same_shape
+from lossmith.functional.embeddings import magnitude
 from lossmith.functional.regression import smooth_l1
 
 
@@ -17,11 +18,7 @@ def masked_reconstruction(input: Tensor, target: Tensor, *, normalize: bool = Tr
             raise ValueError(
                 f"a patch needs two pixels to be normalised, got target {tuple(target.shape)}"
             )
-        centred = target - target.mean(-1, keepdim=True)
-        target = (
-            centred
-            / (centred.square().sum(-1, keepdim=True) / (target.shape[-1] - 1) + 1e-6).sqrt()
-        )
+        target = _standard(target, 1e-6, target.shape[-1] - 1)
     return (input - target).square().mean(-1)
 
 
@@ -34,9 +31,17 @@ def latent_prediction(
     """
     input, target = _patches(input, target)
     if normalize:
-        centred = target - target.mean(-1, keepdim=True)
-        target = centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+        target = _standard(target, 1e-5, target.shape[-1])
     return smooth_l1(input, target, beta=beta).mean(-1)
+
+
+def _standard(rows: Tensor, epsilon: float, count: int) -> Tensor:
+    """Return rows of mean 0 and variance 1, of squares over a count, with epsilon added."""
+    size = magnitude(rows).clamp(min=1.0)  # so that their squares are numbers
+    rows = rows / size
+    centred = rows - rows.mean(-1, keepdim=True)
+    variance = centred.square().sum(-1, keepdim=True) / max(count, 1)
+    return centred / (variance + epsilon / size / size).clamp(min=1e-38).sqrt()
 
 
 def _patches(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,14 +12,15 @@ from lossmith.functional.checks import at_hand, class_logits, same_shape, within
 
 def class_masks(input: Tensor, target: Tensor, *, ignore_index: int) -> tuple[Tensor, Tensor]:
     """Return the softmax of logits (N, C, …) and integer classes (N, …), each as C masks."""
-    kept = _images(target) & (target != ignore_index)
+    kept = _kept(target, ignore_index)
     logits, classes = class_logits(input, target, ignore_index)
     known = torch.arange(logits.shape[1], device=classes.device)
     true = classes.flatten(1).unsqueeze(1) == known.unsqueeze(1)
-    predicted = logits.flatten(2).softmax(1)
+    logits = logits.flatten(2)
     if at_hand(kept) and kept.all():
-        return predicted, true.to(predicted.dtype)
+        return logits.softmax(1), true.to(logits.dtype)
     kept = kept.flatten(1).unsqueeze(1)
+    predicted = torch.where(kept, logits, 0).softmax(1)  # before it, for what they hold may be NaN
     return predicted.masked_fill(~kept, 0.0), (true & kept).to(predicted.dtype)
 
 
@@ -33,10 +34,11 @@ def binary_masks(input: Tensor, target: Tensor, *, ignore_index: int) -> tuple[T
 def binary_pixels(
     input: Tensor, target: Tensor, *, ignore_index: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Check logits (N, …) and labels; return logits, labels, 0 where ignored, and which are not."""
-    kept = _images(target) & (target != ignore_index)
+    """Check logits (N, …) and labels; return both, 0 where ignored, and which are not."""
+    kept = _kept(target, ignore_index)
     logits, labels = same_shape(input, target)
-    labels = labels.masked_fill(~kept, 0.0)
+    if not (at_hand(kept) and kept.all()):
+        logits, labels = torch.where(kept, logits, 0), torch.where(kept, labels, 0)
     message = f"target holds a label outside 0 … 1 that is not ignore_index, {ignore_index}"
     within(labels, 0, 1, message)
     return logits, labels, kept
@@ -44,12 +46,12 @@ def binary_pixels(
 
 def image_weights(target: Tensor, *, ignore_index: int) -> Tensor:
     """Return weight 1 for each image, 0 for one whose pixels are all ignored."""
-    return (target != ignore_index).flatten(1).any(1)
+    return _kept(target, ignore_index).flatten(1).any(1)
 
 
-def _images(target: Tensor) -> Tensor:
+def _kept(target: Tensor, ignore_index: int) -> Tensor:
     if target.ndim < 2:
         raise ValueError(
             f"target must hold images (N, …), one value a pixel; got shape {tuple(target.shape)}"
         )
-    return torch.ones_like(target, dtype=torch.bool)
+    return target != ignore_index

@@ -51,6 +51,8 @@ def mean_cross_entropy(
     if isinstance(smoothing, Tensor) or smoothing:
         return None
     check_head(input, target, input.shape[head_dim(input)])
+    if ignore_index >= 0 or target.min().item() < 0:  # some may be ignored, whatever they hold
+        input = torch.where((target != ignore_index).unsqueeze(head_dim(input)), input, 0)
     try:
         mean: Tensor = losses.cross_entropy_loss(
             promote(input), target.long(), None, MEAN, ignore_index, 0.0

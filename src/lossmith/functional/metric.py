@@ -70,7 +70,8 @@ def _semi_hard(gap: Tensor, unlike: Tensor) -> Tensor:
     mean = (sums / counts.clamp(min=1)).gather(1, level.gather(1, found))
     nearest = ranked.detach().gather(1, found) + (mean - mean.detach())  # a mean of equals rounds
     farthest = torch.where(unlike, gap, -most).amax(1, keepdim=True)
-    return torch.where(place < unlike.sum(1, keepdim=True), nearest, farthest)
+    chosen = torch.where(place < unlike.sum(1, keepdim=True), nearest, farthest)
+    return chosen + 0 * torch.where(unlike, gap, 0).detach().sum(1, keepdim=True)  # NaN, if any is
 
 
 def triplets_of(target: Tensor, mining: str) -> Tensor:
@@ -110,7 +111,8 @@ def multi_similarity(
         slack, known = in_dtype(epsilon, cos), cos.detach()
         nearest = torch.where(unlike, known, -torch.inf).amax(1, keepdim=True)
         farthest = torch.where(alike, known, torch.inf).amin(1, keepdim=True)
-        alike, unlike = alike & (known - slack < nearest), unlike & (known + slack > farthest)
+        # Dropped are those that are easy, which NaN is not.
+        alike, unlike = alike & ~(known - slack >= nearest), unlike & ~(known + slack <= farthest)
     alpha, beta, base = (in_dtype(one, cos) for one in (alpha, beta, base))
     pull = log_one_plus(-alpha * (cos - base), alike) / alpha
     return pull + log_one_plus(beta * (cos - base), unlike) / beta

@@ -81,12 +81,15 @@ def jensen_shannon(
     nothing cancels where the prediction is right.
     """
     log_p = -surprise(*class_logits(input, target, ignore_index))
+    dtype, share = log_p.dtype, in_dtype(pi, log_p)
+    if not isinstance(share, Tensor) and not 0.01 < share < 0.99:  # parts cancel at either end
+        log_p, pi = log_p.double(), max(share, 1e-6)
     pi = tensor_like(pi, log_p)
     rest = one_minus_exp(log_p)
     log_mixture = torch.log1p((pi - 1) * rest)
     scale = -torch.log1p(-pi)
     own = log_p.exp() * (log_p - log_mixture)
-    return (own - pi / (1 - pi) * log_mixture) / scale + rest
+    return ((own - pi / (1 - pi) * log_mixture) / scale + rest).to(dtype)
 
 
 def bootstrapped_probabilities(output: Tensor, *, beta: Tensor | float) -> Tensor:

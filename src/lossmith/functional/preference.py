@@ -67,12 +67,12 @@ def kto(
     """
     names = ("completion", "mismatched")
     own, reference = _against(input, {name: target[name] for name in names})
-    good = _alike({"completion": own["completion"], "desirable": target["desirable"]})["desirable"]
+    good = target["desirable"].to(own["completion"].dtype)
+    same_rows({"completion": own["completion"], "desirable": good}, shapes=True)
     reward, other = (own[name] - reference[name] for name in names)
-    point = (other.detach().sum() / max(len(other), 1)).clamp(min=0)
+    point = (other.detach() / max(other.numel(), 1)).sum().clamp(min=0)
     lead = in_dtype(beta, reward) * (reward - point)
     up, down = in_dtype(lambda_desirable, reward), in_dtype(lambda_undesirable, reward)
-    good = good.to(reward.dtype)
     return good * up * torch.sigmoid(-lead) + (1 - good) * down * torch.sigmoid(lead)
 
 
@@ -82,10 +82,10 @@ def _lead(own: Pair, reference: Pair) -> Tensor:
 
 def _log_odds(log_p: Tensor) -> Tensor:
     """Return log p − log(1 − p) of log p."""
-    log_p = log_p.clamp(max=SURE)
-    near = log_p > -0.5  # expm1 keeps 1 − p near p = 1, log1p keeps it near p = 0
-    close = torch.where(near, log_p, -0.5)
-    far = torch.where(near, -0.5, log_p)
+    held = log_p.clamp(max=SURE)  # in 1 − p alone, so that p = 1 still has a slope
+    near = held > -0.5  # expm1 keeps 1 − p near p = 1, log1p keeps it near p = 0
+    close = torch.where(near, held, -0.5)
+    far = torch.where(near, -0.5, held)
     return log_p - torch.where(near, (-torch.expm1(close)).log(), torch.log1p(-far.exp()))
 
 

@@ -84,6 +84,7 @@ def project_to_simplex(values: Tensor) -> Tensor:
     rank = rank.reshape(-1, *(1,) * (values.ndim - 1 - dim))
     excess = ordered.cumsum(dim) - 1
     kept = (rank * ordered > excess).sum(dim, keepdim=True)
+    kept = kept.clamp(min=1)  # of NaN none is
     return (values - excess.gather(dim, kept - 1) / kept).relu()
 
 

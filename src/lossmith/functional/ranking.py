@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import in_dtype, same_shape
+from lossmith.functional.checks import in_dtype, require, same_shape
 
 
 def ranknet(input: Tensor, target: Tensor, *, sigma: Tensor | float = 1.0) -> Tensor:
@@ -76,7 +76,7 @@ def lambda_loss(
     gain = _gains(relevance)
     weight = weight * (gain.unsqueeze(2) - gain.unsqueeze(1)).abs()
     cost = -logsigmoid(in_dtype(sigma, gap) * gap) / math.log(2)
-    return torch.where(ordered & (weight > 0), weight * cost, 0).sum((1, 2))
+    return torch.where(ordered & (weight != 0), weight * cost, 0).sum((1, 2))
 
 
 def approx_ndcg(input: Tensor, target: Tensor, *, alpha: Tensor | float = 10.0) -> Tensor:
@@ -122,6 +122,8 @@ def check_lists(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             "(N, L): one row a list, one column an item"
         )
     scores, relevance = same_shape(input, target)
+    known = (relevance == relevance).all()
+    require(known, "target holds NaN; an item without a relevance is padding, below 0")
     return torch.where(relevance >= 0, scores, 0), relevance
 
 
@@ -164,6 +166,7 @@ def _ranks(scores: Tensor, real: Tensor) -> Tensor:
     above = (scores.unsqueeze(1) > scores.unsqueeze(2)) & real.unsqueeze(1)
     equal = (scores.unsqueeze(1) == scores.unsqueeze(2)) & real.unsqueeze(1)
     rank = 0.5 + above.sum(2) + 0.5 * equal.sum(2)
+    rank = torch.where(scores.isnan(), scores, rank)
     return torch.where(real, rank, 1.0).to(scores.dtype)
 
 
@@ -173,7 +176,9 @@ def _discount(rank: Tensor) -> Tensor:
 
 def _gains(relevance: Tensor) -> Tensor:
     """Return (2^y − 1) / the list's ideal DCG, 0 for padding and lists without a relevant item."""
-    gain = torch.exp2(relevance.clamp(min=0)) - 1
+    relevance = relevance.clamp(min=0)
+    most = relevance.detach().amax(1, keepdim=True) if relevance.shape[1] else 0.0
+    gain = torch.exp2(relevance - most) - torch.exp2(-torch.as_tensor(most))  # 2^-most of 2^y - 1
     place = torch.arange(1, gain.shape[1] + 1, device=gain.device, dtype=gain.dtype)
     ideal = (gain.sort(1, descending=True).values * _discount(place)).sum(1, keepdim=True)
     return gain / torch.where(ideal > 0, ideal, 1)

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from lossmith.functional.checks import in_dtype, product, promote, same_shape
 from lossmith.functional.contrastive import ALL
-from lossmith.functional.embeddings import unit_rows
+from lossmith.functional.embeddings import magnitude, root, unit_rows
 
 _BATCH_NORM = 1e-5  # what batch normalisation adds to a variance
 
@@ -32,12 +32,14 @@ def barlow_twins(
     share = (weight / torch.where(mass == 0, torch.ones_like(mass), mass)).unsqueeze(1)
 
     def standard(rows: Tensor) -> Tensor:
+        size = magnitude(rows).clamp(min=1.0)  # of rows, so that their squares are numbers
+        rows = rows / size
         centred = rows - (share * rows).sum(0)
-        return centred / ((share * centred.square()).sum(0) + _BATCH_NORM).sqrt()
+        return centred / ((share * centred.square()).sum(0) + _BATCH_NORM / size / size).sqrt()
 
     correlation = product((share * standard(first)).T, standard(second))
     diagonal = correlation.diagonal()
-    others = correlation - diagonal.diag_embed()
+    others = correlation.masked_fill(_diagonal(correlation), 0)
     scale = in_dtype(off_diagonal, first)
     value = (diagonal - 1).square().sum() + scale * others.square().sum()
     return value * (mass > 0)
@@ -63,8 +65,12 @@ def _spreads(rows: Tensor) -> tuple[Tensor, Tensor]:
     free = max(len(rows) - 1, 1)
     deviation = (centred.square().sum(0) / free + 1e-4).sqrt()
     covariance = product(centred.T, centred) / free
-    others = covariance - covariance.diagonal().diag_embed()
+    others = covariance.masked_fill(_diagonal(covariance), 0)
     return functional.relu(1 - deviation).mean(), others.square().sum() / rows.shape[1]
+
+
+def _diagonal(square: Tensor) -> Tensor:
+    return torch.eye(len(square), dtype=torch.bool, device=square.device)
 
 
 def koleo(input: Tensor, *, own: slice = ALL, eps: float = 1e-8) -> Tensor:
@@ -79,9 +85,7 @@ def koleo(input: Tensor, *, own: slice = ALL, eps: float = 1e-8) -> Tensor:
     cosines = product(rows[own], rows.T).detach()
     cosines = cosines.masked_fill(places[own].unsqueeze(1) == places, -2.0)
     square = (rows[own] - rows[cosines.argmax(1)]).square().sum(1)
-    apart = square > 0  # the root has no slope at 0
-    distance = torch.where(apart, torch.where(apart, square, torch.ones_like(square)).sqrt(), 0.0)
-    return -(distance + eps).log()
+    return -(root(square) + eps).log()
 
 
 def epps_pulley(input: Tensor, directions: Tensor, *, knots: int, bound: Tensor | float) -> Tensor:

@@ -140,6 +140,6 @@ def _missed(predicted: Tensor, true: Tensor, alpha: Number, beta: Number, smooth
 
 def _root(values: Tensor, gamma: Number) -> Tensor:
     """values^(1/gamma), whose gradient at 0 is taken as 0."""
-    some = values > 0
-    power = torch.where(some, values, 1.0).pow(1 / in_dtype(gamma, values))
-    return torch.where(some, power, 0.0)
+    none = values <= 0  # NaN stays
+    power = torch.where(none, 1.0, values).pow(1 / in_dtype(gamma, values))
+    return torch.where(none, 0.0, power)

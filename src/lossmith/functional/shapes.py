@@ -1,23 +1,31 @@
 """Losses of a mask's shape, its boundary and its centreline, unreduced: one value an image."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, max_pool3d
 
-from lossmith.functional.checks import in_dtype, same_shape
+from lossmith.functional.checks import in_dtype, require, same_shape
 from lossmith.functional.masks import binary_masks
 
 
 def boundary(input: Tensor, target: Tensor) -> Tensor:
     """Return the mean over classes and pixels of softmax × signed distance (Kervadec et al., 2019).
 
-    target holds the distances, of input's shape (N, C, …): see `signed_distance`.
+    target holds the distances, of input's shape (N, C, …): see `signed_distance`. A mask of 0 and
+    1 is a ValueError.
     """
     input, target = same_shape(input, target)
     if input.ndim < 3:
         raise ValueError(f"input must hold images (N, C, …), got shape {tuple(input.shape)}")
+    ones = target == 1
+    require(
+        ones.all() | ~ones.any() | ~(ones | (target == 0)).all(),
+        "target holds 0 and 1 alone, as a mask does; it must hold distances, of which "
+        "lossmith.functional.signed_distance makes integer classes",
+    )
     return (input.softmax(1) * target).flatten(1).mean(1)
 
 
@@ -26,10 +34,11 @@ def signed_distance(
 ) -> Tensor:
     """Return each pixel's distance to the boundary of each class: negative within, (N, C, …).
 
-    Outside it is the distance to the nearest pixel of the class; within, one pixel less than
-    the distance to the nearest pixel of another, so that its own rim is 0, as in the
-    authors' code. A class that no pixel has, or every pixel, has no boundary and distances of 0;
-    so has a pixel that is none of the classes, as one to be ignored. Needs scipy.
+    Outside it is the distance to the nearest pixel of the class; within, the distance to the
+    nearest pixel of another, less one pixel of that way, and 0 for a pixel beside another class:
+    so the class's own rim is 0, as in the authors' code, whatever the spacing. A class that no
+    pixel has, or every pixel, has no boundary and distances of 0; so has a pixel that is none of
+    the classes, as one to be ignored. Needs scipy.
 
     Args:
         target: integer classes (N, …).
@@ -40,18 +49,26 @@ def signed_distance(
     tensor([[ 0.,  1.,  2.,  3.],
             [ 1.,  0., -1., -2.]])
     """
-    from scipy.ndimage import distance_transform_edt
-
     maps = torch.zeros((len(target), classes, *target.shape[1:]))
     known = (target >= 0) & (target < classes)
     for row, image in enumerate(target):
         for one in range(classes):
             inside = (image == one).cpu().numpy()
             if inside.any() and not inside.all():
-                outer = distance_transform_edt(~inside, sampling=spacing)
-                inner = distance_transform_edt(inside, sampling=spacing)
-                maps[row, one] = torch.from_numpy(outer * ~inside - (inner - 1) * inside)
+                maps[row, one] = torch.from_numpy(_signed(inside, spacing))
     return (maps * known.cpu().unsqueeze(1)).to(target.device)
+
+
+def _signed(inside: Any, spacing: Sequence[float] | None) -> Any:
+    """Return the signed distances of one mask that has a boundary, numpy's both."""
+    import numpy as np
+    from scipy.ndimage import binary_erosion, distance_transform_edt
+
+    outer = distance_transform_edt(~inside, sampling=spacing)
+    inner, nearest = distance_transform_edt(inside, sampling=spacing, return_indices=True)
+    pixels = np.sqrt(np.square(nearest - np.indices(inside.shape)).sum(0)).clip(min=1)
+    within = binary_erosion(inside, border_value=1)  # without the rim
+    return outer - within * inner * (1 - 1 / pixels)
 
 
 def cl_dice(

@@ -27,11 +27,11 @@ def any_loss(
     lifted = in_dtype(amplification, input) * (input / 2).tanh() / 2  # p − ½ is tanh(x/2)/2
     tp, fp, fn, tn = _counts(lifted.sigmoid(), (-lifted).sigmoid(), target, weight)
     if metric == "accuracy":
-        return _share(fp + fn, tp + fp + fn + tn), tp + fp + fn + tn > 0
+        return _share(fp + fn, tp + fp + fn + tn), tp + fp + fn + tn != 0
     if metric == "f1":
         return _f_miss(tp, fp, fn, 1.0)
     sides = torch.stack([tp + fn, tn + fp])
-    held = sides > 0
+    held = sides != 0  # NaN counts, so that it shows
     both = held.sum(0).clamp(min=1)
     if metric == "balanced_accuracy":
         return _share(torch.stack([fn, fp]), sides).sum(0) / both, held.any(0)
@@ -62,9 +62,9 @@ def _counts(p: Tensor, rest: Tensor, target: Tensor, weight: Tensor) -> tuple[Te
 
 def _f_miss(tp: Tensor, fp: Tensor, fn: Tensor, square: Tensor | float) -> tuple[Tensor, Tensor]:
     miss = square * fn + fp
-    return _share(miss, (1 + square) * tp + miss), tp + fn > 0
+    return _share(miss, (1 + square) * tp + miss), tp + fn != 0  # NaN counts, so that it shows
 
 
 def _share(part: Tensor, whole: Tensor) -> Tensor:
     """Return part/whole, 0 where the whole is 0."""
-    return part / torch.where(whole > 0, whole, 1.0)
+    return part / torch.where(whole == 0, 1.0, whole)

@@ -19,10 +19,10 @@ def cox(input: Tensor, time: Tensor, event: Tensor, *, ties: str) -> Tensor:
         tied = (both & (time.unsqueeze(0) == time.unsqueeze(1))).to(input.dtype)
         before, count = tied.tril(-1).sum(1, keepdim=True), tied.sum(1, keepdim=True)
         share = share - before / count.clamp(min=1) * tied
-    present = share > 0
+    present = (share > 0) & event.unsqueeze(1)  # other rows, NaN maybe, wait for no one
     logs = input.unsqueeze(0) + torch.where(present, share, 1).log()
     logs = torch.where(present, logs, torch.finfo(input.dtype).min / 2)
-    return logs.logsumexp(1) - input
+    return logs.logsumexp(1) - torch.where(event, input, 0)
 
 
 def _checked(input: Tensor, time: Tensor, event: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -33,4 +33,5 @@ def _checked(input: Tensor, time: Tensor, event: Tensor) -> tuple[Tensor, Tensor
             f"{tuple(event.shape)}; they must be (N,) alike, nothing is broadcast"
         )
     require(((event == 0) | (event == 1)).all(), "event holds more than 0 and 1")
+    require((time == time).all(), "time holds NaN; leave such rows out")
     return promote(input), time, event == 1

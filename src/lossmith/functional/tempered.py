@@ -4,6 +4,8 @@ The tempered exponential exp_t(u) = (1 + (1 − t)·u)₊^(1/(1 − t)) is exp a
 softmax is exp_t(x − λ) with the λ at which it sums to 1. At t = 2 − alpha it is entmax.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from lossmith.functional.checks import class_logits, head_dim, held, in_dtype, p
 from lossmith.functional.classification import is_target, pick
 from lossmith.functional.probabilities import project_to_simplex
 
+NEAR = 1e-5  # of 1: values there are within 1e-5 of the limit
 STEPS = 12  # of Newton's method, which here converges from one side
 
 
@@ -27,12 +30,14 @@ def entmax(
 ) -> Tensor:
     """Return (1 − Σp^alpha)/(alpha·(alpha − 1)) + Σp·x − x_t of p = alpha-entmax (Peters, 2019)."""
     input, target = class_logits(input, target, ignore_index)
-    alpha, dim = in_dtype(alpha, input), head_dim(input)
-    log_p, held = _log_tempered(_from_top(input), 2 - alpha)
+    dtype, dim = input.dtype, head_dim(input)
+    t, input = _apart(2 - in_dtype(alpha, input), input)
+    alpha = 2 - t
+    log_p, held = _log_tempered(_from_top(input), t)
     p, powers = (torch.where(held, (a * log_p).exp(), 0.0) for a in (1, alpha))
     x = _from_top(input)
     entropy = (1 - powers.sum(dim)) / (alpha * (alpha - 1))
-    return entropy + (p * x).sum(dim) - pick(x, target)
+    return (entropy + (p * x).sum(dim) - pick(x, target)).to(dtype)
 
 
 def bi_tempered(
@@ -45,13 +50,14 @@ def bi_tempered(
 ) -> Tensor:
     """Return −log_t1 p_t − (1 − Σp^(2 − t1))/(2 − t1) of p = softmax at t2 (Amid et al., 2019)."""
     input, target = class_logits(input, target, ignore_index)
-    t1, dim = in_dtype(t1, input), head_dim(input)
-    log_p, _ = _log_tempered(_from_top(input), in_dtype(t2, input))
+    dtype, t1, dim = input.dtype, in_dtype(t1, input), head_dim(input)
+    t2, input = _apart(in_dtype(t2, input), input)
+    log_p, _ = _log_tempered(_from_top(input), t2)
     own = pick(log_p, target)
     # 1 − Σp^(2 − t1) as 1 − p_t^(2 − t1) less the others, so that nothing cancels near p_t = 1.
     others = ((2 - t1) * log_p).exp().masked_fill(is_target(log_p, target), 0).sum(dim)
     rest = -torch.expm1((2 - t1) * own) - others
-    return -torch.expm1((1 - t1) * own) / (1 - t1) - rest / (2 - t1)
+    return (-torch.expm1((1 - t1) * own) / (1 - t1) - rest / (2 - t1)).to(dtype)
 
 
 def sparse_probabilities(output: Tensor) -> Tensor:
@@ -66,9 +72,23 @@ def tempered_softmax(output: Tensor, *, t: Tensor | float) -> Tensor:
     tensor([0.5000, 0.5000])
     """
     output = promote(output)
-    log_p, held = _log_tempered(_from_top(output), in_dtype(t, output))
+    dtype = output.dtype
+    t, output = _apart(in_dtype(t, output), output)
+    log_p, held = _log_tempered(_from_top(output), t)
     p = torch.where(held, log_p.exp(), 0.0)
-    return p / p.sum(head_dim(output), keepdim=True)
+    return (p / p.sum(head_dim(output), keepdim=True)).to(dtype)
+
+
+def _apart(t: Tensor | float, input: Tensor) -> tuple[Tensor | float, Tensor]:
+    """Return a temperature at least 1e-5 from 1, and the input in float64 where it is near.
+
+    Differences are divided by 1 − t, which magnifies their rounding.
+    """
+    if isinstance(t, Tensor):
+        return torch.where((1 - t).abs() < NEAR, 1 - NEAR * (1 - t).sign(), t), input
+    if t == 1 or abs(1 - t) > 0.1 or input.device.type == "mps":
+        return t, input
+    return 1 - math.copysign(max(abs(1 - t), NEAR), 1 - t), input.double()
 
 
 def _from_top(input: Tensor) -> Tensor:
@@ -105,5 +125,5 @@ def _newton(x: Tensor, top: Tensor, t: Tensor | float) -> Tensor:
 def _log_exp(u: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
     """Return log exp_t(u), 0 where exp_t is 0, and where it is above 0."""
     lifted = (1 - t) * u
-    held = lifted > -1
+    held = ~(lifted <= -1)  # NaN stays
     return torch.where(held, lifted, 0.0).log1p() / (1 - t), held

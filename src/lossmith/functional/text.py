@@ -21,6 +21,7 @@ def sequence_log_probability(
     """
     logits, token = class_logits(input, target, ignore_index)
     kept = target != ignore_index
+    logits = torch.where(kept.unsqueeze(1), logits, 0)  # whatever they hold where ignored
     each = torch.where(kept, -surprise(logits, token), 0.0)
     total = each.sum(1)
     return total / kept.sum(1).clamp(min=1) if mean else total

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from lossmith.functional.checks import in_dtype, product, promote, same_shape
 from lossmith.functional.divergence import check_rows
-from lossmith.functional.embeddings import scaled
+from lossmith.functional.embeddings import magnitude, scaled
 
 
 def l2_sp(input: Tensor, target: Tensor) -> Tensor:
@@ -62,8 +62,10 @@ def deep_coral(input: Tensor, target: Tensor) -> Tensor:
     """Return ‖cov(input) − cov(target)‖²_F/(4 D²) of two samples (N, D)."""
     check_rows(input, target, "samples (N, D)")
     first, second = same_shape(input, target)
-    gap = _covariance(first) - _covariance(second)
-    return gap.square().sum() / (4 * max(first.shape[1], 1) ** 2)
+    size = torch.maximum(magnitude(first), magnitude(second))  # fourth powers are numbers then
+    gap = _covariance(first / size) - _covariance(second / size)
+    value = gap.square().sum() / (4 * max(first.shape[1], 1) ** 2)
+    return value * size * size * size * size
 
 
 def _covariance(rows: Tensor) -> Tensor:

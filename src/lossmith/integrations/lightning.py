@@ -1,12 +1,14 @@
-"""A callback for Lightning: drives the losses of a module, logs and checkpoints them."""
+"""Callbacks for Lightning: one drives the losses of a module, one reports to a trial of a study."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from lossmith.core.driver import LossScheduler
 from lossmith.integrations.logs import scalars
+from lossmith.integrations.reports import joined
 
 try:
     from pytorch_lightning import Callback, LightningModule, Trainer
@@ -75,3 +77,87 @@ class LossCallback(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep a checkpoint's position for the start of training."""
         self._position = state_dict or None
+
+
+class TrialCallback(Callback):
+    """Reports each epoch's validation to a trial of a study, and stops the trainer when told to.
+
+    `validation_step` returns its outputs, a tensor, or a dict of "outputs" or "rows" (and
+    "target"), as `trial.report` takes them; the validation loader keeps the order of `trial.valid`.
+    A loss on a schedule is told each epoch; put a `LossCallback` beside it for one that moves with
+    each step.
+    Lightning's checkpoint and the trial's are written to `trial.folder` before each report, so that
+    the trial can pause, and goes on where a process died. For one process on one device.
+
+    Args:
+        trial: of a `lossmith.Study`.
+        checkpoints: whether to write them.
+
+    Raises:
+        ValueError: where a trial that goes on is trained from the start.
+
+    In a study's loop::
+
+        callback = TrialCallback(trial)
+        trainer = Trainer(max_epochs=trial.total_epochs, callbacks=[callback])
+        trainer.fit(module, train_loader, valid_loader, ckpt_path=callback.checkpoint)
+    """
+
+    def __init__(self, trial: Any, *, checkpoints: bool = True) -> None:
+        self.trial, self.checkpoints = trial, checkpoints
+        self._batches: list[Any] = []
+        self._epochs = iter(trial.epochs)
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """Where the trainer goes on from: None at a trial's start."""
+        return self._place(self.trial.start) if self.trial.start else None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the loss and the generators their state, before the first batch is drawn."""
+        if self.trial.start and trainer.ckpt_path is None:
+            raise ValueError(
+                f"{self.trial.id} goes on after epoch {self.trial.start}: "
+                "trainer.fit(…, ckpt_path=callback.checkpoint)"
+            )
+        self.trial.restore()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell a loss on a schedule."""
+        next(self._epochs, None)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget an earlier evaluation."""
+        self._batches = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep what a batch says."""
+        if not trainer.sanity_checking:
+            self._batches.append(outputs)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report the epoch's last evaluation, if it had one."""
+        if not self._batches:
+            return
+        said, self._batches = joined(self._batches), []
+        epoch = trainer.current_epoch + 1  # Lightning counts from 0
+        if self.checkpoints:
+            trainer.save_checkpoint(self._place(epoch))
+            self.trial.save(epoch)
+            for place in self.trial.folder.glob("epoch-*.ckpt"):
+                if not place.with_suffix(".pt").exists():
+                    place.unlink()
+        if self.trial.report(epoch, **said):
+            trainer.should_stop = True
+
+    def _place(self, epoch: int) -> Path:
+        """Return where Lightning's part of a checkpoint lies, beside the trial's."""
+        return self.trial.folder / f"epoch-{epoch}.ckpt"

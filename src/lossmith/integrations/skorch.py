@@ -1,10 +1,12 @@
-"""A callback for skorch: drives the criterion of a net, logs its numbers, and resumes."""
+"""Callbacks for skorch: one drives the criterion of a net, one reports to a trial of a study."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from lossmith.core.driver import LossScheduler
 from lossmith.integrations.logs import scalars
+from lossmith.integrations.reports import joined
 
 try:
     from skorch import NeuralNet
@@ -78,3 +80,66 @@ class LossCallback(Callback):
             net.history.record(name, number)
         last: Mapping[str, Any] = net.history[-1]
         self.signals |= {name: last[name] for name in self.clock.watches if name in last}
+
+
+class TrialCallback(Callback):
+    """Reports each epoch's validation to a trial of a study, and stops the net when told to.
+
+    The net's validation set holds the rows of `trial.valid` in their order. A loss on a schedule is
+    told each epoch; put a `LossCallback` before it for one that moves with each step. Module,
+    optimizer and history are kept in `trial.folder`, so that the trial can pause, and goes on where
+    a process died; `max_epochs` is always the whole.
+
+    Args:
+        trial: of a `lossmith.Study`.
+
+    In a study's loop::
+
+        valid = predefined_split(Subset(dataset, trial.valid))
+        more = {"max_epochs": trial.total_epochs, "train_split": valid}
+        net = NeuralNet(model, lambda: trial.loss, callbacks=[TrialCallback(trial)], **more)
+    """
+
+    def __init__(self, trial: Any) -> None:
+        self.trial = trial
+
+    def initialize(self) -> "TrialCallback":
+        """Start with nothing seen."""
+        self._batches: list[Any] = []
+        self._epochs = iter(self.trial.epochs)
+        return self
+
+    def on_train_begin(self, net: NeuralNet, *given: Any, **more: Any) -> None:
+        """Go on from the trial's checkpoint, if it has one."""
+        parts = {"module": net.module_, "optimizer": net.optimizer_}
+        kept = self.trial.restore(**parts, history=None)
+        if kept:
+            net.history_ = type(net.history)(json.loads(kept["history"]))
+
+    def on_epoch_begin(self, net: NeuralNet, **given: Any) -> None:
+        """Tell a loss on a schedule."""
+        next(self._epochs, None)
+
+    def on_batch_end(self, net: NeuralNet, training: bool = False, **given: Any) -> None:
+        """Keep a validation batch's outputs."""
+        if not training:
+            self._batches.append(given["y_pred"])
+
+    def on_epoch_end(self, net: NeuralNet, **given: Any) -> None:
+        """Report the epoch.
+
+        Raises:
+            ValueError: where the net has no validation set.
+        """
+        if not self._batches:
+            raise ValueError(
+                "the net validates nothing; give it train_split=predefined_split(dataset) with the "
+                "rows of trial.valid"
+            )
+        said, self._batches = joined(self._batches), []
+        epoch = len(net.history)
+        history = json.dumps(net.history, default=float)
+        parts = {"module": net.module_, "optimizer": net.optimizer_, "history": history}
+        self.trial.save(epoch, **parts)
+        if self.trial.report(epoch, **said) or epoch == self.trial.total_epochs:
+            raise KeyboardInterrupt  # as skorch's own EarlyStopping ends a training

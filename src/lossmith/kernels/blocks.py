@@ -60,12 +60,20 @@ def _obstacles(
         any(isinstance(one, Tensor) and one.requires_grad for one in fixed),
         "a parameter is learned",
     )
-    with torch.enable_grad():
-        first = values(input[:1].detach().clone().requires_grad_(), target[:1])
+    first = _first(values, input, target)
     fits = isinstance(first, Tensor) and first.shape[:1] == target[:1].shape[:1]
     yield not fits, "not of one value a row"
     yield _steps(first) < 2, "one operation alone"
     probe.append(first.detach())
+
+
+def _first(values: Callable[[Tensor, Tensor], Any], input: Tensor, target: Tensor) -> Any:
+    """Return the first row's values; None where it is refused, as is a class of one sample."""
+    try:
+        with torch.enable_grad():
+            return values(input[:1].detach().clone().requires_grad_(), target[:1])
+    except ValueError:
+        return None
 
 
 def _steps(values: Tensor) -> int:

@@ -12,6 +12,8 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Kind, Paper
 from lossmith.core.loss import Batchwise, Pointwise
 from lossmith.core.reduce import reduce
+from lossmith.functional.checks import flat_rows
+from lossmith.losses.coupled import GATHER
 
 LATENT: dict[str, Kind] = {"mean": "values", "log_variance": "parameters"}
 KINGMA = Paper(
@@ -153,6 +155,7 @@ class FreeBits(Batchwise):
 
     Args:
         lambda_: the floor in nats, for each latent number.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         ValueError: if the shapes differ, or a denominator is given.
@@ -187,15 +190,18 @@ class FreeBits(Batchwise):
             target=None,
             value=2.5,
         ),
-        hypers={"lambda_": Hyper(default=0.25, low=0.0, meaning="floor in nats")},
+        hypers={
+            "lambda_": Hyper(default=0.25, low=0.0, meaning="floor in nats"),
+            "gather": GATHER,
+        },
     )
 
-    def __init__(self, *, lambda_: Number = 0.25) -> None:
-        super().__init__(lambda_=lambda_)
+    def __init__(self, *, lambda_: Number = 0.25, gather: bool = True) -> None:
+        super().__init__(lambda_=lambda_, gather=gather)
 
     def value(self, input: Mapping[str, Tensor], target: None, weight: Tensor | None) -> Tensor:
         """Return the sum of the floored mean divergences."""
-        each = F.gaussian_kl(input).flatten(1)
+        each = flat_rows(F.gaussian_kl(input), dims=2)
         means = [reduce(part, weight=weight) for part in each.unbind(1)]
         floored = torch.stack(means).clamp(min=self.lambda_.to(each.dtype)).sum()
         some = each.numel() > 0 if weight is None else weight.sum() > 0
@@ -225,6 +231,7 @@ class BetaTC(Pointwise):
         beta: weight of the total correlation.
         gamma: weight of the dimension-wise divergence.
         sampling: "weighted" or "stratified".
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         ValueError: if the shapes differ or are not (N, K).
@@ -273,6 +280,7 @@ class BetaTC(Pointwise):
                 choices=("weighted", "stratified"),
                 meaning="how densities are estimated",
             ),
+            "gather": GATHER,
         },
     )
 
@@ -284,8 +292,11 @@ class BetaTC(Pointwise):
         beta: Number = 6.0,
         gamma: Number = 1.0,
         sampling: str = "weighted",
+        gather: bool = True,
     ) -> None:
-        super().__init__(size=size, alpha=alpha, beta=beta, gamma=gamma, sampling=sampling)
+        super().__init__(
+            size=size, alpha=alpha, beta=beta, gamma=gamma, sampling=sampling, gather=gather
+        )
 
     def values(self, input: Mapping[str, Tensor], target: None) -> dict[str, Tensor]:
         """Return the three terms of each row."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.card import Hyper
 from lossmith.core.loss import Pointwise
-from lossmith.functional.checks import check_tensor
+from lossmith.functional.checks import check_head, check_tensor, head_dim
 
 CLASSES = Hyper(
     default=None, low=2, meaning="number of classes, the width of the head; for_target finds it"
@@ -30,6 +30,10 @@ class ClassLoss(Pointwise, ABC):
     @property
     def out_features(self) -> int:
         """The number of classes; ValueError where the loss was not told it."""
+        return self.known_classes()
+
+    def known_classes(self) -> int:
+        """Return the number of classes; ValueError where the loss was not told it."""
         if self.classes is None:
             name = type(self).__name__
             raise ValueError(
@@ -42,6 +46,20 @@ class ClassLoss(Pointwise, ABC):
         """Return the softmax: one probability a class, along the class dimension."""
         return F.softmax(output)
 
+    def check_given(self, input: Any, target: Any) -> None:
+        """Raise as every loss does, and ValueError where the head is not that of the classes."""
+        super().check_given(input, target)
+        if "classes" not in self.card.hypers or self.classes is None or not input.ndim:
+            return  # where they follow from counts, these are checked
+        wanted, width = self.out_features, input.shape[head_dim(input)]
+        if width != wanted:
+            if not target.is_floating_point():
+                check_head(input, target, wanted)
+            raise ValueError(
+                f"{type(self).__name__} was built for {self.classes} classes, a head of {wanted}, "
+                f"but input of shape {tuple(input.shape)} has {width}"
+            )
+
     @classmethod
     def for_target(cls, target: Tensor, *, classes: int | None = None, **hypers: Any) -> Self:
         """Return the loss for the classes of integer training targets, and their counts.
@@ -53,7 +71,8 @@ class ClassLoss(Pointwise, ABC):
 
         Raises:
             TypeError: if target holds no integers.
-            ValueError: if a target lies outside 0 … classes − 1, or none is left.
+            ValueError: if a target lies outside 0 … classes − 1, none is left, or the largest lies
+                so far beyond the others that it looks like a mark of what to ignore.
         """
         ignored = hypers.get("ignore_index", cls.card.hypers["ignore_index"].default)
         counts = count_classes(target, classes, ignored)
@@ -78,7 +97,25 @@ def count_classes(target: Tensor, classes: int | None, ignore_index: int) -> lis
     width = max(high + 1, 2) if classes is None else classes
     if low < 0 or high >= width:
         raise ValueError(f"target holds classes from {low} to {high}, outside 0 … {width - 1}")
-    return torch.bincount(seen, minlength=width).double().tolist()
+    counts = torch.bincount(seen, minlength=width)
+    if classes is None:
+        _check_largest(counts)
+    return counts.double().tolist()
+
+
+def _check_largest(counts: Tensor) -> None:
+    """Raise ValueError where the largest class is far from the others: 255 for what is void, say.
+
+    A class or two may well be missing in a sample of many, most of them rarely.
+    """
+    seen = counts.nonzero().flatten().tolist()
+    largest, below = seen[-1], seen[-2] if len(seen) > 1 else -1
+    missing = largest - below - 1
+    if missing > max(1, len(seen) // 10):
+        raise ValueError(
+            f"target holds class {largest} but none of the {missing} before it; pass "
+            f"classes={largest + 1} if it is one, ignore_index={largest} if it marks what to ignore"
+        )
 
 
 def check_counts(owner: str, counts: Tensor | None) -> int:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -116,10 +116,14 @@ class CrossEntropy(ClassLoss):
             ignore_index=ignore_index,
         )
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor | dict[str, Tensor]:
-        """Return the cross-entropy of each sample, without class weights, and its z-loss if any."""
+    def check_given(self, input: Any, target: Any) -> None:
+        """Raise as losses of classes do, and ValueError unless there is one weight a class."""
+        super().check_given(input, target)
         if self.class_weight is not None:
             F.per_class("class_weight", self.class_weight, input)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor | dict[str, Tensor]:
+        """Return the cross-entropy of each sample, without class weights, and its z-loss if any."""
         input = promote(input)
         if self.softcap is not None:
             input = F.softcapped(input, softcap=self.softcap)
@@ -223,10 +227,14 @@ class Focal(ClassLoss):
     ) -> None:
         super().__init__(classes=classes, gamma=gamma, alpha=alpha, ignore_index=ignore_index)
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the focal value of each sample, without alpha."""
+    def check_given(self, input: Any, target: Any) -> None:
+        """Raise as losses of classes do, and ValueError unless there is one alpha a class."""
+        super().check_given(input, target)
         if self.alpha is not None:
             F.per_class("alpha", self.alpha, input)
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the focal value of each sample, without alpha."""
         return F.focal(input, target, gamma=self.gamma, ignore_index=self.ignore_index)
 
     def weights(self, target: Tensor) -> Tensor | None:

@@ -11,6 +11,7 @@ from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise, Pointwise
 from lossmith.core.progress import Progress
 from lossmith.core.schedule import Schedule
+from lossmith.losses.coupled import GATHER
 from lossmith.losses.gan import SCORES
 
 
@@ -97,6 +98,9 @@ class FeatureMatching(Batchwise):
     layer of the discriminator. The generator trains on it. The authors' code for MNIST averages
     over the features instead of adding them up.
 
+    Args:
+        gather: over several processes, whether the batch is that of all ranks.
+
     Raises:
         ValueError: if the shapes differ, or a denominator is given.
 
@@ -125,7 +129,11 @@ class FeatureMatching(Batchwise):
         example=Example(
             input=[[1.0, 2.0], [3.0, 0.0]], target=[[1.0, 0.0], [-1.0, 0.0]], value=5.0
         ),
+        hypers={"gather": GATHER},
     )
+
+    def __init__(self, *, gather: bool = True) -> None:
+        super().__init__(gather=gather)
 
     def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the squared distance between the mean features."""

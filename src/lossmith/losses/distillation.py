@@ -10,6 +10,7 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.functional.checks import promote
+from lossmith.losses.classes import IGNORE
 from lossmith.losses.coupled import GATHER
 
 TEMPERATURE = Hyper(default=4.0, low=0.0, open=True, meaning="divides the logits of both")
@@ -30,6 +31,7 @@ class Distillation(Pointwise):
     Args:
         temperature: divides the logits of both.
         alpha: share of the teacher.
+        ignore_index: the class whose rows have weight 0.
 
     Raises:
         ValueError: if shapes do not fit or a class or hyperparameter is out of range.
@@ -42,6 +44,7 @@ class Distillation(Pointwise):
 
     temperature: Tensor
     alpha: Tensor
+    ignore_index: int
     card: ClassVar[Card] = Card(
         key="distillation",
         tasks=("distillation",),
@@ -66,11 +69,20 @@ class Distillation(Pointwise):
         hypers={
             "temperature": TEMPERATURE,
             "alpha": Hyper(default=0.9, low=0.0, high=1.0, meaning="share of the teacher"),
+            "ignore_index": IGNORE,
         },
     )
 
-    def __init__(self, *, temperature: Number = 4.0, alpha: Number = 0.9) -> None:
-        super().__init__(temperature=temperature, alpha=alpha)
+    def __init__(
+        self, *, temperature: Number = 4.0, alpha: Number = 0.9, ignore_index: int = -100
+    ) -> None:
+        super().__init__(temperature=temperature, alpha=alpha, ignore_index=ignore_index)
+
+    def weights(self, target: dict[str, Tensor]) -> Tensor | None:
+        """Return weight 0 for rows whose class is ignored, 1 for the others."""
+        if "classes" not in target:
+            return None
+        return F.target_weights(target["classes"], ignore_index=self.ignore_index)
 
     def values(self, input: Tensor, target: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the teacher and the classes cost in each row."""
@@ -79,7 +91,8 @@ class Distillation(Pointwise):
         alpha = self.alpha.to(soft.dtype)
         terms = {"teacher": alpha * soft}
         if "classes" in target:
-            terms["classes"] = (1 - alpha) * F.cross_entropy(input, target["classes"])
+            surprise = F.cross_entropy(input, target["classes"], ignore_index=self.ignore_index)
+            terms["classes"] = (1 - alpha) * surprise
         return terms
 
 
@@ -101,6 +114,7 @@ class DKD(Pointwise):
         temperature: divides the logits of both.
         alpha: weight of the true class.
         beta: weight of the others; tuned for each pair of nets; 8 is one of the authors' values.
+        ignore_index: the class whose rows have weight 0.
 
     Raises:
         ValueError: if shapes do not fit or a class or hyperparameter is out of range.
@@ -115,6 +129,7 @@ class DKD(Pointwise):
     temperature: Tensor
     alpha: Tensor
     beta: Tensor
+    ignore_index: int
     card: ClassVar[Card] = Card(
         key="dkd",
         tasks=("distillation",),
@@ -141,19 +156,33 @@ class DKD(Pointwise):
             "temperature": TEMPERATURE,
             "alpha": Hyper(default=1.0, low=0.0, meaning="weight of the true class"),
             "beta": Hyper(default=8.0, low=0.0, meaning="weight of the others"),
+            "ignore_index": IGNORE,
         },
     )
 
     def __init__(
-        self, *, temperature: Number = 4.0, alpha: Number = 1.0, beta: Number = 8.0
+        self,
+        *,
+        temperature: Number = 4.0,
+        alpha: Number = 1.0,
+        beta: Number = 8.0,
+        ignore_index: int = -100,
     ) -> None:
-        super().__init__(temperature=temperature, alpha=alpha, beta=beta)
+        super().__init__(temperature=temperature, alpha=alpha, beta=beta, ignore_index=ignore_index)
+
+    def weights(self, target: dict[str, Tensor]) -> Tensor:
+        """Return weight 0 for rows whose class is ignored, 1 for the others."""
+        return F.target_weights(target["classes"], ignore_index=self.ignore_index)
 
     def values(self, input: Tensor, target: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return what the true class and the others cost in each row."""
         input = promote(input)
         own, others = F.decoupled_distillation(
-            input, target["teacher"], target["classes"], temperature=self.temperature
+            input,
+            target["teacher"],
+            target["classes"],
+            temperature=self.temperature,
+            ignore_index=self.ignore_index,
         )
         alpha, beta = self.alpha.to(own.dtype), self.beta.to(own.dtype)
         return {"own": alpha * own, "others": beta * others}

@@ -112,7 +112,7 @@ class EarlyLearning(Pointwise):
     def values(self, input: Tensor, target: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the cross-entropy of each sample and its pull towards the memory."""
         input, classes, indices = promote(input), target["classes"], target["indices"]
-        self._check(input, classes, indices)
+        indices = self._checked(input, classes, indices)
         surprise = F.cross_entropy(input, classes, ignore_index=self.ignore_index)
         pull = F.early_learning(input, self.memory[indices], beta=self.beta)
         return {"cross_entropy": surprise, "early_learning": self.lambda_.to(pull.dtype) * pull}
@@ -125,7 +125,7 @@ class EarlyLearning(Pointwise):
         """Mix a step's predictions into the memory of its samples."""
         logits, indices = (torch.as_tensor(progress.signals[name]) for name in self.card.needs)
         p = F.held_probabilities(logits).to(self.memory)
-        rows = indices.to(self.memory.device)
+        rows = indices.long().to(self.memory.device)
         beta = self.beta.to(self.memory.dtype)
         self.memory[rows] = F.mixed_memory(self.memory[rows], p, beta=beta)
 
@@ -133,18 +133,22 @@ class EarlyLearning(Pointwise):
         """Return the softmax: one probability a class."""
         return F.softmax(output)
 
-    def _check(self, input: Tensor, classes: Tensor, indices: Tensor) -> None:
+    def _checked(self, input: Tensor, classes: Tensor, indices: Tensor) -> Tensor:
+        """Return the indices as what tensors are indexed by: of uint8 they would be a mask."""
         samples, width = self.memory.shape
-        if input.shape != (*classes.shape, width) or classes.shape != indices.shape:
+        rows = classes.shape == indices.shape and classes.ndim == 1
+        if not rows or input.shape != (*classes.shape, width):
             raise ValueError(
                 f"input has shape {tuple(input.shape)}, classes {tuple(classes.shape)} and indices "
                 f"{tuple(indices.shape)}; they must be (N, {width}), (N,) and (N,)"
             )
         if indices.is_floating_point() or indices.dtype == torch.bool:
             raise TypeError(f"indices must hold integers, got {indices.dtype}; use .long()")
+        indices = indices.long()
         within(
             indices,
             0,
             samples - 1,
             f"indices holds a place outside 0 … {samples - 1}, the memory's {samples} samples",
         )
+        return indices

@@ -10,6 +10,7 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
 from lossmith.core.reduce import added
+from lossmith.losses.coupled import GATHER
 from lossmith.losses.regression import MAE
 from lossmith.losses.wrapping import BatchWrapper, Wrapper, check_inner
 
@@ -148,6 +149,7 @@ class Tilted(BatchWrapper):
     Args:
         loss: any loss with a value a sample.
         tilt: t, in the inverse of the loss's unit; positive favours hard rows, negative easy ones.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         TypeError: if loss has no value a sample.
@@ -179,12 +181,15 @@ class Tilted(BatchWrapper):
         hypers={
             "loss": LOSS,
             "tilt": Hyper(default=1.0, meaning="t: positive favours hard rows, negative easy ones"),
+            "gather": GATHER,
         },
     )
 
-    def __init__(self, loss: Pointwise | None = None, *, tilt: Number = 1.0) -> None:
+    def __init__(
+        self, loss: Pointwise | None = None, *, tilt: Number = 1.0, gather: bool = True
+    ) -> None:
         inner = check_inner("Tilted", MAE() if loss is None else loss)
-        super().__init__(loss=inner, tilt=tilt)
+        super().__init__(loss=inner, tilt=tilt, gather=gather)
 
     def statistic(self, values: Tensor, weight: Tensor) -> Tensor:
         """Return the tilted mean of the values."""
@@ -201,6 +206,7 @@ class CVaR(BatchWrapper):
     Args:
         loss: any loss with a value a sample.
         fraction: q, the share of the rows that count; 1 is the mean.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         TypeError: if loss has no value a sample.
@@ -237,12 +243,15 @@ class CVaR(BatchWrapper):
             "fraction": Hyper(
                 default=0.1, low=1e-6, high=1.0, meaning="share of the rows that count"
             ),
+            "gather": GATHER,
         },
     )
 
-    def __init__(self, loss: Pointwise | None = None, *, fraction: Number = 0.1) -> None:
+    def __init__(
+        self, loss: Pointwise | None = None, *, fraction: Number = 0.1, gather: bool = True
+    ) -> None:
         inner = check_inner("CVaR", MAE() if loss is None else loss)
-        super().__init__(loss=inner, fraction=fraction)
+        super().__init__(loss=inner, fraction=fraction, gather=gather)
 
     def statistic(self, values: Tensor, weight: Tensor) -> Tensor:
         """Return the mean of the worst fraction."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -231,9 +231,13 @@ class ClassBalanced(ClassLoss):
         super().__init__(counts=counts, beta=beta, ignore_index=ignore_index)
         self.classes = check_counts("ClassBalanced", self.counts)
 
+    def check_given(self, input: Any, target: Any) -> None:
+        """Raise as losses of classes do, and ValueError unless there is one count a class."""
+        super().check_given(input, target)
+        F.per_class("counts", self.counts, input)
+
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the cross-entropy of each sample, without class weights."""
-        F.per_class("counts", self.counts, input)
         return F.cross_entropy(input, target, ignore_index=self.ignore_index)
 
     def weights(self, target: Tensor) -> Tensor | None:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from lossmith import functional as F
 from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
-from lossmith.core.left_out import without_left_out
+from lossmith.core.left_out import without_ignored, without_left_out
 from lossmith.core.loss import Loss
 from lossmith.core.reduce import reduce, spread
-from lossmith.functional.checks import check_classes, promote
+from lossmith.functional.checks import check_classes, head_dim, promote
 from lossmith.losses.classes import IGNORE
 
 IN_FEATURES = Hyper(default=None, low=1, meaning="width of what the head reads")
@@ -68,14 +68,16 @@ class LinearHead(Loss, ABC):
         denominator: Tensor | float | None = None,
     ) -> dict[str, Tensor]:
         """Return the weighted mean of the rows' values under the loss's key."""
+        features = input.movedim(-1, head_dim(input))  # where other losses have their head
         if weight is not None:
-            input, target = without_left_out(input, target, weight)
+            features, target, weight = without_left_out(features, target, weight)
         check_classes(target.masked_fill(target == self.ignore_index, 0), self.classes)
         own = F.target_weights(target, self.class_weight, ignore_index=self.ignore_index)
         own = own.to(torch.promote_types(self.head.weight.dtype, torch.float32))
         if weight is not None:
             own = own * spread(weight, own)
-        values = self.row_values(input, target, own)
+        features, _ = without_ignored(features, target, own)
+        values = self.row_values(features.movedim(head_dim(features), -1), target, own)
         return {self.card.key: reduce(values, weight=own, denominator=denominator)}
 
 

@@ -10,6 +10,7 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise, Pointwise
 from lossmith.core.reduce import reduce
+from lossmith.losses.coupled import GATHER
 
 LOG3 = math.log(3)
 
@@ -81,6 +82,7 @@ class TwoWay(Batchwise):
     Args:
         positive_temperature: of the soft minimum over positives.
         negative_temperature: of the soft maximum over negatives.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
@@ -117,14 +119,21 @@ class TwoWay(Batchwise):
             "negative_temperature": Hyper(
                 default=1.0, low=0.0, open=True, meaning="of the soft maximum over negatives"
             ),
+            "gather": GATHER,
         },
     )
 
     def __init__(
-        self, *, positive_temperature: Number = 4.0, negative_temperature: Number = 1.0
+        self,
+        *,
+        positive_temperature: Number = 4.0,
+        negative_temperature: Number = 1.0,
+        gather: bool = True,
     ) -> None:
         super().__init__(
-            positive_temperature=positive_temperature, negative_temperature=negative_temperature
+            positive_temperature=positive_temperature,
+            negative_temperature=negative_temperature,
+            gather=gather,
         )
 
     def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> dict[str, Tensor]:

@@ -75,7 +75,7 @@ class CORAL(ClassLoss):
     @property
     def out_features(self) -> int:
         """One output a threshold, K − 1."""
-        return super().out_features - 1
+        return self.known_classes() - 1
 
     def decode(self, output: Tensor) -> Tensor:
         """Return one probability a class, along the head's dimension."""
@@ -145,7 +145,7 @@ class CORN(ClassLoss):
     @property
     def out_features(self) -> int:
         """One output a threshold, K − 1."""
-        return super().out_features - 1
+        return self.known_classes() - 1
 
     def decode(self, output: Tensor) -> Tensor:
         """Return one probability a class, along the head's dimension."""

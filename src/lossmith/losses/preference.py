@@ -10,6 +10,7 @@ from lossmith import functional as F
 from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Kind, Paper
 from lossmith.core.loss import Pointwise
+from lossmith.losses.coupled import GATHER
 
 PAIR: dict[str, Kind] = {"chosen": "log_probabilities", "rejected": "log_probabilities"}
 LOG3 = math.log(3)
@@ -273,6 +274,7 @@ class KTO(Pointwise):
         lambda_desirable: weight of desirable completions; with n of one kind and m of the other,
             λ_D·n_D/(λ_U·n_U) should lie between 1 and 4/3.
         lambda_undesirable: weight of undesirable ones.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         ValueError: if the shapes differ.
@@ -322,6 +324,7 @@ class KTO(Pointwise):
             "beta": Hyper(default=0.1, low=0.0, open=True, meaning="how fast value saturates"),
             "lambda_desirable": Hyper(default=1.0, low=0.0, meaning="weight of desirable ones"),
             "lambda_undesirable": Hyper(default=1.0, low=0.0, meaning="weight of undesirable ones"),
+            "gather": GATHER,
         },
     )
 
@@ -331,9 +334,13 @@ class KTO(Pointwise):
         beta: Number = 0.1,
         lambda_desirable: Number = 1.0,
         lambda_undesirable: Number = 1.0,
+        gather: bool = True,
     ) -> None:
         super().__init__(
-            beta=beta, lambda_desirable=lambda_desirable, lambda_undesirable=lambda_undesirable
+            beta=beta,
+            lambda_desirable=lambda_desirable,
+            lambda_undesirable=lambda_undesirable,
+            gather=gather,
         )
 
     def values(self, input: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:

@@ -11,6 +11,7 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise, Pointwise
 from lossmith.core.reduce import reduce
+from lossmith.losses.coupled import GATHER
 from lossmith.losses.gan import LOG3, SCORES, SIDE
 
 JOLICOEUR = Paper(
@@ -79,6 +80,7 @@ class RelativisticAverageGAN(Batchwise):
     Args:
         side: "discriminator" or "generator".
         form: "standard", "least_squares" or "hinge".
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         ValueError: if the shapes differ, or a denominator is given.
@@ -115,11 +117,14 @@ class RelativisticAverageGAN(Batchwise):
                 choices=("standard", "least_squares", "hinge"),
                 meaning="how a score's lead over the other side's mean is judged",
             ),
+            "gather": GATHER,
         },
     )
 
-    def __init__(self, *, side: str = "discriminator", form: str = "standard") -> None:
-        super().__init__(side=side, form=form)
+    def __init__(
+        self, *, side: str = "discriminator", form: str = "standard", gather: bool = True
+    ) -> None:
+        super().__init__(side=side, form=form, gather=gather)
 
     def value(
         self, input: Mapping[str, Tensor], target: None, weight: Tensor | None

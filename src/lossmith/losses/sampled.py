@@ -182,10 +182,6 @@ class SampledLinearCrossEntropy(LinearHead):
         super().take_in(progress)
         self.drawn.copy_(self._draw(progress.step))
 
-    def numbers(self) -> Sequence[str]:
-        """Return the buffers that a cast must not round: what is drawn by, too."""
-        return [*super().numbers(), "cumulative", "time"]
-
     def _draw(self, step: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         return F.draw_classes(

@@ -150,12 +150,13 @@ class Boundary(Pointwise):
     Dice with a weight that grows: `Dice() + alpha * Boundary()`.
 
     Raises:
-        ValueError: if the shapes of input and target differ or are no images.
+        ValueError: if the shapes of input and target differ or are no images, or the target is a
+            mask of 0 and 1 and no distance.
 
     Source: Kervadec, Bouchtiba, Desrosiers, Granger, Dolz, Ben Ayed, Boundary Loss for Highly
     Unbalanced Segmentation (2019).
 
-    >>> Boundary()(torch.zeros(1, 2, 2), torch.tensor([[[0.0, 1.0], [1.0, 0.0]]]))
+    >>> Boundary()(torch.zeros(1, 2, 3), torch.tensor([[[0.0, 1.0, 2.0], [1.0, 0.0, -1.0]]]))
     tensor(0.2500)
     """
 

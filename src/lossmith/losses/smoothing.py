@@ -1,7 +1,6 @@
 """Label smoothing by what the model itself confuses."""
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -126,7 +125,3 @@ class OnlineLabelSmoothing(ClassLoss):
         self.sums.zero_()
         self.counts.zero_()
         self.epoch.fill_(progress.epoch)
-
-    def numbers(self) -> Sequence[str]:
-        """Return the buffers that a cast must not round: what is gathered, too."""
-        return [*super().numbers(), "soft_labels", "sums", "counts"]

@@ -13,6 +13,7 @@ from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Batchwise
 from lossmith.core.reduce import reduce, spread
 from lossmith.functional.checks import promote
+from lossmith.losses.coupled import GATHER
 
 LOG3 = math.log(3)  # a logit of log 3 has the probability 3/4
 
@@ -51,6 +52,7 @@ class SoftF1(LabelStatistic):
 
     Args:
         beta: how many times as much recall weighs as precision.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
@@ -87,12 +89,13 @@ class SoftF1(LabelStatistic):
         hypers={
             "beta": Hyper(
                 default=1.0, low=0.0, open=True, meaning="weight of recall against precision"
-            )
+            ),
+            "gather": GATHER,
         },
     )
 
-    def __init__(self, *, beta: Number = 1.0) -> None:
-        super().__init__(beta=beta)
+    def __init__(self, *, beta: Number = 1.0, gather: bool = True) -> None:
+        super().__init__(beta=beta, gather=gather)
 
     def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Return 1 − F of each label, and which have positives."""
@@ -116,6 +119,7 @@ class AnyLoss(LabelStatistic):
         metric: "accuracy", "f1", "balanced_accuracy" (mean of recall and specificity) or
             "g_mean" (their geometric mean).
         amplification: the factor A, the paper's L.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         ValueError: if the shapes of input and target differ, a label lies outside 0 … 1, or the
@@ -161,11 +165,14 @@ class AnyLoss(LabelStatistic):
             "amplification": Hyper(
                 default=73.0, low=0.0, open=True, meaning="how hard probabilities are pushed"
             ),
+            "gather": GATHER,
         },
     )
 
-    def __init__(self, *, metric: str = "f1", amplification: Number = 73.0) -> None:
-        super().__init__(metric=metric, amplification=amplification)
+    def __init__(
+        self, *, metric: str = "f1", amplification: Number = 73.0, gather: bool = True
+    ) -> None:
+        super().__init__(metric=metric, amplification=amplification, gather=gather)
 
     def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Return 1 − metric of each label, and which have one."""
@@ -190,6 +197,7 @@ class AUCMargin(LabelStatistic):
 
     Args:
         margin: the gap that the mean scores should have.
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
@@ -227,12 +235,13 @@ class AUCMargin(LabelStatistic):
         hypers={
             "margin": Hyper(
                 default=1.0, low=0.0, open=True, meaning="gap that the mean scores should have"
-            )
+            ),
+            "gather": GATHER,
         },
     )
 
-    def __init__(self, *, margin: Number = 1.0) -> None:
-        super().__init__(margin=margin)
+    def __init__(self, *, margin: Number = 1.0, gather: bool = True) -> None:
+        super().__init__(margin=margin, gather=gather)
 
     def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Return the value of each label, and which have both classes."""

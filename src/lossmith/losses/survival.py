@@ -10,6 +10,7 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Example, Hyper, Kind, Paper
 from lossmith.core.loss import Batchwise
 from lossmith.core.reduce import reduce
+from lossmith.losses.coupled import GATHER
 
 _TARGET: Mapping[str, Kind] = {"time": "positive", "event": "labels"}
 _LOG3 = math.log(3)
@@ -32,6 +33,7 @@ class Cox(Batchwise):
 
     Args:
         ties: "efron", the more exact, or "breslow".
+        gather: over several processes, whether the batch is that of all ranks.
 
     Raises:
         ValueError: if the shapes of input, time and event differ, event is not 0 or 1, ties is
@@ -67,12 +69,13 @@ class Cox(Batchwise):
                 default="efron",
                 choices=("efron", "breslow"),
                 meaning="how much those who have their event at one time count",
-            )
+            ),
+            "gather": GATHER,
         },
     )
 
-    def __init__(self, *, ties: str = "efron") -> None:
-        super().__init__(ties=ties)
+    def __init__(self, *, ties: str = "efron", gather: bool = True) -> None:
+        super().__init__(ties=ties, gather=gather)
 
     def value(self, input: Tensor, target: Mapping[str, Tensor], weight: Tensor | None) -> Tensor:
         """Return the negative log partial likelihood an event."""

@@ -57,6 +57,7 @@ class L2SP(Batchwise):
 
     def __init__(self, *, alpha: Number = 0.01) -> None:
         super().__init__(alpha=alpha)
+        self.gather = False  # parameters are no rows: every rank holds the same
 
     def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the weighted sum over the parameters."""

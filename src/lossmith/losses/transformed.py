@@ -9,6 +9,8 @@ from torch import Tensor
 from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
+from lossmith.core.reduce import spread
+from lossmith.core.tree import mapped
 from lossmith.functional.checks import in_dtype, promote, require
 from lossmith.losses.fitting import finite, quartiles, spread_of
 from lossmith.losses.regression import MSE
@@ -35,8 +37,9 @@ class TransformedTarget(Pointwise):
         exponent: p of "power"; the default is the square root.
         center: subtracted after g.
         scale: divided by after g.
-        relative: weight each sample by 1/max(|y|, floor), so that absolute error becomes the
-            absolute percentage error.
+        relative: multiply each sample's value by scale/max(|y|, floor), so that absolute error is
+            the absolute percentage error, batch by batch: a weight of 1/|y| would cancel in the
+            weighted mean of a batch of one.
         floor: the least |y| that relative divides by, in the target's unit.
 
     Raises:
@@ -74,7 +77,7 @@ class TransformedTarget(Pointwise):
             "exponent": Hyper(default=0.5, low=0.0, open=True, meaning="power of the target"),
             "center": Hyper(default=0.0, meaning="subtracted after the function"),
             "scale": Hyper(default=1.0, low=0.0, open=True, meaning="divided by after it"),
-            "relative": Hyper(default=False, meaning="weight by 1/max(|y|, floor)"),
+            "relative": Hyper(default=False, meaning="multiply by scale/max(|y|, floor)"),
             "floor": Hyper(
                 default=1e-6, low=0.0, open=True, meaning="least |y| that relative divides by"
             ),
@@ -181,17 +184,17 @@ class TransformedTarget(Pointwise):
             reading = reading.sign() * reading.abs() ** in_dtype(1 / self.exponent, reading)
         return reading.clamp(-most, most)
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the inner loss's values of the transformed targets."""
-        return self.loss.values(input, self.encode(target))
+    def values(self, input: Tensor, target: Tensor) -> Any:
+        """Return the inner loss's values of the transformed targets, relative to these if asked."""
+        values = self.loss.values(input, self.encode(target))
+        if not self.relative:
+            return values
+        share = self.scale / _floating(target).abs().clamp(min=self.floor)
+        return mapped(lambda part: part * spread(share, part), values)
 
     def weights(self, target: Tensor) -> Tensor | None:
-        """Return the inner loss's weights, times 1/max(|y|, floor) where relative."""
-        inner = self.loss.weights(self.encode(target))
-        if not self.relative:
-            return inner
-        own = 1 / _floating(target).abs().clamp(min=self.floor)
-        return own if inner is None else own * inner
+        """Return the inner loss's weights."""
+        return self.loss.weights(self.encode(target))
 
 
 def _floating(target: Tensor) -> Tensor:

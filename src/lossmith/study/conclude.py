@@ -4,6 +4,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 
 from lossmith.core.loss import Loss
 from lossmith.study.data.folds import Split
+from lossmith.study.data.labels import to_json
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import plain_frame
 from lossmith.study.errors import InputError
@@ -46,6 +48,7 @@ class Selection:
     problem: Problem | None
     decision: np.ndarray | None  # of a tuned metric
     test_rows: np.ndarray
+    folder: Path | None = None  # where its files are
 
     @property
     def loss(self) -> Loss:
@@ -84,7 +87,7 @@ class Selection:
         """Return what turns a table's model into predictions, as plain data."""
         assert self.problem is not None
         decision = None if self.decision is None else self.decision.tolist()
-        return {"labels": self.problem.labels.tolist(), "decision": decision}
+        return {"labels": to_json(self.problem.labels.tolist()), "decision": decision}
 
 
 def prediction_frame(

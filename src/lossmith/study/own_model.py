@@ -1,6 +1,7 @@
 """`select` for a user's own model and data: a study whose trainings are run here."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.clock import Clock
 from lossmith.study.conclude import prediction_frame, versions
 from lossmith.study.data.dataset import SupervisedDataset
+from lossmith.study.diagnose import diagnose_samples
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric
 from lossmith.study.metrics.resolve import as_metric
@@ -37,6 +39,7 @@ class ModelSelection:
     model: TorchModel
     test_rows: np.ndarray
     decision: np.ndarray | None = None  # of classes, tuned out of fold
+    folder: Path | None = None  # where it was saved
 
     @property
     def loss(self) -> nn.Module:
@@ -90,7 +93,7 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
         losses=_losses(request, known, examples),
         default=request.default,
         splits=rows.splits,
-        groups=request.groups,
+        groups=rows.groups,
         learning_rates=request.learning_rates,
         epochs=recipe.budget.epochs,
         seed=request.seed,
@@ -176,7 +179,9 @@ def _conclude(runner: Runner, rows: Rows, finished: bool) -> ModelSelection:
             "train": len(rows.develop),
             "test": len(rows.test),
         },
-        diagnosis=verdict.result.diagnosis + tuple(runner.findings),
+        diagnosis=(
+            diagnose_samples(runner.examples) + verdict.result.diagnosis + tuple(runner.findings)
+        ),
         test=_test(study, target, verdict, predictions, decisions),
         cost=Cost(
             seconds=seconds,

@@ -96,24 +96,26 @@ class Rows:
     develop: np.ndarray
     test: np.ndarray
     splits: list[tuple[np.ndarray, np.ndarray]]
+    groups: np.ndarray | None
 
     @classmethod
     def of(cls, request: Request, examples: SupervisedDataset) -> "Rows":
         """Return the user's own splits, or a fifth untouched and folds of the rest."""
         everyone = np.arange(len(examples.target))
+        groups = _groups(request.groups, examples)
         if request.splits is not None:
             pairs = list(request.splits)
             pairs = [tuple(pairs)] if len(pairs) == 2 and np.ndim(pairs[0]) == 1 else pairs
-            return cls(develop=everyone, test=everyone[:0], splits=pairs)
+            return cls(develop=everyone, test=everyone[:0], splits=pairs, groups=groups)
         classes = examples.task in ("binary", "multiclass")
         target = examples.target if classes else everyone
         task = examples.task if classes and examples.task else "regression"
-        groups = None if request.groups is None else group_codes(request.groups, len(everyone))
         split = split_rows(task, target, request.seed, groups)
         return cls(
             develop=split.develop,
             test=split.test,
-            splits=[(cell.train, cell.valid) for cell in split.cells],
+            splits=[(fold.train, fold.valid) for fold in split.folds],
+            groups=groups,
         )
 
 
@@ -277,15 +279,16 @@ class Runner:
         return np.concatenate(parts)
 
 
-def group_codes(groups: Any, rows: int) -> np.ndarray:
-    """Return a code for the group of each row.
-
-    Raises:
-        InputError: unless there is one label a row.
-    """
-    labels = np.asarray(groups)
-    if labels.shape != (rows,):
-        raise InputError(f"groups must have one label a row ({rows}), got shape {labels.shape}")
+def _groups(given: Any, examples: SupervisedDataset) -> np.ndarray | None:
+    """Return a code a row, equal for rows of one group, or for copies of one row; or None."""
+    if given is None:
+        return examples.units
+    labels = np.asarray(given)
+    if labels.shape != (len(examples.target),):
+        raise InputError(
+            f"groups must have one label a sample ({len(examples.target)}), got shape "
+            f"{labels.shape}"
+        )
     return np.unique(labels, return_inverse=True)[1]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from lossmith.core.loss import Loss
 from lossmith.study.direction import Better, as_error
 
-Status = Literal["default", "selected", "finished", "dropped", "diverged", "unfinished"]
+Status = Literal["default", "selected", "finished", "dropped", "diverged", "failed", "unfinished"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class CandidateResult:
     score, low, high: mean over the validation folds and its 95 % interval. difference_to_default:
     score minus the default's score on the same folds, with its 95 % interval and one-sided
     p-value of being better, corrected for the number of candidates. None where it was not reached.
+    default_score: of one that left early, the default's score on its folds at its epoch.
     """
 
     name: str
@@ -46,6 +47,7 @@ class CandidateResult:
     cells: int = 0
     note: str = ""
     by_target: dict[str, dict[str, float]] = field(default_factory=dict)  # of several targets
+    default_score: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +86,32 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What the verdict on trainings of any loop, or on scores at hand, rests on.
+
+    trainings: of each loss, on so many splits, each under so many seeds. units: what counts as
+    independent in the test, beside the trainings. looks: at the evidence, for which the p-values
+    are corrected. rivals: losses beside the default, for which they are, too.
+    """
+
+    trainings: int
+    splits: int
+    seeds: int
+    planned: int  # trainings, had none been saved
+    unit: Literal["row", "group", "score"]
+    units: int
+    looks: int
+    rivals: int
+    paired: bool  # by weights and batches, as far as is known
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """The whole of `result.json`.
 
     Of several targets, the metric is the geometric mean of their errors, each in units of the best
-    constant prediction's, and `targets` holds what was found for each.
+    constant prediction's, and `targets` holds what was found for each. A task "study" is one of
+    the user's own loop, "scores" one of scores at hand: these have a `comparison` and no test rows.
     """
 
     task: str
@@ -98,7 +121,7 @@ class Result:
     rows: dict[str, int]  # total, train, test, dropped
     diagnosis: tuple[Finding, ...]
     default: str
-    naive: str
+    naive: str  # what is commonly used; empty where that is not known
     selected: str
     verdict: Literal["switch", "keep"]
     sentence: str
@@ -111,6 +134,7 @@ class Result:
     versions: dict[str, str]
     targets: tuple[TargetResult, ...] = ()
     command: str = ""
+    comparison: Comparison | None = None
 
     def error(self, score: float) -> float:
         """Return a score such that lower is better; twice gives it back."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -20,6 +21,7 @@ from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.multitarget.study import Settings, study_jointly
+from lossmith.study.out import check_out
 from lossmith.study.own_model import ModelSelection, Request, select_model
 from lossmith.study.result import Finding
 from lossmith.study.search.final import train_final_models
@@ -47,6 +49,7 @@ def select(
     seed: int = 0,
     budget: float | None = None,
     out: str | os.PathLike[str] | None = None,
+    force: bool = False,
     learning_rates: Sequence[float] = RATES,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -92,6 +95,7 @@ def select(
         seed: of the split, the folds, the initial weights and the batches.
         budget: seconds after which the study ends with what it has.
         out: a folder for the report, the result, the loss, the model and the predictions.
+        force: replace the run that `out` holds.
         learning_rates: tried for every loss.
         epochs: the longest training; about 500 steps if None. The best number is chosen.
         batch_size: rows a step; chosen by the number of rows if None.
@@ -144,7 +148,7 @@ def select(
         workers=workers,
     )
     if out is not None:
-        storage.check_writable(out)
+        check_out(out, force=force)
     report = progress or (lambda *_: None)
     if model is not None:
         chosen = select_model(
@@ -176,9 +180,7 @@ def select(
             ),
             Clock(budget, report),
         )
-        if out is not None:
-            storage.save(chosen, out)
-        return chosen
+        return chosen if out is None else _saved(chosen, out, force)
     clock = Clock(None if budget is None else SEARCHING * budget, report)
     if not isinstance(metric, str):
         joint = study_jointly(
@@ -199,15 +201,13 @@ def select(
             on_diagnosis=on_diagnosis,
             command=command,
         )
-        if out is not None:
-            storage.save(joint, out)
-        return joint
+        return joint if out is None else _saved(joint, out, force)
     if isinstance(task, Mapping):
         raise InputError("a task by target is for several targets, with one metric each")
     frame, name = as_frame(data, target)
     problem = frame_problem(frame, name, metric=metric, task=task, positive=positive)
     findings = diagnose(problem)
-    split = split_rows(problem.task, problem.target, seed)
+    split = split_rows(problem.task, problem.target, seed, problem.units)
     trainer = TableTrainer(problem, split, epochs=epochs, batch=batch_size)
     found, targets, classes = problem.task, problem.target, len(problem.classes)
     measure = metric_for(metric, found)
@@ -232,9 +232,11 @@ def select(
         seed=seed,
         command=command,
     )
-    if out is not None:
-        storage.save(selection, out)
-    return selection
+    return selection if out is None else _saved(selection, out, force)
+
+
+def _saved(selection: Any, out: str | os.PathLike[str], force: bool) -> Any:
+    return replace(selection, folder=storage.save(selection, out, force=force))
 
 
 def _several(data: Any, target: Any, model: Any) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -12,33 +13,31 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_weights
+from safetensors.torch import save as saved_weights
 
 from lossmith.catalogue import load as load_loss
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
+from lossmith.core.plain import check_shape, read_json
 from lossmith.study.conclude import Selection, prediction_frame
 from lossmith.study.data.encoder import Encoder
+from lossmith.study.data.labels import from_json
 from lossmith.study.errors import InputError
 from lossmith.study.multitarget.heads import Heads
 from lossmith.study.multitarget.model import JointModel, OutputSpec, joint_frame
+from lossmith.study.out import FILES, check_out, existing, writing_to
 from lossmith.study.report import write_report
 from lossmith.study.result import Evidence, Result
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.predictor import TableModel
 
 FORMAT = 1
-FILES = (
-    "report.html",
-    "result.json",
-    "loss.json",
-    "predictions.csv",
-    "model.json",
-    "model.safetensors",
-    "encoder.skops",
-)
+TARGET = {"labels": [object], "decision": ([float], type(None))}
+NAMED = {"name": str, **TARGET}
 READING = (
     OSError,
+    ArithmeticError,
     ValueError,
     LookupError,
     TypeError,
@@ -80,21 +79,6 @@ class SavedJointModel:
         return joint_frame(self.model.predict(frame), self.outputs)
 
 
-def check_writable(out: str | os.PathLike[str]) -> None:
-    """Raise InputError if a run cannot be written there; nothing is made yet."""
-    path = Path(out)
-    try:
-        with tempfile.TemporaryFile(dir=_existing(path)):
-            pass
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    foreign = [name for name in FILES if (path / name).exists()]
-    if foreign and not (path / "result.json").exists():
-        raise InputError(
-            f"{path} holds {foreign[0]}, which no run of lossmith wrote; choose another --out"
-        )
-
-
 class Handed(Protocol):
     """What a study hands over: of a table, or of a user's own model."""
 
@@ -118,20 +102,33 @@ class Handed(Protocol):
         """Return the predictions of the untouched rows, where a table holds them."""
 
 
-def save(selection: Handed, out: str | os.PathLike[str]) -> None:
-    """Write a run's files, all of them or none; those of an earlier run are replaced.
+def save(selection: Handed, out: str | os.PathLike[str], *, force: bool = False) -> Path:
+    """Write a run's files, all of them or none, and return their folder.
+
+    What training cost is not thrown away: where the folder cannot be written any more, or another
+    study has been written there meanwhile, the run goes to a new folder for temporary files.
 
     Raises:
-        InputError: if they cannot be written there.
+        InputError: if they cannot be written there either.
     """
     path = Path(out)
-    check_writable(path)
     try:
-        with tempfile.TemporaryDirectory(dir=_existing(path), prefix=".lossmith-") as partial:
-            _write(selection, Path(partial))
-            _replace(Path(partial), path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
+        check_out(path, force=force)
+        with writing_to(path):
+            _save(selection, path)
+        return path
+    except InputError as error:
+        with writing_to(path):
+            other = Path(tempfile.mkdtemp(prefix="lossmith-"))
+            _save(selection, other)
+        warnings.warn(f"{error}; this run is in {other}", stacklevel=3)
+        return other
+
+
+def _save(selection: Handed, path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=existing(path), prefix=".lossmith-") as partial:
+        _write(selection, Path(partial))
+        _replace(Path(partial), path)
 
 
 def load(out: str | os.PathLike[str]) -> SavedModel:
@@ -157,10 +154,6 @@ def load(out: str | os.PathLike[str]) -> SavedModel:
         raise InputError(f"the model in {path} cannot be read: {reason}") from error
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(f"cannot write to {path}: {error.strerror or error}; choose another --out")
-
-
 def _replace(partial: Path, path: Path) -> None:
     """Move a run's files to their folder; remove those of an earlier run that this one lacks."""
     path.mkdir(parents=True, exist_ok=True)
@@ -171,32 +164,39 @@ def _replace(partial: Path, path: Path) -> None:
             (path / name).unlink(missing_ok=True)
 
 
-def _existing(path: Path) -> Path:
-    """Return the path, or the nearest folder above it that is there."""
-    return next(place for place in (path, *path.absolute().parents) if place.exists())
-
-
 def _read(path: Path) -> SavedModel:
-    facts = json.loads((path / "model.json").read_text(encoding="utf-8"))
+    facts = read_json(path / "model.json")
+    check_shape(facts, {"lossmith": int}, "model.json")
     if facts["lossmith"] != FORMAT:
-        raise ValueError(f"model.json has format {facts['lossmith']!r}, not {FORMAT}")
-    state = load_file(path / "model.safetensors")
-    width = state["w1"].shape[1]
+        raise ValueError(f"model.json has format {facts['lossmith']}, not {FORMAT}")
+    several = "targets" in facts
+    check_shape(facts, {"targets": [NAMED]} if several else TARGET, "model.json")
+    state = _state(path / "model.safetensors")
     loss, encoder = load_loss(path / "loss.json"), Encoder.load(path / "encoder.skops")
+    width = state["w1"].shape[1]
     if encoder.width != width:
         raise ValueError(f"encoder.skops gives {encoder.width} features, the model takes {width}")
-    several = facts.get("targets")
-    if several is None:
-        model = TableModel(encoder=encoder, loss=loss, body=_body(state, loss))
-        return SavedTableModel(model=model, **_output_spec(facts, loss))
-    heads = _heads(loss, several)
-    pairs = zip(several, heads.parts_by_name().values(), strict=True)
-    return SavedJointModel(
-        model=JointModel(encoder=encoder, loss=heads, body=_body(state, heads)),
-        outputs=tuple(
-            OutputSpec(name=one["name"], **_output_spec(one, part)) for one, part in pairs
-        ),
+    saved: SavedModel = (
+        _joint(facts["targets"], loss, encoder, state)
+        if several
+        else SavedTableModel(
+            model=TableModel(encoder=encoder, loss=loss, body=_body(state, loss)),
+            **_output_spec(facts, loss),
+        )
     )
+    saved.predict(encoder.blank())  # what does not fit together shows now
+    return saved
+
+
+def _state(file: Path) -> dict[str, torch.Tensor]:
+    """Return the model's weights, with the first layer's shape as it must be."""
+    state = load_weights(file.read_bytes())  # a path of any name
+    first = state["w1"]
+    if first.ndim != 4 or not first.numel():
+        raise ValueError(f"{file.name} holds weights of shape {tuple(first.shape)}, not 4 numbers")
+    if not all(torch.isfinite(value).all() for value in state.values()):
+        raise ValueError(f"{file.name} holds numbers that are not finite")
+    return state
 
 
 def _body(state: dict[str, torch.Tensor], loss: Loss) -> StackedMLP:
@@ -206,20 +206,31 @@ def _body(state: dict[str, torch.Tensor], loss: Loss) -> StackedMLP:
     return body
 
 
-def _heads(loss: Loss, several: list[dict[str, Any]]) -> Heads:
+def _joint(
+    several: list[dict[str, Any]], loss: Loss, encoder: Encoder, state: dict[str, torch.Tensor]
+) -> SavedJointModel:
     if not isinstance(loss, Hybrid) or len(loss.losses) != len(several):
         raise ValueError(f"model.json names {len(several)} targets, loss.json has others")
-    return Heads(loss, [bool(one["labels"]) for one in several])
+    heads = Heads(loss, [bool(one["labels"]) for one in several])
+    pairs = zip(several, heads.parts_by_name().values(), strict=True)
+    return SavedJointModel(
+        model=JointModel(encoder=encoder, loss=heads, body=_body(state, heads)),
+        outputs=tuple(
+            OutputSpec(name=one["name"], **_output_spec(one, part)) for one, part in pairs
+        ),
+    )
 
 
 def _output_spec(facts: dict[str, Any], loss: Loss) -> dict[str, Any]:
     """Return a target's labels and decision, held against its loss."""
-    labels, decision = facts["labels"], facts["decision"]
+    labels, decision = from_json(facts["labels"]), facts["decision"]
     classes = 0 if "regression" in loss.card.tasks else max(loss.out_features, 2)
-    if len(labels) != classes or (decision is not None and len(decision) != classes):
+    if len(labels) != classes or len({str(label) for label in labels.tolist()}) != classes:
         raise ValueError(f"model.json names {len(labels)} classes, the loss has {classes}")
+    if decision is not None and len(decision) != classes:
+        raise ValueError(f"model.json decides on {len(decision)} classes, the loss has {classes}")
     return {
-        "labels": pd.Series(labels, dtype=None if labels else float).to_numpy(),
+        "labels": labels,
         "decision": None if decision is None else np.array(decision, dtype=float),
     }
 
@@ -236,20 +247,20 @@ def _write(selection: Handed, path: Path) -> None:
     if isinstance(selection.model, (TableModel, JointModel)):
         _write_model(cast(Selection, selection), selection.model, path)
     else:
-        state = selection.model.body.state_dict()  # type: ignore[attr-defined]
-        save_file(
-            {name: value.detach().cpu().clone().contiguous() for name, value in state.items()},
-            path / "model.safetensors",
-        )
+        _write_weights(selection.model.body, path)
+
+
+def _write_weights(body: torch.nn.Module, path: Path) -> None:
+    state = {
+        name: value.detach().cpu().clone().contiguous() for name, value in body.state_dict().items()
+    }
+    (path / "model.safetensors").write_bytes(saved_weights(state))
 
 
 def _write_model(selection: Selection, model: TableModel | JointModel, path: Path) -> None:
     facts = {"lossmith": FORMAT, **selection.facts()}
     (path / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    save_file(
-        {name: value.detach().contiguous() for name, value in model.body.state_dict().items()},
-        path / "model.safetensors",
-    )
+    _write_weights(model.body, path)
     model.encoder.save(path / "encoder.skops")
 
 

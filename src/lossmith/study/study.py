@@ -15,7 +15,8 @@ from torch import nn
 
 from lossmith.study.direction import as_error
 from lossmith.study.errors import InputError
-from lossmith.study.journal import Report, Setting, State, Training
+from lossmith.study.formatting import counted
+from lossmith.study.journal import Facts, Report, Setting, State, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
 from lossmith.study.metrics.resolve import as_metric
@@ -24,17 +25,19 @@ from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
 from lossmith.study.rules.pruning import FROM, hopeless
 from lossmith.study.settings import check_numbers
 from lossmith.study.training.heads import decoded
+from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.field import contestants
+from lossmith.study.trials.history import frame_of
 from lossmith.study.trials.place import open_place
+from lossmith.study.trials.progress import share_of
 from lossmith.study.trials.scored import Scored, kept_pair, scored
-from lossmith.study.trials.splits import folds_of
-from lossmith.study.trials.trial import Trial, outputs_of
+from lossmith.study.trials.splits import fingerprint, folds_of
+from lossmith.study.trials.standing import DIVERGED
+from lossmith.study.trials.trial import Trial, folder_of, outputs_of
 from lossmith.study.trials.verdict import (
     Verdict,
     View,
     best_setting,
-    frame_of,
-    progress_of,
     verdict_of,
 )
 
@@ -118,7 +121,13 @@ class Study:
         finalists: int = 3,
         on_event: Event | None = None,
     ) -> None:
-        check_numbers(seed=seed, epochs=epochs, seeds=seeds, learning_rates=learning_rates)
+        check_numbers(
+            seed=seed,
+            epochs=epochs,
+            seeds=seeds,
+            finalists=finalists,
+            learning_rates=learning_rates,
+        )
         self.metric = as_metric(metric, better=better)
         self.target = None if target is None else to_array(target)
         self.decode, self._on_event = decode, on_event
@@ -137,7 +146,7 @@ class Study:
             candidates=tuple(self.contenders),
             default=own,
             common=common,
-            learning_rates=tuple(float(rate) for rate in learning_rates),
+            learning_rates=tuple(dict.fromkeys(float(rate) for rate in learning_rates)),
             epochs=int(epochs),
             folds=len(self.folds.folds),
             better=self.metric.better,
@@ -162,6 +171,7 @@ class Study:
             "finalists": self.design.finalists,
             "folds": self.folds.fingerprint(),
             "rows": None if self.target is None else len(self.target),
+            "target": None if self.target is None else fingerprint(self.target),
             "fixed": self.folds.fixed,
             "grouped": self.folds.grouped,
             "overlap": self.folds.overlap,
@@ -202,7 +212,7 @@ class Study:
             facts = self.journal.facts()
             if "end" in facts.decisions:
                 return None
-            if all(record.ended or record.state == "paused" for record in facts.records.values()):
+            if _idle(facts) and self._stuck():
                 raise RuntimeError(f"{self.folder} has nothing to train and no end; please report")
             time.sleep(POLL)
 
@@ -243,7 +253,7 @@ class Study:
         self._happened("report", trial, said.score)
         if outcome is not None:
             self._ended(trial, outcome)
-        return outcome in ("paused", "stopped", "failed")
+        return outcome is not None and not (outcome == "done" and epoch == self.design.epochs)
 
     def close(self, trial: Trial) -> None:
         """Say that a trial has ended, where its loop ended it."""
@@ -320,7 +330,7 @@ class Study:
 
     def progress(self) -> tuple[float, str]:
         """Return about which share of the study is done, and what it does."""
-        return progress_of(self.design, self.journal.facts())
+        return share_of(self.design, self.journal.facts())
 
     def may_pause(self, trial: Trial, epoch: int) -> bool:
         """Tell whether a trial that has a checkpoint would pause after an epoch."""
@@ -347,7 +357,7 @@ class Study:
     def _outcome(self, trial: Trial, epoch: int, said: Scored) -> tuple[State | None, str]:
         """Return what becomes of a trial after a report, and why."""
         if not np.isfinite(said.score):
-            return "failed", f"diverged after {epoch} epochs"
+            return "failed", f"{DIVERGED} after {counted(epoch, 'epoch')}"
         training, design = trial.claim.training, self.design
         trial.reports += 1
         if (training.twin and trial.reports >= TWIN_REPORTS) or epoch == design.epochs:
@@ -357,7 +367,7 @@ class Study:
         if trial.can_pause and self.may_pause(trial, epoch):
             return "paused", ""
         if epoch >= FROM * design.epochs and self._hopeless(training, epoch, said):
-            return "stopped", f"surely worse than the default after {epoch} epochs"
+            return "stopped", f"surely worse than the default at epoch {epoch}"
         return None, ""
 
     def _hopeless(self, training: Training, epoch: int, said: Scored) -> bool:
@@ -402,6 +412,8 @@ class Study:
             if decision is None:
                 return
             self.journal.decide(decision)
+            for training, _ in decision.stop:  # those that were paused have checkpoints
+                forget(folder_of(self.folder, view.facts.records[training].id))
             if decision.name == "twin" and not decision.outcome["equal"]:
                 warnings.warn(LOST_PAIRING, stacklevel=4)
 
@@ -413,6 +425,13 @@ class Study:
         fold = self.folds.folds[training.fold]
         record = self.journal.facts().records[training]
         return Scored.kept(outputs_of(self.folder, record.id), epoch, self.metric, fold)
+
+    def _stuck(self) -> bool:
+        """Tell whether nothing is left to train or to decide, by facts of one moment."""
+        with self.journal.transaction():
+            view = self._view()
+            idle = _idle(view.facts) and "end" not in view.facts.decisions
+            return idle and due(self.design, view.facts, view.read) is None
 
     def _check_default(self) -> None:
         """Raise InputError where the default has failed at every learning rate of a fold."""
@@ -432,3 +451,8 @@ class Study:
     def _happened(self, event: str, trial: Trial, what: Any) -> None:
         if self._on_event is not None:
             self._on_event(event, trial, what)
+
+
+def _idle(facts: Facts) -> bool:
+    """Tell whether no training is planned or runs."""
+    return all(record.ended or record.state == "paused" for record in facts.records.values())

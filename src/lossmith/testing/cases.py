@@ -1,7 +1,7 @@
 """What a loss is tried on: instances, inputs and targets that follow from its card alone."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,6 +179,26 @@ def parameters(kind: type[Loss]) -> dict[str, inspect.Parameter]:
     """Return the parameters that a constructor names; one without any has the base's catch-all."""
     named = inspect.signature(kind).parameters
     return {k: v for k, v in named.items() if v.kind is not inspect.Parameter.VAR_KEYWORD}
+
+
+def rebuilding(loss: Loss) -> dict[str, Any]:
+    """Return the arguments that the constructor takes to build an equal loss."""
+    children = dict(loss.named_children())
+    return {name: children.get(name, value) for name, value in loss.config().items()}
+
+
+def brought(card: Card, input: Any, target: Any) -> dict[str, Any]:
+    """Return the signals that a step with this batch brings, by the names that the card needs.
+
+    Raises:
+        KeyError: if a signal is no part of a batch that is known.
+    """
+    parts = {"input": input, "target": target, "teacher": target, "keys": target}
+    for kind, data in ((card.input, input), (card.target, target)):
+        parts.update(data if isinstance(data, Mapping) else {str(kind): data})
+    if "teacher" in card.needs or "teacher_patches" in card.needs:
+        parts["teacher_patches"] = parts["teacher"]
+    return {name: parts[name] for name in card.needs}
 
 
 def variants(loss: type[Loss] | Loss) -> Iterator[Loss]:

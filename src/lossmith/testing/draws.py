@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+FAR = 3e38  # within float32
+
 
 def generator(seed: int) -> torch.Generator:
     """Return a generator of random numbers under a seed."""
@@ -34,6 +36,27 @@ def extreme(kinds: Any, data: Any, size: float, dtype: torch.dtype) -> Iterator[
             }
         else:
             yield _at(kinds, data, pattern, size, dtype)
+
+
+def sized(kinds: Any, data: Any, size: float) -> Any:
+    """Return data of other sizes, as its kinds allow, each within float32."""
+    if isinstance(kinds, Mapping):
+        return {name: sized(kinds[name], part, size) for name, part in data.items()}
+    if data is None or kinds in ("labels", "probabilities", "classes", "indices"):
+        return data
+    grown = (data * size).clamp(-FAR, FAR)
+    if kinds == "counts":
+        return grown.round()
+    return grown.clamp(min=1 / FAR) if kinds == "positive" else grown
+
+
+def degenerate(kinds: Any, data: Any) -> Iterator[Any]:
+    """Yield data whose second row has no length, or is the first again, and data without any."""
+    for spoil in (_zero_row, _twin_row, _zero):
+        if isinstance(kinds, Mapping):
+            yield {name: _spoilt(kinds[name], part, spoil) for name, part in data.items()}
+        else:
+            yield _spoilt(kinds, data, spoil)
 
 
 def as_tensors(kinds: Any, example: Any) -> Any:
@@ -93,6 +116,18 @@ def _low(data: Tensor) -> Tensor:
 
 def _zero(data: Tensor) -> Tensor:
     return torch.zeros_like(data)
+
+
+def _spoilt(kind: str, data: Tensor, spoil: Callable[[Tensor], Tensor]) -> Tensor:
+    return spoil(data) if kind in ("values", "logits", "scores", "embeddings") else data
+
+
+def _zero_row(data: Tensor) -> Tensor:
+    return data.index_fill(0, torch.tensor([1]), 0.0)
+
+
+def _twin_row(data: Tensor) -> Tensor:
+    return torch.cat([data[:1], data[:1], data[2:]])
 
 
 def _tiny(data: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Values and gradients: the worked example, finite differences, extremes, half precision."""
 
 import copy
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,9 +10,10 @@ from torch import Tensor
 
 from lossmith.core.tree import mapped, tensors
 from lossmith.testing.cases import Case, example, joined_data, refusal
-from lossmith.testing.draws import as_tensors, extreme
+from lossmith.testing.draws import as_tensors, degenerate, extreme, sized
 
 WIDE = 12  # numbers beyond which finite differences are taken along random directions
+SIZES = (1e-30, 1e-10, 1e7, 1e18, 2e19, 1e25, 1e30)
 LARGE = {
     torch.float16: (1e4, 65504.0),
     torch.bfloat16: (1e4, 1e15),
@@ -74,6 +76,32 @@ def learned_gradient(case: Case) -> None:
         torch.autograd.gradcheck(function, leaves, fast_mode=wide)
 
 
+def alive_at_corners(case: Case) -> None:
+    """Where an input is 0 or 1, a gradient is not 0 unless the value is flat there or turns.
+
+    A head that starts at 0, or a ReLU that is off, would never learn. Log-probabilities end at 0.
+    """
+    batch = case.batch()
+    start = [leaf.detach() for leaf in case.free(*batch)]
+    ends = _ends_at_0(case, batch[0])
+    for place, number in itertools.product(range(len(start)), (0.0, 1.0)):
+        if place in ends and number > 0:
+            continue
+        point = [part.clone() for part in start]
+        point[place].fill_(number)
+        try:
+            _, slopes = case.slopes(*case.at(*batch, point))
+        except ValueError:  # outside what the loss takes
+            continue
+        flat = slopes[place].flatten() == 0
+        for entry in flat.nonzero().flatten()[:WIDE].tolist():
+            beside = _beside(case, batch, point, (place, entry), place in ends)
+            turns = len({side > 0 for side in beside}) > 1
+            assert turns or min(map(abs, beside), default=0) < 1e-4, (
+                f"the gradient is 0 where an input is {number:g}, the slopes beside it {beside}"
+            )
+
+
 def finite_at_extremes(case: Case) -> None:
     """Values and gradients are finite for huge, saturated, tiny and perfectly predicted inputs.
 
@@ -116,6 +144,45 @@ def not_nan_at_largest(case: Case) -> None:
             for slope in slopes:
                 assert not slope.isnan().any(), (
                     f"the gradient is {slope.tolist()} at the largest {dtype}"
+                )
+
+
+def as_in_float64(case: Case) -> None:
+    """At every size of input and target the value is that of float64, where float32 holds it."""
+    card = case.card
+    input, target = case.batch()
+    for size in SIZES:
+        far = sized(card.input, input, size)
+        for other in (target, sized(card.target, target, size)):
+            given = [mapped(_cast(torch.float32), part) for part in (far, other)]
+            try:
+                value, slopes = case.slopes(*given)
+                right, _ = case.slopes(*(mapped(_cast(torch.float64), part) for part in given))
+            except ValueError:  # out of the loss's range
+                continue
+            where = f"at size {size:g}: {value.item():g}, in float64 {right.item():g}"
+            assert not value.isnan(), f"the value is NaN {where}"
+            for slope in slopes:
+                assert not slope.isnan().any(), f"the gradient is NaN {where}"
+            if right.abs() < torch.finfo(torch.float32).max / 1e3:  # as much as sums leave
+                # what is far below 1 may be a difference that rounding of inputs alone decides
+                fine = torch.allclose(value.double(), right, rtol=5e-3, atol=1e-6)
+                assert fine, f"the value is wrong {where}"
+
+
+def degenerate_rows(case: Case) -> None:
+    """Rows of zeros, or alike, have gradients of the size of the others', in every dtype."""
+    input, target = case.batch()
+    symmetric = case.card.symmetric
+    others = degenerate(case.card.target, target) if symmetric else itertools.repeat(target)
+    usual = max([1e-3, *(slope.abs().max().item() for slope in case.slopes(input, target)[1])])
+    for far, other in zip(degenerate(case.card.input, input), others, strict=False):
+        for dtype in LARGE:
+            given = mapped(_cast(dtype), far), mapped(_cast(dtype), other) if symmetric else other
+            for slope in case.slopes(*given)[1]:
+                largest = slope.abs().max().item()
+                assert largest <= 1e4 * usual, (
+                    f"a degenerate row has gradient {largest:g} in {dtype}, others {usual:g}"
                 )
 
 
@@ -204,6 +271,35 @@ def _hit(case: Case, input: Tensor, target: Tensor) -> Tensor:
         shape = (*target.shape, *([1] * (input.ndim - 1)))
         return target.to(input.dtype).reshape(shape).expand_as(input).clone()
     return torch.zeros_like(input)
+
+
+def _ends_at_0(case: Case, input: Any) -> set[int]:
+    """Return which of the inputs cannot be above 0."""
+    kinds, real = case.card.input, [part.is_floating_point() for part in tensors(input)]
+    named = [kinds] if isinstance(kinds, str) else [kinds[name] for name in input]
+    free = [kind for kind, is_real in zip(named, real, strict=True) if is_real]
+    return {place for place, kind in enumerate(free) if kind == "log_probabilities"}
+
+
+def _beside(
+    case: Case, batch: tuple[Any, Any], point: list[Tensor], at: tuple[int, int], end: bool
+) -> list[float]:
+    """Return the slopes of the value on both sides of one entry, where there are such."""
+    found, step, (place, entry) = [], 1e-5, at
+    middle = _seeded(case, batch, point)
+    for side in (-step,) if end else (-step, step):
+        moved = [part.clone() for part in point]
+        moved[place].view(-1)[entry] += side
+        try:
+            found.append((_seeded(case, batch, moved) - middle) / side)
+        except ValueError:
+            continue
+    return found
+
+
+def _seeded(case: Case, batch: tuple[Any, Any], point: list[Tensor]) -> float:
+    torch.manual_seed(0)
+    return case.loss(*case.at(*batch, point)).item()
 
 
 def _of_leaves(case: Case) -> tuple[Any, tuple[Tensor, ...], bool]:

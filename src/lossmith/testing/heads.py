@@ -1,11 +1,16 @@
 """Shapes and heads: what is refused, what a head decodes to, what `for_target` gives."""
 
+import contextlib
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lossmith.catalogue.lookup import demanded
 from lossmith.core import Loss
+from lossmith.core.tree import mapped
 from lossmith.testing.cases import ROWS, Case, domain, refusal, training_targets
 from lossmith.testing.gradients import extremes
 from lossmith.testing.minimise import minimiser
@@ -63,6 +68,39 @@ def strict_names(case: Case) -> None:
             given = (other, target) if at == 0 else (input, other)
             message = refusal((TypeError, ValueError), f"{what} {other}", case.loss, *given)
             assert what in message, f"the error does not name {what}: {message}"
+        for name, part in data.items() if isinstance(data, dict) else ():
+            for bad in (None, part.tolist(), part.numpy(), 1.0):
+                other = {**data, name: bad}
+                given = (other, target) if at == 0 else (input, other)
+                message = refusal(TypeError, f"{name}={bad!r}", case.loss, *given)
+                assert name in message, f"the error does not name {name}: {message}"
+
+
+def scalars(case: Case) -> None:
+    """One number in place of a batch, or a row without one, is read or refused clearly."""
+    input, target = case.batch()
+    number = [mapped(lambda x: x.flatten()[0], part) for part in (input, target)]
+    row = [mapped(lambda x: x[0], part) for part in (input, target)]
+    for given in (number, [number[0], target], [input, number[1]], row):
+        with contextlib.suppress(TypeError, ValueError):
+            case.loss(*given)
+
+
+def labels_of_any_dtype(case: Case) -> None:
+    """Labels and counts may be floats, integers or, of labels, bools: the value is the same."""
+    input, target = case.batch(dtype=torch.float32)
+    kinds = case.card.target
+    named = kinds if isinstance(kinds, Mapping) else {"": kinds}
+    for name, kind in named.items():
+        if kind not in ("labels", "counts"):
+            continue
+        whole = (target[name] if name else target).round()
+        most = torch.uint8 if kind == "counts" else torch.bool
+        for dtype in (torch.float64, torch.int64, torch.int16, most):
+            other = whole.to(dtype)
+            value = case.loss(input, {**target, name: other} if name else other)
+            right = case.loss(input, {**target, name: whole} if name else whole)
+            assert torch.equal(value, right), f"{kind} of {dtype} give {value}, not {right}"
 
 
 def strict_weight(case: Case) -> None:
@@ -93,6 +131,62 @@ def classes_are_integers(case: Case) -> None:
     """Classes given as one float a row are a TypeError."""
     input, target = case.batch()
     refusal((TypeError, ValueError), "float classes", case.loss, input, target.double())
+
+
+def keeps_to_its_classes(case: Case) -> None:
+    """A loss built for so many classes refuses a head of another width, and says which."""
+    known = case.loss.arguments()
+    width = case.classes if case.card.reads_head else next(iter(case.inputs(1))).shape[0]
+    other = type(case.loss)(**{**known, "classes": width + 1})
+    message = refusal(ValueError, "a head of one class less", other, *case.batch())
+    assert str(other.out_features) in message, f"the error does not name the head: {message}"
+
+
+def finds_no_class_in_a_mark(case: Case) -> None:
+    """for_target does not take 255 among a few classes for a class, unless it is told so."""
+    target = torch.tensor([0, 1, 2, 255])
+    kind, given = type(case.loss), {n: case.loss.arguments()[n] for n in demanded(type(case.loss))}
+    if kind.for_target.__func__ is Loss.for_target.__func__:  # type: ignore[attr-defined]
+        return
+    message = refusal(ValueError, "255 among three classes", kind.for_target, target, **given)
+    assert "255" in message, f"the error does not name 255: {message}"
+    if "ignore_index" in case.card.hypers:
+        fitted = Case(kind.for_target(target, ignore_index=255, **given))
+        assert fitted.classes == 3, f"for_target with ignore_index=255 gives {fitted.classes}"
+
+
+def refuses_complex(case: Case) -> None:
+    """A complex tensor is a TypeError: its imaginary part is never dropped in silence."""
+    for place, data in enumerate(case.batch()):
+        for name, part in _named(data):
+            batch: list[Any] = list(case.batch())
+            other = part.to(torch.complex64)
+            batch[place] = {**data, name: other} if isinstance(data, dict) else other
+            refusal(TypeError, f"complex {('input', 'target')[place]} {name}", case.loss, *batch)
+
+
+def refuses_rows_of_nothing(case: Case) -> None:
+    """A row without a number, an image of no channels say, is a ValueError that names the shape."""
+    input, target = case.batch()
+    cut = mapped(lambda part: part[:, :0] if part.ndim > 1 else part, input)
+    if any(part.ndim > 1 for _, part in _named(input)):
+        message = refusal(ValueError, "a row of no numbers", case.loss, cut, target)
+        assert f"({ROWS}, 0" in message, f"the error does not name the shape: {message}"
+
+
+def integers_of_any_size(case: Case) -> None:
+    """Integers count the same whatever dtype holds them."""
+    input, target = case.batch()
+    torch.manual_seed(0)
+    wide = case.loss(input, target)
+    for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32):
+        torch.manual_seed(0)
+        value = case.loss(input, mapped(partial(_narrowed, dtype=dtype), target))
+        assert torch.equal(value, wide), f"{dtype} gives {value.item():g}, int64 {wide.item():g}"
+
+
+def _narrowed(part: Tensor, dtype: torch.dtype) -> Tensor:
+    return part if part.is_floating_point() else part.to(dtype)
 
 
 def decodes(case: Case) -> None:

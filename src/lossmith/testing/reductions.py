@@ -14,7 +14,7 @@ def mean_of_values(case: Case) -> None:
     """The loss is its terms combined: for a pointwise loss the weighted mean of its values."""
     input, target = case.batch()
     loss = case.loss
-    _same(loss.combine(loss.terms(input, target)), loss(input, target), "combine(terms) and loss")
+    same(loss.combine(loss.terms(input, target)), loss(input, target), "combine(terms) and loss")
     if not isinstance(loss, Pointwise):
         return
     values, own = loss.values(input, target), loss.weights(target)
@@ -24,7 +24,7 @@ def mean_of_values(case: Case) -> None:
         assert part.shape[:1] == (ROWS,), f"values has shape {tuple(part.shape)}"
         wide = own.reshape(own.shape + (1,) * (part.ndim - own.ndim)).expand_as(part)
         total = total + (part * wide).sum() / wide.sum()
-    _same(loss(input, target), total, "loss and mean of values")
+    same(loss(input, target), total, "loss and mean of values")
 
 
 def weight_two(case: Case) -> None:
@@ -32,17 +32,16 @@ def weight_two(case: Case) -> None:
     batch = case.batch()
     weight = _weights((1, 2.0))
     twice = joined(batch, take(batch, slice(1, 2)))
-    _same(case.loss(*batch, weight=weight), case.loss(*twice), "weight 2 and sample twice")
+    same(case.loss(*batch, weight=weight), case.loss(*twice), "weight 2 and sample twice")
 
 
 def weight_zero(case: Case) -> None:
     """A weight of 0 equals the sample left out, whatever it holds, and its gradient is zero."""
     batch, weight = case.batch(), _weights((0, 0.0))
     left = case.loss(*take(batch, slice(1, None)))
-    spoilt = [mapped(_spoilt, part) for part in batch]
-    for given in [batch, spoilt] if case.loss.card.reduction == "mean" else [batch]:
+    for given in (batch, [mapped(spoilt, part) for part in batch]):
         value, slopes = case.slopes(*given, weight=weight)
-        _same(value, left, "weight 0 and sample left out")
+        same(value, left, "weight 0 and sample left out")
         for slope in slopes:
             assert (slope[0] == 0).all(), f"a sample of weight 0 has gradient {slope[0].tolist()}"
             assert slope.isfinite().all(), "a sample of weight 0 spoils the others' gradients"
@@ -60,13 +59,13 @@ def weighs_anchors(case: Case) -> None:
     for part in tensors(values):
         assert part.shape[:1] == (ROWS,), f"values has shape {tuple(part.shape)}"
     got = case.loss(*batch, weight=torch.linspace(0.0, 2.0, ROWS, dtype=torch.float64))
-    _same(got, expected / weight.sum(), "loss and weighted mean of its rows' values")
+    same(got, expected / weight.sum(), "loss and weighted mean of its rows' values")
 
 
 def order_of_rows(case: Case) -> None:
     """The order of a batch's rows changes nothing."""
     batch, order = case.batch(), torch.tensor([3, 0, 5, 1, 4, 2])
-    _same(case.loss(*take(batch, order)), case.loss(*batch), "rows in another order")
+    same(case.loss(*take(batch, order)), case.loss(*batch), "rows in another order")
 
 
 def takes_no_weight(case: Case) -> None:
@@ -84,7 +83,7 @@ def constant_weight(case: Case) -> None:
     """A weight that is the same for all changes nothing."""
     batch = case.batch()
     weight = torch.full((ROWS,), 3.0, dtype=torch.float64)
-    _same(case.loss(*batch, weight=weight), case.loss(*batch), "weight 3 and none")
+    same(case.loss(*batch, weight=weight), case.loss(*batch), "weight 3 and none")
 
 
 def denominator(case: Case) -> None:
@@ -94,36 +93,35 @@ def denominator(case: Case) -> None:
     for given in (7.0, torch.tensor(7.0, dtype=torch.float64)):
         whole = case.loss(*batch, weight=weight, denominator=given)
         doubled = case.loss(*batch, weight=weight, denominator=2 * given)
-        _same(2 * doubled, whole, "half the value under twice the denominator")
+        same(2 * doubled, whole, "half the value under twice the denominator")
         if case.card.reduction == "anchors":
             continue
         parts = [
             case.loss(*take(batch, part), weight=weight[part], denominator=given)
             for part in (slice(0, 2), slice(2, ROWS))
         ]
-        _same(sum(parts, torch.zeros(())), whole, "parts and whole under one denominator")
+        same(sum(parts, torch.zeros(())), whole, "parts and whole under one denominator")
+
+
+def refuses_denominators(case: Case) -> None:
+    """A denominator is a finite number above 0; it is 0 for a batch with nothing to learn from."""
+    batch = case.batch()
+    for number in (-1.0, torch.nan, torch.inf, 0.0):
+        for given in (number, torch.tensor(number)):
+            refusal(ValueError, f"the denominator {number}", case.loss, *batch, denominator=given)
 
 
 def nothing_to_learn(case: Case) -> None:
     """Weights that are all zero, or an empty batch, give 0 with zero gradients."""
-    batch = case.batch()
-    if case.card.reduction != "set":
-        _vanishes(case, batch, "all weights zero", weight=torch.zeros(ROWS, dtype=torch.float64))
-    _vanishes(case, take(batch, slice(0, 0)), "an empty batch")
-
-
-def ignored_rows(case: Case) -> None:
-    """Rows whose target is ignore_index are left out; where all are, the loss is 0."""
-    input, target = case.batch()
-    ignored = target.new_tensor(case.loss.config()["ignore_index"])
-    masked = target.index_fill(0, torch.tensor([0, 3]), ignored)
-    kept = torch.tensor([1, 2, 4, 5])
-    input = input.requires_grad_()
-    value = case.loss(input, masked)
-    _same(value, case.loss(input[kept], target[kept]), "ignored rows and rows left out")
-    (slope,) = torch.autograd.grad(value, input)
-    assert (slope[[0, 3]] == 0).all(), f"ignored rows have gradients {slope[[0, 3]].tolist()}"
-    _vanishes(case, (input, ignored.expand(ROWS)), "all rows ignored")
+    batch, none = case.batch(), torch.zeros(ROWS, dtype=torch.float64)
+    kind = case.card.reduction
+    for given in [{}, {"denominator": 0.0}] if kind in ("mean", "anchors") else [{}]:
+        if kind != "set":
+            vanishes(case, batch, "all weights zero", weight=none, **given)
+        if kind in ("mean", "statistic"):
+            input, target = (mapped(lambda part: spoilt(part, ROWS), data) for data in batch)
+            vanishes(case, (input, target), "all weights zero, NaN", weight=none, **given)
+        vanishes(case, take(batch, slice(0, 0)), "an empty batch", **given)
 
 
 def one_sample(case: Case) -> None:
@@ -137,7 +135,7 @@ def one_sample(case: Case) -> None:
             assert slope.isfinite().all(), f"a batch of one has gradient {slope.tolist()}"
     if case.card.reads_head:
         bare = torch.stack([case.loss(batch[0][i], batch[1][i]) for i in range(ROWS)])
-        _same(bare, alone, "a sample without a batch dimension and a batch of one")
+        same(bare, alone, "a sample without a batch dimension and a batch of one")
 
 
 def dense(case: Case) -> None:
@@ -145,14 +143,14 @@ def dense(case: Case) -> None:
     input, target = case.batch()
     wide = input.reshape(2, ROWS // 2, *input.shape[1:])
     wide = wide.movedim(2, 1) if input.ndim > 1 else wide
-    _same(case.loss(wide, target.reshape(2, -1)), case.loss(input, target), "(2, 3) and (6,)")
+    same(case.loss(wide, target.reshape(2, -1)), case.loss(input, target), "(2, 3) and (6,)")
 
 
-def _spoilt(rows: Tensor) -> Tensor:
-    """Return rows whose first holds what no loss can read."""
-    first = rows[:1].detach()
+def spoilt(rows: Tensor, count: int = 1) -> Tensor:
+    """Return rows whose first ones hold what no loss can read."""
+    first = rows[:count].detach()
     nothing = torch.full_like(first, torch.nan) if rows.is_floating_point() else first - 10_000
-    return torch.cat([nothing.to(rows.dtype), rows[1:]])
+    return torch.cat([nothing.to(rows.dtype), rows[count:]])
 
 
 def _weights(*others: tuple[int, float]) -> Tensor:
@@ -163,14 +161,16 @@ def _weights(*others: tuple[int, float]) -> Tensor:
     return weight
 
 
-def _vanishes(case: Case, batch: tuple[Any, Any], what: str, **given: Any) -> None:
+def vanishes(case: Case, batch: tuple[Any, Any], what: str, **given: Any) -> None:
+    """Raise AssertionError unless the value and all its gradients are 0."""
     value, slopes = case.slopes(*batch, **given)
     assert value.item() == 0, f"{what}: the value is {value.item()}, not 0"
     for slope in slopes:
         assert (slope == 0).all(), f"{what}: the gradient is {slope.tolist()}, not zero"
 
 
-def _same(got: Tensor, expected: Tensor, what: str) -> None:
+def same(got: Tensor, expected: Tensor, what: str) -> None:
+    """Raise AssertionError unless two tensors are equal but for rounding."""
     got, expected = got.detach(), expected.detach()
     assert torch.allclose(got, expected, rtol=1e-9, atol=1e-12), (
         f"{what} differ: {got.tolist()} and {expected.tolist()}"

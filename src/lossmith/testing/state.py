@@ -15,7 +15,7 @@ from torch import Tensor
 from lossmith.catalogue import find, load
 from lossmith.core import Hyper, Loss
 from lossmith.core.tree import tensors
-from lossmith.testing.cases import Case, hyper_values, parameters, refusal, tunable
+from lossmith.testing.cases import Case, hyper_values, parameters, rebuilding, refusal, tunable
 
 
 def forward_reads_only(case: Case) -> None:
@@ -70,7 +70,7 @@ def plain_json(case: Case) -> None:
             case.loss.save(path)
             back = load(path)
     else:
-        back = kind(**{**config, **_nested(case.loss)})
+        back = kind(**rebuilding(case.loss))
         back.load_state_dict(case.loss.state_dict())
     assert back.config() == config, f"the loss read back has {back.config()}, not {config}"
     _alike(case, back, "the loss read back")
@@ -95,7 +95,7 @@ def keeps_arguments(case: Case) -> None:
             )
     for name in tunable(loss):
         given = hyper_values(loss, name, 2)[-1].tolist()
-        kept = kind(**{**_rebuilding(loss), name: given}).config()[name]
+        kept = kind(**{**rebuilding(loss), name: given}).config()[name]
         assert kept == given, f"{name}={given} is kept as {kept}"
 
 
@@ -104,7 +104,7 @@ def refuses_hypers_out_of_range(case: Case) -> None:
     kind = type(case.loss)
     for name, hyper in kind.card.hypers.items():
         for bad in _outside(hyper):
-            given = {**_rebuilding(case.loss), name: bad}
+            given = {**rebuilding(case.loss), name: bad}
             message = refusal(ValueError, f"{name}={bad}", kind, **given)
             assert name in message, f"the error for {name}={bad} does not name it: {message}"
 
@@ -115,15 +115,6 @@ def searched_values_in_range(case: Case) -> None:
         for value in (*hyper.search, hyper.default):
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 hyper.check(type(case.loss).__name__, name, value)
-
-
-def _rebuilding(loss: Loss) -> dict[str, Any]:
-    """The arguments that the constructor takes to build an equal loss."""
-    return {**loss.config(), **_nested(loss)}
-
-
-def _nested(loss: Loss) -> dict[str, Any]:
-    return {name: child for name, child in loss.named_children() if name in loss.config()}
 
 
 def _outside(hyper: Hyper) -> list[Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lossmith.core import Card, Loss
-from lossmith.testing import gradients, heads, reductions, state, transforms
+from lossmith.testing import gradients, heads, missing, reductions, state, transforms
 from lossmith.testing.cases import Case, fitted, variants
 from lossmith.testing.claims import CLAIMS
 
@@ -94,6 +94,10 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
         yield gradients.finite_at_far_targets
     if card.reads_head or card.reduction in ("mean", "anchors"):
         yield gradients.not_nan_at_largest
+    if not card.detached:
+        yield gradients.alive_at_corners
+    yield missing.nan_shows
+    yield gradients.as_in_float64
     yield gradients.half_precision
     yield gradients.dtype_kept
     yield from _reductions(card)
@@ -101,6 +105,8 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
     yield reductions.one_sample
     yield transforms.autocast
     yield transforms.casts_keep_hypers
+    if card.needs:
+        yield transforms.half_precision_follows
     yield transforms.functional_gradient
     if card.vmap:
         yield transforms.vmap_equals_loop
@@ -113,7 +119,9 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
         yield heads.decodes
         yield heads.decodes_rows_alone
     else:
+        yield gradients.degenerate_rows
         yield heads.strict_rows
+        yield heads.refuses_rows_of_nothing
         yield heads.strict_names
     yield from (
         CLAIMS[name] for name in ("convex", "lipschitz", "bounded") if getattr(card.claims, name)
@@ -128,6 +136,7 @@ def _reductions(card: Card) -> Iterator[Callable[[Case], None]]:
         yield reductions.weight_zero
     if card.reduction in ("mean", "anchors"):
         yield reductions.denominator
+        yield reductions.refuses_denominators
     else:
         yield reductions.takes_no_denominator
     if card.reduction == "set":
@@ -138,8 +147,9 @@ def _reductions(card: Card) -> Iterator[Callable[[Case], None]]:
         yield reductions.weighs_anchors
     if card.reduction != "mean":
         yield reductions.order_of_rows
-    if "ignore_index" in card.hypers and card.reads_head:
-        yield reductions.ignored_rows
+    if "ignore_index" in card.hypers:
+        yield missing.ignored_rows
+        yield missing.ignored_places
 
 
 def _once(card: Card) -> Iterator[Callable[[Case], None]]:
@@ -149,8 +159,15 @@ def _once(card: Card) -> Iterator[Callable[[Case], None]]:
     if card.reads_head and card.reduction == "mean":
         yield reductions.dense
     yield gradients.integer_input
+    yield heads.refuses_complex
+    yield heads.integers_of_any_size
+    if card.input == "logits" and {"classes", "ignore_index"} <= set(card.hypers):
+        yield heads.keeps_to_its_classes
+        yield heads.finds_no_class_in_a_mark
     if card.reduction != "set":
         yield heads.strict_weight
+    yield heads.scalars
+    yield heads.labels_of_any_dtype
     if card.reads_head and card.target == "classes":
         yield heads.classes_in_range
         yield heads.classes_are_integers

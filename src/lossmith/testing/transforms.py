@@ -6,8 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossmith.core import Progress
 from lossmith.core.tree import mapped, tensors
-from lossmith.testing.cases import Case, hyper_values, tunable
+from lossmith.testing.cases import Case, brought, hyper_values, rebuilding, tunable
+
+HALVES = (torch.float16, torch.bfloat16)
 
 
 class _Counter:
@@ -107,20 +110,42 @@ def autocast(case: Case) -> None:
 
 
 def casts_keep_hypers(case: Case) -> None:
-    """Casting the model to half precision rounds no hyperparameter."""
-    for cast in (torch.bfloat16, torch.float16):
+    """Casting the model to half precision rounds no hyperparameter and no state."""
+    for cast in HALVES:
         loss = copy.deepcopy(case.loss)
         for name in tunable(loss):
             _set(loss, name, torch.as_tensor(getattr(loss, name)) / 3)  # thirds are never exact
-        learned = set(loss.learned())  # parameters follow the model's dtype
-        state = {name: v for name, v in loss.state_dict().items() if name not in learned}
-        before = {name: value.double() for name, value in state.items()}
-        for name, after in loss.to(cast).state_dict().items():
-            if name in learned:
-                continue
+        before = {name: value.double() for name, value in loss.named_buffers()}
+        for name, after in loss.to(cast).named_buffers():
             assert torch.equal(after.double(), before[name]), (
                 f".to({cast}) rounds {name} from {before[name].tolist()} to {after.tolist()}"
             )
+
+
+def half_precision_follows(case: Case) -> None:
+    """State that a model cast to half precision, or built in it, gathers is that of float32."""
+    batches = [case.batch(seed=seed) for seed in range(20)]
+    for half in HALVES:
+        seen = [tuple(mapped(_to(half), part) for part in batch) for batch in batches]
+        progress = [
+            Progress(step=step, epoch=step // 5, signals=brought(case.card, *batch))
+            for step, batch in enumerate(seen, 1)
+        ]
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(half)
+        try:
+            built = type(case.loss)(**rebuilding(case.loss))
+        finally:
+            torch.set_default_dtype(before)
+        right, cast = (copy.deepcopy(case.loss).float() for _ in range(2))
+        for loss in (right, cast.to(half), built):
+            for one in progress:
+                loss.observe(one)
+            for name, value in loss.named_buffers():
+                assert torch.equal(value, right.get_buffer(name)), (
+                    f"in {half} {name} becomes {value.tolist()}, in float32 "
+                    f"{right.get_buffer(name).tolist()}"
+                )
 
 
 def _settings(case: Case, names: list[str]) -> list[list[Tensor]]:
@@ -131,6 +156,10 @@ def _settings(case: Case, names: list[str]) -> list[list[Tensor]]:
 
 def _row(tensor: Tensor) -> Tensor:
     return tensor.unsqueeze(0)
+
+
+def _to(dtype: torch.dtype) -> Any:
+    return lambda x: x.to(dtype) if x.is_floating_point() else x
 
 
 def _set(loss: torch.nn.Module, name: str, value: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from lossmith.core.card import Task
+from lossmith.study.data.units import copies, first_rows, same_inputs
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric
 
@@ -66,7 +68,7 @@ class SupervisedDataset:
         if metric is not None and target.ndim == 1:
             found, classes = _task(target, task, metric)
         kind = {"regression": float, "binary": int, "multiclass": int}
-        return cls(
+        one = cls(
             dataset=dataset,
             valid=judged,
             target=target if found is None else target.astype(kind[found]),
@@ -75,6 +77,30 @@ class SupervisedDataset:
             collate=collate,
             workers=workers,
         )
+        one._check_copies()
+        return one
+
+    def _check_copies(self) -> None:
+        """Refuse samples that are enough only because they are copies of a few."""
+        first = first_rows(self.units, len(self.target))
+        counts = np.bincount(self.target[first]) if self.classes else np.array([MINIMUM_ROWS])
+        if len(first) < MINIMUM_ROWS or counts.min() < 5:
+            raise InputError(
+                f"train has {len(self.target)} samples, but only {len(first)} differ; "
+                f"a study needs {MINIMUM_ROWS} that do, and 5 of each class"
+            )
+
+    @cached_property
+    def units(self) -> np.ndarray | None:
+        """Which samples of a pair of tensors are copies of one; a dataset is not read for it."""
+        return None if self.alike is None else copies(self.alike, self.target)
+
+    @cached_property
+    def alike(self) -> np.ndarray | None:
+        """A code a sample, equal where inputs are; None where they are not in memory."""
+        if not self.plain or self.dataset.tensors[0].is_sparse:
+            return None
+        return same_inputs(self.dataset.tensors[0]) if self.dataset.tensors[0].numel() else None
 
     @property
     def width(self) -> int:
@@ -94,7 +120,7 @@ class SupervisedDataset:
     def batches(self, rows: np.ndarray, size: int, *, training: bool) -> Iterator[tuple[Any, Any]]:
         """Yield (inputs, targets) of some rows in batches, in order."""
         dataset = self.dataset if training else self.valid
-        if self.plain:
+        if isinstance(dataset, TensorDataset) and self.collate is None:
             target = torch.from_numpy(self.target)
             for part in torch.as_tensor(rows).split(size):
                 yield dataset.tensors[0][part], target[part]

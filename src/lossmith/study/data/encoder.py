@@ -14,7 +14,8 @@ from pandas.tseries.api import guess_datetime_format
 from sklearn.preprocessing import OneHotEncoder
 from skrub import SquashingScaler, StringEncoder
 
-from lossmith.study.data.table import leading_zero, nearest
+from lossmith.core.plain import check_shape
+from lossmith.study.data.table import as_text, decoded, leading_zero, nearest
 from lossmith.study.errors import InputError
 
 FORMAT = 1
@@ -26,6 +27,7 @@ TRUSTED = frozenset(
         "skrub._to_str.ToStr",
     }
 )
+STATE = {"kinds": dict, "scaler": object, "categories": object, "spellings": dict, "width": int}
 MISSING = "(missing)"
 MANY = 40  # distinct texts above which spelling is encoded as well as the frequent ones
 FREQUENT = 24  # at most so many columns a category
@@ -105,6 +107,7 @@ class Encoder:
                 of the column's kind.
         """
         self._check_names(frame)
+        frame = pd.DataFrame({name: _readable(frame[name], name) for name in self.kinds})
         for name in self.kinds:
             self._check_cells(frame[name], name)
         blocks = [np.empty((len(frame), 0), np.float32)]
@@ -122,6 +125,10 @@ class Encoder:
                 encoded = self.spellings[name].transform(pd.Series(words, name=name))
                 blocks.append(encoded.to_numpy()[rows])
         return np.concatenate(blocks, axis=1, dtype=np.float32)
+
+    def blank(self) -> pd.DataFrame:
+        """Return a row of the columns of `fit` in which every value is missing."""
+        return pd.DataFrame({name: [None] for name in self.kinds}, dtype=object)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the encoder as a skops file."""
@@ -143,6 +150,11 @@ class Encoder:
             raise InputError(f"{path} is not an encoder saved by lossmith") from error
         if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
             raise InputError(f"{path} is not an encoder of format {FORMAT}")
+        try:
+            check_shape(state, STATE, Path(path).name)
+            check_shape([*state["kinds"].values()], [tuple], Path(path).name)
+        except ValueError as error:
+            raise InputError(f"{path} is not an encoder saved by lossmith: {error}") from error
         encoder = cls()
         vars(encoder).update(state)
         return encoder
@@ -194,17 +206,25 @@ def kind(column: pd.Series) -> tuple[str, str | None]:
     if types.is_datetime64_any_dtype(column):
         return "date", None
     values = pd.Series(column.dropna().unique())
-    values = values[values.astype(str).str.strip() != ""]
+    values = values[as_text(values).str.strip() != ""]
     if not len(values) or leading_zero(values):
         return "text", None
     if np.isfinite(as_numbers(values)).mean() >= MOSTLY:
         return "number", None
-    first = str(values.iloc[0])
+    first = as_text(values).iloc[0]
     for dayfirst in (False, True):
         style = guess_datetime_format(first, dayfirst=dayfirst)
         if style and _as_dates(values, style).notna().mean() >= MOSTLY:
             return "date", style
     return "text", None
+
+
+def _readable(column: pd.Series, name: str) -> pd.Series:
+    """Return a column with bytes as text; InputError where they are none."""
+    found = decoded(column)
+    if found is None:
+        raise InputError(f"column {name!r} holds bytes that are no text; write text or numbers")
+    return found
 
 
 def as_numbers(column: pd.Series) -> np.ndarray:
@@ -221,7 +241,7 @@ def _as_dates(column: pd.Series, style: str | None) -> pd.Series:
     """Return a column as dates, text by its format or as ISO, with NaT for what is no date."""
     if types.is_datetime64_any_dtype(column):
         return column.dt.tz_localize(None) if column.dt.tz is None else column.dt.tz_convert(None)
-    text = column.astype(str)
+    text = as_text(column)
     iso = text.where(text.str.fullmatch(ISO_DATE))
     dates = pd.to_datetime(iso, format="ISO8601", errors="coerce", utc=True)
     if style is not None:
@@ -235,7 +255,7 @@ def _unreadable(column: pd.Series, kind: str, style: str | None) -> list[str]:
     plain = types.is_numeric_dtype(column) or types.is_timedelta64_dtype(column)
     if kind == "text" or (plain if kind == "number" else types.is_datetime64_any_dtype(column)):
         return []
-    words = pd.Series(column.dropna().astype(str).unique(), dtype=str)
+    words = pd.Series(as_text(column.dropna()).unique(), dtype=str)
     words = words[~words.str.strip().str.lower().isin(EMPTY_WORDS)]
     read = as_numbers(words) if kind == "number" else _as_dates(words, style)
     return words[pd.isna(read)].tolist()
@@ -263,7 +283,7 @@ def _date_parts(dates: pd.Series) -> np.ndarray:
 def _as_text(column: pd.Series) -> np.ndarray:
     if types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")  # codes that a missing value turned into 1.0, 2.0
-    text = column.astype(object).where(column.notna(), MISSING).astype(str).str.strip()
+    text = as_text(column.astype(object).where(column.notna(), MISSING)).str.strip()
     return text.where(text != "", MISSING).to_numpy(object)
 
 

@@ -16,8 +16,8 @@ SCREENING = 2  # folds of the first repeat on which every candidate starts
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One fold under one seed: the rows that train a model and those that judge it."""
+class Fold:
+    """A part of the rows under one seed: those that train a model and those that judge it."""
 
     seed: int
     repeat: int
@@ -29,25 +29,26 @@ class Cell:
 class Split:
     """The rows of a study.
 
-    rounds: cells by number, first those on which every candidate starts, then all others. Cells
-    of one repeat share no validation rows. groups: a code a row of the table; rows of one code stay
-    together and count as one unit. None where every row is its own.
+    screening_folds: numbers of the folds on which every candidate starts; confirmation_folds: of
+    all others. Folds of one repeat share no validation rows. groups: a code a row of the table;
+    rows of one code stay together and count as one unit. None where every row is its own.
     """
 
     develop: np.ndarray
     test: np.ndarray
-    cells: tuple[Cell, ...]
-    rounds: tuple[tuple[int, ...], tuple[int, ...]]
+    folds: tuple[Fold, ...]
+    screening_folds: tuple[int, ...]
+    confirmation_folds: tuple[int, ...]
     groups: np.ndarray | None = None
 
     def units(self, rows: np.ndarray) -> np.ndarray:
         """Return the numbers of the units that rows belong to."""
         return rows if self.groups is None else self.groups[rows]
 
-    def siblings(self, cell: int, cells: Sequence[int]) -> list[int]:
-        """Return the other cells that share no validation row with a cell."""
-        own = self.cells[cell].repeat
-        return [c for c in cells if c != cell and self.cells[c].repeat == own]
+    def siblings(self, fold: int, folds: Sequence[int]) -> list[int]:
+        """Return the other folds that share no validation row with a fold."""
+        repeat = self.folds[fold].repeat
+        return [other for other in folds if other != fold and self.folds[other].repeat == repeat]
 
 
 def split_rows(
@@ -63,16 +64,22 @@ def split_rows(
     """
     classes = None if task == "regression" else target
     develop, test = _untouched(len(target), classes, groups, seed)
-    cells = []
+    folds = []
     for repeat in range(REPEATS):
         own_classes, own_groups = (_of(part, develop) for part in (classes, groups))
-        fold = _folds(len(develop), own_classes, own_groups, seed + repeat)
+        part = _folds(len(develop), own_classes, own_groups, seed + repeat)
         for number in range(FOLDS):
             own = 1000 * seed + FOLDS * repeat + number
-            train, valid = develop[fold != number], develop[fold == number]
-            cells.append(Cell(seed=own, repeat=repeat, train=train, valid=valid))
-    rounds = tuple(range(SCREENING)), tuple(range(SCREENING, len(cells)))
-    return Split(develop=develop, test=test, cells=tuple(cells), rounds=rounds, groups=groups)
+            train, valid = develop[part != number], develop[part == number]
+            folds.append(Fold(seed=own, repeat=repeat, train=train, valid=valid))
+    return Split(
+        develop=develop,
+        test=test,
+        folds=tuple(folds),
+        screening_folds=tuple(range(SCREENING)),
+        confirmation_folds=tuple(range(SCREENING, len(folds))),
+        groups=groups,
+    )
 
 
 def _of(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:

@@ -1,8 +1,11 @@
 """From a table and a target column to a problem: task, classes, features and what was left out."""
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,9 @@ from pandas.api import types
 
 from lossmith.core.card import Task
 from lossmith.study.data.encoder import Columns
-from lossmith.study.data.table import leading_zero, missing_words, nearest
+from lossmith.study.data.labels import as_saved
+from lossmith.study.data.table import decoded, leading_zero, missing_words, nearest
+from lossmith.study.data.units import copies, first_rows, same_features
 from lossmith.study.errors import InputError
 from lossmith.study.formatting import counted, percent
 from lossmith.study.metrics import CLASSES, REGRESSION, lookup
@@ -21,6 +26,8 @@ STUDIED = (*REGRESSION, *CLASSES)
 MINIMUM_ROWS = 50  # a test part and five folds that still measure something
 MINIMUM_CLASS_ROWS = 5  # about one row a fold
 FEW_INTEGERS = 10  # distinct integers that are still read as classes
+NUMBERS = (str, Real, Decimal)  # what a number may be written as
+DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64, pd.Period)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +53,11 @@ class Problem:
     def columns(self) -> Columns:
         """How the columns to predict from are read, by the diagnosis and in every training."""
         return Columns.of(self.features, [self.name])
+
+    @cached_property
+    def units(self) -> np.ndarray | None:
+        """Which rows are copies of one: a code a row, or None where all differ."""
+        return copies(same_features(self.features), self.target)
 
 
 def frame_problem(
@@ -76,8 +88,13 @@ def frame_problem(
     notes: list[str] = []
     column = _usable(frame[target], target)
     kept = column.notna()
-    column = _numbers_of_text(column[kept], notes)
-    found = _task(column, target, metric, task, notes)
+    column = column[kept]
+    numbers = _numbers(column)
+    found = _task(numbers, target, metric, task, notes)
+    if found == "regression" or not any(isinstance(value, Decimal) for value in column):
+        if numbers is not column:
+            notes.insert(0, f"column {target!r} holds numbers as text; they are read as numbers")
+        column = numbers
     if metric is not None:
         _check_metric(metric, found, inferred=task is None)
     if len(column) < MINIMUM_ROWS:
@@ -99,7 +116,7 @@ def frame_problem(
     if dropped:
         classes = [] if found == "regression" else [target]
         notes.append(left_out_note(dropped, repr(target), frame, classes))
-    return Problem(
+    problem = Problem(
         task=found,
         name=target,
         features=features,
@@ -109,6 +126,22 @@ def frame_problem(
         dropped=dropped,
         notes=tuple(notes),
     )
+    _check_units(problem)
+    return problem
+
+
+def _check_units(problem: Problem) -> None:
+    """Refuse a table whose rows are enough only because they are copies of a few."""
+    rows = len(problem.target)
+    first = first_rows(problem.units, rows)
+    if len(first) < MINIMUM_ROWS:
+        raise InputError(
+            f"the table has {rows} rows, but only {len(first)} differ; "
+            f"a study needs at least {MINIMUM_ROWS} that do"
+        )
+    if problem.classes and len(first) < rows:
+        counts = np.bincount(problem.target[first], minlength=len(problem.classes))
+        _check_classes(problem.name, problem.task, list(problem.classes), counts, "different row")
 
 
 def left_out_note(dropped: int, of: str, frame: pd.DataFrame, classes: Iterable[str]) -> str:
@@ -127,8 +160,6 @@ def given(column: pd.Series, name: str) -> np.ndarray:
 
 def _usable(column: pd.Series, name: str) -> pd.Series:
     """Return the target with blank text as missing; refuse what no task can predict."""
-    if types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column):
-        raise InputError(f"column {name!r} holds dates; make it a number, for example of days")
     if types.is_complex_dtype(column):
         raise InputError(f"column {name!r} holds complex numbers; choose one part of them")
     if not types.is_numeric_dtype(column):
@@ -147,17 +178,14 @@ def _usable(column: pd.Series, name: str) -> pd.Series:
     return column
 
 
-def _numbers_of_text(column: pd.Series, notes: list[str]) -> pd.Series:
+def _numbers(column: pd.Series) -> pd.Series:
     """Return numbers where every value is a number, though kept as text or objects."""
-    if types.is_numeric_dtype(column) or any(isinstance(value, bool) for value in column):
+    if types.is_numeric_dtype(column) or leading_zero(column):
         return column
-    if leading_zero(column):
+    if any(isinstance(value, bool) or not isinstance(value, NUMBERS) for value in column):
         return column
     numbers = pd.to_numeric(column, errors="coerce")
-    if not np.isfinite(numbers.to_numpy(float)).all():
-        return column
-    notes.append(f"column {column.name!r} holds numbers as text; they are read as numbers")
-    return numbers
+    return numbers if np.isfinite(numbers.to_numpy(float)).all() else column
 
 
 def _task(
@@ -181,6 +209,8 @@ def _task(
     else:
         found = "regression"
     if found == "regression" and not numeric:
+        if all(isinstance(value, DATES) for value in column):
+            raise InputError(f"column {name!r} holds dates; make it a number, for example of days")
         code = leading_zero(column)
         wrong = code or next(value for value in column if not _is_number(value))
         why = "is text for its leading zero" if code else "is not a number"
@@ -192,7 +222,7 @@ def _task(
 
 
 def _is_number(value: Any) -> bool:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, NUMBERS):
         return False
     return bool(np.isfinite(pd.to_numeric(pd.Series([value]), errors="coerce").to_numpy(float))[0])
 
@@ -219,14 +249,19 @@ def _check_metric(metric: str, task: Task, *, inferred: bool) -> None:
 
 
 def _features(features: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Drop the columns that tell nothing: empty ones and constant ones."""
+    """Drop the columns that tell nothing: empty ones, constant ones, and bytes that are no text."""
     if not features.shape[1]:
         raise InputError("the target is the only column; a study needs columns to predict it from")
+    readable = {str(name): decoded(features[name]) for name in features}
+    raw = [name for name, column in readable.items() if column is None]
+    features = pd.DataFrame({n: column for n, column in readable.items() if column is not None})
     dull = [str(name) for name in features if not _varies(features[name])]
     if len(dull) == features.shape[1]:
-        raise InputError("every column but the target is empty or constant; nothing predicts it")
-    if dull:
-        notes.append(f"empty or constant columns were left out: {', '.join(dull)}")
+        kinds = "empty, constant or bytes" if raw else "empty or constant"
+        raise InputError(f"every column but the target is {kinds}; nothing predicts it")
+    for what, names in (("empty or constant columns", dull), ("columns of bytes", raw)):
+        if names:
+            notes.append(f"{what} were left out: {', '.join(names)}")
     return features.drop(columns=dull)
 
 
@@ -260,14 +295,17 @@ def _codes(
     if not types.is_numeric_dtype(column):
         order = sorted(range(len(labels)), key=lambda index: str(labels[index]))
         codes, labels = np.argsort(order)[codes], labels[order]
+    labels = as_saved(labels.tolist(), name)
     counts = np.bincount(codes)
     _check_classes(name, task, [str(label) for label in labels], counts)
     if task == "binary" and _positive_code(labels, counts, positive) == 0:
         codes, labels = 1 - codes, labels[::-1]
-    return codes.astype(np.int64), np.asarray(labels)
+    return codes.astype(np.int64), labels
 
 
-def _check_classes(name: str, task: Task, labels: list[str], counts: np.ndarray) -> None:
+def _check_classes(
+    name: str, task: Task, labels: list[str], counts: np.ndarray, what: str = "row"
+) -> None:
     if len(labels) == 1:
         raise InputError(
             f"column {name!r} is {labels[0]!r} in every row; a study needs two classes"
@@ -281,7 +319,7 @@ def _check_classes(name: str, task: Task, labels: list[str], counts: np.ndarray)
     if rows < MINIMUM_CLASS_ROWS:
         rare = labels[int(counts.argmin())]
         raise InputError(
-            f"class {rare!r} of column {name!r} has {counted(rows, 'row')}, "
+            f"class {rare!r} of column {name!r} has {counted(rows, what)}, "
             f"a study needs at least {MINIMUM_CLASS_ROWS}; "
             "remove such rows or merge them with another class"
         )

@@ -2,9 +2,9 @@
 
 import csv
 import difflib
+import io
 import os
 import re
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas.api import types
 
+from lossmith.study.data import files
 from lossmith.study.errors import InputError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
-SUFFIXES = (*SEPARATORS, ".parquet", ".pq")
 LEADING_ZERO = r"\s*0\d+\s*"
 LEADING_ZERO_CELL = re.compile(rb'[,;\t"\s]0\d+\s*(?:[,;\t"\r\n]|$)')
+SURROGATE = re.compile("[\ud800-\udfff]")
 READ_AS_MISSING = "lossmith: read as missing"  # in a table's attrs, its texts by column
 
 
@@ -31,7 +32,7 @@ class _Arrow(Protocol):
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a CSV, TSV or Parquet file, told apart by its suffix.
+    """Read a CSV, TSV, Parquet or XLSX file, told apart by its suffix, also out of an archive.
 
     A .csv whose header holds more semicolons than commas is read with semicolons, and with
     decimal commas where that makes more columns numeric. A column with a leading zero, as in 007,
@@ -43,7 +44,8 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     """
     path = Path(path)
     _check_file(path)
-    frame = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_text(path)
+    file = files.read(path)
+    frame = (_read_parquet if file.suffix in files.PARQUET else _read_text)(file, path)
     frame.columns = [str(name) for name in frame.columns]
     _check_names(list(frame.columns), str(path))
     if not len(frame):
@@ -92,8 +94,25 @@ def leading_zero(column: pd.Series) -> str | None:
     """Return the first code such as 007, which a number would change, if there is one."""
     if types.is_numeric_dtype(column):
         return None
-    text = column.dropna().astype(str)
+    text = as_text(column.dropna())
     return next(iter(text[text.str.fullmatch(LEADING_ZERO)]), None)
+
+
+def as_text(column: pd.Series) -> pd.Series:
+    """Return values as Python writes them; pandas would read bytes as text."""
+    if column.dtype == object:
+        return pd.Series([str(value) for value in column], column.index, dtype=str)
+    return column.astype(str)
+
+
+def decoded(column: pd.Series) -> pd.Series | None:
+    """Return a column with its bytes, if any, read as UTF-8; None if they are no text."""
+    if column.dtype != object or not any(isinstance(value, bytes) for value in column):
+        return column
+    try:
+        return column.map(lambda value: value.decode() if isinstance(value, bytes) else value)
+    except UnicodeDecodeError:
+        return None
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -120,22 +139,28 @@ def plain_frame(data: Any) -> pd.DataFrame:
         frame = pd.DataFrame(values, columns=[f"x{index}" for index in range(values.shape[1])])
     frame.columns = [str(name) for name in frame.columns]
     _check_names(list(frame.columns), "the table")
+    _check_texts(frame)
     return frame
 
 
 def _check_file(path: Path) -> None:
     if path.is_dir():
-        raise InputError(f"{path} is a folder; name a file ({', '.join(SUFFIXES)})")
+        raise InputError(f"{path} is a folder; name a file ({files.kinds()})")
     if not path.exists():
         folder = path.parent
         known = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
         raise InputError(f"there is no file {path}{nearest(path.name, known)}")
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"{path} has the suffix {path.suffix or '(none)'}; give one of {', '.join(SUFFIXES)}"
-        )
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty")
+    if not files.suffix_of(path):
+        raise InputError(f"{path} has the suffix {path.suffix or '(none)'}; give {files.kinds()}")
+
+
+def _check_texts(frame: pd.DataFrame) -> None:
+    """Refuse text that no file can hold: half of a pair that stands for one character."""
+    for name in frame:
+        column = frame[name]
+        texts = (name, *column) if column.dtype == object else (name,)
+        if any(isinstance(text, str) and SURROGATE.search(text) for text in texts):
+            raise InputError(f"column {name!r} holds text that is no Unicode; correct it")
 
 
 def _check_names(names: list[str], where: str) -> None:
@@ -146,38 +171,41 @@ def _check_names(names: list[str], where: str) -> None:
         )
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(file: files.File, path: Path) -> pd.DataFrame:
     try:
-        return pq.ParquetFile(path).read().to_pandas()
+        return pq.ParquetFile(io.BytesIO(file.content)).read().to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} cannot be read as Parquet: {reason}") from error
 
 
-def _read_text(path: Path) -> pd.DataFrame:
+def _read_text(file: files.File, path: Path) -> pd.DataFrame:
     try:
-        header, separator = _header(path)
+        header, separator = _header(file)
+        if not header:
+            raise InputError(f"{path} is empty")
         _check_names([name for name in header if name.strip()], str(path))
-        frame = _read_separated(path, separator)
+        return _read_separated(file.content, separator)
     except InputError:
         raise
     except UnicodeDecodeError as error:
-        raise InputError(_encoding_message(path)) from error
-    except PermissionError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        raise InputError(_encoding_message(file.content, path)) from error
     except (pd.errors.ParserError, csv.Error, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read as {path.suffix[1:].upper()}: {reason}") from error
-    return frame
+        kind = file.suffix[1:].upper()
+        raise InputError(f"{path} cannot be read as {kind}: {reason}") from error
 
 
-def _read_separated(path: Path, separator: str) -> pd.DataFrame:
-    read = partial(pd.read_csv, path, sep=separator, encoding="utf-8-sig", low_memory=False)
+def _read_separated(content: bytes, separator: str) -> pd.DataFrame:
+    def read(**more: Any) -> pd.DataFrame:
+        text = io.BytesIO(content)
+        return pd.read_csv(text, sep=separator, encoding="utf-8-sig", low_memory=False, **more)
+
     frame = read()
     if separator == ";":
         comma = read(decimal=",")
         frame = max(frame, comma, key=lambda table: table.select_dtypes("number").shape[1])
-    codes = LEADING_ZERO_CELL.search(path.read_bytes()) is not None
+    codes = LEADING_ZERO_CELL.search(content) is not None
     doubtful = [
         name
         for name in frame
@@ -202,22 +230,21 @@ def _keep_texts(frame: pd.DataFrame, raw: pd.DataFrame, doubtful: list[str]) -> 
     frame.attrs[READ_AS_MISSING] = words
 
 
-def _header(path: Path) -> tuple[list[str], str]:
-    """Return the column names and the separator between them."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = (line for line in file if line.strip())
-        first = next(lines, None)
-        if first is None:
-            raise InputError(f"{path} is empty")
-        separator = SEPARATORS[path.suffix.lower()]
-        if separator == "," and first.count(";") > first.count(","):
-            separator = ";"
-        file.seek(0)
-        return next(row for row in csv.reader(file, delimiter=separator) if row), separator
+def _header(file: files.File) -> tuple[list[str], str]:
+    """Return the column names, none of an empty file, and the separator between them."""
+    text = io.TextIOWrapper(io.BytesIO(file.content), encoding="utf-8-sig", newline="")
+    separator = SEPARATORS[file.suffix]
+    first = next((line for line in text if line.strip()), None)
+    if first is None:
+        return [], separator
+    if separator == "," and first.count(";") > first.count(","):
+        separator = ";"
+    text.seek(0)
+    return next(row for row in csv.reader(text, delimiter=separator) if row), separator
 
 
-def _encoding_message(path: Path) -> str:
-    content, found = path.read_bytes(), ""
+def _encoding_message(content: bytes, path: Path) -> str:
+    found = ""
     try:
         content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

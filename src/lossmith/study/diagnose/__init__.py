@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.problem import Problem
-from lossmith.study.diagnose.columns import of_columns
+from lossmith.study.diagnose.columns import duplicates, of_columns
 from lossmith.study.diagnose.target import of_target
 from lossmith.study.result import Finding
 
@@ -11,6 +12,13 @@ from lossmith.study.result import Finding
 def diagnose(problem: Problem) -> tuple[Finding, ...]:
     """Return the findings on a problem, in seconds and without training."""
     return (*_size(problem), *of_target(problem), *of_columns(problem))
+
+
+def diagnose_samples(data: SupervisedDataset) -> tuple[Finding, ...]:
+    """Return the findings on a dataset of a user's own model."""
+    if data.alike is None:
+        return ()
+    return tuple(duplicates(data.alike, data.target, data.units))
 
 
 def _size(problem: Problem) -> Iterator[Finding]:

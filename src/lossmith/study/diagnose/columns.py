@@ -9,6 +9,8 @@ from scipy import stats
 
 from lossmith.study.data.encoder import as_numbers
 from lossmith.study.data.problem import Problem
+from lossmith.study.data.table import as_text
+from lossmith.study.data.units import same_features
 from lossmith.study.formatting import counted, listed, percent
 from lossmith.study.result import Finding
 
@@ -40,17 +42,9 @@ def _leaks(problem: Problem) -> Iterator[Finding]:
 
 
 def _duplicates(problem: Problem) -> Iterator[Finding]:
-    keys = pd.util.hash_pandas_object(problem.features, index=False).to_numpy()
-    rows = pd.DataFrame({"features": keys, "target": problem.target})
-    copies = rows.duplicated().mean()
-    if copies:
-        yield Finding(
-            name="duplicated rows",
-            value=percent(copies),
-            meaning="copies that fall on both sides of a split make every loss look better",
-            level="warning" if copies > 0.01 else "info",
-        )
-    groups = rows.groupby("features")["target"]
+    inputs = same_features(problem.features)
+    yield from duplicates(inputs, problem.target, problem.units)
+    groups = pd.Series(problem.target).groupby(inputs)
     torn = (groups.transform("nunique") > 1).mean()
     if torn:
         yield Finding(
@@ -59,6 +53,25 @@ def _duplicates(problem: Problem) -> Iterator[Finding]:
             meaning="rows with equal features and different targets: noise that no loss removes",
             level="warning" if torn > 0.05 else "info",
         )
+
+
+def duplicates(inputs: Array, target: Array, units: Array | None) -> Iterator[Finding]:
+    """Say what is made of copies; inputs: a code a row, equal where all features are."""
+    repeated = pd.DataFrame({"inputs": inputs, "target": target}).duplicated().mean()
+    if not repeated:
+        return
+    meaning = "features of few values make rows equal by chance: each counts by itself"
+    if units is not None:
+        meaning = (
+            "rows of equal features and target are one unit: they stay together in every split, "
+            "and the test counts them once"
+        )
+    yield Finding(
+        name="duplicated rows",
+        value=percent(repeated),
+        meaning=meaning,
+        level="warning" if repeated > 0.01 else "info",
+    )
 
 
 def _ids(problem: Problem) -> Iterator[Finding]:
@@ -165,7 +178,7 @@ def _read_numbers(column: pd.Series, kind: str) -> Array:
         return as_numbers(column)
     if kind == "date":
         return np.full(len(column), np.nan)
-    digits = column.astype(str).str.extract(NUMBER, expand=False)
+    digits = as_text(column).str.extract(NUMBER, expand=False)
     return as_numbers(digits.str.replace(",", ""))
 
 
@@ -175,12 +188,12 @@ def _is_id(column: pd.Series, kind: str) -> bool:
         return False
     if types.is_integer_dtype(column):
         return bool(column.max() - column.min() < 1.5 * len(column))
-    return kind == "text" and not column.astype(str).str.strip().str.contains(" ").any()
+    return kind == "text" and not as_text(column).str.strip().str.contains(" ").any()
 
 
 def _thousands(column: pd.Series) -> str:
     """Return a number with separators from a column of such and of plain numbers, or nothing."""
-    text = pd.Series(column.dropna().astype(str).unique(), dtype=str)
+    text = pd.Series(as_text(column.dropna()).unique(), dtype=str)
     parted = text.str.fullmatch(THOUSANDS)
     if not parted.any() or not (parted | text.str.fullmatch(PLAIN)).all():
         return ""

@@ -41,6 +41,8 @@ class Record:
     attempt: int = 0
     reports: tuple[Report, ...] = ()
     note: str = ""  # of a training that failed or was stopped: why
+    worker: str = ""  # that trains it, while it runs
+    expires: float = 0.0  # when others may take it over, in seconds since the Unix epoch
 
     @property
     def ended(self) -> bool:

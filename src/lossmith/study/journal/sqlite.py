@@ -5,6 +5,7 @@ a power cut. It relies on shared memory between processes, so the file must not 
 file system.
 """
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -35,15 +36,18 @@ BUSY = 60.0  # seconds that a process waits for another's transaction
 # many, or so many times the longest wait for a report.
 FIRST, LEAST, TIMES = 24 * 3600.0, 60.0, 10.0
 SCHEMA = """
-CREATE TABLE study (format INTEGER NOT NULL, spec TEXT NOT NULL, created REAL NOT NULL);
-CREATE TABLE fold (number INTEGER PRIMARY KEY, units BLOB NOT NULL);
+CREATE TABLE study (
+    format INTEGER NOT NULL, spec TEXT NOT NULL, digest TEXT NOT NULL, created REAL NOT NULL
+);
+CREATE TABLE fold (number INTEGER PRIMARY KEY, units BLOB NOT NULL CHECK (length(units) % 8 = 0));
 CREATE TABLE training (
     id INTEGER PRIMARY KEY,
     candidate TEXT NOT NULL,
     learning_rate REAL NOT NULL,
     fold INTEGER NOT NULL,
     twin INTEGER NOT NULL,
-    state TEXT NOT NULL,
+    state TEXT NOT NULL
+        CHECK (state IN ('planned', 'running', 'paused', 'done', 'stopped', 'failed')),
     attempt INTEGER NOT NULL DEFAULT 0,
     worker TEXT,
     expires REAL,
@@ -52,10 +56,10 @@ CREATE TABLE training (
 );
 CREATE TABLE report (
     training INTEGER NOT NULL REFERENCES training (id),
-    epoch INTEGER NOT NULL,
-    score REAL NOT NULL,
-    influences BLOB,
-    seconds REAL NOT NULL,
+    epoch INTEGER NOT NULL CHECK (typeof(epoch) = 'integer'),
+    score REAL NOT NULL CHECK (typeof(score) = 'real'),
+    influences BLOB CHECK (length(influences) % 4 = 0),
+    seconds REAL NOT NULL CHECK (typeof(seconds) = 'real'),
     at REAL NOT NULL,
     PRIMARY KEY (training, epoch)
 ) WITHOUT ROWID;
@@ -64,10 +68,13 @@ CREATE TABLE decision (name TEXT PRIMARY KEY, outcome TEXT NOT NULL, at REAL NOT
 
 
 class Journal:
-    """The facts of one study in a SQLite file, or in memory where path is None."""
+    """The facts of one study in a SQLite file, or in memory where path is None.
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
+    write: whether to write; a file that is only read is not changed, whatever it holds.
+    """
+
+    def __init__(self, path: Path | None, *, write: bool = True) -> None:
+        self.path, self.write = path, write
         self._owner = -1
         self._connection: sqlite3.Connection | None = None
 
@@ -75,9 +82,15 @@ class Journal:
     def _database(self) -> sqlite3.Connection:
         # A connection must not cross a fork: a process makes its own.
         if self._connection is None or (self._owner != os.getpid() and self.path is not None):
-            self._connection = _connect(self.path)
+            self._connection = _connect(self.path, self.write)
             self._owner = os.getpid()
         return self._connection
+
+    def close(self) -> None:
+        """Let go of the file; it opens again where it is needed."""
+        if self._connection is not None and self.path is not None:
+            self._connection.close()
+            self._connection = None
 
     def _run(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         """Execute one statement and return its rows.
@@ -112,7 +125,9 @@ class Journal:
                 return False
             for statement in SCHEMA.split(";"):
                 self._run(statement)
-            self._run("INSERT INTO study VALUES (?, ?, ?)", (FORMAT, json.dumps(spec), time.time()))
+            text = json.dumps(spec)
+            row = (FORMAT, text, _digest(text), time.time())
+            self._run("INSERT INTO study VALUES (?, ?, ?, ?)", row)
             for number, part in enumerate(units):
                 self._run("INSERT INTO fold VALUES (?, ?)", (number, part.astype("<i8").tobytes()))
         return True
@@ -125,10 +140,13 @@ class Journal:
         """
         if not self._run("SELECT 1 FROM sqlite_master LIMIT 1"):
             return None
-        rows = self._run("SELECT format, spec FROM study")
-        version, found = (rows[0][0], self._read(rows[0][1])) if rows else (None, None)
-        if version != FORMAT or not isinstance(found, dict):
+        rows = self._run("SELECT format, spec, digest FROM study")
+        version, text, digest = rows[0] if len(rows) == 1 else (FORMAT, "", "")
+        if version != FORMAT:
             raise InputError(f"{self.path} has format {version}; this version reads {FORMAT}")
+        if digest != _digest(text):
+            raise InputError(_damaged(self.path, "its description was changed"))
+        found: dict[str, Any] = self._read(text)
         return found
 
     def units(self) -> list[np.ndarray]:
@@ -145,11 +163,19 @@ class Journal:
             reports.setdefault(training, []).append(Report(*report))
         records = {
             Training(Setting(candidate, rate), fold, bool(twin)): Record(
-                id=key, state=state, attempt=attempt, reports=tuple(reports.get(key, ())), note=note
+                id=key,
+                state=state,
+                attempt=attempt,
+                reports=tuple(reports.get(key, ())),
+                note=note,
+                worker=worker or "",
+                expires=expires or 0.0,
             )
-            for key, candidate, rate, fold, twin, state, attempt, note in self._run(
-                "SELECT id, candidate, learning_rate, fold, twin, state, attempt, note "
-                "FROM training ORDER BY id"
+            for (
+                *(key, candidate, rate, fold, twin, state, attempt, note, worker, expires),
+            ) in self._run(
+                "SELECT id, candidate, learning_rate, fold, twin, state, attempt, note, worker, "
+                "expires FROM training ORDER BY id"
             )
         }
         return Facts(records=records, decisions=self.decisions())
@@ -157,11 +183,11 @@ class Journal:
     def decide(self, decision: Decision) -> bool:
         """Write a decision down and do what it says; False where another process already has."""
         with self.transaction():
-            written = self._run(
-                "INSERT OR IGNORE INTO decision VALUES (?, ?, ?) RETURNING name",
+            self._run(
+                "INSERT OR IGNORE INTO decision VALUES (?, ?, ?)",
                 (decision.name, json.dumps(decision.outcome), time.time()),
             )
-            if not written:
+            if self._run("SELECT changes()") == [(0,)]:
                 return False
             for wanted in decision.plan:
                 self._run(
@@ -297,20 +323,32 @@ class Journal:
         return int(key)
 
 
-def _connect(path: Path | None) -> sqlite3.Connection:
+def _connect(path: Path | None, write: bool) -> sqlite3.Connection:
+    place, reads = ":memory:" if path is None else str(path), path is not None and not write
+    if path is not None and not write:
+        # Beside a folder that can't be written to, nobody can write to the journal either.
+        mode = "mode=ro" if os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
+        place = f"{path.resolve().as_uri()}?{mode}"
     try:
-        database = sqlite3.connect(
-            ":memory:" if path is None else path, timeout=BUSY, isolation_level=None
-        )
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
+        database = sqlite3.connect(place, timeout=BUSY, isolation_level=None, uri=reads)
+        if not reads:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+        ((found,),) = database.execute("PRAGMA quick_check(1)")
     except sqlite3.DatabaseError as error:
         raise InputError(_damaged(path, error)) from error
+    if found != "ok":
+        raise InputError(_damaged(path, found))
     return database
 
 
-def _damaged(path: Path | None, error: Exception) -> str:
+def _digest(text: str) -> str:
+    return hashlib.sha256(str(text).encode()).hexdigest()
+
+
+def _damaged(path: Path | None, error: object) -> str:
+    why = " ".join(str(error).split())
     return (
-        f"{path} is no journal of a study, is damaged or cannot be written ({error}); choose "
+        f"{path} is no journal of a study, is damaged or cannot be written ({why}); choose "
         "another folder, or bring back a copy"
     )

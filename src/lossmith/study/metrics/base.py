@@ -64,10 +64,9 @@ class Metric(ABC):
 
     @property
     def by_ratio(self) -> bool:
-        """Whether errors compare by their ratio, as those do that a perfect prediction has none of.
+        """Whether errors of different folds differ by factors, so that their ratios compare.
 
-        Errors of different folds differ by factors; of scores where higher is better, differences
-        compare.
+        Of scores where higher is better, differences compare.
         """
         return self.better == "lower"
 

@@ -16,6 +16,7 @@ from lossmith.study.conclude import (
     final_pair,
     row_counts,
 )
+from lossmith.study.data.labels import to_json
 from lossmith.study.data.table import plain_frame
 from lossmith.study.formatting import decimals, number
 from lossmith.study.multitarget.candidates import WEIGHTINGS
@@ -74,7 +75,7 @@ class JointSelection(Selection):
             "targets": [
                 {
                     "name": one.name,
-                    "labels": one.labels.tolist(),
+                    "labels": to_json(one.labels.tolist()),
                     "decision": None if one.decision is None else one.decision.tolist(),
                 }
                 for one in self.outputs

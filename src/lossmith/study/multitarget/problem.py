@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from lossmith.study.data.encoder import Columns
 from lossmith.study.data.folds import FOLDS, Split, split_rows
 from lossmith.study.data.problem import MINIMUM_ROWS, Problem, frame_problem, given, left_out_note
 from lossmith.study.data.table import nearest
+from lossmith.study.data.units import copies, first_rows, same_features
 from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
 from lossmith.study.result import Finding
@@ -57,8 +59,13 @@ class JointProblem:
         """Return the rows to train, to validate and to leave untouched, alike for all targets."""
         strata = self.strata()
         if strata is None:
-            return split_rows("regression", self.target, seed)
-        return split_rows("multiclass", strata, seed)
+            return split_rows("regression", self.target, seed, self.units)
+        return split_rows("multiclass", strata, seed, self.units)
+
+    @cached_property
+    def units(self) -> np.ndarray | None:
+        """Which rows are copies of one, in all features and targets."""
+        return copies(same_features(self.features), self.target)
 
     def strata(self) -> np.ndarray | None:
         """Return the classes by which rows are dealt out, or None where all targets are numbers.
@@ -70,7 +77,8 @@ class JointProblem:
         if not codes:
             return None
         _, joined = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
-        if np.bincount(joined).min() >= 2 * FOLDS:
+        counts = np.bincount(joined[first_rows(self.units, len(joined))])
+        if counts.min() >= 2 * FOLDS:
             return joined
         return min(codes, key=lambda one: np.bincount(one).min())
 

@@ -144,14 +144,17 @@ def _label_direction(axes: "Axes", result: Result, narrow: bool) -> None:
 
 def difference_places(result: Result) -> int:
     """Return the decimals in which this study's scores and differences are written."""
-    widths = [
-        (high - low) / 2
-        for c in finished(result)
-        for low, high in ((c.difference_low, c.difference_high), (c.low, c.high))
-        if low is not None and high is not None
-    ]
-    scores = [0.01 * abs(c.score) for c in finished(result) if c.score is not None]
-    return decimals(widths or scores)
+    rows = finished(result)
+    scales = (
+        [(c.difference_low, c.difference_high) for c in rows if c.name != result.default],
+        [(c.low, c.high) for c in rows],
+        [(0.0, 0.02 * abs(c.score)) for c in rows if c.score is not None],
+    )
+    for ends in scales:  # the first that are known
+        widths = [(high - low) / 2 for low, high in ends if low is not None and high is not None]
+        if any(np.isfinite(width) and width > 0 for width in widths):
+            return decimals(widths)
+    return decimals(())
 
 
 def learning_curves(result: Result, curves: tuple[Curve, ...]) -> str:

@@ -7,7 +7,7 @@ from string import Template
 
 from lossmith.study.formatting import duration, interval, number, p_value
 from lossmith.study.metrics import metric_name, metric_unit
-from lossmith.study.report import fit, joint, shapes, verdict
+from lossmith.study.report import comparison, fit, joint, shapes, verdict
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
 from lossmith.study.report.snippet import snippet
 from lossmith.study.report.text import breakable, finished, opening, settings, table
@@ -15,18 +15,20 @@ from lossmith.study.report.tradeoff import tradeoff
 from lossmith.study.result import CandidateResult, Evidence, Result
 
 _STATUS = {"default": "finished", "selected": "finished"}
-_ORDER = ("finished", "unfinished", "dropped", "diverged")
+_TRAINED = ("learning rate", "epochs")
+_ORDER = ("finished", "unfinished", "dropped", "diverged", "failed")
 
 
 def write_report(path: str | Path, result: Result, evidence: Evidence) -> None:
     """Write the report as one HTML file that opens offline."""
-    Path(path).write_text(render(result, evidence), encoding="utf-8")
+    page = render(result, evidence)
+    Path(path).write_text(page, encoding="utf-8", errors="backslashreplace")  # of names of files
 
 
 def render(result: Result, evidence: Evidence) -> str:
     """Return the report as one HTML page: no script, no file beside it, nothing fetched."""
     sections = {
-        "meaning": ("What it means", (joint if result.targets else verdict).meaning(result)),
+        "meaning": ("What it means", _meaning(result)),
         "targets": ("Each target", joint.targets(result) if result.targets else ""),
         "tradeoff": ("Trade-off", tradeoff(result, evidence) if result.targets else ""),
         "differences": ("Difference to the default", _differences(result)),
@@ -34,7 +36,7 @@ def render(result: Result, evidence: Evidence) -> str:
         "learning": ("Learning curves", _learning(result, evidence)),
         "shapes": ("What each loss does to these rows", _shapes(result, evidence)),
         "fit": (_fit_title(result), _fit(result, evidence)),
-        "diagnosis": ("Diagnosis of the data", _diagnosis(result)),
+        "diagnosis": _diagnosis(result),
         "cost": ("Cost", _cost(result)),
         "use": ("Use it in your own code", _use(result, evidence)),
         "reproduce": ("Reproduce", _reproduce(result)),
@@ -44,7 +46,7 @@ def render(result: Result, evidence: Evidence) -> str:
         title=escape(f"{result.target}: {metric_name(result.metric)} – lossmith"),
         style=_read("style.css").template,
         kicker=f"lossmith · {escape(result.task)} · <b>{escape(result.target)}</b> by "
-        f"{escape(metric_name(result.metric))} ({result.better} is better) · {_rows(result)}",
+        f"{escape(metric_name(result.metric))} ({result.better} is better){_rows(result)}",
         heading=verdict.heading(result),
         sentence=escape(result.sentence),
         evidence=verdict.evidence(result),
@@ -63,16 +65,34 @@ def _read(name: str) -> Template:
 
 
 def _rows(result: Result) -> str:
-    return f"{result.rows.get('total', 0):,} rows"
+    total = result.rows.get("total", 0)
+    return f" · {total:,} rows" if total or result.comparison is None else ""
 
 
 def _notice(result: Result) -> str:
-    if not result.interrupted:
-        return ""
-    return (
-        '<p class="notice"><b>Interrupted.</b> The study was stopped before its end; what is shown '
-        "is what was finished until then.</p>"
-    )
+    notices = []
+    if result.interrupted and result.comparison is not None:
+        notices.append(
+            "<b>Not ended.</b> The study still runs, or was stopped; what is shown is what it has "
+            "measured so far."
+        )
+    elif result.interrupted:
+        notices.append(
+            "<b>Interrupted.</b> The study was stopped before its end; what is shown is what was "
+            "finished until then."
+        )
+    if result.comparison is not None:
+        warnings = [one.meaning for one in result.diagnosis if one.level == "warning"]
+        notices += [f"<b>Warning.</b> {escape(opening(text))}." for text in warnings]
+    return "".join(f'<p class="notice">{text}</p>' for text in notices)
+
+
+def _meaning(result: Result) -> str:
+    if result.comparison is not None:
+        tested = verdict.test_sentence(result)
+        told = comparison.meaning(result, result.comparison)
+        return told + (f"<p>{tested}</p>" if tested else "")
+    return (joint if result.targets else verdict).meaning(result)
 
 
 def _differences(result: Result) -> str:
@@ -92,10 +112,8 @@ def _candidates(result: Result) -> str:
     rest.sort(key=lambda c: _ORDER.index(_STATUS.get(c.status, c.status)))
     places = difference_places(result)
     unit = metric_unit(result.metric)
-    head = [
-        "loss", escape(metric_name(result.metric)), "difference", "corrected p", "learning rate",
-        "epochs", "status",
-    ]  # fmt: skip
+    head = ["loss", escape(metric_name(result.metric)), "difference", "corrected p"]
+    head += [*_TRAINED * _trained(result), "status"]
     counts = dict.fromkeys(_ORDER, 0)
     for candidate in result.candidates:
         counts[_STATUS.get(candidate.status, candidate.status)] += 1
@@ -112,24 +130,32 @@ def _candidate_row(result: Result, candidate: CandidateResult, places: int) -> l
     difference = number(candidate.difference_to_default, places, sign=True)
     difference = "0" if candidate.name == result.default else difference
     limits = interval(candidate.difference_low, candidate.difference_high, places, sign=True)
+    limits = "" if candidate.name == result.default else limits
     rate = candidate.learning_rate
+    trained = [number(None, 0) if rate is None else f"{rate:.2g}", number(candidate.epochs, 0)]
     note = f"<small>{escape(candidate.note)}</small>" if candidate.note else ""
     return [
         name + (f"<small>{escape(rest)}</small>" if rest else ""),
         f"{number(candidate.score, places)}<small>{_score_note(result, candidate, places)}</small>",
         f"{difference}<small>{limits}</small>",
         escape(p_value(candidate.p_value)),
-        number(None, 0) if rate is None else f"{rate:.2g}",
-        number(candidate.epochs, 0),
+        *trained * _trained(result),
         f"{_STATUS.get(candidate.status, candidate.status)}{note}",
     ]
+
+
+def _trained(result: Result) -> bool:
+    """Tell whether the result knows how the losses were trained."""
+    return result.task != "scores"
 
 
 def _score_note(result: Result, candidate: CandidateResult, places: int) -> str:
     """Return the interval of a score, or on how few folds and seeds it rests."""
     full = max(c.cells for c in result.candidates)
     if 0 < candidate.cells < full:
-        return f"on {candidate.cells:,} of {full:,} fits"
+        beside = candidate.default_score
+        there = "" if beside is None else f"; default {number(beside, places)}"
+        return f"on {candidate.cells:,} of {full:,} fits{there}"
     return interval(candidate.low, candidate.high, places)
 
 
@@ -202,9 +228,14 @@ def _fit(result: Result, evidence: Evidence) -> str:
     return f"<p>{fit.legend(shown, names)}</p>{draw(evidence, shown)}"
 
 
-def _diagnosis(result: Result) -> str:
+def _diagnosis(result: Result) -> tuple[str, str]:
+    title, caption, last = (
+        ("Diagnosis of the data", "Looked at before any training", "what it means for the loss")
+        if result.comparison is None
+        else ("What to know of this comparison", "Found on the way", "what it means")
+    )
     if not result.diagnosis:
-        return ""
+        return title, ""
     ordered = sorted(result.diagnosis, key=lambda finding: finding.level != "warning")
     rows = [
         [
@@ -215,8 +246,7 @@ def _diagnosis(result: Result) -> str:
         ]
         for finding in ordered
     ]
-    head = ["found", "value", "what it means for the loss"]
-    return table(head, rows, caption="Looked at before any training", css="words")
+    return title, table(["found", "value", last], rows, caption=caption, css="words")
 
 
 def _finding_value(value: float | str) -> str:
@@ -227,6 +257,8 @@ def _finding_value(value: float | str) -> str:
 
 def _cost(result: Result) -> str:
     cost = result.cost
+    if not cost.trainings:
+        return ""
     return (
         f"<p>The study took <b>{duration(cost.seconds)}</b> for {cost.trainings:,} trainings. "
         f"Evaluating the default alone on the same folds and seeds, one training after the other, "
@@ -237,6 +269,8 @@ def _cost(result: Result) -> str:
 
 
 def _use(result: Result, evidence: Evidence) -> str:
+    if result.task in ("study", "scores"):
+        return comparison.use(result)
     code = joint.snippet(result) if result.targets else snippet(result, evidence)
     return (
         "<p><code>loss.json</code> beside this report is the chosen loss with fixed parameters. It "
@@ -249,6 +283,6 @@ def _use(result: Result, evidence: Evidence) -> str:
 def _reproduce(result: Result) -> str:
     command = f"<pre><code>{escape(result.command)}</code></pre>" if result.command else ""
     used = ", ".join(f"{count:,} {name}" for name, count in result.rows.items())
-    rows = [["seed", str(result.seed)], ["rows", escape(used)]]
+    rows = [["seed", str(result.seed)]] * _trained(result) + [["rows", escape(used)]] * bool(used)
     rows += [[escape(name), escape(version)] for name, version in result.versions.items()]
-    return command + table(["", "value"], rows, caption="With these", css="words")
+    return command + (table(["", "value"], rows, caption="With these", css="words") if rows else "")

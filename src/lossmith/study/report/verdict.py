@@ -48,7 +48,8 @@ def tiles(result: Result) -> str:
         shown.append(_difference_tile("difference", chosen, places))
     elif rivals := compared(result):
         shown.append(_difference_tile("best rival’s difference", rivals[0], places))
-    shown.append(_test_tile(result, places))
+    if result.test:
+        shown.append(_test_tile(result, places))
     cells = "".join(
         f"<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>"
         for name, value, note in shown
@@ -80,7 +81,7 @@ def meaning(result: Result) -> str:
     if others:
         names = ", ".join(f"<b>{escape(name)}</b>" for name in others)
         paragraphs.append(f"Not told apart from the chosen loss by this study: {names}.")
-    paragraphs.append(_test_sentence(result))
+    paragraphs.append(test_sentence(result))
     return "".join(f"<p>{text}</p>" for text in paragraphs if text)
 
 
@@ -90,7 +91,8 @@ def _naive(result: Result) -> str:
     return f"<b>{escape(result.naive)}</b> is what is commonly used without a choice."
 
 
-def _test_sentence(result: Result) -> str:
+def test_sentence(result: Result) -> str:
+    """Return what the untouched rows say of a switch, where there are any."""
     default, chosen = result.test.get("default"), result.test.get("selected")
     if default is None or chosen is None or result.verdict == "keep":
         return ""

@@ -35,7 +35,8 @@ class Measure(Protocol):
 class Measurements:
     """The histories of all trials, and how far the search came.
 
-    folds: that the finalists were measured on; rows: of every fold, those that are scored.
+    folds: that the finalists were measured on; rows: of every fold, the
+    units of those that are scored.
     epochs: of the longest training. running: trials measured last. notes: why a candidate was
     not tried. n_earlier_comparisons: rivals among which earlier searches chose; the test corrects
     for them too. last_check: the share of the epochs before which

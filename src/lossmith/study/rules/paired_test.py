@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 CONFIDENCE = 0.95
@@ -43,7 +44,7 @@ def estimate(
     Args:
         values: of each fold, one value a row; differences are negative where the candidate is
             better.
-        rows: of each fold, the numbers of its rows in the table.
+        rows: of each fold, the numbers of the units that its rows are, the same in every fold.
         overlap: validation rows for each training row. It counts where folds have one value each,
             a bare score: then only folds are evidence, which are alike because they train on the
             same rows (Nadeau and Bengio, Inference for the Generalization Error, 2003).
@@ -75,7 +76,8 @@ def _standard_error(parts: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> 
     number = np.unique(np.concatenate(rows), return_inverse=True)[1]
     by_row = np.bincount(number, weights=np.concatenate(parts))
     by_fold = np.array([part.sum() for part in parts])
-    both = sum(float((part**2).sum()) for part in parts)
+    pairs = zip(parts, rows, strict=True)
+    both = sum(float((np.bincount(pd.factorize(own)[0], part) ** 2).sum()) for part, own in pairs)
     of_rows = float((by_row**2).sum()) * len(by_row) / (len(by_row) - 1)
     of_folds = float((by_fold**2).sum()) * len(by_fold) / (len(by_fold) - 1)
     variance = of_rows + max(0.0, of_folds - both)

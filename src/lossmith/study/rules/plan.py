@@ -40,6 +40,9 @@ RUNGS = (
 # Where trainings cannot pause: after the first fold, when less is known.
 AFTER_A_FOLD = Rung(after=1.0, keep=0.5, most=16, per_candidate=2)
 
+# Folds that a switch rests on at least: of values by unit, and of bare scores.
+LEAST_FOLDS, LEAST_SCORES = 3, 5
+
 Read = Callable[[Setting, Sequence[int]], FoldErrors]
 
 
@@ -170,7 +173,7 @@ def _cut(design: Design, facts: Facts) -> Decision | None:
         if not open_ or any(r.state != "paused" or r.epoch < rung for _, r in open_):
             return None
         kept = survivors(design, facts, design.screening, RUNGS[number])
-        why = f"others did better after {open_[0][1].epoch} epochs"
+        why = f"others did better at epoch {open_[0][1].epoch}"
         return Decision(
             name,
             _named(kept),
@@ -274,7 +277,10 @@ def _look(design: Design, facts: Facts, read: Read) -> Decision | None:
 class Evidence:
     """What the folds so far say: errors by candidate, doubts before and after correction.
 
-    corrected: for the number of candidates and for looking early: below 0.05 is proven.
+    corrected: for the number of candidates and for looking early: below 0.05 is proven, where
+        there are folds enough.
+    bare: whether every training reported one number.
+    least: folds that a switch rests on.
     """
 
     folds: tuple[int, ...]
@@ -284,6 +290,8 @@ class Evidence:
     corrected: dict[str, float]
     proven: list[str]
     default_settings: tuple[Setting, ...]
+    bare: bool
+    least: int
 
     def gain(self, name: str) -> float:
         """Return how far a candidate's mean error lies below the default's, below 0 if worse."""
@@ -320,12 +328,17 @@ def weigh(
         name: min(1.0, p_value * LEVEL / level) if level > 0 else 1.0
         for name, p_value in adjusted.items()
     }
+    bare = all(len(part) == 1 for one in errors.values() for part in one.influences)
+    least = LEAST_SCORES if bare else LEAST_FOLDS
+    enough = len(folds) >= least
     return Evidence(
         folds=tuple(folds),
         settings={design.default: default, **rivals},
         errors={s.candidate: errors[s] for s in (default, *rivals.values())},
         doubts=doubts,
         corrected=corrected,
-        proven=[name for name, p_value in corrected.items() if p_value < LEVEL],
+        proven=[name for name, p_value in corrected.items() if enough and p_value < LEVEL],
         default_settings=own,
+        bare=bare,
+        least=least,
     )

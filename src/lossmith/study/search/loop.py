@@ -39,7 +39,8 @@ class Search:
     finished: bool = False
 
     def __post_init__(self) -> None:
-        self.screening_folds, self.confirmation_folds = self.trainer.split.rounds
+        self.screening_folds = self.trainer.split.screening_folds
+        self.confirmation_folds = self.trainer.split.confirmation_folds
         self.halving = SuccessiveHalving(
             default=self.candidates.default,
             common=self.candidates.common,
@@ -195,7 +196,7 @@ class Search:
 
     def measurements(self) -> Measurements:
         """Return what was measured so far."""
-        folds = self.trainer.split.cells
+        split = self.trainer.split
         return Measurements(
             candidates=self.candidates,
             measure=self.scorer.metric,
@@ -204,7 +205,10 @@ class Search:
             running=tuple(self.running),
             folds=tuple(self.folds),
             screening_folds=tuple(self.screening_folds),
-            rows={n: fold.valid[self.scorer.scored(n)] for n, fold in enumerate(folds)},
+            rows={
+                number: split.units(fold.valid[self.scorer.scored(number)])
+                for number, fold in enumerate(split.folds)
+            },
             epochs=self.trainer.budget.epochs,
             learning_rates=tuple(self.learning_rates),
             notes=dict(self.notes),

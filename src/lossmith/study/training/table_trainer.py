@@ -32,14 +32,14 @@ class TableTrainer:
         self, problem: Any, split: Split, *, epochs: int | None = None, batch: int | None = None
     ) -> None:
         self.problem, self.split, self.task = problem, split, problem.task
-        self.budget = Budget.for_rows(len(split.cells[0].train), epochs=epochs, batch=batch)
+        self.budget = Budget.for_rows(len(split.folds[0].train), epochs=epochs, batch=batch)
         self.encoding = 0.0  # seconds
         self.timer: StepTimer | None = None
         self._rows = cache(self._encode)
 
     def losses(self, candidate: CandidateSpec, folds: Sequence[int]) -> tuple[Loss, ...]:
         """Return the candidate fitted to the training targets of each fold."""
-        return tuple(candidate.fit(self._target(self.split.cells[fold].train)) for fold in folds)
+        return tuple(candidate.fit(self._target(self.split.folds[fold].train)) for fold in folds)
 
     def start(self, folds: Sequence[int], trials: Sequence[TrialSpec]) -> StackedBatch:
         """Return trials ready to train on folds."""
@@ -47,11 +47,11 @@ class TableTrainer:
 
     def valid_target(self, fold: int) -> np.ndarray:
         """Return the targets of a fold's validation rows."""
-        return self.problem.target[self.split.cells[fold].valid]
+        return self.problem.target[self.split.folds[fold].valid]
 
     def valid_targets_tensor(self, fold: int) -> Tensor:
         """Return the same as a tensor."""
-        return self._target(self.split.cells[fold].valid)
+        return self._target(self.split.folds[fold].valid)
 
     def test_target(self) -> np.ndarray:
         """Return the targets of the untouched rows."""
@@ -68,7 +68,7 @@ class TableTrainer:
         model, at the time that one step of the ordinary loop takes; with the same encoding of
         features. The second setting that a search gives the default is not counted.
         """
-        screening, others = self.split.rounds
+        screening, others = self.split.screening_folds, self.split.confirmation_folds
         rows = self._rows(tuple(screening))
         step = self._timer(history.outputs[max(history.outputs)][0]).step
         steps = len(rows.target[0]) // self.budget.batch
@@ -82,7 +82,7 @@ class TableTrainer:
 
     def _timer(self, loss: Loss) -> StepTimer:
         if self.timer is None:
-            rows = self._rows(tuple(self.split.rounds[0]))
+            rows = self._rows(tuple(self.split.screening_folds))
             self.timer = StepTimer(loss, rows.features[0], rows.target[0], self.budget.batch)
         return self.timer
 
@@ -98,7 +98,7 @@ class TableTrainer:
         encoder = Encoder().fit(frame, self.problem.columns)
         features, target = torch.from_numpy(encoder.transform(frame)), self._target(develop)
         self.encoding += time.perf_counter() - start
-        seeds = [self.split.cells[0].seed + number for number in range(ENSEMBLE)]
+        seeds = [self.split.folds[0].seed + number for number in range(ENSEMBLE)]
         rows = Rows([(features, target)] * ENSEMBLE, [features[:1]] * ENSEMBLE, seeds)
         losses = tuple(candidate.fit(target) for _ in seeds)
         trial = TrialSpec(candidate=candidate.name, learning_rate=rate, losses=losses)
@@ -111,7 +111,7 @@ class TableTrainer:
         start = time.perf_counter()
         train, valid = [], []
         for number in folds:
-            fold = self.split.cells[number]
+            fold = self.split.folds[number]
             frame = self.problem.features.iloc[fold.train]
             encoder = Encoder().fit(frame, self.problem.columns)
             features = torch.from_numpy(encoder.transform(frame))
@@ -120,7 +120,7 @@ class TableTrainer:
                 torch.from_numpy(encoder.transform(self.problem.features.iloc[fold.valid]))
             )
         self.encoding += time.perf_counter() - start
-        return Rows(train, valid, [self.split.cells[number].seed for number in folds])
+        return Rows(train, valid, [self.split.folds[number].seed for number in folds])
 
     def _target(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(self.problem.target[rows])

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,9 +32,8 @@ def saved(folder: Path) -> list[int]:
 
 
 def forget(folder: Path) -> None:
-    """Remove all checkpoints."""
-    for epoch in saved(folder):
-        (folder / f"epoch-{epoch}.pt").unlink(missing_ok=True)
+    """Remove all checkpoints, those of a trainer's own too."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def restore(folder: Path, epoch: int, parts: Mapping[str, Any]) -> dict[str, Any]:

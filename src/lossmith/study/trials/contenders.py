@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,6 +98,11 @@ def _by_name(text: str, name: str) -> Contender:
         raise InputError(str(error.args[0])) from error
     except ValueError as error:
         raise InputError(f"{text!r} must be written as huber(delta=0.5)") from error
+    parameters = inspect.signature(kind).parameters.values()
+    known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
+    strange = [name for name in hypers if name not in known]
+    if strange:
+        raise InputError(f"{key} has no {strange[0]!r}; it takes {', '.join(known) or 'nothing'}")
     return Contender(name=name, make=_fitted(kind, hypers), identity=text)
 
 

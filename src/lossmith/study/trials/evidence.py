@@ -61,6 +61,11 @@ def _read(
         if part is None:
             part = form(training, epoch)
             storage.keep_influences(training, epoch, part)
+        if len(part) not in (0, len(shape.units[fold])):
+            raise InputError(
+                f"{setting.candidate} has influences of {len(part)} units on fold {fold}, which "
+                f"has {len(shape.units[fold])}; the journal is damaged"
+            )
         parts.append(part)
     bare = any(len(part) == 0 for part in parts)
     read = np.array([one[epoch] for one, epoch in zip(scores, chosen, strict=True)])

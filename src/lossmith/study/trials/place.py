@@ -35,14 +35,18 @@ def open_place(folder: Path, spec: Mapping[str, Any], units: Sequence[np.ndarray
 
 
 def read_place(folder: Path) -> Journal:
-    """Return the journal of a study's folder, to look at.
+    """Return the journal of a study's folder, to look at and never to write.
 
     Raises:
         InputError: if there is none.
     """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}")
     if not (folder / JOURNAL).is_file():
-        raise InputError(f"{folder} holds no study (no {JOURNAL})")
-    journal = Journal(folder / JOURNAL)
+        run = (folder / "model.json").is_file() and (folder / "report.html").is_file()
+        hint = "; it is a run of lossmith select: open its report.html" if run else ""
+        raise InputError(f"{folder} holds no study (no {JOURNAL}){hint}")
+    journal = Journal(folder / JOURNAL, write=False)
     if journal.spec() is None:
         raise InputError(f"{folder / JOURNAL} is empty")
     return journal

@@ -34,18 +34,24 @@ class Folds:
 
     def fingerprint(self) -> str:
         """Return a hash of which rows train and judge where."""
-        digest = hashlib.sha256()
-        for fold in self.folds:
-            for part in (fold.train, fold.valid, fold.units):
-                digest.update(part.astype("<i8").tobytes())
-                digest.update(b"|")
-        return digest.hexdigest()
+        return fingerprint(
+            *(p for fold in self.folds for p in (fold.train, fold.valid, fold.units))
+        )
 
     @property
     def overlap(self) -> float:
         """Validation rows for each training row, by which scores of folds are not independent."""
         first = self.folds[0]
         return 0.0 if self.fixed else len(first.valid) / len(first.train)
+
+
+def fingerprint(*arrays: np.ndarray) -> str:
+    """Return a hash of what arrays hold, equal in every process."""
+    digest = hashlib.sha256()
+    for one in arrays:
+        digest.update(f"{one.dtype}{one.shape}".encode())
+        digest.update(repr(one.tolist()).encode() if one.dtype.hasobject else one.tobytes())
+    return digest.hexdigest()
 
 
 def folds_of(
@@ -159,9 +165,10 @@ def _check(
     groups: Any,
     labels: np.ndarray | None,
 ) -> None:
-    last = int(max(train.max(), valid.max()))
-    if (rows is not None and last >= rows) or min(train.min(), valid.min()) < 0:
-        raise InputError(f"split {number} names row {last}, but there are {rows}")
+    first, last = int(min(train.min(), valid.min())), int(max(train.max(), valid.max()))
+    if first < 0 or (rows is not None and last >= rows):
+        wrong, end = first if first < 0 else last, "" if rows is None else f" to {rows - 1}"
+        raise InputError(f"split {number} names row {wrong}; rows are counted from 0{end}")
     both = np.intersect1d(train, valid)
     if len(both):
         raise InputError(
@@ -175,6 +182,6 @@ def _check(
         if len(shared):
             name = np.asarray(groups)[labels == shared[0]][0]
             raise InputError(
-                f"split {number} has rows of group {name!r} on both sides; split by group "
+                f"split {number} has rows of group {name} on both sides; split by group "
                 "(GroupKFold, or splits=None)"
             )

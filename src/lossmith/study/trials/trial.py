@@ -113,13 +113,13 @@ class Trial:
 
     @property
     def folder(self) -> Path:
-        """A folder of its own, for checkpoints; a trial that finds files there can pause."""
+        """A folder for checkpoints, until the trial ends; it can pause where files lie there."""
         self._place.mkdir(parents=True, exist_ok=True)
         return self._place
 
     @property
     def _place(self) -> Path:
-        return self._study.folder / "trials" / str(self.claim.id)
+        return folder_of(self._study.folder, self.claim.id)
 
     @property
     def epochs(self) -> Epochs:
@@ -242,6 +242,11 @@ class Trial:
 
     def __repr__(self) -> str:
         return f"<Trial {self.id}, epochs {self.start + 1} to {self.total_epochs}>"
+
+
+def folder_of(folder: Path, trial: int) -> Path:
+    """Return where a trial's checkpoints lie."""
+    return folder / "trials" / str(trial)
 
 
 def outputs_of(folder: Path, trial: int) -> Path:

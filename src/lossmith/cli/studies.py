@@ -1,0 +1,118 @@
+"""The verbs about a study of one's own loop, and about scores at hand."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from lossmith.cli.verbs import UserError, study_errors
+from lossmith.core.printable import printable
+
+JUDGE_EPILOG = """\
+columns: loss, fold and score, and where there are: seed (of the training), row (then score is that
+row's, and a fold's score is their mean), group (of rows that belong together). Without row, folds
+and seeds are all the evidence there is.
+
+example:
+  lossmith judge scores.csv --default dice --better higher --out report.html"""
+
+
+def add(commands: "argparse._SubParsersAction") -> None:
+    """Add the verbs to the command line."""
+    status = commands.add_parser("status", help="show how a study of your own loop goes")
+    status.add_argument("folder", help="of the study")
+    status.add_argument("--once", action="store_true", help="print once, and do not follow it")
+    status.set_defaults(verb=show_status)
+    verdict = commands.add_parser("verdict", help="print the verdict of a study of your own loop")
+    verdict.add_argument("folder", help="of the study")
+    verdict.set_defaults(verb=show_verdict)
+    report = commands.add_parser("report", help="write the report of a study of your own loop")
+    report.add_argument("folder", help="of the study")
+    report.add_argument("--out", metavar="FILE", help="the page (default: report.html in FOLDER)")
+    report.set_defaults(verb=write_report)
+    _add_judge(commands)
+
+
+def _add_judge(commands: "argparse._SubParsersAction") -> None:
+    parser = commands.add_parser(
+        "judge",
+        help="say which loss is better by scores that you already have",
+        description="Says whether a loss is better than the default beyond doubt, by scores of "
+        "trainings that you already have.",
+        epilog=JUDGE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", help="the scores: .csv, .tsv or .parquet")
+    parser.add_argument("--default", required=True, metavar="NAME", help="the loss to beat")
+    parser.add_argument("--better", required=True, choices=("lower", "higher"))
+    parser.add_argument("--metric", default="score", help="what the scores are, for the report")
+    parser.add_argument(
+        "--train-share",
+        type=float,
+        metavar="SHARE",
+        help="of the rows that trained, for scores without rows (default: all other folds)",
+    )
+    parser.add_argument(
+        "--tried", type=int, metavar="N", help="losses tried, where the file leaves some out"
+    )
+    parser.add_argument("--out", metavar="FILE", help="write the report, too: report.html")
+    parser.set_defaults(verb=judge)
+
+
+def show_status(options: argparse.Namespace) -> None:
+    """Show how a study goes; on a terminal until it ends, or Ctrl-C."""
+    with study_errors("status"):
+        from lossmith.cli.watch import watch
+
+        watch(Path(options.folder), once=options.once)
+
+
+def show_verdict(options: argparse.Namespace) -> None:
+    """Print the verdict of a study."""
+    with study_errors("verdict"):
+        from lossmith.study.trials.onlooker import verdict_in
+
+        _print(str(verdict_in(Path(options.folder))))
+
+
+def write_report(options: argparse.Namespace) -> None:
+    """Write the report of a study."""
+    with study_errors("report"):
+        from lossmith.study.trials.onlooker import verdict_in
+
+        folder = Path(options.folder)
+        if not options.out and (folder / "loss.json").is_file():
+            raise UserError(
+                f"{folder} is a run of select, whose report.html tells more; give --out to write "
+                "another page"
+            )
+        place = Path(options.out) if options.out else folder / "report.html"
+        verdict_in(folder).write(place)
+        _print(f"Report: {place}")
+
+
+def judge(options: argparse.Namespace) -> None:
+    """Print the verdict of scores at hand; write the report where asked."""
+    with study_errors("judge"):
+        from lossmith.study.data.table import read_table
+        from lossmith.study.judge import judge as judged
+
+        verdict = judged(
+            read_table(options.file),
+            default=options.default,
+            better=options.better,
+            metric=options.metric,
+            train_share=options.train_share,
+            tried=options.tried,
+            name=Path(options.file).stem,
+            command=shlex.join(["lossmith", *options.argv]),
+        )
+        _print(str(verdict))
+        if options.out:
+            verdict.write(Path(options.out))
+            _print(f"Report: {options.out}")
+
+
+def _print(text: str) -> None:
+    """Print lines, which may hold names and messages of anybody."""
+    for line in text.split("\n"):
+        print(printable(line))

@@ -1,0 +1,56 @@
+"""Looking at the folder of a study from outside: its verdict and how it goes, without its code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from lossmith.study.errors import InputError
+from lossmith.study.journal import Training
+from lossmith.study.trials.place import read_place
+from lossmith.study.trials.progress import Progress, progress_of
+from lossmith.study.trials.verdict import Verdict, View, verdict_of
+
+# What reading may raise of a journal that is not as a study wrote it.
+READING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def verdict_in(folder: Path) -> Verdict:
+    """Return the verdict of the study in a folder, as it stands.
+
+    Raises:
+        InputError: if there is no study, or its journal is damaged.
+    """
+    with _view(folder) as view:
+        return verdict_of(view)
+
+
+def progress_in(folder: Path) -> Progress:
+    """Return how the study in a folder goes.
+
+    Raises:
+        InputError: if there is no study, or its journal is damaged.
+    """
+    with _view(folder) as view:
+        return progress_of(view)
+
+
+@contextmanager
+def _view(folder: Path) -> Iterator[View]:
+    journal = read_place(folder)
+    try:
+        yield View.of(journal, form=_unformed)
+    except InputError:
+        raise
+    except READING as error:
+        raise InputError(f"{journal.path} is damaged: {error}") from error
+    finally:
+        journal.close()
+
+
+def _unformed(training: Training, _epoch: int) -> np.ndarray:
+    raise InputError(
+        f"what each row adds to the score of {training.setting.candidate} was not formed yet, "
+        "which takes the study's own metric; open the study in Python and call study.verdict()"
+    )

@@ -1,0 +1,205 @@
+"""How a study goes: what each loss has done, what runs where, what was decided and is awaited."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lossmith.study.direction import Better
+from lossmith.study.formatting import counted, listed
+from lossmith.study.journal import Facts, Record, Training
+from lossmith.study.journal.workers import lives
+from lossmith.study.rules.plan import Design, finalists, pause_after
+from lossmith.study.trials.standing import (
+    Standing,
+    last_line,
+    standing,
+    trainings_of,
+)
+from lossmith.study.trials.verdict import View
+
+SCREENING_SHARE = 0.5  # of a study's time, for showing progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossProgress:
+    """What one loss has done; rates: learning rates that it was begun at."""
+
+    name: str
+    state: str
+    rates: int
+    folds: int  # done, at the learning rate of `best`
+    epoch: int  # the furthest
+    best: Standing | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """A study at one moment, as text and numbers."""
+
+    name: str
+    metric: str
+    better: Better
+    default: str
+    folds: int
+    epochs: int
+    ended: bool
+    losses: tuple[LossProgress, ...]
+    counts: Mapping[str, int]  # of trainings, by state
+    running: tuple[str, ...]
+    awaited: str
+    decisions: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+def progress_of(view: View) -> Progress:
+    """Return how a study goes."""
+    design, facts = view.design, view.facts
+    counts: dict[str, int] = {}
+    for record in facts.records.values():
+        counts[record.state] = counts.get(record.state, 0) + 1
+    return Progress(
+        name=view.place.parent.name if view.place is not None else "study",
+        metric=str(view.spec["metric"]),
+        better=design.better,
+        default=design.default,
+        folds=design.folds,
+        epochs=design.epochs,
+        ended="end" in facts.decisions,
+        losses=tuple(_loss(design, facts, name) for name in design.candidates),
+        counts=counts,
+        running=tuple(
+            f"{_named(training)}, {_where(record, design)}"
+            for training, record in facts.records.items()
+            if record.state == "running"
+        ),
+        awaited=awaited(design, facts),
+        decisions=tuple(_decided(name, outcome) for name, outcome in facts.decisions.items()),
+        failed=tuple(
+            f"{_named(training)}: {last_line(record.note)}"
+            for training, record in facts.records.items()
+            if record.state == "failed"
+        ),
+    )
+
+
+def _loss(design: Design, facts: Facts, name: str) -> LossProgress:
+    records = trainings_of(facts, name)
+    best = standing(design, facts, name)
+    own = [record for t, record in records.items() if best is None or t.setting == best.setting]
+    return LossProgress(
+        name=name,
+        state=_state(facts, name, list(records.values())),
+        rates=len({training.setting for training in records}),
+        folds=sum(record.state == "done" for record in own),
+        epoch=max((record.epoch for record in own), default=0),
+        best=best,
+    )
+
+
+def _state(facts: Facts, name: str, records: Sequence[Record]) -> str:
+    """Return a loss's state in a word."""
+    states = {record.state for record in records}
+    words = {"running": "running", "planned": "waiting", "paused": "paused"}
+    for state, word in words.items():
+        if state in states:
+            return word
+    if not records:
+        return "waiting"
+    if "failed" in states and not any(record.reports for record in records):
+        return "failed"
+    if "finalists" not in facts.decisions:
+        return "measured"
+    return "finalist" if name in {one.candidate for one in finalists(facts)} else "dropped"
+
+
+def _where(record: Record, design: Design) -> str:
+    """Return how far a training that runs is, and who trains it."""
+    host, process, _ = record.worker.rsplit(":", 2)
+    place = f"after epoch {record.epoch} of {design.epochs}, process {process} on {host}"
+    if not lives(record.worker):
+        return f"{place}, which has died: to be taken over"
+    if record.expires < time.time():
+        return f"{place}, silent for too long: to be taken over"
+    return place
+
+
+def share_of(design: Design, facts: Facts) -> tuple[float, str]:
+    """Return about which share of a study is done, and what it does."""
+    made = facts.decisions
+    if "end" in made:
+        return 1.0, "done"
+    ended = [training for training, record in facts.records.items() if record.ended]
+    if "finalists" not in made:
+        wanted = len(design.candidates) * len(design.learning_rates) * len(design.screening)
+        share = len(ended) / (wanted + 1)
+        running = {t.setting.candidate for t, r in facts.records.items() if not r.ended}
+        return SCREENING_SHARE * share, f"screening {len(running)} losses"
+    losses = {setting.candidate for setting in finalists(facts)}
+    folds = {t.fold for t, r in facts.records.items() if not r.ended} or {design.folds}
+    share = min(folds) / design.folds
+    return (
+        SCREENING_SHARE + (1 - SCREENING_SHARE) * share,
+        f"measuring {len(losses)} losses on {min(folds) + 1} of {design.folds} folds",
+    )
+
+
+def awaited(design: Design, facts: Facts) -> str:
+    """Return which decision comes next, and how many trainings it waits for."""
+    made = facts.decisions
+    if "end" in made:
+        return "nothing, the study has ended"
+    open_ = sum(record.state in ("planned", "running") for record in facts.records.values())
+    return f"{_next(design, made)}, after {counted(open_, 'training')} more"
+
+
+def _next(design: Design, made: Mapping[str, Any]) -> str:
+    if "twin" not in made:
+        return "whether the default, trained again, repeats itself"
+    if "pauses" not in made:
+        return "whether trainings can pause"
+    if "finalists" in made:
+        look = next((k for k in design.looks if f"look {k}" not in made), design.folds)
+        return f"a look at the evidence of {counted(look, 'fold')}"
+    rung = pause_after(design, made)
+    if rung is not None:
+        return f"who goes on after {counted(rung, 'epoch')}"
+    if not made["pauses"] and len(design.screening) > 1 and "first fold" not in made:
+        return "who goes on after the first fold"
+    return "who is measured on all folds"
+
+
+def _decided(name: str, outcome: Any) -> str:
+    """Return a decision in a line."""
+    if name == "start":
+        return "The default trains on the first fold, and once more."
+    if name == "twin":
+        return (
+            "The default repeats itself: trainings are paired."
+            if outcome["equal"]
+            else "The default does not repeat itself: losses are paired by rows only."
+        )
+    if name == "screening":
+        return f"Losses at learning rates that start: {outcome}."
+    if name == "pauses":
+        return f"Trainings can{'' if outcome else 'not'} pause."
+    if name == "end":
+        if outcome["failed"]:
+            return "The study ended: the default could not be measured."
+        proven = listed(list(outcome["proven"])) or "none"
+        return (
+            f"The study ended after {counted(outcome['folds'], 'fold')}; proven better: {proven}."
+        )
+    kept = outcome["kept"] if name.startswith("look ") else outcome
+    names = [f"{loss} at {rate:g}" for loss, rate in kept]
+    said = {"first fold": "First fold", "finalists": "Finalists"}.get(name)
+    said = said or name.replace("look ", "Look after fold ").replace("rung ", "Cut ")
+    return f"{said}: {listed(names)} {'go' if len(names) != 1 else 'goes'} on."
+
+
+def _named(training: Training) -> str:
+    again = ", again" if training.twin else ""
+    return (
+        f"{training.setting.candidate} at {training.setting.learning_rate:g}, "
+        f"fold {training.fold}{again}"
+    )

@@ -1,0 +1,164 @@
+"""How each loss stands: measured in full beside the default, or how far it came."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from lossmith.study.direction import Better, as_error
+from lossmith.study.formatting import counted
+from lossmith.study.journal import Facts, Record, Setting, Training
+from lossmith.study.result import CandidateResult, Status
+from lossmith.study.rules.compare import FoldErrors
+from lossmith.study.rules.plan import Design
+
+OPEN = {"planned", "running", "paused"}  # states of trainings that may report more
+DIVERGED = "diverged"  # how the note of a training begins whose score was not finite
+
+
+class Standing(NamedTuple):
+    """The best of a loss so far: a setting's mean score on some folds after one epoch."""
+
+    setting: Setting
+    folds: tuple[int, ...]
+    epoch: int
+    score: float
+
+
+def measured(
+    name: str,
+    errors: FoldErrors,
+    default: FoldErrors,
+    better: Better,
+    status: Status,
+    p_value: float | None,
+    learning_rate: float | None = None,
+) -> CandidateResult:
+    """Describe a loss that was measured as often as the default, beside it."""
+
+    def turned(error: float) -> float:
+        return as_error(error, better)
+
+    level = errors.mean_error.in_metric_direction(turned)
+    row = CandidateResult(
+        name=name,
+        parameters={},
+        status=status,
+        score=level.mean,
+        low=level.low,
+        high=level.high,
+        learning_rate=learning_rate,
+        epochs=errors.best_epoch or None,
+        cells=len(errors.errors),
+        difference_to_default=0.0,
+        difference_low=0.0,
+        difference_high=0.0,
+    )
+    if errors is default:
+        return row
+    difference = errors.difference(default).in_metric_direction(turned)
+    return replace(
+        row,
+        difference_to_default=difference.mean,
+        difference_low=difference.low,
+        difference_high=difference.high,
+        p_value=p_value,
+    )
+
+
+def unmeasured(design: Design, facts: Facts, name: str) -> CandidateResult:
+    """Describe a loss that was not measured in full: how far it came, and the default there."""
+    blank = CandidateResult(name=name, parameters={}, status="unfinished")
+    records = trainings_of(facts, name)
+    states = {record.state for record in records.values()}
+    best = standing(design, facts, name)
+    if best is None:
+        if not states or states & OPEN:
+            return blank
+        if "failed" not in states:
+            return replace(blank, status="dropped")
+        note = why_failed(facts, name)
+        return replace(
+            blank, status="diverged" if note.startswith(DIVERGED) else "failed", note=note
+        )
+    notes = [
+        record.note for training, record in records.items() if training.setting == best.setting
+    ]
+    return replace(
+        blank,
+        status="unfinished" if states & OPEN else "dropped",
+        score=best.score,
+        learning_rate=best.setting.learning_rate,
+        epochs=best.epoch,
+        cells=len(best.folds),
+        note=next((last_line(note) for note in notes if note), "") or _left(design, facts, name),
+        default_score=None if name == design.default else beside(design, facts, best),
+    )
+
+
+def standing(design: Design, facts: Facts, name: str) -> Standing | None:
+    """Return the best setting of a loss among those on the most folds, at its best epoch."""
+    found = []
+    for rate in design.learning_rates:
+        setting, scores = Setting(name, rate), {}
+        for fold in range(design.folds):
+            record = facts.records.get(Training(setting, fold))
+            finite = {e: s for e, s in record.scores.items() if np.isfinite(s)} if record else {}
+            if finite:
+                scores[fold] = finite
+        epochs = set.intersection(*map(set, scores.values())) if scores else set()
+        means = {epoch: float(np.mean([s[epoch] for s in scores.values()])) for epoch in epochs}
+        if means:
+            best = min(means, key=lambda epoch: as_error(means[epoch], design.better))
+            found.append(Standing(setting, tuple(scores), best, means[best]))
+    return min(
+        found, key=lambda one: (-len(one.folds), as_error(one.score, design.better)), default=None
+    )
+
+
+def beside(design: Design, facts: Facts, other: Standing) -> float | None:
+    """Return the default's mean score on the same folds after the same epoch, if it has one."""
+    means = []
+    for rate in design.learning_rates:
+        own = [
+            facts.records.get(Training(Setting(design.default, rate), fold)) for fold in other.folds
+        ]
+        scores = [record.scores.get(other.epoch, np.nan) if record else np.nan for record in own]
+        means.append(float(np.mean(scores)))
+    finite = [mean for mean in means if np.isfinite(mean)]
+    return min(finite, key=lambda mean: as_error(mean, design.better), default=None)
+
+
+def trainings_of(facts: Facts, name: str) -> Mapping[Training, Record]:
+    """Return the trainings of a loss, without the default's second run."""
+    return {
+        training: record
+        for training, record in facts.records.items()
+        if training.setting.candidate == name and not training.twin
+    }
+
+
+def why_failed(facts: Facts, name: str) -> str:
+    """Return the last line of what the first failed training of a loss said."""
+    notes = [r.note for r in trainings_of(facts, name).values() if r.state == "failed" and r.note]
+    return last_line(notes[0]) if notes else "it reported nothing"
+
+
+def last_line(note: str) -> str:
+    """Return what a note, or a traceback, comes to."""
+    lines = note.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _left(design: Design, facts: Facts, name: str) -> str:
+    """Return when a loss left that ended no training early, if it did."""
+    if "finalists" not in facts.decisions:
+        return ""
+    if name not in {one[0] for one in facts.decisions["finalists"]}:
+        return f"not among the best after {counted(len(design.screening), 'fold')}"
+    for decision, outcome in facts.decisions.items():
+        look = decision.removeprefix("look ")
+        if look != decision and name not in {one[0] for one in outcome["kept"]}:
+            return f"left after {look} folds, without prospects"
+    return ""
