@@ -99,7 +99,7 @@ def test_either_a_table_or_a_model() -> None:
 def test_the_test_rows_do_not_train_the_final_model() -> None:
     test = split_rows("multiclass", LABELS.numpy(), 0).test
     images = IMAGES.clone()
-    images[test] = 50.0
+    images[test] = 50.0 + 10 * torch.rand(len(test), 1, 8, 8)
     models = [
         select(model=linear, train=(x, LABELS), candidates=[], **QUICK).model
         for x in (IMAGES, images)
@@ -409,18 +409,33 @@ def test_the_decision_of_f1_is_tuned_out_of_fold() -> None:
     assert found.result.test["selected"] == pytest.approx(2 * hits.sum() / total)
 
 
-def test_a_run_leaves_its_files_and_goes_on_from_them(tmp_path: Path) -> None:
+def test_a_run_leaves_its_files(tmp_path: Path) -> None:
     out = tmp_path / "run"
     given: dict[str, Any] = {"model": linear, "train": (IMAGES, LABELS), "candidates": ["brier"]}
     first = select(out=out, **given, **QUICK)
-    names = {path.name for path in out.iterdir()}
-    assert {
-        "report.html",
-        "result.json",
-        "loss.json",
-        "model.safetensors",
-        "journal.sqlite",
-    } <= names
+    assert {"report.html", "result.json", "loss.json", "model.safetensors"} <= {
+        path.name for path in out.iterdir()
+    }
+    with pytest.raises(InputError, match="holds a finished study"):
+        select(out=out, **given, **QUICK)
+    longer = select(out=out, force=True, **given, **(QUICK | {"epochs": 3}))
+    assert longer.result.rows == first.result.rows
+    own = select(
+        out=tmp_path / "own",
+        **(given | {"candidates": [nn.CrossEntropyLoss()], "default": nn.CrossEntropyLoss()}),
+        **QUICK,
+    )
+    assert own.verdict == "keep"
+    assert not (tmp_path / "own" / "loss.json").exists()
+
+
+def test_a_study_goes_on_in_its_folder_or_refuses(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    given: dict[str, Any] = {"model": linear, "train": (IMAGES, LABELS), "candidates": ["brier"]}
+    first = select(out=out, **given, **QUICK)
+    (out / "result.json").unlink()  # as a process leaves it that was killed at the very end
+    for name in ("report.html", "loss.json", "model.safetensors", "predictions.csv"):
+        (out / name).unlink()
     trained: list[int] = []
 
     def watched(out_features: int) -> nn.Module:
@@ -429,16 +444,13 @@ def test_a_run_leaves_its_files_and_goes_on_from_them(tmp_path: Path) -> None:
 
     again = select(out=out, **(given | {"model": watched}), **QUICK)
     assert again.result.candidates == first.result.candidates
+    assert again.result.test == first.result.test
     assert len(trained) <= 4  # a step to see that all fits, and the final models
+    (out / "result.json").unlink()
+    for name in ("report.html", "loss.json", "model.safetensors", "predictions.csv"):
+        (out / name).unlink()
     with pytest.raises(InputError, match="another"):
         select(out=out, **given, **(QUICK | {"epochs": 3}))
-    own = select(
-        out=tmp_path / "own",
-        **(given | {"candidates": [nn.CrossEntropyLoss()], "default": nn.CrossEntropyLoss()}),
-        **QUICK,
-    )
-    assert own.verdict == "keep"
-    assert not (tmp_path / "own" / "loss.json").exists()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match=r"thesis\.txt"):

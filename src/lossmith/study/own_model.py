@@ -24,6 +24,7 @@ from lossmith.study.result import Cost, Evidence, Outputs, Result
 from lossmith.study.study import Study
 from lossmith.study.training.predictor import TorchModel
 from lossmith.study.trials.contenders import all_that_fit
+from lossmith.study.trials.place import clear_place
 from lossmith.study.trials.verdict import Verdict
 
 TASKS = ("regression", "binary", "multiclass")
@@ -86,6 +87,8 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
     rows = Rows.of(request, examples)
     recipe = recipe_of(request, len(rows.splits[0][0]))
     decided = known is not None and known.tuned and examples.task is not None
+    if request.out is not None and request.force:
+        clear_place(request.out)
     study = Study(
         request.out,
         metric=tuned(known) if known is not None and decided else request.metric,

@@ -74,6 +74,7 @@ class Request:
     splits: Any = None
     seed: int = 0
     out: Path | None = None
+    force: bool = False
     learning_rates: Sequence[float] = ()
     epochs: int | None = None
     batch_size: int | None = None

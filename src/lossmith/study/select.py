@@ -164,6 +164,7 @@ def select(
                 splits=splits,
                 seed=seed,
                 out=None if out is None else Path(out),
+                force=force,
                 learning_rates=tuple(learning_rates),
                 epochs=epochs,
                 batch_size=batch_size,
