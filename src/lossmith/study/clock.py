@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
-class OutOfTimeError(Exception):
-    """The study's time is used up."""
+class OutOfTimeError(BaseException):
+    """The study's time is used up; like Ctrl-C it is no fault of the training that it ends."""
 
 
 @dataclass

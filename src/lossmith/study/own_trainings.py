@@ -33,7 +33,7 @@ from lossmith.study.trials.checkpoint import seeded
 from lossmith.study.trials.trial import Trial
 
 MOST_WORKERS = 8  # unless asked for more: each holds a training in memory
-TELL = 0.5  # seconds between two looks at how far the study is
+TELL = 1.0  # seconds between two looks at how far the study is
 MOST_RESERVE = 0.4  # share of a budget that is kept for the final models
 MOVING = Finding(
     name="validation",

@@ -47,7 +47,7 @@ LOST_PAIRING = (
     "averages), augmentation in the validation set, a generator that is not torch's, numpy's or "
     "Python's own, or kernels that are not deterministic"
 )
-POLL = 0.2  # seconds between two looks at what other processes do
+PATIENCE = 1.0  # seconds after which to look for processes that died, though nobody has written
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
 
 Event = Callable[[str, Trial, Any], None]
@@ -214,7 +214,7 @@ class Study:
                 return None
             if _idle(facts) and self._stuck():
                 raise RuntimeError(f"{self.folder} has nothing to train and no end; please report")
-            time.sleep(POLL)
+            self.journal.wait(PATIENCE)
 
     def tell(
         self,
