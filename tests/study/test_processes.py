@@ -112,6 +112,14 @@ def test_ctrl_c_ends_the_processes() -> None:
     assert not multiprocessing.active_children()
 
 
+def trainings(journal: Path) -> int:
+    """Return how many a study that others run has planned; 0 before it has begun."""
+    try:
+        return len(Journal(journal).facts().records) if journal.exists() else 0
+    except InputError:
+        return 0
+
+
 class Slow(nn.Module):
     """A model that takes its time once the default has been measured."""
 
@@ -130,7 +138,7 @@ def test_ctrl_c_keeps_the_default_once_it_is_measured(workers: int, tmp_path: Pa
         journal = tmp_path / "run" / "journal.sqlite"
         for _ in range(600):
             time.sleep(0.1)
-            if journal.exists() and len(Journal(journal).facts().records) > 2:
+            if trainings(journal) > 2:
                 os.kill(HERE, signal.SIGINT)
                 return
 
@@ -214,7 +222,7 @@ def test_a_study_that_was_killed_goes_on(tmp_path: Path) -> None:
     journal = tmp_path / "killed" / "journal.sqlite"
     for _ in range(3000):
         time.sleep(0.02)
-        if journal.exists() and len(Journal(journal).facts().records) > 4:
+        if trainings(journal) > 4:
             break
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate()
