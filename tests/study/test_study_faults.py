@@ -226,6 +226,6 @@ def test_a_paused_trial_must_be_restored(tmp_path: Path) -> None:
                 trial.report(trial.start + 1, rows=scores(trial))
             seen[trial.id] = trial.start
             break
-        trial.save(2, weights=torch.zeros(1))
-        assert trial.report(2, rows=scores(trial)) or trial.id.endswith("-again")
+        trial.save(3, weights=torch.zeros(1))
+        assert trial.report(3, rows=scores(trial)) or trial.id.endswith("-again")
     assert seen

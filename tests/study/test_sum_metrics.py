@@ -91,7 +91,7 @@ def forecasts() -> Case:
 
 def quantiles() -> Case:
     target, *points = forecasts()
-    first, second = (p[..., None] + np.linspace(-1, 1, 9) for p in points)
+    first, second = (np.moveaxis(p[..., None] + np.linspace(-1, 1, 9), -1, 1) for p in points)
     return target, first, second
 
 
@@ -327,10 +327,10 @@ def test_equal_scores_and_single_items() -> None:
 def test_forecasts_are_their_definitions() -> None:
     target, prediction = np.array([[2.0, -4.0], [np.nan, 0.0]]), np.array([[1.0, 4.0], [5.0, 0.0]])
     assert as_metric("smape").score(target, prediction) == pytest.approx((2 / 3 + 2 + 0) / 3)
-    levels = np.stack([prediction - 1, prediction + 1], axis=-1)
+    levels = np.stack([prediction - 1, prediction + 1], axis=1)
     held = np.isfinite(target)
     expected = sum(
-        2 * reference.mean_pinball_loss(target[held], levels[held][:, place], alpha=level)
+        2 * reference.mean_pinball_loss(target[held], levels[:, place][held], alpha=level)
         for place, level in enumerate((0.1, 0.9))
     ) / (2 * abs(target[held]).mean())
     assert as_metric("wql@0.1,0.9").score(target, levels) == pytest.approx(expected)
@@ -388,8 +388,8 @@ def test_a_wrong_name_says_what_is_right(name: str) -> None:
         ("perplexity", np.zeros((2, 4), int), np.zeros((2, 4)), "classes along dimension 1"),
         ("perplexity", np.zeros((2, 4), int), np.full((2, 3, 4), -2.0), "loss.decode"),
         ("mrr", np.zeros((2, 4)), np.zeros((2, 5)), "targets' shape"),
-        ("wql", np.zeros((2, 4)), np.zeros((2, 4)), "one column"),
-        ("wql@0.5", np.zeros((2, 4)), np.zeros((2, 4, 3)), "one column"),
+        ("wql", np.zeros((2, 4)), np.zeros((2, 4)), "one for each"),
+        ("wql@0.5", np.zeros((2, 4)), np.zeros((2, 3, 4)), "one for each"),
         ("dice", np.zeros((2, 4)), np.zeros((3, 4)), "one prediction for each target"),
     ],
 )

@@ -13,21 +13,22 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lossmith.study.direction import as_error
 from lossmith.study.errors import InputError
 from lossmith.study.formatting import counted
 from lossmith.study.journal import Facts, Report, Setting, State, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
+from lossmith.study.metrics.reported import reported
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
-from lossmith.study.rules.pruning import FROM, hopeless
+from lossmith.study.rules.pruning import FROM
 from lossmith.study.settings import check_numbers
 from lossmith.study.training.heads import decoded
 from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.field import contestants
 from lossmith.study.trials.history import frame_of
+from lossmith.study.trials.late import surely_worse
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.progress import share_of
 from lossmith.study.trials.scored import Scored, kept_pair, scored
@@ -128,7 +129,7 @@ class Study:
             finalists=finalists,
             learning_rates=learning_rates,
         )
-        self.metric = as_metric(metric, better=better)
+        self.metric = reported(metric, better) or as_metric(metric, better=better)
         self.target = None if target is None else to_array(target)
         self.decode, self._on_event = decode, on_event
         self.contenders, own, common = contestants(losses, default, metric, self.target)
@@ -366,31 +367,12 @@ class Study:
             return None, ""
         if trial.can_pause and self.may_pause(trial, epoch):
             return "paused", ""
-        if epoch >= FROM * design.epochs and self._hopeless(training, epoch, said):
+        if trial.can_pause or epoch < FROM * design.epochs:
+            return None, ""
+        records = self.journal.facts().records
+        if surely_worse(design, records, self.journal, training, epoch, said):
             return "stopped", f"surely worse than the default at epoch {epoch}"
         return None, ""
-
-    def _hopeless(self, training: Training, epoch: int, said: Scored) -> bool:
-        """Tell whether a training is surely worse than the default's on the same rows."""
-        design = self.design
-        if training.setting.candidate == design.default or said.influences is None:
-            return False
-        records = self.journal.facts().records
-        rivals = [Setting(design.default, rate) for rate in design.learning_rates]
-        known = {
-            setting: record.scores[epoch]
-            for setting in rivals
-            if (record := records.get(Training(setting, training.fold))) and epoch in record.scores
-        }
-        if not known:
-            return False
-        best = min(known, key=lambda setting: as_error(known[setting], design.better))
-        own = self.journal.influences(Training(best, training.fold), epoch)
-        if own is None:
-            return False
-        ours, theirs = said.score + said.influences, known[best] + own
-        turned = as_error(ours, design.better), as_error(theirs, design.better)
-        return hopeless(epoch / design.epochs, *turned)
 
     def _end(self, trial: Trial, outcome: Any, note: str) -> None:
         self.journal.end(trial.claim, outcome, note)

@@ -36,19 +36,25 @@ BUSY = 60.0  # seconds that a process waits for another's transaction
 # Seconds that a training may be silent before others take it over: at first, and then at least so
 # many, or so many times the longest wait for a report.
 FIRST, LEAST, TIMES = 24 * 3600.0, 60.0, 10.0
-SCHEMA = """
+# What holds of every row, written and read: SQLite looks at it in files that may be written alone.
+CHECKS = {
+    "fold": "length(units) % 8 = 0",
+    "training": "state IN ('planned', 'running', 'paused', 'done', 'stopped', 'failed')",
+    "report": "typeof(epoch) = 'integer' AND typeof(score) = 'real' AND typeof(seconds) = 'real' "
+    "AND (influences IS NULL OR length(influences) % 4 = 0)",
+}
+SCHEMA = f"""
 CREATE TABLE study (
     format INTEGER NOT NULL, spec TEXT NOT NULL, digest TEXT NOT NULL, created REAL NOT NULL
 );
-CREATE TABLE fold (number INTEGER PRIMARY KEY, units BLOB NOT NULL CHECK (length(units) % 8 = 0));
+CREATE TABLE fold (number INTEGER PRIMARY KEY, units BLOB NOT NULL CHECK ({CHECKS["fold"]}));
 CREATE TABLE training (
     id INTEGER PRIMARY KEY,
     candidate TEXT NOT NULL,
     learning_rate REAL NOT NULL,
     fold INTEGER NOT NULL,
     twin INTEGER NOT NULL,
-    state TEXT NOT NULL
-        CHECK (state IN ('planned', 'running', 'paused', 'done', 'stopped', 'failed')),
+    state TEXT NOT NULL CHECK ({CHECKS["training"]}),
     attempt INTEGER NOT NULL DEFAULT 0,
     worker TEXT,
     expires REAL,
@@ -57,12 +63,13 @@ CREATE TABLE training (
 );
 CREATE TABLE report (
     training INTEGER NOT NULL REFERENCES training (id),
-    epoch INTEGER NOT NULL CHECK (typeof(epoch) = 'integer'),
-    score REAL NOT NULL CHECK (typeof(score) = 'real'),
-    influences BLOB CHECK (length(influences) % 4 = 0),
-    seconds REAL NOT NULL CHECK (typeof(seconds) = 'real'),
+    epoch INTEGER NOT NULL,
+    score REAL NOT NULL,
+    influences BLOB,
+    seconds REAL NOT NULL,
     at REAL NOT NULL,
-    PRIMARY KEY (training, epoch)
+    PRIMARY KEY (training, epoch),
+    CHECK ({CHECKS["report"]})
 ) WITHOUT ROWID;
 CREATE TABLE decision (name TEXT PRIMARY KEY, outcome TEXT NOT NULL, at REAL NOT NULL);
 """
@@ -78,6 +85,7 @@ class Journal:
         self.path, self.write = path, write
         self._owner = -1
         self._connection: sqlite3.Connection | None = None
+        self._spec: dict[str, Any] | None = None
 
     @property
     def _database(self) -> sqlite3.Connection:
@@ -139,6 +147,8 @@ class Journal:
         Raises:
             InputError: if the file is no journal, or one of a newer format.
         """
+        if self._spec is not None:  # which never changes
+            return self._spec
         if not self._run("SELECT 1 FROM sqlite_master LIMIT 1"):
             return None
         rows = self._run("SELECT format, spec, digest FROM study")
@@ -147,8 +157,11 @@ class Journal:
             raise InputError(f"{self.path} has format {version}; this version reads {FORMAT}")
         if digest != _digest(text):
             raise InputError(_damaged(self.path, "its description was changed"))
-        found: dict[str, Any] = self._read(text)
-        return found
+        for table, check in CHECKS.items():
+            if self._run(f"SELECT 1 FROM {table} WHERE NOT ({check}) LIMIT 1"):
+                raise InputError(_damaged(self.path, f"CHECK failed in {table}"))
+        self._spec = self._read(text)
+        return self._spec
 
     def units(self) -> list[np.ndarray]:
         """Return the units that each fold validates on, by fold."""

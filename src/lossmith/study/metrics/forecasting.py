@@ -31,8 +31,8 @@ class WeightedQuantileLoss(Forecast):
     .. math:: m = \frac{2}{Q} \frac{\sum_q \sum_i \max(\tau_q e_{iq}, (\tau_q - 1) e_{iq})}
         {\sum_i |y_i|} \qquad e_{iq} = y_i - x_{iq}
 
-    Shapes: targets (N, …) and predictions (N, …, Q). The levels τ are 1/(Q + 1) … Q/(Q + 1),
-    0.1 to 0.9 for nine, or those named: wql@0.05,0.5,0.95.
+    Shapes: targets (N, …) and predictions (N, Q, …), as `Quantile.decode` gives them. The levels τ
+    are 1/(Q + 1) … Q/(Q + 1), 0.1 to 0.9 for nine, or those named: wql@0.05,0.5,0.95.
 
     Source: Alexandrov et al., GluonTS: Probabilistic and Neural Time Series Modeling in Python,
     2020.
@@ -58,12 +58,14 @@ class WeightedQuantileLoss(Forecast):
 
     def statistics(self, target: Array, prediction: Array) -> Array:
         """Return the sums of the quantiles' losses and of the targets' sizes, (N, 2)."""
-        count = prediction.shape[-1]
-        if prediction.shape[:-1] != target.shape or len(self.levels or range(count)) != count:
+        count = prediction.shape[1] if prediction.ndim > 1 else 0
+        wanted = (*target.shape[:1], count, *target.shape[1:])
+        if prediction.shape != wanted or len(self.levels or range(count)) != count or not count:
             raise InputError(
-                f"{self.name} needs predictions of shape {target.shape} and one column for each "
-                f"of its levels, got {prediction.shape}"
+                f"{self.name} needs predictions (rows, levels, …) of targets of shape "
+                f"{target.shape}, one for each of its levels, got {prediction.shape}"
             )
+        prediction = np.moveaxis(prediction, 1, -1)
         levels = np.array(self.levels or np.arange(1, count + 1) / (count + 1))
         held = np.isfinite(target)
         actual = np.where(held, target, 0).astype(np.float64)

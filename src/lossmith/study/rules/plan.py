@@ -37,6 +37,7 @@ RUNGS = (
     Rung(after=0.3, keep=0.4, most=6, per_candidate=2),
     Rung(after=0.6, keep=0.6, most=4, per_candidate=1),
 )
+LEAST_EPOCHS, LEAST_TRAININGS = 3, 4  # before the first rung, and that always pass one
 # Where trainings cannot pause: after the first fold, when less is known.
 AFTER_A_FOLD = Rung(after=1.0, keep=0.5, most=16, per_candidate=2)
 
@@ -71,7 +72,9 @@ class Design:
 
     def rungs(self) -> tuple[int, ...]:
         """Return the epochs after which a screening that can pause is cut."""
-        return tuple(min(self.epochs, ceil(self.epochs * rung.after)) for rung in RUNGS)
+        return tuple(
+            min(self.epochs, max(LEAST_EPOCHS, ceil(self.epochs * rung.after))) for rung in RUNGS
+        )
 
     @property
     def halving(self) -> SuccessiveHalving:
@@ -79,7 +82,7 @@ class Design:
         return SuccessiveHalving(
             default=self.default,
             common=self.common or self.default,
-            least=2 * len(self.learning_rates),
+            least=max(LEAST_TRAININGS, 2 * len(self.learning_rates)),
             rungs=RUNGS,
             finalists=self.finalists,
         )
@@ -205,7 +208,9 @@ def survivors(design: Design, facts: Facts, folds: Sequence[int], rung: Rung) ->
 def errors_of(design: Design, facts: Facts, folds: Sequence[int]) -> dict[Setting, float]:
     """Return the mean error, at its best epoch, of every setting that is still in."""
     found: dict[Setting, float] = {}
-    settings = {training.setting for training, _ in _screened(design, facts)}
+    settings = _still_in(facts)
+    if settings is None:
+        settings = {training.setting for training, _ in _screened(design, facts)}
     order = {name: place for place, name in enumerate(_order(design))}
     for setting in sorted(settings, key=lambda s: (order[s.candidate], s.learning_rate)):
         records = [facts.records.get(Training(setting, fold)) for fold in folds]
@@ -217,6 +222,15 @@ def errors_of(design: Design, facts: Facts, folds: Sequence[int]) -> dict[Settin
             means = np.array([np.mean([one[epoch] for one in scores]) for epoch in epochs])
             found[setting] = float(as_error(means, design.better).min())
     return found
+
+
+def _still_in(facts: Facts) -> set[Setting] | None:
+    """Return what the latest cut left, or None before the first.
+
+    A quick worker may have ended a training that the cut would have stopped: it is out like others.
+    """
+    cuts = [name for name in facts.decisions if name == "first fold" or name.startswith("rung ")]
+    return {Setting(*one) for one in facts.decisions[cuts[-1]]} if cuts else None
 
 
 def _named(settings: Iterable[Setting]) -> list[list[Any]]:

@@ -1,25 +1,29 @@
 """Which trainings that cannot pause are given up: late, and only where they are surely worse."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 FROM = 0.5  # of the epochs; a slow starter may be far behind before
-SURELY = 4.0  # standard errors behind the default on the same rows after the same epoch
+SURELY = 4.0  # standard errors behind the default on the same rows
 
 
-def hopeless(share: float, own: np.ndarray, default: np.ndarray) -> bool:
-    """Tell whether a training is surely worse than the default's after the same epoch.
+def hopeless(own: Sequence[float], default: Sequence[float], differences: np.ndarray) -> bool:
+    """Tell whether a training is surely worse than the default's on the same fold.
+
+    One epoch may be lucky for one and not for the other, so the training's best epoch so far is
+    held against the default's middle one of the late epochs until now.
 
     Args:
-        share: of the epochs that are done.
-        own: what each unit of the fold adds to its error, that error included.
-        default: the same of the default.
+        own: its errors after the epochs so far.
+        default: the default's errors after the late epochs so far.
+        differences: what each unit adds to both errors' difference after this epoch.
 
-    >>> rows = np.linspace(0, 1, 50)
-    >>> hopeless(0.6, rows + 1.0, rows), hopeless(0.4, rows + 1.0, rows)
+    >>> rows = np.linspace(-0.1, 0.1, 50)
+    >>> hopeless([2.0, 2.1], [1.0, 1.1], 1 + rows), hopeless([1.0, 2.1], [1.0, 1.1], 1 + rows)
     (True, False)
     """
-    if share < FROM or len(own) < 10 or len(own) != len(default):
+    if len(differences) < 10 or not len(default):
         return False
-    behind = own - default
-    error = behind.std(ddof=1) / len(behind) ** 0.5
-    return bool(behind.mean() > SURELY * error + 1e-12)
+    error = differences.std(ddof=1) / len(differences) ** 0.5
+    return bool(min(own) - np.median(default) > SURELY * error + 1e-12)

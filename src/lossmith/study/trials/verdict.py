@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lossmith.core.printable import printable
 from lossmith.study.direction import Better, as_error
 from lossmith.study.errors import InputError
 from lossmith.study.formatting import counted, decimals, interval, number
@@ -160,18 +161,22 @@ class Verdict:
             else:
                 text += "  default"
             lines.append(text)
-        left = [row for row in self.candidates if row.status in ("dropped", "diverged", "failed")]
-        lines += [f" {row.name:<{width}}{_why_left(row)}" for row in left]
+        left = [row for row in self.candidates if row.difference_to_default is None]
+        lines += [f" {row.name:<{width}}{_why_left(row)}" for row in left if rows]
         head = [f" loss{'':<{width - 4}}{metric_name(self.result.metric):>12}"] if lines else []
         notes = [f"Warning: {text}." for text in self.warnings]
-        return "\n".join([*head, *lines, *([""] * bool(lines)), self.sentence, *notes])
+        everything = [*head, *lines, *([""] * bool(lines)), self.sentence, *notes]
+        return "\n".join(map(printable, everything))
 
 
 def _why_left(row: CandidateResult) -> str:
     """Return why a loss was not measured in full, in a few words."""
-    if row.status != "dropped":
+    if row.status in ("diverged", "failed"):
         return f"failed: {row.note}"
-    return f"left: {row.note or f'no prospect of being better after {row.cells} folds'}"
+    if row.status == "unfinished":
+        return "not measured in full"
+    note = row.note or f"no prospect of being better after {row.cells} folds"
+    return note if note.startswith("left") else f"left: {note}"
 
 
 def verdict_of(view: View) -> Verdict:
