@@ -91,7 +91,8 @@ def select(
             dict by target.
         positive: the positive class of a binary task; the rarer one if None. Of several targets,
             a dict by target.
-        candidates: keys of the losses to compare with the default; all that fit if None.
+        candidates: keys of the losses to compare with the default; all that fit if None. For your
+            own model also modules and functions, or a dict of them by name.
         seed: of the split, the folds, the initial weights and the batches.
         budget: seconds after which the study ends with what it has.
         out: a folder for the report, the result, the loss, the model and the predictions.
