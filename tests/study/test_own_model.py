@@ -282,6 +282,12 @@ def test_splits_of_the_users_own() -> None:
     assert found.predictions() is None
     assert found.result.test == {}
     assert found.result.candidates[0].cells <= 4
+    images[1] = images[0]  # copies stay where the user puts them
+    apart = [(np.delete(np.arange(240), np.s_[:120:2]), np.arange(0, 120, 2))]
+    single = select(
+        model=linear, train=(images, labels), candidates=["brier"], splits=apart, **QUICK
+    )
+    assert single.verdict == "keep"
 
 
 def huber(input: Tensor, target: Tensor) -> Tensor:

@@ -107,6 +107,8 @@ class Rows:
         if request.splits is not None:
             pairs = list(request.splits)
             pairs = [tuple(pairs)] if len(pairs) == 2 and np.ndim(pairs[0]) == 1 else pairs
+            if request.groups is None:
+                groups = None  # copies of a row are where the user put them
             return cls(develop=everyone, test=everyone[:0], splits=pairs, groups=groups)
         classes = examples.task in ("binary", "multiclass")
         target = examples.target if classes else everyone
