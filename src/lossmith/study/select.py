@@ -91,7 +91,8 @@ def select(
             dict by target.
         positive: the positive class of a binary task; the rarer one if None. Of several targets,
             a dict by target.
-        candidates: keys of the losses to compare with the default; all that fit if None.
+        candidates: keys of the losses to compare with the default; all that fit if None. For your
+            own model also modules and functions, or a dict of them by name.
         seed: of the split, the folds, the initial weights and the batches.
         budget: seconds after which the study ends with what it has.
         out: a folder for the report, the result, the loss, the model and the predictions.
@@ -149,7 +150,7 @@ def select(
     )
     if out is not None:
         check_out(out, force=force)
-    clock = Clock(None if budget is None else SEARCHING * budget, progress or (lambda *_: None))
+    report = progress or (lambda *_: None)
     if model is not None:
         chosen = select_model(
             Request(
@@ -164,6 +165,7 @@ def select(
                 splits=splits,
                 seed=seed,
                 out=None if out is None else Path(out),
+                force=force,
                 learning_rates=tuple(learning_rates),
                 epochs=epochs,
                 batch_size=batch_size,
@@ -178,9 +180,10 @@ def select(
                 decode=decode,
                 command=command,
             ),
-            clock,
+            Clock(budget, report),
         )
         return chosen if out is None else _saved(chosen, out, force)
+    clock = Clock(None if budget is None else SEARCHING * budget, report)
     if not isinstance(metric, str):
         joint = study_jointly(
             _several(data, target, model),
