@@ -81,7 +81,8 @@ def select(
             dict by target.
         positive: the positive class of a binary task; the rarer one if None. Of several targets,
             a dict by target.
-        candidates: keys of the losses to compare with the default; all that fit if None.
+        candidates: keys of the losses to compare with the default; all that fit if None. For your
+            own model also modules and functions, or a dict of them by name.
         seed: of the split, the folds, the initial weights and the batches.
         budget: seconds after which the study ends with what it has.
         out: a folder for the report, the result, the loss, the model and the predictions.
@@ -139,9 +140,9 @@ def select(
     )
     if out is not None:
         check_out(out, force=force)
-    clock = Clock(None if budget is None else SEARCHING * budget, progress or (lambda *_: None))
+    report = progress or (lambda *_: None)
     if model is not None:
-        chosen = select_model(
+        chosen: Any = select_model(
             Request(
                 model=model,
                 train=train,
@@ -154,6 +155,7 @@ def select(
                 splits=splits,
                 seed=seed,
                 out=None if out is None else Path(out),
+                force=force,
                 learning_rates=tuple(learning_rates),
                 epochs=epochs,
                 batch_size=batch_size,
@@ -168,10 +170,10 @@ def select(
                 decode=decode,
                 command=command,
             ),
-            clock,
+            Clock(budget, report),
         )
-        return chosen if out is None else _saved(chosen, out, force)
-    selection = select_table(
+        return _saved(chosen, out, force)
+    chosen = select_table(
         TableRequest(
             data=data,
             target=target,
@@ -187,10 +189,13 @@ def select(
             on_diagnosis=on_diagnosis,
             command=command,
         ),
-        clock,
+        Clock(None if budget is None else SEARCHING * budget, report),
     )
-    return selection if out is None else _saved(selection, out, force)
+    return _saved(chosen, out, force)
 
 
-def _saved(selection: Any, out: str | os.PathLike[str], force: bool) -> Any:
+def _saved(selection: Any, out: str | os.PathLike[str] | None, force: bool) -> Any:
+    """Return a selection with the folder that its files were written to, if to any."""
+    if out is None:
+        return selection
     return replace(selection, folder=storage.save(selection, out, force=force))
