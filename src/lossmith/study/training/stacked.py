@@ -10,6 +10,7 @@ from torch import Tensor
 from lossmith.core.driver import parameter_groups
 from lossmith.study.search.trial import Budget, TrialSpec, batches
 from lossmith.study.training.averaging import WeightAverage
+from lossmith.study.training.heads import one_column
 from lossmith.study.training.mlp import Masks, StackedMLP, dropout_masks
 from lossmith.study.training.stacked_loss import stack_key, stacked_loss
 
@@ -169,7 +170,7 @@ class StackedBatch:
             with stack.average.applied(stack.model):
                 found += [one for part in stack.model(padded) for one in part.unbind(1)]
         return [
-            [_squeeze(trial[fold, :length]) for fold, length in enumerate(lengths)]
+            [one_column(trial[fold, :length]) for fold, length in enumerate(lengths)]
             for trial in found
         ]
 
@@ -198,7 +199,3 @@ class StackedBatch:
 
 def _pad(features: Tensor, columns: int) -> Tensor:
     return torch.nn.functional.pad(features, (0, columns - features.shape[1]))
-
-
-def _squeeze(output: Tensor) -> Tensor:
-    return output.squeeze(-1) if output.shape[-1] == 1 else output

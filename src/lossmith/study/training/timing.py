@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lossmith.core.loss import Loss
 from lossmith.study.search.trial import batches
 from lossmith.study.training.averaging import WeightAverage
+from lossmith.study.training.heads import one_column
 from lossmith.study.training.mlp import DROPOUT, WIDTH
 from lossmith.study.training.stacked import WEIGHT_DECAY
 
@@ -41,8 +42,7 @@ def plain_steps(
     average, order = WeightAverage(model), torch.Generator().manual_seed(seed)
     while True:
         for index in batches(len(target), batch, order):
-            output = model(features[index])
-            output = output.squeeze(-1) if loss.out_features == 1 else output
+            output = one_column(model(features[index]))
             optimizer.zero_grad()
             loss(output, target[index]).backward()
             optimizer.step()
