@@ -199,7 +199,7 @@ class _Rows:
 
 def _groups(given: Any, examples: SupervisedDataset) -> np.ndarray | None:
     """Return a code a row, equal for rows of one group, or for copies of one row; or None."""
-    if given is None:
+    if given is None or given is False:
         return examples.units
     labels = np.asarray(given)
     if labels.shape != (len(examples.target),):
