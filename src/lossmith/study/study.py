@@ -18,6 +18,7 @@ from lossmith.study.formatting import counted
 from lossmith.study.journal import Facts, Report, Setting, State, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
+from lossmith.study.metrics.reported import reported
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
@@ -128,7 +129,7 @@ class Study:
             finalists=finalists,
             learning_rates=learning_rates,
         )
-        self.metric = as_metric(metric, better=better)
+        self.metric = reported(metric, better) or as_metric(metric, better=better)
         self.target = None if target is None else to_array(target)
         self.decode, self._on_event = decode, on_event
         self.contenders, own, common = contestants(losses, default, metric, self.target)

@@ -208,7 +208,9 @@ def survivors(design: Design, facts: Facts, folds: Sequence[int], rung: Rung) ->
 def errors_of(design: Design, facts: Facts, folds: Sequence[int]) -> dict[Setting, float]:
     """Return the mean error, at its best epoch, of every setting that is still in."""
     found: dict[Setting, float] = {}
-    settings = {training.setting for training, _ in _screened(design, facts)}
+    settings = _still_in(facts)
+    if settings is None:
+        settings = {training.setting for training, _ in _screened(design, facts)}
     order = {name: place for place, name in enumerate(_order(design))}
     for setting in sorted(settings, key=lambda s: (order[s.candidate], s.learning_rate)):
         records = [facts.records.get(Training(setting, fold)) for fold in folds]
@@ -220,6 +222,15 @@ def errors_of(design: Design, facts: Facts, folds: Sequence[int]) -> dict[Settin
             means = np.array([np.mean([one[epoch] for one in scores]) for epoch in epochs])
             found[setting] = float(as_error(means, design.better).min())
     return found
+
+
+def _still_in(facts: Facts) -> set[Setting] | None:
+    """Return what the latest cut left, or None before the first.
+
+    A quick worker may have ended a training that the cut would have stopped: it is out like others.
+    """
+    cuts = [name for name in facts.decisions if name == "first fold" or name.startswith("rung ")]
+    return {Setting(*one) for one in facts.decisions[cuts[-1]]} if cuts else None
 
 
 def _named(settings: Iterable[Setting]) -> list[list[Any]]:

@@ -175,7 +175,8 @@ def _why_left(row: CandidateResult) -> str:
         return f"failed: {row.note}"
     if row.status == "unfinished":
         return "not measured in full"
-    return f"left: {row.note or f'no prospect of being better after {row.cells} folds'}"
+    note = row.note or f"no prospect of being better after {row.cells} folds"
+    return note if note.startswith("left") else f"left: {note}"
 
 
 def verdict_of(view: View) -> Verdict:
