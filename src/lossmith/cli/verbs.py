@@ -14,6 +14,7 @@ from lossmith.catalogue import pages
 from lossmith.catalogue.lookup import UnknownLossError
 from lossmith.core.printable import printable
 
+
 class UserError(Exception):
     """A mistake of the user; its text is the one line to show."""
 

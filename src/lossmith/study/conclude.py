@@ -249,8 +249,9 @@ def outlier_finding(metric: Metric, excluded: float) -> tuple[Finding, ...]:
 def withheld_sentence(default: str, change: str, suspicion: str) -> str:
     """Say what looked better, and what must be known before it may be chosen."""
     return (
-        f"Keep {default}: {change}, but rows seem to belong together ({suspicion}), which can feign "
-        "this; give groups= (--groups COLUMN), or groups=False (--groups none) if they do not."
+        f"Keep {default}: {change}, but rows seem to belong together ({suspicion}), which can "
+        "feign this; give groups= (--groups COLUMN), or groups=False (--groups none) if they do "
+        "not."
     )
 
 
@@ -259,7 +260,9 @@ def _sentence(measurements: Measurements, decision: Decision, suspicion: str) ->
     default, metric = measurements.candidates.default, measurements.measure.name
     if decision.withheld:
         change = _change(rows[decision.withheld], rows[default], metric)
-        sentence = withheld_sentence(default, f"{decision.withheld} looked better, {change}", suspicion)
+        sentence = withheld_sentence(
+            default, f"{decision.withheld} looked better, {change}", suspicion
+        )
     elif decision.selected == default:
         others = len([row for row in decision.candidates if row.cells > 0]) - 1
         sentence = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -96,13 +97,14 @@ def split_by_time(times: np.ndarray, seed: int, groups: np.ndarray | None = None
     ends = np.append(np.flatnonzero(np.diff(times[order])) + 1, len(order))
     cut = _nearest(ends, (1 - TEST_SHARE) * len(order))
     later = LATER * cut
-    blocks = min(FOLDS, int(later / LEAST_LATER))
+    blocks = min(FOLDS, max(SCREENING, int(later / LEAST_LATER)))
     pairs = []
     for repeat in range(REPEATS):
-        marks = cut - later * (np.arange(blocks + 1) + repeat / 2) / max(1, blocks)
+        marks = cut - later * (np.arange(blocks + 1) + repeat / 2) / blocks
         found = np.unique([_nearest(ends, mark) for mark in marks])
-        pairs += [(repeat, *pair) for pair in zip(found[:-1], found[1:], strict=True)][::-1]
-    if cut == len(order) or sum(repeat == 0 for repeat, *_ in pairs) < SCREENING:
+        pairs += [(repeat, *pair) for pair in pairwise(found)][::-1]
+    fewest = min(sum(one == repeat for one, *_ in pairs) for repeat in range(REPEATS))
+    if cut == len(order) or fewest < SCREENING:
         raise InputError(
             f"{len(ends)} different times part the rows too coarsely: the latest fifth is set "
             f"aside, and {SCREENING} or more blocks of the rest must follow rows that train"

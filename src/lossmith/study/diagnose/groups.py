@@ -22,7 +22,16 @@ BEINGS = {
 # Words that also name a kind or a number of something: whole numbers in such are ids if many.
 OTHERS = {"device", "machine", "session", "case", "household", "family", "firm", "company"}
 SUFFIXES = {"no", "nr", "num", "number", "code", "key", "name"}
-KINDS = {"type", "kind", "category", "class", "species", "brand", "status", "level"}  # no thing's id
+KINDS = {
+    "type",
+    "kind",
+    "category",
+    "class",
+    "species",
+    "brand",
+    "status",
+    "level",
+}  # no thing's id
 LEAST_VALUES = 5
 MANY_VALUES = 20  # of whole numbers that could count something
 ROWS_EACH = 2  # on average
