@@ -36,6 +36,7 @@ def main() -> None:
         candidates=["cross_entropy", "focal", "brier", "generalized_cross_entropy", "poly"],
         epochs=15,
         out="runs/digits",
+        force=True,  # replace the run before
     )
     result = selection.result
     for row in result.candidates:

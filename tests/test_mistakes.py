@@ -56,12 +56,12 @@ MISTAKES = {
     "a weight below 0": (
         lambda: MSE()(X, Y, weight=torch.tensor([1.0, -1.0, 1.0, 1.0])),
         ValueError,
-        "MSE: weights must be 0 or more, got -1",
+        "MSE: weights must be 0 or more and finite, got -1",
     ),
     "a weight of NaN": (
         lambda: MSE()(X, Y, weight=torch.tensor([1.0, torch.nan, 1.0, 1.0])),
         ValueError,
-        "weights must be 0 or more, got nan",
+        "weights must be 0 or more and finite, got nan",
     ),
     "a hybrid's weight of no term": (
         lambda: (MSE() + MAE())(X, Y, weight={"mes": Y}),

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from lossmith.core import Batchwise, Card, Claims, Example, Hyper, Paper, Pointwise, reduce
-from lossmith.functional.checks import class_logits, product, same_shape
+from lossmith.functional.checks import class_logits, flat_rows, product, same_shape
+from lossmith.functional.embeddings import unit_rows
 
 
 class Square(Pointwise):
@@ -88,12 +89,8 @@ class Views(Pointwise):
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         input, target = same_shape(input, target)
-        return -product(unit(input), unit(target).T).log_softmax(1).diagonal()
-
-
-def unit(rows: Tensor) -> Tensor:
-    rows = rows / rows.abs().amax(1, keepdim=True).clamp(min=1e-30)
-    return rows / (rows.square().sum(1, keepdim=True) + 1e-12).sqrt()
+        input, target = unit_rows(flat_rows(input, dims=2)), unit_rows(flat_rows(target, dims=2))
+        return -product(input, target.T).log_softmax(1).diagonal()
 
 
 class Gap(Batchwise):

@@ -202,7 +202,7 @@ def test_a_study_that_runs(tmp_path: Path) -> None:
         gone = f"{host}:{2**22 + 7}:{token}"
         database.execute("UPDATE training SET worker = ? WHERE state = 'running'", (gone,))
     assert "has died" in progress_in(tmp_path / "it").running[0]
-    assert "has not come before" in verdict_in(tmp_path / "it").sentence
+    assert "no loss is measured in full yet" in verdict_in(tmp_path / "it").sentence
 
 
 def test_status_follows_a_study_to_its_end(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:

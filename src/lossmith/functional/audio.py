@@ -72,6 +72,8 @@ def multi_resolution_stft(
 
 def sounding(target: Tensor, *, zero_mean: bool = False) -> Tensor:
     """Return whether each signal has energy, beyond its mean where that is taken away."""
+    if target.ndim == 0:
+        raise ValueError("target must hold signals (N, T), got a scalar")
     target = target.float() if target.dtype.itemsize < 4 else target
     centred = _centred(target / _largest(target), zero_mean)
     return ~(centred.square().sum(-1) <= 1e-12 * target.shape[-1])  # NaN is no silence

@@ -109,8 +109,11 @@ def multi_hinge(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> T
 def z_penalty(input: Tensor) -> Tensor:
     """Return (log Σ exp x_c)² of the logits, 0 where they are normalised (Chowdhery, 2022)."""
     input = promote(input)
-    most = torch.finfo(input.dtype).max ** 0.5 / 100  # its square is within the dtype
-    return input.logsumexp(head_dim(input)).clamp(-most, most).square()
+    total = input.logsumexp(head_dim(input))
+    if input.dtype == torch.float64:  # in which float32 is formed again where its squares overflow
+        most = torch.finfo(input.dtype).max ** 0.5 / 100
+        total = total.clamp(-most, most)
+    return total.square()
 
 
 def softcapped(input: Tensor, *, softcap: Tensor | float) -> Tensor:

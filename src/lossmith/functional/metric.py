@@ -177,6 +177,7 @@ def with_positive(target: Tensor) -> Tensor:
 
 def _groups(classes: Tensor) -> tuple[Tensor, Tensor]:
     """Return a number below N for each row's class, and how many rows have each number."""
+    _check_classes(classes)
     ranked, order = classes.sort()
     fresh = torch.ones_like(ranked)
     fresh[1:] = (ranked[1:] != ranked[:-1]).to(ranked.dtype)
@@ -192,9 +193,15 @@ def with_both(target: Tensor) -> Tensor:
 
 def pair_masks(target: Tensor) -> tuple[Tensor, Tensor]:
     """Return which pairs of different rows are of one class, and which are not, each (N, N)."""
+    _check_classes(target)
     same = target.unsqueeze(1) == target.unsqueeze(0)
     itself = torch.eye(len(target), dtype=torch.bool, device=target.device)
     return same & ~itself, ~same
+
+
+def _check_classes(target: Tensor) -> None:
+    if target.ndim != 1:
+        raise ValueError(f"target must hold one class a row, (N,), got shape {tuple(target.shape)}")
 
 
 def check_embeddings(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

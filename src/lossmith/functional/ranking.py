@@ -129,6 +129,8 @@ def check_lists(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 def _first_above_second(relevance: Tensor) -> Tensor:
     """Return where item i is more relevant than item j, (N, L, L), padding left out."""
+    if relevance.ndim == 0:
+        raise ValueError("target must hold lists (N, L), got a scalar")
     above = relevance.unsqueeze(-1) > relevance.unsqueeze(-2)
     return above & (relevance >= 0).unsqueeze(-2)
 

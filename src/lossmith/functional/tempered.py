@@ -13,7 +13,9 @@ from lossmith.functional.checks import class_logits, head_dim, held, in_dtype, p
 from lossmith.functional.classification import is_target, pick
 from lossmith.functional.probabilities import project_to_simplex
 
-NEAR = 1e-5  # of 1: values there are within 1e-5 of the limit
+# Of 1, by which differences are divided: values there are as near to the limit, and rounding in
+# float32, or in float64, is as small.
+NEAR, NEAR_WIDE = 1e-5, 1e-8
 STEPS = 12  # of Newton's method, which here converges from one side
 
 
@@ -80,7 +82,7 @@ def tempered_softmax(output: Tensor, *, t: Tensor | float) -> Tensor:
 
 
 def _apart(t: Tensor | float, input: Tensor) -> tuple[Tensor | float, Tensor]:
-    """Return a temperature at least 1e-5 from 1, and the input in float64 where it is near.
+    """Return a temperature a little apart from 1, and the input in float64 where it is near.
 
     Differences are divided by 1 − t, which magnifies their rounding.
     """
@@ -88,7 +90,7 @@ def _apart(t: Tensor | float, input: Tensor) -> tuple[Tensor | float, Tensor]:
         return torch.where((1 - t).abs() < NEAR, 1 - NEAR * (1 - t).sign(), t), input
     if t == 1 or abs(1 - t) > 0.1 or input.device.type == "mps":
         return t, input
-    return 1 - math.copysign(max(abs(1 - t), NEAR), 1 - t), input.double()
+    return 1 - math.copysign(max(abs(1 - t), NEAR_WIDE), 1 - t), input.double()
 
 
 def _from_top(input: Tensor) -> Tensor:

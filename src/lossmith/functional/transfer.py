@@ -62,10 +62,9 @@ def deep_coral(input: Tensor, target: Tensor) -> Tensor:
     """Return ‖cov(input) − cov(target)‖²_F/(4 D²) of two samples (N, D)."""
     check_rows(input, target, "samples (N, D)")
     first, second = same_shape(input, target)
-    size = torch.maximum(magnitude(first), magnitude(second))  # fourth powers are numbers then
-    gap = _covariance(first / size) - _covariance(second / size)
-    value = gap.square().sum() / (4 * max(first.shape[1], 1) ** 2)
-    return value * size * size * size * size
+    size = torch.maximum(magnitude(first), magnitude(second))
+    gap = (_covariance(first / size) - _covariance(second / size)) * size * size
+    return gap.square().sum() / (4 * max(first.shape[1], 1) ** 2)
 
 
 def _covariance(rows: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
-class OutOfTimeError(Exception):
-    """The study's time is used up."""
+class OutOfTimeError(BaseException):
+    """The study's time is used up; like Ctrl-C it is no fault of the training that it ends."""
 
 
 @dataclass
@@ -22,8 +22,8 @@ class Clock:
         """Seconds since the start."""
         return time.perf_counter() - self.start
 
-    def tick(self, share: float, text: str) -> None:
-        """Report progress; raise OutOfTimeError when the time is used up."""
+    def tick(self, share: float, text: str, reserve: float = 0.0) -> None:
+        """Report progress; raise OutOfTimeError when the time, less a reserve, is used up."""
         self.report(share, text)
-        if self.limit is not None and self.seconds > self.limit:
+        if self.limit is not None and self.seconds > self.limit - reserve:
             raise OutOfTimeError

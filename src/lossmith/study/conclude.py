@@ -16,7 +16,6 @@ from lossmith.study.data.labels import to_json
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import plain_frame
 from lossmith.study.diagnose import suspected
-from lossmith.study.errors import InputError
 from lossmith.study.formatting import decimals, number
 from lossmith.study.metrics import Metric, decide, shifted
 from lossmith.study.result import (
@@ -46,7 +45,7 @@ class Selection:
     evidence: Evidence
     measurements: Measurements
     model: Model
-    problem: Problem | None
+    problem: Problem
     decision: np.ndarray | None  # of a tuned metric
     test_rows: np.ndarray
     folder: Path | None = None  # where its files are
@@ -66,8 +65,6 @@ class Selection:
 
         data: a pandas or Polars DataFrame, or any table that exports Arrow.
         """
-        if self.problem is None:
-            raise InputError("predict is for tables; call selection.model.predict(inputs)")
         predicted = self.model.predict(plain_frame(data))
         return prediction_frame(predicted, self.problem.labels, self.decision)
 
@@ -76,8 +73,7 @@ class Selection:
         target, predicted = self.evidence.test_target, self.evidence.test_selected
         labels: np.ndarray = np.empty(0)
         if predicted.ndim > 1:
-            problem = self.problem
-            labels = np.arange(predicted.shape[1]) if problem is None else problem.labels
+            labels = self.problem.labels
             target = labels[target]
         frame = prediction_frame(predicted, labels, self.decision)
         frame.insert(0, "row", self.test_rows)
@@ -86,7 +82,6 @@ class Selection:
 
     def facts(self) -> dict[str, Any]:
         """Return what turns a table's model into predictions, as plain data."""
-        assert self.problem is not None
         decision = None if self.decision is None else self.decision.tolist()
         return {"labels": to_json(self.problem.labels.tolist()), "decision": decision}
 
@@ -107,7 +102,7 @@ def conclude(
     trainer: Trainer,
     metric: Metric,
     *,
-    problem: Problem | None,
+    problem: Problem,
     findings: tuple[Finding, ...],
     seed: int,
     command: str,
@@ -125,8 +120,8 @@ def conclude(
     notes = notes_of(problem) + outlier_finding(metric, measurements.excluded)
     result = Result(
         **common_facts(measurements, decision, trainer),
-        rows=row_counts(trainer.split, problem.dropped if problem else 0),
-        target=problem.name if problem else "target",
+        rows=row_counts(trainer.split, problem.dropped),
+        target=problem.name,
         diagnosis=findings + notes,
         sentence=_sentence(measurements, decision, suspected(findings)),
         candidates=decision.candidates,
@@ -224,10 +219,9 @@ def versions() -> dict[str, str]:
     return packages | {"python": platform.python_version()}
 
 
-def notes_of(problem: Problem | None) -> tuple[Finding, ...]:
+def notes_of(problem: Problem) -> tuple[Finding, ...]:
     """Return what the user should know of how the problem was read."""
-    notes = problem.notes if problem else ()
-    return tuple(Finding(name="note", value="", meaning=note) for note in notes)
+    return tuple(Finding(name="note", value="", meaning=note) for note in problem.notes)
 
 
 def outlier_finding(metric: Metric, excluded: float) -> tuple[Finding, ...]:
@@ -301,7 +295,7 @@ def _evidence(
     trainer: Trainer,
     predictions: list[np.ndarray],
     rows: np.ndarray,
-    problem: Problem | None,
+    problem: Problem,
 ) -> Evidence:
     outputs = []
     target = trainer.valid_targets_tensor(measurements.screening_folds[0])
@@ -319,5 +313,5 @@ def _evidence(
         test_default=predictions[0],
         test_selected=predictions[1],
         test_counted=rows,
-        classes=problem.classes if problem else (),
+        classes=problem.classes,
     )

@@ -92,7 +92,8 @@ def select(
             dict by target.
         positive: the positive class of a binary task; the rarer one if None. Of several targets,
             a dict by target.
-        candidates: keys of the losses to compare with the default; all that fit if None.
+        candidates: keys of the losses to compare with the default; all that fit if None. For your
+            own model also modules and functions, or a dict of them by name.
         seed: of the split, the folds, the initial weights and the batches.
         budget: seconds after which the study ends with what it has.
         out: a folder for the report, the result, the loss, the model and the predictions.
@@ -145,6 +146,8 @@ def select(
         raise InputError("give either data and target, or model and train")
     if model is not None and time is not None:
         raise InputError("time is for tables; give splits=TimeSeriesSplit(5).split(inputs)")
+    if data is not None and splits is not None:
+        raise InputError("splits is for your own model; of a table, give groups= or time=")
     if data is not None and target is None:
         raise InputError("name the column to predict: target='price'")
     check_numbers(
@@ -157,7 +160,7 @@ def select(
     )
     if out is not None:
         check_out(out, force=force)
-    clock = Clock(None if budget is None else SEARCHING * budget, progress or (lambda *_: None))
+    report = progress or (lambda *_: None)
     if model is not None:
         chosen = select_model(
             Request(
@@ -168,10 +171,11 @@ def select(
                 task=cast(Task | None, task),
                 candidates=candidates,
                 default=default,
-                groups=groups,
+                groups=None if groups is False else groups,
                 splits=splits,
                 seed=seed,
                 out=None if out is None else Path(out),
+                force=force,
                 learning_rates=tuple(learning_rates),
                 epochs=epochs,
                 batch_size=batch_size,
@@ -186,9 +190,10 @@ def select(
                 decode=decode,
                 command=command,
             ),
-            clock,
+            Clock(budget, report),
         )
         return chosen if out is None else _saved(chosen, out, force)
+    clock = Clock(None if budget is None else SEARCHING * budget, report)
     if not isinstance(metric, str):
         several = _several(data, target, model)
         several, arrangement = Arrangement.of(several, target, groups, time)

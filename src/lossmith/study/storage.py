@@ -251,7 +251,9 @@ def _write(selection: Handed, path: Path) -> None:
 
 
 def _write_weights(body: torch.nn.Module, path: Path) -> None:
-    state = {name: value.detach().contiguous() for name, value in body.state_dict().items()}
+    state = {
+        name: value.detach().cpu().clone().contiguous() for name, value in body.state_dict().items()
+    }
     (path / "model.safetensors").write_bytes(saved_weights(state))
 
 

@@ -31,7 +31,7 @@ from lossmith.study.trials.history import frame_of
 from lossmith.study.trials.late import surely_worse
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.progress import share_of
-from lossmith.study.trials.scored import Scored, scored
+from lossmith.study.trials.scored import Scored, kept_pair, scored
 from lossmith.study.trials.splits import fingerprint, folds_of
 from lossmith.study.trials.standing import DIVERGED
 from lossmith.study.trials.trial import Trial, folder_of, outputs_of
@@ -48,7 +48,7 @@ LOST_PAIRING = (
     "averages), augmentation in the validation set, a generator that is not torch's, numpy's or "
     "Python's own, or kernels that are not deterministic"
 )
-POLL = 0.2  # seconds between two looks at what other processes do
+PATIENCE = 1.0  # seconds after which to look for processes that died, though nobody has written
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
 
 Event = Callable[[str, Trial, Any], None]
@@ -159,7 +159,6 @@ class Study:
             self.folder, self._spec(), [np.unique(fold.units) for fold in self.folds.folds]
         )
         self._current: Trial | None = None
-        self._warned = False
 
     def _spec(self) -> dict[str, Any]:
         return {
@@ -216,7 +215,7 @@ class Study:
                 return None
             if _idle(facts) and self._stuck():
                 raise RuntimeError(f"{self.folder} has nothing to train and no end; please report")
-            time.sleep(POLL)
+            self.journal.wait(PATIENCE)
 
     def tell(
         self,
@@ -311,6 +310,24 @@ class Study:
     def best_setting(self, name: str) -> tuple[float, int]:
         """Return the learning rate and the number of epochs that suit a loss best so far."""
         return best_setting(self._view(), name)
+
+    @property
+    def measured(self) -> bool:
+        """Whether anything was measured of the default, so that there is something to keep."""
+        records = self.journal.facts().records.items()
+        return any(t.setting.candidate == self.design.default and r.reports for t, r in records)
+
+    def out_of_fold(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return targets and predictions of the folds' rows at a loss's best setting, if kept."""
+        rate, epoch = self.best_setting(name)
+        setting = Setting(name, rate)
+        parts = [
+            kept_pair(outputs_of(self.folder, record.id), epoch)
+            for training, record in self.journal.facts().records.items()
+            if training.setting == setting and not training.twin and epoch in record.scores
+        ]
+        target, prediction = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return target, prediction
 
     def progress(self) -> tuple[float, str]:
         """Return about which share of the study is done, and what it does."""

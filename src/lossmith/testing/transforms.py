@@ -137,6 +137,7 @@ def half_precision_follows(case: Case) -> None:
             built = type(case.loss)(**rebuilding(case.loss))
         finally:
             torch.set_default_dtype(before)
+        built.load_state_dict(case.loss.state_dict())  # which may have seen something already
         right, cast = (copy.deepcopy(case.loss).float() for _ in range(2))
         for loss in (right, cast.to(half), built):
             for one in progress:

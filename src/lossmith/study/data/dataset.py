@@ -63,7 +63,10 @@ class SupervisedDataset:
         target = _targets(judged)
         if len(target) < MINIMUM_ROWS:
             raise InputError(f"train has {len(target)} samples; a study needs {MINIMUM_ROWS}")
-        found, classes = (None, 0) if metric is None else _task(target, task, metric)
+        found: Task | None = None
+        classes = 0
+        if metric is not None and target.ndim == 1:
+            found, classes = _task(target, task, metric)
         kind = {"regression": float, "binary": int, "multiclass": int}
         one = cls(
             dataset=dataset,
@@ -100,6 +103,16 @@ class SupervisedDataset:
         return same_inputs(self.dataset.tensors[0]) if self.dataset.tensors[0].numel() else None
 
     @property
+    def width(self) -> int:
+        """How many numbers a row a loss reads that does not say so itself."""
+        if self.task is None and self.target.ndim == 2:
+            return self.target.shape[1]
+        classes = self.classes
+        if self.task is None and self.target.dtype.kind in "iu":
+            classes = int(self.target.max()) + 1
+        return classes if classes > 2 else 1
+
+    @property
     def plain(self) -> bool:
         """Whether rows lie in memory as tensors."""
         return isinstance(self.dataset, TensorDataset) and self.collate is None
@@ -107,7 +120,7 @@ class SupervisedDataset:
     def batches(self, rows: np.ndarray, size: int, *, training: bool) -> Iterator[tuple[Any, Any]]:
         """Yield (inputs, targets) of some rows in batches, in order."""
         dataset = self.dataset if training else self.valid
-        if self.plain:
+        if isinstance(dataset, TensorDataset) and self.collate is None:
             target = torch.from_numpy(self.target)
             for part in torch.as_tensor(rows).split(size):
                 yield dataset.tensors[0][part], target[part]
@@ -127,7 +140,8 @@ class SupervisedDataset:
                     "collate_fn return such a pair"
                 )
             own = torch.from_numpy(self.target[rows[start : start + size]])
-            yield batch[0], batch[1] if self.collate is not None or self.task is None else own
+            theirs = self.collate is not None or self.task is None  # masks move with augmentation
+            yield batch[0], batch[1] if theirs else own
 
     def moving_rows(self) -> bool:
         """Tell whether the rows that judge change from one reading to the next."""
@@ -139,10 +153,6 @@ class SupervisedDataset:
 
 def _task(target: np.ndarray, task: Task | None, metric: Metric) -> tuple[Task, int]:
     """Return the task of targets of one number or class a row, and how many classes there are."""
-    if target.ndim != 1:
-        raise InputError(
-            f"{metric.name} needs one target a sample, got shape {target.shape[1:]} each"
-        )
     if task is not None and task not in metric.tasks:
         raise InputError(
             f"task {task!r} does not go with {metric.name}, which is for "
@@ -173,7 +183,7 @@ def _dataset(name: str, given: Any) -> Any:
             raise InputError(f"{name} must be a map-style dataset; an iterable one has no rows")
         return given
     if isinstance(given, (tuple, list)) and len(given) == 2:
-        inputs, target = (torch.as_tensor(part) for part in given)
+        inputs, target = (_tensor(name, part) for part in given)
         if len(inputs) != len(target):
             raise InputError(f"{name} has {len(inputs)} inputs but {len(target)} targets")
         return TensorDataset(inputs, target)
@@ -181,6 +191,16 @@ def _dataset(name: str, given: Any) -> Any:
         f"{name} must be a map-style dataset of (input, target) or a pair of tensors, "
         f"got {type(given).__name__}"
     )
+
+
+def _tensor(name: str, part: Any) -> Tensor:
+    try:
+        return torch.as_tensor(part)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{name} as a pair holds a {type(part).__name__} that is no tensor; give inputs of "
+            "several parts as a map-style dataset"
+        ) from error
 
 
 def _pair(sample: Any) -> Any:

@@ -57,7 +57,8 @@ def _duplicates(problem: Problem) -> Iterator[Finding]:
 
 def duplicates(inputs: Array, target: Array, units: Array | None) -> Iterator[Finding]:
     """Say what is made of copies; inputs: a code a row, equal where all features are."""
-    repeated = pd.DataFrame({"inputs": inputs, "target": target}).duplicated().mean()
+    rows = pd.DataFrame(target.reshape(len(inputs), -1)).assign(inputs=inputs)
+    repeated = rows.duplicated().mean()
     if not repeated:
         return
     meaning = "features of few values make rows equal by chance: each counts by itself"

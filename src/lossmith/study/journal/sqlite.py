@@ -31,6 +31,7 @@ from lossmith.study.journal.facts import (
 from lossmith.study.journal.workers import lives
 
 FORMAT = 1
+POLL = 0.05  # seconds between two looks at whether others have written
 BUSY = 60.0  # seconds that a process waits for another's transaction
 # Seconds that a training may be silent before others take it over: at first, and then at least so
 # many, or so many times the longest wait for a report.
@@ -317,6 +318,13 @@ class Journal:
                     )
                     freed.append(Training(Setting(candidate, rate), fold, bool(twin)))
         return freed
+
+    def wait(self, seconds: float) -> None:
+        """Return when another process has written something, or after some seconds."""
+        ((before,),) = self._run("PRAGMA data_version")
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self._run("PRAGMA data_version") == [(before,)]:
+            time.sleep(POLL)
 
     def holds(self, claim: Claim) -> bool:
         """Tell whether a training is still this attempt's."""

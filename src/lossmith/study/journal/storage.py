@@ -54,5 +54,8 @@ class Storage(Protocol):
     def keep_influences(self, training: Training, epoch: int, influences: np.ndarray) -> None:
         """Add what was formed later."""
 
+    def wait(self, seconds: float) -> None:
+        """Return when another process has written something, or after some seconds."""
+
     def release(self) -> list[Training]:
         """Plan anew the trainings whose process died or whose patience is spent; return them."""

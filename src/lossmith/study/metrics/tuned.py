@@ -4,7 +4,7 @@ import numpy as np
 
 from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.table_metric import TableMetric
-from lossmith.study.metrics.tuning import decide
+from lossmith.study.metrics.tuning import decide, shifted
 
 Array = np.ndarray
 PARTS = 5  # of the rows; each is decided as suits the others best
@@ -18,6 +18,8 @@ class TunedMetric(TableMetric):
     kept, so that a final model's decision can be tuned on them.
     """
 
+    cheap = False  # predictions are kept, for the decision of a final model
+
     def _score(self, target: Array, prediction: Array) -> float:
         return super()._score(target, self._decided(target, prediction))
 
@@ -27,8 +29,7 @@ class TunedMetric(TableMetric):
 
     def _decided(self, target: Array, prediction: Array) -> Array:
         """Return (n, C) predictions with all weight on the class that is decided."""
-        if prediction.ndim == 1:
-            prediction = np.stack([1 - prediction, prediction], axis=1)
+        prediction = _pairs(prediction)
         part = np.random.default_rng(0).permutation(len(target)) % PARTS
         codes = np.empty(len(target), dtype=int)
         for number in range(PARTS):
@@ -39,9 +40,18 @@ class TunedMetric(TableMetric):
 
     def decision(self, target: Array, prediction: Array) -> Array:
         """Return the decision that scores best on all of these rows."""
-        found = self.metric.tune(target, prediction)
+        found = self.metric.tune(target, _pairs(prediction))
         assert found is not None  # the metric is tuned
         return found
+
+    def score_by(self, decision: Array, target: Array, prediction: Array) -> float:
+        """Return the score of predictions whose classes are decided by a given decision."""
+        return self.metric.score(target, shifted(_pairs(prediction), decision))
+
+
+def _pairs(prediction: Array) -> Array:
+    """Return (n, C) probabilities, also of the probability of class 1 alone."""
+    return np.stack([1 - prediction, prediction], axis=1) if prediction.ndim == 1 else prediction
 
 
 def tuned(metric: Metric) -> TunedMetric:

@@ -108,12 +108,6 @@ class Search:
         variant = self.candidates[key.candidate].variants[key.variant]
         return _trial(key, self.trainer.losses(variant, self.confirmation_folds))
 
-    def fitted_default(self) -> Loss:
-        """Return the default's loss on the first fold; InputError where it does not fit."""
-        losses = self._fitted(self.candidates[self.candidates.default], self.screening_folds[:1])
-        assert losses is not None  # the default fits, or has raised
-        return losses[0]
-
     def _fitted(self, candidate: CandidateSpec, folds: Sequence[int]) -> tuple[Loss, ...] | None:
         """Return a candidate's losses, one a fold, or None with a note where it does not fit.
 

@@ -1,4 +1,4 @@
-"""What a search asks of that which trains: stacked for tables, one by one for any model."""
+"""What a search asks of that which trains: stacked trainings of one or several targets."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
@@ -41,7 +41,7 @@ class TrialBatch(Protocol):
 
 
 class Trainer(Protocol):
-    """What trains trials: stacked for tables, one after the other for any model."""
+    """What trains trials: stacked, for one or several targets."""
 
     task: Task | Literal["joint"]
     split: Split

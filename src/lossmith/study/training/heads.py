@@ -31,6 +31,12 @@ def called(model: nn.Module, inputs: Any) -> Any:
     return model(inputs)
 
 
+def one_column(output: Any) -> Any:
+    """Return outputs of one number a row as (rows,), as their targets are, and others as is."""
+    one = isinstance(output, Tensor) and output.ndim == 2 and output.shape[1] == 1
+    return output.squeeze(-1) if one else output
+
+
 def decoded(loss: nn.Module, output: Any, decode: Callable[[Any], Any] | None) -> Any:
     """Return predictions from raw outputs: as the loss reads them, or torch's own do; or as is."""
     if not isinstance(output, Tensor):

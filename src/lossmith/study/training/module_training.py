@@ -14,7 +14,7 @@ from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.errors import InputError
 from lossmith.study.search.trial import Budget, batches
 from lossmith.study.training.averaging import WeightAverage
-from lossmith.study.training.heads import called, moved
+from lossmith.study.training.heads import called, moved, one_column
 
 MakeModel = Callable[[int], nn.Module]
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
@@ -39,7 +39,10 @@ class Recipe:
 
 
 class ModuleTraining:
-    """A fresh module of the user's in training on some rows."""
+    """A fresh module of the user's in training on some rows.
+
+    It sets torch's generators by its seed, so it lives within `checkpoint.seeded`.
+    """
 
     def __init__(
         self,
@@ -50,14 +53,13 @@ class ModuleTraining:
         seed: int,
         loss: nn.Module,
         learning_rate: float,
-        epochs: int | None = None,
     ) -> None:
         self.recipe, self.examples, self.rows = recipe, examples, rows
         self.loss = loss.to(recipe.device)
         self.width = loss.out_features if isinstance(loss, Loss) else None
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = recipe.make_model(self._wanted_width())
+        torch.manual_seed(seed)
+        model = recipe.make_model(self._wanted_width())
+        torch.manual_seed(seed)  # dropout is the same for all, however much a head has drawn
         _check_module(model)
         self.model = model.to(recipe.device)
         learned = any(True for _ in loss.parameters())
@@ -65,27 +67,20 @@ class ModuleTraining:
         self.optimizer = recipe.make_optimizer(trained, lr=learning_rate)
         self.average = WeightAverage(self.model)
         self.order = torch.Generator().manual_seed(seed)
-        self.noise = torch.Generator().manual_seed(seed).get_state()  # dropout, the same for all
         half = recipe.amp == torch.float16
         self.scaler = torch.amp.GradScaler(recipe.device.type, enabled=half)
-        steps = len(rows) // min(len(rows), recipe.budget.batch) * (epochs or recipe.budget.epochs)
+        steps = len(rows) // min(len(rows), recipe.budget.batch) * recipe.budget.epochs
         self.schedule = recipe.schedule(self.optimizer, steps) if recipe.schedule else None
 
     def epoch(self) -> None:
         """Train for one epoch."""
-        with torch.random.fork_rng():
-            torch.set_rng_state(self.noise)
-            self._epoch()
-            self.noise = torch.get_rng_state()
-
-    def _epoch(self) -> None:
         self.model.train()
         size = self.recipe.budget.batch
         chosen = self.rows[torch.cat(batches(len(self.rows), size, self.order)).numpy()]
         for inputs, target in self.examples.batches(chosen, size, training=True):
             output = self._output(inputs)
             self.optimizer.zero_grad()
-            loss = self.loss(output, moved(target, self.recipe.device))
+            loss = self.loss(output, one_column(moved(target, self.recipe.device)))
             self.scaler.scale(loss).backward()
             self.scaler.step(self.optimizer)
             self.scaler.update()
@@ -99,7 +94,7 @@ class ModuleTraining:
         with self.average.applied(self.model):
             self.model.eval()
             parts = [
-                self._output(inputs).float().cpu()
+                self._output(inputs)
                 for inputs, _ in self.examples.batches(rows, JUDGED, training=False)
             ]
         return torch.cat(parts)
@@ -113,7 +108,6 @@ class ModuleTraining:
             "average": self.average.weights,
             "steps": self.average.steps,
             "order": self.order.get_state(),
-            "noise": self.noise,
             "scaler": self.scaler.state_dict(),
             "schedule": schedule,
         }
@@ -125,7 +119,6 @@ class ModuleTraining:
         self.average.weights = [moved(part, self.recipe.device) for part in state["average"]]
         self.average.steps = state["steps"]
         self.order.set_state(state["order"])
-        self.noise = state["noise"]
         self.scaler.load_state_dict(state["scaler"])
         if self.schedule is not None:
             self.schedule.load_state_dict(state["schedule"])
@@ -133,21 +126,28 @@ class ModuleTraining:
     def _wanted_width(self) -> int:
         if self.width is not None:
             return self.width
-        return self.examples.classes if self.examples.classes > 2 else 1
+        classes = 2 if isinstance(self.loss, nn.CrossEntropyLoss) else 1
+        return max(classes, self.examples.width)
 
     def _output(self, inputs: Any) -> Tensor:
         place = self.recipe.device
         with torch.autocast(place.type, self.recipe.amp, enabled=self.recipe.amp is not None):
             output = called(self.model, moved(inputs, place))
+        output = _in_float32(output) if self.recipe.amp is not None else output
         if self.examples.task is None:
-            return output
+            return one_column(output)
         width = self._wanted_width()
         if not isinstance(output, Tensor) or output.ndim != 2 or output.shape[1] != width:
             got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise InputError(
                 f"model({width}) must give outputs of shape (rows, {width}), got {got}"
             )
-        return output.squeeze(-1) if width == 1 else output
+        return one_column(output)
+
+
+def _in_float32(output: Any) -> Any:
+    half = isinstance(output, Tensor) and output.dtype in (torch.bfloat16, torch.float16)
+    return output.float() if half else output
 
 
 def _check_module(model: Any) -> None:

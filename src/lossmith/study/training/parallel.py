@@ -38,7 +38,7 @@ def work_together(work: Callable[[], None], processes: int, wait: Callable[[], N
         wait: called now and then meanwhile; what it raises ends the processes.
     """
     context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_work, args=(work,), daemon=True) for _ in range(processes)]
+    workers = [context.Process(target=_work, args=(work,)) for _ in range(processes)]
     try:
         for worker in workers:
             with warnings.catch_warnings():  # Python 3.12 warns of the threads that torch has made

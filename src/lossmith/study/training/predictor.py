@@ -12,7 +12,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.search.scoring import predict
-from lossmith.study.training.heads import called, decoded, moved
+from lossmith.study.training.heads import called, decoded, moved, one_column
 from lossmith.study.training.mlp import StackedMLP
 
 CHUNK = 4096  # rows predicted at a time
@@ -65,8 +65,7 @@ class TorchModel:
         self.body.eval()
         place = next(self.body.parameters()).device
         output = called(self.body, moved(inputs, place)).float().cpu()
-        one = output.ndim == 2 and output.shape[1] == 1
-        return output.squeeze(-1) if one else output
+        return one_column(output)
 
     def _read(self, output: Tensor) -> np.ndarray:
         if isinstance(self.loss, Loss) and self.loss.card.reads_head:

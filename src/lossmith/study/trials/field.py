@@ -5,6 +5,7 @@ from typing import Any
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.study_metric import to_array
+from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.trials.contenders import (
     Contender,
     all_that_fit,
@@ -50,6 +51,7 @@ def _fitting(metric: Any, target: Any) -> tuple[list[Contender], str, str] | Non
         known = lookup(metric) if isinstance(metric, str) else metric
     except InputError:
         return None
+    known = known.metric if isinstance(known, TableMetric) else known
     if not isinstance(known, Metric) or target is None:
         return None
     values = to_array(target)

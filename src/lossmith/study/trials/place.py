@@ -1,6 +1,7 @@
 """The folder of a study: its own, or refused; opened again only for the same study."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,17 @@ def open_place(folder: Path, spec: Mapping[str, Any], units: Sequence[np.ndarray
     journal.create(spec, units)
     _check_same(folder, journal.spec() or {}, json.loads(json.dumps(spec)))
     return journal
+
+
+def clear_place(folder: Path) -> None:
+    """Remove a study from its folder, where there is one, to begin anew in it."""
+    if not (folder / JOURNAL).is_file():
+        return
+    for name in (JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm"):
+        (folder / name).unlink(missing_ok=True)
+    for name in ("trials", "outputs"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / JOURNAL).touch()  # the folder is a study's still
 
 
 def read_place(folder: Path) -> Journal:

@@ -33,8 +33,13 @@ class Scored:
     @staticmethod
     def kept(place: Path, epoch: int, metric: StudyMetric, fold: Fold) -> np.ndarray:
         """Return the influences of an epoch whose predictions were kept."""
-        with np.load(place / f"{epoch}.npz", allow_pickle=False) as parts:
-            return metric.influences(parts["target"], parts["prediction"], fold.units)
+        return metric.influences(*kept_pair(place, epoch), fold.units)
+
+
+def kept_pair(place: Path, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the targets and predictions of an epoch that were kept."""
+    with np.load(place / f"{epoch}.npz", allow_pickle=False) as parts:
+        return parts["target"], parts["prediction"]
 
 
 def scored(

@@ -191,8 +191,8 @@ def verdict_of(view: View) -> Verdict:
     )
     ended = "end" in facts.decisions
     if weighed is None:
-        said = f"Keep {design.default}: the study {'was ended' if ended else 'has not come'} "
-        said += "before any loss was measured in full."
+        measured = "was measured in full" if ended else "is measured in full yet"
+        said = f"Keep {design.default}: no loss {measured}."
     else:
         said = sentence(metric, design.default, selected, candidates, comparison)
         said += "" if ended else " The study has not ended yet."
