@@ -17,6 +17,7 @@ from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import to_json
 from lossmith.study.data.table import plain_frame
 from lossmith.study.data.table_problem import TableProblem
+from lossmith.study.diagnose import suspected
 from lossmith.study.formatting import decimals, number
 from lossmith.study.multitarget.candidates import WEIGHTINGS
 from lossmith.study.predictions import OutputSpec, predictions_table
@@ -123,8 +124,10 @@ def conclude(
         naive=measurements.candidates.common,
         selected=decision.selected,
         verdict="switch" if decision.selected != default else "keep",
-        sentence=_sentence(measurements, decision, problem) + (STOPPED if interrupted else ""),
+        sentence=_sentence(measurements, decision, problem, suspected(findings))
+        + (STOPPED if interrupted else ""),
         equivalents=decision.equivalents,
+        withheld=decision.withheld,
         candidates=view.rows(estimates, decision.candidates),
         test={} if problem.several else tests[0],
         targets=view.results(estimates, decision.selected, tests) if problem.several else (),
@@ -165,17 +168,25 @@ def versions() -> dict[str, str]:
     return packages | {"python": platform.python_version()}
 
 
-def _sentence(measurements: Measurements, decision: Decision, problem: TableProblem) -> str:
+def _sentence(
+    measurements: Measurements, decision: Decision, problem: TableProblem, suspicion: str
+) -> str:
     """Return the verdict in one sentence."""
     rows = {row.name: row for row in decision.candidates}
-    default, chosen = rows[measurements.candidates.default], rows[decision.selected]
+    default = rows[measurements.candidates.default]
+    chosen = rows[decision.withheld or decision.selected]
     metric = measurements.measure.name
     base = default.name + (" with tuned weights" if problem.several else "")
     if chosen is not default:
         gain, share = _gain(default, chosen, metric, problem.several)
+        change = f"{gain} ({share}corrected p = {chosen.p_value:.2g})"
+        if not decision.withheld:
+            return f"Switch from {base} to {chosen.name}: {change}."
+        better = f"with {chosen.name} " if problem.several else f"{chosen.name} looked better, "
         return (
-            f"Switch from {base} to {chosen.name}: {gain} "
-            f"({share}corrected p = {chosen.p_value:.2g})."
+            f"Keep {base}: {better}{change}, but rows seem to belong together ({suspicion}), which "
+            "can feign this; give groups= (--groups COLUMN), or groups=False (--groups none) if "
+            "they do not."
         )
     if problem.several:
         screened = measurements.n_earlier_comparisons // WEIGHTINGS

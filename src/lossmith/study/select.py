@@ -48,6 +48,7 @@ def select(
     valid: Any = None,
     default: Any = None,
     groups: Any = None,
+    time: Any = None,
     splits: Any = None,
     scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None,
     collate_fn: Callable[[list[Any]], Any] | None = None,
@@ -97,7 +98,12 @@ def select(
         valid: the samples of train as they are judged: the same in the same order, without
             augmentation.
         default: the loss to beat, of your own model: a name, a module or a function.
-        groups: of your own data, one label a row; rows of a group stay on one side.
+        groups: which rows belong together, as those of one patient: they stay on one side of every
+            split and count once in the test. One label a row, or of a table the name of a column,
+            which is then no feature; False if rows are independent, though they may not look it.
+        time: of a table, the name of a column, which stays a feature, or one number or date a row:
+            models are judged by rows later than those that trained them, and the latest rows are
+            untouched. Rows of one group then count once in the test, but may stand on both sides.
         splits: of your own data, pairs (train, valid) of row numbers, of any splitter; no rows are
             then set aside.
         scheduler: called as scheduler(optimizer, steps); its `step` follows each step.
@@ -128,6 +134,10 @@ def select(
         raise InputError("say what a good prediction is: metric='mae', 'auroc', …")
     if (model is None) != (train is None) or (model is None) == (data is None):
         raise InputError("give either data and target, or model and train")
+    if model is not None and time is not None:
+        raise InputError("time is for tables; give splits=TimeSeriesSplit(5).split(inputs)")
+    if data is not None and splits is not None:
+        raise InputError("splits is for your own model; of a table, give groups= or time=")
     if data is not None and target is None:
         raise InputError("name the column to predict: target='price'")
     check_numbers(
@@ -151,7 +161,7 @@ def select(
                 task=cast(Task | None, task),
                 candidates=candidates,
                 default=default,
-                groups=groups,
+                groups=None if groups is False else groups,
                 splits=splits,
                 seed=seed,
                 out=None if out is None else Path(out),
@@ -180,6 +190,8 @@ def select(
             metric=metric,
             task=task,
             positive=positive,
+            groups=groups,
+            time=time,
             candidates=candidates,
             learning_rates=tuple(learning_rates),
             epochs=epochs,

@@ -18,11 +18,12 @@ from lossmith.study.candidates import (
 )
 from lossmith.study.clock import Clock
 from lossmith.study.conclude import Selection, conclude
+from lossmith.study.data.arrangement import Arrangement
 from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import as_frame, nearest
 from lossmith.study.data.table_problem import TableProblem, table_problem
-from lossmith.study.diagnose import diagnose_each
+from lossmith.study.diagnose import diagnose_each, suspected
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric
 from lossmith.study.metrics import metric as metric_for
@@ -48,6 +49,8 @@ class TableRequest:
     metric: Any
     task: Any = None
     positive: Any = None
+    groups: Any = None
+    time: Any = None
     candidates: Sequence[str] | None = None
     learning_rates: tuple[float, ...]
     epochs: int | None = None
@@ -73,14 +76,16 @@ def select_table(request: TableRequest, clock: Clock) -> Selection:
             request.on_diagnosis(one, found)
     search = plan.last(searches)
     measurements = search.run()
-    named = [problem.under(*pair) for pair in zip(problem.targets, findings, strict=True)]
+    pairs = zip(problem.targets, findings, strict=True)
+    named = sum((problem.under(*pair) for pair in pairs), ())
+    doubted = bool(suspected(named))
     return conclude(
         measurements,
-        train_final_models(measurements, search.trainer, search.clock),
+        train_final_models(measurements, search.trainer, search.clock, doubted=doubted),
         search.scorer,
         split=plan.split,
         problem=problem,
-        findings=sum(named, ()),
+        findings=named,
         interrupted=not all(one.finished for one in (*searches, search)),
         seed=request.seed,
         command=request.command,
@@ -95,12 +100,14 @@ def _problem(request: TableRequest) -> tuple[TableProblem, list[Metric]]:
     else:
         targets, metrics = _listed(request.target), list(request.metric)
         frame, _ = as_frame(request.data, targets[0])
+    frame, arrangement = Arrangement.of(frame, targets, request.groups, request.time)
     problem = table_problem(
         frame,
         targets,
         metrics,
         tasks=_of_each("task", request.task, targets),
         positives=_of_each("positive", request.positive, targets),
+        arrangement=arrangement,
     )
     pairs = zip(metrics, problem.targets, strict=True)
     return problem, [metric_for(metric, one.task) for metric, one in pairs]

@@ -9,11 +9,19 @@ import numpy as np
 import pandas as pd
 
 from lossmith.core.card import Task
+from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.encoder import Columns
-from lossmith.study.data.folds import FOLDS, Split, split_rows
-from lossmith.study.data.problem import MINIMUM_ROWS, Problem, frame_problem, given, left_out_note
+from lossmith.study.data.folds import FOLDS, Split
+from lossmith.study.data.problem import (
+    MINIMUM_ROWS,
+    Problem,
+    frame_problem,
+    given,
+    left_out_note,
+    split_problems,
+)
 from lossmith.study.data.table import nearest
-from lossmith.study.data.units import copies, first_rows, same_features
+from lossmith.study.data.units import copies, same_features, units_by_class
 from lossmith.study.errors import InputError
 from lossmith.study.result import Finding
 
@@ -66,15 +74,16 @@ class TableProblem:
         """Return the rows to train, to validate and to leave untouched, alike for all targets."""
         strata = self.strata()
         if strata is None:
-            return split_rows("regression", self.target, seed, self.units)
-        return split_rows("multiclass", strata, seed, self.units)
+            return split_problems(self.targets, "regression", self.target, seed, self.units)
+        return split_problems(self.targets, "multiclass", strata, seed, self.units)
 
     @cached_property
     def units(self) -> np.ndarray | None:
-        """Which rows are copies of one, in all features and targets."""
+        """Which rows are copies of one, in all features and targets, or of one group."""
         if not self.several:
             return self.targets[0].units
-        return copies(same_features(self.features), self.target)
+        copied = copies(same_features(self.features), self.target)
+        return together(copied, self.targets[0].arrangement.groups)
 
     def strata(self) -> np.ndarray | None:
         """Return the classes by which rows are dealt out, or None where all targets are numbers.
@@ -86,7 +95,7 @@ class TableProblem:
         if not codes:
             return None
         _, joined = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
-        counts = np.bincount(joined[first_rows(self.units, len(joined))])
+        counts = units_by_class(joined, self.units)
         if counts.min() >= 2 * FOLDS:
             return joined
         return min(codes, key=lambda one: np.bincount(one).min())
@@ -104,6 +113,7 @@ def table_problem(
     metrics: Sequence[str],
     tasks: Sequence[str | None],
     positives: Sequence[Any],
+    arrangement: Arrangement | None = None,
 ) -> TableProblem:
     """Return the problem of predicting one or several columns of a table from all others.
 
@@ -119,9 +129,9 @@ def table_problem(
                 f"there are {len(targets)} targets but {len(values)} of {what}; "
                 "give one for each target, in the same order"
             )
-    rows, dropped = _complete(frame, targets)
+    rows, arrangement, dropped = _complete(frame, arrangement or Arrangement(), targets)
     problems = [
-        _one_of(targets, rows, name, *own)
+        _one_of(targets, rows, arrangement, name, *own)
         for name, *own in zip(targets, metrics, tasks, positives, strict=True)
     ]
     classes = [one.name for one in problems if one.task != "regression"]
@@ -131,22 +141,25 @@ def table_problem(
     )
 
 
-def _complete(frame: pd.DataFrame, targets: Sequence[str]) -> tuple[pd.DataFrame, int]:
+def _complete(
+    frame: pd.DataFrame, arrangement: Arrangement, targets: Sequence[str]
+) -> tuple[pd.DataFrame, Arrangement, int]:
     """Return the rows that have every one of several targets, and how many lack one."""
     if len(targets) == 1:
-        return frame, 0  # its own problem leaves them out
+        return frame, arrangement, 0  # its own problem leaves them out
     kept = np.logical_and.reduce([given(frame[name], name) for name in targets])
     if kept.sum() < MINIMUM_ROWS:
         raise InputError(
             f"{int(kept.sum())} rows have a value of every target; "
             f"a study needs at least {MINIMUM_ROWS}"
         )
-    return frame[kept].reset_index(drop=True), int((~kept).sum())
+    return frame[kept].reset_index(drop=True), arrangement.at(kept), int((~kept).sum())
 
 
 def _one_of(
     targets: Sequence[str],
     rows: pd.DataFrame,
+    arrangement: Arrangement,
     name: str,
     metric: str,
     task: str | None,
@@ -155,7 +168,7 @@ def _one_of(
     """Return the problem of one target; of several, a mistake says whose it is."""
     frame = rows.drop(columns=[other for other in targets if other != name])
     try:
-        return frame_problem(frame, name, metric=metric, task=task, positive=positive)
+        return frame_problem(frame, name, metric, task, positive, arrangement)
     except InputError as error:
         if len(targets) == 1 or repr(name) in str(error):
             raise

@@ -67,6 +67,8 @@ def _metric_tiles(result: Result) -> list[tuple[str, str, str]]:
 def meaning(result: Result) -> str:
     """Return what the verdict rests on, what it does not say, and what can't be told apart."""
     paragraphs = _of_combinations(result) if result.targets else _of_losses(result)
+    if result.withheld:
+        paragraphs.append(_withheld(result))
     others = [name for name in result.equivalents if name != result.selected]
     if others:
         names = ", ".join(f"<b>{escape(name)}</b>" for name in others)
@@ -91,6 +93,8 @@ def _of_losses(result: Result) -> list[str]:
             f"The p-value is one-sided and already corrected for {tried}, so the gain is not the "
             "luck of many attempts.",
         ]
+    if result.withheld:
+        return [compared_by]
     return [
         compared_by,
         "A loss replaces the default only when its gain is beyond doubt after correcting for "
@@ -113,6 +117,15 @@ def _of_combinations(result: Result) -> list[str]:
         f"for the {_tried(result):,} combinations and for the losses that were screened for each "
         "target by itself, at every weighting.",
     ]
+
+
+def _withheld(result: Result) -> str:
+    """Return why the default is kept though a loss looked better."""
+    return (
+        f"<b>{escape(result.withheld)}</b> looked better, but rows seem to belong together, and "
+        "rows of one group on both sides of a split feign such gains. Say which do, or that none "
+        "do, for a verdict that this can’t spoil."
+    )
 
 
 def _tried(result: Result) -> int:
