@@ -305,7 +305,7 @@ def test_the_command_line_asks_and_is_answered(
 
     assert "! rows that belong together patient" in said()
     assert "belong together" not in said("--groups", "none")
-    assert "rows of one of 40 groups (column 'patient')" in said("--groups", "patient")
+    assert "40 groups (column 'patient'): rows of one" in said("--groups", "patient")
     assert "follow the order of column 'visit'" in said("--time", "visit")
 
 

@@ -50,7 +50,7 @@ class Arrangement:
             name, labels = _column(frame, targets, groups, "groups", ANSWERS)
             codes = _codes(name, labels)
             notes.append(
-                f"rows of one of {codes.max() + 1:,} groups ({name}) count as one unit in the test"
+                f"{codes.max() + 1:,} groups ({name}): rows of one count as one unit in the test"
                 + ("" if time is not None else ", and stay together in every split")
             )
         if time is not None:
