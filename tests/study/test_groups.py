@@ -305,5 +305,16 @@ def test_the_command_line_asks_and_is_answered(
 
     assert "! rows that belong together patient" in said()
     assert "belong together" not in said("--groups", "none")
-    assert "rows of one of 40 groups (column 'patient')" in said("--groups", "patient")
+    assert "40 groups (column 'patient'): rows of one" in said("--groups", "patient")
     assert "follow the order of column 'visit'" in said("--time", "visit")
+
+
+def test_the_patients_table_of_random_labels() -> None:
+    """Nothing predicts new patients; folds that share patients say that a loss does."""
+    more: dict[str, Any] = {"target": "ill", "metric": "log_loss", "candidates": ["ldam"]}
+    asked = select(FRAME, **more)
+    assert (asked.verdict, asked.result.withheld) == ("keep", "ldam")
+    assert suspected(asked.result.diagnosis) == "patient"
+    told = select(FRAME, groups="patient", **more)
+    assert (told.verdict, told.result.withheld) == ("keep", "")
+    assert {one.level for one in told.result.diagnosis} == {"info"}

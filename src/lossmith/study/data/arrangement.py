@@ -9,8 +9,9 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from lossmith.core.card import Task
 from lossmith.study.data.encoder import as_dates, as_numbers, kind
-from lossmith.study.data.folds import LEAST_GROUPS
+from lossmith.study.data.folds import LEAST_GROUPS, Split, split_by_time, split_rows
 from lossmith.study.data.table import as_text, nearest
 from lossmith.study.errors import InputError
 from lossmith.study.formatting import counted
@@ -49,7 +50,7 @@ class Arrangement:
             name, labels = _column(frame, targets, groups, "groups", ANSWERS)
             codes = _codes(name, labels)
             notes.append(
-                f"rows of one of {codes.max() + 1:,} groups ({name}) count as one unit in the test"
+                f"{codes.max() + 1:,} groups ({name}): rows of one count as one unit in the test"
                 + ("" if time is not None else ", and stay together in every split")
             )
         if time is not None:
@@ -66,6 +67,12 @@ class Arrangement:
         """Return the arrangement of some rows."""
         groups, times = (None if one is None else one[rows] for one in (self.groups, self.times))
         return Arrangement(groups=groups, times=times, told=self.told, notes=self.notes)
+
+    def split(self, task: Task, target: np.ndarray, seed: int, units: np.ndarray | None) -> Split:
+        """Split the rows; units: of groups and copies of rows."""
+        if self.times is None:
+            return split_rows(task, target, seed, units)
+        return split_by_time(self.times, seed, units)
 
 
 def together(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:

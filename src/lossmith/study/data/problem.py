@@ -1,7 +1,7 @@
 """From a table and a target column to a problem: task, classes, features and what was left out."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -15,7 +15,7 @@ from pandas.api import types
 from lossmith.core.card import Task
 from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.encoder import Columns
-from lossmith.study.data.folds import Split, split_by_time, split_rows
+from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import as_saved
 from lossmith.study.data.table import decoded, leading_zero, missing_words, nearest
 from lossmith.study.data.units import copies, first_rows, same_features, units_by_class
@@ -70,40 +70,20 @@ class Problem:
 
     def split(self, seed: int) -> Split:
         """Return the rows to train, to validate and to leave untouched."""
-        return split_problems([self], self.task, self.target, seed, self.units)
+        split = self.arrangement.split(self.task, self.target, seed, self.units)
+        self.check_trained(split)
+        return split
 
-
-def split_problems(
-    problems: Sequence[Problem],
-    task: Task,
-    target: np.ndarray,
-    seed: int,
-    units: np.ndarray | None,
-) -> Split:
-    """Split the rows of problems of one table.
-
-    target: by whose classes, where the task has such, rows are dealt out.
-
-    Raises:
-        InputError: if groups or times are too few, or leave a class without rows that train.
-    """
-    times = problems[0].arrangement.times
-    if times is None:
-        split = split_rows(task, target, seed, units)
-    else:
-        split = split_by_time(times, seed, units)
-    for problem in problems:
-        for number, fold in enumerate(split.folds):
-            counts = np.bincount(problem.target[fold.train]) if problem.classes else np.ones(1)
-            if counts.min() == 0 or len(counts) < len(problem.classes):
-                trained = set(problem.target[fold.train])
-                lacking = next(c for code, c in enumerate(problem.classes) if code not in trained)
+    def check_trained(self, split: Split) -> None:
+        """Refuse a split that leaves a class without a row that trains, in some fold."""
+        for number, fold in enumerate(split.folds, 1):
+            lacking = np.setdiff1d(np.arange(len(self.classes)), self.target[fold.train])
+            if len(lacking):
                 raise InputError(
-                    f"none of the rows that train for fold {number + 1} is of class {lacking!r} of "
-                    f"column {problem.name!r}; merge it with another class, or "
-                    + ("choose another --seed" if times is None else "leave out --time")
+                    f"none of the rows that train for fold {number} is of class "
+                    f"{self.classes[lacking[0]]!r} of column {self.name!r}; merge it with "
+                    "another class, or choose other --groups, --time or --seed"
                 )
-    return split
 
 
 def frame_problem(

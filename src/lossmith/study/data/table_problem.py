@@ -18,7 +18,6 @@ from lossmith.study.data.problem import (
     frame_problem,
     given,
     left_out_note,
-    split_problems,
 )
 from lossmith.study.data.table import nearest
 from lossmith.study.data.units import copies, same_features, units_by_class
@@ -72,10 +71,13 @@ class TableProblem:
 
     def split(self, seed: int) -> Split:
         """Return the rows to train, to validate and to leave untouched, alike for all targets."""
-        strata = self.strata()
+        strata, arrangement = self.strata(), self.targets[0].arrangement
         if strata is None:
-            return split_problems(self.targets, "regression", self.target, seed, self.units)
-        return split_problems(self.targets, "multiclass", strata, seed, self.units)
+            return arrangement.split("regression", self.target, seed, self.units)
+        split = arrangement.split("multiclass", strata, seed, self.units)
+        for one in self.targets:
+            one.check_trained(split)
+        return split
 
     @cached_property
     def units(self) -> np.ndarray | None:
