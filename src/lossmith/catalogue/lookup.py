@@ -1,7 +1,5 @@
 """Losses by key, by task, and from the plain JSON that `Loss.save` writes."""
 
-import difflib
-import inspect
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -21,8 +19,6 @@ from lossmith.core.weighting import Weighting
 _CLASSES: dict[str, type[Loss]] = {
     kind.card.key: kind for kind in (getattr(losses, name) for name in losses.__all__)
 }
-
-LISTED = 20  # the most names that an error lists
 
 
 class UnknownLossError(KeyError):
@@ -66,16 +62,6 @@ def loss_class(key: str) -> type[Loss]:
     raise UnknownLossError(f"no loss is called {key!r}; {_nearest(key, _CLASSES)}")
 
 
-def demanded(kind: type[Loss]) -> list[str]:
-    """Return the hyperparameters without a default: `for_target` fits them, or they are given."""
-    return [
-        parameter.name
-        for parameter in inspect.signature(kind).parameters.values()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-        and parameter.default is inspect.Parameter.empty
-    ]
-
-
 def get(key: str, **hypers: Any) -> Loss:
     """Return a loss by its key.
 
@@ -87,18 +73,7 @@ def get(key: str, **hypers: Any) -> Loss:
     >>> get("huber", delta=1.5)
     Huber(delta=1.5)
     """
-    kind = loss_class(key)
-    for name in hypers:
-        if name not in kind.card.hypers:
-            hint = _nearest(name, kind.card.hypers) if kind.card.hypers else "it has none"
-            raise TypeError(f"{key} has no hyperparameter {name!r}; {hint}")
-    missing = [name for name in demanded(kind) if name not in hypers]
-    if missing:
-        raise TypeError(
-            f"{key} needs {', '.join(missing)}; give them, or fit them to the training targets "
-            f"with {kind.__name__}.for_target(target)"
-        )
-    return kind(**hypers)
+    return loss_class(key)(**hypers)
 
 
 def from_config(config: Mapping[str, Any]) -> Loss:
@@ -111,17 +86,17 @@ def from_config(config: Mapping[str, Any]) -> Loss:
     key, given = config.get("loss"), config.get("arguments")
     if not isinstance(key, str) or not isinstance(given, Mapping):
         raise ValueError('a loss is written as {"loss": key, "arguments": {name: value}}')
-    arguments = {name: _built(value) for name, value in given.items()}
+    arguments = {name: built(value) for name, value in given.items()}
     loss = _hybrid(arguments) if key == Hybrid.card.key else get(key, **arguments)
     if "state" in config:  # else it starts afresh
         _restore(loss, config["state"])
     return loss
 
 
-def _built(value: Any) -> Any:
+def built(value: Any) -> Any:
     """Return what plain data stands for: a loss, schedule, weighting, parameter, or itself."""
     if isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
-        return [_built(entry) for entry in value]
+        return [built(entry) for entry in value]
     if not isinstance(value, Mapping):
         return value
     if "schedule" in value:
@@ -131,7 +106,7 @@ def _built(value: Any) -> Any:
     if "weighting" in value:
         return weighting_of(value)
     if "name" in value:  # one term of a hybrid
-        return {name: _built(entry) for name, entry in value.items()}
+        return {name: built(entry) for name, entry in value.items()}
     return from_config(value)
 
 
@@ -143,7 +118,7 @@ def weighting_of(data: Mapping[str, Any]) -> Weighting:
         raise ValueError(f"no weighting is called {name!r}; see lossmith.weighting")
     given = dict(data["arguments"])
     if isinstance(given.get("weights"), Mapping):
-        given["weights"] = {name: _built(value) for name, value in given["weights"].items()}
+        given["weights"] = {name: built(value) for name, value in given["weights"].items()}
     return kind(**given)
 
 
@@ -183,11 +158,3 @@ def load(path: str | os.PathLike[str]) -> Loss:
         return from_config(document)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    near = difflib.get_close_matches(word.lower(), names, n=3, cutoff=0.6)
-    if near:
-        return f"did you mean {', '.join(near)}?"
-    return f"there are {', '.join(names)}" if len(names) <= LISTED else "lossmith list names all"

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from lossmith.catalogue import find, load
 from lossmith.core import Hyper, Loss
+from lossmith.core.arguments import parameters
 from lossmith.core.tree import tensors
-from lossmith.testing.cases import Case, hyper_values, parameters, rebuilding, refusal, tunable
+from lossmith.testing.cases import Case, hyper_values, rebuilding, refusal, tunable
 
 
 def forward_reads_only(case: Case) -> None:
