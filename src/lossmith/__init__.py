@@ -4,6 +4,7 @@ from typing import Any
 
 from lossmith import functional
 from lossmith.catalogue import cards, find, get, load
+from lossmith.catalogue.lookup import misnamed
 from lossmith.core import *  # noqa: F403
 from lossmith.core import __all__ as _core
 from lossmith.losses import *  # noqa: F403
@@ -29,7 +30,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # `select` needs pandas, scikit-learn and more: they load when it is first asked for.
     if name != "select":
-        raise AttributeError(f"module 'lossmith' has no attribute {name!r}")
+        hint = "" if name.startswith("_") else f"; {misnamed(name, __all__)}"
+        raise AttributeError(f"module 'lossmith' has no attribute {name!r}{hint}")
     try:
         from lossmith.study import select
     except ModuleNotFoundError as error:

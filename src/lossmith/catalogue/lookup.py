@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from lossmith import losses, weighting
+from lossmith.catalogue.from_torch import own_key, peer_of
+from lossmith.core.arguments import nearest
 from lossmith.core.card import Card, Task
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import FORMAT, Loss
@@ -59,11 +61,21 @@ def loss_class(key: str) -> type[Loss]:
         raise TypeError(f"a loss is asked for by its key, as 'huber'; got {key!r}")
     if key in _CLASSES:
         return _CLASSES[key]
-    raise UnknownLossError(f"no loss is called {key!r}; {_nearest(key, _CLASSES)}")
+    peer = peer_of(key)
+    hint = peer.hint(peer.key) if peer else nearest(key, _CLASSES)
+    raise UnknownLossError(f"no loss is called {key!r}; {hint or 'lossmith list names all'}")
+
+
+def misnamed(name: str, known: Iterable[str]) -> str:
+    """Return what an attribute that the package lacks may be meant to be, of those known."""
+    peer = peer_of(name)
+    if peer:
+        return peer.hint(f"lossmith.{_CLASSES[peer.key].__name__}" if peer.key else "")
+    return nearest(name, known) or "lossmith list names all losses"
 
 
 def get(key: str, **hypers: Any) -> Loss:
-    """Return a loss by its key.
+    """Return a loss by its key, or by torch's name for the same loss.
 
     Raises:
         UnknownLossError: if no loss has that key.
@@ -72,8 +84,10 @@ def get(key: str, **hypers: Any) -> Loss:
 
     >>> get("huber", delta=1.5)
     Huber(delta=1.5)
+    >>> get("l1")
+    MAE()
     """
-    return loss_class(key)(**hypers)
+    return loss_class(own_key(key) if isinstance(key, str) else key)(**hypers)
 
 
 def from_config(config: Mapping[str, Any]) -> Loss:

@@ -159,7 +159,10 @@ def target_weights(
 
 def check_soft(target: Tensor) -> None:
     """Raise ValueError unless a soft target holds a distribution along the class dimension."""
-    message = "target holds {}; a soft target is one probability a class, summing to 1"
+    message = (
+        "target holds {}; a soft target is one probability a class, summing to 1: where several "
+        "classes may hold at once, or input is one logit a row, use BinaryCrossEntropy"
+    )
     within(target, 0, 1, message.format("numbers outside 0 … 1"))
     total = target.sum(head_dim(target))
     within(total, 0.98, 1.02, message.format("probabilities that do not sum to 1"))  # of halves
