@@ -1,11 +1,6 @@
-"""What torch calls its losses and what they are here: for `get`, for errors, and as a page."""
+"""What torch calls its losses and what they are here."""
 
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-from lossmith.core.loss import Loss
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,6 @@ class Peer:
         """Return in one line what to ask for instead, by the name found, and in what it differs."""
         asked = f"did you mean {found}? " if found else ""
         return f"{asked}torch's {self.torch}: {self.differs}" if self.differs else asked.strip()
-
 
 
 PEERS = (
@@ -186,33 +180,8 @@ PEERS = (
         "read labels of 0 and 1",
     ),
 )
+
 _BY_NAME = {name: peer for peer in PEERS for name in (peer.torch, *peer.names)}
-
-HEAD = """# From torch
-
-Made by `python -m lossmith.catalogue.from_torch docs/from_torch.md`; tests compare each row with torch.
-
-`loss(input, target)` reads what a loss of `torch.nn` reads, in the same shapes, and gives the mean.
-What is the same in all rows:
-
-- **`reduction`, `size_average`.** There are none: a loss gives the weighted mean. The sum is
-  `loss(input, target, denominator=1)`; values without a reduction are `loss.values(input, target)`.
-- **`weight`.** Weights of rows or elements are an argument of the call, `loss(input, target,
-  weight=weight)`: 2 equals the sample twice, and the mean divides by their sum. `denominator`
-  divides by something else.
-- **Arguments** are given by name: `Huber(delta=2.0)`.
-- **Shapes** must fit exactly; torch broadcasts (N, 1) against (N,) with a warning at most. Classes
-  are in dimension 1, as in torch: logits (batch, time, classes) need `input.movedim(-1, 1)`.
-- **`ignore_index`** leaves targets out as in torch; where all are ignored the value is 0 with a
-  gradient of 0, torch's NaN.
-- **Half precision** is computed in float32, and the value is float32.
-
-`lossmith.get` takes torch's names, those of its functions and the short ones wherever the value is the
-same; otherwise, and for `lossmith.BCEWithLogitsLoss` and its like, the error says what to use.
-
-| torch.nn | also called | here | same value | differs |
-|---|---|---|---|---|
-"""
 
 
 def peer_of(name: str) -> Peer | None:
@@ -228,20 +197,3 @@ def own_key(name: str) -> str:
     """
     peer = peer_of(name)
     return peer.key if peer is not None and peer.same else name
-
-
-def document(losses: Mapping[str, type[Loss]]) -> str:
-    """Return the page for the losses of the catalogue by key."""
-    rows = []
-    for peer in PEERS:
-        called = ", ".join(f"`{name}`" for name in peer.names) or "–"
-        here = f"[{losses[peer.key].__name__}](losses.md#{peer.key})" if peer.key else "–"
-        same = "yes" if peer.same else "no"
-        rows.append(f"| {peer.torch} | {called} | {here} | {same} | {peer.differs or '–'} |\n")
-    return HEAD + "".join(rows)
-
-
-if __name__ == "__main__":
-    from lossmith.catalogue.lookup import find
-
-    Path(sys.argv[1]).write_text(document(find()), encoding="utf-8")

@@ -62,7 +62,7 @@ def loss_class(key: str) -> type[Loss]:
     if key in _CLASSES:
         return _CLASSES[key]
     peer = peer_of(key)
-    hint = peer.hint(peer.key) if peer else nearest(key, _CLASSES)
+    hint = peer.hint(peer.key) if peer else nearest(key.removesuffix("_loss"), _CLASSES)
     raise UnknownLossError(f"no loss is called {key!r}; {hint or 'lossmith list names all'}")
 
 
@@ -71,7 +71,7 @@ def misnamed(name: str, known: Iterable[str]) -> str:
     peer = peer_of(name)
     if peer:
         return peer.hint(f"lossmith.{_CLASSES[peer.key].__name__}" if peer.key else "")
-    return nearest(name, known) or "lossmith list names all losses"
+    return nearest(name.removesuffix("Loss"), known) or "lossmith list names all losses"
 
 
 def get(key: str, **hypers: Any) -> Loss:

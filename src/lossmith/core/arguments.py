@@ -65,7 +65,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     'did you mean delta?'
     """
     by_letters = {name.lower(): name for name in sorted(known)}
-    near = difflib.get_close_matches(word.lower(), by_letters, n=3, cutoff=0.6)
+    same = [word.lower()] if word.lower() in by_letters else []
+    near = same or difflib.get_close_matches(word.lower(), by_letters, n=3, cutoff=0.6)
     return f"did you mean {', '.join(by_letters[name] for name in near)}?" if near else None
 
 

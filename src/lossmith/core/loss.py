@@ -108,7 +108,9 @@ class Loss(Adaptive, metaclass=Constructed):
         except AttributeError:
             stated = inspect.getattr_static(type(self), name, None)
             if isinstance(stated, property) and stated.fget is not None:
-                return stated.fget(self)  # raises again what torch hides: that there is no such name
+                return stated.fget(
+                    self
+                )  # raises again what torch hides: that there is no such name
             raise
 
     @property

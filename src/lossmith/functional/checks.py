@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 _HALF = (torch.float16, torch.bfloat16)
+LAST = "; if the last dimension holds the {} outputs, use input.movedim(-1, 1)"
 ONE_LOGIT = "; one logit against labels of 0 and 1 is BinaryCrossEntropy"
 
 
@@ -243,7 +244,9 @@ def class_logits(input: Tensor, target: Tensor, ignore_index: int = -100) -> tup
     if not _whole(target):
         hint = "; use target.long()"
         if target.shape == input.shape:
-            hint = ONE_LOGIT if input.ndim == 1 else f"; if it is one-hot, target.long().argmax({dim})"
+            hint = (
+                ONE_LOGIT if input.ndim == 1 else f"; if it is one-hot, target.long().argmax({dim})"
+            )
         raise TypeError(
             f"target must hold integer classes, got {target.dtype} of shape {tuple(target.shape)}"
             f"{ONE_LOGIT if classes == 1 else hint}"
@@ -273,7 +276,7 @@ def _made_to_fit(input: Tensor, target: Tensor, outputs: int) -> str:
     """Return what would make a head fit its target, if it is plain to see from the shapes."""
     last = input.shape[-1] if input.ndim else 0
     if input.ndim > 2 and input.shape[:-1] == target.shape:
-        return f"; if the last dimension holds the {last} outputs, use input.movedim(-1, 1)"
+        return LAST.format(last)
     if input.shape == target.shape and not target.is_floating_point():
         codes = f"; if target is one-hot, use target.argmax({head_dim(input)})"
         return codes if input.ndim > 1 and last > 1 else ONE_LOGIT
