@@ -26,8 +26,8 @@ What is the same in all rows:
   gradient of 0, torch's NaN.
 - **Half precision** is computed in float32, and the value is float32.
 
-`lossmith.get` takes torch's names, those of its functions and the short ones wherever the value is the
-same; otherwise, and for `lossmith.BCEWithLogitsLoss` and its like, the error says what to use.
+`lossmith.get` takes torch's names, those of its functions and the short ones wherever the value is
+the same; otherwise, and for `lossmith.BCEWithLogitsLoss` and its like, the error says what to use.
 
 | torch.nn | also called | here | same value | differs |
 |---|---|---|---|---|

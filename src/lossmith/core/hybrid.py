@@ -111,7 +111,7 @@ class Hybrid(Loss):
 
     @property
     def out_features(self) -> int:
-        """The width of the shared head; UnknownHeadError where each term reads a part of its own."""
+        """The width of the shared head; UnknownHeadError where each term reads its own part."""
         widths = {loss.out_features for loss in self._children()}
         if any(self.routes.values()):
             raise UnknownHeadError(

@@ -134,7 +134,7 @@ def classes_are_integers(case: Case) -> None:
 
 
 def finds_the_classes(case: Case) -> None:
-    """Classes in the last dimension, and labels that are one-hot, are errors that say what to do."""
+    """Classes in the last dimension, and one-hot labels, are errors that say what to do."""
     tokens = case.width + 1
     input = torch.zeros(ROWS, tokens, case.width)
     target = torch.zeros(ROWS, tokens, dtype=torch.int64)
