@@ -25,7 +25,7 @@ from lossmith import (
 )
 from lossmith.core.loss import UnknownHeadError
 from lossmith.testing import check
-from lossmith.testing.cases import Case
+from lossmith.testing.cases import Case, example
 from lossmith.testing.state import plain_json
 
 
@@ -135,6 +135,26 @@ def test_shapes_and_labels_that_show_what_is_meant(
     loss: lossmith.Loss, input: Tensor, target: Tensor, words: str
 ) -> None:
     assert words in line((TypeError, ValueError), lambda: loss(input, target))
+
+
+OF_CLASSES = [
+    kind
+    for kind in lossmith.find().values()
+    if kind.card.reads_head and kind.card.target == "classes"
+]
+
+
+@pytest.mark.parametrize("kind", OF_CLASSES, ids=lambda kind: kind.card.key)
+def test_every_loss_of_classes_finds_them(kind: type[lossmith.Loss]) -> None:
+    case = Case(example(kind))
+    tokens, input = (
+        torch.zeros(2, case.width + 1).long(),
+        torch.zeros(2, case.width + 1, case.width),
+    )
+    assert "movedim(-1, 1)" in line(ValueError, lambda: case.loss(input, tokens))
+    if case.width == case.classes:
+        hot = torch.eye(case.width).long()[case.targets()]
+        assert "argmax(1)" in line(ValueError, lambda: case.loss(case.inputs(), hot))
 
 
 def test_what_the_lines_say_works() -> None:

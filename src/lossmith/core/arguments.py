@@ -83,7 +83,8 @@ def _check(kind: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
     for name in named:
         if name not in taken and not _takes_any(kind):  # what takes any checks them itself
             raise unknown(kind, name)
-    missing = [name for name in demanded(kind)[len(given) :] if name not in named]
+    there = {*named, *by_place[: len(given)]}
+    missing = [name for name in demanded(kind) if name not in there]
     if missing:
         raise TypeError(
             f"{kind.__name__} needs {', '.join(missing)}; give them, or fit them to the training "

@@ -133,19 +133,6 @@ def classes_are_integers(case: Case) -> None:
     refusal((TypeError, ValueError), "float classes", case.loss, input, target.double())
 
 
-def finds_the_classes(case: Case) -> None:
-    """Classes in the last dimension, and one-hot labels, are errors that say what to do."""
-    tokens = case.width + 1
-    input = torch.zeros(ROWS, tokens, case.width)
-    target = torch.zeros(ROWS, tokens, dtype=torch.int64)
-    message = refusal(ValueError, "classes in the last dimension", case.loss, input, target)
-    assert "movedim(-1, 1)" in message, f"the error does not say where they belong: {message}"
-    if case.width == case.classes:
-        hot = torch.eye(case.width, dtype=torch.int64)[case.targets()]
-        message = refusal((TypeError, ValueError), "one-hot labels", case.loss, case.inputs(), hot)
-        assert "argmax(1)" in message, f"the error does not say how to make them codes: {message}"
-
-
 def keeps_to_its_classes(case: Case) -> None:
     """A loss built for so many classes refuses a head of another width, and says which."""
     known = case.loss.arguments()

@@ -171,7 +171,6 @@ def _once(card: Card) -> Iterator[Callable[[Case], None]]:
     if card.reads_head and card.target == "classes":
         yield heads.classes_in_range
         yield heads.classes_are_integers
-        yield heads.finds_the_classes
     yield state.keeps_arguments
     yield state.refuses_unknown_arguments
     yield state.attributes_are_readable
