@@ -16,6 +16,7 @@ from lossmith.study.data.table_problem import table_problem
 from lossmith.study.data.units import copies, same_features, same_inputs
 from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
+from lossmith.study.metrics import lookup
 from lossmith.study.rules.paired_test import estimate
 
 RNG = np.random.default_rng(0)
@@ -149,9 +150,9 @@ def test_a_study_tests_by_units(joint: bool, monkeypatch: pytest.MonkeyPatch) ->
     """Every estimate of a study is given the units, which are fewer than the rows."""
     seen: list[int] = []
 
-    def counting(values: Any, rows: Any, *overlap: Any) -> Any:
+    def counting(values: Any, rows: Any, overlap: float) -> Any:
         seen.append(len(np.concatenate(rows)) - 2 * len(np.unique(np.concatenate(rows))))
-        return estimate(values, rows, *overlap)
+        return estimate(values, rows, overlap)
 
     monkeypatch.setattr("lossmith.study.rules.compare.estimate", counting)
     more: dict[str, Any] = {"target": "price", "metric": "mae", "candidates": ["mse"]}
@@ -166,10 +167,10 @@ def test_a_study_tests_by_units(joint: bool, monkeypatch: pytest.MonkeyPatch) ->
 def test_copies_in_tensors() -> None:
     inputs, target = torch.randn(80, 3), torch.randn(80)
     twice = torch.cat([inputs, inputs]), torch.cat([target, target])
-    examples = SupervisedDataset.of(twice, None, "mae")
+    examples = SupervisedDataset.of(twice, None, lookup("mae"))
     assert examples.units is not None
     parted(split_rows("regression", examples.target, 0, examples.units), examples.units)
-    assert SupervisedDataset.of((inputs, target), None, "mae").units is None
+    assert SupervisedDataset.of((inputs, target), None, lookup("mae")).units is None
     assert len(set(same_inputs(twice[0].bfloat16()))) == 80
     found = select(
         model=lambda width: nn.Linear(3, width),
@@ -182,7 +183,7 @@ def test_copies_in_tensors() -> None:
     )
     assert [one.name for one in found.result.diagnosis] == ["duplicated rows"]
     with pytest.raises(InputError, match="has 160 samples, but only 40 differ"):
-        SupervisedDataset.of((inputs[:40].repeat(4, 1), target[:40].repeat(4)), None, "mae")
+        SupervisedDataset.of((inputs[:40].repeat(4, 1), target[:40].repeat(4)), None, lookup("mae"))
 
 
 def test_missing_values_are_equal() -> None:
