@@ -44,6 +44,7 @@ bench: $(DEV)
 
 docs: $(DEV)
 	$(BIN)/python -m lossmith.catalogue.pages docs/losses.md
+	$(BIN)/python -m lossmith.catalogue.torch_page docs/from_torch.md
 	$(BIN)/python bench/shapes.py docs/shapes
 	$(BIN)/python bench/parity.py docs/parity.md
 	$(BIN)/python bench/speed.py --table bench/results/speed.jsonl > docs/speed.md

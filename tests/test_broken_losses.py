@@ -226,6 +226,17 @@ class CountsIgnoredRows(Softmax):
         return super().values(input, target) * kept
 
 
+class PropertyRaises(Square):
+    @property
+    def units(self) -> str:
+        raise ValueError("not known")
+
+
+class TakesAnyArgument(Square):
+    def __init__(self, *, scale: float = 1.0, **more: Any) -> None:
+        super().__init__(scale=scale)
+
+
 class NotConvex(Square):
     card = claiming(Square, convex=True)
 
@@ -317,6 +328,8 @@ BROKEN: list[tuple[type[Loss], str]] = [
     (FloatClasses, "classes_are_integers"),
     (FlattensTheHead, "dense"),
     (CountsIgnoredRows, "ignored_rows"),
+    (PropertyRaises, "attributes_are_readable"),
+    (TakesAnyArgument, "refuses_unknown_arguments"),
     (NotConvex, "convex"),
     (NotConvexFarOut, "convex"),
     (NotLipschitz, "lipschitz"),

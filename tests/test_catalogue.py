@@ -53,14 +53,14 @@ def test_unknown_key_names_the_nearest() -> None:
 
 
 def test_unknown_hyperparameter_names_the_nearest() -> None:
-    with pytest.raises(TypeError, match="huber has no hyperparameter 'dleta'; did you mean delta"):
+    with pytest.raises(TypeError, match="Huber has no hyperparameter 'dleta'; did you mean delta"):
         get("huber", dleta=1.0)
-    with pytest.raises(TypeError, match="mse has no hyperparameter 'delta'; it has none"):
+    with pytest.raises(TypeError, match="MSE has no hyperparameter 'delta'; it has none"):
         get("mse", delta=1.0)
 
 
 def test_missing_hyperparameter_points_at_for_target() -> None:
-    with pytest.raises(TypeError, match=r"hl_gauss needs high; .*HLGauss.for_target\(target\)"):
+    with pytest.raises(TypeError, match=r"HLGauss needs high; .*HLGauss.for_target\(target\)"):
         get("hl_gauss", low=0.0)
 
 

@@ -101,7 +101,7 @@ def test_a_denominator_is_one_number() -> None:
 
 
 def test_unknown_argument_of_a_loss_without_hypers() -> None:
-    with pytest.raises(TypeError, match="MSE has no hyperparameter 'delta'; it has: none"):
+    with pytest.raises(TypeError, match="MSE has no hyperparameter 'delta'; it has none"):
         MSE(delta=1.0)
 
 

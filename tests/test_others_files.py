@@ -242,13 +242,13 @@ TABS = FRAME.to_csv(index=False, sep="\t").encode()
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("t.csv.gz", gzip.compress(TEXT)),
-        ("t.TSV.GZ", gzip.compress(TABS)),
+        ("t.csv.gz", gzip.compress(TEXT, mtime=0)),
+        ("t.TSV.GZ", gzip.compress(TABS, mtime=0)),
         ("t.csv.bz2", bz2.compress(TEXT)),
         ("t.csv.xz", lzma.compress(TEXT)),
         ("t.zip", zipped(t__csv=TEXT)),
         ("t.csv.zip", zipped(other__tsv=TABS)),
-        ("t.parquet.gz", gzip.compress(FRAME.to_parquet())),
+        ("t.parquet.gz", gzip.compress(FRAME.to_parquet(), mtime=0)),
         ("t.zip", zipped(t__parquet=FRAME.to_parquet())),
     ],
 )
@@ -264,10 +264,10 @@ def test_archives_are_read_as_what_they_hold(name: str, content: bytes, tmp_path
     ("name", "content", "words"),
     [
         ("t.csv.gz", TEXT, "cannot be unpacked: Not a gzipped file"),
-        ("t.csv.gz", gzip.compress(TEXT)[:50], "cannot be unpacked"),
-        ("t.csv.gz", gzip.compress(b""), "is empty"),
+        ("t.csv.gz", gzip.compress(TEXT, mtime=0)[:50], "cannot be unpacked"),
+        ("t.csv.gz", gzip.compress(b"", mtime=0), "is empty"),
         ("t.csv.gz", b"", "is empty"),
-        ("t.gz", gzip.compress(TEXT), "has the suffix .gz; give .csv, .tsv"),
+        ("t.gz", gzip.compress(TEXT, mtime=0), "has the suffix .gz; give .csv, .tsv"),
         ("t.zip", b"PK", "cannot be unpacked: File is not a zip file"),
         ("t.zip", zipped(), "holds 0 files; give an archive of one table"),
         ("t.zip", zipped(a__csv=TEXT, b__csv=TEXT), "holds 2 files"),

@@ -5,6 +5,7 @@ from typing import Any
 
 from lossmith import functional
 from lossmith.catalogue import cards, find, get, load
+from lossmith.catalogue.lookup import misnamed
 from lossmith.core import *  # noqa: F403
 from lossmith.core import __all__ as _core
 from lossmith.losses import *  # noqa: F403
@@ -35,7 +36,8 @@ _STUDY = {"Study": "study", "judge": "judge", "select": "select"}  # and the mod
 def __getattr__(name: str) -> Any:
     # These need pandas, scikit-learn and more, which load when one is first asked for.
     if name not in _STUDY:
-        raise AttributeError(f"module 'lossmith' has no attribute {name!r}")
+        hint = "" if name.startswith("_") else f"; {misnamed(name, __all__)}"
+        raise AttributeError(f"module 'lossmith' has no attribute {name!r}{hint}")
     try:
         return getattr(import_module(f"lossmith.study.{_STUDY[name]}"), name)
     except ModuleNotFoundError as error:

@@ -9,9 +9,15 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from lossmith import (
+    CORAL,
     MAE,
     MSE,
+    BinaryCrossEntropy,
+    BinaryFocal,
+    CrossEntropy,
+    Focal,
     Following,
+    GaussianNLL,
     Huber,
     Hybrid,
     Linear,
@@ -169,6 +175,7 @@ def test_transformers_drives_logs_and_resumes(tmp_path: Path) -> None:
 
 
 skorch = pytest.importorskip("skorch")
+clone = pytest.importorskip("sklearn.base").clone
 
 
 def net(**given: Any) -> Any:
@@ -242,3 +249,61 @@ class Both(nn.Module):
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         return dict(zip("ab", self.net(x).unbind(1), strict=True))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("kind", "criterion", "width"),
+    [
+        ("NeuralNetClassifier", CrossEntropy, 2),
+        ("NeuralNetClassifier", Focal, 2),
+        ("NeuralNetClassifier", lambda: CORAL(classes=3), 2),
+        ("NeuralNetClassifier", BinaryCrossEntropy, 1),
+        ("NeuralNetBinaryClassifier", BinaryCrossEntropy, 1),
+        ("NeuralNetBinaryClassifier", lambda: BinaryFocal(alpha=0.5), 1),
+    ],
+)
+def test_skorch_predicts_probabilities(kind: str, criterion: Any, width: int) -> None:
+    net = reading(kind, criterion, width).fit(X, (Y > 0).long())
+    loss, found = net.criterion_, torch.as_tensor(net.predict_proba(X))
+    decoded = loss.decode(net.forward(X))
+    expected = decoded if width > 1 else torch.stack((1 - decoded, decoded), 1)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found.sum(1), torch.ones(32))
+    assert (net.predict(X) == expected.argmax(1).numpy()).all()
+    assert net.score(X, (Y > 0).numpy()) > 0.8
+    twin = clone(net).initialize()
+    twin.module_.load_state_dict(net.module_.state_dict())  # read as such without a training too
+    torch.testing.assert_close(torch.as_tensor(twin.predict_proba(X)), found)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_skorch_predicts_points_of_a_likelihood() -> None:
+    net = reading("NeuralNetRegressor", GaussianNLL, 2).fit(X, Y)
+    assert torch.equal(torch.as_tensor(net.predict(X)), net.forward(X)[:, 0])
+
+
+def test_skorch_leaves_other_criteria_and_stated_nonlinearities_alone() -> None:
+    net = reading("NeuralNetClassifier", nn.CrossEntropyLoss, 2).initialize()
+    torch.testing.assert_close(torch.as_tensor(net.predict_proba(X)), net.forward(X).softmax(1))
+    net.set_params(criterion=CrossEntropy, predict_nonlinearity=None)
+    assert torch.equal(torch.as_tensor(net.predict_proba(X)), net.forward(X))
+
+
+def test_the_callback_warns_where_skorch_would_predict_logits() -> None:
+    from lossmith.integrations.skorch import LossCallback
+
+    given = {"criterion": CrossEntropy, "callbacks": [LossCallback()], "verbose": 0}
+    net = skorch.NeuralNetClassifier(nn.Linear(3, 2), max_epochs=1, **given)
+    with pytest.warns(UserWarning, match=r"lossmith\.integrations\.skorch\.NeuralNetClassifier"):
+        net.fit(X, (Y > 0).long())
+
+
+def reading(kind: str, criterion: Any, width: int) -> Any:
+    from lossmith.integrations import skorch as nets
+
+    torch.manual_seed(0)
+    body = nn.Linear(3, width) if width > 1 else nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))
+    return getattr(nets, kind)(
+        body, criterion=criterion, optimizer=torch.optim.Adam, lr=0.1, max_epochs=20, verbose=0
+    )

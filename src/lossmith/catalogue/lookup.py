@@ -1,7 +1,5 @@
 """Losses by key, by task, and from the plain JSON that `Loss.save` writes."""
 
-import difflib
-import inspect
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
@@ -10,6 +8,8 @@ import torch
 from torch import nn
 
 from lossmith import losses, weighting
+from lossmith.catalogue.from_torch import own_key, peer_of
+from lossmith.core.arguments import nearest
 from lossmith.core.card import Card, Task
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import FORMAT, Loss
@@ -21,7 +21,6 @@ _CLASSES: dict[str, type[Loss]] = {
     kind.card.key: kind for kind in (getattr(losses, name) for name in losses.__all__)
 }
 
-LISTED = 20  # the most names that an error lists
 # What losses raise where plain data gives them arguments of another kind.
 REFUSED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -64,21 +63,21 @@ def loss_class(key: str) -> type[Loss]:
         raise TypeError(f"a loss is asked for by its key, as 'huber'; got {key!r}")
     if key in _CLASSES:
         return _CLASSES[key]
-    raise UnknownLossError(f"no loss is called {key!r}; {_nearest(key, _CLASSES)}")
+    peer = peer_of(key)
+    hint = peer.hint(peer.key) if peer else nearest(key.removesuffix("_loss"), _CLASSES)
+    raise UnknownLossError(f"no loss is called {key!r}; {hint or 'lossmith list names all'}")
 
 
-def demanded(kind: type[Loss]) -> list[str]:
-    """Return the hyperparameters without a default: `for_target` fits them, or they are given."""
-    return [
-        parameter.name
-        for parameter in inspect.signature(kind).parameters.values()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-        and parameter.default is inspect.Parameter.empty
-    ]
+def misnamed(name: str, known: Iterable[str]) -> str:
+    """Return what an attribute that the package lacks may be meant to be, of those known."""
+    peer = peer_of(name)
+    if peer:
+        return peer.hint(f"lossmith.{_CLASSES[peer.key].__name__}" if peer.key else "")
+    return nearest(name.removesuffix("Loss"), known) or "lossmith list names all losses"
 
 
 def get(key: str, **hypers: Any) -> Loss:
-    """Return a loss by its key.
+    """Return a loss by its key, or by torch's name for the same loss.
 
     Raises:
         UnknownLossError: if no loss has that key.
@@ -87,19 +86,10 @@ def get(key: str, **hypers: Any) -> Loss:
 
     >>> get("huber", delta=1.5)
     Huber(delta=1.5)
+    >>> get("l1")
+    MAE()
     """
-    kind = loss_class(key)
-    for name in hypers:
-        if name not in kind.card.hypers:
-            hint = _nearest(name, kind.card.hypers) if kind.card.hypers else "it has none"
-            raise TypeError(f"{key} has no hyperparameter {name!r}; {hint}")
-    missing = [name for name in demanded(kind) if name not in hypers]
-    if missing:
-        raise TypeError(
-            f"{key} needs {', '.join(missing)}; give them, or fit them to the training targets "
-            f"with {kind.__name__}.for_target(target)"
-        )
-    return kind(**hypers)
+    return loss_class(own_key(key) if isinstance(key, str) else key)(**hypers)
 
 
 def from_config(config: Mapping[str, Any]) -> Loss:
@@ -112,17 +102,17 @@ def from_config(config: Mapping[str, Any]) -> Loss:
     key, given = config.get("loss"), config.get("arguments")
     if not isinstance(key, str) or not isinstance(given, Mapping):
         raise ValueError('a loss is written as {"loss": key, "arguments": {name: value}}')
-    arguments = {name: _built(value) for name, value in given.items()}
+    arguments = {name: built(value) for name, value in given.items()}
     loss = _hybrid(arguments) if key == Hybrid.card.key else get(key, **arguments)
     if "state" in config:  # else it starts afresh
         _restore(loss, config["state"])
     return loss
 
 
-def _built(value: Any) -> Any:
+def built(value: Any) -> Any:
     """Return what plain data stands for: a loss, schedule, weighting, parameter, or itself."""
     if isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
-        return [_built(entry) for entry in value]
+        return [built(entry) for entry in value]
     if not isinstance(value, Mapping):
         return value
     if "schedule" in value:
@@ -132,7 +122,7 @@ def _built(value: Any) -> Any:
     if "weighting" in value:
         return weighting_of(value)
     if "name" in value:  # one term of a hybrid
-        return {name: _built(entry) for name, entry in value.items()}
+        return {name: built(entry) for name, entry in value.items()}
     return from_config(value)
 
 
@@ -152,7 +142,7 @@ def weighting_of(data: Mapping[str, Any]) -> Weighting:
         raise ValueError(f"no weighting is called {name!r}; see lossmith.weighting")
     given = dict(data["arguments"])
     if isinstance(given.get("weights"), Mapping):
-        given["weights"] = {name: _built(value) for name, value in given["weights"].items()}
+        given["weights"] = {name: built(value) for name, value in given["weights"].items()}
     return kind(**given)
 
 
@@ -194,11 +184,3 @@ def load(path: str | os.PathLike[str]) -> Loss:
         return from_config(document)
     except REFUSED as error:
         raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    near = difflib.get_close_matches(word.lower(), names, n=3, cutoff=0.6)
-    if near:
-        return f"did you mean {', '.join(near)}?"
-    return f"there are {', '.join(names)}" if len(names) <= LISTED else "lossmith list names all"

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from lossmith.catalogue.lookup import demanded, find, loss_class
+from lossmith.catalogue.lookup import find, loss_class
+from lossmith.core.arguments import demanded
 from lossmith.core.card import Card, Claims, Hyper, Kinds, Task
 from lossmith.core.loss import Loss, plain
 from lossmith.core.schedule import Schedule

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example, Paper
-from lossmith.core.loss import Loss, plain
+from lossmith.core.loss import Loss, UnknownHeadError, plain
 from lossmith.core.schedule import By, Piecewise, Schedule
 from lossmith.core.triggers import Complement, Plateau, When
 from lossmith.core.weighting import Equal, Fixed, Weighting
@@ -111,10 +111,10 @@ class Hybrid(Loss):
 
     @property
     def out_features(self) -> int:
-        """The width of the shared head; ValueError where each term reads a part of its own."""
+        """The width of the shared head; UnknownHeadError where each term reads its own part."""
         widths = {loss.out_features for loss in self._children()}
         if any(self.routes.values()):
-            raise ValueError(
+            raise UnknownHeadError(
                 "this hybrid reads named parts; ask each loss in .losses for its out_features"
             )
         return widths.pop()
@@ -319,7 +319,7 @@ def _check_heads(losses: Mapping[str, Loss], routes: Mapping[str, Route | None])
         for name in names:
             try:
                 widths[name] = losses[name].out_features
-            except ValueError:  # a head of any width, or parts of its own
+            except UnknownHeadError:  # a head of any width, or parts of its own
                 continue
         if len(set(widths.values())) > 1:
             where = f"the part {part!r}" if part else "one head"

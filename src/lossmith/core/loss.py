@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.core.adaptive import Adaptive, Number
+from lossmith.core.arguments import LISTED, Constructed, parameters, unknown
 from lossmith.core.card import Card
 from lossmith.core.compiled import in_one_pass
 from lossmith.core.left_out import without_ignored, without_left_out
@@ -30,10 +31,16 @@ if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
 
 FORMAT = 1
-LISTED = 20  # the most numbers of an argument that are shown
 
 
-class Loss(Adaptive, ABC):
+class UnknownHeadError(ValueError, AttributeError):
+    """A loss does not know the width of its head: the classes are not told, or parts have theirs.
+
+    It is an AttributeError too, so that `hasattr` says no.
+    """
+
+
+class Loss(Adaptive, metaclass=Constructed):
     """A differentiable objective that knows the head it needs and how to read it.
 
     A subclass states its `card`, its `out_features` where the head has more than one output, and
@@ -55,11 +62,8 @@ class Loss(Adaptive, ABC):
             raise TypeError(f"{type(self).__name__} has no card; state it: card = Card(key=...)")
         self.gather = self.card.reduction != "mean"
         for name, value in hypers.items():
-            if name not in _arguments(type(self)):
-                known = ", ".join(_arguments(type(self))) or "none"
-                raise TypeError(
-                    f"{type(self).__name__} has no hyperparameter {name!r}; it has: {known}"
-                )
+            if name not in parameters(type(self)):
+                raise unknown(type(self), name)
             self._keep(name, value)
         self.keep_observed()
         self._learned = [name for name in self.card.hypers if name in self._parameters]
@@ -95,9 +99,23 @@ class Loss(Adaptive, ABC):
         """The signals that each step of training must bring: the card's."""
         return self.card.needs
 
+    def __getattr__(self, name: str) -> Any:
+        own = self.__dict__
+        if "_buffers" in own and name in own["_buffers"]:  # what is read most
+            return own["_buffers"][name]
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            stated = inspect.getattr_static(type(self), name, None)
+            if isinstance(stated, property) and stated.fget is not None:
+                return stated.fget(
+                    self
+                )  # raises again what torch hides: that there is no such name
+            raise
+
     @property
     def out_features(self) -> int:
-        """The width of the head that this loss reads."""
+        """The width of the head that this loss reads; UnknownHeadError where it can't know it."""
         return 1
 
     def decode(self, output: Tensor) -> Tensor:
@@ -184,7 +202,7 @@ class Loss(Adaptive, ABC):
     def arguments(self) -> dict[str, Any]:
         """Return what the constructor takes to build an equal loss: schedules as such."""
         return {
-            name: self._schedules.get(name, getattr(self, name)) for name in _arguments(type(self))
+            name: self._schedules.get(name, getattr(self, name)) for name in parameters(type(self))
         }
 
     def config(self) -> dict[str, Any]:
@@ -198,7 +216,7 @@ class Loss(Adaptive, ABC):
 
     def learned(self) -> dict[str, Tensor]:
         """Return the state beyond the constructor's arguments: what is learned or on a schedule."""
-        still = [name for name in _arguments(type(self)) if name not in self._schedules]
+        still = [name for name in parameters(type(self)) if name not in self._schedules]
         state = self.state_dict(keep_vars=False)
         return {name: value for name, value in state.items() if name.split(".")[0] not in still}
 
@@ -395,12 +413,6 @@ def _short(value: Any) -> Any:
 def _place(kind: type, name: str) -> int:
     """Return how far up a class's line the class stands that defines a method."""
     return next(place for place, one in enumerate(kind.__mro__) if name in vars(one))
-
-
-@functools.cache
-def _arguments(kind: type[Loss]) -> list[str]:
-    parameters = inspect.signature(kind).parameters.values()
-    return [one.name for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD]
 
 
 def plain(value: Any) -> Any:

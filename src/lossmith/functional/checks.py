@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 _HALF = (torch.float16, torch.bfloat16)
+LAST = "; if the last dimension holds the {} outputs, use input.movedim(-1, 1)"
+ONE_LOGIT = "; one logit against labels of 0 and 1 is BinaryCrossEntropy"
 
 
 def promote(input: Tensor) -> Tensor:
@@ -153,18 +155,27 @@ def head_dim(input: Tensor) -> int:
 def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Check that input and target have one shape and return both in the dtype of computation."""
     if input.shape != target.shape:
-        hint = ""
-        if input.shape == (*target.shape, 1):
-            hint = "; a head of one output needs input.squeeze(-1)"
         raise ValueError(
             f"input has shape {tuple(input.shape)} but target has shape {tuple(target.shape)}; "
-            f"they must be equal, nothing is broadcast{hint}"
+            f"they must be equal, nothing is broadcast{_made_equal(input, target)}"
         )
     input = promote(input)
     if target.dtype == input.dtype:
         return input, target
     check_real("target", target)
     return input, target.to(input.dtype)
+
+
+def _made_equal(input: Tensor, target: Tensor) -> str:
+    """Return what would make the shapes of input and target equal, if it is plain to see."""
+    if input.shape == (*target.shape, 1):
+        return "; a head of one output needs input.squeeze(-1)"
+    if target.shape == (*input.shape, 1):
+        return "; input has one number a row: use target.squeeze(-1)"
+    if input.ndim == 2 and input.shape[:1] == target.shape and _whole(target):
+        columns = f"torch.nn.functional.one_hot(target, {input.shape[1]})"
+        return f"; for class codes use a loss of classes, as CrossEntropy, or {columns}"
+    return ""
 
 
 def paired_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -226,11 +237,20 @@ def class_logits(input: Tensor, target: Tensor, ignore_index: int = -100) -> tup
     Ignored targets come back as class 0: their weight is what makes them vanish.
     """
     check_real("target", target)
-    if target.is_floating_point() or target.dtype == torch.bool:
-        raise TypeError(f"target must hold integer classes, got {target.dtype}; use target.long()")
     if input.ndim == 0:
         raise ValueError("input must have a class dimension, got a scalar")
-    classes = input.shape[head_dim(input)]
+    dim = head_dim(input)
+    classes = input.shape[dim]
+    if not _whole(target):
+        hint = "; use target.long()"
+        if target.shape == input.shape:
+            hint = (
+                ONE_LOGIT if input.ndim == 1 else f"; if it is one-hot, target.long().argmax({dim})"
+            )
+        raise TypeError(
+            f"target must hold integer classes, got {target.dtype} of shape {tuple(target.shape)}"
+            f"{ONE_LOGIT if classes == 1 else hint}"
+        )
     check_head(input, target, classes)
     target = target.long()  # first: in uint8, −100 would wrap to class 156
     outside = not 0 <= ignore_index < classes
@@ -248,7 +268,27 @@ def check_head(input: Tensor, target: Tensor, outputs: int) -> None:
         raise ValueError(
             f"input has shape {tuple(input.shape)} but target of shape {tuple(target.shape)} with "
             f"a head of {outputs} needs {expected}; nothing is broadcast"
+            f"{_made_to_fit(input, target, outputs)}"
         )
+
+
+def _made_to_fit(input: Tensor, target: Tensor, outputs: int) -> str:
+    """Return what would make a head fit its target, if it is plain to see from the shapes."""
+    last = input.shape[-1] if input.ndim else 0
+    if input.ndim > 2 and input.shape[:-1] == target.shape:
+        return LAST.format(last)
+    if input.shape == target.shape and not target.is_floating_point():
+        codes = f"; if target is one-hot, use target.argmax({head_dim(input)})"
+        return codes if input.ndim > 1 and last > 1 else ONE_LOGIT
+    if input.shape == target.shape:
+        return f"; the model's last layer must give {outputs} outputs, loss.out_features"
+    if target.ndim > 1 and input.shape == (len(target), outputs, *target.shape[2:]):
+        return "; target has one number a row: use target.squeeze(1)"
+    return ""
+
+
+def _whole(target: Tensor) -> bool:
+    return not (target.is_floating_point() or target.dtype == torch.bool)
 
 
 def check_classes(target: Tensor, classes: int) -> None:
@@ -257,5 +297,6 @@ def check_classes(target: Tensor, classes: int) -> None:
         target,
         0,
         classes - 1,
-        f"target holds a class outside 0 … {classes - 1}, the range of input's {classes} logits",
+        f"target holds a class outside 0 … {classes - 1}, the range of input's {classes} logits"
+        f"{ONE_LOGIT if classes == 1 else ''}",
     )

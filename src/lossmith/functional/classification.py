@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from lossmith.functional.checks import (
+    LAST,
     check_classes,
     class_logits,
     head_dim,
@@ -162,7 +163,10 @@ def target_weights(
 
 def check_soft(target: Tensor) -> None:
     """Raise ValueError unless a soft target holds a distribution along the class dimension."""
-    message = "target holds {}; a soft target is one probability a class, summing to 1"
+    message = (
+        "target holds {}; a soft target is one probability a class, summing to 1: where several "
+        "classes may hold at once, or input is one logit a row, use BinaryCrossEntropy"
+    )
     within(target, 0, 1, message.format("numbers outside 0 … 1"))
     total = target.sum(head_dim(target))
     within(total, 0.98, 1.02, message.format("probabilities that do not sum to 1"))  # of halves
@@ -178,9 +182,11 @@ def per_class(name: str, numbers: Tensor, input: Tensor) -> Tensor:
     """Return one number a class in the shape that spreads over input's class dimension."""
     dim = head_dim(input)
     if numbers.shape != input.shape[dim : dim + 1]:
+        last = input.ndim > 2 and numbers.shape == input.shape[-1:]
         raise ValueError(
             f"{name} has shape {tuple(numbers.shape)} but input of shape {tuple(input.shape)} "
             f"has {input.shape[dim]} classes; give one number a class"
+            f"{LAST.format(len(numbers)) if last else ''}"
         )
     return numbers.reshape(-1, *(1,) * (input.ndim - 1 - dim))
 

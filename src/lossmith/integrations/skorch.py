@@ -1,14 +1,22 @@
-"""Callbacks for skorch: one drives the criterion of a net, one reports to a trial of a study."""
+"""For skorch: callbacks that drive a net's criterion or report to a study, and nets that decode."""
 
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from lossmith.core.driver import LossScheduler
+from lossmith.core.loss import Loss
 from lossmith.integrations.logs import scalars
 from lossmith.integrations.reports import joined
 
 try:
+    import skorch
+    from sklearn.base import ClassifierMixin
     from skorch import NeuralNet
     from skorch.callbacks import Callback
     from skorch.dataset import unpack_data
@@ -41,6 +49,17 @@ class LossCallback(Callback):
         self.clock: LossScheduler | None = None
         self.signals: dict[str, Any] = {}
         return self
+
+    def on_train_begin(self, net: NeuralNet, *given: Any, **more: Any) -> None:
+        """Warn where a classifier's probabilities would be the module's output as it is."""
+        plain = isinstance(net, ClassifierMixin) and not isinstance(net, _Reading)
+        if plain and net.predict_nonlinearity == "auto":
+            name = type(net).__name__
+            warnings.warn(
+                f"predict_proba of skorch's {name} gives what the module gives, not probabilities; "
+                f"use lossmith.integrations.skorch.{name}",
+                stacklevel=2,
+            )
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **given: Any) -> None:
         """Build the driver, or go on where the net's history ends."""
@@ -143,3 +162,46 @@ class TrialCallback(Callback):
         self.trial.save(epoch, **parts)
         if self.trial.report(epoch, **said) or epoch == self.trial.total_epochs:
             raise KeyboardInterrupt  # as skorch's own EarlyStopping ends a training
+
+
+class _Reading(NeuralNet):
+    """A net whose predictions are read as its criterion reads the head, where that is a loss here.
+
+    skorch does so for torch's losses of classes alone: of any other, `predict_proba` gives what
+    the module gives, logits say.
+    """
+
+    def _get_predict_nonlinearity(self) -> Callable[[Tensor], Tensor]:
+        self.check_is_fitted()
+        loss = getattr(self.criterion_, "_orig_mod", self.criterion_)  # within torch.compile
+        if self.predict_nonlinearity != "auto" or not isinstance(loss, Loss):
+            return super()._get_predict_nonlinearity()
+        return partial(_columns if isinstance(self, ClassifierMixin) else _read, loss)
+
+
+class NeuralNetClassifier(_Reading, skorch.NeuralNetClassifier):
+    """skorch's classifier; `predict_proba` gives probabilities, as the criterion decodes them.
+
+    >>> from lossmith import CrossEntropy
+    >>> net = NeuralNetClassifier(torch.nn.Linear(3, 2), criterion=CrossEntropy, verbose=0)
+    >>> net.initialize().predict_proba(torch.randn(4, 3)).sum(1).round(3)
+    array([1., 1., 1., 1.], dtype=float32)
+    """
+
+
+class NeuralNetBinaryClassifier(_Reading, skorch.NeuralNetBinaryClassifier):
+    """skorch's binary classifier; `predict_proba` gives the probabilities of 0 and of 1."""
+
+
+class NeuralNetRegressor(_Reading, skorch.NeuralNetRegressor):
+    """skorch's regressor; `predict` gives points, the means of a likelihood's head, say."""
+
+
+def _read(loss: Loss, output: Tensor) -> Tensor:
+    return loss.decode(output)
+
+
+def _columns(loss: Loss, output: Tensor) -> Tensor:
+    """Return one probability a class; of one logit a row, those of 0 and of 1."""
+    positive = loss.decode(output)
+    return torch.stack((1 - positive, positive), 1) if positive.ndim == 1 else positive

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.card import Hyper
-from lossmith.core.loss import Pointwise
+from lossmith.core.loss import Pointwise, UnknownHeadError
 from lossmith.functional.checks import check_head, check_tensor, head_dim
 
 CLASSES = Hyper(
@@ -29,14 +29,14 @@ class ClassLoss(Pointwise, ABC):
 
     @property
     def out_features(self) -> int:
-        """The number of classes; ValueError where the loss was not told it."""
+        """The number of classes; UnknownHeadError where the loss was not told it."""
         return self.known_classes()
 
     def known_classes(self) -> int:
-        """Return the number of classes; ValueError where the loss was not told it."""
+        """Return the number of classes; UnknownHeadError where the loss was not told it."""
         if self.classes is None:
             name = type(self).__name__
-            raise ValueError(
+            raise UnknownHeadError(
                 f"{name} does not know its number of classes; "
                 f"pass classes= or use {name}.for_target(target)"
             )

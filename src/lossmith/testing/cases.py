@@ -1,6 +1,5 @@
 """What a loss is tried on: instances, inputs and targets that follow from its card alone."""
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.catalogue.lookup import demanded
+from lossmith.catalogue.lookup import built
 from lossmith.core import Card, Loss
+from lossmith.core.arguments import demanded
 from lossmith.core.tree import mapped, tensors
 from lossmith.testing.draws import draw, generator
 
@@ -175,16 +175,10 @@ def fitted(kind: type[Loss], **hypers: Any) -> Loss:
     return kind.for_target(training_targets(kind.card), **{**given, **hypers})
 
 
-def parameters(kind: type[Loss]) -> dict[str, inspect.Parameter]:
-    """Return the parameters that a constructor names; one without any has the base's catch-all."""
-    named = inspect.signature(kind).parameters
-    return {k: v for k, v in named.items() if v.kind is not inspect.Parameter.VAR_KEYWORD}
-
-
 def rebuilding(loss: Loss) -> dict[str, Any]:
     """Return the arguments that the constructor takes to build an equal loss."""
-    children = dict(loss.named_children())
-    return {name: children.get(name, value) for name, value in loss.config().items()}
+    children, config = dict(loss.named_children()), loss.config()
+    return {n: children[n] if n in children else built(value) for n, value in config.items()}
 
 
 def brought(card: Card, input: Any, target: Any) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.catalogue.lookup import demanded
 from lossmith.core import Loss
+from lossmith.core.arguments import demanded
 from lossmith.core.tree import mapped
 from lossmith.testing.cases import ROWS, Case, domain, refusal, training_targets
 from lossmith.testing.gradients import extremes

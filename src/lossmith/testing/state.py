@@ -1,5 +1,6 @@
 """State and construction: what a loss keeps, gives back, and leaves alone."""
 
+import contextlib
 import copy
 import inspect
 import io
@@ -14,8 +15,9 @@ from torch import Tensor
 
 from lossmith.catalogue import find, load
 from lossmith.core import Hyper, Loss
+from lossmith.core.arguments import demanded, parameters
 from lossmith.core.tree import tensors
-from lossmith.testing.cases import Case, hyper_values, parameters, rebuilding, refusal, tunable
+from lossmith.testing.cases import Case, hyper_values, rebuilding, refusal, tunable
 
 
 def forward_reads_only(case: Case) -> None:
@@ -97,6 +99,30 @@ def keeps_arguments(case: Case) -> None:
         given = hyper_values(loss, name, 2)[-1].tolist()
         kept = kind(**{**rebuilding(loss), name: given}).config()[name]
         assert kept == given, f"{name}={given} is kept as {kept}"
+
+
+def refuses_unknown_arguments(case: Case) -> None:
+    """An argument that the constructor lacks is a TypeError that says what to write instead."""
+    kind, given = type(case.loss), rebuilding(case.loss)
+    for name in kind.card.hypers:
+        message = refusal(TypeError, f"x{name}=1", kind, **given, **{f"x{name}": 1})
+        assert name in message.replace(f"x{name}", ""), f"the error does not name {name}: {message}"
+    message = refusal(TypeError, "reduction='sum'", kind, **given, reduction="sum")
+    assert "mean" in message or "one number" in message, f"it does not tell the mean: {message}"
+
+
+def attributes_are_readable(case: Case) -> None:
+    """Each attribute can be read, or is none: hasattr and inspect.getmembers never raise."""
+    kind = type(case.loss)
+    needed = {
+        name: value for name, value in rebuilding(case.loss).items() if name in demanded(kind)
+    }
+    losses = [case.loss]
+    with contextlib.suppress(ValueError):  # what is told nothing may be refused
+        losses.append(kind(**needed))
+    for loss in losses:
+        hasattr(loss, "out_features")
+        inspect.getmembers(loss)
 
 
 def refuses_hypers_out_of_range(case: Case) -> None:

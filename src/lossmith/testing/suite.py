@@ -172,6 +172,8 @@ def _once(card: Card) -> Iterator[Callable[[Case], None]]:
         yield heads.classes_in_range
         yield heads.classes_are_integers
     yield state.keeps_arguments
+    yield state.refuses_unknown_arguments
+    yield state.attributes_are_readable
     yield state.refuses_hypers_out_of_range
     yield state.searched_values_in_range
 

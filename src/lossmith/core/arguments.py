@@ -1,0 +1,138 @@
+"""What a constructor takes, and the one line that says so where it is given something else."""
+
+import difflib
+import functools
+import inspect
+from abc import ABCMeta
+from collections.abc import Collection, Iterable
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+LISTED = 20  # the most names that an error lists
+OF_REDUCTION = ("reduction", "size_average", "reduce")  # torch's arguments of one meaning
+OF_CLASSES = ("class_weight", "alpha")  # what losses of classes call torch's weight
+
+T = TypeVar("T")
+
+
+class Constructed(ABCMeta):
+    """The type of losses: before one is built, it looks whether the constructor takes the call.
+
+    Python would say the same for an argument that is unknown, but not what to write instead.
+    """
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+        own = list(signature.parameters.values())[1:]  # without self
+        return signature.replace(parameters=own, return_annotation=inspect.Signature.empty)
+
+    def __call__(cls: type[T], *given: Any, **named: Any) -> T:  # type: ignore[misc]
+        """Return an instance; TypeError where an argument is unknown, missing or out of place."""
+        if hasattr(cls, "card"):  # else it is no loss yet, and says so
+            _check(cls, given, named)
+        return super().__call__(*given, **named)  # type: ignore[misc,no-any-return]
+
+
+@functools.cache
+def parameters(kind: type) -> dict[str, inspect.Parameter]:
+    """Return what a constructor takes by name; one without any has the base's catch-all."""
+    everything = inspect.signature(kind).parameters
+    return {n: p for n, p in everything.items() if p.kind is not inspect.Parameter.VAR_KEYWORD}
+
+
+@functools.cache
+def _takes_any(kind: type) -> bool:
+    return len(parameters(kind)) < len(inspect.signature(kind).parameters)
+
+
+@functools.cache
+def demanded(kind: type) -> list[str]:
+    """Return the arguments without a default: `for_target` fits them, or they are given."""
+    return [n for n, p in parameters(kind).items() if p.default is inspect.Parameter.empty]
+
+
+def unknown(kind: Any, name: str) -> TypeError:
+    """Return the error for an argument that a loss does not have."""
+    return TypeError(f"{kind.__name__} has no hyperparameter {name!r}; {_instead(kind, name)}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known names that a word may be meant to be, as a question; None if there is none.
+
+    >>> nearest("detla", ["delta", "floor"])
+    'did you mean delta?'
+    """
+    by_letters = {name.lower(): name for name in sorted(known)}
+    same = [word.lower()] if word.lower() in by_letters else []
+    near = same or difflib.get_close_matches(word.lower(), by_letters, n=3, cutoff=0.6)
+    return f"did you mean {', '.join(by_letters[name] for name in near)}?" if near else None
+
+
+def listed(names: Collection[str]) -> str | None:
+    """Return a few names as text, None where they are too many to read."""
+    return f"there are {', '.join(sorted(names))}" if len(names) <= LISTED else None
+
+
+def _check(kind: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    taken = parameters(kind)
+    by_place = [n for n, p in taken.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    if len(given) > len(by_place):
+        raise TypeError(_by_name(kind, given, by_place))
+    for name in named:
+        if name not in taken and not _takes_any(kind):  # what takes any checks them itself
+            raise unknown(kind, name)
+    there = {*named, *by_place[: len(given)]}
+    missing = [name for name in demanded(kind) if name not in there]
+    if missing:
+        raise TypeError(
+            f"{kind.__name__} needs {', '.join(missing)}; give them, or fit them to the training "
+            f"targets with {kind.__name__}.for_target(target)"
+        )
+
+
+def _by_name(kind: Any, given: tuple[Any, ...], by_place: list[str]) -> str:
+    """Return what is wrong with arguments that stand in a place, not under a name."""
+    owner = kind.__name__
+    if len(given) > 1 and all(isinstance(one, Tensor) for one in given):
+        return f"{owner} is built first, then called with tensors: {owner}()(input, target)"
+    if any(isinstance(one, str) and one in ("mean", "sum", "none") for one in given):
+        return str(unknown(kind, "reduction"))
+    names = [f"{name}=" for name in parameters(kind) if name not in by_place]
+    names += ["**losses"] if "losses" in inspect.signature(kind).parameters else []
+    after = f" after {', '.join(by_place)}" if by_place else ""
+    if not names:
+        return f"{owner} takes no hyperparameters{after}, got {given!r}"
+    text = f"{owner} takes its arguments{after} by name: {', '.join(names)}"
+    weights = [name for name in OF_CLASSES if _of_classes(kind, name)]
+    return f"{text}; torch's first, weight, is {weights[0]}=" if weights else text
+
+
+def _instead(kind: Any, name: str) -> str:
+    """Return what to write instead of an argument that a loss does not have."""
+    taken, card = parameters(kind), kind.card
+    if name in OF_REDUCTION:
+        if card.reduction in ("statistic", "set"):
+            return "it is one number of the whole batch"
+        values = ", values unreduced loss.values(input, target)" if hasattr(kind, "values") else ""
+        return f"it is the weighted mean; the sum is loss(input, target, denominator=1){values}"
+    if name == "weight":
+        return _instead_of_weight(kind)
+    known = listed(taken) if taken else "it has none"
+    return nearest(name, taken) or known or "lossmith show names all"
+
+
+def _instead_of_weight(kind: Any) -> str:
+    for name in OF_CLASSES:
+        if _of_classes(kind, name):
+            return f"one weight a class is {name}=, one a row an argument of the call"
+    if kind.card.reduction == "set":
+        return "nor does it take weights: it is one number of the batch as a whole"
+    what = "weight[target]" if kind.card.target == "classes" else "weight"
+    return f"weights are an argument of the call: loss(input, target, weight={what})"
+
+
+def _of_classes(kind: Any, name: str) -> bool:
+    hyper = kind.card.hypers.get(name)
+    return hyper is not None and hyper.default is None
