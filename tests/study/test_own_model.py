@@ -457,10 +457,6 @@ def test_a_study_goes_on_in_its_folder_or_refuses(tmp_path: Path) -> None:
         (out / name).unlink()
     with pytest.raises(InputError, match="another"):
         select(out=out, **given, **(QUICK | {"epochs": 3}))
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "thesis.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"thesis\.txt"):
-        select(out=tmp_path / "full", **given, **QUICK)
 
 
 def test_tied_weights_are_saved(tmp_path: Path) -> None:

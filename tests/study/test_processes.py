@@ -99,7 +99,7 @@ def test_what_dying_processes_leave_is_done_here() -> None:
     found = select(model=dying, train=(IMAGES, LABELS), candidates=["brier"], workers=2, **QUICK)
     assert not found.result.interrupted
     assert {row.name for row in found.result.candidates} == {"cross_entropy", "brier"}
-    assert len(trained) > 10
+    assert len(trained) >= 10
 
 
 def test_ctrl_c_ends_the_processes() -> None:
@@ -135,7 +135,7 @@ class Slow(nn.Module):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_keeps_the_default_once_it_is_measured(workers: int, tmp_path: Path) -> None:
     def interrupt() -> None:
-        journal = tmp_path / "run" / "journal.sqlite"
+        journal = tmp_path / "run" / "study" / "journal.sqlite"
         for _ in range(600):
             time.sleep(0.1)
             if trainings(journal) > 2:
@@ -219,7 +219,7 @@ def test_a_study_that_was_killed_goes_on(tmp_path: Path) -> None:
 
     expected, _ = begin("whole").communicate(timeout=300)
     killed = begin("killed")
-    journal = tmp_path / "killed" / "journal.sqlite"
+    journal = tmp_path / "killed" / "study" / "journal.sqlite"
     for _ in range(3000):
         time.sleep(0.02)
         if trainings(journal) > 4:

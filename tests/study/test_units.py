@@ -150,7 +150,7 @@ def test_a_study_tests_by_units(joint: bool, monkeypatch: pytest.MonkeyPatch) ->
     """Every estimate of a study is given the units, which are fewer than the rows."""
     seen: list[int] = []
 
-    def counting(values: Any, rows: Any, overlap: float = 0.0) -> Any:
+    def counting(values: Any, rows: Any, overlap: float) -> Any:
         seen.append(len(np.concatenate(rows)) - 2 * len(np.unique(np.concatenate(rows))))
         return estimate(values, rows, overlap)
 

@@ -15,7 +15,8 @@ from lossmith.study.conclude import prediction_frame, versions
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.diagnose import diagnose_samples
 from lossmith.study.errors import InputError
-from lossmith.study.metrics import Metric
+from lossmith.study.metrics import Metric, lookup
+from lossmith.study.metrics.catalogue import METRICS
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.metrics.tuned import TunedMetric, tuned
@@ -24,7 +25,7 @@ from lossmith.study.result import Cost, Evidence, Outputs, Result
 from lossmith.study.study import Study
 from lossmith.study.training.predictor import TorchModel
 from lossmith.study.trials.contenders import all_that_fit
-from lossmith.study.trials.place import clear_place
+from lossmith.study.trials.place import WITHIN, clear_place
 from lossmith.study.trials.verdict import Verdict
 
 TASKS = ("regression", "binary", "multiclass")
@@ -87,10 +88,11 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
     rows = Rows.of(request, examples)
     recipe = recipe_of(request, len(rows.splits[0][0]))
     decided = known is not None and known.tuned and examples.task is not None
-    if request.out is not None and request.force:
-        clear_place(request.out)
+    place = None if request.out is None else request.out / WITHIN
+    if place is not None and request.force:
+        clear_place(place)
     study = Study(
-        request.out,
+        place,
         metric=tuned(known) if known is not None and decided else request.metric,
         target=examples.target,
         losses=_losses(request, known, examples),
@@ -115,6 +117,8 @@ def _table_metric(metric: Any, better: Any) -> Metric | None:
         InputError: if it is no metric.
     """
     found = as_metric(metric, better=better)
+    if isinstance(metric, str) and metric.partition("@")[0] in METRICS:
+        return lookup(metric)  # one that is tuned too
     return found.metric if type(found) is TableMetric else None
 
 

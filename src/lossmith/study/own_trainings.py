@@ -201,7 +201,8 @@ class Runner:
             tick()
             if epoch not in self.marks:
                 continue
-            if self.request.out is not None or trial.may_pause(epoch):
+            # With a checkpoint a training is cut at rungs alone, by all that others have measured.
+            if self.request.out is not None or trial.may_pause(epoch) or not trial.can_pause:
                 trial.save(training=training)
             if trial.report(outputs=training.outputs(trial.valid)):
                 break

@@ -14,26 +14,23 @@ import torch
 from torch import nn
 
 from lossmith.study.errors import InputError
-from lossmith.study.formatting import counted
-from lossmith.study.journal import Facts, Report, Setting, State, Training
+from lossmith.study.journal import Facts, Report, Setting, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
 from lossmith.study.metrics.reported import reported
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.study_metric import to_array
-from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
-from lossmith.study.rules.pruning import FROM
+from lossmith.study.rules.plan import Design, due, pause_after
 from lossmith.study.settings import check_numbers
 from lossmith.study.training.heads import decoded
 from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.field import contestants
 from lossmith.study.trials.history import frame_of
-from lossmith.study.trials.late import surely_worse
+from lossmith.study.trials.outcomes import check_default, outcome_of
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.progress import share_of
 from lossmith.study.trials.scored import Scored, kept_pair, scored
 from lossmith.study.trials.splits import fingerprint, folds_of
-from lossmith.study.trials.standing import DIVERGED
 from lossmith.study.trials.trial import Trial, folder_of, outputs_of
 from lossmith.study.trials.verdict import (
     Verdict,
@@ -204,7 +201,7 @@ class Study:
         while True:
             self.journal.release()
             self._decide()
-            self._check_default()
+            check_default(self.design, self.journal.facts())
             claim = self.journal.claim(this_worker(), FIRST)
             if claim is not None:
                 trial = Trial(self, claim, self.folds.folds[claim.training.fold])
@@ -240,7 +237,7 @@ class Study:
                     said.keep(trial.folder_of_outputs, epoch)
                 self.journal.report(trial.claim, report, said.influences)
                 trial.reported = epoch
-                outcome, note = self._outcome(trial, epoch, said)
+                outcome, note = outcome_of(self.design, self.journal, trial, epoch, said)
                 if outcome is not None:
                     self.journal.end(trial.claim, outcome, note)
         if not held:
@@ -274,7 +271,7 @@ class Study:
             InputError: when the default has failed at every learning rate of the fold.
         """
         if trial.outcome is not None:
-            self._check_default()
+            check_default(self.design, self.journal.facts())
             return
         text = "".join(traceback.format_exception(error))
         last = text.strip().splitlines()[-1]
@@ -355,25 +352,6 @@ class Study:
         predictions = decoded(trial.loss, outputs, self.decode)
         return scored(self.metric, fold, predictions=predictions, target=target)
 
-    def _outcome(self, trial: Trial, epoch: int, said: Scored) -> tuple[State | None, str]:
-        """Return what becomes of a trial after a report, and why."""
-        if not np.isfinite(said.score):
-            return "failed", f"{DIVERGED} after {counted(epoch, 'epoch')}"
-        training, design = trial.claim.training, self.design
-        trial.reports += 1
-        if (training.twin and trial.reports >= TWIN_REPORTS) or epoch == design.epochs:
-            return "done", ""
-        if training.twin:
-            return None, ""
-        if trial.can_pause and self.may_pause(trial, epoch):
-            return "paused", ""
-        if trial.can_pause or epoch < FROM * design.epochs:
-            return None, ""
-        records = self.journal.facts().records
-        if surely_worse(design, records, self.journal, training, epoch, said):
-            return "stopped", f"surely worse than the default at epoch {epoch}"
-        return None, ""
-
     def _end(self, trial: Trial, outcome: Any, note: str) -> None:
         self.journal.end(trial.claim, outcome, note)
         self._ended(trial, outcome)
@@ -384,7 +362,7 @@ class Study:
             trial.forget_checkpoints()
         self._happened("ended", trial, outcome)
         if outcome == "failed":
-            self._check_default()
+            check_default(self.design, self.journal.facts())
 
     def _decide(self) -> None:
         """Make the decisions that are due; another process would make the same."""
@@ -414,21 +392,6 @@ class Study:
             view = self._view()
             idle = _idle(view.facts) and "end" not in view.facts.decisions
             return idle and due(self.design, view.facts, view.read) is None
-
-    def _check_default(self) -> None:
-        """Raise InputError where the default has failed at every learning rate of a fold."""
-        records = self.journal.facts().records
-        for fold in range(self.design.folds):
-            own = [
-                records.get(Training(Setting(self.design.default, rate), fold))
-                for rate in self.design.learning_rates
-            ]
-            notes = [one.note for one in own if one is not None and one.state == "failed"]
-            if len(notes) == len(own):
-                raise InputError(
-                    f"the default loss {self.design.default} failed at every learning rate: "
-                    f"{notes[-1].strip().splitlines()[-1]}"
-                )
 
     def _happened(self, event: str, trial: Trial, what: Any) -> None:
         if self._on_event is not None:

@@ -12,6 +12,7 @@ from lossmith.study.errors import InputError
 from lossmith.study.journal import Journal
 
 JOURNAL = "journal.sqlite"
+WITHIN = "study"  # the folder of a study within that of a run of `select`
 
 
 def open_place(folder: Path, spec: Mapping[str, Any], units: Sequence[np.ndarray]) -> Journal:
@@ -54,6 +55,8 @@ def read_place(folder: Path) -> Journal:
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}")
+    if not (folder / JOURNAL).is_file() and (folder / WITHIN / JOURNAL).is_file():
+        folder = folder / WITHIN
     if not (folder / JOURNAL).is_file():
         run = (folder / "model.json").is_file() and (folder / "report.html").is_file()
         hint = "; it is a run of lossmith select: open its report.html" if run else ""

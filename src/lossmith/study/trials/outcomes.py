@@ -1,0 +1,85 @@
+"""What becomes of a trial after a report, by what the journal holds of the default."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from lossmith.study.direction import as_error
+from lossmith.study.errors import InputError
+from lossmith.study.formatting import counted
+from lossmith.study.journal import Facts, Record, Setting, State, Storage, Training
+from lossmith.study.rules.plan import TWIN_REPORTS, Design
+from lossmith.study.rules.pruning import FROM, hopeless
+from lossmith.study.trials.scored import Scored
+from lossmith.study.trials.standing import DIVERGED
+from lossmith.study.trials.trial import Trial
+
+
+def outcome_of(
+    design: Design, storage: Storage, trial: Trial, epoch: int, said: Scored
+) -> tuple[State | None, str]:
+    """Return what becomes of a trial after a report, and why; None where it goes on."""
+    if not np.isfinite(said.score):
+        return "failed", f"{DIVERGED} after {counted(epoch, 'epoch')}"
+    training = trial.claim.training
+    trial.reports += 1
+    if (training.twin and trial.reports >= TWIN_REPORTS) or epoch == design.epochs:
+        return "done", ""
+    if training.twin:
+        return None, ""
+    if trial.can_pause:
+        return ("paused", "") if trial.may_pause(epoch) else (None, "")
+    if surely_worse(design, storage.facts().records, storage, training, epoch, said):
+        return "stopped", f"surely worse than the default at epoch {epoch}"
+    return None, ""
+
+
+def check_default(design: Design, facts: Facts) -> None:
+    """Raise InputError where the default has failed at every learning rate of a fold."""
+    for fold in range(design.folds):
+        own = [
+            facts.records.get(Training(Setting(design.default, rate), fold))
+            for rate in design.learning_rates
+        ]
+        notes = [one.note for one in own if one is not None and one.state == "failed"]
+        if len(notes) == len(own):
+            raise InputError(
+                f"the default loss {design.default} failed at every learning rate: "
+                f"{notes[-1].strip().splitlines()[-1]}"
+            )
+
+
+def surely_worse(
+    design: Design,
+    records: Mapping[Training, Record],
+    storage: Storage,
+    training: Training,
+    epoch: int,
+    said: Scored,
+) -> bool:
+    """Tell whether a training is surely worse than the default at its better learning rate.
+
+    With several workers the default may not have come as far on this fold; then nothing is given
+    up. So what is given up may depend on who was faster, a loss that is proven better never does.
+    """
+    late = FROM * design.epochs
+    if training.setting.candidate == design.default or said.influences is None or epoch < late:
+        return False
+    known = {
+        setting: record.scores
+        for rate in design.learning_rates
+        for setting in (Setting(design.default, rate),)
+        if (record := records.get(Training(setting, training.fold))) and epoch in record.scores
+    }
+    if not known:
+        return False
+    best = min(known, key=lambda setting: as_error(known[setting][epoch], design.better))
+    theirs = storage.influences(Training(best, training.fold), epoch)
+    if theirs is None or len(theirs) != len(said.influences):
+        return False
+    own = [*records[training].scores.values(), said.score]
+    return hopeless(
+        [as_error(score, design.better) for score in own],
+        [as_error(s, design.better) for e, s in known[best].items() if late <= e <= epoch],
+        as_error(said.influences - theirs, design.better),
+    )
