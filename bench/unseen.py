@@ -105,7 +105,8 @@ def _outcome(
 
     start = time.perf_counter()
     try:
-        selection = select(pool, target=target, metric=metric, positive=positive)
+        # Rows held out are of the same persons as the others, where a table has several of each.
+        selection = select(pool, target=target, metric=metric, positive=positive, groups=False)
     except ValueError as error:
         return {"refused": str(error)}
     except Exception:  # what it is for: nothing of ours may end like this

@@ -152,6 +152,14 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         metavar="CLASS",
         help="of two (default: the rarer one); of several targets: a=yes,b=no",
     )
+    parser.add_argument(
+        "--groups",
+        metavar="COLUMN",
+        help="which rows belong together, as those of a patient; none: rows are independent",
+    )
+    parser.add_argument(
+        "--time", metavar="COLUMN", help="judge models by later rows than those they trained on"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     parser.add_argument(
         "--budget", type=_seconds, metavar="TIME", help="time after which the study ends: 60s, 5m"

@@ -40,6 +40,8 @@ def select(options: argparse.Namespace) -> None:
                     selection = run(
                         table,
                         **_wanted(options),
+                        groups=_groups(options.groups, table),
+                        time=options.time,
                         candidates=options.candidates,
                         seed=options.seed,
                         budget=options.budget,
@@ -71,6 +73,11 @@ def _wanted(options: argparse.Namespace) -> dict[str, Any]:
             raise UserError(f"--{name} of several targets is written target=value, got {text!r}")
         named[name] = {target.strip(): value.strip() for target, _, value in pairs}
     return {name: _listed(getattr(options, name)) for name in ("target", "metric")} | named
+
+
+def _groups(name: str | None, table: Any) -> str | bool | None:
+    """Return the column of groups; False for none, unless a column is called so."""
+    return False if name == "none" and name not in table.columns else name
 
 
 def _listed(text: str) -> list[str]:

@@ -15,6 +15,7 @@ from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import to_json
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import plain_frame
+from lossmith.study.diagnose import suspected
 from lossmith.study.formatting import decimals, number
 from lossmith.study.metrics import Metric, decide, shifted
 from lossmith.study.result import (
@@ -122,7 +123,7 @@ def conclude(
         rows=row_counts(trainer.split, problem.dropped),
         target=problem.name,
         diagnosis=findings + notes,
-        sentence=_sentence(measurements, decision),
+        sentence=_sentence(measurements, decision, suspected(findings)),
         candidates=decision.candidates,
         test=test_scores(metric, rows, target, predictions, decisions),
         cost=models.cost,
@@ -201,6 +202,7 @@ def common_facts(
         "selected": decision.selected,
         "verdict": "switch" if decision.selected != default else "keep",
         "equivalents": decision.equivalents,
+        "withheld": decision.withheld,
         "versions": versions(),
     }
 
@@ -238,27 +240,42 @@ def outlier_finding(metric: Metric, excluded: float) -> tuple[Finding, ...]:
     )
 
 
-def _sentence(measurements: Measurements, decision: Decision) -> str:
+def withheld_sentence(default: str, change: str, suspicion: str) -> str:
+    """Say what looked better, and what must be known before it may be chosen."""
+    return (
+        f"Keep {default}: {change}, but rows seem to belong together ({suspicion}), which can "
+        "feign this; give groups= (--groups COLUMN), or groups=False (--groups none) if they do "
+        "not."
+    )
+
+
+def _sentence(measurements: Measurements, decision: Decision, suspicion: str) -> str:
     rows = {row.name: row for row in decision.candidates}
     default, metric = measurements.candidates.default, measurements.measure.name
-    if decision.selected == default:
+    if decision.withheld:
+        change = _change(rows[decision.withheld], rows[default], metric)
+        sentence = withheld_sentence(
+            default, f"{decision.withheld} looked better, {change}", suspicion
+        )
+    elif decision.selected == default:
         others = len([row for row in decision.candidates if row.cells > 0]) - 1
         sentence = (
             f"Keep {default}: none of {others} other losses is better on {metric} beyond doubt."
         )
     else:
-        sentence = _switch_sentence(rows[decision.selected], rows[default], metric)
+        change = _change(rows[decision.selected], rows[default], metric)
+        sentence = f"Switch from {default} to {decision.selected}: {change}."
     return sentence + ("" if measurements.finished else STOPPED)
 
 
-def _switch_sentence(chosen: CandidateResult, default: CandidateResult, metric: str) -> str:
+def _change(chosen: CandidateResult, default: CandidateResult, metric: str) -> str:
     assert chosen.difference_to_default is not None
     gain = 100 * abs(chosen.difference_to_default / default.score) if default.score else 0.0
     share = "" if not default.score else "under 0.1 % " if gain < 0.05 else f"{gain:.1f} % "
     places = decimals(0.01 * score for score in (default.score, chosen.score) if score)
     return (
-        f"Switch from {default.name} to {chosen.name}: {metric} {number(default.score, places)} → "
-        f"{number(chosen.score, places)} ({share}better, corrected p = {chosen.p_value:.2g})."
+        f"{metric} {number(default.score, places)} → {number(chosen.score, places)} "
+        f"({share}better, corrected p = {chosen.p_value:.2g})"
     )
 
 

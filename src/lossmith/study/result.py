@@ -112,6 +112,7 @@ class Result:
     Of several targets, the metric is the geometric mean of their errors, each in units of the best
     constant prediction's, and `targets` holds what was found for each. A task "study" is one of
     the user's own loop, "scores" one of scores at hand: these have a `comparison` and no test rows.
+    withheld: the loss that looked better, where rows may belong together and the default is kept.
     """
 
     task: str
@@ -135,6 +136,7 @@ class Result:
     targets: tuple[TargetResult, ...] = ()
     command: str = ""
     comparison: Comparison | None = None
+    withheld: str = ""
 
     def error(self, score: float) -> float:
         """Return a score such that lower is better; twice gives it back."""

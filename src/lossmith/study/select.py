@@ -14,10 +14,10 @@ from lossmith.study import storage
 from lossmith.study.candidates import candidates_for
 from lossmith.study.clock import Clock
 from lossmith.study.conclude import Selection, conclude
-from lossmith.study.data.folds import split_rows
+from lossmith.study.data.arrangement import Arrangement
 from lossmith.study.data.problem import Problem, frame_problem
 from lossmith.study.data.table import as_frame
-from lossmith.study.diagnose import diagnose
+from lossmith.study.diagnose import diagnose, suspected
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.multitarget.study import Settings, study_jointly
@@ -58,6 +58,7 @@ def select(
     valid: Any = None,
     default: Any = None,
     groups: Any = None,
+    time: Any = None,
     splits: Any = None,
     scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None,
     collate_fn: Callable[[list[Any]], Any] | None = None,
@@ -107,7 +108,12 @@ def select(
         valid: the samples of train as they are judged: the same in the same order, without
             augmentation.
         default: the loss to beat, of your own model: a name, a module or a function.
-        groups: of your own data, one label a row; rows of a group stay on one side.
+        groups: which rows belong together, as those of one patient: they stay on one side of every
+            split and count once in the test. One label a row, or of a table the name of a column,
+            which is then no feature; False if rows are independent, though they may not look it.
+        time: of a table, the name of a column, which stays a feature, or one number or date a row:
+            models are judged by rows later than those that trained them, and the latest rows are
+            untouched. Rows of one group then count once in the test, but may stand on both sides.
         splits: of your own data, pairs (train, valid) of row numbers, of any splitter; no rows are
             then set aside.
         scheduler: called as scheduler(optimizer, steps); its `step` follows each step.
@@ -138,6 +144,10 @@ def select(
         raise InputError("say what a good prediction is: metric='mae', 'auroc', …")
     if (model is None) != (train is None) or (model is None) == (data is None):
         raise InputError("give either data and target, or model and train")
+    if model is not None and time is not None:
+        raise InputError("time is for tables; give splits=TimeSeriesSplit(5).split(inputs)")
+    if data is not None and splits is not None:
+        raise InputError("splits is for your own model; of a table, give groups= or time=")
     if data is not None and target is None:
         raise InputError("name the column to predict: target='price'")
     check_numbers(
@@ -161,7 +171,7 @@ def select(
                 task=cast(Task | None, task),
                 candidates=candidates,
                 default=default,
-                groups=groups,
+                groups=None if groups is False else groups,
                 splits=splits,
                 seed=seed,
                 out=None if out is None else Path(out),
@@ -185,12 +195,15 @@ def select(
         return chosen if out is None else _saved(chosen, out, force)
     clock = Clock(None if budget is None else SEARCHING * budget, report)
     if not isinstance(metric, str):
+        several = _several(data, target, model)
+        several, arrangement = Arrangement.of(several, target, groups, time)
         joint = study_jointly(
-            _several(data, target, model),
+            several,
             target,
             metric,
             tasks=_by_target("task", task),
             positives=_by_target("positive", positive),
+            arrangement=arrangement,
             settings=Settings(
                 rates=tuple(learning_rates),
                 epochs=epochs,
@@ -207,9 +220,10 @@ def select(
     if isinstance(task, Mapping):
         raise InputError("a task by target is for several targets, with one metric each")
     frame, name = as_frame(data, target)
-    problem = frame_problem(frame, name, metric=metric, task=task, positive=positive)
+    frame, arrangement = Arrangement.of(frame, [name], groups, time)
+    problem = frame_problem(frame, name, metric, task, positive, arrangement)
     findings = diagnose(problem)
-    split = split_rows(problem.task, problem.target, seed, problem.units)
+    split = problem.split(seed)
     trainer = TableTrainer(problem, split, epochs=epochs, batch=batch_size)
     found, targets, classes = problem.task, problem.target, len(problem.classes)
     measure = metric_for(metric, found)
@@ -226,7 +240,7 @@ def select(
     measurements = search.run()
     selection = conclude(
         measurements,
-        train_final_models(measurements, trainer, clock),
+        train_final_models(measurements, trainer, clock, doubted=bool(suspected(findings))),
         trainer,
         measure,
         problem=problem,

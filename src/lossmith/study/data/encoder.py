@@ -189,7 +189,7 @@ class Encoder:
         blocks = [np.empty((len(frame), 0))]
         blocks += [as_numbers(frame[name])[:, None] for name in self._named("number")]
         blocks += [
-            _date_parts(_as_dates(frame[name], self.kinds[name][1])) for name in self._named("date")
+            _date_parts(as_dates(frame[name], self.kinds[name][1])) for name in self._named("date")
         ]
         return np.clip(np.concatenate(blocks, axis=1), -LARGEST, LARGEST)
 
@@ -214,7 +214,7 @@ def kind(column: pd.Series) -> tuple[str, str | None]:
     first = as_text(values).iloc[0]
     for dayfirst in (False, True):
         style = guess_datetime_format(first, dayfirst=dayfirst)
-        if style and _as_dates(values, style).notna().mean() >= MOSTLY:
+        if style and as_dates(values, style).notna().mean() >= MOSTLY:
             return "date", style
     return "text", None
 
@@ -237,7 +237,7 @@ def as_numbers(column: pd.Series) -> np.ndarray:
     return column.to_numpy(np.float64, na_value=np.nan)
 
 
-def _as_dates(column: pd.Series, style: str | None) -> pd.Series:
+def as_dates(column: pd.Series, style: str | None) -> pd.Series:
     """Return a column as dates, text by its format or as ISO, with NaT for what is no date."""
     if types.is_datetime64_any_dtype(column):
         return column.dt.tz_localize(None) if column.dt.tz is None else column.dt.tz_convert(None)
@@ -257,7 +257,7 @@ def _unreadable(column: pd.Series, kind: str, style: str | None) -> list[str]:
         return []
     words = pd.Series(as_text(column.dropna()).unique(), dtype=str)
     words = words[~words.str.strip().str.lower().isin(EMPTY_WORDS)]
-    read = as_numbers(words) if kind == "number" else _as_dates(words, style)
+    read = as_numbers(words) if kind == "number" else as_dates(words, style)
     return words[pd.isna(read)].tolist()
 
 

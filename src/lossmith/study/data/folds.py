@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -11,8 +12,11 @@ from lossmith.study.errors import InputError
 
 TEST_SHARE = 0.2
 FOLDS = 5
+LEAST_GROUPS = 2 * FOLDS
 REPEATS = 2
 SCREENING = 2  # folds of the first repeat on which every candidate starts
+LATER = 0.4  # share of the rows in order of time that validate, each after those that train for it
+LEAST_LATER = 8  # rows of a fold that validate in order of time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,8 @@ class Split:
 
     screening_folds: numbers of the folds on which every candidate starts; confirmation_folds: of
     all others. Folds of one repeat share no validation rows. groups: a code a row of the table;
-    rows of one code stay together and count as one unit. None where every row is its own.
+    rows of one code count as one unit, and stay together unless time parts them. None where every
+    row is its own.
     """
 
     develop: np.ndarray
@@ -72,6 +77,63 @@ def split_rows(
             own = 1000 * seed + FOLDS * repeat + number
             train, valid = develop[part != number], develop[part == number]
             folds.append(Fold(seed=own, repeat=repeat, train=train, valid=valid))
+    return _split(develop, test, folds, groups)
+
+
+def split_by_time(times: np.ndarray, seed: int, groups: np.ndarray | None = None) -> Split:
+    """Set the latest rows aside, and judge models by rows later than those that trained them.
+
+    The latest of the other rows validate, in blocks; a window of equally many rows, up to where a
+    block begins, trains for it. The second repeat's blocks begin half a block earlier. Rows of one
+    time are never parted by the end of a window. The latest blocks come first.
+
+    groups: which rows are one unit in the test; they may stand on both sides.
+
+    Raises:
+        InputError: if there are too few times.
+    """
+    order = np.random.default_rng(seed).permutation(len(times))
+    order = order[np.argsort(times[order], kind="stable")]
+    ends = np.append(np.flatnonzero(np.diff(times[order])) + 1, len(order))
+    cut = _nearest(ends, (1 - TEST_SHARE) * len(order))
+    later = LATER * cut
+    blocks = min(FOLDS, max(SCREENING, int(later / LEAST_LATER)))
+    pairs = []
+    for repeat in range(REPEATS):
+        marks = cut - later * (np.arange(blocks + 1) + repeat / 2) / blocks
+        found = np.unique([_nearest(ends, mark) for mark in marks])
+        pairs += [(repeat, *pair) for pair in pairwise(found)][::-1]
+    fewest = min(sum(one == repeat for one, *_ in pairs) for repeat in range(REPEATS))
+    if cut == len(order) or fewest < SCREENING:
+        raise InputError(
+            f"{len(ends)} different times part the rows too coarsely: the latest fifth is set "
+            f"aside, and {SCREENING} or more blocks of the rest must follow rows that train"
+        )
+    window = min(start for _, start, _ in pairs)
+    return _split(
+        develop=order[:cut],
+        test=order[cut:],
+        folds=[
+            Fold(
+                seed=1000 * seed + number,
+                repeat=repeat,
+                train=order[start - window : start],
+                valid=order[start:end],
+            )
+            for number, (repeat, start, end) in enumerate(pairs)
+        ],
+        groups=groups,
+    )
+
+
+def _nearest(ends: np.ndarray, mark: float) -> int:
+    """Return the end of a time's rows that lies nearest to a place in their order."""
+    return int(ends[np.abs(ends - mark).argmin()])
+
+
+def _split(
+    develop: np.ndarray, test: np.ndarray, folds: Sequence[Fold], groups: np.ndarray | None
+) -> Split:
     return Split(
         develop=develop,
         test=test,
@@ -127,8 +189,8 @@ def _dealt(
     rarity = np.bincount(classes)[classes]
     by_rarity = np.argsort(rarity, kind="stable")
     _, first, number = np.unique(groups[by_rarity], return_index=True, return_inverse=True)
-    if len(first) < 2 * FOLDS:
-        raise InputError(f"the rows form {len(first)} groups; a study needs {2 * FOLDS} or more")
+    if len(first) < LEAST_GROUPS:
+        raise InputError(f"the rows form {len(first)} groups; a study needs {LEAST_GROUPS} or more")
     kind, size = classes[by_rarity][first], np.bincount(number)
     order = rng.permutation(len(first))
     order = order[np.lexsort((-size[order], kind[order]))]

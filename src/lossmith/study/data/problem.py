@@ -13,10 +13,12 @@ import pandas as pd
 from pandas.api import types
 
 from lossmith.core.card import Task
+from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.encoder import Columns
+from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import as_saved
 from lossmith.study.data.table import decoded, leading_zero, missing_words, nearest
-from lossmith.study.data.units import copies, first_rows, same_features
+from lossmith.study.data.units import copies, first_rows, same_features, units_by_class
 from lossmith.study.errors import InputError
 from lossmith.study.formatting import counted, percent
 from lossmith.study.metrics import CLASSES, REGRESSION, lookup
@@ -37,7 +39,8 @@ class Problem:
     features: (n, columns). target: (n,), float64 numbers in the column's own unit or int64 class
     codes. labels: the classes as they stood in the column, in the order of their codes; classes:
     the same as text; both empty for regression. A binary task has code 1 for the positive class.
-    dropped: rows without a target. notes: decisions the user should know of.
+    dropped: rows without a target. notes: decisions the user should know of. arrangement: how the
+    rows belong together.
     """
 
     task: Task
@@ -48,6 +51,7 @@ class Problem:
     labels: np.ndarray = field(default_factory=lambda: np.empty(0))
     dropped: int = 0
     notes: tuple[str, ...] = ()
+    arrangement: Arrangement = field(default_factory=Arrangement)
 
     @cached_property
     def columns(self) -> Columns:
@@ -55,9 +59,31 @@ class Problem:
         return Columns.of(self.features, [self.name])
 
     @cached_property
-    def units(self) -> np.ndarray | None:
+    def copied(self) -> np.ndarray | None:
         """Which rows are copies of one: a code a row, or None where all differ."""
         return copies(same_features(self.features), self.target)
+
+    @cached_property
+    def units(self) -> np.ndarray | None:
+        """Which rows are copies of one, or of one group: a code a row, or None where all differ."""
+        return together(self.copied, self.arrangement.groups)
+
+    def split(self, seed: int) -> Split:
+        """Return the rows to train, to validate and to leave untouched."""
+        split = self.arrangement.split(self.task, self.target, seed, self.units)
+        self.check_trained(split)
+        return split
+
+    def check_trained(self, split: Split) -> None:
+        """Refuse a split that leaves a class without a row that trains, in some fold."""
+        for number, fold in enumerate(split.folds, 1):
+            lacking = np.setdiff1d(np.arange(len(self.classes)), self.target[fold.train])
+            if len(lacking):
+                raise InputError(
+                    f"none of the rows that train for fold {number} is of class "
+                    f"{self.classes[lacking[0]]!r} of column {self.name!r}; merge it with "
+                    "another class, or choose other --groups, --time or --seed"
+                )
 
 
 def frame_problem(
@@ -66,12 +92,14 @@ def frame_problem(
     metric: str | None = None,
     task: str | None = None,
     positive: Any = None,
+    arrangement: Arrangement | None = None,
 ) -> Problem:
     """Return the problem of predicting one column of a table from the others.
 
     The task is `task` if given; else text, booleans, categories and two distinct values are
     classes, and so are at most 10 distinct integers unless `metric` is one for regression.
-    positive: the positive class of a binary task, the rarer one if None.
+    positive: the positive class of a binary task, the rarer one if None. arrangement: of the
+    table's rows.
 
     Raises:
         InputError: when the target, the features or the metric do not make a task.
@@ -113,6 +141,8 @@ def frame_problem(
         notes += _labels_note(found, labels, values)
     if metric is not None:
         lookup(metric).check(values)
+    arrangement = (arrangement or Arrangement()).at(kept.to_numpy())
+    notes += arrangement.notes
     if dropped:
         classes = [] if found == "regression" else [target]
         notes.append(left_out_note(dropped, repr(target), frame, classes))
@@ -125,6 +155,7 @@ def frame_problem(
         labels=labels,
         dropped=dropped,
         notes=tuple(notes),
+        arrangement=arrangement,
     )
     _check_units(problem)
     return problem
@@ -133,15 +164,16 @@ def frame_problem(
 def _check_units(problem: Problem) -> None:
     """Refuse a table whose rows are enough only because they are copies of a few."""
     rows = len(problem.target)
-    first = first_rows(problem.units, rows)
+    first = first_rows(problem.copied, rows)
     if len(first) < MINIMUM_ROWS:
         raise InputError(
             f"the table has {rows} rows, but only {len(first)} differ; "
             f"a study needs at least {MINIMUM_ROWS} that do"
         )
-    if problem.classes and len(first) < rows:
-        counts = np.bincount(problem.target[first], minlength=len(problem.classes))
-        _check_classes(problem.name, problem.task, list(problem.classes), counts, "different row")
+    if problem.classes and problem.units is not None:
+        counts = units_by_class(problem.target, problem.units)
+        what = "different row" if problem.arrangement.groups is None else "group"
+        _check_classes(problem.name, problem.task, list(problem.classes), counts, what)
 
 
 def left_out_note(dropped: int, of: str, frame: pd.DataFrame, classes: Iterable[str]) -> str:

@@ -43,6 +43,13 @@ def copies(inputs: np.ndarray, target: np.ndarray) -> np.ndarray | None:
     return None if recurring and contradicted > 0.5 else units
 
 
+def units_by_class(classes: np.ndarray, units: np.ndarray | None) -> np.ndarray:
+    """Return in how many units each class stands."""
+    if units is None:
+        return np.bincount(classes)
+    return np.bincount(pd.DataFrame({"unit": units, "class": classes}).drop_duplicates()["class"])
+
+
 def first_rows(units: np.ndarray | None, rows: int) -> np.ndarray:
     """Return one row of each unit; every row where all differ."""
     return np.arange(rows) if units is None else np.unique(units, return_index=True)[1]

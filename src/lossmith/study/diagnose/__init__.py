@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.problem import Problem
 from lossmith.study.diagnose.columns import duplicates, of_columns
+from lossmith.study.diagnose.groups import of_groups, suspected
 from lossmith.study.diagnose.target import of_target
 from lossmith.study.result import Finding
+
+__all__ = ["diagnose", "diagnose_samples", "suspected"]
 
 
 def diagnose(problem: Problem) -> tuple[Finding, ...]:
     """Return the findings on a problem, in seconds and without training."""
-    return (*_size(problem), *of_target(problem), *of_columns(problem))
+    return (*_size(problem), *of_target(problem), *of_groups(problem), *of_columns(problem))
 
 
 def diagnose_samples(data: SupervisedDataset) -> tuple[Finding, ...]:

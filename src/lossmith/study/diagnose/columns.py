@@ -43,7 +43,7 @@ def _leaks(problem: Problem) -> Iterator[Finding]:
 
 def _duplicates(problem: Problem) -> Iterator[Finding]:
     inputs = same_features(problem.features)
-    yield from duplicates(inputs, problem.target, problem.units)
+    yield from duplicates(inputs, problem.target, problem.copied)
     groups = pd.Series(problem.target).groupby(inputs)
     torn = (groups.transform("nunique") > 1).mean()
     if torn:

@@ -15,9 +15,11 @@ from lossmith.study.conclude import (
     curves_of,
     final_pair,
     row_counts,
+    withheld_sentence,
 )
 from lossmith.study.data.labels import to_json
 from lossmith.study.data.table import plain_frame
+from lossmith.study.diagnose import suspected
 from lossmith.study.formatting import decimals, number
 from lossmith.study.multitarget.candidates import WEIGHTINGS
 from lossmith.study.multitarget.model import JointModel, OutputSpec, joint_frame
@@ -113,7 +115,7 @@ def conclude_jointly(
         rows=row_counts(trainer.split, problem.dropped),
         target=problem.name,
         diagnosis=findings + view.notes(),
-        sentence=_sentence(measurements, decision, interrupted),
+        sentence=_sentence(measurements, decision, suspected(findings), interrupted),
         targets=view.results(estimates, decision.selected, predictions, tuned),
         candidates=candidates,
         seed=seed,
@@ -154,9 +156,12 @@ def _plain(
     }
 
 
-def _sentence(measurements: Measurements, decision: Decision, interrupted: bool) -> str:
+def _sentence(
+    measurements: Measurements, decision: Decision, suspicion: str, interrupted: bool
+) -> str:
     rows: dict[str, CandidateResult] = {row.name: row for row in decision.candidates}
-    default, chosen = rows[measurements.candidates.default], rows[decision.selected]
+    default = rows[measurements.candidates.default]
+    chosen = rows[decision.withheld or decision.selected]
     losses = measurements.n_earlier_comparisons // WEIGHTINGS
     tried = len(measurements.candidates.candidates) - 1 + losses
     stopped = STOPPED if interrupted else ""
@@ -165,9 +170,12 @@ def _sentence(measurements: Measurements, decision: Decision, interrupted: bool)
             f"Keep {default.name} with tuned weights: none of {tried:,} alternatives is better on "
             f"all targets together beyond doubt.{stopped}"
         )
+    start = f"{default.name} with tuned weights"
     gain = -100 * chosen.difference_to_default / default.score
-    return (
-        f"Switch from {default.name} with tuned weights to {chosen.name}: errors fall by "
-        f"{number(gain, decimals([0.1 * gain]))} % in the mean over targets "
-        f"(corrected p = {chosen.p_value:.2g}).{stopped}"
+    change = (
+        f"errors fall by {number(gain, decimals([0.1 * gain]))} % in the mean over targets "
+        f"(corrected p = {chosen.p_value:.2g})"
     )
+    if decision.withheld:
+        return withheld_sentence(start, f"with {chosen.name} {change}", suspicion) + stopped
+    return f"Switch from {start} to {chosen.name}: {change}.{stopped}"

@@ -8,11 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.encoder import Columns
-from lossmith.study.data.folds import FOLDS, Split, split_rows
-from lossmith.study.data.problem import MINIMUM_ROWS, Problem, frame_problem, given, left_out_note
+from lossmith.study.data.folds import FOLDS, Split
+from lossmith.study.data.problem import (
+    MINIMUM_ROWS,
+    Problem,
+    frame_problem,
+    given,
+    left_out_note,
+)
 from lossmith.study.data.table import nearest
-from lossmith.study.data.units import copies, first_rows, same_features
+from lossmith.study.data.units import copies, same_features, units_by_class
 from lossmith.study.diagnose import diagnose
 from lossmith.study.errors import InputError
 from lossmith.study.result import Finding
@@ -57,15 +64,19 @@ class JointProblem:
 
     def split(self, seed: int) -> Split:
         """Return the rows to train, to validate and to leave untouched, alike for all targets."""
-        strata = self.strata()
+        strata, arrangement = self.strata(), self.problems[0].arrangement
         if strata is None:
-            return split_rows("regression", self.target, seed, self.units)
-        return split_rows("multiclass", strata, seed, self.units)
+            return arrangement.split("regression", self.target, seed, self.units)
+        split = arrangement.split("multiclass", strata, seed, self.units)
+        for problem in self.problems:
+            problem.check_trained(split)
+        return split
 
     @cached_property
     def units(self) -> np.ndarray | None:
-        """Which rows are copies of one, in all features and targets."""
-        return copies(same_features(self.features), self.target)
+        """Which rows are copies of one, in all features and targets, or of one group."""
+        copied = copies(same_features(self.features), self.target)
+        return together(copied, self.problems[0].arrangement.groups)
 
     def strata(self) -> np.ndarray | None:
         """Return the classes by which rows are dealt out, or None where all targets are numbers.
@@ -77,7 +88,7 @@ class JointProblem:
         if not codes:
             return None
         _, joined = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
-        counts = np.bincount(joined[first_rows(self.units, len(joined))])
+        counts = units_by_class(joined, self.units)
         if counts.min() >= 2 * FOLDS:
             return joined
         return min(codes, key=lambda one: np.bincount(one).min())
@@ -89,6 +100,7 @@ def joint_problem(
     metrics: Sequence[str],
     tasks: Sequence[str | None],
     positives: Sequence[Any],
+    arrangement: Arrangement | None = None,
 ) -> JointProblem:
     """Return the problem of predicting several columns of a table from all others.
 
@@ -114,10 +126,13 @@ def joint_problem(
             f"{int(kept.sum())} rows have a value of every target; "
             f"a study needs at least {MINIMUM_ROWS}"
         )
-    rows = frame[kept].reset_index(drop=True)
+    rows, arrangement = frame[kept].reset_index(drop=True), (arrangement or Arrangement()).at(kept)
     problems = [
         _one_of_several(
-            rows.drop(columns=[other for other in targets if other != name]), name, *own
+            rows.drop(columns=[other for other in targets if other != name]),
+            arrangement,
+            name,
+            *own,
         )
         for name, *own in zip(targets, metrics, tasks, positives, strict=True)
     ]
@@ -128,11 +143,16 @@ def joint_problem(
 
 
 def _one_of_several(
-    frame: pd.DataFrame, name: str, metric: str, task: str | None, positive: Any
+    frame: pd.DataFrame,
+    arrangement: Arrangement,
+    name: str,
+    metric: str,
+    task: str | None,
+    positive: Any,
 ) -> Problem:
     """Return the problem of one target; a mistake says whose it is."""
     try:
-        return frame_problem(frame, name, metric=metric, task=task, positive=positive)
+        return frame_problem(frame, name, metric, task, positive, arrangement)
     except InputError as error:
         whose = "" if repr(name) in str(error) else f"target {name!r}: "
         raise InputError(f"{whose}{error}") from error

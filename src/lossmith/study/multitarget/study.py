@@ -19,9 +19,11 @@ from lossmith.study.candidates import (
     known_loss,
 )
 from lossmith.study.clock import Clock
+from lossmith.study.data.arrangement import Arrangement
 from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import nearest
+from lossmith.study.diagnose import suspected
 from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric
 from lossmith.study.metrics import metric as metric_for
@@ -67,6 +69,7 @@ def study_jointly(
     *,
     tasks: Mapping[str, str],
     positives: Mapping[str, Any],
+    arrangement: Arrangement,
     settings: Settings,
     seed: int,
     clock: Clock,
@@ -89,6 +92,7 @@ def study_jointly(
         metrics,
         tasks=[tasks.get(name) for name in targets],
         positives=[positives.get(name) for name in targets],
+        arrangement=arrangement,
     )
     findings = diagnosed(problem)
     split = problem.split(seed)
@@ -108,9 +112,10 @@ def study_jointly(
     if not measurements.finalists:
         raise InputError("the study was stopped before any combination was measured")
     named = [under(*pair) for pair in zip(problem.problems, findings, strict=True)]
+    doubted = bool(suspected(sum(named, ())))
     return conclude_jointly(
         measurements,
-        train_final_models(measurements, search.trainer, search.clock),
+        train_final_models(measurements, search.trainer, search.clock, doubted=doubted),
         search.trainer,
         scorer,
         problem=problem,

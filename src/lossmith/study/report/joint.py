@@ -7,6 +7,7 @@ import numpy as np
 from lossmith.study.formatting import decimals, interval, number
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.text import breakable, finished, table
+from lossmith.study.report.verdict import withheld
 from lossmith.study.result import CandidateResult, Result, TargetResult
 
 _SNIPPET = """\
@@ -60,6 +61,8 @@ def meaning(result: Result) -> str:
         f"p-values are corrected for the {tried:,} combinations and for the losses that were "
         "screened for each target by itself, at every weighting.",
     ]
+    if result.withheld:
+        paragraphs.append(withheld(result))
     others = [name for name in result.equivalents if name != result.selected]
     if others:
         names = ", ".join(f"<b>{escape(name)}</b>" for name in others)

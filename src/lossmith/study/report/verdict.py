@@ -72,6 +72,8 @@ def meaning(result: Result) -> str:
             f"The p-value is one-sided and already corrected for the {tried:,} candidates that "
             "were tried, so the gain is not the luck of many attempts."
         )
+    elif result.withheld:
+        paragraphs.append(withheld(result))
     else:
         paragraphs.append(
             f"A loss replaces the default only when its gain is beyond doubt after correcting for "
@@ -83,6 +85,15 @@ def meaning(result: Result) -> str:
         paragraphs.append(f"Not told apart from the chosen loss by this study: {names}.")
     paragraphs.append(test_sentence(result))
     return "".join(f"<p>{text}</p>" for text in paragraphs if text)
+
+
+def withheld(result: Result) -> str:
+    """Return why the default is kept though a loss looked better."""
+    return (
+        f"<b>{escape(result.withheld)}</b> looked better, but rows seem to belong together, and "
+        "rows of one group on both sides of a split feign such gains. Say which do, or that none "
+        "do, for a verdict that this can’t spoil."
+    )
 
 
 def _naive(result: Result) -> str:

@@ -16,17 +16,19 @@ LEVEL = 0.05  # corrected p-value below which a difference is beyond doubt
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The verdict and what it rests on."""
+    """The verdict and what it rests on; withheld: the loss that a switch was not made to."""
 
     selected: str
     equivalents: tuple[str, ...]
     candidates: tuple[CandidateResult, ...]
+    withheld: str = ""
 
 
-def decide(measurements: Measurements) -> Decision:
+def decide(measurements: Measurements, *, doubted: bool = False) -> Decision:
     """Choose the best of those beyond doubt better than the default, or keep the default.
 
-    A search that was stopped early keeps the default. Equivalents are the finalists that the
+    A search that was stopped early keeps the default, and so does one whose rows are doubted to be
+    independent. Equivalents are the finalists that the
     same test, uncorrected and two-sided, cannot tell from the selected loss.
     """
     candidates, default = measurements.candidates.candidates, measurements.candidates.default
@@ -42,7 +44,8 @@ def decide(measurements: Measurements) -> Decision:
     )
     conclusive = measurements.past_last_check
     better = [name for name, p_value in corrected.items() if p_value < LEVEL and conclusive]
-    selected = min(better, key=lambda name: differences[name].mean, default=default)
+    best = min(better, key=lambda name: differences[name].mean, default=default)
+    selected = default if doubted else best
     results = [
         _result(measurements, c, measured.get(c.name), differences, corrected, selected)
         for c in candidates
@@ -51,6 +54,7 @@ def decide(measurements: Measurements) -> Decision:
         selected=selected,
         equivalents=_equivalents(measured, selected),
         candidates=tuple(sorted(results, key=lambda row: _rank(measurements, row))),
+        withheld=best if best != selected else "",
     )
 
 

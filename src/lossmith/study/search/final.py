@@ -21,15 +21,19 @@ class FinalModels:
     cost: Cost
 
 
-def train_final_models(measurements: Measurements, trainer: Trainer, clock: Clock) -> FinalModels:
+def train_final_models(
+    measurements: Measurements, trainer: Trainer, clock: Clock, *, doubted: bool = False
+) -> FinalModels:
     """Decide, and train the default and the selected loss; one model if they are the same.
+
+    doubted: whether rows may belong together, so that no switch is made.
 
     Raises:
         InputError: if nothing was measured.
     """
     if not measurements.finalists:
         raise InputError("the study was stopped before any loss was measured; give it more time")
-    decision = decide(measurements)
+    decision = decide(measurements, doubted=doubted)
     names = dict.fromkeys((measurements.candidates.default, decision.selected))
     models = {name: _trained(name, measurements, trainer, clock) for name in names}
     return FinalModels(
