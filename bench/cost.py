@@ -29,7 +29,7 @@ from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.folds import split_rows
 from lossmith.study.data.problem import frame_problem
 from lossmith.study.metrics import metric as metric_for
-from lossmith.study.select import RATES
+from lossmith.study.selection.select import RATES
 from lossmith.study.training.table_trainer import ENSEMBLE, TableTrainer
 from lossmith.study.training.timing import plain_steps
 from tables import TABLES, Table

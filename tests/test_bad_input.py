@@ -13,7 +13,7 @@ from torch import nn
 import lossmith
 from lossmith.cli.main import main
 from lossmith.study import select
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 
 ROWS = 60
 
@@ -378,7 +378,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lossmith.study.storage.Encoder.save", full)
+    monkeypatch.setattr("lossmith.study.selection.storage.Encoder.save", full)
     with pytest.raises(InputError, match="No space left on device"):
         quick(pd.DataFrame({"a": A, "t": Y}), "t", "mae", "mse", out=tmp_path / "runs" / "one")
     assert not list(tmp_path.iterdir())

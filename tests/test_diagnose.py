@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
+from lossmith.study.base.result import Finding
 from lossmith.study.data.problem import frame_problem
 from lossmith.study.diagnose import diagnose
 from lossmith.study.diagnose.target import tail_index
-from lossmith.study.result import Finding
 
 ROWS = 400
 RANDOM = np.random.default_rng(0)

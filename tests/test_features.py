@@ -10,8 +10,8 @@ import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lossmith.study.base.errors import InputError
 from lossmith.study.data.encoder import TRUSTED, Columns, Encoder
-from lossmith.study.errors import InputError
 
 ROWS = 120
 

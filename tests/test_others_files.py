@@ -21,13 +21,14 @@ from lossmith.cli.main import main
 from lossmith.cli.screen import Screen
 from lossmith.core.plain import check_shape, read_json
 from lossmith.core.printable import printable
-from lossmith.study import out, select
+from lossmith.study import select
+from lossmith.study.base import out
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.result import Finding
 from lossmith.study.data.files import plain_name
 from lossmith.study.data.problem import frame_problem
 from lossmith.study.data.table import read_table
-from lossmith.study.errors import InputError
-from lossmith.study.result import Finding
-from lossmith.study.storage import load, save
+from lossmith.study.selection.storage import load, save
 
 RNG = np.random.default_rng(0)
 FRAME = pd.DataFrame(

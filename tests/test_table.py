@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 import torch
 
+from lossmith.study.base.errors import InputError
 from lossmith.study.data.problem import Problem, frame_problem
 from lossmith.study.data.table import as_frame, read_table
-from lossmith.study.errors import InputError
 
 MIXED = pd.DataFrame(
     {

@@ -30,7 +30,11 @@ __all__ = [
 ]
 
 
-_STUDY = {"Study": "study", "judge": "judge", "select": "select"}  # and the modules they are in
+_STUDY = {
+    "Study": "study",
+    "judge": "judge",
+    "select": "selection.select",
+}  # and the modules they are in
 
 
 def __getattr__(name: str) -> Any:

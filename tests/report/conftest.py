@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import lossmith
-from lossmith.study.report import render
-from lossmith.study.result import (
+from lossmith.study.base.result import (
     CandidateResult,
     Cost,
     Curve,
@@ -21,6 +20,7 @@ from lossmith.study.result import (
     TargetResult,
     WeightSweep,
 )
+from lossmith.study.report import render
 
 ROWS, STEPS = 400, 20
 Study = tuple[Result, Evidence]

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lossmith
-from lossmith.study.direction import as_error
-from lossmith.study.formatting import decimals, number
+from lossmith.study.base.direction import as_error
+from lossmith.study.base.formatting import decimals, number
+from lossmith.study.base.result import Curve, Outputs
 from lossmith.study.report import figures, fit, shapes
 from lossmith.study.report.text import tick
-from lossmith.study.result import Curve, Outputs
 
 
 def outputs(loss: lossmith.Loss, output: torch.Tensor, target: torch.Tensor) -> Outputs:

@@ -13,8 +13,8 @@ import matplotlib
 import numpy as np
 import pytest
 
+from lossmith.study.base.result import Curve, Evidence, Finding
 from lossmith.study.report import render, write_report
-from lossmith.study.result import Curve, Evidence, Finding
 
 EVIL = "<script>alert('x')</script> & \"Größe\" 価格 $a_b$"
 

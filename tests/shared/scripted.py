@@ -10,8 +10,8 @@ from torch import Tensor
 from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.losses import MSE
+from lossmith.study.base.clock import Clock
 from lossmith.study.candidates import Candidate, CandidateSet
-from lossmith.study.clock import Clock
 from lossmith.study.data.folds import split_rows
 from lossmith.study.metrics import metric
 from lossmith.study.rules.measurements import Measurements

@@ -13,7 +13,7 @@ import torch
 from sklearn import metrics as sklearn
 
 import lossmith
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import lookup, names
 from lossmith.study.metrics.jackknife import jackknife, sample
 from lossmith.study.metrics.resolve import as_metric, metric_names

@@ -8,8 +8,8 @@ import torch
 
 from lossmith.catalogue import find
 from lossmith.core.card import Task
+from lossmith.study.base.errors import InputError
 from lossmith.study.candidates import Candidate, CandidateSet, candidates_for
-from lossmith.study.errors import InputError
 from lossmith.study.metrics import metric, names
 
 RNG = np.random.default_rng(0)

@@ -9,12 +9,12 @@ import pytest
 
 from lossmith.cli.main import main
 from lossmith.study import select
+from lossmith.study.base.errors import InputError
 from lossmith.study.data.arrangement import Arrangement
 from lossmith.study.data.folds import SCREENING, Split, split_by_time
 from lossmith.study.data.problem import Problem, frame_problem
 from lossmith.study.data.table_problem import table_problem
 from lossmith.study.diagnose import diagnose, suspected
-from lossmith.study.errors import InputError
 from lossmith.study.training.table_trainer import TableTrainer
 
 RNG = np.random.default_rng(0)

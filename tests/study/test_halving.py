@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.rules.halving import Check, Futility, Rung, SuccessiveHalving
 from lossmith.study.rules.history import TrialKey
 

@@ -15,10 +15,10 @@ import pytest
 
 from lossmith.cli.main import main
 from lossmith.study import select
+from lossmith.study.base.errors import InputError
 from lossmith.study.data.labels import as_saved, from_json, to_json
 from lossmith.study.data.problem import frame_problem
-from lossmith.study.errors import InputError
-from lossmith.study.storage import load
+from lossmith.study.selection.storage import load
 
 RNG = np.random.default_rng(0)
 WINTER = pd.Timestamp("2020-10-25 00:30", tz="UTC").tz_convert("Europe/Berlin")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lossmith.study.storage import load
+from lossmith.study.selection.storage import load
 from shared.houses import houses
 
 RUNS = Path(__file__).parent / "old_runs"

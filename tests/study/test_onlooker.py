@@ -18,12 +18,12 @@ from rich.console import Console
 import lossmith
 from lossmith.cli import watch
 from lossmith.cli.main import main
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.result import Evidence
 from lossmith.study.journal import Decision
 from lossmith.study.journal.sqlite import Journal
 from lossmith.study.journal.workers import this_worker
 from lossmith.study.report import render
-from lossmith.study.result import Evidence
 from lossmith.study.trials.onlooker import progress_in, verdict_in
 from lossmith.study.trials.verdict import Verdict
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from lossmith.losses import CrossEntropy
+from lossmith.study.base.errors import InputError
 from lossmith.study.data.folds import split_rows
-from lossmith.study.errors import InputError
-from lossmith.study.select import select
-from lossmith.study.storage import load
+from lossmith.study.selection.select import select
+from lossmith.study.selection.storage import load
 from shared.digits import IMAGES, LABELS, QUICK, Digits, cnn, linear
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
-from lossmith.study.errors import InputError
-from lossmith.study.select import select
+from lossmith.study.base.errors import InputError
+from lossmith.study.selection.select import select
 from shared.digits import IMAGES, LABELS, QUICK, Digits, linear
 
 FIXED = linear(3)

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from lossmith.core.schedule import Linear
 from lossmith.losses import AdaptiveBarron, Huber
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.journal.sqlite import Journal
-from lossmith.study.select import select
+from lossmith.study.selection.select import select
 from lossmith.study.training.parallel import can_fork, work_together
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="processes are forked on Linux's CPUs")
@@ -181,7 +181,7 @@ def test_what_is_wrong_in_several_processes_is_one_line() -> None:
 
 
 def test_where_processes_cannot_be_forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lossmith.study.own_trainings.can_fork", lambda: False)
+    monkeypatch.setattr("lossmith.study.selection.own_trainings.can_fork", lambda: False)
     with pytest.raises(InputError, match="Linux"):
         select(model=body, train=(IMAGES, LABELS), metric="accuracy", workers=2)
 

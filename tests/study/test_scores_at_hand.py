@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import lossmith
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.rules.paired_test import estimate
 
 GAINS = {"ce": 0.0, "dice": 0.03, "focal": 0.0}

@@ -6,7 +6,7 @@ import pytest
 
 from lossmith.core.schedule import Linear
 from lossmith.losses import Huber
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.rules.decision import decide
 from lossmith.study.rules.history import TrialKey
 from lossmith.study.search.trial import TrialSpec

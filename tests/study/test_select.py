@@ -12,9 +12,9 @@ import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 import lossmith
-from lossmith.study.conclude import Selection
 from lossmith.study.metrics import metric, shifted
-from lossmith.study.select import select
+from lossmith.study.selection.conclude import Selection
+from lossmith.study.selection.select import select
 
 QUICK: dict[str, Any] = {"epochs": 6, "learning_rates": (3e-3, 1e-2)}
 DIABETES = load_diabetes(as_frame=True).frame

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lossmith.study.clock import Clock
+from lossmith.study.base.clock import Clock
 from lossmith.study.rules.decision import decide
 from shared.scripted import BUDGET, NAMES, Scripted, ScriptedBatch, learning, noise, search
 

@@ -9,7 +9,7 @@ import torch
 from sklearn.model_selection import KFold
 from torch import nn
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.study import Study
 from lossmith.study.trials.trial import Trial
 from lossmith.study.trials.verdict import Verdict

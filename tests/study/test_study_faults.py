@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.study import Study
 from lossmith.study.trials.trial import Trial
 from shared.own_loop import Y, study

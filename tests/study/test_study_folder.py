@@ -12,7 +12,7 @@ import pytest
 import torch
 from sklearn.model_selection import KFold
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.training.parallel import can_fork
 from lossmith.study.trials.place import read_place
 from lossmith.study.trials.trial import Trial

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn import metrics as reference
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import lookup
 from lossmith.study.metrics.jackknife import jackknife
 from lossmith.study.metrics.resolve import METRICS, as_metric

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from lossmith.study import select
+from lossmith.study.base.errors import InputError
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import FOLDS, Split, split_rows
 from lossmith.study.data.problem import frame_problem
 from lossmith.study.data.table_problem import table_problem
 from lossmith.study.data.units import copies, same_features, same_inputs
 from lossmith.study.diagnose import diagnose
-from lossmith.study.errors import InputError
 from lossmith.study.metrics import lookup
 from lossmith.study.rules.paired_test import estimate
 

@@ -15,11 +15,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from lossmith.core.printable import printable
+from lossmith.study.base.formatting import decimals, duration, interval, listed, number, p_value
+from lossmith.study.base.result import CandidateResult, Finding, Result
 from lossmith.study.data.problem import Problem
-from lossmith.study.formatting import decimals, duration, interval, listed, number, p_value
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.text import finished
-from lossmith.study.result import CandidateResult, Finding, Result
 
 WIDTH = 100  # of output that goes to no terminal
 LISTED = 3  # names listed of the losses that did not finish, by reason

@@ -25,10 +25,10 @@ def select(options: argparse.Namespace) -> None:
         from lossmith.cli.interrupt import Interruption
         from lossmith.cli.screen import Screen
         from lossmith.study import select as run
+        from lossmith.study.base.errors import InputError
+        from lossmith.study.base.out import check_out
         from lossmith.study.data.files import plain_name
         from lossmith.study.data.table import read_table
-        from lossmith.study.errors import InputError
-        from lossmith.study.out import check_out
 
         out = Path(options.out) if options.out else Path("runs") / plain_name(options.file)
         screen = Screen()
@@ -88,9 +88,9 @@ def _listed(text: str) -> list[str]:
 def predict(options: argparse.Namespace) -> None:
     """Predict new rows with the model of a run, to a file or to the screen."""
     with study_errors("predict"):
+        from lossmith.study.base.out import check_predictions, writing_to
         from lossmith.study.data.table import read_table
-        from lossmith.study.out import check_predictions, writing_to
-        from lossmith.study.storage import load
+        from lossmith.study.selection.storage import load
 
         model, table = load(options.run), read_table(options.file)
         if options.out is not None:
@@ -139,7 +139,7 @@ def show(options: argparse.Namespace) -> None:
 def study_errors(verb: str) -> Iterator[None]:
     """Turn mistakes in the input, and missing packages, into one line."""
     try:
-        from lossmith.study.errors import InputError
+        from lossmith.study.base.errors import InputError
     except ModuleNotFoundError as error:
         raise _missing(verb, error) from error
     try:

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lossmith.core.printable import printable
-from lossmith.study.direction import as_error
-from lossmith.study.formatting import decimals, number
+from lossmith.study.base.direction import as_error
+from lossmith.study.base.formatting import decimals, number
 from lossmith.study.metrics import metric_name
 from lossmith.study.trials.onlooker import progress_in
 from lossmith.study.trials.progress import LossProgress, Progress

@@ -1,6 +1,6 @@
 """The study: which loss serves this data, this model and this metric best."""
 
-from lossmith.study.errors import InputError
-from lossmith.study.select import select
+from lossmith.study.base.errors import InputError
+from lossmith.study.selection.select import select
 
 __all__ = ["InputError", "select"]

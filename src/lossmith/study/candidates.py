@@ -14,7 +14,7 @@ from lossmith.catalogue.lookup import loss_class
 from lossmith.core.card import Card, Task
 from lossmith.core.loss import Loss, plain
 from lossmith.losses.transformed import TransformedTarget
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric
 
 TREATMENTS = ("log1p", "relative")  # of the target, as they stand in a candidate's name

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from lossmith.study.base.direction import Better
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.result import CandidateResult, Comparison, Cost, Finding, Result
 from lossmith.study.data.table import plain_frame
-from lossmith.study.direction import Better
-from lossmith.study.errors import InputError
-from lossmith.study.result import CandidateResult, Comparison, Cost, Finding, Result
 from lossmith.study.rules.decision import LEVEL
 from lossmith.study.rules.paired_test import holm
 from lossmith.study.trials.optuna_trials import direction, is_optuna, scores_of

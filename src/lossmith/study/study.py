@@ -13,7 +13,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.settings import check_numbers
 from lossmith.study.journal import Facts, Report, Setting, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
@@ -21,7 +22,6 @@ from lossmith.study.metrics.reported import reported
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.rules.plan import Design, due, pause_after
-from lossmith.study.settings import check_numbers
 from lossmith.study.training.heads import decoded
 from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.field import contestants

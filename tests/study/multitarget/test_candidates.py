@@ -10,7 +10,7 @@ import lossmith
 from lossmith.losses import MSE, BinaryCrossEntropy
 from lossmith.study.candidates import Candidate, CandidateSet
 from lossmith.study.multitarget.candidates import Combination, combinations, grid
-from lossmith.study.tables import term_names
+from lossmith.study.selection.tables import term_names
 
 
 def candidate(weighting: str = "tuned weights", **more: Any) -> Combination:

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lossmith.study.base.errors import InputError
 from lossmith.study.candidates import Candidate
 from lossmith.study.data.table import read_table
 from lossmith.study.data.table_problem import TableProblem, table_problem
 from lossmith.study.diagnose import diagnose_each
-from lossmith.study.errors import InputError
 from lossmith.study.metrics import lookup
-from lossmith.study.select import select
-from lossmith.study.tables import _fields
+from lossmith.study.selection.select import select
+from lossmith.study.selection.tables import _fields
 from shared.houses import ROWS, houses
 
 

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 import lossmith
-from lossmith.study.conclude import Selection
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.result import WeightSweep
 from lossmith.study.metrics import lookup
 from lossmith.study.multitarget.candidates import grid
-from lossmith.study.result import WeightSweep
-from lossmith.study.select import select
-from lossmith.study.storage import load
-from lossmith.study.tables import _fields
+from lossmith.study.selection.conclude import Selection
+from lossmith.study.selection.select import select
+from lossmith.study.selection.storage import load
+from lossmith.study.selection.tables import _fields
 from shared.houses import houses
 
 

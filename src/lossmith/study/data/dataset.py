@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from lossmith.core.card import Task
+from lossmith.study.base.errors import InputError
 from lossmith.study.data.units import copies, first_rows, same_inputs
-from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric
 
 MINIMUM_ROWS = 50

@@ -15,8 +15,8 @@ from sklearn.preprocessing import OneHotEncoder
 from skrub import SquashingScaler, StringEncoder
 
 from lossmith.core.plain import check_shape
+from lossmith.study.base.errors import InputError
 from lossmith.study.data.table import as_text, decoded, leading_zero, nearest
-from lossmith.study.errors import InputError
 
 FORMAT = 1
 TRUSTED = frozenset(

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 
 TEXT = (".csv", ".tsv")
 PARQUET = (".parquet", ".pq")

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from lossmith.core.card import Task
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 
 TEST_SHARE = 0.2
 FOLDS = 5

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 
 PLAIN = (str, bool, int)  # what JSON has; so it has the finite ones of float
 

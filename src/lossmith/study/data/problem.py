@@ -13,14 +13,14 @@ import pandas as pd
 from pandas.api import types
 
 from lossmith.core.card import Task
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import counted, percent
 from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.encoder import Columns
 from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import as_saved
 from lossmith.study.data.table import decoded, leading_zero, missing_words, nearest
 from lossmith.study.data.units import copies, first_rows, same_features, units_by_class
-from lossmith.study.errors import InputError
-from lossmith.study.formatting import counted, percent
 from lossmith.study.metrics import CLASSES, REGRESSION, lookup
 from lossmith.study.metrics import metric as fitting
 

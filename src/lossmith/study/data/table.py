@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas.api import types
 
+from lossmith.study.base.errors import InputError
 from lossmith.study.data import files
-from lossmith.study.errors import InputError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 LEADING_ZERO = r"\s*0\d+\s*"

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lossmith.core.card import Task
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.result import Finding
 from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.encoder import Columns
 from lossmith.study.data.folds import FOLDS, Split
@@ -21,8 +23,6 @@ from lossmith.study.data.problem import (
 )
 from lossmith.study.data.table import nearest
 from lossmith.study.data.units import copies, same_features, units_by_class
-from lossmith.study.errors import InputError
-from lossmith.study.result import Finding
 
 MOST = 8  # targets; beyond it the weights of a combination are no longer tuned honestly
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
+from lossmith.study.base.result import Finding
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.diagnose.columns import duplicates, of_columns
 from lossmith.study.diagnose.groups import of_groups, suspected
 from lossmith.study.diagnose.target import of_target
-from lossmith.study.result import Finding
 
 __all__ = ["diagnose", "diagnose_each", "diagnose_samples", "suspected"]
 

@@ -7,12 +7,12 @@ import pandas as pd
 from pandas.api import types
 from scipy import stats
 
+from lossmith.study.base.formatting import counted, listed, percent
+from lossmith.study.base.result import Finding
 from lossmith.study.data.encoder import as_numbers
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import as_text
 from lossmith.study.data.units import same_features
-from lossmith.study.formatting import counted, listed, percent
-from lossmith.study.result import Finding
 
 Array = np.ndarray
 SAME = 0.9999  # rank correlation above which a column is the target in another unit

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from lossmith.study.base.formatting import listed, percent
+from lossmith.study.base.result import Finding
 from lossmith.study.data.encoder import as_numbers
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.units import same_features
-from lossmith.study.formatting import listed, percent
-from lossmith.study.result import Finding
 
 BELONG = "rows that belong together"
 IDS = {"id", "ids", "userid", "custid", "customerid", "patientid", "subjid", "famid", "hhid"}

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import stats
 
+from lossmith.study.base.formatting import counted, listed, percent
+from lossmith.study.base.result import Finding
 from lossmith.study.data.problem import Problem
-from lossmith.study.formatting import counted, listed, percent
-from lossmith.study.result import Finding
 
 Array = np.ndarray
 FAR = 6.0  # robust standard deviations from the median; 2 in a billion of normal values

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from lossmith.core.card import Task
-from lossmith.study.direction import Better, Value, as_error
+from lossmith.study.base.direction import Better, Value, as_error
 
 Array = np.ndarray
 Elicits = Literal["mean", "median", "quantile", "probabilities", "balanced", "decision"]

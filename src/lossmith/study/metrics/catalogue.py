@@ -3,7 +3,7 @@
 import difflib
 
 from lossmith.core.card import Task
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import classification, regression
 from lossmith.study.metrics.base import Metric
 

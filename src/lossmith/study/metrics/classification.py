@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from lossmith.core.card import Task
-from lossmith.study.direction import Better
+from lossmith.study.base.direction import Better
 from lossmith.study.metrics.base import Array, RowMean, StackedMetric
 from lossmith.study.metrics.tuning import best_decision, shifted
 

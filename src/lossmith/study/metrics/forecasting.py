@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 from torch import Tensor
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.reading import same_shape
 from lossmith.study.metrics.sums import SumMetric, ratio
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.jackknife import jackknife
 from lossmith.study.metrics.reading import decided, has_classes
 from lossmith.study.metrics.study_metric import (

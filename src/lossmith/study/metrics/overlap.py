@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.reading import class_codes, decided, has_classes, same_shape
 from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.metrics.sums import ClassSums, mean_where, ratio

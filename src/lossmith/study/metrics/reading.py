@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 
 Array = np.ndarray
 SLACK = 1e-3  # of probabilities in half precision

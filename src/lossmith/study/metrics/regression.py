@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lossmith.core.card import Task
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.base import Array, Metric, RowMean, StackedMetric
 
 REGRESSION: tuple[Task, ...] = ("regression",)

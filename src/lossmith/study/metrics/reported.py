@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.study.direction import Better
-from lossmith.study.errors import InputError
+from lossmith.study.base.direction import Better
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.resolve import metric_names
 from lossmith.study.metrics.study_metric import Array, StudyMetric
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.catalogue import lookup, names
 from lossmith.study.metrics.forecasting import SMAPE, WeightedQuantileLoss

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.reading import class_codes
 from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.metrics.units import unit_sums

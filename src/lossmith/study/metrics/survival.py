@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.study_metric import StudyMetric, mapped, to_array
 from lossmith.study.metrics.units import of_units
 

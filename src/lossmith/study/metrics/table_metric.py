@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.reading import class_codes, has_classes, probabilities, same_shape
 from lossmith.study.metrics.regression import REGRESSION

@@ -15,7 +15,7 @@ score + v of two candidates, and the sorted codes of the units as the numbers of
 
 import numpy as np
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 
 Array = np.ndarray
 

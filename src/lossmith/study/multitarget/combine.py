@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossmith.study.direction import Better
+from lossmith.study.base.direction import Better
 from lossmith.study.metrics import Metric
 
 Array = np.ndarray

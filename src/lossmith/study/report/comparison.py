@@ -3,9 +3,9 @@
 import json
 from html import escape
 
-from lossmith.study.formatting import counted
+from lossmith.study.base.formatting import counted
+from lossmith.study.base.result import Comparison, Result
 from lossmith.study.metrics import metric_name
-from lossmith.study.result import Comparison, Result
 
 _UNITS = {"row": "rows", "group": "groups of rows"}
 _USE = """\

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossmith.study.formatting import clip, decimals, interval, number
+from lossmith.study.base.formatting import clip, decimals, interval, number
+from lossmith.study.base.result import CandidateResult, Curve, Result
 from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report.svg import COLOURS, is_narrow, label_ticks, responsive
 from lossmith.study.report.text import finished
-from lossmith.study.result import CandidateResult, Curve, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

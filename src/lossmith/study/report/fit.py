@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossmith.study.formatting import MISSING, decimals, number
+from lossmith.study.base.formatting import MISSING, decimals, number
+from lossmith.study.base.result import Evidence, Result
 from lossmith.study.report.svg import COLOURS, inline, label_ticks
 from lossmith.study.report.text import table
-from lossmith.study.result import Evidence, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

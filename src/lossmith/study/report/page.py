@@ -5,14 +5,14 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from lossmith.study.formatting import duration, interval, number, p_value
+from lossmith.study.base.formatting import duration, interval, number, p_value
+from lossmith.study.base.result import CandidateResult, Evidence, Result
 from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report import comparison, fit, shapes, targets, verdict
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
 from lossmith.study.report.snippet import snippet
 from lossmith.study.report.text import breakable, finished, opening, settings, table
 from lossmith.study.report.tradeoff import tradeoff
-from lossmith.study.result import CandidateResult, Evidence, Result
 
 _STATUS = {"default": "finished", "selected": "finished"}
 _TRAINED = ("learning rate", "epochs")

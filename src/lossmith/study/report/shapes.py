@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from lossmith.core.loss import Loss, Pointwise
+from lossmith.study.base.result import Outputs
 from lossmith.study.report.svg import COLOURS, inline, label_ticks
-from lossmith.study.result import Outputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lossmith.catalogue import find
-from lossmith.study.result import Evidence, Result, TargetResult
+from lossmith.study.base.result import Evidence, Result, TargetResult
 
 _PROGRAM = """\
 import torch

@@ -4,10 +4,10 @@ from html import escape
 
 import numpy as np
 
-from lossmith.study.formatting import decimals, interval, number
+from lossmith.study.base.formatting import decimals, interval, number
+from lossmith.study.base.result import CandidateResult, Result, TargetResult
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.text import breakable, finished, table
-from lossmith.study.result import CandidateResult, Result, TargetResult
 
 
 def tiles(result: Result) -> list[tuple[str, str, str]]:

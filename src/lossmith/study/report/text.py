@@ -6,8 +6,8 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
-from lossmith.study.formatting import number
-from lossmith.study.result import CandidateResult, Result
+from lossmith.study.base.formatting import number
+from lossmith.study.base.result import CandidateResult, Result
 
 
 def tick(value: float, ticks: Sequence[float], *, short: bool = False) -> str:

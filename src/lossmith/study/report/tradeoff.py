@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossmith.study.formatting import clip
+from lossmith.study.base.formatting import clip
+from lossmith.study.base.result import CandidateResult, Evidence, Result, WeightSweep
 from lossmith.study.metrics import lookup
 from lossmith.study.report.svg import COLOURS, is_narrow, label_ticks, responsive
 from lossmith.study.report.text import finished
-from lossmith.study.result import CandidateResult, Evidence, Result, WeightSweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,12 +2,12 @@
 
 from html import escape
 
-from lossmith.study.formatting import interval, number, p_value
+from lossmith.study.base.formatting import interval, number, p_value
+from lossmith.study.base.result import CandidateResult, Result
 from lossmith.study.metrics import metric_name
 from lossmith.study.report import targets
 from lossmith.study.report.figures import compared, difference_places
 from lossmith.study.report.text import breakable, opening
-from lossmith.study.result import CandidateResult, Result
 
 
 def heading(result: Result) -> str:

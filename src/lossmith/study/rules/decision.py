@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lossmith.study.base.result import CandidateResult, Status
 from lossmith.study.candidates import CandidateSpec
-from lossmith.study.result import CandidateResult, Status
 from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.history import TrialHistory
 from lossmith.study.rules.measurements import Measurements

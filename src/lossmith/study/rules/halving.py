@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.rules.history import TrialKey
 
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from lossmith.study.base.direction import Better
 from lossmith.study.candidates import CandidateSet
-from lossmith.study.direction import Better
 from lossmith.study.rules.compare import FoldErrors, evaluate_at_best_epoch
 from lossmith.study.rules.history import TrialHistory, TrialKey
 

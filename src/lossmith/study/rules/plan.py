@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.study.direction import Better, as_error
+from lossmith.study.base.direction import Better, as_error
 from lossmith.study.journal.facts import Decision, Facts, Record, Setting, Training
 from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.decision import LEVEL

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from lossmith.study.clock import Clock
-from lossmith.study.errors import InputError
-from lossmith.study.result import Cost
+from lossmith.study.base.clock import Clock
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.result import Cost
 from lossmith.study.rules.decision import Decision, decide
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.search.trainer import Model, Trainer

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lossmith.core.loss import Loss
+from lossmith.study.base.clock import Clock, OutOfTimeError
+from lossmith.study.base.errors import InputError
 from lossmith.study.candidates import CandidateSet, CandidateSpec
-from lossmith.study.clock import Clock, OutOfTimeError
-from lossmith.study.errors import InputError
 from lossmith.study.rules.halving import Check, Futility, Rung, SuccessiveHalving
 from lossmith.study.rules.history import TrialHistory, TrialKey
 from lossmith.study.rules.measurements import Measurements

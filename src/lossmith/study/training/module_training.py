@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from lossmith.core.driver import parameter_groups
 from lossmith.core.loss import Loss
+from lossmith.study.base.errors import InputError
 from lossmith.study.data.dataset import SupervisedDataset
-from lossmith.study.errors import InputError
 from lossmith.study.search.trial import Budget, batches
 from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.heads import called, moved, one_column

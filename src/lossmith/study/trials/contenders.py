@@ -15,8 +15,8 @@ from lossmith.catalogue.lookup import loss_class
 from lossmith.core.card import Task
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss, plain
+from lossmith.study.base.errors import InputError
 from lossmith.study.candidates import Candidate, CandidateSpec, candidates_for
-from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric
 
 Make = Callable[[Tensor | None], nn.Module]  # from the training targets of a fold

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lossmith.study.direction import as_error
-from lossmith.study.errors import InputError
+from lossmith.study.base.direction import as_error
+from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Facts, Setting, Storage, Training
 from lossmith.study.rules.compare import FoldErrors, best_epochs
 from lossmith.study.rules.plan import Design, Read

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.metrics.table_metric import TableMetric

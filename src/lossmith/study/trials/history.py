@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from lossmith.study.base.result import Cost, Curve
 from lossmith.study.journal import Facts, Training
-from lossmith.study.result import Cost, Curve
 from lossmith.study.rules.plan import Design, Evidence
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Training
 from lossmith.study.trials.place import read_place
 from lossmith.study.trials.progress import Progress, progress_of

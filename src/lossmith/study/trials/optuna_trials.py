@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lossmith.study.direction import Better, as_error
-from lossmith.study.errors import InputError
-from lossmith.study.formatting import listed
-from lossmith.study.result import Finding
+from lossmith.study.base.direction import Better, as_error
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import listed
+from lossmith.study.base.result import Finding
 
 Setting = tuple[tuple[str, Any], ...]
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lossmith.study.direction import as_error
-from lossmith.study.errors import InputError
-from lossmith.study.formatting import counted
+from lossmith.study.base.direction import as_error
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import counted
 from lossmith.study.journal import Facts, Record, Setting, State, Storage, Training
 from lossmith.study.rules.plan import TWIN_REPORTS, Design
 from lossmith.study.rules.pruning import FROM, hopeless

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Journal
 
 JOURNAL = "journal.sqlite"

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lossmith.study.direction import Better
-from lossmith.study.formatting import counted, listed
+from lossmith.study.base.direction import Better
+from lossmith.study.base.formatting import counted, listed
 from lossmith.study.journal import Facts, Record, Training
 from lossmith.study.journal.workers import lives
 from lossmith.study.rules.plan import Design, finalists, pause_after

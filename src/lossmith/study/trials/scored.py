@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.metrics.units import rows_measure
 from lossmith.study.trials.splits import Fold

@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from lossmith.study.base.direction import Better, as_error
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import counted, listed
 from lossmith.study.data.table import nearest
-from lossmith.study.direction import Better, as_error
-from lossmith.study.errors import InputError
-from lossmith.study.formatting import counted, listed
 from lossmith.study.metrics.units import rows_measure
 from lossmith.study.rules.compare import FoldErrors
 

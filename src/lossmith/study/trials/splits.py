@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 
 FOLDS, REPEATS = 5, 2  # that are made here
 FIXED_SEEDS = 5  # trainings on one fixed split, unless asked for otherwise

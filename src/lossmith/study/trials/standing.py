@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lossmith.study.direction import Better, as_error
-from lossmith.study.formatting import counted
+from lossmith.study.base.direction import Better, as_error
+from lossmith.study.base.formatting import counted
+from lossmith.study.base.result import CandidateResult, Status
 from lossmith.study.journal import Facts, Record, Setting, Training
-from lossmith.study.result import CandidateResult, Status
 from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.plan import Design
 

@@ -12,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from lossmith.core.loss import Loss
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Claim, Journal
 from lossmith.study.rules.plan import Design
 from lossmith.study.training.heads import told

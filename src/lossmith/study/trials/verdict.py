@@ -10,13 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from lossmith.core.printable import printable
-from lossmith.study.direction import Better, as_error
-from lossmith.study.errors import InputError
-from lossmith.study.formatting import counted, decimals, interval, number
-from lossmith.study.journal import Facts, Journal, Training
-from lossmith.study.metrics import metric_name
-from lossmith.study.report.page import write_report
-from lossmith.study.result import (
+from lossmith.study.base.direction import Better, as_error
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import counted, decimals, interval, number
+from lossmith.study.base.result import (
     CandidateResult,
     Comparison,
     Curve,
@@ -24,6 +21,9 @@ from lossmith.study.result import (
     Finding,
     Result,
 )
+from lossmith.study.journal import Facts, Journal, Training
+from lossmith.study.metrics import metric_name
+from lossmith.study.report.page import write_report
 from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.decision import LEVEL
 from lossmith.study.rules.plan import LEAST_FOLDS, LEAST_SCORES, Design, Read, finalists, weigh

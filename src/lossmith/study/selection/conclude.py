@@ -12,21 +12,21 @@ import pandas as pd
 import torch
 
 from lossmith.core.loss import Loss
-from lossmith.study.by_target import ByTarget
+from lossmith.study.base.formatting import decimals, number
+from lossmith.study.base.result import CandidateResult, Curve, Evidence, Finding, Outputs, Result
 from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import to_json
+from lossmith.study.data.predictions import OutputSpec, predictions_table
 from lossmith.study.data.table import plain_frame
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.diagnose import suspected
-from lossmith.study.formatting import decimals, number
 from lossmith.study.multitarget.candidates import WEIGHTINGS
-from lossmith.study.predictions import OutputSpec, predictions_table
-from lossmith.study.result import CandidateResult, Curve, Evidence, Finding, Outputs, Result
 from lossmith.study.rules.decision import Decision
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.search.final import FinalModels
 from lossmith.study.search.scoring import Scoring
 from lossmith.study.search.trainer import Model
+from lossmith.study.selection.by_target import ByTarget
 
 STOPPED = " The study was stopped before its end."
 PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")

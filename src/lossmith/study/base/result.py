@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.core.loss import Loss
-from lossmith.study.direction import Better, as_error
+from lossmith.study.base.direction import Better, as_error
 
 Status = Literal["default", "selected", "finished", "dropped", "diverged", "failed", "unfinished"]
 

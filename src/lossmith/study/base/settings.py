@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 
 LARGEST_SEED = 2**31  # of the splits' generator, with room for the repeats
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from lossmith.study.base.result import CandidateResult, Finding, TargetResult, WeightSweep
 from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.metrics import Metric, shifted
 from lossmith.study.multitarget.combine import relative_to_best
-from lossmith.study.result import CandidateResult, Finding, TargetResult, WeightSweep
 from lossmith.study.rules.compare import FoldErrors, evaluate_at
 from lossmith.study.rules.history import TrialHistory
 from lossmith.study.rules.measurements import Measurements

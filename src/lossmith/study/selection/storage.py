@@ -19,15 +19,15 @@ from safetensors.torch import save as saved_weights
 from lossmith.catalogue import load as load_loss
 from lossmith.core.loss import Loss
 from lossmith.core.plain import check_shape, read_json
-from lossmith.study.conclude import Selection
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.out import FILES, check_out, existing, writing_to
+from lossmith.study.base.result import Evidence, Result
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.labels import from_json
-from lossmith.study.errors import InputError
+from lossmith.study.data.predictions import OutputSpec, predictions_table
 from lossmith.study.multitarget.heads import losses_of, width_of
-from lossmith.study.out import FILES, check_out, existing, writing_to
-from lossmith.study.predictions import OutputSpec, predictions_table
 from lossmith.study.report import write_report
-from lossmith.study.result import Evidence, Result
+from lossmith.study.selection.conclude import Selection
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.predictor import TableModel
 

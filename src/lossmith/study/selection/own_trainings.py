@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from lossmith.core.card import Task
-from lossmith.study.clock import Clock, OutOfTimeError
+from lossmith.study.base.clock import Clock, OutOfTimeError
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.result import Finding
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
-from lossmith.study.errors import InputError
-from lossmith.study.result import Finding
 from lossmith.study.search.trial import Budget
 from lossmith.study.study import Study
 from lossmith.study.training.heads import told

@@ -9,6 +9,9 @@ from typing import Any
 from torch import nn
 
 from lossmith.catalogue import find
+from lossmith.study.base.clock import Clock
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.result import Finding
 from lossmith.study.candidates import (
     Candidate,
     CandidateSet,
@@ -16,23 +19,20 @@ from lossmith.study.candidates import (
     candidates_for,
     known_loss,
 )
-from lossmith.study.clock import Clock
-from lossmith.study.conclude import Selection, conclude
 from lossmith.study.data.arrangement import Arrangement
 from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import as_frame, nearest
 from lossmith.study.data.table_problem import TableProblem, table_problem
 from lossmith.study.diagnose import diagnose_each, suspected
-from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.multitarget.candidates import WEIGHTINGS, combinations
-from lossmith.study.result import Finding
 from lossmith.study.search.combined import combine
 from lossmith.study.search.final import train_final_models
 from lossmith.study.search.loop import SCREENING_SHARE, Search
 from lossmith.study.search.scoring import Scorer
+from lossmith.study.selection.conclude import Selection, conclude
 from lossmith.study.training.table_trainer import TableTrainer
 
 ALONE = 0.6  # share of the time of several targets for each by itself

@@ -9,16 +9,16 @@ from typing import Any, Literal, cast
 import torch
 
 from lossmith.core.card import Task
-from lossmith.study import storage
-from lossmith.study.clock import Clock
-from lossmith.study.conclude import Selection
+from lossmith.study.base.clock import Clock
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.out import check_out
+from lossmith.study.base.result import Finding
+from lossmith.study.base.settings import check_kinds, check_numbers
 from lossmith.study.data.problem import Problem
-from lossmith.study.errors import InputError
-from lossmith.study.out import check_out
-from lossmith.study.own_model import ModelSelection, Request, select_model
-from lossmith.study.result import Finding
-from lossmith.study.settings import check_kinds, check_numbers
-from lossmith.study.tables import TableRequest, select_table
+from lossmith.study.selection import storage
+from lossmith.study.selection.conclude import Selection
+from lossmith.study.selection.own_model import ModelSelection, Request, select_model
+from lossmith.study.selection.tables import TableRequest, select_table
 
 RATES = (1e-3, 3e-3, 1e-2)
 SEARCHING = 0.8  # share of a time budget for the search; the rest trains the final models

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lossmith.core.plain import check_shape, read_json
-from lossmith.study.errors import InputError
+from lossmith.study.base.errors import InputError
 
 FILES = (
     "report.html",

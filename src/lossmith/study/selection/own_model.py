@@ -10,19 +10,19 @@ import torch
 from torch import nn
 
 from lossmith.core.loss import Loss
-from lossmith.study.clock import Clock
-from lossmith.study.conclude import versions
+from lossmith.study.base.clock import Clock
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.result import Cost, Evidence, Outputs, Result
 from lossmith.study.data.dataset import SupervisedDataset
+from lossmith.study.data.predictions import prediction_frame
 from lossmith.study.diagnose import diagnose_samples
-from lossmith.study.errors import InputError
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.catalogue import METRICS
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.metrics.tuned import TunedMetric, tuned
-from lossmith.study.own_trainings import Request, Rows, Runner, recipe_of
-from lossmith.study.predictions import prediction_frame
-from lossmith.study.result import Cost, Evidence, Outputs, Result
+from lossmith.study.selection.conclude import versions
+from lossmith.study.selection.own_trainings import Request, Rows, Runner, recipe_of
 from lossmith.study.study import Study
 from lossmith.study.training.predictor import TorchModel
 from lossmith.study.trials.contenders import all_that_fit
