@@ -141,7 +141,7 @@ def _log_normal(value: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
 def _log_shares(rows: int, size: int, sampling: str, like: Tensor) -> Tensor:
     """Return the log weight (N, N) of each row's posterior in the estimate at each sample."""
     if sampling == "weighted":
-        return like.new_full((rows, rows), -math.log(max(rows, 1) * size))
+        return -like.new_full((rows, rows), max(rows, 1) * size).log()
     others = (1 - 1 / size) / max(rows - 1, 1)
     share = like.new_full((rows, rows), others)
     return share.diagonal_scatter(like.new_full((rows,), 1 / size)).log()

@@ -11,6 +11,7 @@ from lossmith.core.tree import mapped, tensors
 from lossmith.testing.cases import Case, brought, hyper_values, rebuilding, tunable
 
 HALVES = (torch.float16, torch.bfloat16)
+SIZES = (6, 9, 12, 7, 5, 8, 10, 11, 4, 3, 2)  # the compiler gives up at the ninth graph
 
 
 class _Counter:
@@ -24,6 +25,10 @@ class _Counter:
 
         self.graphs += 1
         return aot_eager(graph, inputs)
+
+    def eagerly(self, graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Any:
+        self.graphs += 1
+        return graph.forward
 
 
 def compiles_once(case: Case) -> None:
@@ -54,6 +59,23 @@ def compiles_once(case: Case) -> None:
             f"compiled again when {', '.join(tunable(loss))} changed; "
             "keep hyperparameters as buffers, not as floats"
         )
+
+
+def compiles_for_all_sizes(case: Case) -> None:
+    """One graph of the first batch size and one of any other: sizes beyond compile nothing."""
+    torch._dynamo.reset()
+    counter = _Counter()
+    compiled = torch.compile(copy.deepcopy(case.loss), backend=counter.eagerly, fullgraph=True)
+    for rows in SIZES:
+        input, target = case.batch(rows, dtype=torch.float32)
+        got, expected = compiled(input, target), case.loss(input, target)
+        assert torch.allclose(got, expected, rtol=1e-5, atol=1e-6), (
+            f"compiled it gives {got.item()} of {rows} rows, eager {expected.item()}"
+        )
+    assert counter.graphs <= 2, (
+        f"{len(SIZES)} batch sizes make {counter.graphs} graphs; no size may be written into a "
+        "text, a Python number or a branch"
+    )
 
 
 def vmap_equals_loop(case: Case) -> None:
