@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.binary import binary_cross_entropy
-from lossmith.functional.checks import in_dtype, promote, same_rows, same_shape
+from lossmith.functional.checks import in_dtype, promote, same_rows, same_shape, tensor_like
 
 Parts = Mapping[str, Tensor]
 FAR = 1e15  # densities are held where their differences are still numbers
@@ -36,7 +36,7 @@ def gaussian_elbo(
     """Return −log p(target | mean "reconstruction", variance) and beta·KL of each row."""
     named = _posterior(input)
     output, target = same_shape(named["reconstruction"], target)
-    width = torch.as_tensor(variance, dtype=output.dtype, device=output.device)
+    width = tensor_like(variance, output)
     values = ((output - target).square() / width + (2 * math.pi * width).log()) / 2
     return {"reconstruction": _total(values), **_divergence(named, beta)}
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import at_hand, check_classes, promote
+from lossmith.functional.checks import at_hand, check_classes, promote, widest
 from lossmith.kernels import linear as kernel
 from lossmith.kernels.choice import Why, choose, transformed
 
@@ -121,7 +121,7 @@ def _row_weight(row_weight: Tensor | None, target: Tensor) -> Tensor:
 def _number(value: Tensor | float | None) -> Tensor | None:
     """Return a hyperparameter as a 0-dim tensor, so that a change of value compiles nothing."""
     if isinstance(value, Tensor) and (value.requires_grad or not at_hand(value)):
-        return value.double()
+        return value.to(widest(value.device))
     return None if value is None or value == 0 else torch.as_tensor(value, dtype=torch.float64)
 
 

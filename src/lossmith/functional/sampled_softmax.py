@@ -70,6 +70,7 @@ def sampled_linear_cross_entropy(
     rows = target.flatten().long()
     rows = rows.masked_fill(rows == ignore_index, 0)
     check_classes(rows, len(weight))
+    sampled, expected = sampled.to(target.device), expected.to(target.device)
     _check_sample(sampled, expected, target, target_expected)
     dtype = torch.promote_types(promote(input).dtype, weight.dtype)
     left = input.reshape(len(rows), weight.shape[1]).to(dtype)

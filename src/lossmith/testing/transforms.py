@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.core import Progress
+from lossmith.core import Loss, Progress
 from lossmith.core.tree import mapped, tensors
 from lossmith.testing.cases import Case, brought, hyper_values, rebuilding, tunable
 
@@ -57,7 +57,7 @@ def compiles_once(case: Case) -> None:
         first = first or counter.graphs
         assert counter.graphs == first, (
             f"compiled again when {', '.join(tunable(loss))} changed; "
-            "keep hyperparameters as buffers, not as floats"
+            "keep hyperparameters as tensors, not as floats"
         )
 
 
@@ -137,8 +137,8 @@ def casts_keep_hypers(case: Case) -> None:
         loss = copy.deepcopy(case.loss)
         for name in tunable(loss):
             _set(loss, name, torch.as_tensor(getattr(loss, name)) / 3)  # thirds are never exact
-        before = {name: value.double() for name, value in loss.named_buffers()}
-        for name, after in loss.to(cast).named_buffers():
+        before = {name: value.double() for name, value in _numbers(loss).items()}
+        for name, after in _numbers(loss.to(cast)).items():
             assert torch.equal(after.double(), before[name]), (
                 f".to({cast}) rounds {name} from {before[name].tolist()} to {after.tolist()}"
             )
@@ -163,10 +163,11 @@ def half_precision_follows(case: Case) -> None:
         for loss in (right, cast.to(half), built):
             for one in progress:
                 loss.observe(one)
-            for name, value in loss.named_buffers():
-                assert torch.equal(value, right.get_buffer(name)), (
+            expected = right.state_dict()
+            for name, value in loss.state_dict().items():
+                assert torch.equal(value, expected[name]), (
                     f"in {half} {name} becomes {value.tolist()}, in float32 "
-                    f"{right.get_buffer(name).tolist()}"
+                    f"{expected[name].tolist()}"
                 )
 
 
@@ -174,6 +175,12 @@ def _settings(case: Case, names: list[str]) -> list[list[Tensor]]:
     """Two settings of the hyperparameters; one where there are none."""
     columns = [hyper_values(case.loss, name, 2) for name in names]
     return [[column[row % len(column)] for column in columns] for row in range(2 if names else 1)]
+
+
+def _numbers(loss: Loss) -> dict[str, Tensor]:
+    """Return hyperparameters, state and learned numbers; what is no number is the model's."""
+    weights = [name for name, one in loss.named_parameters() if one.numel() > 1]
+    return {name: value for name, value in loss.state_dict().items() if name not in weights}
 
 
 def _row(tensor: Tensor) -> Tensor:
