@@ -145,7 +145,7 @@ class Adaptive(nn.Module):
 
     def _keep_off_device(self, name: str, number: Tensor, persistent: bool = True) -> None:
         self._numbers[name] = persistent
-        setattr(self, name, number)
+        object.__setattr__(self, name, number.detach())  # past torch, which would keep a buffer
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # State follows the device and learned numbers too, and no cast narrows either.
@@ -193,10 +193,11 @@ class Adaptive(nn.Module):
         try:
             yield
         finally:
-            loaded = {name: self._buffers[name] for name in numbers}
+            others = {n: b for n, b in self._buffers.items() if n in numbers}
             self._buffers = {name: self._buffers[name] for name in own}
-            for name, number in loaded.items():  # others with assign=True, maybe on a device
-                setattr(self, name, number.cpu())  # type: ignore[union-attr]
+            for name, number in others.items():
+                if number is not None and number is not numbers[name]:  # assigned, not copied
+                    self._keep_off_device(name, number.cpu())
 
 
 def _check_end(schedule: Schedule, end: float, check: Callable[[float], None]) -> None:
