@@ -18,14 +18,20 @@ if __name__ == "__main__":
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
 from lossmith.catalogue import find
+from lossmith.core import Progress
 from lossmith.core.loss import Loss
 from lossmith.core.tree import mapped
-from lossmith.testing.cases import Case, example
+from lossmith.testing.cases import Case, brought, example
 
 ROWS = 8
 NO_KERNEL = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "detach"}
@@ -91,13 +97,13 @@ def outcome(call: Callable[..., Tensor], input: Any, target: Any, simulation: An
 
 def batch(case: Case, simulation: Simulation, rows: int = ROWS) -> tuple[Any, Any]:
     """Return a batch on the device, of float32 where real."""
-
-    def taken(x: Tensor) -> Tensor:
-        return simulation.taken(x.float() if x.is_floating_point() else x)
-
-    input, target = case.batch(rows)
+    input, target = (mapped(_single, part) for part in case.batch(rows))
     with simulation.on():
-        return mapped(taken, input), mapped(taken, target)
+        return mapped(simulation.taken, input), mapped(simulation.taken, target)
+
+
+def _single(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def of_loss(loss: Loss, device: str, moved: bool) -> dict[str, Any]:
@@ -126,6 +132,29 @@ def of_all(device: str, moved: bool) -> dict[str, dict[str, Any]]:
     return found
 
 
+def of_building_and_observing(device: str) -> dict[str, str]:
+    """Return what fails where a loss is built with a default device, or observes what is on one.
+
+    Both may look at values, for which a program waits and at which the simulation ends.
+    """
+    failed = {}
+    for key, kind in find().items():
+        simulation, loss = Simulation(device), example(kind)
+        signals = brought(kind.card, *Case(loss).batch(ROWS)) if kind.card.needs else {}
+        signals = {name: mapped(_single, one) for name, one in signals.items()}
+        with simulation.on():
+            given = {name: mapped(simulation.taken, one) for name, one in signals.items()}
+            try:
+                loss.observe(Progress(step=1, epoch=1, signals=given))
+                with torch.device(device):
+                    example(kind)
+            except (DataDependentOutputException, DynamicOutputShapeException):
+                pass
+            except Exception as error:
+                failed[key] = f"{type(error).__name__}: {str(error)[:300]}"
+    return failed
+
+
 def of_torch(device: str) -> dict[str, dict[str, Any]]:
     """Return the outcome of torch's own losses, by the key of the same loss here."""
     found = {}
@@ -149,4 +178,5 @@ if __name__ == "__main__":
     device = sys.argv[2]
     torch.__future__.set_swap_module_params_on_conversion(False)
     ways = {"moved": of_all(device, True), "unmoved": of_all(device, False)}
-    print(json.dumps({**ways, "torch": of_torch(device)}))
+    others = {"built": of_building_and_observing(device), "torch": of_torch(device)}
+    print(json.dumps({**ways, **others}))

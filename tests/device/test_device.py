@@ -45,6 +45,10 @@ def test_no_loss_mixes_devices_or_waits(outcomes: Any, way: str) -> None:
     assert set(waits) <= set(HOST), waits
 
 
+def test_every_loss_is_built_where_the_device_is_the_default_and_observes_it(outcomes: Any) -> None:
+    assert not outcomes[1]["built"]
+
+
 def test_standard_losses_take_as_few_kernels_as_torchs(outcomes: Any) -> None:
     device, found = outcomes
     for key, own in found["torch"].items():

@@ -376,5 +376,5 @@ def _check_features(input: Tensor, features: int) -> None:
 def _move(centre: Tensor, seen: Tensor, momentum: Tensor) -> None:
     """Move a centre towards the mean of what was seen."""
     if seen.numel():
-        mean = seen.to(centre.dtype).flatten(0, -2).mean(0)
+        mean = seen.to(centre).flatten(0, -2).mean(0)
         centre.lerp_(mean, (1 - momentum).to(centre.dtype))

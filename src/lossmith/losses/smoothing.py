@@ -120,8 +120,8 @@ class OnlineLabelSmoothing(ClassLoss):
             )
         input, target = (torch.as_tensor(progress.signals[name]) for name in self.card.needs)
         sums, counts = F.correct_predictions(input, target, ignore_index=self.ignore_index)
-        self.sums += sums
-        self.counts += counts
+        self.sums += sums.to(self.sums)
+        self.counts += counts.to(self.counts)
         if progress.epoch <= self.epoch:
             return
         means = self.sums / self.counts.clamp(min=1).unsqueeze(1)
