@@ -158,7 +158,7 @@ def of_building_and_observing(device: str) -> dict[str, str]:
 def of_torch(device: str) -> dict[str, dict[str, Any]]:
     """Return the outcome of torch's own losses, by the key of the same loss here."""
     found = {}
-    for key, own in STANDARD.items():
+    for key, own in TORCH.items():
         simulation = Simulation(device)
         given = batch(Case(example(find()[key])), simulation)
         with simulation.on():
@@ -166,12 +166,14 @@ def of_torch(device: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-STANDARD: dict[str, Callable[..., Tensor]] = {
+TORCH: dict[str, Callable[..., Tensor]] = {
     "mse": nn.MSELoss(),
     "mae": nn.L1Loss(),
     "huber": nn.HuberLoss(),
     "smooth_l1": nn.SmoothL1Loss(),
     "cross_entropy": nn.CrossEntropyLoss(),
+    "binary_cross_entropy": nn.BCEWithLogitsLoss(),
+    "poisson": nn.PoissonNLLLoss(),
 }
 
 if __name__ == "__main__":

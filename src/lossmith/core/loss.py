@@ -40,8 +40,8 @@ class Loss(Adaptive, ABC):
 
     A subclass states its `card`, its `out_features` where the head has more than one output, and
     its `terms`; most derive from `Pointwise` and write `values` alone. Every argument of a
-    constructor is kept as an attribute of the same name: hyperparameters as buffers of float64,
-    which no cast of the model rounds.
+    constructor is kept as an attribute of the same name: hyperparameters as numbers of float64 on
+    the CPU, which no move or cast of the model touches.
 
     Where a loss couples the rows of a batch, as its card's reduction says, its batch is that of
     all ranks over several processes, and every rank must call it. `gather` says whether; a loss
@@ -93,7 +93,7 @@ class Loss(Adaptive, ABC):
             self.observed.zero_()
 
     def _keep(self, name: str, value: Any) -> None:
-        """Keep a constructor argument: real numbers as buffers, the rest as plain attributes."""
+        """Keep a constructor argument: real numbers as tensors, the rest as plain attributes."""
         hyper, owner = self.card.hypers.get(name), type(self).__name__
         real = hyper is not None and isinstance(hyper.default, float)
         if hyper is not None:
