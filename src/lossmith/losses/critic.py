@@ -88,7 +88,7 @@ class LeCam(Pointwise):
         for name, seen in (*progress.signals.items(), ("share", torch.ones(()))):
             if name in ("real", "fake", "share"):
                 average = getattr(self, name)
-                average.lerp_(torch.as_tensor(seen).mean().to(average), 1 - decay)
+                average.lerp_(torch.as_tensor(seen).to(average).mean(), 1 - decay)
 
 
 class FeatureMatching(Batchwise):
