@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, head_dim, held, in_dtype, promote, widest
+from lossmith.functional.checks import class_logits, head_dim, held, in_dtype, promote
 from lossmith.functional.classification import is_target, pick
 from lossmith.functional.probabilities import project_to_simplex
 
@@ -88,7 +88,7 @@ def _apart(t: Tensor | float, input: Tensor) -> tuple[Tensor | float, Tensor]:
         return torch.where((1 - t).abs() < NEAR, 1 - NEAR * (1 - t).sign(), t), input
     if t == 1 or abs(1 - t) > 0.1 or input.device.type == "mps":
         return t, input
-    return 1 - math.copysign(max(abs(1 - t), NEAR), 1 - t), input.to(widest(input.device))
+    return 1 - math.copysign(max(abs(1 - t), NEAR), 1 - t), input.double()
 
 
 def _from_top(input: Tensor) -> Tensor:
