@@ -5,7 +5,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lossmith import MSE, BalancedSoftmax, HLGauss, Huber, Quantile, TransformedTarget, reduce
+from lossmith import (
+    MSE,
+    BalancedSoftmax,
+    CrossEntropy,
+    HLGauss,
+    Huber,
+    Quantile,
+    TransformedTarget,
+    reduce,
+)
 from lossmith.core import Hyper
 
 numbers = st.floats(-100, 100)
@@ -82,14 +91,14 @@ def test_numbers_are_not_forgotten_on_the_meta_device() -> None:
 
 
 def test_a_move_that_fails_leaves_the_loss_as_it_was() -> None:
-    loss = Huber(delta=0.1)
+    loss = CrossEntropy(class_weight=[0.1, 0.9])
 
     def fail(_: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("no such device")
 
     with pytest.raises(RuntimeError, match="no such device"):
         loss._apply(fail)
-    assert loss.delta.item() == 0.1
+    assert loss.class_weight.tolist() == [0.1, 0.9]
 
 
 def test_a_denominator_is_one_number() -> None:

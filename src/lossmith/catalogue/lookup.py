@@ -158,7 +158,8 @@ def _restore(loss: Loss, state: Mapping[str, Any]) -> None:
     if set(state) != set(own):
         raise ValueError(f"{loss.card.key} has the state {sorted(own)}, the file {sorted(state)}")
     for name, numbers in state.items():
-        value = _numbers(numbers, own[name].dtype)
+        value = _numbers(numbers, own[name].dtype).to(own[name].device)
+        value = value.reshape(1) if own[name].shape == (1,) and not value.ndim else value
         if value.shape != own[name].shape:
             shapes = f"{tuple(own[name].shape)}, the file {tuple(value.shape)}"
             raise ValueError(f"{loss.card.key}: {name} has shape {shapes}")

@@ -1,6 +1,7 @@
 """What changes while training: numbers on schedules and state, written by `observe` alone."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import torch
@@ -15,10 +16,13 @@ Number = float | Schedule | nn.Parameter  # what any hyperparameter and any weig
 class Adaptive(nn.Module):
     """A module whose numbers may follow schedules; `forward` reads them, `observe` writes them.
 
-    Numbers are 0-dim buffers of float64, so a compiled loss is not compiled again when they change.
-    Buffers are of float32 at least and no cast of the model narrows them: an average in bfloat16
-    would stand still, for a step of it is rounded off. Positions are absolute: a step observed
-    before changes nothing.
+    A number is a 0-dim tensor on the CPU, of float64 where it is real, and stays there whatever
+    the model moves to: Python reads it without waiting for a device, it meets tensors of any
+    device, and a compiled loss is not compiled again when it changes. It is in the state_dict but
+    no buffer, for what broadcasts or shards buffers wants them on the model's device. State with
+    dimensions is buffers: they follow the device, are of float32 at least, and no cast of the
+    model narrows them, as an average in bfloat16 would stand still. Nor are learned numbers
+    narrowed. Positions are absolute: a step observed before changes nothing.
     """
 
     observed: Tensor  # the last step taken in, where state depends on what was seen
@@ -26,6 +30,9 @@ class Adaptive(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self._schedules: dict[str, Schedule] = {}
+        self._numbers: dict[str, bool] = {}  # by name, whether the state_dict holds it
+        self._learned: list[str] = []  # parameters that are numbers
+        self._followed: list[str] = []  # numbers that another module's `observe` writes
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -44,7 +51,12 @@ class Adaptive(nn.Module):
     @property
     def moves(self) -> bool:
         """Whether `observe` changes a number here, or in a module within."""
-        return any(part._schedules or "observed" in part._buffers for part in self.parts())
+        return any(part._schedules or "observed" in part._numbers for part in self.parts())
+
+    @property
+    def moving(self) -> set[str]:
+        """The names of numbers that training moves, away from what the constructor was given."""
+        return {*self._schedules, *self._followed}
 
     def keep_number(self, name: str, value: Any, check: Callable[[float], None]) -> None:
         """Keep a number, a list of numbers, a schedule or a parameter under a name.
@@ -54,14 +66,14 @@ class Adaptive(nn.Module):
         """
         if isinstance(value, nn.Parameter):
             check(value.item())
-            self.register_parameter(name, value)
+            self.learn(name, value)
             return
         if isinstance(value, Schedule):
             for end in value.reach():
                 _check_end(value, end, check)
             self._schedules[name] = value
             if value.memory:
-                self.register_buffer(memory_of(name), _tensor(value.remembered()))
+                self._keep_off_device(memory_of(name), _tensor(value.remembered()))
             value = value.reach()[0]
         number = _tensor(value).detach().clone()
         if number.numel():
@@ -70,10 +82,15 @@ class Adaptive(nn.Module):
             check(most.item())
         self.register_buffer(name, number)
 
+    def learn(self, name: str, value: nn.Parameter) -> None:
+        """Keep a learned number under a name: no cast of the model rounds it."""
+        self.register_parameter(name, value)
+        self._learned.append(name)
+
     def keep_observed(self) -> None:
         """Make room for the last step taken in, where state depends on what was seen."""
         if self.needs or self.watches:
-            self.register_buffer("observed", torch.zeros((), dtype=torch.int64))
+            self.register_buffer("observed", count())
 
     def observe(self, progress: Progress) -> None:
         """Take in how far training is; nothing else writes state.
@@ -86,7 +103,7 @@ class Adaptive(nn.Module):
 
     def take_in(self, progress: Progress) -> None:
         """Take in a progress for this module alone; `observe` does so for all in it."""
-        new = "observed" in self._buffers and progress.step > int(self.observed)
+        new = "observed" in self._numbers and progress.step > int(self.observed)
         with torch.no_grad():
             for name, schedule in self._schedules.items():
                 if not schedule.memory:
@@ -114,21 +131,73 @@ class Adaptive(nn.Module):
         getattr(self, name).fill_(value)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Keep a tensor as a buffer, of float32 at least."""
-        wide = tensor is not None and tensor.is_floating_point() and tensor.dtype.itemsize < 4
-        super().register_buffer(name, tensor.float() if wide else tensor, persistent)  # type: ignore[union-attr]
+        """Keep a tensor: one of no dimensions as a number, else as a buffer of float32 at least."""
+        if tensor is not None and tensor.ndim == 0:
+            self._keep_off_device(name, tensor.cpu(), persistent)
+            return
+        kept = None if tensor is None else _placed(tensor, tensor.device, torch.float32)
+        super().register_buffer(name, kept, persistent)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__.get("_numbers", ()) and not isinstance(value, Tensor):
+            raise TypeError(f"{name} of {type(self).__name__} is a tensor: write {name}.fill_(…)")
+        super().__setattr__(name, value)
+
+    def _keep_off_device(self, name: str, number: Tensor, persistent: bool = True) -> None:
+        self._numbers[name] = persistent
+        object.__setattr__(self, name, number.detach())  # past torch, which would keep a buffer
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # Buffers are hyperparameters and state: they follow the device, and no cast narrows them.
-        kept, self._buffers = self._buffers, {}
+        # State follows the device and learned numbers too, and no cast narrows either.
+        everything, buffers = self._parameters, self._buffers
+        learned = {name: everything[name] for name in self._learned if name in everything}
+        body = {name: one for name, one in everything.items() if name not in learned}
+        forgotten = any(one is not None and one.is_meta for one in everything.values())
+        self._buffers = {}
         try:
+            self._parameters = body
             super()._apply(fn, recurse)
+            self._parameters = learned
+            super()._apply(_widely(fn), recurse=False)
         finally:
-            self._buffers = kept
-        for name, buffer in kept.items():
-            if buffer is not None:
-                kept[name] = _moved(buffer, fn)
+            self._parameters, self._buffers = {**everything, **body, **learned}, buffers
+        buffers.update({n: _moved(b, fn) for n, b in buffers.items() if b is not None})
+        if forgotten and not any(one.is_meta for one in self.parameters(recurse=False)):
+            self.reset_parameters()
         return self
+
+    def reset_parameters(self) -> None:
+        """Set state and learned numbers to what they are at the start; a module without has none.
+
+        What was built on the meta device and is given memory by `to_empty` does so itself, but for
+        parameters of modules within.
+        """
+
+    def _save_to_state_dict(self, *given: Any, **options: Any) -> None:
+        with self._numbers_as_buffers():
+            super()._save_to_state_dict(*given, **options)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name in self._learned:  # of older versions without dimensions, or the other way round
+            saved, shape = state.get(prefix + name), getattr(self, name).shape
+            if isinstance(saved, Tensor) and saved.numel() == 1 and saved.shape != shape:
+                state[prefix + name] = saved.reshape(shape)
+        with self._numbers_as_buffers():
+            super()._load_from_state_dict(state, prefix, *rest)
+
+    @contextmanager
+    def _numbers_as_buffers(self) -> Iterator[None]:
+        """Let torch's own saving and loading see numbers among the buffers."""
+        numbers = {name: getattr(self, name) for name, saved in self._numbers.items() if saved}
+        own, self._buffers = self._buffers, {**numbers, **self._buffers}
+        try:
+            yield
+        finally:
+            others = {n: b for n, b in self._buffers.items() if n in numbers}
+            self._buffers = {name: self._buffers[name] for name in own}
+            for name, number in others.items():
+                if number is not None and number is not numbers[name]:  # assigned, not copied
+                    self._keep_off_device(name, number.cpu())
 
 
 def _check_end(schedule: Schedule, end: float, check: Callable[[float], None]) -> None:
@@ -138,19 +207,49 @@ def _check_end(schedule: Schedule, end: float, check: Callable[[float], None]) -
         raise ValueError(f"{error}, which the schedule {schedule} reaches or tends to") from None
 
 
+def _widely(fn: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return what moves a learned number as fn does, but keeps it in float32 at least."""
+
+    def apply(number: Tensor) -> Tensor:
+        found = fn(number)
+        narrow = found.is_floating_point() and found.dtype.itemsize < 4 <= number.dtype.itemsize
+        return number.to(found.device) if narrow else found
+
+    return apply
+
+
 def _moved(buffer: Tensor, fn: Callable[[Tensor], Tensor]) -> Tensor:
-    like = fn(torch.zeros((), dtype=buffer.dtype, device=buffer.device))
-    if like.is_meta:  # where numbers would be forgotten
+    real = buffer.is_floating_point()
+    like = fn(buffer.new_zeros((), dtype=torch.float32 if real else buffer.dtype))
+    return _placed(buffer, like.device, like.dtype)
+
+
+def _placed(buffer: Tensor, device: torch.device, least: torch.dtype) -> Tensor:
+    """Return state on a device, as wide as it is and as `least` if real."""
+    if device.type == "meta" or buffer.is_meta:  # where numbers would be forgotten
         return buffer
-    if like.device.type == "mps" and buffer.dtype == torch.float64:
-        return buffer.to(like.device, torch.float32)
-    return buffer.to(like.device, torch.promote_types(buffer.dtype, like.dtype))
+    dtype = buffer.dtype
+    if buffer.is_floating_point():
+        dtype = torch.promote_types(dtype, torch.promote_types(least, torch.float32))
+        dtype = torch.float32 if device.type == "mps" else dtype  # it has no float64
+    return buffer.to(device, dtype)
 
 
 def _tensor(value: Any) -> Tensor:
-    """Return numbers of float64, on a device that keeps them."""
-    here = "cpu" if torch.get_default_device().type == "meta" else None
-    return torch.as_tensor(value, dtype=torch.float64, device=here)
+    """Return numbers of float64: one on the CPU, several on the default device, or as given."""
+    home = value.device if isinstance(value, Tensor) else torch.get_default_device()
+    number = torch.as_tensor(value, dtype=torch.float64, device="cpu")
+    return number if not number.ndim else _placed(number, home, torch.float64)
+
+
+def forgets() -> bool:
+    """Return whether what is built now goes to the meta device, where numbers are forgotten."""
+    return torch.get_default_device().type == "meta"
+
+
+def count() -> Tensor:
+    """Return a count of nothing yet, where Python reads it."""
+    return torch.zeros((), dtype=torch.int64, device="cpu")
 
 
 def memory_of(name: str) -> str:

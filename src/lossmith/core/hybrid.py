@@ -192,10 +192,6 @@ class Hybrid(Loss):
         """Show which part each term reads; losses and weighting show themselves."""
         return ", ".join(f"{name}: {route[1]}" for name, route in self.routes.items() if route)
 
-    def numbers(self) -> Sequence[str]:
-        """Return no buffers: a hybrid has none of its own."""
-        return ()
-
     def _children(self) -> Iterator[Loss]:
         yield from (loss for loss in self.losses.values() if isinstance(loss, Loss))
 

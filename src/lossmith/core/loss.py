@@ -5,8 +5,10 @@ import inspect
 import json
 import math
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
 from itertools import chain
 from numbers import Integral
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from lossmith.core.adaptive import Adaptive, Number
+from lossmith.core.adaptive import Adaptive, Number, forgets
 from lossmith.core.arguments import LISTED, Constructed, parameters, unknown
 from lossmith.core.card import Card
 from lossmith.core.compiled import in_one_pass
@@ -45,8 +47,8 @@ class Loss(Adaptive, metaclass=Constructed):
 
     A subclass states its `card`, its `out_features` where the head has more than one output, and
     its `terms`; most derive from `Pointwise` and write `values` alone. Every argument of a
-    constructor is kept as an attribute of the same name: hyperparameters as buffers of float64,
-    which no cast of the model rounds.
+    constructor is kept as an attribute of the same name: hyperparameters as numbers of float64 on
+    the CPU, which no move or cast of the model touches.
 
     Where a loss couples the rows of a batch, as its card's reduction says, its batch is that of
     all ranks over several processes, and every rank must call it. `gather` says whether; a loss
@@ -66,10 +68,36 @@ class Loss(Adaptive, metaclass=Constructed):
                 raise unknown(type(self), name)
             self._keep(name, value)
         self.keep_observed()
-        self._learned = [name for name in self.card.hypers if name in self._parameters]
+        for name, start in self._begin().items():
+            if not isinstance(start, nn.Parameter):
+                self.register_buffer(name, start)
+            else:
+                keep = self.learn if start.numel() == 1 else self.register_parameter
+                keep(name, nn.Parameter(start.to("meta")) if forgets() else start)
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return what the loss learns and what `observe` writes, by name, as it is at the start.
+
+        Parameters are learned, other tensors are state. A learned number has the shape (1,), for
+        what shards parameters refuses those without dimensions.
+        """
+        return {}
+
+    def _begin(self) -> dict[str, Tensor]:
+        """Return the initial state, not forgotten on the meta device."""
+        with torch.device("cpu") if forgets() else nullcontext():
+            return self.initial_state()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Set state and learned numbers to what they are at the start."""
+        for name, start in self._begin().items():
+            getattr(self, name).copy_(start)
+        if "observed" in self._numbers:
+            self.observed.zero_()
 
     def _keep(self, name: str, value: Any) -> None:
-        """Keep a constructor argument: real numbers as buffers, the rest as plain attributes."""
+        """Keep a constructor argument: real numbers as tensors, the rest as plain attributes."""
         hyper, owner = self.card.hypers.get(name), type(self).__name__
         real = hyper is not None and isinstance(hyper.default, float)
         if hyper is not None:
@@ -93,6 +121,14 @@ class Loss(Adaptive, metaclass=Constructed):
                 hyper.check(owner, name, entry)
 
         self.keep_number(name, value, check)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name in self.card.hypers:
+            given, saved = getattr(self, name, None), state.get(prefix + name)
+            still = isinstance(given, Tensor) and not isinstance(given, nn.Parameter)
+            if still and isinstance(saved, Tensor) and name not in self.moving:
+                _warn_where_other(type(self).__name__, name, given, saved)  # type: ignore[arg-type]
+        super()._load_from_state_dict(state, prefix, *rest)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -181,7 +217,8 @@ class Loss(Adaptive, metaclass=Constructed):
             check_weight(type(self).__name__, weight)
             weight = weight if denominator is not None else mapped(tame, weight)
         for name in self._learned:
-            self._check_learned(name)
+            if name in self.card.hypers:
+                self._check_learned(name)
         value = self.combine(self.terms(input, target, weight=weight, denominator=denominator))
         if not at_hand(value) or math.isfinite(value.item()):
             return value
@@ -415,10 +452,30 @@ def _place(kind: type, name: str) -> int:
     return next(place for place, one in enumerate(kind.__mro__) if name in vars(one))
 
 
+def _warn_where_other(owner: str, name: str, given: Tensor, saved: Tensor) -> None:
+    """Warn where a state_dict brings another hyperparameter than the loss was built with."""
+    if given.is_meta or saved.is_meta or given.numel() != saved.numel():
+        return
+    mine, theirs = (one.detach().cpu().double().flatten() for one in (given, saved))
+    if not torch.equal(mine, theirs):
+        built, loaded = (_short(one.tolist()) for one in (mine, theirs))
+        warnings.warn(
+            f"{owner} was built with {name}={built if given.ndim else mine.item()}; the state_dict "
+            f"restores {loaded if given.ndim else theirs.item()}, which counts from now on; to "
+            f"train on with another, write loss.{name}.fill_(…) after loading",
+            stacklevel=2,
+        )
+
+
+def _entries(state: Tensor) -> Any:
+    """Return state as plain data: one number where there is but one, whatever its shape."""
+    return state.item() if state.shape == (1,) else state.tolist()
+
+
 def plain(value: Any) -> Any:
     """Return losses, schedules, parameters and tensors as plain data for JSON."""
     if isinstance(value, Loss):
-        state = {name: tensor.tolist() for name, tensor in value.learned().items()}
+        state = {name: _entries(tensor) for name, tensor in value.learned().items()}
         known = {"loss": value.card.key, "arguments": value.config()}
         return {**known, "state": state} if state else known
     if isinstance(value, Schedule):

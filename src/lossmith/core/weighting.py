@@ -95,7 +95,7 @@ class Fixed(Weighting):
         self._given = dict(weights or {})
 
     def begin(self, losses: Mapping[str, Loss]) -> None:
-        """Keep each term's weight as a buffer, or as a parameter."""
+        """Keep each term's weight as a number, or as a parameter."""
         unknown = [name for name in self._given if name not in losses]
         if unknown:
             raise ValueError(

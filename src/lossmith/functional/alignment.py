@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import promote, require, within
+from lossmith.functional.checks import promote, require, widest, within
 
 _FAR = 1e9  # log-probabilities whose sums keep the digits of a difference in float64
 
@@ -29,7 +29,7 @@ def ctc(
         heard = torch.arange(logits.shape[1], device=logits.device) < frame.unsqueeze(1)
         logits = torch.where(heard.unsqueeze(2), logits, 0)
     low = torch.finfo(logits.dtype).min / (2 * max(logits.shape[1], 1))  # a path adds up to finite
-    wide = logits if logits.device.type == "mps" else logits.double()  # torch subtracts sums of it
+    wide = logits.to(widest(logits.device))  # torch subtracts sums of it
     log_p = wide.log_softmax(2).clamp(min=low)
     # So far apart one path is all: a scale, under which sums keep their digits, changes no share.
     size = (log_p.detach().abs().amax() / _FAR).clamp(min=1.0)

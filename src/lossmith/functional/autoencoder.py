@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.binary import binary_cross_entropy
-from lossmith.functional.checks import in_dtype, promote, same_rows, same_shape
+from lossmith.functional.checks import in_dtype, promote, same_rows, same_shape, tensor_like
 
 Parts = Mapping[str, Tensor]
 FAR = 1e15  # densities are held where their differences are still numbers
@@ -36,7 +36,7 @@ def gaussian_elbo(
     """Return −log p(target | mean "reconstruction", variance) and beta·KL of each row."""
     named = _posterior(input)
     output, target = same_shape(named["reconstruction"], target)
-    width = torch.as_tensor(variance, dtype=output.dtype, device=output.device)
+    width = tensor_like(variance, output)
     values = ((output - target).square() / width + (2 * math.pi * width).log()) / 2
     return {"reconstruction": _total(values), **_divergence(named, beta)}
 
@@ -141,7 +141,7 @@ def _log_normal(value: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
 def _log_shares(rows: int, size: int, sampling: str, like: Tensor) -> Tensor:
     """Return the log weight (N, N) of each row's posterior in the estimate at each sample."""
     if sampling == "weighted":
-        return like.new_full((rows, rows), -math.log(max(rows, 1) * size))
+        return -like.new_full((rows, rows), max(rows, 1) * size).log()
     others = (1 - 1 / size) / max(rows - 1, 1)
     share = like.new_full((rows, rows), others)
     return share.diagonal_scatter(like.new_full((rows,), 1 / size)).log()

@@ -30,7 +30,10 @@ def barron(
 ) -> Tensor:
     """Return b/alpha·(((r/scale)²/b + 1)^(alpha/2) − 1), b = |alpha − 2| (Barron, 2019)."""
     r = residual(input, target)
-    return general(r, tensor_like(alpha, r), in_dtype(scale, r))
+    shape = in_dtype(alpha, r)
+    if not isinstance(shape, Tensor):  # where Python chooses the formula by it, whatever r is on
+        shape = torch.tensor(shape, dtype=r.dtype, device="cpu")
+    return general(r, shape, in_dtype(scale, r))
 
 
 def adaptive_barron(

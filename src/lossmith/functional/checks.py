@@ -1,5 +1,6 @@
 """The one place where inputs and targets are checked and brought to the dtype of computation."""
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -49,12 +50,28 @@ def in_dtype(hyper: Tensor | float, input: Tensor) -> Tensor | float:
         return hyper
     if hyper.ndim == 0 and not hyper.requires_grad and at_hand(hyper):
         return hyper.item()
-    return hyper.to(input.dtype)
+    # A number of its own goes to any device's tensors from the CPU; several must be with them.
+    return hyper.to(input) if hyper.ndim else hyper.to(input.dtype)
 
 
 def tensor_like(hyper: Tensor | float, input: Tensor) -> Tensor:
     """Return a hyperparameter as a tensor of input's dtype, on its device."""
-    return torch.as_tensor(hyper, dtype=input.dtype, device=input.device)
+    number = in_dtype(hyper, input)
+    if isinstance(number, Tensor):
+        return number.to(input)
+    return input.new_full((), number)  # written where it is needed: no copy to wait for
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """Return the dtype of the most digits that a device has: float64, on mps float32."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def beside(numbers: Tensor, other: Tensor) -> Tensor:
+    """Return numbers of any dtype where another tensor is, with as many digits as it has there."""
+    if numbers.device == other.device:
+        return numbers
+    return numbers.to(other.device, widest(other.device))
 
 
 def at_hand(tensor: Tensor) -> bool:
@@ -110,18 +127,32 @@ def product(left: Tensor, right: Tensor) -> Tensor:
 def require(fine: Tensor, message: str) -> None:
     """Raise ValueError unless a 0-dim condition holds, also where the code is compiled.
 
-    Compiled and on a GPU the check is asynchronous and its error a RuntimeError; under vmap
-    there is none.
+    Compiled and on a device the check is asynchronous and its error a RuntimeError: nothing waits
+    for the device. There is none under vmap, nor on a device that torch has no such check for.
     """
-    if torch.compiler.is_compiling() or fine.is_cuda:
+    if torch.compiler.is_compiling() or (not fine.is_cpu and _asserts(fine.device.type)):
         torch._assert_async(fine, message)
-    elif not torch._C._functorch.is_functorch_wrapped_tensor(fine) and not fine:
+    elif fine.is_cpu and not torch._C._functorch.is_functorch_wrapped_tensor(fine) and not fine:
         raise ValueError(message)
+
+
+def _checked(tensor: Tensor) -> bool:
+    """Return whether values where a tensor is can be checked at all."""
+    return tensor.is_cpu or torch.compiler.is_compiling() or _asserts(tensor.device.type)
+
+
+@functools.cache
+def _asserts(device: str) -> bool:
+    """Return whether torch checks asynchronously on a kind of device."""
+    if device in ("cuda", "meta"):
+        return device == "cuda"
+    key = device.upper() if device in ("mps", "xpu", "hpu") else "PrivateUse1"
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key("aten::_assert_async.msg", key))
 
 
 def within(numbers: Tensor, low: float, high: float, message: str) -> None:
     """Raise ValueError unless all numbers lie in low … high, where `require` would."""
-    fine = _inside(numbers, low, high)
+    fine = not _checked(numbers) or _inside(numbers, low, high)
     if isinstance(fine, Tensor):
         require(fine, message)
     elif not fine:

@@ -10,6 +10,7 @@ from torch.nn.functional import nll_loss
 
 from lossmith.functional.checks import (
     LAST,
+    beside,
     check_classes,
     class_logits,
     head_dim,
@@ -158,7 +159,7 @@ def target_weights(
         return ~ignored
     target = target.long().masked_fill(ignored, 0)
     check_classes(target, class_weight.numel())
-    return class_weight[target].masked_fill(ignored, 0)
+    return beside(class_weight, target)[target].masked_fill(ignored, 0)
 
 
 def check_soft(target: Tensor) -> None:
@@ -174,7 +175,7 @@ def check_soft(target: Tensor) -> None:
 
 def soft_weights(target: Tensor, class_weight: Tensor) -> Tensor:
     """Return the mean class weight of each soft target."""
-    weight = per_class("class_weight", class_weight, target).to(target.dtype)
+    weight = per_class("class_weight", class_weight, target).to(target)
     return (target * weight).sum(head_dim(target))
 
 

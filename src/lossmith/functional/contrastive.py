@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import divisor, paired_rows
+from lossmith.functional.checks import divisor, paired_rows, tensor_like
 from lossmith.functional.embeddings import unit_rows
 from lossmith.functional.similarity import log_sums, softplus_sums
 
@@ -78,7 +78,7 @@ def siglip(
     """
     first, second = _units(input, target)
     first = first[own] / divisor(temperature, first)
-    shift = torch.as_tensor(bias, dtype=first.dtype, device=first.device)
+    shift = tensor_like(bias, first)
     positives = (first * second[own]).sum(1) + shift
     return softplus_sums(first, second, shift, _places(second, own)) - logsigmoid(positives)
 
@@ -93,7 +93,7 @@ def queue_nce(
     Shapes: input (N, D), target (N, D), queue (K, D) -> (N,).
     """
     first, second = _units(input, target)
-    first, queue = first / divisor(temperature, first), queue.to(first.dtype)
+    first, queue = first / divisor(temperature, first), queue.to(first)
     empty = (queue == 0).all(1, keepdim=True)
     # One column more in each shifts the products with empty rows beyond any other.
     lowest = torch.zeros_like(queue[:, :1]).masked_fill(empty, torch.finfo(queue.dtype).min / 4)

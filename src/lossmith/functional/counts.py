@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import held, in_dtype, promote, require, same_shape
+from lossmith.functional.checks import (
+    held,
+    in_dtype,
+    promote,
+    require,
+    same_shape,
+    tensor_like,
+    widest,
+)
 
 _MOST = 50.0
 _MANY = 100.0  # a count from which Stirling's series is exact to 1e-9
@@ -97,7 +105,8 @@ def negative_binomial(
         (target >= 0).all(),
         "target holds negative numbers; the negative binomial needs counts, 0 or more",
     )
-    exact = torch.as_tensor(dispersion, device=eta.device)
+    wide = torch.promote_types(eta.dtype, widest(eta.device))
+    exact = tensor_like(dispersion, torch.empty((), dtype=wide, device=eta.device))
     size, count = 1 / exact, target.to(exact.dtype)  # differences of large logarithms
     constant = torch.lgamma(size) + torch.lgamma(count + 1) - torch.lgamma(count + size)
     odds = eta + exact.log().to(eta.dtype)  # of a success: dispersion times the mean

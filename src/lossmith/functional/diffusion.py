@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import flat_rows, in_dtype, promote, same_shape
+from lossmith.functional.checks import flat_rows, in_dtype, promote, same_shape, tensor_like
 
 Pair = Mapping[str, Tensor]
 FAR = 1e30  # the SNR is held within 1/FAR and FAR, so that no weight is 0/0
@@ -121,7 +121,7 @@ def consistency(
 
 def _pseudo_huber(rows: Tensor, c: Tensor | float) -> Tensor:
     """Return √(‖row‖² + c²) − c without cancelling, and without overflow below the result's."""
-    c = torch.as_tensor(c, dtype=rows.dtype, device=rows.device)
+    c = tensor_like(c, rows)
     largest = rows.detach().abs().amax(1) if rows.shape[1] else rows.new_zeros(len(rows))
     scale = torch.maximum(largest, c)  # the value itself does not depend on it
     square, part = (rows / scale.unsqueeze(1)).square().sum(1), c / scale
@@ -143,7 +143,7 @@ def _weight(snr: Tensor, weighting: str, **hypers: Tensor | float) -> Tensor:
     if weighting == "truncated_snr":
         return snr.clamp(min=1)
     if weighting == "min_snr":
-        return torch.minimum(snr, torch.as_tensor(hypers["gamma"], dtype=snr.dtype))
+        return torch.minimum(snr, tensor_like(hypers["gamma"], snr))
     if weighting == "edm":
         return snr + hypers["sigma_data"] ** -2
     if weighting == "p2":

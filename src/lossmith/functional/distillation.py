@@ -10,6 +10,7 @@ from lossmith.functional.checks import (
     product,
     promote,
     same_shape,
+    widest,
 )
 from lossmith.functional.classification import log_probabilities
 from lossmith.functional.divergence import check_rows, relative_entropy
@@ -92,7 +93,8 @@ def _cooled(
     student, teacher = same_shape(input, target)
     heat = in_dtype(temperature, student)
     if not isinstance(heat, Tensor) and heat > 100:  # so even that differences have few digits
-        student, teacher = student.double(), teacher.double()
+        wide = widest(student.device)
+        student, teacher = student.to(wide), teacher.to(wide)
     return student / heat, teacher / heat, heat
 
 

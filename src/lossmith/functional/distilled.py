@@ -39,7 +39,7 @@ def dino(
     """
     input, target = _views(input, target)
     student = log_softmax_at(input, student_temperature)
-    teacher = log_softmax_at(target - centre.to(target.dtype), teacher_temperature).exp()
+    teacher = log_softmax_at(target - centre.to(target), teacher_temperature).exp()
     pairs = -product(teacher, student.transpose(1, 2))
     same = torch.eye(*pairs.shape[1:], dtype=torch.bool, device=pairs.device)
     return pairs.masked_fill(same, 0.0).sum((1, 2)) / (~same).sum()
@@ -67,7 +67,7 @@ def ibot(
     mask = mask.to(input.dtype)
     input, target = (torch.where((mask != 0).unsqueeze(-1), x, 0) for x in (input, target))
     student = log_softmax_at(input, student_temperature)
-    teacher = log_softmax_at(target - centre.to(target.dtype), teacher_temperature).exp()
+    teacher = log_softmax_at(target - centre.to(target), teacher_temperature).exp()
     patches = -(teacher * student).sum(-1)
     return (mask * patches).sum(1) / mask.sum(1).clamp(min=1)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import held, product, promote
+from lossmith.functional.checks import held, product, promote, widest
 
 # The length below which the gradient of a direction grows no more. 64·√2, what ArcFace makes of a
 # cosine, over it is a number in float16.
@@ -62,7 +62,7 @@ def distances(left: Tensor, right: Tensor) -> Tensor:
     if left.numel() == 0 or right.numel() == 0:
         return product(left, right.transpose(-1, -2))
     size = _power(torch.maximum(_size(left), _size(right)))
-    wide = torch.float32 if left.device.type == "mps" else torch.float64  # mps has no other
+    wide = widest(left.device)
     first, second = left.to(wide) / size, right.to(wide) / size
     centre = second.detach().mean(-2, keepdim=True)
     gap = (root(_squares(first - centre, second - centre)) * size).to(left.dtype)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import class_logits, head_dim, held, in_dtype, promote
+from lossmith.functional.checks import class_logits, head_dim, held, in_dtype, promote, widest
 
 _MOST = 1e8  # evidence beyond which the divergence is held: its terms cancel to their last digits
 
@@ -41,7 +41,7 @@ def _shares(evidence: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 def _divergence(evidence: Tensor, dim: int) -> Tensor:
     """Return the KL divergence of Dirichlet(1 + evidence) from the uniform one."""
     classes = evidence.shape[dim]
-    extra = held(evidence.double(), high=_MOST)
+    extra = held(evidence.to(widest(evidence.device)), high=_MOST)
     total = classes + extra.sum(dim, keepdim=True)
     value = torch.lgamma(total).squeeze(dim) - torch.lgamma(1 + extra).sum(dim)
     slope = (extra * (torch.digamma(1 + extra) - torch.digamma(total))).sum(dim)

@@ -41,7 +41,7 @@ def ms_ssim(
     scales = len(scale_weights)
     input, target, unit = _scaled(input, target, data_range, window * 2 ** (scales - 1))
     product = torch.ones(input.shape[:2], dtype=input.dtype, device=input.device)
-    for scale, weight in enumerate(scale_weights.to(input.dtype).unbind()):
+    for scale, weight in enumerate(scale_weights.to(input).unbind()):
         light, rest = _differences(input, target, unit, window, sigma)
         if scale == scales - 1:
             rest = light + rest - light * rest

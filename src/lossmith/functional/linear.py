@@ -1,11 +1,13 @@
 """A linear head and its cross-entropy in one, unreduced: one value a row."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import at_hand, check_classes, promote
+from lossmith.functional.checks import at_hand, check_classes, promote, widest
 from lossmith.kernels import linear as kernel
-from lossmith.kernels.choice import choose, transformed
+from lossmith.kernels.choice import Why, choose, transformed
 
 FEW_LOGITS = 1 << 22
 FEW_CLASSES = 512
@@ -78,13 +80,14 @@ def linear_cross_entropy(
 
 def _choose(logits: int, classes: int, bend: kernel.Bend) -> bool:
     learned = any(number is not None and number.requires_grad for number in bend)
-    obstacles = (
+    obstacles: Sequence[tuple[bool, Why]] = (
         (transformed(), "torch.func needs operations that it can transform"),
         (learned, "a hyperparameter is learned"),
-        (logits < FEW_LOGITS, f"{logits} logits are fewer than {FEW_LOGITS}"),
-        (classes < FEW_CLASSES, f"{classes} classes are fewer than {FEW_CLASSES}"),
+        (logits < FEW_LOGITS, lambda: f"{logits} logits are fewer than {FEW_LOGITS}"),
+        (classes < FEW_CLASSES, lambda: f"{classes} classes are fewer than {FEW_CLASSES}"),
     )
-    return choose("linear_cross_entropy", obstacles, f"{logits} logits, a chunk of rows at a time")
+    reason = "{} logits, a chunk of rows at a time"
+    return choose("linear_cross_entropy", obstacles, lambda: reason.format(logits))
 
 
 def check_linear(input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> None:
@@ -118,7 +121,7 @@ def _row_weight(row_weight: Tensor | None, target: Tensor) -> Tensor:
 def _number(value: Tensor | float | None) -> Tensor | None:
     """Return a hyperparameter as a 0-dim tensor, so that a change of value compiles nothing."""
     if isinstance(value, Tensor) and (value.requires_grad or not at_hand(value)):
-        return value.double()
+        return value.to(widest(value.device))
     return None if value is None or value == 0 else torch.as_tensor(value, dtype=torch.float64)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import at_hand, check_head, head_dim, in_dtype, promote, same_shape
-from lossmith.functional.fused import MEAN, losses
+from lossmith.functional.fused import MEAN, SUM, losses
 from lossmith.kernels.choice import transformed
 
 _LARGE = torch.finfo(torch.float32).max / 100  # from here values are held
@@ -45,10 +45,12 @@ def mean_cross_entropy(
 ) -> Tensor | None:
     """Return the mean of −log p, where targets are neither smoothed nor soft."""
     whole = not (target.is_floating_point() or target.dtype == torch.bool)
-    if not (whole and input.ndim and target.numel() and at_hand(input) and at_hand(target)):
-        return None
     smoothing = in_dtype(label_smoothing, input)
-    if isinstance(smoothing, Tensor) or smoothing:
+    if not (whole and input.ndim and target.numel()) or isinstance(smoothing, Tensor) or smoothing:
+        return None
+    if input.is_cuda and target.is_cuda and not (torch.compiler.is_compiling() or transformed()):
+        return _on_device(input, target, ignore_index)
+    if not (at_hand(input) and at_hand(target)):
         return None
     check_head(input, target, input.shape[head_dim(input)])
     if ignore_index >= 0 or target.min().item() < 0:  # some may be ignored, whatever they hold
@@ -60,6 +62,21 @@ def mean_cross_entropy(
     except IndexError:  # a class outside the head, of which `cross_entropy` has more to say
         return None
     return mean if mean.item() * target.numel() < _LARGE else None  # NaN where all are ignored
+
+
+def _on_device(input: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+    """Return the mean in torch's few kernels; its own asserts that classes are in range."""
+    dim = head_dim(input)
+    check_head(input, target, input.shape[dim])
+    target = target.long()
+    log_p = promote(input).masked_fill((target == ignore_index).unsqueeze(dim), 0).log_softmax(dim)
+    operation: Any = torch.ops.aten
+    operation = operation.nll_loss_forward if input.ndim < 3 else operation.nll_loss2d_forward
+    if input.ndim > 2:  # (N, C, …) as (N, C, H, W)
+        log_p, target = log_p.flatten(2).unsqueeze(2), target.flatten(1).unsqueeze(1)
+    total, count = operation(log_p, target, None, SUM, ignore_index)
+    mean: Tensor = total / count.clamp(min=1)
+    return mean
 
 
 def _of_residuals(operation: Any, input: Tensor, target: Tensor, *numbers: Any) -> Tensor | None:

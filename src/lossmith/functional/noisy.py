@@ -7,7 +7,14 @@ ignored target gives the value of class 0.
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote, tensor_like
+from lossmith.functional.checks import (
+    class_logits,
+    head_dim,
+    in_dtype,
+    promote,
+    tensor_like,
+    widest,
+)
 from lossmith.functional.classification import (
     log_probabilities,
     one_minus_exp,
@@ -83,7 +90,7 @@ def jensen_shannon(
     log_p = -surprise(*class_logits(input, target, ignore_index))
     dtype, share = log_p.dtype, in_dtype(pi, log_p)
     if not isinstance(share, Tensor) and not 0.01 < share < 0.99:  # parts cancel at either end
-        log_p, pi = log_p.double(), max(share, 1e-6)
+        log_p, pi = log_p.to(widest(log_p.device)), max(share, 1e-6)
     pi = tensor_like(pi, log_p)
     rest = one_minus_exp(log_p)
     log_mixture = torch.log1p((pi - 1) * rest)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from lossmith.functional.binary import clipped_negative
-from lossmith.functional.checks import head_dim, in_dtype, promote
+from lossmith.functional.checks import head_dim, in_dtype, promote, tensor_like
 from lossmith.functional.classification import log_probabilities
 
 
@@ -41,7 +41,7 @@ def binary_focal_probability(
     output = promote(output)
     gamma, alpha = in_dtype(gamma, output), in_dtype(alpha, output)
     positive, negative = (_recovered(logsigmoid(x), gamma) for x in (output, -output))
-    odds = torch.as_tensor(alpha / (1 - alpha), dtype=output.dtype, device=output.device)
+    odds = tensor_like(alpha / (1 - alpha), output)
     return (positive - negative - odds.log()).sigmoid()
 
 

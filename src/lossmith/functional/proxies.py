@@ -102,7 +102,7 @@ def class_cosines(
 
 def nearest_cosines(rows: Tensor, proxies: Tensor, centers: int = 1) -> Tensor:
     """Return the cosine of each row to the nearest of each class's centers."""
-    cos = cosines(rows, proxies.to(rows.dtype))
+    cos = cosines(rows, proxies.to(rows))
     return cos if centers == 1 else cos.unflatten(1, (-1, centers)).amax(2)
 
 

@@ -97,7 +97,7 @@ def epps_pulley(input: Tensor, directions: Tensor, *, knots: int, bound: Tensor 
     grid = torch.linspace(0, 1, knots, dtype=rows.dtype, device=rows.device)
     grid = grid * in_dtype(bound, rows)
     normal = (-grid.square() / 2).exp()
-    angles = product(rows, directions.to(rows.dtype)).unsqueeze(-1) * grid
+    angles = product(rows, directions.to(rows)).unsqueeze(-1) * grid
     count = max(len(rows), 1)
     real, imaginary = angles.cos().sum(0) / count, angles.sin().sum(0) / count
     gap = (real - normal).square() + imaginary.square()

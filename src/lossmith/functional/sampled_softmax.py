@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, logsigmoid
 
-from lossmith.functional.checks import check_classes, promote, require
+from lossmith.functional.checks import beside, check_classes, promote, require
 from lossmith.functional.linear import check_linear
 from lossmith.functional.similarity import log_sums
 
@@ -70,6 +70,7 @@ def sampled_linear_cross_entropy(
     rows = target.flatten().long()
     rows = rows.masked_fill(rows == ignore_index, 0)
     check_classes(rows, len(weight))
+    sampled, expected = sampled.to(target.device), beside(expected, target)
     _check_sample(sampled, expected, target, target_expected)
     dtype = torch.promote_types(promote(input).dtype, weight.dtype)
     left = input.reshape(len(rows), weight.shape[1]).to(dtype)

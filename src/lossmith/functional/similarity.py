@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossmith.kernels import products, softplus
-from lossmith.kernels.choice import choose, transformed
+from lossmith.kernels.choice import Why, choose, transformed
 
 FEW_PRODUCTS = 1 << 20
 
@@ -69,8 +69,8 @@ def softplus_sums(
 
 
 def _choose(kernel: str, count: int) -> bool:
-    obstacles: Sequence[tuple[bool, str]] = (
+    obstacles: Sequence[tuple[bool, Why]] = (
         (transformed(), "torch.func needs operations that it can transform"),
-        (count < FEW_PRODUCTS, f"{count} products are fewer than {FEW_PRODUCTS}"),
+        (count < FEW_PRODUCTS, lambda: f"{count} products are fewer than {FEW_PRODUCTS}"),
     )
-    return choose(kernel, obstacles, f"{count} products, a tile at a time")
+    return choose(kernel, obstacles, lambda: f"{count} products, a tile at a time")

@@ -26,7 +26,7 @@ def online_label_smoothing(
             f"input has shape {tuple(input.shape)} but the soft labels have shape "
             f"{tuple(soft_labels.shape)}; there must be one of each class for each class"
         )
-    soft = soft_labels.to(log_p.dtype)[target].movedim(-1, dim)
+    soft = soft_labels.to(log_p)[target].movedim(-1, dim)
     share = in_dtype(alpha, log_p)
     return -share * pick(log_p, target) - (1 - share) * (soft * log_p).sum(dim)
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import promote, same_shape
+from lossmith.functional.checks import promote, same_shape, widest
 from lossmith.functional.divergence import check_rows
 from lossmith.functional.embeddings import magnitude
 
@@ -26,7 +26,7 @@ def sinkhorn_divergence(
     if not first.numel() or not both.isfinite().all():
         return first.sum() + second.sum()
     size, dtype = magnitude(both), first.dtype
-    wide = torch.float32 if first.device.type == "mps" else torch.float64  # mps has no other
+    wide = widest(first.device)
     middle = (both / size).to(wide).mean(0)
     first, second = ((one / size).to(wide) - middle for one in (first, second))
     scales = float(blur) / size.item(), float(scaling)

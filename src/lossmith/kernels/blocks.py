@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lossmith.kernels.choice import choose, explaining, transformed
+from lossmith.kernels.choice import Why, choose, explaining, transformed
 from lossmith.kernels.one_pass import one_pass
 
 BLOCK = 1 << 17  # numbers of input at a time
@@ -47,7 +47,7 @@ def _obstacles(
     input: Any,
     target: Any,
     probe: list[Tensor],
-) -> Iterator[tuple[bool, str]]:
+) -> Iterator[tuple[bool, Why]]:
     plain = type(input) in (Tensor, nn.Parameter) and type(target) is Tensor
     yield not plain, "not of one input and one target"
     yield input.numel() < FEW, f"fewer than {FEW} numbers"

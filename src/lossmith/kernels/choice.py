@@ -21,15 +21,21 @@ class Choice:
         return f"{self.kernel}: {'fast' if self.fast else 'plain'}, {self.reason}"
 
 
+Why = str | Callable[[], str]
 _seen: ContextVar[list[Choice] | None] = ContextVar("lossmith_choices", default=None)
 
 
-def choose(kernel: str, obstacles: Iterable[tuple[bool, str]], reason: str) -> bool:
-    """Return whether the fast path runs: nothing stands in its way; tell `explain`."""
+def choose(kernel: str, obstacles: Iterable[tuple[bool, Why]], reason: Why) -> bool:
+    """Return whether the fast path runs: nothing stands in its way; tell `explain`.
+
+    A text with a size in it is given as a function: formed while a compiler traces, it would tie
+    the graph to that size.
+    """
     obstacle = next((why for stands, why in obstacles if stands), None)
     seen = None if torch.compiler.is_compiling() else _seen.get()
     if seen is not None:
-        seen.append(Choice(kernel, obstacle is None, obstacle or reason))
+        why = reason if obstacle is None else obstacle
+        seen.append(Choice(kernel, obstacle is None, why if isinstance(why, str) else why()))
     return obstacle is None
 
 

@@ -246,10 +246,12 @@ class Following(Wrapper):
                 f"{known or 'none'}"
             )
         super().__init__(loss=inner, hyper=hyper, level=level, factor=factor, momentum=momentum)
+        inner._followed.append(hyper)
 
     def update(self, progress: Progress) -> None:
         """Move the inner loss's hyperparameter towards the residuals' quantile."""
         input, target = progress.signals["input"], progress.signals["target"]
+        input, target = input.cpu(), target.cpu()  # where the number is
         sizes = (self.loss.decode(input).double() - target.double()).abs().flatten()
         sizes = sizes[sizes.isfinite()]
         if sizes.numel() == 0:

@@ -204,8 +204,9 @@ class FreeBits(Batchwise):
         each = flat_rows(F.gaussian_kl(input), dims=2)
         means = [reduce(part, weight=weight) for part in each.unbind(1)]
         floored = torch.stack(means).clamp(min=self.lambda_.to(each.dtype)).sum()
-        some = each.numel() > 0 if weight is None else weight.sum() > 0
-        return torch.where(torch.as_tensor(some, device=each.device), floored, 0.0 * floored)
+        if weight is None:
+            return floored if each.numel() else 0.0 * floored
+        return torch.where(weight.sum() > 0, floored, 0.0 * floored)
 
 
 class BetaTC(Pointwise):

@@ -9,6 +9,7 @@ from lossmith import functional as F
 from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.loss import Pointwise
+from lossmith.losses.learned import exact, learned
 
 _PAPER = Paper(
     authors="J. T. Barron", title="A General and Adaptive Robust Loss Function", year=2019
@@ -127,6 +128,8 @@ class AdaptiveBarron(Pointwise):
     alpha_low: Tensor
     alpha_high: Tensor
     scale_low: Tensor
+    latent_alpha: nn.Parameter
+    latent_scale: nn.Parameter
     card: ClassVar[Card] = Card(
         key="adaptive_barron",
         tasks=("regression",),
@@ -179,21 +182,26 @@ class AdaptiveBarron(Pointwise):
                 f"AdaptiveBarron: initial_scale must be above scale_low, got {initial_scale} "
                 f"with {scale_low}"
             )
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return the latent numbers of the initial shape and scale."""
         share = (self.initial_alpha - self.alpha_low) / (self.alpha_high - self.alpha_low)
-        self.latent_alpha = nn.Parameter(share.logit().to(torch.get_default_dtype()))
-        self.latent_scale = nn.Parameter(torch.zeros(()))
+        return {
+            "latent_alpha": learned(share.logit()),
+            "latent_scale": learned(torch.zeros_like(share)),
+        }
 
     @property
     def alpha(self) -> Tensor:
         """The present shape."""
-        share = _exact(self.latent_alpha).sigmoid()
+        share = exact(self.latent_alpha).sigmoid()
         low, high = (bound.to(share) for bound in (self.alpha_low, self.alpha_high))
         return low + (high - low) * share
 
     @property
     def scale(self) -> Tensor:
         """The present scale."""
-        latent = _exact(self.latent_scale)
+        latent = exact(self.latent_scale)
         low, start = (bound.to(latent) for bound in (self.scale_low, self.initial_scale))
         return low + (start - low) * nn.functional.softplus(latent + _SHIFT)
 
@@ -203,8 +211,3 @@ class AdaptiveBarron(Pointwise):
 
 
 _SHIFT = 0.5413248546129181  # log(e − 1), where softplus is 1
-
-
-def _exact(latent: Tensor) -> Tensor:
-    """Bring a learned number to float32, or keep float64."""
-    return latent.to(torch.promote_types(latent.dtype, torch.float32))

@@ -257,8 +257,13 @@ class MoCo(Pointwise):
 
     def __init__(self, *, features: int, size: int = 65536, temperature: Number = 0.07) -> None:
         super().__init__(features=features, size=size, temperature=temperature)
-        self.register_buffer("queue", torch.zeros(size, features))
-        self.register_buffer("head", torch.zeros((), dtype=torch.int64))
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return an empty queue."""
+        return {
+            "queue": torch.zeros(self.size, self.features),
+            "head": torch.zeros((), dtype=torch.int64),
+        }
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return −log of each query's probability of its own key."""

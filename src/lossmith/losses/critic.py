@@ -68,8 +68,11 @@ class LeCam(Pointwise):
 
     def __init__(self, *, decay: float | Schedule = 0.99, one_sided: bool = False) -> None:
         super().__init__(decay=decay, one_sided=one_sided)
-        for name in ("real", "fake", "share"):
-            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return averages of nothing."""
+        names = ("real", "fake", "share")
+        return {name: torch.zeros((), dtype=torch.float64, device="cpu") for name in names}
 
     def values(self, input: Mapping[str, Tensor], target: None) -> dict[str, Tensor]:
         """Return the values of the real and of the fake scores, 0 before the first average."""

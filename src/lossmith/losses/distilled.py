@@ -148,7 +148,10 @@ class DINO(Pointwise):
             teacher_temperature=teacher_temperature,
             momentum=momentum,
         )
-        self.register_buffer("centre", torch.zeros(features))
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return a centre at 0."""
+        return {"centre": torch.zeros(self.features)}
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the mean cross-entropy over each sample's pairs of views."""
@@ -244,7 +247,10 @@ class IBOT(Pointwise):
             teacher_temperature=teacher_temperature,
             momentum=momentum,
         )
-        self.register_buffer("centre", torch.zeros(features))
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return a centre at 0."""
+        return {"centre": torch.zeros(self.features)}
 
     def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
         """Return the mean cross-entropy over each image's masked patches."""
@@ -370,5 +376,5 @@ def _check_features(input: Tensor, features: int) -> None:
 def _move(centre: Tensor, seen: Tensor, momentum: Tensor) -> None:
     """Move a centre towards the mean of what was seen."""
     if seen.numel():
-        mean = seen.to(centre.dtype).flatten(0, -2).mean(0)
+        mean = seen.to(centre).flatten(0, -2).mean(0)
         centre.lerp_(mean, (1 - momentum).to(centre.dtype))

@@ -55,6 +55,8 @@ class EarlyLearning(Pointwise):
     beta: Tensor
     lambda_: Tensor
     ignore_index: int
+    samples: int
+    classes: int
     card: ClassVar[Card] = Card(
         key="early_learning",
         tasks=("multiclass",),
@@ -102,7 +104,10 @@ class EarlyLearning(Pointwise):
             lambda_=lambda_,
             ignore_index=ignore_index,
         )
-        self.register_buffer("memory", torch.zeros(samples, classes))
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return an empty memory."""
+        return {"memory": torch.zeros(self.samples, self.classes)}
 
     @property
     def out_features(self) -> int:

@@ -1,14 +1,14 @@
 """Contrastive losses of pairs of two kinds, images and texts, that learn their temperature."""
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from lossmith import functional as F
 from lossmith.core.card import Card, Example, Hyper, Paper
 from lossmith.losses.coupled import GATHER, Contrast
+from lossmith.losses.learned import exact, learned
 
 
 class CLIP(Contrast):
@@ -44,6 +44,7 @@ class CLIP(Contrast):
     """
 
     initial_temperature: Tensor
+    log_scale: nn.Parameter
     card: ClassVar[Card] = Card(
         key="clip",
         tasks=("self_supervised",),
@@ -81,12 +82,15 @@ class CLIP(Contrast):
 
     def __init__(self, *, initial_temperature: float = 0.07, gather: bool = True) -> None:
         super().__init__(initial_temperature=initial_temperature, gather=gather)
-        self.log_scale = _log_scale(self.initial_temperature)
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return the scale at the start."""
+        return {"log_scale": learned(-self.initial_temperature.log())}
 
     @property
     def temperature(self) -> Tensor:
         """The present temperature, at least 0.01."""
-        scale = _exact(self.log_scale)
+        scale = exact(self.log_scale)
         held = scale + (scale.clamp(max=math.log(100)) - scale).detach()
         return (-held).exp()
 
@@ -127,6 +131,8 @@ class SigLIP(Contrast):
 
     initial_temperature: Tensor
     initial_bias: Tensor
+    log_scale: nn.Parameter
+    bias: nn.Parameter
     card: ClassVar[Card] = Card(
         key="siglip",
         tasks=("self_supervised",),
@@ -175,25 +181,20 @@ class SigLIP(Contrast):
         super().__init__(
             initial_temperature=initial_temperature, initial_bias=initial_bias, gather=gather
         )
-        self.log_scale = _log_scale(self.initial_temperature)
-        self.bias = nn.Parameter(self.initial_bias.to(torch.get_default_dtype()))
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return scale and bias at the start."""
+        return {
+            "log_scale": learned(-self.initial_temperature.log()),
+            "bias": learned(self.initial_bias),
+        }
 
     @property
     def temperature(self) -> Tensor:
         """The present temperature."""
-        return (-_exact(self.log_scale)).exp()
+        return (-exact(self.log_scale)).exp()
 
     def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
         """Return the sum of each row's binary cross-entropies."""
-        bias = _exact(self.bias)
+        bias = exact(self.bias)
         return F.siglip(input, target, temperature=self.temperature, bias=bias, own=own)
-
-
-def _log_scale(temperature: Tensor) -> nn.Parameter:
-    return nn.Parameter(-temperature.log().to(torch.get_default_dtype()))
-
-
-def _exact(learned: Any) -> Tensor:
-    """Bring a learned number to float32, or keep float64."""
-    number: Tensor = learned.to(torch.promote_types(learned.dtype, torch.float32))
-    return number

@@ -38,6 +38,11 @@ class LinearHead(Loss, ABC):
     def __init__(self, **hypers: Any) -> None:
         super().__init__(**hypers)
         self.head = nn.Linear(self.in_features, self.classes, self.bias)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the head to 0, and what else changes to what it is at the start."""
+        super().reset_parameters()
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)
 

@@ -32,11 +32,15 @@ class ProxyLoss(Loss, ABC):
 
     classes: int
     features: int
+    proxies: nn.Parameter
 
     def __init__(self, **hypers: Any) -> None:
         super().__init__(**hypers)
-        count = self.classes * self.centers
-        self.proxies = nn.Parameter(F.first_proxies(count, self.features))
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return the proxies at the start."""
+        first = F.first_proxies(self.classes * self.centers, self.features)
+        return {"proxies": nn.Parameter(first)}
 
     @property
     def centers(self) -> int:

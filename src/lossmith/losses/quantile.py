@@ -67,10 +67,10 @@ class Quantile(Pointwise):
         if isinstance(level, (Schedule, nn.Parameter)):
             super().__init__(level=level)
             return
-        levels = torch.as_tensor(level, dtype=torch.float64).reshape(-1)
+        levels = torch.as_tensor(level, dtype=torch.float64, device="cpu").reshape(-1)
         if levels.numel() == 0 or (levels.diff() <= 0).any():
             raise ValueError(f"Quantile: level must be one number or increasing ones, got {level}")
-        super().__init__(level=levels if levels.numel() > 1 else levels[0])
+        super().__init__(level=levels.tolist() if levels.numel() > 1 else levels.item())
 
     @property
     def out_features(self) -> int:

@@ -291,7 +291,10 @@ class SIGReg(Batchwise):
         gather: bool = True,
     ) -> None:
         super().__init__(features=features, slices=slices, knots=knots, bound=bound, gather=gather)
-        self.register_buffer("directions", self._drawn(0))
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return the directions of the first step."""
+        return {"directions": self._drawn(0)}
 
     def value(self, input: Tensor, target: None, weight: Tensor | None) -> Tensor:
         """Return the mean statistic over directions."""
@@ -306,5 +309,5 @@ class SIGReg(Batchwise):
 
     def _drawn(self, step: int) -> Tensor:
         generator = torch.Generator().manual_seed(step)
-        drawn = torch.randn(self.features, self.slices, generator=generator)
+        drawn = torch.randn(self.features, self.slices, generator=generator, device="cpu")
         return drawn / drawn.norm(dim=0)

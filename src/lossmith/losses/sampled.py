@@ -10,6 +10,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example, Hyper, Paper
 from lossmith.core.progress import Progress
+from lossmith.functional.checks import beside
 from lossmith.losses.classes import IGNORE, check_counts
 from lossmith.losses.linear import BIAS, CLASS_WEIGHT, CLASSES, IN_FEATURES, LinearHead
 
@@ -152,10 +153,11 @@ class SampledLinearCrossEntropy(LinearHead):
             class_weight=class_weight,
             ignore_index=ignore_index,
         )
-        self.register_buffer("cumulative", self._cumulative(), persistent=False)
-        time = F.drawing_time(self.cumulative, self.samples)
-        self.register_buffer("time", torch.tensor(time).double(), persistent=False)
-        self.register_buffer("drawn", self._draw(0))
+        with torch.device("cpu"):  # where classes are drawn
+            self.register_buffer("cumulative", self._cumulative(), persistent=False)
+            time = F.drawing_time(self.cumulative, self.samples)
+            self.register_buffer("time", torch.tensor(time).double(), persistent=False)
+            self.register_buffer("drawn", self._draw(0))
 
     def row_values(self, input: Tensor, target: Tensor, row_weight: Tensor) -> Tensor:
         """Return the sampled cross-entropy of each row, the full one in evaluation."""
@@ -190,7 +192,8 @@ class SampledLinearCrossEntropy(LinearHead):
 
     def _expected(self, classes: Tensor) -> Tensor:
         """Return how often classes are drawn on average."""
-        share = self.cumulative[classes + 1] - self.cumulative[classes]
+        sums = beside(self.cumulative, classes)
+        share = sums[classes + 1] - sums[classes]
         return -torch.expm1(-share * self.time)
 
     def _cumulative(self) -> Tensor:
@@ -202,7 +205,8 @@ class SampledLinearCrossEntropy(LinearHead):
                     f"{name}: counts has {len(self.counts)} numbers for {self.classes} classes; "
                     "give one a class"
                 )
-            sums = torch.cat([self.counts.new_zeros(1), self.counts.cumsum(0)])
+            counts = self.counts.cpu()
+            sums = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         else:
             sums = torch.arange(self.classes + 1, dtype=torch.float64)
             sums = sums.log1p() if self.distribution == "log_uniform" else sums

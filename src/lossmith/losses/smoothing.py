@@ -90,11 +90,16 @@ class OnlineLabelSmoothing(ClassLoss):
         self, *, classes: int | None = None, alpha: Number = 0.5, ignore_index: int = -100
     ) -> None:
         super().__init__(classes=classes, alpha=alpha, ignore_index=ignore_index)
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return even soft labels, and an epoch in which nothing was seen."""
         width = self.out_features
-        self.register_buffer("soft_labels", torch.full((width, width), 1 / width))
-        self.register_buffer("sums", torch.zeros(width, width))
-        self.register_buffer("counts", torch.zeros(width))
-        self.register_buffer("epoch", torch.zeros((), dtype=torch.int64))
+        return {
+            "soft_labels": torch.full((width, width), 1 / width),
+            "sums": torch.zeros(width, width),
+            "counts": torch.zeros(width),
+            "epoch": torch.zeros((), dtype=torch.int64),
+        }
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the cross-entropy of each sample against its label and its soft label."""
@@ -115,8 +120,8 @@ class OnlineLabelSmoothing(ClassLoss):
             )
         input, target = (torch.as_tensor(progress.signals[name]) for name in self.card.needs)
         sums, counts = F.correct_predictions(input, target, ignore_index=self.ignore_index)
-        self.sums += sums
-        self.counts += counts
+        self.sums += sums.to(self.sums)
+        self.counts += counts.to(self.counts)
         if progress.epoch <= self.epoch:
             return
         means = self.sums / self.counts.clamp(min=1).unsqueeze(1)

@@ -156,6 +156,7 @@ def _once(card: Card) -> Iterator[Callable[[Case], None]]:
     """The checks of the first variant alone: dear ones, and those of the class."""
     if card.fullgraph:
         yield transforms.compiles_once
+        yield transforms.compiles_for_all_sizes
     if card.reads_head and card.reduction == "mean":
         yield reductions.dense
     yield gradients.integer_input

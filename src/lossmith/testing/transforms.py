@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.core import Progress
+from lossmith.core import Loss, Progress
 from lossmith.core.tree import mapped, tensors
 from lossmith.testing.cases import Case, brought, hyper_values, rebuilding, tunable
 
 HALVES = (torch.float16, torch.bfloat16)
+SIZES = (6, 9, 12, 7, 5, 8, 10, 11, 4)  # one more than the graphs that a compiler allows
 
 
 class _Counter:
@@ -24,6 +25,10 @@ class _Counter:
 
         self.graphs += 1
         return aot_eager(graph, inputs)
+
+    def eagerly(self, graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Any:
+        self.graphs += 1
+        return graph.forward
 
 
 def compiles_once(case: Case) -> None:
@@ -52,8 +57,25 @@ def compiles_once(case: Case) -> None:
         first = first or counter.graphs
         assert counter.graphs == first, (
             f"compiled again when {', '.join(tunable(loss))} changed; "
-            "keep hyperparameters as buffers, not as floats"
+            "keep hyperparameters as tensors, not as floats"
         )
+
+
+def compiles_for_all_sizes(case: Case) -> None:
+    """One graph of the first batch size and one of any other: sizes beyond compile nothing."""
+    torch._dynamo.reset()
+    counter = _Counter()
+    compiled = torch.compile(copy.deepcopy(case.loss), backend=counter.eagerly, fullgraph=True)
+    for rows in SIZES:
+        input, target = case.batch(rows, dtype=torch.float32)
+        got, expected = compiled(input, target), case.loss(input, target)
+        assert torch.allclose(got, expected, rtol=1e-5, atol=1e-6), (
+            f"compiled it gives {got.item()} of {rows} rows, eager {expected.item()}"
+        )
+    assert counter.graphs <= 2, (
+        f"{len(SIZES)} batch sizes make {counter.graphs} graphs; no size may be written into a "
+        "text, a Python number or a branch"
+    )
 
 
 def vmap_equals_loop(case: Case) -> None:
@@ -115,8 +137,8 @@ def casts_keep_hypers(case: Case) -> None:
         loss = copy.deepcopy(case.loss)
         for name in tunable(loss):
             _set(loss, name, torch.as_tensor(getattr(loss, name)) / 3)  # thirds are never exact
-        before = {name: value.double() for name, value in loss.named_buffers()}
-        for name, after in loss.to(cast).named_buffers():
+        before = {name: value.double() for name, value in _numbers(loss).items()}
+        for name, after in _numbers(loss.to(cast)).items():
             assert torch.equal(after.double(), before[name]), (
                 f".to({cast}) rounds {name} from {before[name].tolist()} to {after.tolist()}"
             )
@@ -142,10 +164,11 @@ def half_precision_follows(case: Case) -> None:
         for loss in (right, cast.to(half), built):
             for one in progress:
                 loss.observe(one)
-            for name, value in loss.named_buffers():
-                assert torch.equal(value, right.get_buffer(name)), (
+            expected = right.state_dict()
+            for name, value in loss.state_dict().items():
+                assert torch.equal(value, expected[name]), (
                     f"in {half} {name} becomes {value.tolist()}, in float32 "
-                    f"{right.get_buffer(name).tolist()}"
+                    f"{expected[name].tolist()}"
                 )
 
 
@@ -153,6 +176,12 @@ def _settings(case: Case, names: list[str]) -> list[list[Tensor]]:
     """Two settings of the hyperparameters; one where there are none."""
     columns = [hyper_values(case.loss, name, 2) for name in names]
     return [[column[row % len(column)] for column in columns] for row in range(2 if names else 1)]
+
+
+def _numbers(loss: Loss) -> dict[str, Tensor]:
+    """Return hyperparameters, state and learned numbers; what is no number is the model's."""
+    weights = [name for name, one in loss.named_parameters() if one.numel() > 1]
+    return {name: value for name, value in loss.state_dict().items() if name not in weights}
 
 
 def _row(tensor: Tensor) -> Tensor:

@@ -135,7 +135,7 @@ class FAMO(Weighting):
         """Start with equal weights."""
         for name in ("logits", "mean", "square"):
             self.vector(name, [0.0] * len(losses))
-        self.register_buffer("steps", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.float64, device="cpu"))
 
     def combine(self, terms: Mapping[str, Tensor]) -> Tensor:
         """Return the weighted logarithms, scaled so that gradients have the terms' size."""

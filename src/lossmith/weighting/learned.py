@@ -40,6 +40,7 @@ class Uncertainty(Weighting):
     """
 
     scale: Tensor
+    log_variance: nn.Parameter
 
     def __init__(self, *, formula: str = "kendall") -> None:
         super().__init__()
@@ -49,7 +50,7 @@ class Uncertainty(Weighting):
 
     def begin(self, losses: Mapping[str, Loss]) -> None:
         """Start every variance at 1."""
-        self.log_variance = nn.Parameter(torch.zeros(len(losses)))
+        self.learn("log_variance", nn.Parameter(torch.zeros(len(losses))))
         half = self.formula == "liebel"
         regression = [half or "regression" in loss.card.tasks for loss in losses.values()]
         self.vector("scale", [0.5 if one else 1.0 for one in regression])
@@ -86,9 +87,11 @@ class IMTLL(Weighting):
     {'a': 1.0, 'b': 1.0}
     """
 
+    log_scale: nn.Parameter
+
     def begin(self, losses: Mapping[str, Loss]) -> None:
         """Start every scale at 1."""
-        self.log_scale = nn.Parameter(torch.zeros(len(losses)))
+        self.learn("log_scale", nn.Parameter(torch.zeros(len(losses))))
 
     def combine(self, terms: Mapping[str, Tensor]) -> Tensor:
         """Return the scaled terms, less the logarithms of their scales."""

@@ -1,12 +1,13 @@
 """Many losses of one structure as one function over stacked outputs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeGuard
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import vmap
 
+from lossmith.core.adaptive import Adaptive
 from lossmith.core.loss import Loss, Pointwise, plain
 from lossmith.core.reduce import joint, or_one
 from lossmith.losses import TransformedTarget
@@ -17,10 +18,7 @@ Slots = list[tuple[dict[str, Any], str]]  # dicts of tensors, and names in them
 
 def structure(loss: Loss) -> str:
     """Name what must be equal for losses to run as one: everything but their numbers."""
-    numbers = {
-        name: tuple(number.shape)
-        for name, number in (*loss.named_buffers(), *loss.named_parameters())
-    }
+    numbers = {name: tuple(number.shape) for name, number in loss.state_dict().items()}
     return f"{_parts(loss.card.key, loss.config())} {sorted(numbers.items())}"
 
 
@@ -110,7 +108,7 @@ def _vmapped(everyone: Sequence[Loss]) -> Total:
         return template(output, target)
 
     def total(output: Tensor, target: Tensor) -> Tensor:
-        numbers = still if fixed else _stacked(slots)
+        numbers = [_beside(output, many) for many in (still if fixed else _stacked(slots))]
         try:
             return vmap(one)(numbers, output, target).sum()
         finally:
@@ -128,14 +126,26 @@ def _looped(everyone: Sequence[Loss]) -> Total:
 
 
 def _slots(loss: Loss) -> Slots:
-    """Return where a loss keeps its numbers: buffers, and parameters that train with the model."""
+    """Return where a loss keeps its numbers, and the parameters that train with the model."""
     return [
         (place, name)
         for module in loss.modules()
-        for place in (module._buffers, module._parameters)
-        for name, number in place.items()
-        if number is not None
+        for place, names in _places(module)
+        for name in names
+        if place[name] is not None
     ]
+
+
+def _places(module: nn.Module) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    yield from ((place, list(place)) for place in (module._buffers, module._parameters))
+    if isinstance(module, Adaptive):
+        yield vars(module), list(module._numbers)
+
+
+def _beside(output: Tensor, numbers: Tensor) -> Tensor:
+    """Return numbers, one a model and no longer one alone, where the outputs are."""
+    real = numbers.is_floating_point() and output.device.type == "mps"  # it has no float64
+    return numbers.to(output.device, torch.float32 if real else numbers.dtype)
 
 
 def _numbers(slots: Slots) -> list[Tensor]:

@@ -1,0 +1,109 @@
+"""Every loss on simulated devices, loss and input apart or together; see `simulated`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from device import guard
+from lossmith import CLIP, MSE, AdaptiveBarron, Huber, SigLIP, find
+from lossmith.testing.cases import Case, example
+
+HOST = {  # what reads values while it computes, and why
+    "ctc": "torch's own, whose kernel takes the lengths from the host",
+    "sinkhorn_divergence": "iterates until the plan is exact, which the host decides",
+}
+STANDARD = ("mse", "mae", "huber", "smooth_l1", "cross_entropy")
+# Kernels beyond torch's own, forward and backward. Cross-entropy: of an ignored row no NaN is seen,
+# and where all are ignored it is 0, not NaN.
+BEYOND = {"cross_entropy": (4, 2)}
+
+
+@pytest.fixture(scope="module", params=["cuda", "mps"])
+def outcomes(request: Any, tmp_path_factory: Any) -> tuple[str, dict[str, Any]]:
+    try:
+        library = guard.build(tmp_path_factory.mktemp("guard"))
+    except OSError as error:
+        pytest.skip(str(error))
+    command = [sys.executable, "-m", "device.simulated", str(library), request.param]
+    tests = Path(__file__).parents[1]
+    done = subprocess.run(command, cwd=tests, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return request.param, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("way", ["moved", "unmoved"])
+def test_no_loss_mixes_devices_or_waits(outcomes: Any, way: str) -> None:
+    _, found = outcomes
+    assert set(found[way]) == set(find())
+    failed = {key: one["error"] for key, one in found[way].items() if "error" in one}
+    waits = {key: one["waits"] for key, one in found[way].items() if one.get("waits")}
+    assert set(failed) <= set(HOST), {k: v for k, v in failed.items() if k not in HOST}
+    assert set(waits) <= set(HOST), waits
+
+
+def test_every_loss_is_built_where_the_device_is_the_default_and_observes_it(outcomes: Any) -> None:
+    assert not outcomes[1]["built"]
+
+
+def test_standard_losses_take_as_few_kernels_as_torchs(outcomes: Any) -> None:
+    device, found = outcomes
+    for key in STANDARD:
+        own = found["torch"][key]
+        ahead, back = BEYOND.get(key, (2, 2))
+        if device != "cuda" and key in BEYOND:
+            continue  # there torch's kernel doesn't check classes, so that it is not used
+        mine = found["moved"][key]
+        assert mine["forward"] <= own["forward"] + ahead, f"{key}: {mine}, torch's {own}"
+        assert mine["backward"] <= own["backward"] + back, f"{key}: {mine}, torch's {own}"
+
+
+@pytest.mark.parametrize("key", find())
+def test_what_is_built_on_meta_and_given_memory_is_as_built_on_the_cpu(key: str) -> None:
+    kind = find()[key]
+    with torch.device("meta"):
+        loss = example(kind)
+    loss.to_empty(device="cpu")
+    for part in loss.modules():
+        if hasattr(part, "reset_parameters") and part is not loss:
+            part.reset_parameters()
+    if hasattr(loss, "reset_parameters"):
+        loss.reset_parameters()
+    case = Case(example(kind))
+    assert torch.equal(loss(*case.batch()), case.loss(*case.batch()))
+
+
+@pytest.mark.parametrize("loss", [CLIP(), SigLIP(), AdaptiveBarron()], ids=repr)
+def test_learned_numbers_have_a_dimension_and_load_without_and_no_cast_rounds_them(
+    loss: Any,
+) -> None:
+    state = loss.state_dict()
+    learned = dict(loss.named_parameters())
+    with torch.no_grad():
+        for one in learned.values():
+            assert one.shape == (1,)
+            one.add_(1 / 3)
+    old = {name: one.reshape(()) if name in learned else one for name, one in state.items()}
+    other = type(loss)()
+    other.load_state_dict(old)
+    before = {name: one.clone() for name, one in other.named_parameters()}
+    for name, one in other.bfloat16().named_parameters():
+        assert torch.equal(one, learned[name])
+        assert torch.equal(one, before[name])
+
+
+def test_numbers_are_no_buffers_and_stay_with_python() -> None:
+    loss = Huber(delta=2.0)
+    assert not list(loss.buffers())
+    assert list(loss.state_dict()) == ["delta"]
+    with pytest.raises(TypeError, match=r"write delta\.fill_"):
+        loss.delta = 1.0  # type: ignore[assignment]
+    with pytest.warns(UserWarning, match=r"built with delta=2\.0; the state_dict restores 1\.0"):
+        loss.load_state_dict(Huber(delta=1.0).state_dict(), assign=True)
+    assert loss.config() == {"delta": 1.0}
+    hybrid = torch.nn.ModuleDict({"both": loss + MSE()})
+    assert all(one.is_cpu for one in hybrid.state_dict().values())
