@@ -36,9 +36,11 @@ def entmax(
     t, input = _apart(2 - in_dtype(alpha, input), input)
     alpha = 2 - t
     log_p, held = _log_tempered(_from_top(input), t)
-    p, powers = (torch.where(held, (a * log_p).exp(), 0.0) for a in (1, alpha))
+    p = torch.where(held, log_p.exp(), 0.0)
     x = _from_top(input)
-    entropy = (1 - powers.sum(dim)) / (alpha * (alpha - 1))
+    # 1 − Σp^alpha as Σp·(1 − p^(alpha − 1)), so that nothing cancels near alpha = 1.
+    gaps = torch.where(held, -torch.expm1((alpha - 1) * log_p), 0.0)
+    entropy = (p * gaps).sum(dim) / (alpha * (alpha - 1))
     return (entropy + (p * x).sum(dim) - pick(x, target)).to(dtype)
 
 
