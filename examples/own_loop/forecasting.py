@@ -19,7 +19,7 @@ from sklearn.model_selection import TimeSeriesSplit
 from torch import Tensor, nn
 
 import lossmith
-from lossmith.study.study import Study
+from lossmith import Study
 
 DAY, LEVELS = 48, tuple(level / 10 for level in range(1, 10))
 

@@ -15,7 +15,7 @@ from river.datasets import Yeast
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from lossmith.study.study import Study
+from lossmith import Study
 
 
 def load() -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ import torch
 from sklearn.model_selection import RepeatedStratifiedKFold
 from torch import Tensor, nn
 
-from lossmith.study.study import Study
+from lossmith import Study
 
 SHARE, SALE, LETTER = 0.2, 10.0, 1.0
 

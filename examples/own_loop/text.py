@@ -29,8 +29,8 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from lossmith import Study
 from lossmith.integrations.transformers import TrialCallback
-from lossmith.study.study import Study
 
 WORDS, LENGTH, START = 1000, 32, 2
 
