@@ -7,8 +7,8 @@ mask to be found is its ink, 7 % of the pixels. So images and masks are real, th
 The loop is its own: augmentation by flips, a cosine schedule, checkpoints. It may be stopped at any
 time and run again.
 
-Lovász hinge is chosen: IoU 0.268 with cross-entropy, 0.526 with it, p = 0.005. Dice, and its sum with
-cross-entropy, are proven better too (0.479, 0.475).
+Lovász hinge is chosen: IoU 0.268 with cross-entropy, 0.526 with it, p = 0.005. Dice, and its sum
+with cross-entropy, are proven better too (0.479, 0.475).
 """
 
 import sys
