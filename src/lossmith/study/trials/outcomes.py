@@ -1,13 +1,11 @@
 """What becomes of a trial after a report, by what the journal holds of the default."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import counted
-from lossmith.study.journal import Facts, Record, Setting, State, Storage, Training
+from lossmith.study.journal import Facts, Setting, State, Storage, Training
 from lossmith.study.rules.plan import TWIN_REPORTS, Design
 from lossmith.study.rules.pruning import FROM, hopeless
 from lossmith.study.trials.scored import Scored
@@ -29,7 +27,7 @@ def outcome_of(
         return None, ""
     if trial.can_pause:
         return ("paused", "") if trial.may_pause(epoch) else (None, "")
-    if surely_worse(design, storage.facts().records, storage, training, epoch, said):
+    if surely_worse(design, storage, training, epoch, said):
         return "stopped", f"surely worse than the default at epoch {epoch}"
     return None, ""
 
@@ -50,21 +48,17 @@ def check_default(design: Design, facts: Facts) -> None:
 
 
 def surely_worse(
-    design: Design,
-    records: Mapping[Training, Record],
-    storage: Storage,
-    training: Training,
-    epoch: int,
-    said: Scored,
+    design: Design, storage: Storage, training: Training, epoch: int, said: Scored
 ) -> bool:
     """Tell whether a training is surely worse than the default at its better learning rate.
 
     With several workers the default may not have come as far on this fold; then nothing is given
-    up. So what is given up may depend on who was faster, a loss that is proven better never does.
+    up. So what is given up may depend on who was faster, and with few rivals the finalists too.
     """
     late = FROM * design.epochs
     if training.setting.candidate == design.default or said.influences is None or epoch < late:
         return False
+    records = storage.facts().records
     known = {
         setting: record.scores
         for rate in design.learning_rates
