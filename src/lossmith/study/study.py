@@ -200,8 +200,7 @@ class Study:
         """Return what to train next, or None when the study has ended; waits while others train."""
         while True:
             self.journal.release()
-            self._decide()
-            check_default(self.design, self.journal.facts())
+            check_default(self.design, self._decide())
             claim = self.journal.claim(this_worker(), FIRST)
             if claim is not None:
                 trial = Trial(self, claim, self.folds.folds[claim.training.fold])
@@ -364,13 +363,13 @@ class Study:
         if outcome == "failed":
             check_default(self.design, self.journal.facts())
 
-    def _decide(self) -> None:
-        """Make the decisions that are due; another process would make the same."""
+    def _decide(self) -> Facts:
+        """Make the decisions that are due, as another process would; return what is known then."""
         while True:
             view = self._view()
             decision = due(self.design, view.facts, view.read)
             if decision is None:
-                return
+                return view.facts
             self.journal.decide(decision)
             for training, _ in decision.stop:  # those that were paused have checkpoints
                 forget(folder_of(self.folder, view.facts.records[training].id))

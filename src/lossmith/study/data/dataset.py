@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
+from lossmith.study.data.problem import MINIMUM_ROWS
 from lossmith.study.data.units import copies, first_rows, same_inputs
 from lossmith.study.metrics import Metric
 
-MINIMUM_ROWS = 50
 LOOKED_AT = 8  # samples that are read twice, to see whether validation rows stand still
 
 
