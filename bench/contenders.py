@@ -195,7 +195,7 @@ def cases() -> Iterator[Case]:
     keys = [
         key
         for key, kind in find().items()
-        if kind.card.reads_head and kind.card.reduction == "mean" and "loss" not in kind.card.hypers
+        if kind.card.trains_head and kind.reduction == "mean" and "loss" not in kind.hyperparameters
     ]
     for size in (10**7, 10**6, 10**3):
         for key in keys if size < 10**7 else [key for key in keys if key in LARGE]:

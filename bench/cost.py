@@ -23,7 +23,8 @@ import torch
 
 from lossmith import select
 from lossmith.catalogue import find
-from lossmith.core.card import Hyper, Task
+from lossmith.core.card import Task
+from lossmith.core.hyperparameter import Hyperparameter
 from lossmith.study.candidates import candidates_for
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.folds import split_rows
@@ -35,7 +36,7 @@ from lossmith.study.training.timing import plain_steps
 from tables import TABLES, Table
 
 
-def finer(hyper: Hyper) -> Hyper:
+def finer(hyper: Hyperparameter) -> Hyperparameter:
     """Return a hyperparameter with a value between any two neighbours, and one beyond."""
     values = sorted(value for value in hyper.search if isinstance(value, float))
     if len(values) < len(hyper.search) or not values:
@@ -45,10 +46,10 @@ def finer(hyper: Hyper) -> Hyper:
 
 
 def refine() -> None:
-    """Make every card search about twice as many values."""
+    """Make every loss search about twice as many values."""
     for kind in {kind for task in get_args(Task) for kind in find(task).values()}:
-        hypers = {name: finer(hyper) for name, hyper in kind.card.hypers.items()}
-        kind.card = replace(kind.card, hypers=hypers)
+        hypers = {name: finer(hyper) for name, hyper in kind.hyperparameters.items()}
+        kind.hyperparameters = hypers
 
 
 def default_alone(table: Table, metric: str, rates: tuple[float, ...], epochs: int) -> float:

@@ -25,11 +25,11 @@ Here what does not count leaves no trace, and what counts is seen; see [the cont
 
 
 def row(entry: Golden) -> str:
-    paper = find()[entry.loss].card.paper
+    source = section(find()[entry.loss], "Source") or ""
     value, gradient = differences(entry)
     cells = [
         f"[{entry.loss}](losses.md#{entry.loss})",
-        f"{paper.authors} ({paper.year})",
+        source.partition(";")[0].rstrip("."),
         entry.reference,
         entry.version,
         f"`{entry.call}`",

@@ -65,7 +65,7 @@ def draw(key: str, loss: Loss, folder: Path) -> None:
 def main(out: str) -> None:
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {key: kind for key, kind in find().items() if has_shape(kind.card)}
+    wanted = {key: kind for key, kind in find().items() if has_shape(kind)}
     for key, kind in wanted.items():
         draw(key, example(kind), folder)
     for path in folder.glob("*.svg"):

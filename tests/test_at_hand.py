@@ -11,7 +11,7 @@ from lossmith.testing.cases import Case
 HEADS = [
     key
     for key, kind in find().items()
-    if kind.card.reads_head and kind.card.reduction == "mean" and "loss" not in kind.card.hypers
+    if kind.card.trains_head and kind.reduction == "mean" and "loss" not in kind.hyperparameters
 ]
 
 

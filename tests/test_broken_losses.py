@@ -14,7 +14,7 @@ from shared.sound_losses import Gap, Softmax, Square, Views
 
 
 def claiming(kind: type[Loss], **claims: Any) -> Card:
-    return replace(kind.card, claims=Claims(**claims), hypers=dict(kind.card.hypers))
+    return replace(kind.card, claims=Claims(**claims), hypers=dict(kind.hyperparameters))
 
 
 class WrongExample(Square):
@@ -81,7 +81,7 @@ class IgnoresDenominator(Square):
 class FloatAttribute(Square):
     def __init__(self, *, scale: float = 1.0) -> None:
         Loss.__init__(self)
-        self.card.hypers["scale"].check("FloatAttribute", "scale", scale)
+        self.hyperparameters["scale"].check("FloatAttribute", "scale", scale)
         self.scale = scale
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
@@ -216,7 +216,7 @@ class FlattensTheHead(Softmax):
 class CountsIgnoredRows(Softmax):
     card = replace(
         Softmax.card,
-        hypers={**Softmax.card.hypers, "ignore_index": Hyper(default=-100, meaning="left out")},
+        hypers={**Softmax.hyperparameters, "ignore_index": Hyper(default=-100, meaning="left out")},
     )
 
     def __init__(self, *, classes: int, ignore_index: int = -100) -> None:

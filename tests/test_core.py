@@ -157,7 +157,7 @@ def test_cards_are_frozen() -> None:
     with pytest.raises(AttributeError):
         MSE.card.key = "other"
     with pytest.raises(TypeError):
-        Huber.card.hypers["delta"] = None
+        Huber.hyperparameters["delta"] = None
 
 
 def test_many_numbers_of_an_argument_are_shown_by_their_ends() -> None:

@@ -140,7 +140,7 @@ def test_shapes_and_labels_that_show_what_is_meant(
 OF_CLASSES = [
     kind
     for kind in lossmith.find().values()
-    if kind.card.reads_head and kind.card.target == "classes"
+    if kind.card.trains_head and kind.card.target == "classes"
 ]
 
 

@@ -28,7 +28,7 @@ REPLICATED = {"l2_sp"}  # what it is given are parameters: every rank holds the 
 COUPLED = {
     key: kind
     for key, kind in find().items()
-    if kind.card.reduction != "mean" and key not in REPLICATED
+    if kind.reduction != "mean" and key not in REPLICATED
 }
 OTHERS = ("collectives", "ddp", "own", *REPLICATED)
 
@@ -59,8 +59,8 @@ def test_equals_one_process(key: str, ranks: int, reports: dict[str, str]) -> No
 
 def test_what_couples_rows_can_gather_them() -> None:
     for key, kind in COUPLED.items():
-        assert "gather" in kind.card.hypers, f"{key} couples rows and has no switch gather"
-        assert kind.card.hypers["gather"].default is True
+        assert "gather" in kind.hyperparameters, f"{key} couples rows and has no switch gather"
+        assert kind.hyperparameters["gather"].default is True
     for key in REPLICATED:
         assert not example(find()[key]).gather
 
@@ -106,7 +106,7 @@ def _compare(loss: Loss) -> None:
     case, own, ranks = Case(loss), _own(), dist.get_world_size()
     batch, weight = case.batch(), torch.linspace(0.0, 2.0, ROWS, dtype=torch.float64)
     given: list[dict[str, Tensor]] = (
-        [{}] if loss.card.reduction == "set" else [{}, {"weight": weight}]
+        [{}] if loss.reduction == "set" else [{}, {"weight": weight}]
     )
     for one in given:
         here = {name: part[own] for name, part in one.items()}

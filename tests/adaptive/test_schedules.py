@@ -103,14 +103,14 @@ def test_a_scheduled_hyperparameter_moves_and_stays_in_range() -> None:
 REAL = [
     (kind, name)
     for kind in find().values()
-    for name, hyper in kind.card.hypers.items()
+    for name, hyper in kind.hyperparameters.items()
     if isinstance(hyper.default, float)
 ]
 
 
 @pytest.mark.parametrize(("kind", "name"), REAL, ids=lambda one: getattr(one, "__name__", one))
 def test_every_real_hyperparameter_takes_a_schedule(kind: type[Loss], name: str) -> None:
-    hyper, given = kind.card.hypers[name], dict(kind.card.example.arguments)
+    hyper, given = kind.hyperparameters[name], dict(kind.card.example.arguments)
     moving = {**given, name: Constant(given.get(name, hyper.default))}
     if hyper.fixed:
         with pytest.raises(TypeError, match=f"{name} must be a plain value"):

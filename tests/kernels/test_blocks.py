@@ -15,7 +15,7 @@ N = 23
 ROWWISE = [
     key
     for key, kind in find().items()
-    if kind.card.reads_head and kind.card.reduction == "mean" and not kind.card.learns
+    if kind.card.trains_head and kind.reduction == "mean" and not kind.card.learns
 ]
 
 

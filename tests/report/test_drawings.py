@@ -32,7 +32,7 @@ RACING = {
     key: kind
     for task in ("regression", "binary", "multiclass")
     for key, kind in lossmith.find(task).items()
-    if kind.card.reads_head
+    if kind.card.trains_head
 }
 
 

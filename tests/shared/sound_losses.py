@@ -76,7 +76,7 @@ class Views(Pointwise):
         tasks=("self_supervised",),
         target="embeddings",
         input="embeddings",
-        reduction="anchors",
+        reduction="coupled",
         symmetric=True,
         formula="-log softmax_j(cos(x_i, y_j))_i",
         use_when="Testing.",

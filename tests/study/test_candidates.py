@@ -74,7 +74,7 @@ def test_all_that_fit_the_task_race(task: Task) -> None:
     assert raced == {
         key
         for key, card in cards.items()
-        if card.reads_head and not (card.needs or "loss" in card.hypers)
+        if card.trains_head and not (card.needs or "loss" in card.hypers)
     }
 
 

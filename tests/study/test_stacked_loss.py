@@ -18,7 +18,7 @@ CATALOGUE = [
     for task in STUDIED
     for key, kind in find(task).items()
     if kind is TransformedTarget  # the one wrapper that a study puts round its candidates
-    or (kind.card.reads_head and not kind.card.needs and "loss" not in kind.card.hypers)
+    or (kind.card.trains_head and not kind.card.needs and "loss" not in kind.hyperparameters)
 ]
 
 
@@ -35,7 +35,7 @@ def targets(task: str) -> Tensor:
 def numbers(kind: type[Loss], place: int) -> dict[str, float]:
     """Return hyperparameters that differ by place, for those that are one real number."""
     found = {}
-    for name, hyper in kind.card.hypers.items():
+    for name, hyper in kind.hyperparameters.items():
         if isinstance(hyper.default, float):
             high = 1.0 if hyper.high is None else hyper.high - hyper.default
             found[name] = hyper.default + high * (place + 1) / 20

@@ -12,9 +12,10 @@ from lossmith.catalogue.from_torch import own_key, peer_of
 from lossmith.core.arguments import nearest
 from lossmith.core.card import Card, Task
 from lossmith.core.hybrid import Hybrid
-from lossmith.core.loss import FORMAT, Loss
+from lossmith.core.loss import Loss
 from lossmith.core.plain import check_shape, read_json
 from lossmith.core.schedule import schedule_of
+from lossmith.core.serial import FORMAT
 from lossmith.core.weighting import Weighting
 
 _CLASSES: dict[str, type[Loss]] = {

@@ -1,6 +1,5 @@
 """The catalogue as data and as text: listings, one page a loss, and the document of all."""
 
-import inspect
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -9,11 +8,14 @@ from typing import Any, get_args
 
 from torch import Tensor
 
+from lossmith.catalogue.formula import as_text
 from lossmith.catalogue.lookup import find, loss_class
-from lossmith.core.arguments import demanded
-from lossmith.core.card import Card, Claims, Hyper, Kinds, Task
-from lossmith.core.loss import Loss, plain
+from lossmith.core.card import Card, Claims, Kinds, Task
+from lossmith.core.docstring import SECTIONS, math, section, summary
+from lossmith.core.hyperparameter import REQUIRED, Choice, Hyperparameter
+from lossmith.core.loss import Loss
 from lossmith.core.schedule import Schedule
+from lossmith.core.serial import plain
 
 CAPABILITIES = ("double_backward", "vmap", "fullgraph")
 WORDS = {
@@ -25,7 +27,7 @@ WORDS = {
 
 
 def listing(task: str | None = None) -> list[dict[str, Any]]:
-    """Return every fact on the cards, those of one task if given, as plain data for JSON.
+    """Return every fact of all losses, those of one task if given, as plain data for JSON.
 
     >>> [entry["key"] for entry in listing("detection")]
     ['ciou', 'diou', 'giou', 'iou']
@@ -34,22 +36,36 @@ def listing(task: str | None = None) -> list[dict[str, Any]]:
 
 
 def entry(key: str) -> dict[str, Any]:
-    """Return every fact on one card as plain data; UnknownLossError if there is no such loss.
+    """Return every fact of one loss as plain data; UnknownLossError if there is no such loss.
 
     >>> entry("huber")["hypers"]["delta"]["range"]
     '(0, inf)'
     """
     kind = loss_class(key)
-    facts = _plain(kind.card)
-    for name, hyper in kind.card.hypers.items():
-        facts["hypers"][name]["range"] = _allowed(hyper)
+    facts = {**_plain(kind.card), **prose(kind), "reduction": kind.reduction}
+    facts["hypers"] = {name: _facts(hyper) for name, hyper in kind.hyperparameters.items()}
     facts["capabilities"] = {name: facts.pop(name) for name in CAPABILITIES}
     return {"key": key, "name": kind.__name__, "summary": summary(kind), **facts}
 
 
-def summary(kind: type[Loss]) -> str:
-    """Return the first line of a loss's docstring."""
-    return (inspect.getdoc(kind) or "").partition("\n")[0]
+def prose(kind: type[Loss]) -> dict[str, str]:
+    """Return what a loss's docstring says: its formula, shapes, when, when not and source."""
+    latex = math(kind)
+    told = {"formula": latex and as_text(latex), "math": latex}
+    told |= {name.lower().replace(" ", "_"): section(kind, name) for name in SECTIONS}
+    return {name: text for name, text in told.items() if text}
+
+
+def _facts(hyper: Hyperparameter) -> dict[str, Any]:
+    hidden = ("kw_only", "make", "accepts", "default")
+    facts = {f.name: _plain(getattr(hyper, f.name)) for f in fields(hyper) if f.name not in hidden}
+    return {
+        "kind": type(hyper).__name__,
+        "default": None if hyper.default is REQUIRED else _plain(hyper.default),
+        "required": hyper.default is REQUIRED,
+        "range": hyper.range,
+        **facts,
+    }
 
 
 def table(task: str | None = None) -> str:
@@ -64,31 +80,32 @@ def table(task: str | None = None) -> str:
 def page(key: str) -> str:
     """Return what there is to know about one loss; UnknownLossError if there is no such loss."""
     kind = loss_class(key)
-    card = kind.card
+    card, told = kind.card, prose(kind)
     facts = {
-        "formula": card.formula,
-        "use when": card.use_when,
-        "avoid when": card.avoid_when,
+        "formula": told.get("formula"),
+        "shapes": told.get("shapes"),
+        "use when": told.get("use_when"),
+        "avoid when": told.get("avoid_when"),
         "tasks": ", ".join(card.tasks),
         "input": _kinds(card.input),
         "target": _kinds(card.target),
-        "reduction": card.reduction,
+        "reduction": kind.reduction,
         "claims": _claims(card),
         "can": _can(card),
-        "paper": _paper(card),
+        "source": told.get("source"),
     }
     lines = [f"{kind.__name__} ({key})", summary(kind), ""]
-    lines += [f"{name:<11} {text}" for name, text in facts.items()]
-    if card.hypers:
+    lines += [f"{name:<11} {text}" for name, text in facts.items() if text]
+    if kind.hyperparameters:
         lines += ["", "hyperparameters"]
-        lines += [f"  {name} = {_hyper(kind, name)}" for name in card.hypers]
+        lines += [f"  {name} = {_hyper(hyper)}" for name, hyper in kind.hyperparameters.items()]
     return "\n".join(lines)
 
 
 def document() -> str:
-    """Return the documentation of all losses as Markdown, made from their cards."""
+    """Return the documentation of all losses as Markdown, made from their classes."""
     lines = ["# Losses", ""]
-    lines += ["Made from the cards by `python -m lossmith.catalogue.pages docs/losses.md`.", ""]
+    lines += ["Made from the classes by `python -m lossmith.catalogue.pages docs/losses.md`.", ""]
     for task in get_args(Task):
         keys = ", ".join(f"[{key}](#{key})" for key in find(task))
         lines += [f"- {task}: {keys}"] if keys else []
@@ -97,32 +114,33 @@ def document() -> str:
     return "\n".join(lines) + "\n"
 
 
-def has_shape(card: Card) -> bool:
+def has_shape(kind: type[Loss]) -> bool:
     """Whether a loss can be drawn over one moving output: a value a row of a model's head."""
-    return card.reads_head and card.reduction == "mean" and not card.needs
+    return kind.card.trains_head and kind.reduction == "mean" and not kind.card.needs
 
 
 def _section(key: str, kind: type[Loss]) -> list[str]:
-    card = kind.card
+    card, told = kind.card, prose(kind)
     lines = [f"## {key}", "", f"`{kind.__name__}`: {summary(kind)}", ""]
-    lines += ["```", card.formula, "```", ""]
-    lines += [f"- **Use when:** {card.use_when}", f"- **Avoid when:** {card.avoid_when}"]
+    lines += ["```math", told["math"], "```", ""]
+    lines += [f"- **Shapes:** {told['shapes']}"]
+    lines += [f"- **Use when:** {told['use_when']}", f"- **Avoid when:** {told['avoid_when']}"]
     lines += [f"- **Tasks:** {', '.join(card.tasks)}"]
     lines += [
         f"- **Input:** {_kinds(card.input)}; **target:** {_kinds(card.target)}; "
-        f"**reduction:** {card.reduction}"
+        f"**reduction:** {kind.reduction}"
     ]
     lines += [f"- **Claims:** {_claims(card)}", f"- **Can:** {_can(card)}"]
-    lines += [f"- **Paper:** {_paper(card)}", "- **References:** [parity](parity.md)"]
-    if has_shape(card):
+    lines += [f"- **Source:** {told['source']}", "- **References:** [parity](parity.md)"]
+    if has_shape(kind):
         lines += ["", f"![value and gradient of {key}](shapes/{key}.svg)"]
-    if card.hypers:
+    if kind.hyperparameters:
         lines += ["", "| hyperparameter | default | range | a study tries | meaning |"]
         lines += ["|---|---|---|---|---|"]
         lines += [
-            f"| `{name}` | {_default(kind, name)} | {_allowed(hyper) or '—'} | "
-            f"{_searched(hyper) or 'the default'} | {_cell(hyper.meaning)} |"
-            for name, hyper in card.hypers.items()
+            f"| `{name}` | {_default(hyper)} | {hyper.range or '—'} | "
+            f"{_searched(hyper) or 'the default'} | {_cell(hyper.doc)} |"
+            for name, hyper in kind.hyperparameters.items()
         ]
     return lines
 
@@ -147,30 +165,20 @@ def _can(card: Card) -> str:
     return ", ".join(words) or "train"
 
 
-def _paper(card: Card) -> str:
-    return f"{card.paper.authors}, {card.paper.title} ({card.paper.year})"
-
-
-def _hyper(kind: type[Loss], name: str) -> str:
-    hyper = kind.card.hypers[name]
-    allowed = f", {'' if hyper.choices else 'in '}{_allowed(hyper)}" if _allowed(hyper) else ""
+def _hyper(hyper: Hyperparameter) -> str:
+    within = "" if isinstance(hyper, Choice) else "in "
+    allowed = f", {within}{hyper.range}" if hyper.range else ""
     tried = f"; a study tries {_searched(hyper)}" if hyper.search else ""
-    return f"{_default(kind, name)}{allowed}: {hyper.meaning}{tried}"
+    return f"{_default(hyper)}{allowed}: {hyper.doc}{tried}"
 
 
-def _default(kind: type[Loss], name: str) -> str:
-    default = kind.card.hypers[name].default
-    if default is None:
-        return "given or fitted" if name in demanded(kind) else "none"
-    return str(default)
+def _default(hyper: Hyperparameter) -> str:
+    if hyper.default is REQUIRED:
+        return "given or fitted"
+    return "none" if hyper.default is None else str(hyper.default)
 
 
-def _allowed(hyper: Hyper) -> str | None:
-    free = hyper.low is None and hyper.high is None and not hyper.choices
-    return None if free else hyper.range
-
-
-def _searched(hyper: Hyper) -> str:
+def _searched(hyper: Hyperparameter) -> str:
     return ", ".join(str(value) for value in hyper.search)
 
 

@@ -1,10 +1,22 @@
 """The contract: Loss, Card, reduce, Progress, Schedule, Weighting, Hybrid."""
 
 from lossmith.core.adaptive import Adaptive, Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
 from lossmith.core.driver import LossScheduler, ModelWithLoss, parameter_groups
 from lossmith.core.hybrid import Hybrid, blend, sequence, switch
-from lossmith.core.loss import Batchwise, Loss, Pointwise
+from lossmith.core.hyperparameter import (
+    Choice,
+    Inner,
+    OptionalReal,
+    OptionalWhole,
+    PerClass,
+    Real,
+    Reals,
+    Switch,
+    Whole,
+    Wholes,
+)
+from lossmith.core.loss import Coupled, Loss, Pointwise, SetLoss, Statistic
 from lossmith.core.progress import Progress
 from lossmith.core.reduce import reduce
 from lossmith.core.schedule import (
@@ -22,32 +34,42 @@ from lossmith.core.weighting import Equal, Fixed, Weighting
 
 __all__ = [
     "Adaptive",
-    "Batchwise",
     "Card",
+    "Choice",
     "Claims",
     "Constant",
     "Cosine",
+    "Coupled",
     "Equal",
     "Example",
     "Exponential",
     "Fixed",
     "Hybrid",
-    "Hyper",
+    "Inner",
     "Linear",
     "Loss",
     "LossScheduler",
     "ModelWithLoss",
     "Number",
-    "Paper",
+    "OptionalReal",
+    "OptionalWhole",
+    "PerClass",
     "Piecewise",
     "Plateau",
     "Pointwise",
     "Progress",
+    "Real",
+    "Reals",
     "Schedule",
+    "SetLoss",
+    "Statistic",
     "Step",
+    "Switch",
     "WarmUp",
     "Weighting",
     "When",
+    "Whole",
+    "Wholes",
     "blend",
     "parameter_groups",
     "reduce",

@@ -5,9 +5,11 @@ import functools
 import inspect
 from abc import ABCMeta
 from collections.abc import Collection, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 from torch import Tensor
+
+from lossmith.core import hyperparameter as declare
 
 LISTED = 20  # the most names that an error lists
 OF_REDUCTION = ("reduction", "size_average", "reduce")  # torch's arguments of one meaning
@@ -16,17 +18,37 @@ OF_CLASSES = ("class_weight", "alpha")  # what losses of classes call torch's we
 T = TypeVar("T")
 
 
+@dataclass_transform(
+    kw_only_default=True,
+    field_specifiers=(
+        declare.Real,
+        declare.OptionalReal,
+        declare.Reals,
+        declare.PerClass,
+        declare.Whole,
+        declare.OptionalWhole,
+        declare.Wholes,
+        declare.Switch,
+        declare.Choice,
+        declare.Inner,
+    ),
+)
 class Constructed(ABCMeta):
-    """The type of losses: before one is built, it looks whether the constructor takes the call.
+    """The type of losses: their constructors take what their classes declare.
 
-    Python would say the same for an argument that is unknown, but not what to write instead.
+    Before one is built, it looks whether the constructor takes the call. Python would say the same
+    for an argument that is unknown, but not what to write instead.
     """
 
     @property
     def __signature__(cls) -> inspect.Signature:
+        if getattr(cls.__init__, "takes_declared", False):  # type: ignore[misc]
+            hypers = cls.hyperparameters.items()  # type: ignore[attr-defined]
+            taken = [hyper.parameter(name) for name, hyper in hypers]
+            return inspect.Signature(sorted(taken, key=lambda one: one.kind))
         signature = inspect.signature(cls.__init__)  # type: ignore[misc]
-        own = list(signature.parameters.values())[1:]  # without self
-        return signature.replace(parameters=own, return_annotation=inspect.Signature.empty)
+        taken = list(signature.parameters.values())[1:]  # without self
+        return signature.replace(parameters=taken, return_annotation=inspect.Signature.empty)
 
     def __call__(cls: type[T], *given: Any, **named: Any) -> T:  # type: ignore[misc]
         """Return an instance; TypeError where an argument is unknown, missing or out of place."""
@@ -70,6 +92,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return f"did you mean {', '.join(by_letters[name] for name in near)}?" if near else None
 
 
+def short(value: Any) -> Any:
+    """Return a long list as text of its ends, anything else as it is."""
+    many = isinstance(value, list) and len(value) > LISTED
+    return f"[{value[0]}, …, {value[-1]}; {len(value)} numbers]" if many else value
+
+
 def listed(names: Collection[str]) -> str | None:
     """Return a few names as text, None where they are too many to read."""
     return f"there are {', '.join(sorted(names))}" if len(names) <= LISTED else None
@@ -111,9 +139,9 @@ def _by_name(kind: Any, given: tuple[Any, ...], by_place: list[str]) -> str:
 
 def _instead(kind: Any, name: str) -> str:
     """Return what to write instead of an argument that a loss does not have."""
-    taken, card = parameters(kind), kind.card
+    taken = parameters(kind)
     if name in OF_REDUCTION:
-        if card.reduction in ("statistic", "set"):
+        if kind.reduction in ("statistic", "set"):
             return "it is one number of the whole batch"
         values = ", values unreduced loss.values(input, target)" if hasattr(kind, "values") else ""
         return f"it is the weighted mean; the sum is loss(input, target, denominator=1){values}"
@@ -127,12 +155,11 @@ def _instead_of_weight(kind: Any) -> str:
     for name in OF_CLASSES:
         if _of_classes(kind, name):
             return f"one weight a class is {name}=, one a row an argument of the call"
-    if kind.card.reduction == "set":
+    if kind.reduction == "set":
         return "nor does it take weights: it is one number of the batch as a whole"
     what = "weight[target]" if kind.card.target == "classes" else "weight"
     return f"weights are an argument of the call: loss(input, target, weight={what})"
 
 
 def _of_classes(kind: Any, name: str) -> bool:
-    hyper = kind.card.hypers.get(name)
-    return hyper is not None and hyper.default is None
+    return isinstance(kind.hyperparameters.get(name), declare.PerClass)

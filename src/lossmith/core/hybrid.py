@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Self
 from torch import Tensor, nn
 
 from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Paper
-from lossmith.core.loss import Loss, UnknownHeadError, plain
+from lossmith.core.card import Card, Example
+from lossmith.core.loss import Loss, UnknownHeadError
 from lossmith.core.schedule import By, Piecewise, Schedule
+from lossmith.core.serial import plain
 from lossmith.core.triggers import Complement, Plateau, When
 from lossmith.core.weighting import Equal, Fixed, Weighting
 
@@ -45,10 +46,6 @@ class Hybrid(Loss):
         tasks=(),
         input="values",
         target="values",
-        formula="weighting(L_1, …, L_K)",
-        use_when="One model has several targets, or one target should be served by several losses.",
-        avoid_when="One loss says what is wanted.",
-        paper=Paper(authors="R. Caruana", title="Multitask Learning", year=1997),
         example=Example(input=[0.0], target=[1.0], value=1.0),
     )
 

@@ -1,38 +1,42 @@
-"""The contract that every loss keeps: `combine ∘ terms`, a head it reads, plain data."""
+"""The contract that every loss keeps: `combine ∘ terms`, a head it reads, plain data.
+
+How the terms are formed, in one operation, block by block or over all ranks, is in `execution`;
+how a loss becomes plain data, in `serial`.
+"""
 
 import functools
 import inspect
 import json
-import math
 import os
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from itertools import chain
-from numbers import Integral
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
+from lossmith.core import execution
 from lossmith.core.adaptive import Adaptive, Number, forgets
-from lossmith.core.arguments import LISTED, Constructed, parameters, unknown
-from lossmith.core.card import Card
+from lossmith.core.arguments import Constructed, parameters, short, unknown
+from lossmith.core.card import Card, Reduction
 from lossmith.core.compiled import in_one_pass
-from lossmith.core.left_out import without_ignored, without_left_out
-from lossmith.core.ranks import Gather, several
-from lossmith.core.reduce import added, check_weight, joint, mass_of, or_one, reduce, tame
+from lossmith.core.docstring import documented
+from lossmith.core.hyperparameter import REQUIRED, Hyperparameter, Ranged, Switch, declared
+from lossmith.core.left_out import without_ignored
+from lossmith.core.reduce import added, checked_weight, joint
 from lossmith.core.schedule import Schedule
+from lossmith.core.serial import document_of, plain
 from lossmith.core.tree import check_names, mapped, tensors
-from lossmith.functional.checks import at_hand, check_real, require
-from lossmith.kernels.blocks import blockwise, choose_blocks, worth_blocks
+from lossmith.functional.checks import check_real, require
 
 if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
 
-FORMAT = 1
+ALL = slice(None)  # all rows of a batch
 
 
 class UnknownHeadError(ValueError, AttributeError):
@@ -45,28 +49,34 @@ class UnknownHeadError(ValueError, AttributeError):
 class Loss(Adaptive, metaclass=Constructed):
     """A differentiable objective that knows the head it needs and how to read it.
 
-    A subclass states its `card`, its `out_features` where the head has more than one output, and
-    its `terms`; most derive from `Pointwise` and write `values` alone. Every argument of a
-    constructor is kept as an attribute of the same name: hyperparameters as numbers of float64 on
-    the CPU, which no move or cast of the model touches.
-
-    Where a loss couples the rows of a batch, as its card's reduction says, its batch is that of
-    all ranks over several processes, and every rank must call it. `gather` says whether; a loss
-    whose constructor takes it leaves that to who builds it.
+    A subclass derives from one of the four ways in which the rows of a batch become one number,
+    `Pointwise`, `Coupled`, `Statistic` and `SetLoss`; declares its hyperparameters; and states its
+    `card` and the `function` that computes it, or writes the method that does. Each hyperparameter
+    is an argument of the constructor and an attribute of the same name: real numbers as tensors of
+    float64 on the CPU, which no move or cast of the model touches.
     """
 
     card: ClassVar[Card]
-    gather: bool
+    reduction: ClassVar[Reduction] = "mean"
+    hyperparameters: ClassVar[Mapping[str, Hyperparameter]] = MappingProxyType({})
+    function: ClassVar[Callable[..., Any]]  # of input, target and the hyperparameters it takes
 
-    def __init__(self, **hypers: Any) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.hyperparameters = MappingProxyType(declared(cls))
+        cls.__doc__ = documented(cls)
+
+    def __init__(self, **given: Any) -> None:
         super().__init__()
         if not hasattr(self, "card"):
             raise TypeError(f"{type(self).__name__} has no card; state it: card = Card(key=...)")
-        self.gather = self.card.reduction != "mean"
-        for name, value in hypers.items():
-            if name not in parameters(type(self)):
+        for name in given:
+            if name not in self.hyperparameters:
                 raise unknown(type(self), name)
-            self._keep(name, value)
+        for name, hyper in self.hyperparameters.items():
+            value = given.get(name, hyper.default)
+            if value is not REQUIRED:
+                hyper.keep(self, name, value)
         self.keep_observed()
         for name, start in self._begin().items():
             if not isinstance(start, nn.Parameter):
@@ -74,6 +84,12 @@ class Loss(Adaptive, metaclass=Constructed):
             else:
                 keep = self.learn if start.numel() == 1 else self.register_parameter
                 keep(name, nn.Parameter(start.to("meta")) if forgets() else start)
+        self.__post_init__()
+
+    __init__.takes_declared = True  # type: ignore[attr-defined]  # for the constructor's signature
+
+    def __post_init__(self) -> None:
+        """Finish the constructor: check hyperparameters together, make what follows from them."""
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return what the loss learns and what `observe` writes, by name, as it is at the start.
@@ -96,34 +112,8 @@ class Loss(Adaptive, metaclass=Constructed):
         if "observed" in self._numbers:
             self.observed.zero_()
 
-    def _keep(self, name: str, value: Any) -> None:
-        """Keep a constructor argument: real numbers as tensors, the rest as plain attributes."""
-        hyper, owner = self.card.hypers.get(name), type(self).__name__
-        real = hyper is not None and isinstance(hyper.default, float)
-        if hyper is not None:
-            hyper.check_type(owner, name, value)
-        whole = isinstance(value, Integral) and not real  # numpy's integers and bools too
-        if value is None or isinstance(value, (str, Loss)) or whole:
-            if whole and not isinstance(value, bool):
-                value = int(value)
-            if hyper is not None and whole:
-                hyper.check(owner, name, value)
-            setattr(self, name, value)
-            return
-        if isinstance(value, (Schedule, nn.Parameter)):
-            if hyper is None or hyper.fixed or not (real or hyper.default is None):
-                raise TypeError(f"{owner}: {name} must be a plain value, got {value!r}")
-        elif real and torch.as_tensor(value).ndim > 0 and not hyper.several:  # type: ignore[union-attr]
-            raise TypeError(f"{owner}: {name} must be one number, got {value!r}")
-
-        def check(entry: float) -> None:
-            if hyper is not None:
-                hyper.check(owner, name, entry)
-
-        self.keep_number(name, value, check)
-
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        for name in self.card.hypers:
+        for name in self.hyperparameters:
             given, saved = getattr(self, name, None), state.get(prefix + name)
             still = isinstance(given, Tensor) and not isinstance(given, nn.Parameter)
             if still and isinstance(saved, Tensor) and name not in self.moving:
@@ -144,9 +134,7 @@ class Loss(Adaptive, metaclass=Constructed):
         except AttributeError:
             stated = inspect.getattr_static(type(self), name, None)
             if isinstance(stated, property) and stated.fget is not None:
-                return stated.fget(
-                    self
-                )  # raises again what torch hides: that there is no such name
+                return stated.fget(self)  # raises again what torch hides: that there is none
             raise
 
     @property
@@ -180,7 +168,13 @@ class Loss(Adaptive, metaclass=Constructed):
 
     def check_given(self, input: Any, target: Any) -> None:
         """Raise TypeError or ValueError unless tensors and names are those of the card."""
-        card, owner = self.card, type(self).__name__
+        card = self.card
+        tensors_alone = type(input) is Tensor and type(target) is Tensor
+        if tensors_alone and isinstance(card.input, str) and isinstance(card.target, str):
+            fine = not (input.is_complex() or target.is_complex())
+            if fine and (card.trains_head or input.numel() or input.ndim < 2 or not len(input)):
+                return  # what nearly all calls bring
+        owner = type(self).__name__
         check_names(owner, "input", input, card.input, card.optional)
         check_names(owner, "target", target, card.target, card.optional)
         for what, data in (("input", input), ("target", target)):
@@ -188,7 +182,7 @@ class Loss(Adaptive, metaclass=Constructed):
                 if tensor.is_complex():
                     check_real(f"{owner}: {what}", tensor)
         for tensor in tensors(input):
-            if not tensor.numel() and tensor.ndim > 1 and len(tensor) and not card.reads_head:
+            if not tensor.numel() and tensor.ndim > 1 and len(tensor) and not card.trains_head:
                 raise ValueError(
                     f"{owner}: input has shape {tuple(tensor.shape)}, rows that hold no numbers; "
                     "leave them out, or give each at least one"
@@ -196,12 +190,13 @@ class Loss(Adaptive, metaclass=Constructed):
 
     def _check_learned(self, name: str) -> None:
         """Raise ValueError where training has moved a number out of its range."""
-        hyper, number = self.card.hypers[name], getattr(self, name)
-        require(
-            hyper.holds(number.detach()),
-            f"{type(self).__name__}: {name} was learned out of its range {hyper.range}; only a "
-            "loss with a normaliser holds its own numbers",
-        )
+        hyper, number = self.hyperparameters[name], getattr(self, name)
+        if isinstance(hyper, Ranged):
+            require(
+                hyper.holds(number.detach()),
+                f"{type(self).__name__}: {name} was learned out of its range {hyper.range}; only "
+                "a loss with a normaliser holds its own numbers",
+            )
 
     def forward(
         self,
@@ -214,13 +209,12 @@ class Loss(Adaptive, metaclass=Constructed):
         """Return the loss as one scalar."""
         self.check_given(input, target)
         if weight is not None:
-            check_weight(type(self).__name__, weight)
-            weight = weight if denominator is not None else mapped(tame, weight)
+            weight = checked_weight(type(self).__name__, weight, of_mean=denominator is None)
         for name in self._learned:
-            if name in self.card.hypers:
+            if name in self.hyperparameters:
                 self._check_learned(name)
         value = self.combine(self.terms(input, target, weight=weight, denominator=denominator))
-        if not at_hand(value) or math.isfinite(value.item()):
+        if execution.is_finite(value):
             return value
         return self._wide(value, input, target, weight, denominator)
 
@@ -248,8 +242,7 @@ class Loss(Adaptive, metaclass=Constructed):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the loss as plain JSON, to be read by `lossmith.load`."""
-        document = {"lossmith": FORMAT, **plain(self)}
-        Path(path).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        Path(path).write_text(json.dumps(document_of(self), indent=2) + "\n", encoding="utf-8")
 
     def learned(self) -> dict[str, Tensor]:
         """Return the state beyond the constructor's arguments: what is learned or on a schedule."""
@@ -260,7 +253,7 @@ class Loss(Adaptive, metaclass=Constructed):
     def extra_repr(self) -> str:
         """Show the constructor's arguments."""
         told = self.arguments()
-        shown = {n: v if isinstance(v, Schedule) else _short(plain(v)) for n, v in told.items()}
+        shown = {n: v if isinstance(v, Schedule) else short(plain(v)) for n, v in told.items()}
         return ", ".join(f"{n}={v}" for n, v in shown.items() if not isinstance(told[n], Loss))
 
     def on(self, input: str, target: str | None = None) -> "Hybrid":
@@ -286,50 +279,21 @@ class Loss(Adaptive, metaclass=Constructed):
     __rmul__ = __mul__
 
 
-class Pointwise(Loss, ABC):
-    """A loss that is a weighted mean of one value a sample or element."""
+class Pointwise(Loss):
+    """A loss that is the weighted mean of one value a row or element, each independent of others.
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        newest = min(_place(cls, "values"), _place(cls, "weights"))
-        for name in ("mean_at_once", "own_values"):  # of older values or weights: not theirs
-            if newest < _place(cls, name):
-                setattr(cls, name, getattr(Pointwise, name))
+    A weight of 2 equals the row twice, a weight of 0 the row left out.
+    """
 
-    @abstractmethod
+    mean_function: ClassVar[Callable[..., Tensor | None]]  # `function`'s mean in one operation
+
     def values(self, input: Any, target: Any) -> Any:
-        """Return one value a sample or element, unreduced; a dict of them for several terms."""
-
-    def mean_at_once(self, input: Any, target: Any) -> Tensor | None:
-        """Return the mean of all values where one operation forms it, else None.
-
-        It is asked for of few numbers alone; of many, values and their sum cost no more.
-        """
-        return None
+        """Return one value a row or element, unreduced; a dict of them for several terms."""
+        return execution.call(self, input, target)
 
     def weights(self, target: Any) -> Tensor | None:
         """Return the weights that the targets themselves carry: ignored rows, classes; or None."""
         return None
-
-    def compile(self, **options: Any) -> None:
-        """Compile the loss in place, by `torch.compile` with these options.
-
-        Where rows are independent, a call then forms value and gradients in one graph, which takes
-        less time than compiling it as a function does, and no memory but the gradients'.
-
-        >>> from lossmith import Huber
-        >>> loss = Huber()
-        >>> loss.compile(backend="eager")
-        >>> loss(torch.tensor([3.0], requires_grad=True), torch.zeros(1))
-        tensor(2.5000, grad_fn=<_OnePassBackward>)
-        """
-        super().compile(**options)
-        if self.card.reduction == "mean" and self.card.fullgraph:
-            self._compiled_call_impl = in_one_pass(self, self._compiled_call_impl, **options)
-
-    def own_values(self, input: Any, target: Any, own: slice) -> Any:
-        """Return the values of some rows of the batch; overridden where that saves the others'."""
-        return mapped(lambda values: values[own], self.values(input, target))
 
     def terms(
         self,
@@ -340,57 +304,27 @@ class Pointwise(Loss, ABC):
         denominator: Tensor | float | None = None,
     ) -> dict[str, Tensor]:
         """Return the weighted mean of the values, by name; under the loss's key if there is one."""
-        if weight is not None and self.card.reduction == "mean":
-            input, target, weight = without_left_out(input, target, weight)
-        ranks = self.gather and several()
-        if self.card.reduction == "mean" and worth_blocks(input):
-            fixed = chain(self.parameters(), (weight, denominator))
-            first = choose_blocks(self.values, fixed, input, target)
-            if first is not None:
-                return {self.card.key: self._by_blocks(first, input, target, weight, denominator)}
-        elif weight is None and denominator is None and not ranks:
-            mean = self.mean_at_once(input, target)
-            if mean is not None:
-                return {self.card.key: mean}
-        if ranks:
-            gather = Gather.of(input)
-            everyone = mapped(gather, input), mapped(gather, target)
-            values = self.own_values(*everyone, gather.own)
-            own = self.weights(everyone[1])  # of rows among all ranks': whether there is a pair
-            own = None if own is None else own[gather.own]
-        else:
-            own = self.weights(target)
-            if self.card.reduction == "mean":
-                input, own = without_ignored(input, target, own)
-            values = self.values(input, target)
-        parts = {self.card.key: values} if isinstance(values, Tensor) else values
-        return {
-            name: reduce(
-                part, weight=joint(part, own, weight), denominator=denominator, ranks=ranks
-            )
-            for name, part in parts.items()
-        }
+        return execution.weighted_mean(self, input, target, weight, denominator)
 
-    def _by_blocks(
-        self,
-        first: Tensor,
-        input: Tensor,
-        target: Tensor,
-        weight: Tensor | None,
-        denominator: Tensor | float | None,
-    ) -> Tensor:
-        """Return the weighted mean block by block, given the values of the first row."""
-        like = first.expand(len(input), *first.shape[1:])
-        weight = joint(like, self.weights(target), weight)
-        count = or_one(mass_of(like, weight)) if denominator is None else denominator
+    def compile(self, **options: Any) -> None:
+        """Compile the loss in place, by `torch.compile` with these options.
 
-        def share(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-            input, weight = without_ignored(input, target, weight)
-            return reduce(self.values(input, target), weight=weight, denominator=count)
+        A call then forms value and gradients in one graph, which takes less time than compiling it
+        as a function does, and no memory but the gradients'.
 
-        return blockwise(share, input, target, weight)
+        >>> from lossmith import Huber
+        >>> loss = Huber()
+        >>> loss.compile(backend="eager")
+        >>> loss(torch.tensor([3.0], requires_grad=True), torch.zeros(1))
+        tensor(2.5000, grad_fn=<_OnePassBackward>)
+        """
+        super().compile(**options)
+        if self.card.fullgraph:
+            self._compiled_call_impl = in_one_pass(self, self._compiled_call_impl, **options)
 
-    def weighed(self, input: Any, target: Any, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    def values_and_weights(
+        self, input: Any, target: Any, weight: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Return the values and one weight a value: the targets' own times those given."""
         input, own = without_ignored(input, target, self.weights(target))
         values = added(self.values(input, target))
@@ -398,15 +332,56 @@ class Pointwise(Loss, ABC):
         return values, torch.ones_like(values) if both is None else both
 
 
-class Batchwise(Loss, ABC):
-    """A loss that is one number of the whole batch: a statistic, or a distance between sets.
+class _OfAllRanks(Loss):
+    """A loss that couples the rows of a batch, which over several processes is that of all ranks.
 
-    Its card's reduction is "statistic", where it takes weights, or "set", where it takes none.
+    Every rank must then call it. A subclass that states `gather = False` stays on its own rank.
     """
 
-    @abstractmethod
+    gather: Switch = Switch(
+        default=True, doc="over several processes, whether the batch is that of all ranks"
+    )
+
+
+class Coupled(_OfAllRanks):
+    """A loss that is the weighted mean of values which depend on the whole batch.
+
+    A weight weighs a row's own value; the row stays in the others'.
+    """
+
+    reduction = "coupled"
+
+    def values(self, input: Any, target: Any, own: slice = ALL) -> Any:
+        """Return one value a row, of some rows alone against all; a dict for several terms."""
+        return execution.values_of_rows(self, input, target, own)
+
+    def weights(self, target: Any) -> Tensor | None:
+        """Return the weights that the targets themselves carry: rows without a pair; or None."""
+        return None
+
+    def terms(
+        self,
+        input: Any,
+        target: Any = None,
+        *,
+        weight: Tensor | None = None,
+        denominator: Tensor | float | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the weighted mean of the values, by name; under the loss's key if there is one."""
+        return execution.coupled_mean(self, input, target, weight, denominator)
+
+
+class Statistic(_OfAllRanks):
+    """A loss that is one number of the weighted sample, no mean over rows: F1, AUC, CVaR.
+
+    A weight of 2 equals the row twice; there is no denominator.
+    """
+
+    reduction = "statistic"
+
     def value(self, input: Any, target: Any, weight: Tensor | None) -> Any:
         """Return the number, or a dict of several that add up."""
+        return execution.call(self, input, target, weight=weight)
 
     def terms(
         self,
@@ -419,37 +394,38 @@ class Batchwise(Loss, ABC):
         """Return the number under the loss's key, or the named ones.
 
         Raises:
-            ValueError: if a denominator is given, or a weight where the loss takes none.
+            ValueError: if a denominator is given.
         """
-        owner = type(self).__name__
-        if denominator is not None:
-            raise ValueError(
-                f"{owner} is one number of the whole batch, not a mean over rows: it has no "
-                "denominator; give it the whole batch at once"
-            )
-        if weight is not None and self.card.reduction == "set":
-            raise ValueError(f"{owner} is one number of the batch as a whole; it takes no weight")
-        if self.gather and several():
-            gather = Gather.of(input)
-            input, target, weight = (mapped(gather, part) for part in (input, target, weight))
-        if weight is not None:
-            input, target, weight = without_left_out(input, target, weight)
-        value = self.value(input, target, weight)
-        return {self.card.key: value} if isinstance(value, Tensor) else value
+        return execution.statistic(self, input, target, weight, denominator)
+
+
+class SetLoss(_OfAllRanks):
+    """A loss that is one number of the batch as a whole, as a distance of sets; without weights."""
+
+    reduction = "set"
+
+    def value(self, input: Any, target: Any) -> Any:
+        """Return the number, or a dict of several that add up."""
+        return execution.call(self, input, target)
+
+    def terms(
+        self,
+        input: Any,
+        target: Any = None,
+        *,
+        weight: Tensor | None = None,
+        denominator: Tensor | float | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the number under the loss's key, or the named ones.
+
+        Raises:
+            ValueError: if a weight or a denominator is given.
+        """
+        return execution.set_value(self, input, target, weight, denominator)
 
 
 def _double(tensor: Tensor) -> Tensor:
     return tensor.double() if tensor.is_floating_point() else tensor
-
-
-def _short(value: Any) -> Any:
-    many = isinstance(value, list) and len(value) > LISTED
-    return f"[{value[0]}, …, {value[-1]}; {len(value)} numbers]" if many else value
-
-
-def _place(kind: type, name: str) -> int:
-    """Return how far up a class's line the class stands that defines a method."""
-    return next(place for place, one in enumerate(kind.__mro__) if name in vars(one))
 
 
 def _warn_where_other(owner: str, name: str, given: Tensor, saved: Tensor) -> None:
@@ -458,28 +434,10 @@ def _warn_where_other(owner: str, name: str, given: Tensor, saved: Tensor) -> No
         return
     mine, theirs = (one.detach().cpu().double().flatten() for one in (given, saved))
     if not torch.equal(mine, theirs):
-        built, loaded = (_short(one.tolist()) for one in (mine, theirs))
+        built, loaded = (short(one.tolist()) for one in (mine, theirs))
         warnings.warn(
             f"{owner} was built with {name}={built if given.ndim else mine.item()}; the state_dict "
             f"restores {loaded if given.ndim else theirs.item()}, which counts from now on; to "
             f"train on with another, write loss.{name}.fill_(…) after loading",
             stacklevel=2,
         )
-
-
-def _entries(state: Tensor) -> Any:
-    """Return state as plain data: one number where there is but one, whatever its shape."""
-    return state.item() if state.shape == (1,) else state.tolist()
-
-
-def plain(value: Any) -> Any:
-    """Return losses, schedules, parameters and tensors as plain data for JSON."""
-    if isinstance(value, Loss):
-        state = {name: _entries(tensor) for name, tensor in value.learned().items()}
-        known = {"loss": value.card.key, "arguments": value.config()}
-        return {**known, "state": state} if state else known
-    if isinstance(value, Schedule):
-        return value.plain()
-    if isinstance(value, nn.Parameter):
-        return {"parameter": value.tolist()}
-    return value.tolist() if isinstance(value, Tensor) else value

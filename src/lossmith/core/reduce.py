@@ -90,32 +90,39 @@ def or_one(mass: Tensor | float) -> Tensor | float:
     return mass + (mass == 0)
 
 
-def check_weight(owner: str, weight: Any) -> None:
-    """Raise unless weights are a tensor, or several by name, none of them below 0."""
-    for one in weight.values() if isinstance(weight, Mapping) else [weight]:
-        if not isinstance(one, Tensor):
-            raise TypeError(
-                f"{owner}: weight must be a tensor of one weight a sample, got {one!r}; a whole "
-                "loss is scaled by 2.0 * loss"
-            )
-        if one.numel() and at_hand(one):
-            least, most = (end.item() for end in one.aminmax())
-            if not least >= 0 or most == math.inf:
-                wrong = least if not least >= 0 else most
-                raise ValueError(f"{owner}: weights must be 0 or more and finite, got {wrong:g}")
+def checked_weight(owner: str, weight: Any, *, of_mean: bool = True) -> Any:
+    """Return weights: a tensor, or several by name, none of them below 0.
 
+    Those of a mean come back smaller or larger by a power of two where their sum is no number: a
+    factor of all weights changes no mean.
 
-def tame(weight: Tensor) -> Tensor:
-    """Return weights of a mean by a power of two smaller or larger where their sum is no number.
-
-    A factor of all weights changes no mean.
+    Raises:
+        TypeError: if one is no tensor.
+        ValueError: if one holds a number below 0, infinity or NaN.
     """
-    if not weight.numel() or not weight.is_floating_point() or not at_hand(weight):
+    if isinstance(weight, Tensor):
+        return _checked(owner, weight, of_mean)
+    if isinstance(weight, Mapping):
+        return {name: _checked(owner, one, of_mean) for name, one in weight.items()}
+    return _checked(owner, weight, of_mean)
+
+
+def _checked(owner: str, weight: Any, of_mean: bool) -> Tensor:
+    if not isinstance(weight, Tensor):
+        raise TypeError(
+            f"{owner}: weight must be a tensor of one weight a sample, got {weight!r}; a whole "
+            "loss is scaled by 2.0 * loss"
+        )
+    if not weight.numel() or not at_hand(weight):
         return weight
-    most = weight.max().item()
-    if most == 0 or 1e-20 < most < 1e20:
+    least, most = weight.aminmax()
+    low, high = least.item(), most.item()
+    if not low >= 0 or high == math.inf:
+        wrong = low if not low >= 0 else high
+        raise ValueError(f"{owner}: weights must be 0 or more and finite, got {wrong:g}")
+    if not of_mean or high == 0 or 1e-20 < high < 1e20 or not weight.is_floating_point():
         return weight
-    return (weight.double() * 2.0 ** -math.floor(math.log2(most))).to(weight.dtype)
+    return (weight.double() * 2.0 ** -math.floor(math.log2(high))).to(weight.dtype)
 
 
 def spread(weight: Tensor, values: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from lossmith.core.adaptive import Adaptive, Number
-from lossmith.core.loss import Loss, plain
+from lossmith.core.loss import Loss
+from lossmith.core.serial import plain
 
 
 class Weighting(Adaptive, ABC):

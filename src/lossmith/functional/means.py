@@ -41,9 +41,14 @@ def mean_cross_entropy(
     target: Tensor,
     *,
     label_smoothing: Tensor | float = 0.0,
+    class_weight: Tensor | None = None,
+    z_loss: Tensor | float | None = None,
+    softcap: Tensor | float | None = None,
     ignore_index: int = -100,
 ) -> Tensor | None:
-    """Return the mean of −log p, where targets are neither smoothed nor soft."""
+    """Return the mean of −log p, where targets are neither smoothed, soft nor weighed."""
+    if class_weight is not None or z_loss is not None or softcap is not None:
+        return None
     whole = not (target.is_floating_point() or target.dtype == torch.bool)
     smoothing = in_dtype(label_smoothing, input)
     if not (whole and input.ndim and target.numel()) or isinstance(smoothing, Tensor) or smoothing:

@@ -3,9 +3,7 @@
 from lossmith.losses.adaptive import Following, OnProbabilities, Tempered
 from lossmith.losses.alignment import CTC
 from lossmith.losses.angular import ArcFace, CosFace, SubCenterArcFace
-from lossmith.losses.asymmetric import (
-    Asymmetric,
-)
+from lossmith.losses.asymmetric import Asymmetric
 from lossmith.losses.audio import ESR, SISDR, MultiResolutionSTFT
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
@@ -16,10 +14,7 @@ from lossmith.losses.autoencoder import (
 )
 from lossmith.losses.barron import AdaptiveBarron, Barron
 from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
-from lossmith.losses.bootstrapping import (
-    HardBootstrapping,
-    SoftBootstrapping,
-)
+from lossmith.losses.bootstrapping import HardBootstrapping, SoftBootstrapping
 from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
 from lossmith.losses.classification import CrossEntropy, Focal, Poly
 from lossmith.losses.contrastive import DCL, InfoNCE, MoCo, NTXent
@@ -37,9 +32,7 @@ from lossmith.losses.divergence import (
     TotalVariationDistance,
     Wasserstein1D,
 )
-from lossmith.losses.early_learning import (
-    EarlyLearning,
-)
+from lossmith.losses.early_learning import EarlyLearning
 from lossmith.losses.evidential import EvidentialDirichlet
 from lossmith.losses.gan import (
     HingeGAN,
@@ -52,22 +45,14 @@ from lossmith.losses.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
 from lossmith.losses.hard import CVaR, SelfPaced, SuperLoss, Tilted
 from lossmith.losses.histogram import HLGauss
 from lossmith.losses.image import MSSSIM, SSIM, ImageTotalVariation, Perceptual
-from lossmith.losses.imbalance import (
-    LDAM,
-    BalancedSoftmax,
-    ClassBalanced,
-    LogitAdjusted,
-)
+from lossmith.losses.imbalance import LDAM, BalancedSoftmax, ClassBalanced, LogitAdjusted
 from lossmith.losses.language_image import CLIP, SigLIP
 from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
 from lossmith.losses.linear import LinearCrossEntropy
 from lossmith.losses.margin import Hinge, MultiHinge
 from lossmith.losses.masked import LatentPrediction, MaskedReconstruction
 from lossmith.losses.metric import Contrastive, NPair, SupCon, Triplet
-from lossmith.losses.multilabel import (
-    ZLPR,
-    TwoWay,
-)
+from lossmith.losses.multilabel import ZLPR, TwoWay
 from lossmith.losses.noisy import (
     ActivePassive,
     GeneralizedCrossEntropy,
@@ -92,17 +77,9 @@ from lossmith.losses.similarity import Circle, MultiSimilarity
 from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
 from lossmith.losses.smoothing import OnlineLabelSmoothing
 from lossmith.losses.square import Brier, Square, Squentropy
-from lossmith.losses.surrogates import (
-    AnyLoss,
-    AUCMargin,
-    SoftF1,
-)
+from lossmith.losses.surrogates import AnyLoss, AUCMargin, SoftF1
 from lossmith.losses.survival import Cox
-from lossmith.losses.tempered import (
-    BiTempered,
-    Entmax,
-    Sparsemax,
-)
+from lossmith.losses.tempered import BiTempered, Entmax, Sparsemax
 from lossmith.losses.text import Unlikelihood
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL
 from lossmith.losses.transformed import TransformedTarget

@@ -1,25 +1,35 @@
 """Losses whose shape follows training: a tempered head, a scale that follows the residuals."""
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
-from lossmith.core.loss import Pointwise
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Choice, Inner, Real
 from lossmith.core.progress import Progress
 from lossmith.core.reduce import added
-from lossmith.core.schedule import Schedule
 from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote
-from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
+from lossmith.losses.classes import ClassLoss
 from lossmith.losses.classification import CrossEntropy
 from lossmith.losses.fitting import quantile_of
 from lossmith.losses.regression import MSE, Huber
 from lossmith.losses.wrapping import Wrapper, check_inner
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
+
+
+def _reads_logits(owner: str, loss: Any) -> None:
+    check_inner(owner, loss)
+    if loss.card.input != "logits":
+        raise TypeError(f"{owner}: loss must read logits, {loss!r} reads {loss.card.input}")
+
+
+def _of_one_output(owner: str, loss: Any) -> None:
+    check_inner(owner, loss)
+    if "regression" not in loss.card.tasks or loss.out_features != 1:
+        raise TypeError(f"{owner}: loss must be a regression loss with one output, got {loss!r}")
 
 
 class Tempered(Wrapper):
@@ -30,53 +40,36 @@ class Tempered(Wrapper):
     `decode` reads at the temperature too, so that a learned one calibrates the probabilities:
     `Tempered(CrossEntropy(), temperature=nn.Parameter(torch.tensor(1.0)))`.
 
-    Args:
-        loss: any loss of logits with a value a sample; None is CrossEntropy.
-        temperature: T; above 1 it softens the probabilities.
+    Shapes: those of the inner loss, and its unit.
 
-    Raises:
-        TypeError: if loss has no value a sample or reads no logits.
-        ValueError: if temperature is not positive.
-
+    Use when: Probabilities must be calibrated, or logits sharpened as training goes on.
+    Avoid when: Only the order of the classes matters.
     Source: Guo et al., On Calibration of Modern Neural Networks (2017).
 
     >>> Tempered(temperature=2.0)(torch.tensor([[2 * LOG3, 0.0]]), torch.tensor([0])).exp()
     tensor(1.3333)
     """
 
-    temperature: Tensor
-    card: ClassVar[Card] = Card(
+    loss: Inner = Inner(
+        make=CrossEntropy,
+        accepts=_reads_logits,
+        doc="a loss of logits with a value a sample; None is CrossEntropy",
+    )
+    temperature: Real = Real(
+        default=1.0, low=0.0, exclusive=True, doc="T; above 1 it softens the probabilities"
+    )
+    card = Card(
         key="tempered",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="loss(x / T, y)",
-        use_when="Probabilities must be calibrated, or logits sharpened as training goes on.",
-        avoid_when="Only the order of the classes matters.",
-        paper=Paper(
-            authors="C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger",
-            title="On Calibration of Modern Neural Networks",
-            year=2017,
-        ),
+        target="classes",
         example=Example(
             input=[[2 * LOG3, 0.0]],
             target=[0],
             value=math.log(4 / 3),
             arguments={"loss": CrossEntropy(classes=2), "temperature": 2.0},
         ),
-        hypers={
-            "loss": Hyper(default=None, meaning="loss of logits; None is cross-entropy"),
-            "temperature": Hyper(
-                default=1.0, low=0.0, open=True, meaning="above 1 it softens the probabilities"
-            ),
-        },
     )
-
-    def __init__(self, loss: Pointwise | None = None, *, temperature: Number = 1.0) -> None:
-        inner = check_inner("Tempered", CrossEntropy() if loss is None else loss)
-        if inner.card.input != "logits":
-            raise TypeError(f"Tempered: loss must read logits, {inner!r} reads {inner.card.input}")
-        super().__init__(loss=inner, temperature=temperature)
 
     @classmethod
     def for_target(cls, target: Tensor, **hypers: Any) -> "Tempered":
@@ -104,35 +97,24 @@ class OnProbabilities(ClassLoss):
     `switch(CrossEntropy(classes=10), OnProbabilities(Huber(delta=0.5), classes=10), at=0.5)`. With
     squared error it is `Brier`.
 
-    Args:
-        loss: a regression loss with a head of one output; None is MSE.
-        classes: number of classes, needed for the head alone.
-        ignore_index: the target whose samples have weight 0.
+    Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values from 0, no unit.
 
-    Raises:
-        TypeError: if loss is no such loss, or the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: A robust regression loss should follow, or join, cross-entropy on one head.
+    Avoid when: Classes are many: the gradient vanishes where the true class is improbable.
     Source: Brier, Verification of Forecasts Expressed in Terms of Probability (1950).
 
     >>> OnProbabilities(Huber(delta=0.5))(torch.zeros(1, 2), torch.tensor([1]))
     tensor(0.2500)
     """
 
-    loss: Pointwise
-    card: ClassVar[Card] = Card(
+    loss: Inner = Inner(
+        make=MSE, accepts=_of_one_output, doc="a regression loss with one output; None is MSE"
+    )
+    card = Card(
         key="on_probabilities",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="sum_c loss(p_c, [c = y]), p = softmax(x)",
-        use_when="A robust regression loss should follow, or join, cross-entropy on one head.",
-        avoid_when="Classes are many: the gradient vanishes where the true class is improbable.",
-        paper=Paper(
-            authors="G. W. Brier",
-            title="Verification of Forecasts Expressed in Terms of Probability",
-            year=1950,
-        ),
+        target="classes",
         example=Example(
             arguments={"classes": 2},
             input=[[LOG3, 0.0], [LOG3, 0.0]],
@@ -140,26 +122,7 @@ class OnProbabilities(ClassLoss):
             value=(2 / 16 + 2 * 9 / 16) / 2,
         ),
         claims=Claims(lipschitz=True, bounded=True),
-        hypers={
-            "loss": Hyper(default=None, meaning="regression loss with one output; None is MSE"),
-            "classes": CLASSES,
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        loss: Pointwise | None = None,
-        *,
-        classes: int | None = None,
-        ignore_index: int = -100,
-    ) -> None:
-        inner = check_inner("OnProbabilities", MSE() if loss is None else loss)
-        if "regression" not in inner.card.tasks or inner.out_features != 1:
-            raise TypeError(
-                f"OnProbabilities: loss must be a regression loss with one output, got {inner!r}"
-            )
-        super().__init__(loss=inner, classes=classes, ignore_index=ignore_index)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the inner values of all classes' probabilities, summed."""
@@ -180,17 +143,10 @@ class Following(Wrapper):
     worst as outliers, whatever the unit; level 0.5 and factor 1.4826 give the MAD. Signals: the
     outputs and targets of the step, `clock.step(input=output, target=target)`.
 
-    Args:
-        loss: a robust regression loss; None is Huber.
-        hyper: the name of the hyperparameter that follows.
-        level: q, the quantile of the residuals' sizes.
-        factor: c, what the quantile is multiplied by.
-        momentum: m, how slowly it follows; the first step sets it outright.
+    Shapes: those of the inner loss, and its unit.
 
-    Raises:
-        TypeError: if loss has no value a sample.
-        ValueError: if a number is out of range, or loss has no such hyperparameter.
-
+    Use when: A robust loss is wanted and the residuals' scale is unknown, or shrinks.
+    Avoid when: The scale is known: a fixed one has no state and no lag.
     Source: Huber, Robust Estimation of a Location Parameter (1964), for the scale; the streaming
     estimate is a plain moving average.
 
@@ -201,52 +157,41 @@ class Following(Wrapper):
     Huber(delta=2.0)
     """
 
-    hyper: str
-    level: Tensor
-    factor: Tensor
-    momentum: Tensor
-    card: ClassVar[Card] = Card(
+    loss: Inner = Inner(
+        make=Huber, accepts=check_inner, doc="a loss with a value a sample; None is Huber"
+    )
+    hyper: Choice = Choice(default="delta", doc="the name of the hyperparameter that follows")
+    level: Real = Real(
+        default=0.9, low=0.0, high=1.0, doc="q, the quantile of the residuals' sizes"
+    )
+    factor: Real = Real(
+        default=1.0, low=0.0, exclusive=True, doc="c, what the quantile is multiplied by"
+    )
+    momentum: Real = Real(
+        default=0.9,
+        low=0.0,
+        high=1.0,
+        doc="m, how slowly it follows; the first step sets it outright",
+    )
+    card = Card(
         key="following",
         tasks=("regression",),
-        target="values",
         input="values",
-        formula="loss(x, y; s), s = moving quantile of |x - y|",
-        use_when="A robust loss is wanted and the residuals' scale is unknown, or shrinks.",
-        avoid_when="The scale is known: a fixed one has no state and no lag.",
-        paper=Paper(
-            authors="P. J. Huber", title="Robust Estimation of a Location Parameter", year=1964
-        ),
+        target="values",
         example=Example(input=[0.5, 3.0], target=[0.0, 0.0], value=1.3125),
         claims=Claims(convex=True, lipschitz=True),
-        hypers={
-            "loss": Hyper(default=None, meaning="robust regression loss; None is Huber"),
-            "hyper": Hyper(default="delta", meaning="hyperparameter that follows"),
-            "level": Hyper(default=0.9, low=0.0, high=1.0, meaning="quantile of the residuals"),
-            "factor": Hyper(default=1.0, low=0.0, open=True, meaning="multiplies the quantile"),
-            "momentum": Hyper(default=0.9, low=0.0, high=1.0, meaning="how slowly it follows"),
-        },
         needs=("input", "target"),
     )
 
-    def __init__(
-        self,
-        loss: Pointwise | None = None,
-        *,
-        hyper: str = "delta",
-        level: float | Schedule = 0.9,
-        factor: float | Schedule = 1.0,
-        momentum: float | Schedule = 0.9,
-    ) -> None:
-        inner = check_inner("Following", Huber() if loss is None else loss)
-        real = isinstance(getattr(inner, hyper, None), Tensor) and hyper in inner.card.hypers
-        if not real or hyper in inner._schedules:
-            known = ", ".join(n for n in inner.card.hypers if isinstance(getattr(inner, n), Tensor))
+    def __post_init__(self) -> None:
+        inner, name = self.loss, self.hyper
+        free = [n for n in inner.hyperparameters if isinstance(getattr(inner, n), Tensor)]
+        if name not in free or name in inner._schedules:
             raise ValueError(
-                f"Following: {type(inner).__name__} has no free number {hyper!r}; it has "
-                f"{known or 'none'}"
+                f"Following: {type(inner).__name__} has no free number {name!r}; it has "
+                f"{', '.join(free) or 'none'}"
             )
-        super().__init__(loss=inner, hyper=hyper, level=level, factor=factor, momentum=momentum)
-        inner._followed.append(hyper)
+        inner._followed.append(name)
 
     def update(self, progress: Progress) -> None:
         """Move the inner loss's hyperparameter towards the residuals' quantile."""

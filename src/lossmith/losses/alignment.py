@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.card import Card, Claims, Example, Hyper, Kind, Paper
+from lossmith.core.card import Card, Claims, Example, Kind
+from lossmith.core.hyperparameter import Switch, Whole
 from lossmith.core.loss import Pointwise
 
 _TARGET: Mapping[str, Kind] = {"classes": "classes", "lengths": "counts", "frames": "counts"}
@@ -32,15 +32,8 @@ class CTC(Pointwise):
 
     torch computes it: without a second gradient, vmap, or a full graph of `torch.compile`.
 
-    Args:
-        blank: the class that stands for no label.
-        zero_infinity: whether sequences that do not fit have the value 0.
-
-    Raises:
-        TypeError: if classes are no integers.
-        ValueError: if shapes do not fit, a length exceeds its padded size, or a class lies outside
-            the input's or is the blank.
-
+    Use when: Speech or handwriting has a transcript, but no label for each frame.
+    Avoid when: Labels outnumber frames, or come in another order than what they label.
     Source: Graves, Fernández, Gomez, Schmidhuber, Connectionist Temporal Classification: Labelling
     Unsegmented Sequence Data with Recurrent Neural Networks (2006).
 
@@ -49,25 +42,16 @@ class CTC(Pointwise):
     tensor(1.6864)
     """
 
-    blank: int
-    zero_infinity: bool
-    card: ClassVar[Card] = Card(
+    blank: Whole = Whole(default=0, low=0, doc="the class that stands for no label")
+    zero_infinity: Switch = Switch(
+        default=True, doc="whether sequences that do not fit have the value 0"
+    )
+    card = Card(
         key="ctc",
         tasks=("audio", "text"),
-        target=_TARGET,
         input="logits",
+        target=_TARGET,
         optional=("frames",),
-        formula="-log sum over alignments of prod_t p_t(label or blank)",
-        use_when="Speech or handwriting has a transcript, but no label for each frame.",
-        avoid_when="Labels outnumber frames, or come in another order than what they label.",
-        paper=Paper(
-            authors="A. Graves, S. Fernández, F. Gomez, J. Schmidhuber",
-            title=(
-                "Connectionist Temporal Classification: Labelling Unsegmented Sequence Data with "
-                "Recurrent Neural Networks"
-            ),
-            year=2006,
-        ),
         # Paths with blank "-" for "01": 001, 011, 01-, 0-1, -01 of 27; for "0": 00, 0-, -0 of 9.
         example=Example(
             arguments={"blank": 2},
@@ -76,19 +60,10 @@ class CTC(Pointwise):
             value=(math.log(27 / 5) + math.log(3)) / 2,
         ),
         claims=Claims(lipschitz=True),
-        hypers={
-            "blank": Hyper(default=0, low=0, meaning="the class that stands for no label"),
-            "zero_infinity": Hyper(
-                default=True, meaning="whether sequences that do not fit have the value 0"
-            ),
-        },
         double_backward=False,
         vmap=False,
         fullgraph=False,
     )
-
-    def __init__(self, *, blank: int = 0, zero_infinity: bool = True) -> None:
-        super().__init__(blank=blank, zero_infinity=zero_infinity)
 
     def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
         """Return the value of each sequence."""

@@ -1,13 +1,10 @@
 """Losses of signals: spectra at several resolutions, distortion ratios."""
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Switch, Wholes
 from lossmith.core.loss import Pointwise
 
 _SIGNAL = [1.0, -2.0, 3.5, 0.5, -1.5, 2.0, 0.25, -0.75]
@@ -25,15 +22,8 @@ class MultiResolutionSTFT(Pointwise):
     Resolutions, Hann windows and weights are the paper's. Each signal is divided by its own norm;
     auraloss takes one norm of the whole batch. The floor is auraloss's.
 
-    Args:
-        fft_sizes: samples of each transform.
-        hops: samples from one frame to the next, one number a transform.
-        windows: samples of each window, at most those of its transform.
-        epsilon: the least power of a frequency.
-
-    Raises:
-        ValueError: if shapes differ, signals are too short, or the three lists do not fit.
-
+    Use when: Signals are generated or enhanced and their phase need not be exact.
+    Avoid when: The waveform itself must be right: SI-SDR or ESR.
     Source: Yamamoto, Song, Kim, Parallel WaveGAN: A Fast Waveform Generation Model Based on
     Generative Adversarial Networks with Multi-Resolution Spectrogram (2020).
 
@@ -43,24 +33,26 @@ class MultiResolutionSTFT(Pointwise):
     tensor(1.6931)
     """
 
-    fft_sizes: list[int]
-    hops: list[int]
-    windows: list[int]
-    epsilon: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.multi_resolution_stft)
+    fft_sizes: Wholes = Wholes(default=(1024, 2048, 512), low=1, doc="samples of each transform")
+    hops: Wholes = Wholes(
+        default=(120, 240, 50),
+        low=1,
+        doc="samples from one frame to the next, one number a transform",
+    )
+    windows: Wholes = Wholes(
+        default=(600, 1200, 240),
+        low=1,
+        doc="samples of each window, at most those of its transform",
+    )
+    epsilon: Real = Real(
+        default=1e-8, low=0.0, exclusive=True, doc="the least power of a frequency"
+    )
+    card = Card(
         key="multi_resolution_stft",
         tasks=("audio",),
-        target="values",
         input="values",
-        formula="mean_m ||(|Y| - |X|)|| / || |Y| || + mean |log|Y| - log|X||",
-        use_when="Signals are generated or enhanced and their phase need not be exact.",
-        avoid_when="The waveform itself must be right: SI-SDR or ESR.",
-        paper=Paper(
-            authors="R. Yamamoto, E. Song, J.-M. Kim",
-            title="Parallel WaveGAN: A Fast Waveform Generation Model Based on Generative "
-            "Adversarial Networks with Multi-Resolution Spectrogram",
-            year=2020,
-        ),
+        target="values",
         # Twice the signal has twice the spectrum: 1 + log 2 at any resolution.
         example=Example(
             arguments={"fft_sizes": [8, 4], "hops": [4, 2], "windows": [8, 4]},
@@ -68,49 +60,15 @@ class MultiResolutionSTFT(Pointwise):
             target=[_SIGNAL],
             value=1.6931471805599454,
         ),
-        hypers={
-            "fft_sizes": Hyper(default=(1024, 2048, 512), meaning="samples of each transform"),
-            "hops": Hyper(default=(120, 240, 50), meaning="samples between frames"),
-            "windows": Hyper(default=(600, 1200, 240), meaning="samples of each window"),
-            "epsilon": Hyper(
-                default=1e-8, low=0.0, open=True, meaning="the least power of a frequency"
-            ),
-        },
     )
 
-    def __init__(
-        self,
-        *,
-        fft_sizes: Sequence[int] = (1024, 2048, 512),
-        hops: Sequence[int] = (120, 240, 50),
-        windows: Sequence[int] = (600, 1200, 240),
-        epsilon: Number = 1e-8,
-    ) -> None:
-        super().__init__(epsilon=epsilon)
-        self.fft_sizes, self.hops, self.windows = list(fft_sizes), list(hops), list(windows)
-        numbers = [*self.fft_sizes, *self.hops, *self.windows]
-        if not all(isinstance(one, int) and one > 0 for one in numbers):
-            raise ValueError(
-                "MultiResolutionSTFT: fft_sizes, hops and windows must be whole numbers above 0, "
-                f"got {self.fft_sizes}, {self.hops} and {self.windows}"
-            )
+    def __post_init__(self) -> None:
         alike = len(self.fft_sizes) == len(self.hops) == len(self.windows) > 0
         if not alike or any(w > s for w, s in zip(self.windows, self.fft_sizes, strict=True)):
             raise ValueError(
                 "MultiResolutionSTFT needs one hop and one window, at most as long, for each of "
                 f"fft_sizes; got {self.fft_sizes}, {self.hops} and {self.windows}"
             )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the distance of spectrograms of each signal."""
-        return F.multi_resolution_stft(
-            input,
-            target,
-            fft_sizes=self.fft_sizes,
-            hops=self.hops,
-            windows=self.windows,
-            epsilon=self.epsilon,
-        )
 
 
 class SISDR(Pointwise):
@@ -125,49 +83,30 @@ class SISDR(Pointwise):
     whatever its loudness; auraloss and torchmetrics add an absolute constant. A silent target has
     weight 0, a silent estimate the value 0. Any multiple of either signal gives the same value.
 
-    Args:
-        zero_mean: whether both signals' means are taken away first, as in auraloss.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or are no signals.
-
+    Use when: Sources are separated or speech enhanced, and SI-SDR is the metric.
+    Avoid when: Loudness must be right, or targets are often silent.
     Source: Le Roux, Wisdom, Erdogan, Hershey, SDR – Half-Baked or Well Done? (2019).
 
     >>> SISDR()(torch.tensor([[4.0, -2.0, 2.0, -4.0]]), torch.tensor([[1.0, -1.0, 1.0, -1.0]]))
     tensor(-9.5424)
     """
 
-    zero_mean: bool
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.si_sdr)
+    zero_mean: Switch = Switch(
+        default=True,
+        search=(True, False),
+        doc="whether both signals' means are taken away first, as in auraloss",
+    )
+    card = Card(
         key="si_sdr",
         tasks=("audio",),
-        target="values",
         input="values",
-        formula="-10 log10(|a y|^2 / |x - a y|^2), a = x·y / |y|^2",
-        use_when="Sources are separated or speech enhanced, and SI-SDR is the metric.",
-        avoid_when="Loudness must be right, or targets are often silent.",
-        paper=Paper(
-            authors="J. Le Roux, S. Wisdom, H. Erdogan, J. R. Hershey",
-            title="SDR – Half-Baked or Well Done?",
-            year=2019,
-        ),
+        target="values",
         # 3y and a rest of energy 4: 36/4.
         example=Example(
             input=[[4.0, -2.0, 2.0, -4.0]], target=[[1.0, -1.0, 1.0, -1.0]], value=-9.542425094
         ),
-        hypers={
-            "zero_mean": Hyper(
-                default=True, search=(True, False), meaning="whether means are taken away first"
-            )
-        },
     )
-
-    def __init__(self, *, zero_mean: bool = True) -> None:
-        super().__init__(zero_mean=zero_mean)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the negative ratio of each signal in decibels."""
-        return F.si_sdr(input, target, zero_mean=self.zero_mean)
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return weight 0 for silent targets, 1 for the others."""
@@ -185,9 +124,8 @@ class ESR(Pointwise):
     whole batch. A silent target has weight 0. The paper filters both signals first, and adds the
     error of the means: filter them beforehand.
 
-    Raises:
-        ValueError: if the shapes of input and target differ or are no signals.
-
+    Use when: A waveform is to be modelled sample by sample: effects, amplifiers.
+    Avoid when: Phase need not be exact, or quiet signals must not count like loud ones.
     Source: Wright, Damskägg, Välimäki, Real-Time Black-Box Modelling with Recurrent Neural Networks
     (2019).
 
@@ -195,25 +133,14 @@ class ESR(Pointwise):
     tensor(0.5000)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.esr)
+    card = Card(
         key="esr",
         tasks=("audio",),
-        target="values",
         input="values",
-        formula="sum (y - x)^2 / sum y^2",
-        use_when="A waveform is to be modelled sample by sample: effects, amplifiers.",
-        avoid_when="Phase need not be exact, or quiet signals must not count like loud ones.",
-        paper=Paper(
-            authors="A. Wright, E.-P. Damskägg, V. Välimäki",
-            title="Real-Time Black-Box Modelling with Recurrent Neural Networks",
-            year=2019,
-        ),
+        target="values",
         example=Example(input=[[1.0, 0.0]], target=[[1.0, 1.0]], value=0.5),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the error's share of each signal's energy."""
-        return F.esr(input, target)
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return weight 0 for silent targets, 1 for the others."""

@@ -1,19 +1,13 @@
 """Barron's general robust loss, and the likelihood that learns its shape and scale."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real
 from lossmith.core.loss import Pointwise
 from lossmith.losses.learned import exact, learned
-
-_PAPER = Paper(
-    authors="J. T. Barron", title="A General and Adaptive Robust Loss Function", year=2019
-)
 
 
 class Barron(Pointwise):
@@ -32,59 +26,40 @@ class Barron(Pointwise):
     :math:`|\alpha - 2|` at float32's epsilon instead. Above 2 values grow without bound and
     overflow early.
 
-    Args:
-        alpha: the shape; the smaller, the less an outlier counts. Any number, ±infinity too. The
-            paper sets none; 1 is the smallest that is convex.
-        scale: c, the size of residual at which the parabola bends, in the target's unit.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, alpha is NaN or scale not positive.
-
+    Use when: How much outliers should count is to be set, or tuned, by one number.
+    Avoid when: A named member fits: its name says more; alpha below 1 is not convex.
     Source: Barron, A General and Adaptive Robust Loss Function (2019).
 
     >>> Barron(alpha=1.0)(torch.tensor([0.75]), torch.zeros(1))
     tensor(0.2500)
     """
 
-    alpha: Tensor
-    scale: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.barron)
+    alpha: Real = Real(
+        default=1.0,
+        allow_infinite=True,
+        search=(0.5, 1.5),
+        doc="the shape; the smaller, the less an outlier counts. Any number, ±infinity too. The "
+        "paper sets none; 1 is the smallest that is convex",
+    )
+    scale: Real = Real(
+        default=1.0,
+        low=0.0,
+        exclusive=True,
+        search=(0.5,),
+        doc="c, the size of residual at which the parabola bends, in the target's unit",
+    )
+    card = Card(
         key="barron",
         tasks=("regression",),
-        target="values",
         input="values",
-        formula="|alpha - 2|/alpha (((r/scale)^2/|alpha - 2| + 1)^(alpha/2) - 1), r = x - y",
-        use_when="How much outliers should count is to be set, or tuned, by one number.",
-        avoid_when="A named member fits: its name says more; alpha below 1 is not convex.",
-        paper=_PAPER,
+        target="values",
         # 22.5/1.5 + 1 = 16, whose fourth root is 2: 1.5/0.5 (2 - 1)
         example=Example(
             input=[4.743416490252569], target=[0.0], value=3.0, arguments={"alpha": 0.5}
         ),
         claims=Claims(),
-        hypers={
-            "alpha": Hyper(
-                default=1.0,
-                infinite=True,
-                search=(0.5, 1.5),
-                meaning="shape; smaller counts outliers less",
-            ),
-            "scale": Hyper(
-                default=1.0,
-                low=0.0,
-                open=True,
-                search=(0.5,),
-                meaning="residual at which the parabola bends",
-            ),
-        },
     )
-
-    def __init__(self, *, alpha: Number = 1.0, scale: Number = 1.0) -> None:
-        super().__init__(alpha=alpha, scale=scale)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the general loss of each element."""
-        return F.barron(input, target, alpha=self.alpha, scale=self.scale)
 
 
 class AdaptiveBarron(Pointwise):
@@ -103,16 +78,8 @@ class AdaptiveBarron(Pointwise):
     a price for the inliers, so that alpha cannot simply fall. It is integrated at every call,
     within 1e-12 in float64; the authors' code interpolates a table within 1e-6.
 
-    Args:
-        initial_alpha: the shape at the start, between alpha_low and alpha_high.
-        initial_scale: the scale at the start, above scale_low, in the target's unit.
-        alpha_low: the least shape.
-        alpha_high: the largest shape.
-        scale_low: the least scale, in the target's unit.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, or an initial value is out of range.
-
+    Use when: How robust to be is not known, and the loss's parameters can join the model's.
+    Avoid when: Few rows, or a fixed loss is wanted: the objective moves while it trains.
     Source: Barron, A General and Adaptive Robust Loss Function (2019); the defaults are those of
     its code.
 
@@ -123,64 +90,48 @@ class AdaptiveBarron(Pointwise):
     ['latent_alpha', 'latent_scale']
     """
 
-    initial_alpha: Tensor
-    initial_scale: Tensor
-    alpha_low: Tensor
-    alpha_high: Tensor
-    scale_low: Tensor
-    latent_alpha: nn.Parameter
-    latent_scale: nn.Parameter
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.adaptive_barron)
+    initial_alpha: Real = Real(
+        default=1.0,
+        low=0.0,
+        high=2.0,
+        static=True,
+        doc="the shape at the start, between alpha_low and alpha_high",
+    )
+    initial_scale: Real = Real(
+        default=1.0,
+        low=0.0,
+        exclusive=True,
+        static=True,
+        doc="the scale at the start, above scale_low, in the target's unit",
+    )
+    alpha_low: Real = Real(default=0.001, low=0.0, high=2.0, doc="the least shape")
+    alpha_high: Real = Real(default=1.999, low=0.0, high=2.0, doc="the largest shape")
+    scale_low: Real = Real(
+        default=1e-5, low=0.0, exclusive=True, doc="the least scale, in the target's unit"
+    )
+    card = Card(
         key="adaptive_barron",
         tasks=("regression",),
-        target="values",
         input="values",
-        formula="barron(r, alpha, scale) + log(scale) + log Z(alpha), alpha and scale learned",
-        use_when="How robust to be is not known, and the loss's parameters can join the model's.",
-        avoid_when="Few rows, or a fixed loss is wanted: the objective moves while it trains.",
-        paper=_PAPER,
+        target="values",
         # alpha 1: sqrt(1 + 0.75^2) - 1 = 1/4, and Z(1) = 2 e K_1(1)
         example=Example(input=[0.75], target=[0.0], value=1.435495232349193),
         claims=Claims(proper=True),
-        hypers={
-            "initial_alpha": Hyper(
-                default=1.0, low=0.0, high=2.0, fixed=True, meaning="shape at the start"
-            ),
-            "initial_scale": Hyper(
-                default=1.0, low=0.0, open=True, fixed=True, meaning="scale at the start"
-            ),
-            "alpha_low": Hyper(default=0.001, low=0.0, high=2.0, meaning="least shape"),
-            "alpha_high": Hyper(default=1.999, low=0.0, high=2.0, meaning="largest shape"),
-            "scale_low": Hyper(default=1e-5, low=0.0, open=True, meaning="least scale"),
-        },
         learns=True,
     )
 
-    def __init__(
-        self,
-        *,
-        initial_alpha: float = 1.0,
-        initial_scale: float = 1.0,
-        alpha_low: Number = 0.001,
-        alpha_high: Number = 1.999,
-        scale_low: Number = 1e-5,
-    ) -> None:
-        super().__init__(
-            initial_alpha=initial_alpha,
-            initial_scale=initial_scale,
-            alpha_low=alpha_low,
-            alpha_high=alpha_high,
-            scale_low=scale_low,
-        )
-        if not self.alpha_low < self.initial_alpha < self.alpha_high:
+    def __post_init__(self) -> None:
+        alpha, scale = self.initial_alpha.item(), self.initial_scale.item()
+        low, high, least = self.alpha_low.item(), self.alpha_high.item(), self.scale_low.item()
+        if not low < alpha < high:
             raise ValueError(
                 f"AdaptiveBarron: initial_alpha must be between alpha_low and alpha_high, got "
-                f"{initial_alpha} with {alpha_low} and {alpha_high}"
+                f"{alpha} with {low} and {high}"
             )
-        if not self.scale_low < self.initial_scale:
+        if not least < scale:
             raise ValueError(
-                f"AdaptiveBarron: initial_scale must be above scale_low, got {initial_scale} "
-                f"with {scale_low}"
+                f"AdaptiveBarron: initial_scale must be above scale_low, got {scale} with {least}"
             )
 
     def initial_state(self) -> dict[str, Tensor]:
@@ -204,10 +155,6 @@ class AdaptiveBarron(Pointwise):
         latent = exact(self.latent_scale)
         low, start = (bound.to(latent) for bound in (self.scale_low, self.initial_scale))
         return low + (start - low) * nn.functional.softplus(latent + _SHIFT)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the negative log-likelihood of each element."""
-        return F.adaptive_barron(input, target, alpha=self.alpha, scale=self.scale)
 
 
 _SHIFT = 0.5413248546129181  # log(e − 1), where softplus is 1

@@ -1,13 +1,12 @@
 """Losses of one logit against labels from 0 to 1, elementwise."""
 
 import math
-from typing import ClassVar
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real
 from lossmith.core.loss import Pointwise
 
 LOG3 = math.log(3)  # a logit of log 3 has the probability 3/4
@@ -24,49 +23,30 @@ class BinaryCrossEntropy(Pointwise):
     so the mean is over all elements. `decode` is the sigmoid; where w is not 1 it is the
     probability that would hold if each positive occurred w times.
 
-    Args:
-        positive_weight: factor of the positive term.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
-
+    Use when: Probabilities of two classes are wanted, or nothing speaks for another loss.
+    Avoid when: Many labels are wrong, or positives are rare and must count as much.
     Source: Cox, The Regression Analysis of Binary Sequences (1958).
 
     >>> BinaryCrossEntropy()(torch.zeros(2), torch.tensor([True, False]))
     tensor(0.6931)
     """
 
-    positive_weight: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.binary_cross_entropy)
+    positive_weight: Real = Real(
+        default=1.0, low=0.0, exclusive=True, doc="factor of the positive term"
+    )
+    card = Card(
         key="binary_cross_entropy",
         tasks=("binary",),
-        target="labels",
         input="logits",
-        formula="-w y log sigmoid(x) - (1 - y) log sigmoid(-x)",
-        use_when="Probabilities of two classes are wanted, or nothing speaks for another loss.",
-        avoid_when="Many labels are wrong, or positives are rare and must count as much.",
-        paper=Paper(
-            authors="D. R. Cox", title="The Regression Analysis of Binary Sequences", year=1958
-        ),
+        target="labels",
         example=Example(
             input=[LOG3, LOG3],
             target=[1.0, 0.0],
             value=-(math.log(3 / 4) + math.log(1 / 4)) / 2,
         ),
         claims=Claims(convex=True, lipschitz=True, proper=True, elicits="probabilities"),
-        hypers={
-            "positive_weight": Hyper(
-                default=1.0, low=0.0, open=True, meaning="factor of the positive term"
-            )
-        },
     )
-
-    def __init__(self, *, positive_weight: Number = 1.0) -> None:
-        super().__init__(positive_weight=positive_weight)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the cross-entropy of each element."""
-        return F.binary_cross_entropy(input, target, positive_weight=self.positive_weight)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the sigmoid: the probability of the positive class, of output's shape."""
@@ -86,34 +66,30 @@ class BinaryFocal(Pointwise):
     segmentation_models_pytorch call this loss "focal" with alpha left out. The minimiser is not
     the probability: `decode` undoes gamma (Charoenphakdee et al., 2021) and alpha, exactly.
 
-    Args:
-        gamma: how fast well-predicted elements fade.
-        alpha: factor of positives; negatives have 1 − alpha. At ½ both count alike.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
-
+    Use when: Easy negatives swamp the few positives, as in dense detection.
+    Avoid when: Labels are noisy: wrong labels are the hardest of all.
     Source: Lin, Goyal, Girshick, He, Dollár, Focal Loss for Dense Object Detection (2017).
 
     >>> BinaryFocal(gamma=2.0, alpha=0.25)(torch.zeros(1), torch.ones(1))
     tensor(0.0433)
     """
 
-    gamma: Tensor
-    alpha: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.binary_focal)
+    gamma: Real = Real(
+        default=2.0, low=0.0, search=(2.0,), doc="how fast well-predicted elements fade"
+    )
+    alpha: Real = Real(
+        default=0.25,
+        low=0.0,
+        high=1.0,
+        exclusive=True,
+        doc="factor of positives; negatives have 1 − alpha. At ½ both count alike",
+    )
+    card = Card(
         key="binary_focal",
         tasks=("binary",),
-        target="labels",
         input="logits",
-        formula="-alpha_t (1 - p_t)^gamma log p_t, p = sigmoid(x)",
-        use_when="Easy negatives swamp the few positives, as in dense detection.",
-        avoid_when="Labels are noisy: wrong labels are the hardest of all.",
-        paper=Paper(
-            authors="T.-Y. Lin, P. Goyal, R. Girshick, K. He, P. Dollár",
-            title="Focal Loss for Dense Object Detection",
-            year=2017,
-        ),
+        target="labels",
         example=Example(
             arguments={"gamma": 2.0, "alpha": 0.25},
             input=[LOG3, LOG3],
@@ -121,22 +97,7 @@ class BinaryFocal(Pointwise):
             value=-(math.log(3 / 4) / 4 / 16 + 9 / 16 * math.log(1 / 4) * 3 / 4) / 2,
         ),
         claims=Claims(lipschitz=True, elicits="probabilities"),
-        hypers={
-            "gamma": Hyper(
-                default=2.0, low=0.0, search=(2.0,), meaning="how fast easy elements fade"
-            ),
-            "alpha": Hyper(
-                default=0.25, low=0.0, high=1.0, open=True, meaning="factor of positives"
-            ),
-        },
     )
-
-    def __init__(self, *, gamma: Number = 2.0, alpha: Number = 0.25) -> None:
-        super().__init__(gamma=gamma, alpha=alpha)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the focal value of each element."""
-        return F.binary_focal(input, target, gamma=self.gamma, alpha=self.alpha)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the probability of the positive class: gamma and alpha undone."""

@@ -1,21 +1,15 @@
 """Bootstrapping: labels mixed with what the model itself predicts."""
 
 import math
-from typing import ClassVar
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
-from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real
+from lossmith.losses.classes import ClassLoss
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
-PAPER = Paper(
-    authors="S. E. Reed, H. Lee, D. Anguelov, C. Szegedy, D. Erhan, A. Rabinovich",
-    title="Training Deep Neural Networks on Noisy Labels with Bootstrapping",
-    year=2015,
-)
 
 
 class SoftBootstrapping(ClassLoss):
@@ -30,15 +24,8 @@ class SoftBootstrapping(ClassLoss):
     a penalty on entropy; some ports hold the first constant. The minimiser v has class
     probabilities v_c·(1 − (1 − beta)/beta·(H(v) + log v_c)), which `decode` gives.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        beta: weight of the label; 1 is cross-entropy.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or beta outside 0 … 1.
-
+    Use when: A few labels are wrong and probabilities are wanted.
+    Avoid when: Many labels are wrong: the label still has most of the weight.
     Source: Reed, Lee, Anguelov, Szegedy, Erhan, Rabinovich, Training Deep Neural Networks on Noisy
     Labels with Bootstrapping (2015).
 
@@ -46,16 +33,19 @@ class SoftBootstrapping(ClassLoss):
     tensor(0.6931)
     """
 
-    beta: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.soft_bootstrapping)
+    beta: Real = Real(
+        default=0.95,
+        low=0.0,
+        high=1.0,
+        exclusive=True,
+        doc="weight of the label; 1 is cross-entropy",
+    )
+    card = Card(
         key="soft_bootstrapping",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="-sum_c (beta 1[c = y] + (1 - beta) p_c) log p_c, p = softmax(x)",
-        use_when="A few labels are wrong and probabilities are wanted.",
-        avoid_when="Many labels are wrong: the label still has most of the weight.",
-        paper=PAPER,
+        target="classes",
         example=Example(
             arguments={"classes": 2, "beta": 0.8},
             input=[[LOG3, 0.0], [LOG3, 0.0]],
@@ -64,23 +54,7 @@ class SoftBootstrapping(ClassLoss):
             - (0.15 * math.log(3 / 4) + 0.85 * math.log(1 / 4)) / 2,
         ),
         claims=Claims(elicits="probabilities"),
-        hypers={
-            "classes": CLASSES,
-            "beta": Hyper(
-                default=0.95, low=0.0, high=1.0, open=True, meaning="weight of the label"
-            ),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self, *, classes: int | None = None, beta: Number = 0.95, ignore_index: int = -100
-    ) -> None:
-        super().__init__(classes=classes, beta=beta, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the cross-entropy of each sample against its mixture."""
-        return F.soft_bootstrapping(input, target, beta=self.beta, ignore_index=self.ignore_index)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return probabilities: the softmax with the entropy's pull undone."""
@@ -97,15 +71,8 @@ class HardBootstrapping(ClassLoss):
 
     `decode` is the softmax, which leans towards the likeliest class by 1 − beta.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        beta: weight of the label; 1 is cross-entropy.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or beta outside 0 … 1.
-
+    Use when: Some labels are wrong and the model is trained far enough to know better.
+    Avoid when: Training starts from nothing with most labels wrong.
     Source: Reed, Lee, Anguelov, Szegedy, Erhan, Rabinovich, Training Deep Neural Networks on Noisy
     Labels with Bootstrapping (2015).
 
@@ -113,16 +80,19 @@ class HardBootstrapping(ClassLoss):
     tensor(0.6931)
     """
 
-    beta: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.hard_bootstrapping)
+    beta: Real = Real(
+        default=0.8,
+        low=0.0,
+        high=1.0,
+        exclusive=True,
+        doc="weight of the label; 1 is cross-entropy",
+    )
+    card = Card(
         key="hard_bootstrapping",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="-beta log p_y - (1 - beta) log max_c p_c, p = softmax(x)",
-        use_when="Some labels are wrong and the model is trained far enough to know better.",
-        avoid_when="Training starts from nothing with most labels wrong.",
-        paper=PAPER,
+        target="classes",
         example=Example(
             arguments={"classes": 2, "beta": 0.8},
             input=[[LOG3, 0.0], [LOG3, 0.0]],
@@ -130,18 +100,4 @@ class HardBootstrapping(ClassLoss):
             value=-(1.2 * math.log(3 / 4) + 0.8 * math.log(1 / 4)) / 2,
         ),
         claims=Claims(lipschitz=True, elicits="mode"),
-        hypers={
-            "classes": CLASSES,
-            "beta": Hyper(default=0.8, low=0.0, high=1.0, open=True, meaning="weight of the label"),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self, *, classes: int | None = None, beta: Number = 0.8, ignore_index: int = -100
-    ) -> None:
-        super().__init__(classes=classes, beta=beta, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the cross-entropy of each sample against its mixture."""
-        return F.hard_bootstrapping(input, target, beta=self.beta, ignore_index=self.ignore_index)

@@ -1,25 +1,12 @@
 """Losses of predicted boxes against true ones, by what they share and how they lie."""
 
 import math
-from typing import ClassVar
-
-from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.card import Card, Example, Paper
+from lossmith.core.card import Card, Example
 from lossmith.core.loss import Pointwise
 
 _INPUT, _TARGET = [[0.0, 0.0, 2.0, 2.0]], [[1.0, 1.0, 3.0, 4.0]]
-_REZATOFIGHI = Paper(
-    authors="H. Rezatofighi, N. Tsoi, J. Gwak, A. Sadeghian, I. Reid, S. Savarese",
-    title="Generalized Intersection over Union: A Metric and a Loss for Bounding Box Regression",
-    year=2019,
-)
-_ZHENG = Paper(
-    authors="Z. Zheng, P. Wang, W. Liu, J. Li, R. Ye, D. Ren",
-    title="Distance-IoU Loss: Faster and Better Learning for Bounding Box Regression",
-    year=2020,
-)
 
 
 class IoU(Pointwise):
@@ -32,9 +19,8 @@ class IoU(Pointwise):
     Boxes that do not overlap have the value 1 and no gradient. The same name stands for −ln IoU
     in UnitBox (Yu et al., 2016), which is infinite there. Two boxes without area have value 1.
 
-    Raises:
-        ValueError: if the shapes of input and target differ or are not (N, 4).
-
+    Use when: IoU is the metric and boxes overlap their targets already.
+    Avoid when: Boxes start apart: there the gradient is zero; GIoU and DIoU have one.
     Source: Rezatofighi, Tsoi, Gwak, Sadeghian, Reid, Savarese, Generalized Intersection over
     Union: A Metric and a Loss for Bounding Box Regression (2019).
 
@@ -42,21 +28,14 @@ class IoU(Pointwise):
     tensor(0.5000)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.iou)
+    card = Card(
         key="iou",
         tasks=("detection",),
-        target="boxes",
         input="boxes",
-        formula="1 - |x ∩ y| / |x ∪ y|",
-        use_when="IoU is the metric and boxes overlap their targets already.",
-        avoid_when="Boxes start apart: there the gradient is zero; GIoU and DIoU have one.",
-        paper=_REZATOFIGHI,
+        target="boxes",
         example=Example(input=_INPUT, target=_TARGET, value=1 - 1 / 9),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return 1 − IoU of each box."""
-        return F.iou(input, target)
 
 
 class GIoU(Pointwise):
@@ -68,9 +47,8 @@ class GIoU(Pointwise):
 
     C is the area of the smallest box around both; where it is 0 the last term is 0.
 
-    Raises:
-        ValueError: if the shapes of input and target differ or are not (N, 4).
-
+    Use when: Boxes are to be regressed by IoU, and many start without overlap.
+    Avoid when: Boxes lie within others: there it is the IoU loss, and DIoU is faster.
     Source: Rezatofighi, Tsoi, Gwak, Sadeghian, Reid, Savarese, Generalized Intersection over
     Union: A Metric and a Loss for Bounding Box Regression (2019).
 
@@ -78,21 +56,14 @@ class GIoU(Pointwise):
     tensor(1.5000)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.giou)
+    card = Card(
         key="giou",
         tasks=("detection",),
-        target="boxes",
         input="boxes",
-        formula="1 - |x ∩ y| / |x ∪ y| + (C - |x ∪ y|) / C, C the hull's area",
-        use_when="Boxes are to be regressed by IoU, and many start without overlap.",
-        avoid_when="Boxes lie within others: there it is the IoU loss, and DIoU is faster.",
-        paper=_REZATOFIGHI,
+        target="boxes",
         example=Example(input=_INPUT, target=_TARGET, value=1 - 1 / 9 + 3 / 12),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the generalised IoU loss of each box."""
-        return F.giou(input, target)
 
 
 class DIoU(Pointwise):
@@ -104,9 +75,8 @@ class DIoU(Pointwise):
 
     c is the diagonal of the smallest box around both; where it is 0 the last term is 0.
 
-    Raises:
-        ValueError: if the shapes of input and target differ or are not (N, 4).
-
+    Use when: Boxes are to be regressed by IoU; centres are drawn together at once.
+    Avoid when: The aspect ratio of boxes matters beyond their overlap; CIoU adds it.
     Source: Zheng, Wang, Liu, Li, Ye, Ren, Distance-IoU Loss: Faster and Better Learning for
     Bounding Box Regression (2020).
 
@@ -114,22 +84,15 @@ class DIoU(Pointwise):
     tensor(1.2000)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.diou)
+    card = Card(
         key="diou",
         tasks=("detection",),
-        target="boxes",
         input="boxes",
-        formula="1 - |x ∩ y| / |x ∪ y| + rho^2 / c^2",
-        use_when="Boxes are to be regressed by IoU; centres are drawn together at once.",
-        avoid_when="The aspect ratio of boxes matters beyond their overlap; CIoU adds it.",
-        paper=_ZHENG,
+        target="boxes",
         # centres (1, 1) and (2, 2.5); the hull is 3 by 4
         example=Example(input=_INPUT, target=_TARGET, value=1 - 1 / 9 + 3.25 / 25),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the distance-IoU loss of each box."""
-        return F.diou(input, target)
 
 
 _UNLIKE = 4 / math.pi**2 * (math.atan(2 / 3) - math.atan(1.0)) ** 2
@@ -149,9 +112,8 @@ class CIoU(Pointwise):
     without area has a finite value and gradient, where torchvision gives NaN: its angle is 0 or
     90 degrees, a point's 0.
 
-    Raises:
-        ValueError: if the shapes of input and target differ or are not (N, 4).
-
+    Use when: Boxes are to be regressed by IoU and their aspect ratio is to be right early.
+    Avoid when: Boxes are mostly without area or of no meaningful shape; DIoU does.
     Source: Zheng, Wang, Liu, Li, Ye, Ren, Distance-IoU Loss: Faster and Better Learning for
     Bounding Box Regression (2020).
 
@@ -159,15 +121,12 @@ class CIoU(Pointwise):
     tensor(0.)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.ciou)
+    card = Card(
         key="ciou",
         tasks=("detection",),
-        target="boxes",
         input="boxes",
-        formula="1 - |x ∩ y| / |x ∪ y| + rho^2 / c^2 + alpha v, v of the aspect ratios",
-        use_when="Boxes are to be regressed by IoU and their aspect ratio is to be right early.",
-        avoid_when="Boxes are mostly without area or of no meaningful shape; DIoU does.",
-        paper=_ZHENG,
+        target="boxes",
         example=Example(
             input=_INPUT,
             target=_TARGET,
@@ -175,7 +134,3 @@ class CIoU(Pointwise):
         ),
         detached=True,
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the complete-IoU loss of each box."""
-        return F.ciou(input, target)

@@ -7,25 +7,25 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.card import Hyper
+from lossmith.core.hyperparameter import OptionalWhole, PerClass, Whole
 from lossmith.core.loss import Pointwise, UnknownHeadError
 from lossmith.functional.checks import check_head, check_tensor, head_dim
 
-CLASSES = Hyper(
-    default=None, low=2, meaning="number of classes, the width of the head; for_target finds it"
+CLASSES = OptionalWhole(
+    default=None, low=2, doc="number of classes, the width of the head; for_target finds it"
 )
-IGNORE = Hyper(default=-100, meaning="the target whose samples have weight 0")
-COUNTS = Hyper(default=None, low=0.0, meaning="training rows of each class; for_target counts them")
+IGNORE = Whole(default=-100, doc="the target whose samples have weight 0")
+COUNTS = PerClass(default=None, low=0.0, doc="training rows of each class; for_target counts them")
 
 
 class ClassLoss(Pointwise, ABC):
     """A loss of one output a class against integer classes.
 
-    A subclass takes `classes`, or `counts` from which they follow, and `ignore_index`.
+    Its classes are told, or follow from the input; `CountedLoss` has them of their counts.
     """
 
-    classes: int | None
-    ignore_index: int
+    classes: OptionalWhole = CLASSES
+    ignore_index: Whole = IGNORE
 
     @property
     def out_features(self) -> int:
@@ -49,7 +49,7 @@ class ClassLoss(Pointwise, ABC):
     def check_given(self, input: Any, target: Any) -> None:
         """Raise as every loss does, and ValueError where the head is not that of the classes."""
         super().check_given(input, target)
-        if "classes" not in self.card.hypers or self.classes is None or not input.ndim:
+        if "classes" not in self.hyperparameters or self.classes is None or not input.ndim:
             return  # where they follow from counts, these are checked
         wanted, width = self.out_features, input.shape[head_dim(input)]
         if width != wanted:
@@ -74,14 +74,24 @@ class ClassLoss(Pointwise, ABC):
             ValueError: if a target lies outside 0 … classes − 1, none is left, or the largest lies
                 so far beyond the others that it looks like a mark of what to ignore.
         """
-        ignored = hypers.get("ignore_index", cls.card.hypers["ignore_index"].default)
+        ignored = hypers.get("ignore_index", cls.hyperparameters["ignore_index"].default)
         counts = count_classes(target, classes, ignored)
-        fitted = {"counts": counts} if "counts" in cls.card.hypers else {"classes": len(counts)}
+        fitted = {"counts": counts} if "counts" in cls.hyperparameters else {"classes": len(counts)}
         return cls(**{**fitted, **hypers})
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return weight 0 for ignored targets, 1 for the others."""
         return F.target_weights(target, ignore_index=self.ignore_index)
+
+
+class CountedLoss(ClassLoss, ABC):
+    """A loss of classes that knows how many training rows each has."""
+
+    classes: Any = None  # as many as have counts
+    counts: PerClass = COUNTS
+
+    def __post_init__(self) -> None:
+        self.classes = check_counts(type(self).__name__, self.counts)
 
 
 def count_classes(target: Tensor, classes: int | None, ignore_index: int) -> list[float]:

@@ -1,16 +1,15 @@
 """Cross-entropy and what was made of it: softmax losses against integer classes."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import OptionalReal, PerClass, Real
 from lossmith.functional.checks import promote
-from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
+from lossmith.losses.classes import ClassLoss
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
 
@@ -36,18 +35,8 @@ class CrossEntropy(ClassLoss):
     `decode` alike; z_loss adds z_loss·(log Σ exp x_c)² to each value, under its own name in
     `terms`, which keeps the logits near normalised. Usual numbers are 30 and 0.0001.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        label_smoothing: share of the target spread evenly over all classes.
-        class_weight: one weight a class.
-        z_loss: factor of the squared log of the softmax's normaliser; None for none.
-        softcap: bound of the logits; None for none.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds neither integers nor floats of input's shape.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Probabilities are wanted, or nothing speaks for another loss.
+    Avoid when: Many labels are wrong, or rare classes must count as much as common ones.
     Source: Cox, The Regression Analysis of Binary Sequences (1958); smoothing: Szegedy et al.,
     Rethinking the Inception Architecture for Computer Vision (2016); z_loss: Chowdhery et al.,
     PaLM: Scaling Language Modeling with Pathways (2022); softcap: Gemma Team, Gemma 2: Improving
@@ -57,21 +46,26 @@ class CrossEntropy(ClassLoss):
     tensor(0.6931)
     """
 
-    label_smoothing: Tensor
-    class_weight: Tensor | None
-    z_loss: Tensor | None
-    softcap: Tensor | None
-    card: ClassVar[Card] = Card(
+    mean_function = staticmethod(F.mean_cross_entropy)
+    label_smoothing: Real = Real(
+        default=0.0,
+        low=0.0,
+        high=1.0,
+        search=(0.1,),
+        doc="share of the target spread evenly over all classes",
+    )
+    class_weight: PerClass = PerClass(low=0.0, doc="one weight a class")
+    z_loss: OptionalReal = OptionalReal(
+        low=0.0, doc="factor of the squared log of the softmax's normaliser; None for none"
+    )
+    softcap: OptionalReal = OptionalReal(
+        low=0.0, exclusive=True, doc="bound of the logits; None for none"
+    )
+    card = Card(
         key="cross_entropy",
         tasks=("binary", "multiclass", "text"),
-        target="classes",
         input="logits",
-        formula="-log softmax(x)_y",
-        use_when="Probabilities are wanted, or nothing speaks for another loss.",
-        avoid_when="Many labels are wrong, or rare classes must count as much as common ones.",
-        paper=Paper(
-            authors="D. R. Cox", title="The Regression Analysis of Binary Sequences", year=1958
-        ),
+        target="classes",
         example=Example(
             arguments={"classes": 2},
             input=[[LOG3, 0.0], [LOG3, 0.0]],
@@ -79,42 +73,7 @@ class CrossEntropy(ClassLoss):
             value=-(math.log(3 / 4) + math.log(1 / 4)) / 2,
         ),
         claims=Claims(convex=True, lipschitz=True, proper=True, elicits="probabilities"),
-        hypers={
-            "classes": CLASSES,
-            "label_smoothing": Hyper(
-                default=0.0,
-                low=0.0,
-                high=1.0,
-                search=(0.1,),
-                meaning="share of the target spread evenly over all classes",
-            ),
-            "class_weight": Hyper(default=None, low=0.0, meaning="one weight a class"),
-            "z_loss": Hyper(
-                default=None, low=0.0, meaning="factor of the squared log of the normaliser"
-            ),
-            "softcap": Hyper(default=None, low=0.0, open=True, meaning="bound of the logits"),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        classes: int | None = None,
-        label_smoothing: Number = 0.0,
-        class_weight: Sequence[float] | None = None,
-        z_loss: Number | None = None,
-        softcap: Number | None = None,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(
-            classes=classes,
-            label_smoothing=label_smoothing,
-            class_weight=class_weight,
-            z_loss=z_loss,
-            softcap=softcap,
-            ignore_index=ignore_index,
-        )
 
     def check_given(self, input: Any, target: Any) -> None:
         """Raise as losses of classes do, and ValueError unless there is one weight a class."""
@@ -134,14 +93,6 @@ class CrossEntropy(ClassLoss):
             return value
         penalty = self.z_loss.to(value.dtype) * F.z_penalty(input)
         return {"cross_entropy": value, "z_loss": penalty}
-
-    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor | None:
-        """Return the mean cross-entropy by torch's one operation, where that is the same."""
-        if any(one is not None for one in (self.class_weight, self.z_loss, self.softcap)):
-            return None
-        return F.mean_cross_entropy(
-            input, target, label_smoothing=self.label_smoothing, ignore_index=self.ignore_index
-        )
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the softmax of the logits, capped as in training."""
@@ -169,37 +120,27 @@ class Focal(ClassLoss):
     multiplies a sample's value and enters the mean as its weight. The softmax of the minimiser
     is not the class probability: `decode` maps it back exactly (Charoenphakdee et al., 2021).
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        gamma: how fast well-predicted samples fade; 0 is cross-entropy.
-        alpha: one weight a class.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Easy samples swamp the hard ones, as in dense detection.
+    Avoid when: Labels are noisy: wrong labels are the hardest samples of all.
     Source: Lin, Goyal, Girshick, He, Dollár, Focal Loss for Dense Object Detection (2017).
 
     >>> Focal(gamma=2.0)(torch.zeros(1, 2), torch.tensor([1]))
     tensor(0.1733)
     """
 
-    gamma: Tensor
-    alpha: Tensor | None
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.focal)
+    gamma: Real = Real(
+        default=2.0,
+        low=0.0,
+        search=(2.0,),
+        doc="how fast well-predicted samples fade; 0 is cross-entropy",
+    )
+    alpha: PerClass = PerClass(low=0.0, doc="one weight a class")
+    card = Card(
         key="focal",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="-(1 - p_y)^gamma log p_y, p = softmax(x)",
-        use_when="Easy samples swamp the hard ones, as in dense detection.",
-        avoid_when="Labels are noisy: wrong labels are the hardest samples of all.",
-        paper=Paper(
-            authors="T.-Y. Lin, P. Goyal, R. Girshick, K. He, P. Dollár",
-            title="Focal Loss for Dense Object Detection",
-            year=2017,
-        ),
+        target="classes",
         example=Example(
             arguments={"classes": 2, "gamma": 2.0},
             input=[[LOG3, 0.0], [LOG3, 0.0]],
@@ -207,35 +148,13 @@ class Focal(ClassLoss):
             value=-(math.log(3 / 4) / 16 + 9 * math.log(1 / 4) / 16) / 2,
         ),
         claims=Claims(lipschitz=True, elicits="probabilities"),
-        hypers={
-            "classes": CLASSES,
-            "gamma": Hyper(
-                default=2.0, low=0.0, search=(2.0,), meaning="how fast easy samples fade"
-            ),
-            "alpha": Hyper(default=None, low=0.0, meaning="one weight a class"),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        classes: int | None = None,
-        gamma: Number = 2.0,
-        alpha: Sequence[float] | None = None,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(classes=classes, gamma=gamma, alpha=alpha, ignore_index=ignore_index)
 
     def check_given(self, input: Any, target: Any) -> None:
         """Raise as losses of classes do, and ValueError unless there is one alpha a class."""
         super().check_given(input, target)
         if self.alpha is not None:
             F.per_class("alpha", self.alpha, input)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the focal value of each sample, without alpha."""
-        return F.focal(input, target, gamma=self.gamma, ignore_index=self.ignore_index)
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return each sample's alpha, 0 where it is ignored."""
@@ -257,15 +176,8 @@ class Poly(ClassLoss):
     paper takes −1 for detection. The minimiser's softmax is v with v/(1 + ε·v) proportional to
     the class probabilities, and `decode` gives these.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        epsilon: what is added to the weight of the first term, above −1.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or epsilon is not above −1.
-
+    Use when: Cross-entropy works and one number may be tuned on top of it.
+    Avoid when: No validation rows are left to tune epsilon on.
     Source: Leng, Tan, Liu, Cubuk, Shi, Cheng, Anguelov, PolyLoss: A Polynomial Expansion
     Perspective of Classification Loss Functions (2022).
 
@@ -273,20 +185,19 @@ class Poly(ClassLoss):
     tensor(1.6931)
     """
 
-    epsilon: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.poly)
+    epsilon: Real = Real(
+        default=2.0,
+        low=-1.0,
+        exclusive=True,
+        search=(2.0,),
+        doc="what is added to the weight of the first term, above −1",
+    )
+    card = Card(
         key="poly",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="-log p_y + epsilon (1 - p_y), p = softmax(x)",
-        use_when="Cross-entropy works and one number may be tuned on top of it.",
-        avoid_when="No validation rows are left to tune epsilon on.",
-        paper=Paper(
-            authors="Z. Leng, M. Tan, C. Liu, E. D. Cubuk, X. Shi, S. Cheng, D. Anguelov",
-            title="PolyLoss: A Polynomial Expansion Perspective of Classification Loss Functions",
-            year=2022,
-        ),
+        target="classes",
         example=Example(
             arguments={"classes": 2, "epsilon": 2.0},
             input=[[LOG3, 0.0], [LOG3, 0.0]],
@@ -294,27 +205,7 @@ class Poly(ClassLoss):
             value=(-math.log(3 / 4) + 2 / 4 - math.log(1 / 4) + 2 * 3 / 4) / 2,
         ),
         claims=Claims(lipschitz=True, elicits="probabilities"),
-        hypers={
-            "classes": CLASSES,
-            "epsilon": Hyper(
-                default=2.0,
-                low=-1.0,
-                open=True,
-                search=(2.0,),
-                meaning="added to the weight of the first term",
-            ),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self, *, classes: int | None = None, epsilon: Number = 2.0, ignore_index: int = -100
-    ) -> None:
-        super().__init__(classes=classes, epsilon=epsilon, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return −log p_t + epsilon·(1 − p_t) of each sample."""
-        return F.poly(input, target, epsilon=self.epsilon, ignore_index=self.ignore_index)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return probabilities: v / (1 + epsilon·v) of the softmax v, normalised."""

@@ -1,23 +1,16 @@
 """Contrastive losses: two views of a sample find each other among the rest of the batch."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.core.loss import Pointwise
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Whole
+from lossmith.core.loss import Coupled, Pointwise
 from lossmith.core.progress import Progress
-from lossmith.losses.coupled import GATHER, Contrast
 
 
-def _temperature(default: float) -> Hyper:
-    return Hyper(default=default, low=0.0, open=True, meaning="what cosines are divided by")
-
-
-class NTXent(Contrast):
+class NTXent(Coupled):
     r"""Normalised temperature-scaled cross-entropy: each view finds the other among 2N − 1 rows.
 
     .. math:: \ell_i = -\frac{1}{2} \sum_{(u, v) \in \{(x, y), (y, x)\}}
@@ -28,14 +21,8 @@ class NTXent(Contrast):
     2 / temperature + log(2N − 1). Over several processes the batch is that of all ranks: every
     rank calls the loss, and its value and averaged gradients are those of one process.
 
-    Args:
-        temperature: what cosines are divided by. The paper's best at its batch sizes; lightly's
-            default is 0.5, as for the paper's CIFAR-10.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or are not (N, D).
-
+    Use when: Two augmented views of each sample and batches of hundreds: SimCLR.
+    Avoid when: Batches are small, or the batch holds many samples of one kind: they repel.
     Source: Chen et al., A Simple Framework for Contrastive Learning of Visual Representations
     (2020).
 
@@ -43,22 +30,20 @@ class NTXent(Contrast):
     tensor(0.5514)
     """
 
-    temperature: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.nt_xent)
+    temperature: Real = Real(
+        default=0.1,
+        low=0.0,
+        exclusive=True,
+        doc="what cosines are divided by. The paper's best at its batch sizes; lightly's default "
+        "is 0.5, as for the paper's CIFAR-10",
+    )
+    card = Card(
         key="nt_xent",
         tasks=("self_supervised",),
-        target="embeddings",
         input="embeddings",
-        reduction="anchors",
+        target="embeddings",
         symmetric=True,
-        formula="log(sum_j exp(cos(x_i, z_j)/tau), z all other rows) - cos(x_i, y_i)/tau",
-        use_when="Two augmented views of each sample and batches of hundreds: SimCLR.",
-        avoid_when="Batches are small, or the batch holds many samples of one kind: they repel.",
-        paper=Paper(
-            authors="T. Chen, S. Kornblith, M. Norouzi, G. Hinton",
-            title="A Simple Framework for Contrastive Learning of Visual Representations",
-            year=2020,
-        ),
         # each row has its partner at cosine 1 and two others at 0: log(e + 2) - 1
         example=Example(
             input=[[1.0, 0.0], [0.0, 1.0]],
@@ -66,18 +51,10 @@ class NTXent(Contrast):
             value=0.5514447139320511,
             arguments={"temperature": 1.0},
         ),
-        hypers={"temperature": _temperature(0.1), "gather": GATHER},
     )
 
-    def __init__(self, *, temperature: Number = 0.1, gather: bool = True) -> None:
-        super().__init__(temperature=temperature, gather=gather)
 
-    def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
-        """Return each pair's cross-entropy, the mean of its two views."""
-        return F.nt_xent(input, target, temperature=self.temperature, own=own)
-
-
-class DCL(Contrast):
+class DCL(Coupled):
     r"""Decoupled contrastive learning: NT-Xent with the positive left out of the denominator.
 
     .. math:: \ell_i = \frac{1}{2} \sum_{(u, v) \in \{(x, y), (y, x)\}}
@@ -88,35 +65,24 @@ class DCL(Contrast):
     batch of one pair has nothing to be told from and the value 0. Over several processes the
     batch is that of all ranks: every rank calls the loss.
 
-    Args:
-        temperature: what cosines are divided by.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or are not (N, D).
-
+    Use when: NT-Xent with batches of tens to a few hundred: easy positives still pull.
+    Avoid when: Its value is to be read as a cross-entropy; it may be negative.
     Source: Yeh et al., Decoupled Contrastive Learning (2022), equation 6.
 
     >>> DCL(temperature=1.0)(torch.eye(2), torch.eye(2))
     tensor(-0.3069)
     """
 
-    temperature: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.dcl)
+    temperature: Real = Real(
+        default=0.1, low=0.0, exclusive=True, doc="what cosines are divided by"
+    )
+    card = Card(
         key="dcl",
         tasks=("self_supervised",),
-        target="embeddings",
         input="embeddings",
-        reduction="anchors",
+        target="embeddings",
         symmetric=True,
-        formula="log(sum_j exp(cos(x_i, z_j)/tau), z rows of other pairs) - cos(x_i, y_i)/tau",
-        use_when="NT-Xent with batches of tens to a few hundred: easy positives still pull.",
-        avoid_when="Its value is to be read as a cross-entropy; it may be negative.",
-        paper=Paper(
-            authors="C.-H. Yeh, C.-Y. Hong, Y.-C. Hsu, T.-L. Liu, Y. Chen, Y. LeCun",
-            title="Decoupled Contrastive Learning",
-            year=2022,
-        ),
         # two others at cosine 0: log 2 - 1
         example=Example(
             input=[[1.0, 0.0], [0.0, 1.0]],
@@ -124,18 +90,10 @@ class DCL(Contrast):
             value=-0.3068528194400547,
             arguments={"temperature": 1.0},
         ),
-        hypers={"temperature": _temperature(0.1), "gather": GATHER},
     )
 
-    def __init__(self, *, temperature: Number = 0.1, gather: bool = True) -> None:
-        super().__init__(temperature=temperature, gather=gather)
 
-    def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
-        """Return each pair's decoupled value, the mean of its two views."""
-        return F.dcl(input, target, temperature=self.temperature, own=own)
-
-
-class InfoNCE(Contrast):
+class InfoNCE(Coupled):
     r"""Each input row finds its own target among all targets of the batch.
 
     .. math:: \ell_i = -\log \frac{e^{\cos(x_i, y_i) / \tau}}{\sum_j e^{\cos(x_i, y_j) / \tau}}
@@ -144,14 +102,8 @@ class InfoNCE(Contrast):
     log N minus the loss is a lower bound of the mutual information of the two. Over several
     processes the batch is that of all ranks: every rank calls the loss.
 
-    Args:
-        temperature: what cosines are divided by. The paper scores with a learned bilinear form
-            and has none; cosines and 0.1 are what later work settled on.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or are not (N, D).
-
+    Use when: Two sides of different kind, asked one way: query and document, past and future.
+    Avoid when: Both sides are views of one kind; NT-Xent has twice the negatives.
     Source: van den Oord, Li, Vinyals, Representation Learning with Contrastive Predictive Coding
     (2018), equation 4.
 
@@ -159,22 +111,20 @@ class InfoNCE(Contrast):
     tensor(0.3133)
     """
 
-    temperature: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.info_nce)
+    temperature: Real = Real(
+        default=0.1,
+        low=0.0,
+        exclusive=True,
+        doc="what cosines are divided by. The paper scores with a learned bilinear form and has "
+        "none; cosines and 0.1 are what later work settled on",
+    )
+    card = Card(
         key="info_nce",
         tasks=("self_supervised", "metric_learning"),
-        target="embeddings",
         input="embeddings",
-        reduction="anchors",
+        target="embeddings",
         symmetric=True,
-        formula="-log softmax_j(cos(x_i, y_j)/tau)_i",
-        use_when="Two sides of different kind, asked one way: query and document, past and future.",
-        avoid_when="Both sides are views of one kind; NT-Xent has twice the negatives.",
-        paper=Paper(
-            authors="A. van den Oord, Y. Li, O. Vinyals",
-            title="Representation Learning with Contrastive Predictive Coding",
-            year=2018,
-        ),
         # log(e + 1) - 1
         example=Example(
             input=[[1.0, 0.0], [0.0, 1.0]],
@@ -182,15 +132,7 @@ class InfoNCE(Contrast):
             value=0.31326168751822286,
             arguments={"temperature": 1.0},
         ),
-        hypers={"temperature": _temperature(0.1), "gather": GATHER},
     )
-
-    def __init__(self, *, temperature: Number = 0.1, gather: bool = True) -> None:
-        super().__init__(temperature=temperature, gather=gather)
-
-    def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
-        """Return −log of each row's probability of its own target."""
-        return F.info_nce(input, target, temperature=self.temperature, own=own)
 
 
 class MoCo(Pointwise):
@@ -204,14 +146,8 @@ class MoCo(Pointwise):
     paper's code fills it with noise. After each step `observe` puts the step's keys, the signal
     "keys", in the place of the oldest: `clock.step(keys=target)`.
 
-    Args:
-        features: D, the width of keys.
-        size: how many keys the queue holds.
-        temperature: what cosines are divided by.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, or do not have `features` columns.
-
+    Use when: Many negatives are wanted of small batches, and a momentum encoder is at hand.
+    Avoid when: There is no slowly moving encoder: keys of the queue would be out of date.
     Source: He et al., Momentum Contrast for Unsupervised Visual Representation Learning (2020).
 
     >>> loss = MoCo(features=2, size=2, temperature=1.0)
@@ -223,24 +159,16 @@ class MoCo(Pointwise):
     tensor(0.8620)
     """
 
-    features: int
-    size: int
-    temperature: Tensor
-    queue: Tensor
-    head: Tensor
-    card: ClassVar[Card] = Card(
+    features: Whole = Whole(low=1, doc="D, the width of keys")
+    size: Whole = Whole(default=65536, low=1, doc="how many keys the queue holds")
+    temperature: Real = Real(
+        default=0.07, low=0.0, exclusive=True, doc="what cosines are divided by"
+    )
+    card = Card(
         key="moco",
         tasks=("self_supervised",),
-        target="embeddings",
         input="embeddings",
-        formula="-log softmax(cos(x, [y, queue])/tau)_0",
-        use_when="Many negatives are wanted of small batches, and a momentum encoder is at hand.",
-        avoid_when="There is no slowly moving encoder: keys of the queue would be out of date.",
-        paper=Paper(
-            authors="K. He, H. Fan, Y. Wu, S. Xie, R. Girshick",
-            title="Momentum Contrast for Unsupervised Visual Representation Learning",
-            year=2020,
-        ),
+        target="embeddings",
         example=Example(
             input=[[1.0, 0.0]],
             target=[[1.0, 0.0]],
@@ -248,15 +176,7 @@ class MoCo(Pointwise):
             arguments={"features": 2, "size": 4},
         ),
         needs=("keys",),
-        hypers={
-            "features": Hyper(default=None, low=1, meaning="width of keys"),
-            "size": Hyper(default=65536, low=1, meaning="how many keys the queue holds"),
-            "temperature": _temperature(0.07),
-        },
     )
-
-    def __init__(self, *, features: int, size: int = 65536, temperature: Number = 0.07) -> None:
-        super().__init__(features=features, size=size, temperature=temperature)
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return an empty queue."""

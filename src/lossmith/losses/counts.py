@@ -1,25 +1,21 @@
 """Losses of counts and positive numbers whose head gives the logarithm of the mean."""
 
 from abc import ABC
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real
 from lossmith.core.loss import Pointwise
 from lossmith.losses.fitting import finite
-
-_OFFSET = Hyper(default=0.0, meaning="added to the input: the log mean of a head that gives 0")
-_GLM = Paper(authors="J. A. Nelder, R. W. M. Wedderburn", title="Generalized Linear Models",
-             year=1972)  # fmt: skip
 
 
 class LogMean(Pointwise, ABC):
     """A loss whose head gives log mean − offset; `for_target` sets offset to the log mean."""
 
-    offset: Tensor
+    offset: Real = Real(default=0.0, doc="added to the input: the log mean of a head that gives 0")
 
     @classmethod
     def for_target(cls, target: Tensor, **hypers: Any) -> Self:
@@ -46,41 +42,26 @@ class Poisson(LogMean):
     any numbers from 0 up, of which it still learns the mean; `decode` gives it. Where
     :math:`\log\mu` exceeds 50 the exponential goes on as its tangent.
 
-    Args:
-        offset: added to the input; `for_target` sets the logarithm of the targets' mean.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, or a target is negative.
-
+    Use when: Targets are counts of events, or numbers from 0 up whose mean is wanted.
+    Avoid when: The variance is far above the mean: negative binomial or Tweedie then.
     Source: Nelder & Wedderburn, Generalized Linear Models (1972).
 
     >>> Poisson()(torch.tensor([0.0]), torch.tensor([2.0]))  # 1 + log 2
     tensor(1.6931)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.poisson)
+    card = Card(
         key="poisson",
         tasks=("regression",),
-        target="counts",
         input="values",
-        formula="mean - y log(mean) + log(y!), mean = exp(x + offset)",
-        use_when="Targets are counts of events, or numbers from 0 up whose mean is wanted.",
-        avoid_when="The variance is far above the mean: negative binomial or Tweedie then.",
-        paper=_GLM,
+        target="counts",
         # means 1 and 2: 1, and 2 - 4 log 2 + log 24
         example=Example(
             input=[0.0, 0.6931471805599453], target=[0.0, 4.0], value=1.7027325540540824
         ),
         claims=Claims(convex=True, elicits="mean"),
-        hypers={"offset": _OFFSET},
     )
-
-    def __init__(self, *, offset: Number = 0.0) -> None:
-        super().__init__(offset=offset)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the negative log-likelihood of each target."""
-        return F.poisson(input, target, offset=self.offset)
 
 
 class Gamma(LogMean):
@@ -93,41 +74,26 @@ class Gamma(LogMean):
     target: the negative log-likelihood divided by the distribution's shape, without what does
     not depend on the mean. `decode` gives the mean.
 
-    Args:
-        offset: added to the input; `for_target` sets the logarithm of the targets' mean.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, or a target is not positive.
-
+    Use when: Targets are positive and skewed, their spread grows with the mean: costs, times.
+    Avoid when: Targets are 0 or close to it; Tweedie allows zeros.
     Source: Nelder & Wedderburn, Generalized Linear Models (1972).
 
     >>> Gamma()(torch.tensor([0.0]), torch.tensor([2.0]))  # 1 − log 2
     tensor(0.3069)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.gamma)
+    card = Card(
         key="gamma",
         tasks=("regression",),
-        target="positive",
         input="values",
-        formula="y/mean - 1 - log(y/mean), mean = exp(x + offset)",
-        use_when="Targets are positive and skewed, their spread grows with the mean: costs, times.",
-        avoid_when="Targets are 0 or close to it; Tweedie allows zeros.",
-        paper=_GLM,
+        target="positive",
         # 1/2 - 1 + log 2, and 3 - 1 - log 3
         example=Example(
             input=[0.6931471805599453, 0.0], target=[1.0, 3.0], value=0.5472674459459178
         ),
         claims=Claims(convex=True, elicits="mean"),
-        hypers={"offset": _OFFSET},
     )
-
-    def __init__(self, *, offset: Number = 0.0) -> None:
-        super().__init__(offset=offset)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return half the deviance of each target."""
-        return F.gamma(input, target, offset=self.offset)
 
 
 class Tweedie(LogMean):
@@ -142,14 +108,8 @@ class Tweedie(LogMean):
     of a Poisson number of gamma amounts. Targets are any numbers from 0 up; `decode` gives the
     mean.
 
-    Args:
-        power: p, in (1, 2): the variance is proportional to :math:`\mu^p`. The paper sets none.
-        offset: added to the input; `for_target` sets the logarithm of the targets' mean.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, a target is negative, or power is
-            outside (1, 2).
-
+    Use when: Many targets are exactly 0 and the rest is positive and skewed: claims, rain.
+    Avoid when: Targets are never 0, gamma then, or small counts, Poisson then.
     Source: Tweedie, An Index Which Distinguishes between Some Important Exponential Families
     (1984).
 
@@ -157,43 +117,24 @@ class Tweedie(LogMean):
     tensor(2.)
     """
 
-    power: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.tweedie)
+    power: Real = Real(
+        default=1.5,
+        low=1.0,
+        high=2.0,
+        exclusive=True,
+        search=(1.2, 1.7),
+        doc="p, in (1, 2): the variance is proportional to :math:`\\mu^p`. The paper sets none",
+    )
+    card = Card(
         key="tweedie",
         tasks=("regression",),
-        target="counts",
         input="values",
-        formula="y^(2-p)/((1-p)(2-p)) - y mean^(1-p)/(1-p) + mean^(2-p)/(2-p), "
-        "mean = exp(x + offset)",
-        use_when="Many targets are exactly 0 and the rest is positive and skewed: claims, rain.",
-        avoid_when="Targets are never 0, gamma then, or small counts, Poisson then.",
-        paper=Paper(
-            authors="M. C. K. Tweedie",
-            title="An Index Which Distinguishes between Some Important Exponential Families",
-            year=1984,
-        ),
+        target="counts",
         # p = 1.5, mean 1: 2 for a target of 0, -4*2 + 2*4 + 2 for one of 4
         example=Example(input=[0.0, 0.0], target=[0.0, 4.0], value=2.0),
         claims=Claims(convex=True, elicits="mean"),
-        hypers={
-            "power": Hyper(
-                default=1.5,
-                low=1.0,
-                high=2.0,
-                open=True,
-                search=(1.2, 1.7),
-                meaning="power of the mean that the variance is proportional to",
-            ),
-            "offset": _OFFSET,
-        },
     )
-
-    def __init__(self, *, power: Number = 1.5, offset: Number = 0.0) -> None:
-        super().__init__(power=power, offset=offset)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return half the deviance of each target."""
-        return F.tweedie(input, target, power=self.power, offset=self.offset)
 
 
 class NegativeBinomial(LogMean):
@@ -206,49 +147,31 @@ class NegativeBinomial(LogMean):
     dispersions compare. The variance is :math:`\mu + a\mu^2` (NB2). One row pulls no harder than
     :math:`\max(y, 1/a)`. `decode` gives the mean.
 
-    Args:
-        dispersion: a; as it falls to 0 the distribution becomes Poisson's. `for_target` fits it
-            by moments, (variance − mean)/mean², at least 0.01.
-        offset: added to the input; `for_target` sets the logarithm of the targets' mean.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, a target is negative, or dispersion
-            is not positive.
-
+    Use when: Counts vary more than their mean, with a few very large ones.
+    Avoid when: The variance is that of Poisson, or targets are not counts.
     Source: Lawless, Negative Binomial and Mixed Poisson Regression (1987).
 
     >>> NegativeBinomial(dispersion=1.0)(torch.tensor([0.0]), torch.tensor([1.0]))  # 2 log 2
     tensor(1.3863)
     """
 
-    dispersion: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.negative_binomial)
+    dispersion: Real = Real(
+        default=1.0,
+        low=0.0,
+        exclusive=True,
+        doc="a; as it falls to 0 the distribution becomes Poisson's. `for_target` fits it by "
+        "moments, (variance − mean)/mean², at least 0.01",
+    )
+    card = Card(
         key="negative_binomial",
         tasks=("regression",),
-        target="counts",
         input="values",
-        formula="log(1 + a mean)/a + y log(1 + 1/(a mean)) - log(Gamma(y + 1/a)/(Gamma(1/a) y!)), "
-        "mean = exp(x + offset)",
-        use_when="Counts vary more than their mean, with a few very large ones.",
-        avoid_when="The variance is that of Poisson, or targets are not counts.",
-        paper=Paper(
-            authors="J. F. Lawless",
-            title="Negative Binomial and Mixed Poisson Regression",
-            year=1987,
-        ),
+        target="counts",
         # a = 1, mean 1 is geometric: 2^-(y + 1)
         example=Example(input=[0.0, 0.0], target=[0.0, 4.0], value=2.0794415416798357),
         claims=Claims(convex=True, lipschitz=True, elicits="mean"),
-        hypers={
-            "dispersion": Hyper(
-                default=1.0, low=0.0, open=True, meaning="(variance - mean)/mean^2"
-            ),
-            "offset": _OFFSET,
-        },
     )
-
-    def __init__(self, *, dispersion: Number = 1.0, offset: Number = 0.0) -> None:
-        super().__init__(dispersion=dispersion, offset=offset)
 
     @classmethod
     def for_target(cls, target: Tensor, **hypers: Any) -> Self:
@@ -263,10 +186,6 @@ class NegativeBinomial(LogMean):
             excess = (values.var(correction=0) - mean) / mean**2
             hypers = {"dispersion": excess.clamp(min=0.01).item(), **hypers}
         return super().for_target(target, **hypers)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the negative log-likelihood of each target."""
-        return F.negative_binomial(input, target, dispersion=self.dispersion, offset=self.offset)
 
 
 def _mean(kind: type[LogMean], values: Tensor) -> Tensor:

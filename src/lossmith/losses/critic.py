@@ -1,17 +1,15 @@
 """What steadies a GAN besides its adversarial loss: anchored scores, matched features."""
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.core.loss import Batchwise, Pointwise
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Switch
+from lossmith.core.loss import Pointwise, Statistic
 from lossmith.core.progress import Progress
-from lossmith.core.schedule import Schedule
-from lossmith.losses.coupled import GATHER
 from lossmith.losses.gan import SCORES
 
 
@@ -26,13 +24,8 @@ class LeCam(Pointwise):
     real score only above the fakes' average and a fake one only below the real ones':
     `one_sided`. The paper adds it to the discriminator's hinge loss, at a weight of 0.01 to 0.5.
 
-    Args:
-        decay: of the moving averages.
-        one_sided: whether only scores on the expected side of the other average count.
-
-    Raises:
-        ValueError: if the shapes differ, or `observe` lacks the signals.
-
+    Use when: Data are few and the discriminator overfits them.
+    Avoid when: Data are plenty: it then slows the discriminator for nothing.
     Source: Tseng, Jiang, Liu, Yang, Yang, Regularizing Generative Adversarial Networks under
     Limited Data (2021).
 
@@ -40,34 +33,18 @@ class LeCam(Pointwise):
     tensor(0.)
     """
 
-    decay: Tensor
-    one_sided: bool
-    real: Tensor
-    fake: Tensor
-    share: Tensor
-    card: ClassVar[Card] = Card(
+    decay: Real = Real(default=0.99, low=0.0, high=1.0, doc="of the moving averages")
+    one_sided: Switch = Switch(
+        default=False, doc="whether only scores on the expected side of the other average count"
+    )
+    card = Card(
         key="le_cam",
         tasks=("gan",),
-        target=None,
         input=SCORES,
+        target=None,
         needs=("real", "fake"),
-        formula="(real - mean fake)^2 + (fake - mean real)^2, means moving averages",
-        use_when="Data are few and the discriminator overfits them.",
-        avoid_when="Data are plenty: it then slows the discriminator for nothing.",
-        paper=Paper(
-            authors="H.-Y. Tseng, L. Jiang, C. Liu, M.-H. Yang, W. Yang",
-            title="Regularizing Generative Adversarial Networks under Limited Data",
-            year=2021,
-        ),
         example=Example(input={"real": [1.0], "fake": [0.0]}, target=None, value=0.0),
-        hypers={
-            "decay": Hyper(default=0.99, low=0.0, high=1.0, meaning="of the moving averages"),
-            "one_sided": Hyper(default=False, meaning="whether only the expected side counts"),
-        },
     )
-
-    def __init__(self, *, decay: float | Schedule = 0.99, one_sided: bool = False) -> None:
-        super().__init__(decay=decay, one_sided=one_sided)
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return averages of nothing."""
@@ -91,7 +68,7 @@ class LeCam(Pointwise):
                 average.lerp_(torch.as_tensor(seen).to(average).mean(), 1 - decay)
 
 
-class FeatureMatching(Batchwise):
+class FeatureMatching(Statistic):
     r"""Feature matching: fakes should have the mean features of real samples.
 
     .. math:: \ell = \left\lVert \frac1N \sum_i f(\hat x_i) - \frac1N \sum_i f(x_i)
@@ -101,12 +78,8 @@ class FeatureMatching(Batchwise):
     layer of the discriminator. The generator trains on it. The authors' code for MNIST averages
     over the features instead of adding them up.
 
-    Args:
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes differ, or a denominator is given.
-
+    Use when: The discriminator also classifies, and a generator needs a steady aim.
+    Avoid when: More than means must agree: kernel MMD compares whole distributions.
     Source: Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, Improved Techniques for
     Training GANs (2016).
 
@@ -114,30 +87,14 @@ class FeatureMatching(Batchwise):
     tensor(4.)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.feature_matching)
+    card = Card(
         key="feature_matching",
         tasks=("gan",),
-        target="embeddings",
         input="embeddings",
-        reduction="statistic",
-        formula="|mean_i input_i - mean_i target_i|^2",
-        use_when="The discriminator also classifies, and a generator needs a steady aim.",
-        avoid_when="More than means must agree: kernel MMD compares whole distributions.",
-        paper=Paper(
-            authors="T. Salimans, I. Goodfellow, W. Zaremba, V. Cheung, A. Radford, X. Chen",
-            title="Improved Techniques for Training GANs",
-            year=2016,
-        ),
+        target="embeddings",
         # means (2, 1) and (0, 0)
         example=Example(
             input=[[1.0, 2.0], [3.0, 0.0]], target=[[1.0, 0.0], [-1.0, 0.0]], value=5.0
         ),
-        hypers={"gather": GATHER},
     )
-
-    def __init__(self, *, gather: bool = True) -> None:
-        super().__init__(gather=gather)
-
-    def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-        """Return the squared distance between the mean features."""
-        return F.feature_matching(input, target, weight=weight)

@@ -1,20 +1,12 @@
 """The continuous ranked probability score of a Gaussian, of quantiles and of an ensemble."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real, Switch, Whole
 from lossmith.core.loss import Pointwise
 from lossmith.losses.likelihood import FLOOR
-
-_PAPER = Paper(
-    authors="T. Gneiting, A. E. Raftery",
-    title="Strictly Proper Scoring Rules, Prediction, and Estimation",
-    year=2007,
-)
 
 
 class GaussianCRPS(Pointwise):
@@ -28,28 +20,21 @@ class GaussianCRPS(Pointwise):
     where :math:`\sigma` is small. It is strictly proper. `decode` gives the mean, and median, of
     the Gaussian. Beyond :math:`u = 50` the exponential goes on as its tangent.
 
-    Args:
-        floor: the least scale, in the target's unit: set it, or standardise the target.
-
-    Raises:
-        ValueError: if input is not target's shape with a head of 2, or floor is not positive.
-
+    Use when: A distribution is wanted and outliers would spoil a likelihood; CRPS is scored.
+    Avoid when: The far tails matter: the likelihood punishes them harder.
     Source: Gneiting & Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation (2007).
 
     >>> GaussianCRPS(floor=1e-9)(torch.zeros(1, 2), torch.zeros(1))  # √(2/π) − 1/√π
     tensor(0.2337)
     """
 
-    floor: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.gaussian_crps)
+    floor: Real = FLOOR
+    card = Card(
         key="gaussian_crps",
         tasks=("regression",),
-        target="values",
         input="parameters",
-        formula="scale (z (2 Phi(z) - 1) + 2 phi(z) - 1/sqrt(pi)), z = (y - mean)/scale",
-        use_when="A distribution is wanted and outliers would spoil a likelihood; CRPS is scored.",
-        avoid_when="The far tails matter: the likelihood punishes them harder.",
-        paper=_PAPER,
+        target="values",
         # scale 2, z = 0: 2 (sqrt(2/pi) - 1/sqrt(pi))
         example=Example(
             input=[[0.0, 0.0]],
@@ -57,20 +42,11 @@ class GaussianCRPS(Pointwise):
             value=0.4673899545021337,
             arguments={"floor": 1.0},
         ),
-        hypers={"floor": FLOOR},
     )
-    out_features: int = 2
-
-    def __init__(self, *, floor: Number = 1e-3) -> None:
-        super().__init__(floor=floor)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the mean."""
         return F.location(output, outputs=self.out_features)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the score of each target."""
-        return F.gaussian_crps(input, target, floor=self.floor)
 
 
 class QuantileCRPS(Pointwise):
@@ -84,12 +60,8 @@ class QuantileCRPS(Pointwise):
     dimensions. Values in the target's unit. As L grows it is the CRPS of any distribution.
     `decode` gives the middle quantile, the median where L is odd; `quantiles` gives all.
 
-    Args:
-        levels: L, the number of quantiles.
-
-    Raises:
-        ValueError: if input is not target's shape with a head of L.
-
+    Use when: The whole distribution is wanted and no family is known to fit it.
+    Avoid when: One level is scored: Quantile puts all its weight there.
     Source: Gneiting & Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation (2007);
     the sum over levels is that of Laio & Tamea (2007).
 
@@ -97,16 +69,12 @@ class QuantileCRPS(Pointwise):
     tensor([[-0.6931,  0.0000,  0.6931]])
     """
 
-    levels: int
-    card: ClassVar[Card] = Card(
+    levels: Whole = Whole(default=9, low=2, doc="L, the number of quantiles")
+    card = Card(
         key="quantile_crps",
         tasks=("regression",),
-        target="values",
         input="values",
-        formula="2/L sum_k max(q_k e_k, (q_k - 1) e_k), e_k = y - x_k, q_k = (k - 1/2)/L",
-        use_when="The whole distribution is wanted and no family is known to fit it.",
-        avoid_when="One level is scored: Quantile puts all its weight there.",
-        paper=_PAPER,
+        target="values",
         # gaps log 2 on both sides of 0; e = -2 -/+ log 2 at levels 1/6, 1/2, 5/6 under a target
         # of -2: 2/3 (5/6 (2 - log 2) + 1/2 2 + 1/6 (2 + log 2))
         example=Example(
@@ -116,11 +84,7 @@ class QuantileCRPS(Pointwise):
             arguments={"levels": 3},
         ),
         claims=Claims(lipschitz=True),
-        hypers={"levels": Hyper(default=9, low=2, meaning="number of quantiles")},
     )
-
-    def __init__(self, *, levels: int = 9) -> None:
-        super().__init__(levels=levels)
 
     @property
     def out_features(self) -> int:
@@ -153,13 +117,8 @@ class EnsembleCRPS(Pointwise):
     dimensions. Values in the target's unit; the fair score of one target can be 0 for members
     that are far apart. `decode` gives the members' mean.
 
-    Args:
-        members: M, at least 2.
-        fair: whether to take f = 1.
-
-    Raises:
-        ValueError: if input is not target's shape with a head of M.
-
+    Use when: The model gives samples: an ensemble, or a generator of forecasts.
+    Avoid when: A family fits: its closed form has less noise.
     Source: Gneiting & Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation (2007);
     the fair score is Ferro's (2014).
 
@@ -169,17 +128,14 @@ class EnsembleCRPS(Pointwise):
     tensor(0.)
     """
 
-    members: int
-    fair: bool
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.ensemble_crps)
+    members: Whole = Whole(default=10, low=2, doc="M, at least 2")
+    fair: Switch = Switch(default=False, doc="whether to take f = 1")
+    card = Card(
         key="ensemble_crps",
         tasks=("regression",),
-        target="values",
         input="values",
-        formula="mean_i |x_i - y| - sum_ij |x_i - x_j| / (2 M (M - f)), f = 1 if fair else 0",
-        use_when="The model gives samples: an ensemble, or a generator of forecasts.",
-        avoid_when="A family fits: its closed form has less noise.",
-        paper=_PAPER,
+        target="values",
         # mean |x - y| = 5/3; sum over pairs 2 (2 + 4 + 2) = 16: 5/3 - 16/18
         example=Example(
             input=[[0.0, 2.0, 4.0]],
@@ -188,14 +144,7 @@ class EnsembleCRPS(Pointwise):
             arguments={"members": 3},
         ),
         claims=Claims(lipschitz=True),
-        hypers={
-            "members": Hyper(default=10, low=2, meaning="number of members"),
-            "fair": Hyper(default=False, meaning="whether the spread is unbiased"),
-        },
     )
-
-    def __init__(self, *, members: int = 10, fair: bool = False) -> None:
-        super().__init__(members=members, fair=fair)
 
     @property
     def out_features(self) -> int:
@@ -205,7 +154,3 @@ class EnsembleCRPS(Pointwise):
     def decode(self, output: Tensor) -> Tensor:
         """Return the mean of the members."""
         return F.ensemble_mean(output)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the score of each target."""
-        return F.ensemble_crps(input, target, members=self.members, fair=self.fair)

@@ -1,13 +1,8 @@
 """Losses of diffusion models, flows and consistency models."""
 
-from collections.abc import Mapping
-from typing import ClassVar
-
-from torch import Tensor
-
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Choice, OptionalReal, Real
 from lossmith.core.loss import Pointwise
 
 
@@ -34,17 +29,8 @@ class Denoising(Pointwise):
 
     `lossmith.functional.noised` makes the network's input, `denoised` reads its output.
 
-    Args:
-        prediction: what the network's output stands for.
-        weighting: how noise levels weigh.
-        gamma: where min_snr cuts.
-        sigma_data: standard deviation of the data, for edm.
-        p2_k: where p2 begins to fall.
-        p2_gamma: how fast p2 falls.
-
-    Raises:
-        ValueError: if shapes do not fit.
-
+    Use when: A diffusion model is trained, under any parametrisation and weighting.
+    Avoid when: Straight paths between noise and data are wanted; flow matching has them.
     Source: Ho, Jain, Abbeel, Denoising Diffusion Probabilistic Models (2020); v and truncated
     SNR: Salimans & Ho, Progressive Distillation for Fast Sampling of Diffusion Models (2022);
     edm: Karras, Aittala, Aila, Laine, Elucidating the Design Space of Diffusion-Based Generative
@@ -57,25 +43,26 @@ class Denoising(Pointwise):
     tensor(4.)
     """
 
-    prediction: str
-    weighting: str
-    gamma: Tensor
-    sigma_data: Tensor
-    p2_k: Tensor
-    p2_gamma: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.denoising)
+    prediction: Choice = Choice(
+        default="eps", choices=("eps", "x0", "v"), doc="what the network's output stands for"
+    )
+    weighting: Choice = Choice(
+        default="uniform",
+        choices=("uniform", "snr", "truncated_snr", "min_snr", "edm", "p2"),
+        doc="how noise levels weigh",
+    )
+    gamma: Real = Real(default=5.0, low=0.0, exclusive=True, doc="where min_snr cuts")
+    sigma_data: Real = Real(
+        default=0.5, low=0.0, exclusive=True, doc="standard deviation of the data, for edm"
+    )
+    p2_k: Real = Real(default=1.0, low=0.0, exclusive=True, doc="where p2 begins to fall")
+    p2_gamma: Real = Real(default=1.0, low=0.0, doc="how fast p2 falls")
+    card = Card(
         key="denoising",
         tasks=("diffusion",),
-        target={"clean": "values", "noise": "values", "alpha": "positive", "sigma": "positive"},
         input="values",
-        formula="w(SNR) (x0_hat - x0)^2, SNR = alpha^2/sigma^2, of eps, x0 or v",
-        use_when="A diffusion model is trained, under any parametrisation and weighting.",
-        avoid_when="Straight paths between noise and data are wanted; flow matching has them.",
-        paper=Paper(
-            authors="J. Ho, A. Jain, P. Abbeel",
-            title="Denoising Diffusion Probabilistic Models",
-            year=2020,
-        ),
+        target={"clean": "values", "noise": "values", "alpha": "positive", "sigma": "positive"},
         # v = 0.6·2 − 0.8·1 = 0.4, an error of 1 and one of 0; SNR 0.5625, weight 0.5625/1.5625
         example=Example(
             arguments={"prediction": "v", "weighting": "min_snr"},
@@ -83,55 +70,7 @@ class Denoising(Pointwise):
             target={"clean": [[1.0, 1.0]], "noise": [[2.0, 2.0]], "alpha": [0.6], "sigma": [0.8]},
             value=0.18,
         ),
-        hypers={
-            "prediction": Hyper(
-                default="eps", choices=("eps", "x0", "v"), meaning="what the output stands for"
-            ),
-            "weighting": Hyper(
-                default="uniform",
-                choices=("uniform", "snr", "truncated_snr", "min_snr", "edm", "p2"),
-                meaning="how noise levels weigh",
-            ),
-            "gamma": Hyper(default=5.0, low=0.0, open=True, meaning="where min_snr cuts"),
-            "sigma_data": Hyper(
-                default=0.5, low=0.0, open=True, meaning="standard deviation of the data, for edm"
-            ),
-            "p2_k": Hyper(default=1.0, low=0.0, open=True, meaning="where p2 begins to fall"),
-            "p2_gamma": Hyper(default=1.0, low=0.0, meaning="how fast p2 falls"),
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        prediction: str = "eps",
-        weighting: str = "uniform",
-        gamma: Number = 5.0,
-        sigma_data: Number = 0.5,
-        p2_k: Number = 1.0,
-        p2_gamma: Number = 1.0,
-    ) -> None:
-        super().__init__(
-            prediction=prediction,
-            weighting=weighting,
-            gamma=gamma,
-            sigma_data=sigma_data,
-            p2_k=p2_k,
-            p2_gamma=p2_gamma,
-        )
-
-    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
-        """Return the weighted squared error of each element."""
-        return F.denoising(
-            input,
-            target,
-            prediction=self.prediction,
-            weighting=self.weighting,
-            gamma=self.gamma,
-            sigma_data=self.sigma_data,
-            p2_k=self.p2_k,
-            p2_gamma=self.p2_gamma,
-        )
 
 
 class FlowMatching(Pointwise):
@@ -145,12 +84,8 @@ class FlowMatching(Pointwise):
     the other way, and their velocity is minus this one. `lossmith.functional.interpolant` makes
     the network's input.
 
-    Args:
-        sigma_min: what is left of the noise at time 1; 0 is rectified flow.
-
-    Raises:
-        ValueError: if shapes differ.
-
+    Use when: A generative model that samples in few steps along nearly straight paths.
+    Avoid when: A diffusion model is fine-tuned: keep what it was trained to predict.
     Source: Lipman, Chen, Ben-Hamu, Nickel, Le, Flow Matching for Generative Modeling (2023), the
     optimal transport path; at 0 Liu, Gong, Liu, Flow Straight and Fast (2023).
 
@@ -159,20 +94,18 @@ class FlowMatching(Pointwise):
     tensor(1.)
     """
 
-    sigma_min: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.flow_matching)
+    sigma_min: Real = Real(
+        default=0.0,
+        low=0.0,
+        high=1.0,
+        doc="what is left of the noise at time 1; 0 is rectified flow",
+    )
+    card = Card(
         key="flow_matching",
         tasks=("diffusion",),
-        target={"clean": "values", "noise": "values"},
         input="values",
-        formula="(v - (clean - (1 - sigma_min) noise))^2",
-        use_when="A generative model that samples in few steps along nearly straight paths.",
-        avoid_when="A diffusion model is fine-tuned: keep what it was trained to predict.",
-        paper=Paper(
-            authors="Y. Lipman, R. T. Q. Chen, H. Ben-Hamu, M. Nickel, M. Le",
-            title="Flow Matching for Generative Modeling",
-            year=2023,
-        ),
+        target={"clean": "values", "noise": "values"},
         # velocities 3 − 0.9·1 = 2.1 and 1 − 0.9·(−1) = 1.9
         example=Example(
             arguments={"sigma_min": 0.1},
@@ -180,15 +113,7 @@ class FlowMatching(Pointwise):
             target={"clean": [[3.0, 1.0]], "noise": [[1.0, -1.0]]},
             value=0.5,
         ),
-        hypers={"sigma_min": Hyper(default=0.0, low=0.0, high=1.0, meaning="noise left at time 1")},
     )
-
-    def __init__(self, *, sigma_min: Number = 0.0) -> None:
-        super().__init__(sigma_min=sigma_min)
-
-    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
-        """Return the squared error of each element of the velocity."""
-        return F.flow_matching(input, target, sigma_min=self.sigma_min)
 
 
 class Consistency(Pointwise):
@@ -202,13 +127,8 @@ class Consistency(Pointwise):
     over the distance of the two levels. One value a row: norms add up over a row's elements,
     where the authors' code for the squared distance takes their mean.
 
-    Args:
-        distance: "squared", or the "pseudo_huber" of improved consistency training.
-        c: where pseudo_huber bends; 0.00054·√d for d elements if not given.
-
-    Raises:
-        ValueError: if shapes do not fit.
-
+    Use when: A generator that samples in one or two steps is trained or distilled.
+    Avoid when: Many sampling steps are fine: a diffusion model trains more easily.
     Source: Song, Dhariwal, Chen, Sutskever, Consistency Models (2023); pseudo_huber, c and the
     gap: Song & Dhariwal, Improved Techniques for Training Consistency Models (2023).
 
@@ -216,22 +136,23 @@ class Consistency(Pointwise):
     tensor(5.)
     """
 
-    distance: str
-    c: Tensor | None
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.consistency)
+    distance: Choice = Choice(
+        default="squared",
+        choices=("squared", "pseudo_huber"),
+        doc='"squared", or the "pseudo_huber" of improved consistency training',
+    )
+    c: OptionalReal = OptionalReal(
+        low=0.0,
+        exclusive=True,
+        doc="where pseudo_huber bends; 0.00054·√d for d elements if not given",
+    )
+    card = Card(
         key="consistency",
         tasks=("diffusion",),
+        input="values",
         target={"teacher": "values", "gap": "positive"},
         optional=("gap",),
-        input="values",
-        formula="d(input, teacher) / gap, d = |r|^2 or sqrt(|r|^2 + c^2) - c",
-        use_when="A generator that samples in one or two steps is trained or distilled.",
-        avoid_when="Many sampling steps are fine: a diffusion model trains more easily.",
-        paper=Paper(
-            authors="Y. Song, P. Dhariwal, M. Chen, I. Sutskever",
-            title="Consistency Models",
-            year=2023,
-        ),
         # ‖(3, 0)‖² + 4² = 5²
         example=Example(
             arguments={"distance": "pseudo_huber", "c": 4.0},
@@ -239,17 +160,4 @@ class Consistency(Pointwise):
             target={"teacher": [[1.0, 2.0]], "gap": [0.5]},
             value=2.0,
         ),
-        hypers={
-            "distance": Hyper(
-                default="squared", choices=("squared", "pseudo_huber"), meaning="how far apart"
-            ),
-            "c": Hyper(default=None, low=0.0, open=True, meaning="where pseudo_huber bends"),
-        },
     )
-
-    def __init__(self, *, distance: str = "squared", c: Number | None = None) -> None:
-        super().__init__(distance=distance, c=c)
-
-    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
-        """Return the weighted distance of each row to its teacher."""
-        return F.consistency(input, target, distance=self.distance, c=self.c)

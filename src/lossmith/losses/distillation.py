@@ -1,19 +1,17 @@
 """Losses by which a student learns from a teacher: its outputs, features and relations."""
 
 import math
-from typing import ClassVar
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.core.loss import Pointwise
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Whole
+from lossmith.core.loss import Coupled, Pointwise
 from lossmith.functional.checks import promote
 from lossmith.losses.classes import IGNORE
-from lossmith.losses.coupled import GATHER
 
-TEMPERATURE = Hyper(default=4.0, low=0.0, open=True, meaning="divides the logits of both")
+TEMPERATURE = Real(default=4.0, low=0.0, exclusive=True, doc="divides the logits of both")
 
 
 class Distillation(Pointwise):
@@ -28,37 +26,23 @@ class Distillation(Pointwise):
     constant, and sets no one temperature; 4 and 0.9 are those of mdistiller. T² keeps the size of
     the gradient as T changes.
 
-    Args:
-        temperature: divides the logits of both.
-        alpha: share of the teacher.
-        ignore_index: the class whose rows have weight 0.
-
-    Raises:
-        ValueError: if shapes do not fit or a class or hyperparameter is out of range.
-
+    Use when: A small model should do what a large one does on the same classes.
+    Avoid when: The teacher is sure of everything: its probabilities tell no more than labels.
     Source: Hinton, Vinyals, Dean, Distilling the Knowledge in a Neural Network (2015).
 
     >>> Distillation(alpha=1.0)(torch.zeros(1, 2), {"teacher": torch.zeros(1, 2)})
     tensor(0.)
     """
 
-    temperature: Tensor
-    alpha: Tensor
-    ignore_index: int
-    card: ClassVar[Card] = Card(
+    temperature: Real = TEMPERATURE
+    alpha: Real = Real(default=0.9, low=0.0, high=1.0, doc="share of the teacher")
+    ignore_index: Whole = IGNORE
+    card = Card(
         key="distillation",
         tasks=("distillation",),
-        target={"teacher": "logits", "classes": "classes"},
         input="logits",
+        target={"teacher": "logits", "classes": "classes"},
         optional=("classes",),
-        formula="alpha T^2 KL(softmax(t/T) || softmax(s/T)) + (1 - alpha) CE(s, y)",
-        use_when="A small model should do what a large one does on the same classes.",
-        avoid_when="The teacher is sure of everything: its probabilities tell no more than labels.",
-        paper=Paper(
-            authors="G. Hinton, O. Vinyals, J. Dean",
-            title="Distilling the Knowledge in a Neural Network",
-            year=2015,
-        ),
         # at T = 2 the teacher's logits (2 log 3, 0) are probabilities (3/4, 1/4)
         example=Example(
             arguments={"temperature": 2.0, "alpha": 0.75},
@@ -66,17 +50,7 @@ class Distillation(Pointwise):
             target={"teacher": [[2 * math.log(3), 0.0]] * 2, "classes": [0, 1]},
             value=0.75 * 4 * (0.75 * math.log(1.5) + 0.25 * math.log(0.5)) + 0.25 * math.log(2),
         ),
-        hypers={
-            "temperature": TEMPERATURE,
-            "alpha": Hyper(default=0.9, low=0.0, high=1.0, meaning="share of the teacher"),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self, *, temperature: Number = 4.0, alpha: Number = 0.9, ignore_index: int = -100
-    ) -> None:
-        super().__init__(temperature=temperature, alpha=alpha, ignore_index=ignore_index)
 
     def weights(self, target: dict[str, Tensor]) -> Tensor | None:
         """Return weight 0 for rows whose class is ignored, 1 for the others."""
@@ -110,15 +84,8 @@ class DKD(Pointwise):
     probability of all others it is plain distillation. The authors train with cross-entropy
     beside it, and raise its weight over the first epochs: add these.
 
-    Args:
-        temperature: divides the logits of both.
-        alpha: weight of the true class.
-        beta: weight of the others; tuned for each pair of nets; 8 is one of the authors' values.
-        ignore_index: the class whose rows have weight 0.
-
-    Raises:
-        ValueError: if shapes do not fit or a class or hyperparameter is out of range.
-
+    Use when: The teacher is sure: plain distillation hides what it knows of wrong classes.
+    Avoid when: Labels are missing, or there are two classes alone.
     Source: Zhao, Cui, Song, Qiu, Liang, Decoupled Knowledge Distillation (2022).
 
     >>> target = {"teacher": torch.zeros(1, 3), "classes": torch.tensor([0])}
@@ -126,23 +93,19 @@ class DKD(Pointwise):
     tensor(0.)
     """
 
-    temperature: Tensor
-    alpha: Tensor
-    beta: Tensor
-    ignore_index: int
-    card: ClassVar[Card] = Card(
+    temperature: Real = TEMPERATURE
+    alpha: Real = Real(default=1.0, low=0.0, doc="weight of the true class")
+    beta: Real = Real(
+        default=8.0,
+        low=0.0,
+        doc="weight of the others; tuned for each pair of nets; 8 is one of the authors' values",
+    )
+    ignore_index: Whole = IGNORE
+    card = Card(
         key="dkd",
         tasks=("distillation",),
-        target={"teacher": "logits", "classes": "classes"},
         input="logits",
-        formula="alpha T^2 KL(b_t || b_s) + beta T^2 KL(p_t || p_s)",
-        use_when="The teacher is sure: plain distillation hides what it knows of wrong classes.",
-        avoid_when="Labels are missing, or there are two classes alone.",
-        paper=Paper(
-            authors="B. Zhao, Q. Cui, R. Song, Y. Qiu, J. Liang",
-            title="Decoupled Knowledge Distillation",
-            year=2022,
-        ),
+        target={"teacher": "logits", "classes": "classes"},
         # teacher (1/2, 3/8, 1/8), student (1/3, 1/3, 1/3)
         example=Example(
             arguments={"temperature": 1.0, "beta": 2.0},
@@ -152,23 +115,7 @@ class DKD(Pointwise):
             + 0.5 * math.log(3 / 4)
             + 2 * (0.75 * math.log(1.5) + 0.25 * math.log(0.5)),
         ),
-        hypers={
-            "temperature": TEMPERATURE,
-            "alpha": Hyper(default=1.0, low=0.0, meaning="weight of the true class"),
-            "beta": Hyper(default=8.0, low=0.0, meaning="weight of the others"),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        temperature: Number = 4.0,
-        alpha: Number = 1.0,
-        beta: Number = 8.0,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(temperature=temperature, alpha=alpha, beta=beta, ignore_index=ignore_index)
 
     def weights(self, target: dict[str, Tensor]) -> Tensor:
         """Return weight 0 for rows whose class is ignored, 1 for the others."""
@@ -197,9 +144,8 @@ class Hint(Pointwise):
     that trains with it; target the teacher's. One value a row: the sum over its features, as in
     the paper; mdistiller has their mean without the half.
 
-    Raises:
-        ValueError: if the shapes of input and target differ.
-
+    Use when: A deep thin student needs guidance half-way, before it sees labels.
+    Avoid when: The teacher's features are far larger in scale: normalise both first.
     Source: Romero, Ballas, Ebrahimi Kahou, Chassang, Gatta, Bengio, FitNets: Hints for Thin Deep
     Nets (2015).
 
@@ -207,25 +153,14 @@ class Hint(Pointwise):
     tensor(2.5000)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.hint)
+    card = Card(
         key="hint",
         tasks=("distillation",),
-        target="values",
         input="values",
-        formula="||s - t||^2 / 2",
-        use_when="A deep thin student needs guidance half-way, before it sees labels.",
-        avoid_when="The teacher's features are far larger in scale: normalise both first.",
-        paper=Paper(
-            authors="A. Romero, N. Ballas, S. Ebrahimi Kahou, A. Chassang, C. Gatta, Y. Bengio",
-            title="FitNets: Hints for Thin Deep Nets",
-            year=2015,
-        ),
+        target="values",
         example=Example(input=[[1.0, 2.0]], target=[[0.0, 0.0]], value=2.5),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return half the squared distance of each sample."""
-        return F.hint(input, target)
 
 
 class AttentionTransfer(Pointwise):
@@ -238,12 +173,8 @@ class AttentionTransfer(Pointwise):
     row. It is the authors' code and mdistiller's, the mean of squares over places; the paper's
     text has the distance itself, whose gradient is unbounded in curvature where maps agree.
 
-    Args:
-        p: the power of the activity.
-
-    Raises:
-        ValueError: if shapes do not fit or p is below 1.
-
+    Use when: Student and teacher are convolutional and differ in width.
+    Avoid when: Features have no places, or the two see different ones.
     Source: Zagoruyko, Komodakis, Paying More Attention to Attention: Improving the Performance of
     Convolutional Neural Networks via Attention Transfer (2017).
 
@@ -251,37 +182,21 @@ class AttentionTransfer(Pointwise):
     tensor(0.)
     """
 
-    p: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.attention_transfer)
+    p: Real = Real(default=2.0, low=1.0, doc="the power of the activity")
+    card = Card(
         key="attention_transfer",
         tasks=("distillation",),
-        target="values",
         input="values",
-        formula="mean over places of (a(s)/||a(s)|| - a(t)/||a(t)||)^2, a = mean over c of |x|^p",
-        use_when="Student and teacher are convolutional and differ in width.",
-        avoid_when="Features have no places, or the two see different ones.",
-        paper=Paper(
-            authors="S. Zagoruyko, N. Komodakis",
-            title="Paying More Attention to Attention: Improving the Performance of Convolutional "
-            "Neural Networks via Attention Transfer",
-            year=2017,
-        ),
+        target="values",
         # maps (1, 0) and (0, 1)
         example=Example(
             input=[[[1.0, 0.0], [2.0, 0.0]]], target=[[[0.0, 3.0], [0.0, 0.0]]], value=1.0
         ),
-        hypers={"p": Hyper(default=2.0, low=1.0, meaning="power of the activity")},
     )
 
-    def __init__(self, *, p: Number = 2.0) -> None:
-        super().__init__(p=p)
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the mean squared gap of each sample's maps."""
-        return F.attention_transfer(input, target, p=self.p)
-
-
-class RKD(Pointwise):
+class RKD(Coupled):
     r"""How a batch's rows lie to each other, as for a teacher: distances and angles.
 
     .. math:: \ell_i = \lambda_D \frac{1}{N} \sum_j h(d^s_{ij}, d^t_{ij}) + \lambda_A
@@ -293,36 +208,24 @@ class RKD(Pointwise):
     Shapes: input (N, D) of the student's embeddings, target (N, D') of the teacher's. One value a
     row; N³ in memory. Pairs of a row with itself are part of the mean, as in the authors' code.
 
-    Args:
-        distance_weight: weight of the distances; the paper's 25.
-        angle_weight: weight of the angles; the paper's 50.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if shapes do not fit or a weight is negative.
-
+    Use when: Embeddings of another width: only how samples relate can be passed on.
+    Avoid when: Batches are large: all triples of rows are compared.
     Source: Park, Kim, Lu, Cho, Relational Knowledge Distillation (2019).
 
     >>> RKD()(torch.eye(3), 5 * torch.eye(3))
     tensor(0.)
     """
 
-    distance_weight: Tensor
-    angle_weight: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.relational_distillation)
+    distance_weight: Real = Real(
+        default=25.0, low=0.0, doc="weight of the distances; the paper's 25"
+    )
+    angle_weight: Real = Real(default=50.0, low=0.0, doc="weight of the angles; the paper's 50")
+    card = Card(
         key="rkd",
         tasks=("distillation",),
-        target="embeddings",
         input="embeddings",
-        reduction="anchors",
-        formula="w_D mean_j huber(d_s, d_t) + w_A mean_jk huber(cos_s, cos_t)",
-        use_when="Embeddings of another width: only how samples relate can be passed on.",
-        avoid_when="Batches are large: all triples of rows are compared.",
-        paper=Paper(
-            authors="W. Park, D. Kim, Y. Lu, M. Cho",
-            title="Relational Knowledge Distillation",
-            year=2019,
-        ),
+        target="embeddings",
         # on a line at 0, 1, 3 and 0, 2, 3: means 2, gaps 1/2 of two pairs twice each; the angles
         # at rows 0 and 2 agree, at row 1 too
         example=Example(
@@ -330,23 +233,4 @@ class RKD(Pointwise):
             target=[[0.0, 0.0], [2.0, 0.0], [3.0, 0.0]],
             value=25 * 4 * (0.5**2 / 2) / 9,
         ),
-        hypers={
-            "distance_weight": Hyper(default=25.0, low=0.0, meaning="weight of the distances"),
-            "angle_weight": Hyper(default=50.0, low=0.0, meaning="weight of the angles"),
-            "gather": GATHER,
-        },
     )
-
-    def __init__(
-        self, *, distance_weight: Number = 25.0, angle_weight: Number = 50.0, gather: bool = True
-    ) -> None:
-        super().__init__(distance_weight=distance_weight, angle_weight=angle_weight, gather=gather)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the gaps of each row's distances and angles."""
-        return F.relational_distillation(
-            input,
-            target,
-            distance_weight=self.distance_weight,
-            angle_weight=self.angle_weight,
-        )

@@ -1,30 +1,18 @@
 """Self-distillation: a student predicts what a teacher, or another view, makes of a sample."""
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.core.loss import Pointwise
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Whole
+from lossmith.core.loss import Coupled, Pointwise
 from lossmith.core.progress import Progress
-from lossmith.core.schedule import Schedule
-from lossmith.losses.coupled import GATHER, Contrast
 
-
-def _temperatures(teacher: float) -> dict[str, Hyper]:
-    return {
-        "student_temperature": Hyper(
-            default=0.1, low=0.0, open=True, meaning="what the student's logits are divided by"
-        ),
-        "teacher_temperature": Hyper(
-            default=teacher, low=0.0, open=True, meaning="what the teacher's logits are divided by"
-        ),
-        "momentum": Hyper(default=0.9, low=0.0, high=1.0, meaning="share of the centre that stays"),
-    }
+STUDENT = Real(default=0.1, low=0.0, exclusive=True, doc="what the student's logits are divided by")
+MOMENTUM = Real(default=0.9, low=0.0, high=1.0, doc="share of the centre that stays")
 
 
 class NegativeCosine(Pointwise):
@@ -39,9 +27,8 @@ class NegativeCosine(Pointwise):
     Shapes: input, the predictor's output, and target, the other view's projection, alike (…, D).
     Values from −1 to 1, no unit; a row of zeros has the value 0.
 
-    Raises:
-        ValueError: if the shapes of input and target differ.
-
+    Use when: SimSiam or BYOL: two views, a predictor, no negatives.
+    Avoid when: There is no predictor or slowly moving copy: all embeddings collapse to one.
     Source: Chen, He, Exploring Simple Siamese Representation Learning (2021); Grill et al.,
     Bootstrap Your Own Latent (2020).
 
@@ -49,19 +36,11 @@ class NegativeCosine(Pointwise):
     tensor(-0.6000)
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         key="negative_cosine",
         tasks=("self_supervised",),
-        target="embeddings",
         input="embeddings",
-        formula="-cos(x, y), y without gradient",
-        use_when="SimSiam or BYOL: two views, a predictor, no negatives.",
-        avoid_when="There is no predictor or slowly moving copy: all embeddings collapse to one.",
-        paper=Paper(
-            authors="X. Chen, K. He",
-            title="Exploring Simple Siamese Representation Learning",
-            year=2021,
-        ),
+        target="embeddings",
         example=Example(input=[[3.0, 4.0]], target=[[1.0, 0.0]], value=-0.6),
     )
 
@@ -86,15 +65,8 @@ class DINO(Pointwise):
     Shapes: input (N, V, K), the student's logits of all views; target (N, G, K), the teacher's of
     the G global ones. Values in nats.
 
-    Args:
-        features: K, how many logits.
-        student_temperature: τ_s.
-        teacher_temperature: τ_t; takes a schedule. The paper warms it up from 0.04 to 0.07.
-        momentum: the share of the centre that a step keeps.
-
-    Raises:
-        ValueError: if shapes do not fit, or there are fewer than two views.
-
+    Use when: Vision transformers, many crops and a momentum teacher.
+    Avoid when: Few views and small batches: the centre and the temperatures need care.
     Source: Caron et al., Emerging Properties in Self-Supervised Vision Transformers (2021).
 
     >>> loss = DINO(features=2, student_temperature=1.0, teacher_temperature=1.0)
@@ -102,24 +74,27 @@ class DINO(Pointwise):
     tensor(0.6931)
     """
 
-    features: int
-    student_temperature: Tensor
-    teacher_temperature: Tensor
-    momentum: Tensor
-    centre: Tensor
-    card: ClassVar[Card] = Card(
+    features: Whole = Whole(low=1, doc="K, how many logits")
+    student_temperature: Real = Real(default=0.1, low=0.0, exclusive=True, doc="τ_s")
+    teacher_temperature: Real = Real(
+        default=0.04,
+        low=0.0,
+        exclusive=True,
+        doc="τ_t; takes a schedule. The paper warms it up from 0.04 to 0.07",
+    )
+    momentum: Real = Real(
+        default=0.9, low=0.0, high=1.0, doc="the share of the centre that a step keeps"
+    )
+    student_temperature: Real = STUDENT
+    teacher_temperature: Real = Real(
+        default=0.04, low=0.0, exclusive=True, doc="what the teacher's logits are divided by"
+    )
+    momentum: Real = MOMENTUM
+    card = Card(
         key="dino",
         tasks=("self_supervised",),
-        target="logits",
         input="logits",
-        formula="mean_{g != v} -softmax((y_g - c)/tau_t) . log softmax(x_v/tau_s)",
-        use_when="Vision transformers, many crops and a momentum teacher.",
-        avoid_when="Few views and small batches: the centre and the temperatures need care.",
-        paper=Paper(
-            authors="M. Caron, H. Touvron, I. Misra, H. Jégou, J. Mairal, P. Bojanowski, A. Joulin",
-            title="Emerging Properties in Self-Supervised Vision Transformers",
-            year=2021,
-        ),
+        target="logits",
         # the pair (0, 1) alone: teacher (1/2, 1/2), student softmax(1, 0): log(1 + e) - 1/2
         example=Example(
             input=[[[5.0, 0.0], [1.0, 0.0]]],
@@ -128,26 +103,7 @@ class DINO(Pointwise):
             arguments={"features": 2, "student_temperature": 1.0, "teacher_temperature": 1.0},
         ),
         needs=("teacher",),
-        hypers={
-            "features": Hyper(default=None, low=1, meaning="how many logits"),
-            **_temperatures(0.04),
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        features: int,
-        student_temperature: Number = 0.1,
-        teacher_temperature: Number = 0.04,
-        momentum: float | Schedule = 0.9,
-    ) -> None:
-        super().__init__(
-            features=features,
-            student_temperature=student_temperature,
-            teacher_temperature=teacher_temperature,
-            momentum=momentum,
-        )
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return a centre at 0."""
@@ -184,15 +140,8 @@ class IBOT(Pointwise):
     Shapes: input (N, P, K), the student's logits of P patches; target a dict of "teacher"
     (N, P, K) and "mask" (N, P), 1 where the student's patch was masked. Values in nats.
 
-    Args:
-        features: K, how many logits.
-        student_temperature: τ_s.
-        teacher_temperature: τ_t; takes a schedule. The paper's code warms it up from 0.04.
-        momentum: the share of the centre that a step keeps.
-
-    Raises:
-        ValueError: if shapes do not fit.
-
+    Use when: Beside DINO, for features of patches: segmentation, detection, retrieval.
+    Avoid when: The network has no tokens that can be masked.
     Source: Zhou et al., iBOT: Image BERT Pre-Training with Online Tokenizer (2022).
 
     >>> loss = IBOT(features=2, student_temperature=1.0)
@@ -201,24 +150,27 @@ class IBOT(Pointwise):
     tensor(0.6931)
     """
 
-    features: int
-    student_temperature: Tensor
-    teacher_temperature: Tensor
-    momentum: Tensor
-    centre: Tensor
-    card: ClassVar[Card] = Card(
+    features: Whole = Whole(low=1, doc="K, how many logits")
+    student_temperature: Real = Real(default=0.1, low=0.0, exclusive=True, doc="τ_s")
+    teacher_temperature: Real = Real(
+        default=0.07,
+        low=0.0,
+        exclusive=True,
+        doc="τ_t; takes a schedule. The paper's code warms it up from 0.04",
+    )
+    momentum: Real = Real(
+        default=0.9, low=0.0, high=1.0, doc="the share of the centre that a step keeps"
+    )
+    student_temperature: Real = STUDENT
+    teacher_temperature: Real = Real(
+        default=0.07, low=0.0, exclusive=True, doc="what the teacher's logits are divided by"
+    )
+    momentum: Real = MOMENTUM
+    card = Card(
         key="ibot",
         tasks=("self_supervised",),
-        target={"teacher": "logits", "mask": "labels"},
         input="logits",
-        formula="sum_p m_p (-softmax((y_p - c)/tau_t) . log softmax(x_p/tau_s)) / sum_p m_p",
-        use_when="Beside DINO, for features of patches: segmentation, detection, retrieval.",
-        avoid_when="The network has no tokens that can be masked.",
-        paper=Paper(
-            authors="J. Zhou, C. Wei, H. Wang, W. Shen, C. Xie, A. Yuille, T. Kong",
-            title="iBOT: Image BERT Pre-Training with Online Tokenizer",
-            year=2022,
-        ),
+        target={"teacher": "logits", "mask": "labels"},
         # teacher (1/2, 1/2), student softmax(1, 0): log(1 + e) - 1/2
         example=Example(
             input=[[[1.0, 0.0], [7.0, 0.0]]],
@@ -227,26 +179,7 @@ class IBOT(Pointwise):
             arguments={"features": 2, "student_temperature": 1.0},
         ),
         needs=("teacher_patches",),
-        hypers={
-            "features": Hyper(default=None, low=1, meaning="how many logits"),
-            **_temperatures(0.07),
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        features: int,
-        student_temperature: Number = 0.1,
-        teacher_temperature: Number = 0.07,
-        momentum: float | Schedule = 0.9,
-    ) -> None:
-        super().__init__(
-            features=features,
-            student_temperature=student_temperature,
-            teacher_temperature=teacher_temperature,
-            momentum=momentum,
-        )
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return a centre at 0."""
@@ -269,7 +202,7 @@ class IBOT(Pointwise):
         _move(self.centre, progress.signals["teacher_patches"], self.momentum)
 
 
-class SwAV(Contrast):
+class SwAV(Coupled):
     r"""Swapped assignment: each view predicts the codes of another, balanced over the batch.
 
     .. math:: \ell_i = -\frac{1}{|P|} \sum_{(g, v) \in P} \sum_k q_{igk}
@@ -284,16 +217,8 @@ class SwAV(Contrast):
     codes first; there is no target. Values in nats. Over several processes codes are balanced over
     all ranks: every rank calls the loss. It holds no queue of earlier embeddings.
 
-    Args:
-        temperature: τ, of the predictions.
-        epsilon: ε, of the codes.
-        iterations: how often Sinkhorn's iteration balances.
-        assigning: A, how many views give codes.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if input is not (N, V, K) with two views or more, and those that give codes.
-
+    Use when: Many crops and prototypes, without a momentum encoder.
+    Avoid when: Batches hold far fewer samples than there are prototypes: codes lose meaning.
     Source: Caron et al., Unsupervised Learning of Visual Features by Contrasting Cluster
     Assignments (2020).
 
@@ -302,25 +227,17 @@ class SwAV(Contrast):
     tensor(0.5822)
     """
 
-    temperature: Tensor
-    epsilon: Tensor
-    iterations: int
-    assigning: int
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.swav)
+    temperature: Real = Real(default=0.1, low=0.0, exclusive=True, doc="τ, of the predictions")
+    epsilon: Real = Real(default=0.05, low=0.0, exclusive=True, doc="ε, of the codes")
+    iterations: Whole = Whole(default=3, low=1, doc="how often Sinkhorn's iteration balances")
+    assigning: Whole = Whole(default=2, low=1, doc="A, how many views give codes")
+    card = Card(
         key="swav",
         tasks=("self_supervised",),
-        target=None,
         input="scores",
-        reduction="anchors",
+        target=None,
         detached=True,
-        formula="mean_{g != v} -q_g . log softmax(x_v/tau), q = sinkhorn(x/epsilon)",
-        use_when="Many crops and prototypes, without a momentum encoder.",
-        avoid_when="Batches hold far fewer samples than there are prototypes: codes lose meaning.",
-        paper=Paper(
-            authors="M. Caron, I. Misra, J. Mairal, P. Goyal, P. Bojanowski, A. Joulin",
-            title="Unsupervised Learning of Visual Features by Contrasting Cluster Assignments",
-            year=2020,
-        ),
         # balanced as they are, so q = softmax(1, 0): its entropy log(1 + e) - e/(1 + e)
         example=Example(
             input=[[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]],
@@ -328,44 +245,7 @@ class SwAV(Contrast):
             value=0.5822031088882179,
             arguments={"temperature": 1.0, "epsilon": 1.0},
         ),
-        hypers={
-            "temperature": Hyper(
-                default=0.1, low=0.0, open=True, meaning="what predictions are divided by"
-            ),
-            "epsilon": Hyper(default=0.05, low=0.0, open=True, meaning="what codes are divided by"),
-            "iterations": Hyper(default=3, low=1, meaning="how often codes are balanced"),
-            "assigning": Hyper(default=2, low=1, meaning="how many views give codes"),
-            "gather": GATHER,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        temperature: Number = 0.1,
-        epsilon: Number = 0.05,
-        iterations: int = 3,
-        assigning: int = 2,
-        gather: bool = True,
-    ) -> None:
-        super().__init__(
-            temperature=temperature,
-            epsilon=epsilon,
-            iterations=iterations,
-            assigning=assigning,
-            gather=gather,
-        )
-
-    def against_all(self, input: Tensor, target: None, own: slice) -> Tensor:
-        """Return the mean cross-entropy over each sample's pairs of views."""
-        return F.swav(
-            input,
-            temperature=self.temperature,
-            epsilon=self.epsilon,
-            iterations=self.iterations,
-            assigning=self.assigning,
-            own=own,
-        )
 
 
 def _check_features(input: Tensor, features: int) -> None:

@@ -1,19 +1,13 @@
 """Divergences between two distributions a row, and distances of samples on a line."""
 
 import math
-from typing import ClassVar
-
-from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.card import Card, Example, Paper
+from lossmith.core.card import Card, Example
 from lossmith.core.loss import Pointwise
 
 # q = (1/2, 1/2) against p = (3/4, 1/4)
 EVEN, UNEVEN = [[0.0, 0.0]], [[math.log(3), 0.0]]
-KULLBACK = Paper(
-    authors="S. Kullback, R. A. Leibler", title="On Information and Sufficiency", year=1951
-)
 
 
 class KL(Pointwise):
@@ -26,33 +20,25 @@ class KL(Pointwise):
     row, in nats; gradients flow into both. torch's `kl_div` takes log-probabilities and divides
     its "mean" by N·C, which is not the divergence.
 
-    Raises:
-        ValueError: if input and target are not logits of one shape.
-
+    Use when: The input must cover all that the target holds possible.
+    Avoid when: One mode of the target would do: the reverse divergence seeks it.
     Source: Kullback, Leibler, On Information and Sufficiency (1951).
 
     >>> KL()(torch.zeros(1, 2), torch.tensor([[0.75, 0.25]]).log())
     tensor(0.1308)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.kl)
+    card = Card(
         key="kl",
         tasks=("divergence",),
-        target="logits",
         input="logits",
+        target="logits",
         symmetric=True,
-        formula="sum_c p_c log(p_c / q_c), p = softmax(target), q = softmax(input)",
-        use_when="The input must cover all that the target holds possible.",
-        avoid_when="One mode of the target would do: the reverse divergence seeks it.",
-        paper=KULLBACK,
         example=Example(
             input=EVEN, target=UNEVEN, value=0.75 * math.log(1.5) + 0.25 * math.log(0.5)
         ),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the divergence of each row."""
-        return F.kl(input, target)
 
 
 class ReverseKL(Pointwise):
@@ -64,31 +50,23 @@ class ReverseKL(Pointwise):
     Shapes: input and target (N, C) of logits; give probabilities as their logarithms. One value a
     row, in nats; gradients flow into both.
 
-    Raises:
-        ValueError: if input and target are not logits of one shape.
-
+    Use when: A small model should put its mass where the target surely has some.
+    Avoid when: Rare outcomes of the target must not be lost.
     Source: Kullback, Leibler, On Information and Sufficiency (1951).
 
     >>> ReverseKL()(torch.zeros(1, 2), torch.tensor([[0.75, 0.25]]).log())
     tensor(0.1438)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.reverse_kl)
+    card = Card(
         key="reverse_kl",
         tasks=("divergence",),
-        target="logits",
         input="logits",
+        target="logits",
         symmetric=True,
-        formula="sum_c q_c log(q_c / p_c), p = softmax(target), q = softmax(input)",
-        use_when="A small model should put its mass where the target surely has some.",
-        avoid_when="Rare outcomes of the target must not be lost.",
-        paper=KULLBACK,
         example=Example(input=EVEN, target=UNEVEN, value=0.5 * math.log(2 / 3) + 0.5 * math.log(2)),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the divergence of each row."""
-        return F.reverse_kl(input, target)
 
 
 class JensenShannonDivergence(Pointwise):
@@ -101,27 +79,21 @@ class JensenShannonDivergence(Pointwise):
     One value a row, in nats, from 0 to log 2; gradients flow into both. `JensenShannon` is the
     loss of integer classes that is made from it.
 
-    Raises:
-        ValueError: if input and target are not logits of one shape.
-
+    Use when: Both sides learn and neither may run away: it is symmetric and bounded.
+    Avoid when: The two start far apart: where they do not overlap its gradient vanishes.
     Source: Lin, Divergence Measures Based on the Shannon Entropy (1991).
 
     >>> JensenShannonDivergence()(torch.tensor([[99.0, 0.0]]), torch.tensor([[0.0, 99.0]]))
     tensor(0.6931)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.jensen_shannon_divergence)
+    card = Card(
         key="jensen_shannon_divergence",
         tasks=("divergence",),
-        target="logits",
         input="logits",
+        target="logits",
         symmetric=True,
-        formula="(KL(p || m) + KL(q || m)) / 2, m = (p + q) / 2",
-        use_when="Both sides learn and neither may run away: it is symmetric and bounded.",
-        avoid_when="The two start far apart: where they do not overlap its gradient vanishes.",
-        paper=Paper(
-            authors="J. Lin", title="Divergence Measures Based on the Shannon Entropy", year=1991
-        ),
         example=Example(
             input=EVEN,
             target=UNEVEN,
@@ -135,10 +107,6 @@ class JensenShannonDivergence(Pointwise):
         ),
     )
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the divergence of each row."""
-        return F.jensen_shannon_divergence(input, target)
-
 
 class TotalVariationDistance(Pointwise):
     r"""Half the summed gap of two distributions: the largest gap of any event's probability.
@@ -148,35 +116,23 @@ class TotalVariationDistance(Pointwise):
     Shapes: input and target (N, C) of logits, softmaxed; give probabilities as their logarithms.
     One value a row, from 0 to 1; gradients flow into both.
 
-    Raises:
-        ValueError: if input and target are not logits of one shape.
-
+    Use when: The error of any probability counts as it is, and outliers must not dominate.
+    Avoid when: Smooth gradients near the target are wanted.
     Source: Levin, Peres, Wilmer, Markov Chains and Mixing Times (2009), chapter 4.
 
     >>> TotalVariationDistance()(torch.zeros(1, 2), torch.tensor([[0.75, 0.25]]).log())
     tensor(0.2500)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.total_variation_distance)
+    card = Card(
         key="total_variation_distance",
         tasks=("divergence",),
-        target="logits",
         input="logits",
+        target="logits",
         symmetric=True,
-        formula="sum_c |p_c - q_c| / 2",
-        use_when="The error of any probability counts as it is, and outliers must not dominate.",
-        avoid_when="Smooth gradients near the target are wanted.",
-        paper=Paper(
-            authors="D. A. Levin, Y. Peres, E. L. Wilmer",
-            title="Markov Chains and Mixing Times",
-            year=2009,
-        ),
         example=Example(input=EVEN, target=UNEVEN, value=0.25),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the distance of each row."""
-        return F.total_variation_distance(input, target)
 
 
 class OrderedWasserstein(Pointwise):
@@ -187,9 +143,8 @@ class OrderedWasserstein(Pointwise):
     Shapes: input and target (N, C) of logits, softmaxed; give probabilities as their logarithms.
     One value a row, in classes: neighbours are one unit apart. Gradients flow into both.
 
-    Raises:
-        ValueError: if input and target are not logits of one shape.
-
+    Use when: Classes are ordered, as bins or grades: nearer mistakes should cost less.
+    Avoid when: Classes have no order.
     Source: Vallender, Calculation of the Wasserstein Distance Between Probability Distributions on
     the Line (1974).
 
@@ -197,30 +152,18 @@ class OrderedWasserstein(Pointwise):
     tensor(2.)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.ordered_wasserstein)
+    card = Card(
         key="ordered_wasserstein",
         tasks=("divergence",),
-        target="logits",
         input="logits",
+        target="logits",
         symmetric=True,
-        formula="sum_k |P(c <= k) - Q(c <= k)|",
-        use_when="Classes are ordered, as bins or grades: nearer mistakes should cost less.",
-        avoid_when="Classes have no order.",
-        paper=Paper(
-            authors="S. S. Vallender",
-            title="Calculation of the Wasserstein Distance Between Probability Distributions on "
-            "the Line",
-            year=1974,
-        ),
         # (1/2, 1/4, 1/4) against (1/4, 1/4, 1/2)
         example=Example(
             input=[[math.log(2), 0.0, 0.0]], target=[[0.0, 0.0, math.log(2)]], value=0.5
         ),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the distance of each row."""
-        return F.ordered_wasserstein(input, target)
 
 
 class Wasserstein1D(Pointwise):
@@ -231,9 +174,8 @@ class Wasserstein1D(Pointwise):
     Shapes: input and target (N, S): S samples of each a row. One value a row, in the unit of the
     samples; gradients flow into both.
 
-    Raises:
-        ValueError: if input and target are not samples of one shape.
-
+    Use when: Samples of one number should be spread alike, whichever is which.
+    Avoid when: Samples have several dimensions, or pairs belong together.
     Source: Vallender, Calculation of the Wasserstein Distance Between Probability Distributions on
     the Line (1974).
 
@@ -241,24 +183,12 @@ class Wasserstein1D(Pointwise):
     tensor(1.)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.wasserstein_1d)
+    card = Card(
         key="wasserstein_1d",
         tasks=("divergence",),
-        target="values",
         input="values",
+        target="values",
         symmetric=True,
-        formula="mean over k of |x_(k) - y_(k)|, sorted",
-        use_when="Samples of one number should be spread alike, whichever is which.",
-        avoid_when="Samples have several dimensions, or pairs belong together.",
-        paper=Paper(
-            authors="S. S. Vallender",
-            title="Calculation of the Wasserstein Distance Between Probability Distributions on "
-            "the Line",
-            year=1974,
-        ),
         example=Example(input=[[0.0, 3.0, 5.0]], target=[[4.0, 1.0, 5.0]], value=2 / 3),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the distance of each row."""
-        return F.wasserstein_1d(input, target)

@@ -1,14 +1,13 @@
 """Early-learning regularization: the model keeps to what it believed before it learnt the noise."""
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Whole
 from lossmith.core.loss import Pointwise
 from lossmith.core.progress import Progress
 from lossmith.functional.checks import promote, within
@@ -32,17 +31,8 @@ class EarlyLearning(Pointwise):
     which writes while it computes. As there, p is held within 10⁻⁴ of 0 and 1. Defaults are the
     authors' for CIFAR-10.
 
-    Args:
-        samples: number of training samples, the rows of the memory.
-        classes: number of classes.
-        beta: how much of the memory stays at each step.
-        lambda_: factor of the regularizer.
-        ignore_index: the class whose samples have weight 0.
-
-    Raises:
-        TypeError: if classes or indices are no integers.
-        ValueError: if shapes do not fit, or a class or an index is out of range.
-
+    Use when: Many labels are wrong and each sample is seen many times.
+    Avoid when: Samples are seen once, or have no index that stays.
     Source: Liu, Niles-Weed, Razavian, Fernandez-Granda, Early-Learning Regularization Prevents
     Memorization of Noisy Labels (2020).
 
@@ -51,25 +41,18 @@ class EarlyLearning(Pointwise):
     tensor(0.6931)
     """
 
-    memory: Tensor
-    beta: Tensor
-    lambda_: Tensor
-    ignore_index: int
-    samples: int
-    classes: int
-    card: ClassVar[Card] = Card(
+    samples: Whole = Whole(low=1, doc="number of training samples, the rows of the memory")
+    classes: Whole = Whole(low=2, doc="number of classes")
+    beta: Real = Real(
+        default=0.7, low=0.0, high=1.0, doc="how much of the memory stays at each step"
+    )
+    lambda_: Real = Real(default=3.0, low=0.0, doc="factor of the regularizer")
+    ignore_index: Whole = IGNORE
+    card = Card(
         key="early_learning",
         tasks=("multiclass",),
-        target={"classes": "classes", "indices": "indices"},
         input="logits",
-        formula="-log p_y + lambda log(1 - m.p), m = beta m' + (1 - beta) p, p = softmax(x)",
-        use_when="Many labels are wrong and each sample is seen many times.",
-        avoid_when="Samples are seen once, or have no index that stays.",
-        paper=Paper(
-            authors="S. Liu, J. Niles-Weed, N. Razavian, C. Fernandez-Granda",
-            title="Early-Learning Regularization Prevents Memorization of Noisy Labels",
-            year=2020,
-        ),
+        target={"classes": "classes", "indices": "indices"},
         example=Example(
             # the memory is empty: m.p = (9 + 1)/16/2
             arguments={"samples": 12, "classes": 2, "beta": 0.5, "lambda_": 2.0},
@@ -77,33 +60,9 @@ class EarlyLearning(Pointwise):
             target={"classes": [0, 1], "indices": [3, 8]},
             value=-(math.log(3 / 4) + math.log(1 / 4)) / 2 + 2 * math.log(1 - 5 / 16),
         ),
-        hypers={
-            "samples": Hyper(default=None, low=1, meaning="rows of the memory"),
-            "classes": Hyper(default=None, low=2, meaning="number of classes"),
-            "beta": Hyper(default=0.7, low=0.0, high=1.0, meaning="how much of the memory stays"),
-            "lambda_": Hyper(default=3.0, low=0.0, meaning="factor of the regularizer"),
-            "ignore_index": IGNORE,
-        },
         needs=("logits", "indices"),
         detached=True,
     )
-
-    def __init__(
-        self,
-        *,
-        samples: int,
-        classes: int,
-        beta: Number = 0.7,
-        lambda_: Number = 3.0,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(
-            samples=samples,
-            classes=classes,
-            beta=beta,
-            lambda_=lambda_,
-            ignore_index=ignore_index,
-        )
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return an empty memory."""

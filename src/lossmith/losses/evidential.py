@@ -1,14 +1,13 @@
 """Classification that also says how much evidence there is."""
 
 import math
-from typing import ClassVar
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real
+from lossmith.losses.classes import ClassLoss
 
 
 class EvidentialDirichlet(ClassLoss):
@@ -27,15 +26,8 @@ class EvidentialDirichlet(ClassLoss):
     paper makes evidence by "an activation, e.g. ReLU", whose gradient dies where all evidence is
     0: softplus here. Evidence for wrong classes beyond 1e8 costs no more.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        coefficient: :math:`\lambda`; the paper lets it grow from 0 to 1 over ten epochs.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head or coefficient is negative.
-
+    Use when: One pass must tell inputs it has no evidence about from ambiguous ones.
+    Avoid when: Calibrated probabilities are all that is wanted, or classes are many.
     Source: Sensoy, Kaplan & Kandemir, Evidential Deep Learning to Quantify Classification
     Uncertainty (2018), equation 5.
 
@@ -43,21 +35,17 @@ class EvidentialDirichlet(ClassLoss):
     tensor([[0.6287, 0.3713]])
     """
 
-    coefficient: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.evidential)
+    coefficient: Real = Real(
+        default=1.0,
+        low=0.0,
+        doc=":math:`\\lambda`; the paper lets it grow from 0 to 1 over ten epochs",
+    )
+    card = Card(
         key="evidential_dirichlet",
         tasks=("multiclass",),
-        target="classes",
         input="logits",
-        formula="sum_c ((c = y) - m_c)^2 + m_c (1 - m_c)/(S + 1) + coefficient KL, "
-        "m = (1 + softplus(x))/S",
-        use_when="One pass must tell inputs it has no evidence about from ambiguous ones.",
-        avoid_when="Calibrated probabilities are all that is wanted, or classes are many.",
-        paper=Paper(
-            authors="M. Sensoy, L. Kaplan, M. Kandemir",
-            title="Evidential Deep Learning to Quantify Classification Uncertainty",
-            year=2018,
-        ),
+        target="classes",
         # concentrations 2 and 1: m = 2/3, 1/3, S = 3; class 0: 2/9 + (4/9)/4, no wrong evidence
         example=Example(
             arguments={"classes": 2},
@@ -65,28 +53,8 @@ class EvidentialDirichlet(ClassLoss):
             target=[0],
             value=1 / 3,
         ),
-        hypers={
-            "classes": CLASSES,
-            "coefficient": Hyper(default=1.0, low=0.0, meaning="price of wrong evidence"),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        classes: int | None = None,
-        coefficient: Number = 1.0,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(classes=classes, coefficient=coefficient, ignore_index=ignore_index)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the expected probability of each class."""
         return F.evidential_probabilities(output)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the score and the price of each sample."""
-        return F.evidential(
-            input, target, coefficient=self.coefficient, ignore_index=self.ignore_index
-        )

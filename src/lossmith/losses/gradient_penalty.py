@@ -1,22 +1,13 @@
 """Penalties on the gradient of a critic's scores by its samples."""
 
-from typing import ClassVar
-
-from torch import Tensor
-
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real
 from lossmith.core.loss import Pointwise
 
-MESCHEDER = Paper(
-    authors="L. Mescheder, A. Geiger, S. Nowozin",
-    title="Which Training Methods for GANs do actually Converge?",
-    year=2018,
-)
-GAMMA = Hyper(default=10.0, low=0.0, meaning="strength of the penalty")
-LAMBDA = Hyper(default=10.0, low=0.0, meaning="strength of the penalty")
-K = Hyper(default=1.0, low=0.0, meaning="the slope that is wanted")
+GAMMA = Real(default=10.0, low=0.0, doc="strength of the penalty")
+LAMBDA = Real(default=10.0, low=0.0, doc="strength of the penalty")
+K = Real(default=1.0, low=0.0, doc="the slope that is wanted")
 
 
 class R1(Pointwise):
@@ -27,12 +18,8 @@ class R1(Pointwise):
     Shapes: input (N, …), the gradient of each real sample's score by the sample, as
     `lossmith.functional.score_gradient` gives it; no target.
 
-    Args:
-        gamma: strength of the penalty.
-
-    Raises:
-        TypeError: if the input holds integers.
-
+    Use when: Any GAN: training then converges near the solution.
+    Avoid when: A critic that should have slope 1, as for a Wasserstein distance.
     Source: Mescheder, Geiger, Nowozin, Which Training Methods for GANs do actually Converge?
     (2018).
 
@@ -40,26 +27,15 @@ class R1(Pointwise):
     tensor(25.)
     """
 
-    gamma: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.zero_centred_penalty)
+    gamma: Real = GAMMA
+    card = Card(
         key="r1",
         tasks=("gan",),
-        target=None,
         input="values",
-        formula="gamma/2 |g|^2, g at real samples",
-        use_when="Any GAN: training then converges near the solution.",
-        avoid_when="A critic that should have slope 1, as for a Wasserstein distance.",
-        paper=MESCHEDER,
+        target=None,
         example=Example(input=[[0.6, 0.8], [0.0, 2.0]], target=None, value=12.5),
-        hypers={"gamma": GAMMA},
     )
-
-    def __init__(self, *, gamma: Number = 10.0) -> None:
-        super().__init__(gamma=gamma)
-
-    def values(self, input: Tensor, target: None) -> Tensor:
-        """Return γ/2·‖g‖² of each row."""
-        return F.zero_centred_penalty(input, gamma=self.gamma)
 
 
 class R2(Pointwise):
@@ -70,12 +46,8 @@ class R2(Pointwise):
     Shapes: input (N, …), the gradient of each fake sample's score by the sample, as
     `lossmith.functional.score_gradient` gives it; no target.
 
-    Args:
-        gamma: strength of the penalty.
-
-    Raises:
-        TypeError: if the input holds integers.
-
+    Use when: Beside R1: where the generator is far from the data R1 alone may diverge.
+    Avoid when: A critic that should have slope 1, as for a Wasserstein distance.
     Source: Mescheder, Geiger, Nowozin, Which Training Methods for GANs do actually Converge?
     (2018).
 
@@ -83,26 +55,15 @@ class R2(Pointwise):
     tensor(25.)
     """
 
-    gamma: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.zero_centred_penalty)
+    gamma: Real = GAMMA
+    card = Card(
         key="r2",
         tasks=("gan",),
-        target=None,
         input="values",
-        formula="gamma/2 |g|^2, g at fake samples",
-        use_when="Beside R1: where the generator is far from the data R1 alone may diverge.",
-        avoid_when="A critic that should have slope 1, as for a Wasserstein distance.",
-        paper=MESCHEDER,
+        target=None,
         example=Example(input=[[0.6, 0.8], [0.0, 2.0]], target=None, value=12.5),
-        hypers={"gamma": GAMMA},
     )
-
-    def __init__(self, *, gamma: Number = 10.0) -> None:
-        super().__init__(gamma=gamma)
-
-    def values(self, input: Tensor, target: None) -> Tensor:
-        """Return γ/2·‖g‖² of each row."""
-        return F.zero_centred_penalty(input, gamma=self.gamma)
 
 
 class GradientPenalty(Pointwise):
@@ -114,13 +75,8 @@ class GradientPenalty(Pointwise):
     and fake: `lossmith.functional.between` makes them, `score_gradient` their gradient. No
     target. At a gradient of 0, where the norm has a kink, the penalty's gradient is 0.
 
-    Args:
-        lambda_: strength of the penalty.
-        k: the slope that is wanted; the paper's is 1.
-
-    Raises:
-        TypeError: if the input holds integers.
-
+    Use when: Wasserstein critics: it holds their slope near 1.
+    Avoid when: Convergence near the solution matters most; R1 has it, this has not.
     Source: Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville, Improved Training of Wasserstein
     GANs (2017).
 
@@ -128,31 +84,16 @@ class GradientPenalty(Pointwise):
     tensor(40.)
     """
 
-    lambda_: Tensor
-    k: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.gradient_penalty)
+    lambda_: Real = LAMBDA
+    k: Real = K
+    card = Card(
         key="gradient_penalty",
         tasks=("gan",),
-        target=None,
         input="values",
-        formula="lambda (|g| - k)^2, g between real and fake samples",
-        use_when="Wasserstein critics: it holds their slope near 1.",
-        avoid_when="Convergence near the solution matters most; R1 has it, this has not.",
-        paper=Paper(
-            authors="I. Gulrajani, F. Ahmed, M. Arjovsky, V. Dumoulin, A. Courville",
-            title="Improved Training of Wasserstein GANs",
-            year=2017,
-        ),
+        target=None,
         example=Example(input=[[0.0, 3.0], [0.6, 0.8]], target=None, value=20.0),
-        hypers={"lambda_": LAMBDA, "k": K},
     )
-
-    def __init__(self, *, lambda_: Number = 10.0, k: Number = 1.0) -> None:
-        super().__init__(lambda_=lambda_, k=k)
-
-    def values(self, input: Tensor, target: None) -> Tensor:
-        """Return λ·(‖g‖ − k)² of each row."""
-        return F.gradient_penalty(input, lambda_=self.lambda_, k=self.k)
 
 
 class DRAGAN(Pointwise):
@@ -165,41 +106,21 @@ class DRAGAN(Pointwise):
     `lossmith.functional.around` makes them, `score_gradient` their gradient. No target. At a
     gradient of 0, where the norm has a kink, the penalty's gradient is 0.
 
-    Args:
-        lambda_: strength of the penalty.
-        k: the slope that is wanted.
-
-    Raises:
-        TypeError: if the input holds integers.
-
+    Use when: A GAN's modes collapse and no fakes should enter the penalty.
+    Avoid when: R1 serves: it needs no noise, no slope and no norm.
     Source: Kodali, Abernethy, Hays, Kira, On Convergence and Stability of GANs (2017).
 
     >>> DRAGAN()(torch.tensor([[0.0, 3.0]]))
     tensor(40.)
     """
 
-    lambda_: Tensor
-    k: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.gradient_penalty)
+    lambda_: Real = LAMBDA
+    k: Real = K
+    card = Card(
         key="dragan",
         tasks=("gan",),
-        target=None,
         input="values",
-        formula="lambda (|g| - k)^2, g around real samples",
-        use_when="A GAN's modes collapse and no fakes should enter the penalty.",
-        avoid_when="R1 serves: it needs no noise, no slope and no norm.",
-        paper=Paper(
-            authors="N. Kodali, J. Abernethy, J. Hays, Z. Kira",
-            title="On Convergence and Stability of GANs",
-            year=2017,
-        ),
+        target=None,
         example=Example(input=[[0.0, 3.0], [0.6, 0.8]], target=None, value=20.0),
-        hypers={"lambda_": LAMBDA, "k": K},
     )
-
-    def __init__(self, *, lambda_: Number = 10.0, k: Number = 1.0) -> None:
-        super().__init__(lambda_=lambda_, k=k)
-
-    def values(self, input: Tensor, target: None) -> Tensor:
-        """Return λ·(‖g‖ − k)² of each row."""
-        return F.gradient_penalty(input, lambda_=self.lambda_, k=self.k)

@@ -1,14 +1,13 @@
 """Regression as classification over a histogram's bins."""
 
 import math
-import operator
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real, Whole
 from lossmith.core.loss import Pointwise
 from lossmith.losses.fitting import finite, quartiles
 
@@ -31,16 +30,8 @@ class HLGauss(Pointwise):
     targets. `for_target` fits low and high: the range of the targets, but no farther from the
     median than 10 times the distance of the quartile on that side, and 2 bins of margin.
 
-    Args:
-        low: the lower edge of the first bin, in the target's unit.
-        high: the upper edge of the last bin, in the target's unit.
-        bins: the number of bins. Farebrother et al. use 51, Imani & White 100.
-        sigma_ratio: the Gaussian's standard deviation in bin widths. Farebrother et al.
-            recommend 0.75, Imani & White use 1.
-
-    Raises:
-        ValueError: if input is not target's shape with a head of `bins`, or high is not above low.
-
+    Use when: The target is skewed, has several modes or outliers, and rows are many.
+    Avoid when: Predictions must go beyond the training range.
     Source: Imani & White, Improving Regression Performance with Distributional Losses (2018);
     the defaults are those of Farebrother et al., Stop Regressing: Training Value Functions via
     Classification for Scalable Deep RL (2024).
@@ -50,23 +41,24 @@ class HLGauss(Pointwise):
     (tensor(2.0794), tensor([4.]))
     """
 
-    low: Tensor
-    high: Tensor
-    bins: int
-    sigma_ratio: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.hl_gauss)
+    low: Real = Real(doc="the lower edge of the first bin, in the target's unit")
+    high: Real = Real(doc="the upper edge of the last bin, in the target's unit")
+    bins: Whole = Whole(
+        default=51, low=2, doc="the number of bins. Farebrother et al. use 51, Imani & White 100"
+    )
+    sigma_ratio: Real = Real(
+        default=0.75,
+        low=0.0,
+        exclusive=True,
+        doc="the Gaussian's standard deviation in bin widths. Farebrother et al. recommend 0.75, "
+        "Imani & White use 1",
+    )
+    card = Card(
         key="hl_gauss",
         tasks=("regression",),
-        target="values",
         input="logits",
-        formula="-sum_k p_k log softmax(x)_k, p a Gaussian of sigma_ratio bins around y",
-        use_when="The target is skewed, has several modes or outliers, and rows are many.",
-        avoid_when="Predictions must go beyond the training range.",
-        paper=Paper(
-            authors="E. Imani, M. White",
-            title="Improving Regression Performance with Distributional Losses",
-            year=2018,
-        ),
+        target="values",
         # equal logits over eight bins: log 8, whatever the target
         example=Example(
             input=[[0.0] * 8],
@@ -75,26 +67,14 @@ class HLGauss(Pointwise):
             arguments={"low": 0.0, "high": 8.0, "bins": 8},
         ),
         claims=Claims(convex=True, lipschitz=True),
-        hypers={
-            "low": Hyper(default=None, meaning="lower edge of the first bin"),
-            "high": Hyper(default=None, meaning="upper edge of the last bin"),
-            "bins": Hyper(default=51, low=2, meaning="number of bins"),
-            "sigma_ratio": Hyper(
-                default=0.75, low=0.0, open=True, meaning="standard deviation in bin widths"
-            ),
-        },
     )
 
-    def __init__(
-        self, *, low: float, high: float, bins: int = 51, sigma_ratio: Number = 0.75
-    ) -> None:
-        if not 0 < float(high) - float(low) < math.inf:
+    def __post_init__(self) -> None:
+        low, high = self.low.item(), self.high.item()
+        if not 0 < high - low < math.inf:
             raise ValueError(
                 f"HLGauss: low and high must be finite and high above low, got {low} and {high}"
             )
-        super().__init__(
-            low=float(low), high=float(high), bins=operator.index(bins), sigma_ratio=sigma_ratio
-        )
 
     @classmethod
     def for_target(cls, target: Tensor, **hypers: Any) -> Self:
@@ -103,7 +83,7 @@ class HLGauss(Pointwise):
         >>> HLGauss.for_target(torch.cat([torch.arange(101.0), torch.tensor([1e9])])).high < 1000
         tensor(True)
         """
-        bins = hypers.get("bins", cls.card.hypers["bins"].default)
+        bins = hypers.get("bins", cls.hyperparameters["bins"].default)
         low, high = _span(finite(target))
         margin = _MARGIN * (high - low) / max(bins - 2 * _MARGIN, 1)
         return cls(**{"low": low - margin, "high": high + margin, **hypers})
@@ -116,17 +96,6 @@ class HLGauss(Pointwise):
     def decode(self, output: Tensor) -> Tensor:
         """Return the expected bin centre."""
         return F.expected_value(output, bins=self.bins, low=self.low, high=self.high)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the cross-entropy of each target."""
-        return F.hl_gauss(
-            input,
-            target,
-            bins=self.bins,
-            low=self.low,
-            high=self.high,
-            sigma_ratio=self.sigma_ratio,
-        )
 
 
 def _span(values: Tensor) -> tuple[float, float]:

@@ -1,18 +1,13 @@
 """Losses of images: structural similarity, total variation, distance of a network's features."""
 
-from collections.abc import Sequence
-from typing import ClassVar
-
-from torch import Tensor
-
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Reals, Switch, Whole
 from lossmith.core.loss import Pointwise
 
-_RANGE = Hyper(default=1.0, low=0.0, open=True, meaning="largest less smallest possible value")
-_WINDOW = Hyper(default=11, low=1, meaning="side of the Gaussian window in pixels, odd")
-_SIGMA = Hyper(default=1.5, low=0.0, open=True, meaning="standard deviation of the window")
+_RANGE = Real(default=1.0, low=0.0, exclusive=True, doc="largest less smallest possible value")
+_WINDOW = Whole(default=11, low=1, doc="side of the Gaussian window in pixels, odd")
+_SIGMA = Real(default=1.5, low=0.0, exclusive=True, doc="standard deviation of the window")
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
@@ -31,15 +26,8 @@ class SSIM(Pointwise):
     Windows lie within the image, as in pytorch-msssim and the authors' code; the mean is over
     windows and channels. The range is 1 by default, 255 there.
 
-    Args:
-        data_range: L, largest less smallest possible value.
-        window: side of the Gaussian window in pixels, odd.
-        sigma: standard deviation of the window in pixels.
-
-    Raises:
-        ValueError: if shapes differ, are no images or smaller than a window, or the window is
-            even.
-
+    Use when: Images are judged by structure; mostly beside an absolute error.
+    Avoid when: Colours or brightness must be exact: it forgives both.
     Source: Wang, Bovik, Sheikh, Simoncelli, Image Quality Assessment: From Error Visibility to
     Structural Similarity (2004).
 
@@ -47,22 +35,15 @@ class SSIM(Pointwise):
     tensor(0.2000)
     """
 
-    data_range: Tensor
-    window: int
-    sigma: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.ssim)
+    data_range: Real = _RANGE
+    window: Whole = _WINDOW
+    sigma: Real = _SIGMA
+    card = Card(
         key="ssim",
         tasks=("image",),
-        target="values",
         input="values",
-        formula="1 - mean SSIM, Gaussian windows",
-        use_when="Images are judged by structure; mostly beside an absolute error.",
-        avoid_when="Colours or brightness must be exact: it forgives both.",
-        paper=Paper(
-            authors="Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli",
-            title="Image Quality Assessment: From Error Visibility to Structural Similarity",
-            year=2004,
-        ),
+        target="values",
         # Flat images differ in brightness alone: 1 − (1 + C₁)/(1.25 + C₁).
         example=Example(
             arguments={"window": 3},
@@ -70,18 +51,10 @@ class SSIM(Pointwise):
             target=[[[[1.0] * 4] * 4]],
             value=0.25 / 1.2501,
         ),
-        hypers={"data_range": _RANGE, "window": _WINDOW, "sigma": _SIGMA},
     )
 
-    def __init__(self, *, data_range: Number = 1.0, window: int = 11, sigma: Number = 1.5) -> None:
-        super().__init__(data_range=data_range, window=window, sigma=sigma)
-        _check_odd("SSIM", self.window)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return 1 − SSIM of each image."""
-        return F.ssim(
-            input, target, data_range=self.data_range, window=self.window, sigma=self.sigma
-        )
+    def __post_init__(self) -> None:
+        _check_odd(type(self).__name__, self.window)
 
 
 class MSSSIM(Pointwise):
@@ -99,15 +72,8 @@ class MSSSIM(Pointwise):
     windows, a mean that is negative counts as 0, and the value is the mean over channels. Sides
     that are odd lose their last pixel when halved; there they are padded with zeros.
 
-    Args:
-        scale_weights: w, one exponent a scale, the finest first.
-        data_range: L, largest less smallest possible value; 1 here, 255 in pytorch-msssim.
-        window: side of the Gaussian window in pixels, odd.
-        sigma: standard deviation of the window in pixels.
-
-    Raises:
-        ValueError: if shapes differ, are no images or too small, or the window is even.
-
+    Use when: Images are judged by structure and seen at no fixed distance.
+    Avoid when: Images are small, or colours must be exact; beside an absolute error then.
     Source: Wang, Simoncelli, Bovik, Multiscale Structural Similarity for Image Quality Assessment
     (2003).
 
@@ -116,62 +82,28 @@ class MSSSIM(Pointwise):
     tensor(0.1056)
     """
 
-    scale_weights: Tensor
-    data_range: Tensor
-    window: int
-    sigma: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.ms_ssim)
+    scale_weights: Reals = Reals(
+        default=_WEIGHTS, low=0.0, doc="w, one exponent a scale, the finest first"
+    )
+    data_range: Real = _RANGE
+    window: Whole = _WINDOW
+    sigma: Real = _SIGMA
+    card = Card(
         key="ms_ssim",
         tasks=("image",),
-        target="values",
         input="values",
-        formula="1 - l_M^w_M prod_j (c_j s_j)^w_j over scales",
-        use_when="Images are judged by structure and seen at no fixed distance.",
-        avoid_when="Images are small, or colours must be exact; beside an absolute error then.",
-        paper=Paper(
-            authors="Z. Wang, E. P. Simoncelli, A. C. Bovik",
-            title="Multiscale Structural Similarity for Image Quality Assessment",
-            year=2003,
-        ),
+        target="values",
         example=Example(
             arguments={"scale_weights": [0.5, 0.5], "window": 3},
             input=[[[[0.5] * 6] * 6]],
             target=[[[[1.0] * 6] * 6]],
             value=1 - (1.0001 / 1.2501) ** 0.5,
         ),
-        hypers={
-            "scale_weights": Hyper(
-                default=_WEIGHTS, low=0.0, several=True, meaning="one exponent a scale"
-            ),
-            "data_range": _RANGE,
-            "window": _WINDOW,
-            "sigma": _SIGMA,
-        },
     )
 
-    def __init__(
-        self,
-        *,
-        scale_weights: Sequence[float] = _WEIGHTS,
-        data_range: Number = 1.0,
-        window: int = 11,
-        sigma: Number = 1.5,
-    ) -> None:
-        super().__init__(
-            scale_weights=scale_weights, data_range=data_range, window=window, sigma=sigma
-        )
-        _check_odd("MSSSIM", self.window)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return 1 − MS-SSIM of each image."""
-        return F.ms_ssim(
-            input,
-            target,
-            scale_weights=self.scale_weights,
-            data_range=self.data_range,
-            window=self.window,
-            sigma=self.sigma,
-        )
+    def __post_init__(self) -> None:
+        _check_odd(type(self).__name__, self.window)
 
 
 class ImageTotalVariation(Pointwise):
@@ -185,47 +117,28 @@ class ImageTotalVariation(Pointwise):
     channels, so that the value does not depend on the size. kornia and TensorFlow sum
     |∂h x| + |∂w x| instead, `isotropic=False` times P. The gradient where an image is flat is 0.
 
-    Args:
-        isotropic: whether the length is the Euclidean one, as in the paper, or |∂h| + |∂w|.
-
-    Raises:
-        ValueError: if the input holds no images.
-
+    Use when: Generated or restored images are to be piecewise smooth; with a small weight.
+    Avoid when: Fine texture matters: it is what is smoothed away.
     Source: Rudin, Osher, Fatemi, Nonlinear Total Variation Based Noise Removal Algorithms (1992).
 
     >>> ImageTotalVariation()(torch.tensor([[[[0.0, 4.0], [3.0, 0.0]]]]))
     tensor(3.)
     """
 
-    isotropic: bool
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.image_total_variation)
+    isotropic: Switch = Switch(
+        default=True,
+        search=(True, False),
+        doc="whether the length is the Euclidean one, as in the paper, or |∂h| + |∂w|",
+    )
+    card = Card(
         key="image_total_variation",
         tasks=("image",),
-        target=None,
         input="values",
-        formula="mean_i sqrt(dh² + dw²)",
-        use_when="Generated or restored images are to be piecewise smooth; with a small weight.",
-        avoid_when="Fine texture matters: it is what is smoothed away.",
-        paper=Paper(
-            authors="L. I. Rudin, S. Osher, E. Fatemi",
-            title="Nonlinear Total Variation Based Noise Removal Algorithms",
-            year=1992,
-        ),
+        target=None,
         # Lengths 5, 4, 3 and 0.
         example=Example(input=[[[[0.0, 4.0], [3.0, 0.0]]]], target=None, value=3.0),
-        hypers={
-            "isotropic": Hyper(
-                default=True, search=(True, False), meaning="whether lengths are Euclidean"
-            )
-        },
     )
-
-    def __init__(self, *, isotropic: bool = True) -> None:
-        super().__init__(isotropic=isotropic)
-
-    def values(self, input: Tensor, target: None) -> Tensor:
-        """Return the mean length of each image's gradient."""
-        return F.image_total_variation(input, isotropic=self.isotropic)
 
 
 class Perceptual(Pointwise):
@@ -240,9 +153,8 @@ class Perceptual(Pointwise):
     Perceptual().on("conv2")` takes the two dicts. The paper's network was trained on ImageNet;
     its style loss, of Gram matrices, is not part of this.
 
-    Raises:
-        ValueError: if the shapes of input and target differ or have no rows.
-
+    Use when: Images should look alike to a network that knows what matters in them.
+    Avoid when: No network suits the images, or pixels themselves must be exact.
     Source: Johnson, Alahi, Fei-Fei, Perceptual Losses for Real-Time Style Transfer and
     Super-Resolution (2016).
 
@@ -250,25 +162,14 @@ class Perceptual(Pointwise):
     tensor(2.5000)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.perceptual)
+    card = Card(
         key="perceptual",
         tasks=("image",),
-        target="values",
         input="values",
-        formula="mean (phi(x) - phi(y))^2",
-        use_when="Images should look alike to a network that knows what matters in them.",
-        avoid_when="No network suits the images, or pixels themselves must be exact.",
-        paper=Paper(
-            authors="J. Johnson, A. Alahi, L. Fei-Fei",
-            title="Perceptual Losses for Real-Time Style Transfer and Super-Resolution",
-            year=2016,
-        ),
+        target="values",
         example=Example(input=[[[[1.0]], [[2.0]]]], target=[[[[0.0]], [[0.0]]]], value=2.5),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the mean squared distance of each image's features."""
-        return F.perceptual(input, target)
 
 
 def _check_odd(owner: str, window: int) -> None:

@@ -1,22 +1,21 @@
 """Losses for imbalanced classes: cross-entropy that knows the counts of the training rows."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real
 from lossmith.core.schedule import Piecewise
 from lossmith.functional.checks import promote
-from lossmith.losses.classes import COUNTS, IGNORE, ClassLoss, check_counts
+from lossmith.losses.classes import CountedLoss
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
 
 
-class BalancedSoftmax(ClassLoss):
+class BalancedSoftmax(CountedLoss):
     r"""Cross-entropy of a softmax that is weighted by the class counts.
 
     .. math:: \ell(x, y) = -\log \frac{n_y e^{x_y}}{\sum_c n_c e^{x_c}}
@@ -28,14 +27,8 @@ class BalancedSoftmax(ClassLoss):
     treated as if it had as many as the rarest that has some. Any multiple of the counts does,
     the priors too.
 
-    Args:
-        counts: training rows of each class; `for_target` counts them.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or counts are missing.
-
+    Use when: Classes are imbalanced and each must count alike: balanced accuracy.
+    Avoid when: Probabilities under the data's own class frequencies are wanted.
     Source: Ren, Yu, Sheng, Ma, Zhao, Yi, Li, Balanced Meta-Softmax for Long-Tailed Visual
     Recognition (2020).
 
@@ -43,20 +36,12 @@ class BalancedSoftmax(ClassLoss):
     tensor(1.3863)
     """
 
-    counts: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.balanced_softmax)
+    card = Card(
         key="balanced_softmax",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="-log(n_y exp(x_y) / sum_c n_c exp(x_c))",
-        use_when="Classes are imbalanced and each must count alike: balanced accuracy.",
-        avoid_when="Probabilities under the data's own class frequencies are wanted.",
-        paper=Paper(
-            authors="J. Ren, C. Yu, S. Sheng, X. Ma, H. Zhao, S. Yi, H. Li",
-            title="Balanced Meta-Softmax for Long-Tailed Visual Recognition",
-            year=2020,
-        ),
+        target="classes",
         example=Example(
             arguments={"counts": [3.0, 1.0]},
             input=[[0.0, LOG3], [0.0, LOG3]],
@@ -64,19 +49,10 @@ class BalancedSoftmax(ClassLoss):
             value=math.log(2),
         ),
         claims=Claims(convex=True, lipschitz=True, elicits="balanced"),
-        hypers={"counts": COUNTS, "ignore_index": IGNORE},
     )
 
-    def __init__(self, *, counts: Sequence[float] | None = None, ignore_index: int = -100) -> None:
-        super().__init__(counts=counts, ignore_index=ignore_index)
-        self.classes = check_counts("BalancedSoftmax", self.counts)
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the balanced cross-entropy of each sample."""
-        return F.balanced_softmax(input, target, counts=self.counts, ignore_index=self.ignore_index)
-
-
-class LogitAdjusted(ClassLoss):
+class LogitAdjusted(CountedLoss):
     r"""Logit-adjusted cross-entropy: common classes get a head start in training alone.
 
     .. math:: \ell(x, y) = -\log \mathrm{softmax}(x + \tau \log \pi)_y \qquad
@@ -89,15 +65,8 @@ class LogitAdjusted(ClassLoss):
     `BalancedSoftmax`. A class without rows is treated as if it had as many as the rarest that
     has some. Any multiple of the counts does, the priors too.
 
-    Args:
-        counts: training rows of each class; `for_target` counts them.
-        tau: strength of the adjustment; 0 is cross-entropy, 1 the balanced error's.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or counts are missing.
-
+    Use when: Classes are imbalanced and each must count alike: balanced accuracy.
+    Avoid when: Probabilities under the data's own class frequencies are wanted.
     Source: Menon, Jayasumana, Rawat, Jain, Veit, Kumar, Long-Tail Learning via Logit Adjustment
     (2021).
 
@@ -105,21 +74,18 @@ class LogitAdjusted(ClassLoss):
     tensor(1.3863)
     """
 
-    counts: Tensor
-    tau: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.logit_adjusted)
+    tau: Real = Real(
+        default=1.0,
+        low=0.0,
+        search=(0.5, 1.5),
+        doc="strength of the adjustment; 0 is cross-entropy, 1 the balanced error's",
+    )
+    card = Card(
         key="logit_adjusted",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="-log softmax(x + tau log prior)_y",
-        use_when="Classes are imbalanced and each must count alike: balanced accuracy.",
-        avoid_when="Probabilities under the data's own class frequencies are wanted.",
-        paper=Paper(
-            authors="A. K. Menon, S. Jayasumana, A. S. Rawat, H. Jain, A. Veit, S. Kumar",
-            title="Long-Tail Learning via Logit Adjustment",
-            year=2021,
-        ),
+        target="classes",
         example=Example(
             arguments={"counts": [9.0, 1.0], "tau": 0.5},
             input=[[0.0, 0.0], [0.0, 0.0]],
@@ -127,34 +93,10 @@ class LogitAdjusted(ClassLoss):
             value=-(math.log(3 / 4) + math.log(1 / 4)) / 2,
         ),
         claims=Claims(convex=True, lipschitz=True, elicits="balanced"),
-        hypers={
-            "counts": COUNTS,
-            # tau = 1 is what balanced_softmax already tries.
-            "tau": Hyper(
-                default=1.0, low=0.0, search=(0.5, 1.5), meaning="strength of the adjustment"
-            ),
-            "ignore_index": IGNORE,
-        },
     )
 
-    def __init__(
-        self,
-        *,
-        counts: Sequence[float] | None = None,
-        tau: Number = 1.0,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(counts=counts, tau=tau, ignore_index=ignore_index)
-        self.classes = check_counts("LogitAdjusted", self.counts)
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the logit-adjusted cross-entropy of each sample."""
-        return F.logit_adjusted(
-            input, target, counts=self.counts, tau=self.tau, ignore_index=self.ignore_index
-        )
-
-
-class ClassBalanced(ClassLoss):
+class ClassBalanced(CountedLoss):
     r"""Cross-entropy weighted by the effective number of samples of each class.
 
     .. math:: \ell(x, y) = -w_y \log \mathrm{softmax}(x)_y \qquad
@@ -168,15 +110,8 @@ class ClassBalanced(ClassLoss):
     weigh 1/n. `decode` is the softmax: the probabilities of the weighted classes. A class
     without rows is treated as if it had as many as the rarest that has some.
 
-    Args:
-        counts: training rows of each class; `for_target` counts them.
-        beta: 1 − 1/N, where N is the number of rows that a class can use at most.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or counts are missing.
-
+    Use when: Classes are imbalanced and rows of one class repeat each other.
+    Avoid when: Classes are separable: weights then change little, logit adjustment does more.
     Source: Cui, Jia, Lin, Song, Belongie, Class-Balanced Loss Based on Effective Number of
     Samples (2019).
 
@@ -184,21 +119,19 @@ class ClassBalanced(ClassLoss):
     tensor(0.6931)
     """
 
-    counts: Tensor
-    beta: Tensor
-    card: ClassVar[Card] = Card(
+    beta: Real = Real(
+        default=0.999,
+        low=0.0,
+        high=1.0,
+        exclusive=True,
+        search=(0.999, 0.9999, Piecewise(((0.0, 1e-6), (0.8, 0.9999)), hold=True)),
+        doc="1 − 1/N, where N is the number of rows that a class can use at most",
+    )
+    card = Card(
         key="class_balanced",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="-w_y log softmax(x)_y, w_c ~ (1 - beta) / (1 - beta^n_c)",
-        use_when="Classes are imbalanced and rows of one class repeat each other.",
-        avoid_when="Classes are separable: weights then change little, logit adjustment does more.",
-        paper=Paper(
-            authors="Y. Cui, M. Jia, T.-Y. Lin, Y. Song, S. Belongie",
-            title="Class-Balanced Loss Based on Effective Number of Samples",
-            year=2019,
-        ),
+        target="classes",
         example=Example(
             # effective numbers 1 and 1.5: weights 1 and 2/3 up to scale
             arguments={"counts": [1.0, 2.0], "beta": 0.5},
@@ -207,29 +140,7 @@ class ClassBalanced(ClassLoss):
             value=-(3 / 5 * math.log(3 / 4) + 2 / 5 * math.log(1 / 4)),
         ),
         claims=Claims(convex=True, lipschitz=True),
-        hypers={
-            "counts": COUNTS,
-            "beta": Hyper(
-                default=0.999,
-                low=0.0,
-                high=1.0,
-                open=True,
-                search=(0.999, 0.9999, Piecewise(((0.0, 1e-6), (0.8, 0.9999)), hold=True)),
-                meaning="1 - 1/N for the N rows that a class can use at most",
-            ),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        counts: Sequence[float] | None = None,
-        beta: Number = 0.999,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(counts=counts, beta=beta, ignore_index=ignore_index)
-        self.classes = check_counts("ClassBalanced", self.counts)
 
     def check_given(self, input: Any, target: Any) -> None:
         """Raise as losses of classes do, and ValueError unless there is one count a class."""
@@ -246,7 +157,7 @@ class ClassBalanced(ClassLoss):
         return F.target_weights(target, weight, ignore_index=self.ignore_index)
 
 
-class LDAM(ClassLoss):
+class LDAM(CountedLoss):
     r"""Label-distribution-aware margins: rare classes must win by more.
 
     .. math:: \ell(x, y) = -w_y \log \mathrm{softmax}(s (x - \Delta_y e_y))_y \qquad
@@ -259,17 +170,8 @@ class LDAM(ClassLoss):
     beta = 0 weighs all alike, and the paper's deferred re-weighting is a schedule of beta from
     0 to 0.9999 late in training. `decode` is the softmax of s·x, in which rare classes gain.
 
-    Args:
-        counts: training rows of each class; `for_target` counts them.
-        max_m: the margin of the rarest class.
-        s: scale of the outputs.
-        beta: class weights by effective number, 0 for none; see `ClassBalanced`.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or counts are missing.
-
+    Use when: Classes are imbalanced and the head gives cosines.
+    Avoid when: Probabilities are wanted.
     Source: Cao, Wei, Gaidon, Arechiga, Ma, Learning Imbalanced Datasets with
     Label-Distribution-Aware Margin Loss (2019).
 
@@ -277,23 +179,20 @@ class LDAM(ClassLoss):
     tensor(1.3133)
     """
 
-    counts: Tensor
-    max_m: Tensor
-    s: Tensor
-    beta: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.ldam)
+    max_m: Real = Real(default=0.5, low=0.0, doc="the margin of the rarest class")
+    s: Real = Real(default=30.0, low=0.0, exclusive=True, doc="scale of the outputs")
+    beta: Real = Real(
+        default=0.0,
+        low=0.0,
+        high=0.9999999,
+        doc="class weights by effective number, 0 for none; see `ClassBalanced`",
+    )
+    card = Card(
         key="ldam",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="-w_y log softmax(s (x - m_y))_y, m_c ~ n_c^(-1/4)",
-        use_when="Classes are imbalanced and the head gives cosines.",
-        avoid_when="Probabilities are wanted.",
-        paper=Paper(
-            authors="K. Cao, C. Wei, A. Gaidon, N. Arechiga, T. Ma",
-            title="Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss",
-            year=2019,
-        ),
+        target="classes",
         example=Example(
             # margins 1/4 and 1/2; both rows end at logits [log 3, 0] or its mirror image
             arguments={"counts": [16.0, 1.0], "max_m": 0.5, "s": 4.0},
@@ -302,42 +201,7 @@ class LDAM(ClassLoss):
             value=-(math.log(3 / 4) + math.log(1 / 4)) / 2,
         ),
         claims=Claims(convex=True, lipschitz=True),
-        hypers={
-            "counts": COUNTS,
-            "max_m": Hyper(default=0.5, low=0.0, meaning="margin of the rarest class"),
-            "s": Hyper(default=30.0, low=0.0, open=True, meaning="scale of the outputs"),
-            "beta": Hyper(
-                default=0.0,
-                low=0.0,
-                high=0.9999999,
-                meaning="class weights by effective number, 0 for none",
-            ),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        counts: Sequence[float] | None = None,
-        max_m: Number = 0.5,
-        s: Number = 30.0,
-        beta: Number = 0.0,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(counts=counts, max_m=max_m, s=s, beta=beta, ignore_index=ignore_index)
-        self.classes = check_counts("LDAM", self.counts)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the cross-entropy with margins of each sample, without class weights."""
-        return F.ldam(
-            input,
-            target,
-            counts=self.counts,
-            max_m=self.max_m,
-            s=self.s,
-            ignore_index=self.ignore_index,
-        )
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return each sample's class weight, 0 where it is ignored."""

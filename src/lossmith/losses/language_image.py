@@ -1,17 +1,17 @@
 """Contrastive losses of pairs of two kinds, images and texts, that learn their temperature."""
 
 import math
-from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.losses.coupled import GATHER, Contrast
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real
+from lossmith.core.loss import ALL, Coupled
 from lossmith.losses.learned import exact, learned
 
 
-class CLIP(Contrast):
+class CLIP(Coupled):
     r"""Pairs of two kinds find each other in both directions, at a learned temperature.
 
     .. math:: \ell_i = \frac{1}{2} \Big(-\log \frac{e^{s \cos(x_i, y_i)}}
@@ -26,13 +26,8 @@ class CLIP(Contrast):
     processes the batch is that of all ranks: every rank calls the loss, and DistributedDataParallel
     must hold it with the model, for the temperature's gradients to be averaged.
 
-    Args:
-        initial_temperature: 1 / s at the start.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or are not (N, D).
-
+    Use when: Images and texts, or any two kinds that come in pairs, and large batches.
+    Avoid when: Batches hold the same text twice: it counts as wrong for the other image.
     Source: Radford et al., Learning Transferable Visual Models From Natural Language Supervision
     (2021).
 
@@ -43,45 +38,24 @@ class CLIP(Contrast):
     ['log_scale']
     """
 
-    initial_temperature: Tensor
-    log_scale: nn.Parameter
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.clip)
+    initial_temperature: Real = Real(
+        default=0.07, low=0.01, high=10000.0, static=True, doc="1 / s at the start"
+    )
+    card = Card(
         key="clip",
         tasks=("self_supervised",),
-        target="embeddings",
         input="embeddings",
-        reduction="anchors",
+        target="embeddings",
         symmetric=True,
-        formula="(-log softmax_j(s cos(x_i, y_j))_i - log softmax_j(s cos(x_j, y_i))_i)/2",
-        use_when="Images and texts, or any two kinds that come in pairs, and large batches.",
-        avoid_when="Batches hold the same text twice: it counts as wrong for the other image.",
-        paper=Paper(
-            authors="A. Radford, J. W. Kim, C. Hallacy, A. Ramesh, G. Goh, S. Agarwal, G. Sastry, "
-            "A. Askell, P. Mishkin, J. Clark, G. Krueger, I. Sutskever",
-            title="Learning Transferable Visual Models From Natural Language Supervision",
-            year=2021,
-        ),
         example=Example(
             input=[[1.0, 0.0], [0.0, 1.0]],
             target=[[1.0, 0.0], [0.0, 1.0]],
             value=0.31326168751822286,
             arguments={"initial_temperature": 1.0},
         ),
-        hypers={
-            "initial_temperature": Hyper(
-                default=0.07,
-                low=0.01,
-                high=1e4,
-                fixed=True,
-                meaning="what cosines are divided by at the start",
-            ),
-            "gather": GATHER,
-        },
         learns=True,
     )
-
-    def __init__(self, *, initial_temperature: float = 0.07, gather: bool = True) -> None:
-        super().__init__(initial_temperature=initial_temperature, gather=gather)
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return the scale at the start."""
@@ -94,12 +68,8 @@ class CLIP(Contrast):
         held = scale + (scale.clamp(max=math.log(100)) - scale).detach()
         return (-held).exp()
 
-    def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
-        """Return the mean of both directions' cross-entropies of each pair."""
-        return F.clip(input, target, temperature=self.temperature, own=own)
 
-
-class SigLIP(Contrast):
+class SigLIP(Coupled):
     r"""Every pair of the batch is a binary question, at a learned temperature and bias.
 
     .. math:: \ell_i = -\sum_j \log \sigma\big(z_{ij} (s \cos(x_i, y_j) + b)\big)
@@ -112,14 +82,8 @@ class SigLIP(Contrast):
     its own rows alone: every rank calls the loss, and DistributedDataParallel must hold it with
     the model.
 
-    Args:
-        initial_temperature: 1 / s at the start.
-        initial_bias: b at the start; so low that a batch's many negatives begin at ease.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or are not (N, D).
-
+    Use when: CLIP's pairs at small batches, or where no softmax over the batch is wanted.
+    Avoid when: The share of positives in a batch changes much: the bias is learned for one.
     Source: Zhai et al., Sigmoid Loss for Language Image Pre-Training (2023).
 
     >>> loss = SigLIP(initial_temperature=1.0, initial_bias=0.0)
@@ -129,25 +93,20 @@ class SigLIP(Contrast):
     ['log_scale', 'bias']
     """
 
-    initial_temperature: Tensor
-    initial_bias: Tensor
-    log_scale: nn.Parameter
-    bias: nn.Parameter
-    card: ClassVar[Card] = Card(
+    initial_temperature: Real = Real(
+        default=0.1, low=0.0, exclusive=True, static=True, doc="1 / s at the start"
+    )
+    initial_bias: Real = Real(
+        default=-10.0,
+        static=True,
+        doc="b at the start; so low that a batch's many negatives begin at ease",
+    )
+    card = Card(
         key="siglip",
         tasks=("self_supervised",),
-        target="embeddings",
         input="embeddings",
-        reduction="anchors",
+        target="embeddings",
         symmetric=True,
-        formula="-sum_j log sigmoid(z_ij (s cos(x_i, y_j) + b))",
-        use_when="CLIP's pairs at small batches, or where no softmax over the batch is wanted.",
-        avoid_when="The share of positives in a batch changes much: the bias is learned for one.",
-        paper=Paper(
-            authors="X. Zhai, B. Mustafa, A. Kolesnikov, L. Beyer",
-            title="Sigmoid Loss for Language Image Pre-Training",
-            year=2023,
-        ),
         # log(1 + 1/e) + log 2
         example=Example(
             input=[[1.0, 0.0], [0.0, 1.0]],
@@ -155,32 +114,8 @@ class SigLIP(Contrast):
             value=1.0064088680781682,
             arguments={"initial_temperature": 1.0, "initial_bias": 0.0},
         ),
-        hypers={
-            "initial_temperature": Hyper(
-                default=0.1,
-                low=0.0,
-                open=True,
-                fixed=True,
-                meaning="what cosines are divided by at the start",
-            ),
-            "initial_bias": Hyper(
-                default=-10.0, fixed=True, meaning="what scores are shifted by at the start"
-            ),
-            "gather": GATHER,
-        },
         learns=True,
     )
-
-    def __init__(
-        self,
-        *,
-        initial_temperature: float = 0.1,
-        initial_bias: float = -10.0,
-        gather: bool = True,
-    ) -> None:
-        super().__init__(
-            initial_temperature=initial_temperature, initial_bias=initial_bias, gather=gather
-        )
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return scale and bias at the start."""
@@ -194,7 +129,7 @@ class SigLIP(Contrast):
         """The present temperature."""
         return (-exact(self.log_scale)).exp()
 
-    def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
+    def values(self, input: Tensor, target: Tensor, own: slice = ALL) -> Tensor:
         """Return the sum of each row's binary cross-entropies."""
         bias = exact(self.bias)
         return F.siglip(input, target, temperature=self.temperature, bias=bias, own=own)

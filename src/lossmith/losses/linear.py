@@ -2,25 +2,24 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import OptionalReal, PerClass, Real, Switch, Whole
 from lossmith.core.left_out import without_ignored, without_left_out
 from lossmith.core.loss import Loss
 from lossmith.core.reduce import reduce, spread
 from lossmith.functional.checks import check_classes, head_dim, promote
 from lossmith.losses.classes import IGNORE
 
-IN_FEATURES = Hyper(default=None, low=1, meaning="width of what the head reads")
-CLASSES = Hyper(default=None, low=2, meaning="number of classes")
-BIAS = Hyper(default=False, meaning="whether the head has a bias")
-CLASS_WEIGHT = Hyper(default=None, low=0.0, meaning="one weight a class")
+IN_FEATURES = Whole(low=1, doc="width of what the head reads")
+CLASSES = Whole(low=2, doc="number of classes")
+BIAS = Switch(default=False, doc="whether the head has a bias")
+CLASS_WEIGHT = PerClass(default=None, low=0.0, doc="one weight a class")
 
 
 class LinearHead(Loss, ABC):
@@ -29,14 +28,13 @@ class LinearHead(Loss, ABC):
     A subclass states each row's value. The head starts at 0, where all classes are equally likely.
     """
 
-    in_features: int
-    classes: int
-    bias: bool
-    class_weight: Tensor | None
-    ignore_index: int
+    in_features: Whole = IN_FEATURES
+    classes: Whole = CLASSES
+    bias: Switch = BIAS
+    class_weight: PerClass = CLASS_WEIGHT
+    ignore_index: Whole = IGNORE
 
-    def __init__(self, **hypers: Any) -> None:
-        super().__init__(**hypers)
+    def __post_init__(self) -> None:
         self.head = nn.Linear(self.in_features, self.classes, self.bias)
         self.reset_parameters()
 
@@ -104,20 +102,8 @@ class LinearCrossEntropy(LinearHead):
     are equally likely. To tie it to an embedding, assign `loss.head.weight = embedding.weight`.
     `decode` gives probabilities.
 
-    Args:
-        in_features: width of what the head reads.
-        classes: number of classes.
-        bias: whether the head has a bias.
-        label_smoothing: share of the target spread evenly over all classes.
-        z_loss: weight of the squared log-normaliser; None for none.
-        softcap: bound of the logits; None for none.
-        class_weight: one weight a class.
-        ignore_index: the target whose rows are left out.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Classes are so many that their logits fill the memory, as in language models.
+    Avoid when: Classes are few: cross_entropy on an ordinary head is as fast.
     Source: Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models (2025).
 
     >>> loss = LinearCrossEntropy(in_features=3, classes=2)
@@ -125,22 +111,20 @@ class LinearCrossEntropy(LinearHead):
     tensor(0.6931, grad_fn=<DivBackward0>)
     """
 
-    label_smoothing: Tensor
-    z_loss: Tensor | None
-    softcap: Tensor | None
-    card: ClassVar[Card] = Card(
+    label_smoothing: Real = Real(
+        default=0.0, low=0.0, high=1.0, doc="share of the target spread evenly over all classes"
+    )
+    z_loss: OptionalReal = OptionalReal(
+        low=0.0, doc="weight of the squared log-normaliser; None for none"
+    )
+    softcap: OptionalReal = OptionalReal(
+        low=0.0, exclusive=True, doc="bound of the logits; None for none"
+    )
+    card = Card(
         key="linear_cross_entropy",
         tasks=("text",),
-        target="classes",
         input="embeddings",
-        formula="-log softmax(W h + b)_y",
-        use_when="Classes are so many that their logits fill the memory, as in language models.",
-        avoid_when="Classes are few: cross_entropy on an ordinary head is as fast.",
-        paper=Paper(
-            authors="E. Wijmans, B. Huval, A. Hertzberg, V. Koltun, P. Krähenbühl",
-            title="Cut Your Losses in Large-Vocabulary Language Models",
-            year=2025,
-        ),
+        target="classes",
         example=Example(
             arguments={"in_features": 3, "classes": 2},
             input=[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]],
@@ -149,45 +133,7 @@ class LinearCrossEntropy(LinearHead):
         ),
         claims=Claims(convex=True, lipschitz=True),
         learns=True,
-        hypers={
-            "in_features": IN_FEATURES,
-            "classes": CLASSES,
-            "bias": BIAS,
-            "label_smoothing": Hyper(
-                default=0.0,
-                low=0.0,
-                high=1.0,
-                meaning="share of the target spread evenly over all classes",
-            ),
-            "z_loss": Hyper(default=None, low=0.0, meaning="weight of the squared log-normaliser"),
-            "softcap": Hyper(default=None, low=0.0, open=True, meaning="bound of the logits"),
-            "class_weight": CLASS_WEIGHT,
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        in_features: int,
-        classes: int,
-        bias: bool = False,
-        label_smoothing: Number = 0.0,
-        z_loss: Number | None = None,
-        softcap: Number | None = None,
-        class_weight: Sequence[float] | None = None,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(
-            in_features=in_features,
-            classes=classes,
-            bias=bias,
-            label_smoothing=label_smoothing,
-            z_loss=z_loss,
-            softcap=softcap,
-            class_weight=class_weight,
-            ignore_index=ignore_index,
-        )
 
     def logits(self, output: Tensor) -> Tensor:
         """Return the head's logits within the softcap, in the last dimension."""

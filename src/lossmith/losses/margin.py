@@ -1,13 +1,11 @@
 """Margin losses: a sample that is right by a margin of 1 costs nothing."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.card import Card, Claims, Example, Paper
+from lossmith.core.card import Card, Claims, Example
 from lossmith.core.loss import Pointwise
-from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
+from lossmith.losses.classes import ClassLoss
 
 
 class Hinge(Pointwise):
@@ -21,24 +19,20 @@ class Hinge(Pointwise):
     `decode` is the sigmoid of the score: above ½ for a positive score, and no calibrated
     probability, for the minimiser tells the more probable label alone.
 
-    Raises:
-        ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
-
+    Use when: The decision alone counts, not its probability.
+    Avoid when: Probabilities are wanted, or rows must be ranked.
     Source: Cortes, Vapnik, Support-Vector Networks (1995).
 
     >>> Hinge()(torch.tensor([0.5, 2.0]), torch.tensor([1, 1]))
     tensor(0.2500)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.hinge)
+    card = Card(
         key="hinge",
         tasks=("binary",),
-        target="labels",
         input="logits",
-        formula="max(0, 1 - (2 y - 1) x)",
-        use_when="The decision alone counts, not its probability.",
-        avoid_when="Probabilities are wanted, or rows must be ranked.",
-        paper=Paper(authors="C. Cortes, V. Vapnik", title="Support-Vector Networks", year=1995),
+        target="labels",
         example=Example(
             input=[0.5, 2.0, -3.0, 0.25],
             target=[1.0, 1.0, 1.0, 0.0],
@@ -46,13 +40,6 @@ class Hinge(Pointwise):
         ),
         claims=Claims(convex=True, lipschitz=True, elicits="mode"),
     )
-
-    def __init__(self) -> None:
-        super().__init__()
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the hinge value of each element."""
-        return F.hinge(input, target)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the sigmoid of the score, which is not calibrated."""
@@ -71,14 +58,8 @@ class MultiHinge(ClassLoss):
     calibrated; where no class has more than half of the probability, the minimiser does not tell
     which is the most probable.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: The decision alone counts and most samples have one clear class.
+    Avoid when: Probabilities are wanted, or classes overlap.
     Source: Crammer, Singer, On the Algorithmic Implementation of Multiclass Kernel-based Vector
     Machines (2001).
 
@@ -86,19 +67,12 @@ class MultiHinge(ClassLoss):
     tensor(2.5000)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.multi_hinge)
+    card = Card(
         key="multi_hinge",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="max(0, 1 + max_{c != y} x_c - x_y)",
-        use_when="The decision alone counts and most samples have one clear class.",
-        avoid_when="Probabilities are wanted, or classes overlap.",
-        paper=Paper(
-            authors="K. Crammer, Y. Singer",
-            title="On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines",
-            year=2001,
-        ),
+        target="classes",
         example=Example(
             arguments={"classes": 3},
             input=[[0.5, 0.0, 2.0], [0.5, 0.0, 2.0]],
@@ -106,12 +80,4 @@ class MultiHinge(ClassLoss):
             value=(2.5 + 0) / 2,
         ),
         claims=Claims(convex=True, lipschitz=True),
-        hypers={"classes": CLASSES, "ignore_index": IGNORE},
     )
-
-    def __init__(self, *, classes: int | None = None, ignore_index: int = -100) -> None:
-        super().__init__(classes=classes, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the hinge value of each sample."""
-        return F.multi_hinge(input, target, ignore_index=self.ignore_index)

@@ -1,12 +1,10 @@
 """Losses that predict what was hidden: masked autoencoders and joint-embedding prediction."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Switch
 from lossmith.core.loss import Pointwise
 
 
@@ -22,14 +20,8 @@ class MaskedReconstruction(Pointwise):
     Shapes: input and target (N, P, D), D the pixels of a patch, weight (N, P). No unit; with
     normalize=False that of pixels squared.
 
-    Args:
-        normalize: whether target pixels are normalised within each patch, as in the paper's best
-            results. Its code leaves it off unless asked.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, or a patch has one pixel and is to be
-            normalised.
-
+    Use when: Transformers on patches, most of them hidden: MAE. Give the mask as weight.
+    Avoid when: A frozen encoder is wanted for linear probes; contrast or distillation leads.
     Source: He et al., Masked Autoencoders Are Scalable Vision Learners (2022).
 
     >>> target = torch.tensor([[[0.0, 2.0], [5.0, 5.0]]])
@@ -37,31 +29,23 @@ class MaskedReconstruction(Pointwise):
     tensor(0.5000)
     """
 
-    normalize: bool
-    card: ClassVar[Card] = Card(
+    normalize: Switch = Switch(
+        default=True,
+        doc="whether target pixels are normalised within each patch, as in the paper's best "
+        "results. Its code leaves it off unless asked",
+    )
+    card = Card(
         key="masked_reconstruction",
         tasks=("self_supervised",),
-        target="values",
         input="values",
-        formula="mean_d (x_d - (y_d - mean y)/sd y)^2 over hidden patches",
-        use_when="Transformers on patches, most of them hidden: MAE. Give the mask as weight.",
-        avoid_when="A frozen encoder is wanted for linear probes; contrast or distillation leads.",
-        paper=Paper(
-            authors="K. He, X. Chen, S. Xie, Y. Li, P. Dollár, R. Girshick",
-            title="Masked Autoencoders Are Scalable Vision Learners",
-            year=2022,
-        ),
+        target="values",
         # 0 and 2 have mean 1 and variance 2: ±1/sqrt(2 + 1e-6)
         example=Example(
             input=[[[0.0, 0.0], [0.0, 1.0]]],
             target=[[[0.0, 2.0], [5.0, 5.0]]],
             value=0.4999998750000625,
         ),
-        hypers={"normalize": Hyper(default=True, meaning="whether pixels are normalised by patch")},
     )
-
-    def __init__(self, *, normalize: bool = True) -> None:
-        super().__init__(normalize=normalize)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the squared error of each patch."""
@@ -79,14 +63,8 @@ class LatentPrediction(Pointwise):
 
     Shapes: input and target (N, P, D) or (N, D); a weight (N, P) may mask patches. No unit.
 
-    Args:
-        beta: the size of residual below which the absolute error is rounded off. I-JEPA's paper
-            speaks of the L2 distance; its code, and the defaults here, are smooth L1 at 1.
-        normalize: whether targets are layer-normalised.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, or beta is not positive.
-
+    Use when: A predictor fills in what a momentum encoder sees of hidden patches: JEPA.
+    Avoid when: Targets come from the trained encoder itself: a constant then wins.
     Source: Assran et al., Self-Supervised Learning from Images with a Joint-Embedding Predictive
     Architecture (2023); Baevski et al., data2vec (2022).
 
@@ -94,23 +72,19 @@ class LatentPrediction(Pointwise):
     tensor(1.5000)
     """
 
-    beta: Tensor
-    normalize: bool
-    card: ClassVar[Card] = Card(
+    beta: Real = Real(
+        default=1.0,
+        low=0.0,
+        exclusive=True,
+        doc="the size of residual below which the absolute error is rounded off. I-JEPA's paper "
+        "speaks of the L2 distance; its code, and the defaults here, are smooth L1 at 1",
+    )
+    normalize: Switch = Switch(default=True, doc="whether targets are layer-normalised")
+    card = Card(
         key="latent_prediction",
         tasks=("self_supervised",),
-        target="embeddings",
         input="embeddings",
-        formula="mean_d smooth_l1(x_d - layer_norm(y)_d)",
-        use_when="A predictor fills in what a momentum encoder sees of hidden patches: JEPA.",
-        avoid_when="Targets come from the trained encoder itself: a constant then wins.",
-        paper=Paper(
-            authors="M. Assran, Q. Duval, I. Misra, P. Bojanowski, P. Vincent, M. Rabbat, "
-            "Y. LeCun, N. Ballas",
-            title="Self-Supervised Learning from Images with a Joint-Embedding Predictive "
-            "Architecture",
-            year=2023,
-        ),
+        target="embeddings",
         # residuals 1 and 3: (1/2 + 5/2)/2
         example=Example(
             input=[[0.0, 3.0]],
@@ -118,19 +92,7 @@ class LatentPrediction(Pointwise):
             value=1.5,
             arguments={"normalize": False},
         ),
-        hypers={
-            "beta": Hyper(
-                default=1.0,
-                low=0.0,
-                open=True,
-                meaning="residual below which the absolute error is rounded off",
-            ),
-            "normalize": Hyper(default=True, meaning="whether targets are layer-normalised"),
-        },
     )
-
-    def __init__(self, *, beta: Number = 1.0, normalize: bool = True) -> None:
-        super().__init__(beta=beta, normalize=normalize)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the mean smooth L1 error of each patch or row."""

@@ -5,19 +5,19 @@ from abc import ABC
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.card import Hyper
+from lossmith.core.hyperparameter import Real, Switch, Whole
 from lossmith.core.loss import Pointwise
 from lossmith.losses.classes import ClassLoss
 
-IGNORE = Hyper(default=-100, meaning="the target whose pixels are left out")
-SMOOTH = Hyper(
-    default=1e-5, low=0.0, open=True, meaning="pixels added to both sides of each fraction"
+IGNORE = Whole(default=-100, doc="the target whose pixels are left out")
+SMOOTH = Real(
+    default=1e-05, low=0.0, exclusive=True, doc="pixels added to both sides of each fraction"
 )
-ALPHA = Hyper(default=0.3, low=0.0, meaning="weight of false positives")
-BETA = Hyper(default=0.7, low=0.0, meaning="weight of false negatives")
-GAMMA = Hyper(default=4 / 3, low=0.0, open=True, meaning="the root that is taken of the value")
-SQUARED = Hyper(
-    default=True, search=(True, False), meaning="whether masks are squared in the denominator"
+ALPHA = Real(default=0.3, low=0.0, doc="weight of false positives")
+BETA = Real(default=0.7, low=0.0, doc="weight of false negatives")
+GAMMA = Real(default=4 / 3, low=0.0, exclusive=True, doc="the root that is taken of the value")
+SQUARED = Switch(
+    default=True, search=(True, False), doc="whether masks are squared in the denominator"
 )
 
 # Four pixels of probability 3/4 and 1/4, for two classes and for one label.
@@ -31,6 +31,8 @@ LABELS_SEEN = [[[0.0, 1.0], [1.0, 1.0]]]
 class ClassMasks(ClassLoss, ABC):
     """A loss of logits (N, C, …) against images of integer classes (N, …): one value an image."""
 
+    ignore_index: Whole = IGNORE
+
     def weights(self, target: Tensor) -> Tensor | None:
         """Return weight 0 for images whose pixels are all ignored, 1 for the others."""
         return F.image_weights(target, ignore_index=self.ignore_index)
@@ -39,7 +41,7 @@ class ClassMasks(ClassLoss, ABC):
 class BinaryMasks(Pointwise, ABC):
     """A loss of logits (N, …) against images of labels from 0 to 1 (N, …): one value an image."""
 
-    ignore_index: int
+    ignore_index: Whole = IGNORE
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return weight 0 for images whose pixels are all ignored, 1 for the others."""

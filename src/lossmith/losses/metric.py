@@ -1,22 +1,20 @@
 """Metric learning by pairs: embeddings of one class near each other, those of others apart."""
 
 import math
-from typing import ClassVar
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.core.loss import Pointwise
-from lossmith.losses.coupled import GATHER, Contrast
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Choice, Real, Switch
+from lossmith.core.loss import Coupled
 
 # cosines 0 between the classes, 1 within the first
 AXES = [[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]
 AXES_CLASSES = [0, 0, 1]
 
 
-class Contrastive(Pointwise):
+class Contrastive(Coupled):
     r"""Pairs of one class drawn together, pairs of two pushed apart up to a margin.
 
     .. math:: \ell_i = \frac{1}{N - 1} \sum_{j \ne i} \begin{cases} d_{ij}^2 / 2 & y_i = y_j \\
@@ -27,14 +25,8 @@ class Contrastive(Pointwise):
     The embeddings are taken as they are, not normalised. pytorch-metric-learning's has distances
     that are not squared, of normalised embeddings, each side averaged over its nonzero pairs.
 
-    Args:
-        margin: distance from which on a pair of two classes costs nothing.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or margin is not positive.
-
+    Use when: Distances themselves are wanted, as to tell whether two samples are alike.
+    Avoid when: Classes vary in spread: one margin for all; triplets compare only ranks.
     Source: Hadsell, Chopra, LeCun, Dimensionality Reduction by Learning an Invariant Mapping
     (2006).
 
@@ -42,21 +34,18 @@ class Contrastive(Pointwise):
     tensor(0.1250)
     """
 
-    margin: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.contrastive)
+    margin: Real = Real(
+        default=1.0,
+        low=0.0,
+        exclusive=True,
+        doc="distance from which on a pair of two classes costs nothing",
+    )
+    card = Card(
         key="contrastive",
         tasks=("metric_learning",),
-        target="classes",
         input="embeddings",
-        reduction="anchors",
-        formula="mean over j != i of d^2/2 if alike, max(0, margin - d)^2/2 if not",
-        use_when="Distances themselves are wanted, as to tell whether two samples are alike.",
-        avoid_when="Classes vary in spread: one margin for all; triplets compare only ranks.",
-        paper=Paper(
-            authors="R. Hadsell, S. Chopra, Y. LeCun",
-            title="Dimensionality Reduction by Learning an Invariant Mapping",
-            year=2006,
-        ),
+        target="classes",
         # one pair of a class at distance 1, two pairs of two classes at 2 and 1
         example=Example(
             arguments={"margin": 3.0},
@@ -64,23 +53,10 @@ class Contrastive(Pointwise):
             target=[0, 0, 1],
             value=(1 / 2 + 1 / 2 + 4 / 2) / 3,
         ),
-        hypers={
-            "margin": Hyper(
-                default=1.0, low=0.0, open=True, meaning="distance at which unlike pairs are let be"
-            ),
-            "gather": GATHER,
-        },
     )
 
-    def __init__(self, *, margin: Number = 1.0, gather: bool = True) -> None:
-        super().__init__(margin=margin, gather=gather)
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the mean over the pairs of each anchor."""
-        return F.contrastive(input, target, margin=self.margin)
-
-
-class Triplet(Pointwise):
+class Triplet(Coupled):
     r"""An anchor nearer to its class than to any other by a margin, on the unit sphere.
 
     .. math:: \ell = \frac{1}{|T|} \sum_{(a, p, n) \in T} \max(0, d_{ap} - d_{an} + m)
@@ -97,16 +73,8 @@ class Triplet(Pointwise):
     pytorch-metric-learning averages by default over triplets above 0 alone. Hermans et al. use
     "hardest" or "all" with plain distances of embeddings that are not normalised.
 
-    Args:
-        margin: by how much nearer.
-        mining: which triplets.
-        squared: squared distances, FaceNet's; plain ones otherwise.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a hyperparameter is out of range.
-
+    Use when: Ranks among neighbours count: retrieval, verification, many small classes.
+    Avoid when: Batches hold few rows of each class: hardly any triplets form.
     Source: Schroff, Kalenichenko, Philbin, FaceNet: A Unified Embedding for Face Recognition and
     Clustering (2015); Hermans, Beyer, Leibe, In Defense of the Triplet Loss for Person
     Re-Identification (2017).
@@ -116,61 +84,29 @@ class Triplet(Pointwise):
     tensor(1.2000)
     """
 
-    margin: Tensor
-    mining: str
-    squared: bool
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.triplet)
+    margin: Real = Real(default=0.2, low=0.0, exclusive=True, doc="by how much nearer")
+    mining: Choice = Choice(
+        default="semi_hard", choices=("semi_hard", "hardest", "all"), doc="which triplets"
+    )
+    squared: Switch = Switch(default=True, doc="squared distances, FaceNet's; plain ones otherwise")
+    card = Card(
         key="triplet",
         tasks=("metric_learning",),
-        target="classes",
         input="embeddings",
-        reduction="anchors",
-        formula="mean over triplets of max(0, d_ap - d_an + margin)",
-        use_when="Ranks among neighbours count: retrieval, verification, many small classes.",
-        avoid_when="Batches hold few rows of each class: hardly any triplets form.",
-        paper=Paper(
-            authors="F. Schroff, D. Kalenichenko, J. Philbin",
-            title="FaceNet: A Unified Embedding for Face Recognition and Clustering",
-            year=2015,
-        ),
+        target="classes",
         # anchor 0: positive at 2, negative at 2; anchor 1: positive at 2, negative at 0
         example=Example(
             input=[[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]], target=[0, 0, 1], value=(0.2 + 2.2) / 2
         ),
-        hypers={
-            "margin": Hyper(default=0.2, low=0.0, open=True, meaning="by how much nearer"),
-            "mining": Hyper(
-                default="semi_hard",
-                choices=("semi_hard", "hardest", "all"),
-                meaning="which triplets count",
-            ),
-            "squared": Hyper(default=True, meaning="squared distances, or plain ones"),
-            "gather": GATHER,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        margin: Number = 0.2,
-        mining: str = "semi_hard",
-        squared: bool = True,
-        gather: bool = True,
-    ) -> None:
-        super().__init__(margin=margin, mining=mining, squared=squared, gather=gather)
 
     def weights(self, target: Tensor) -> Tensor:
         """Return how many triplets each anchor forms."""
         return F.triplets_of(target, self.mining)
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the mean over the triplets of each anchor."""
-        return F.triplet(
-            input, target, margin=self.margin, mining=self.mining, squared=self.squared
-        )
 
-
-class NPair(Pointwise):
+class NPair(Coupled):
     r"""Each anchor nearer to its own positive than to those of all other classes: a softmax.
 
     .. math:: \ell_i = \log \Bigl( 1 + \sum_{j \ne i} e^{a_i \cdot p_j - a_i \cdot p_i} \Bigr)
@@ -179,50 +115,30 @@ class NPair(Pointwise):
     classes; gradients flow into both. One value an anchor, in nats. Inner products, not cosines.
     The paper adds a penalty on the embeddings' squared length, which is not part of this.
 
-    Args:
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes of anchors and positives differ or are not (N, D).
-
+    Use when: Batches hold two rows of each of many classes.
+    Avoid when: Rows of one class come more than twice: SupCon uses them all.
     Source: Sohn, Improved Deep Metric Learning with Multi-class N-pair Loss Objective (2016).
 
     >>> NPair()(torch.eye(2), torch.eye(2))
     tensor(0.3133)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.n_pair)
+    card = Card(
         key="n_pair",
         tasks=("metric_learning",),
-        target="embeddings",
         input="embeddings",
-        reduction="anchors",
+        target="embeddings",
         symmetric=True,
-        formula="log(1 + sum_{j != i} exp(a_i.p_j - a_i.p_i))",
-        use_when="Batches hold two rows of each of many classes.",
-        avoid_when="Rows of one class come more than twice: SupCon uses them all.",
-        paper=Paper(
-            authors="K. Sohn",
-            title="Improved Deep Metric Learning with Multi-class N-pair Loss Objective",
-            year=2016,
-        ),
         example=Example(
             input=[[1.0, 0.0], [0.0, 1.0]],
             target=[[1.0, 0.0], [0.0, 1.0]],
             value=math.log1p(math.exp(-1)),
         ),
-        hypers={"gather": GATHER},
     )
 
-    def __init__(self, *, gather: bool = True) -> None:
-        super().__init__(gather=gather)
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the softmax loss of each pair."""
-        return F.n_pair(input, target)
-
-
-class SupCon(Contrast):
+class SupCon(Coupled):
     r"""Supervised contrastive loss: a softmax over all others, averaged over those of the class.
 
     .. math:: \ell_i = \frac{-1}{|P(i)|} \sum_{p \in P(i)} \log
@@ -233,14 +149,8 @@ class SupCon(Contrast):
     An anchor without a positive has weight 0; the authors' code counts it as a value of 0, and
     multiplies all by its temperature over 0.07.
 
-    Args:
-        temperature: the paper's 0.1; the authors' code has 0.07 by default.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or temperature is not positive.
-
+    Use when: Embeddings that transfer are wanted, and batches are large.
+    Avoid when: Batches are small against the number of classes: few anchors have a positive.
     Source: Khosla, Teterwak, Wang, Sarna, Tian, Isola, Maschinot, Liu, Krishnan, Supervised
     Contrastive Learning (2020).
 
@@ -248,41 +158,26 @@ class SupCon(Contrast):
     tensor(0.3133)
     """
 
-    temperature: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.sup_con)
+    temperature: Real = Real(
+        default=0.1,
+        low=0.0,
+        exclusive=True,
+        doc="the paper's 0.1; the authors' code has 0.07 by default",
+    )
+    card = Card(
         key="sup_con",
         tasks=("metric_learning",),
-        target="classes",
         input="embeddings",
-        reduction="anchors",
-        formula="-mean over p of log(exp(s_ip/temperature) / sum_{a != i} exp(s_ia/temperature))",
-        use_when="Embeddings that transfer are wanted, and batches are large.",
-        avoid_when="Batches are small against the number of classes: few anchors have a positive.",
-        paper=Paper(
-            authors="P. Khosla, P. Teterwak, C. Wang, A. Sarna, Y. Tian, P. Isola, A. Maschinot, "
-            "C. Liu, D. Krishnan",
-            title="Supervised Contrastive Learning",
-            year=2020,
-        ),
+        target="classes",
         example=Example(
             arguments={"temperature": 1.0},
             input=AXES,
             target=AXES_CLASSES,
             value=math.log1p(math.exp(-1)),
         ),
-        hypers={
-            "temperature": Hyper(default=0.1, low=0.0, open=True, meaning="of the softmax"),
-            "gather": GATHER,
-        },
     )
-
-    def __init__(self, *, temperature: Number = 0.1, gather: bool = True) -> None:
-        super().__init__(temperature=temperature, gather=gather)
 
     def weights(self, target: Tensor) -> Tensor:
         """Return weight 0 for anchors without another of their class, 1 for the others."""
         return F.with_positive(target)
-
-    def against_all(self, input: Tensor, target: Tensor, own: slice) -> Tensor:
-        """Return the supervised contrastive loss of each anchor."""
-        return F.sup_con(input, target, temperature=self.temperature, own=own)

@@ -1,20 +1,19 @@
 """Softmax losses that forgive wrong labels by weighing how little a prediction can cost."""
 
 import math
-from typing import ClassVar
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real
 from lossmith.functional.checks import promote
-from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
+from lossmith.losses.classes import ClassLoss
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
 LOG_ZERO = math.log(1e-4)
-FLOOR = Hyper(default=LOG_ZERO, high=0.0, open=True, meaning="what stands for log 0")
-BETA = Hyper(default=1.0, low=0.0, meaning="factor of the reverse cross-entropy")
+FLOOR = Real(default=LOG_ZERO, high=0.0, exclusive=True, doc="what stands for log 0")
+BETA = Real(default=1.0, low=0.0, doc="factor of the reverse cross-entropy")
 
 
 class GeneralizedCrossEntropy(ClassLoss):
@@ -31,16 +30,8 @@ class GeneralizedCrossEntropy(ClassLoss):
     are held to be wrong and teach nothing. The paper starts without and takes k = ½ once the
     model has learnt something: a schedule of k that steps from 0 to 0.5.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        q: how robust to wrong labels, between 0 and 1.
-        k: probability of a label at or below which its sample is left out.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or q outside (0, 1).
-
+    Use when: Some labels are wrong.
+    Avoid when: Labels are clean and classes many: it learns slowly where p_y is small.
     Source: Zhang, Sabuncu, Generalized Cross Entropy Loss for Training Deep Neural Networks with
     Noisy Labels (2018).
 
@@ -48,22 +39,26 @@ class GeneralizedCrossEntropy(ClassLoss):
     tensor(0.5858)
     """
 
-    q: Tensor
-    k: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.generalized_cross_entropy)
+    q: Real = Real(
+        default=0.7,
+        low=0.0,
+        high=1.0,
+        exclusive=True,
+        search=(0.7,),
+        doc="how robust to wrong labels, between 0 and 1",
+    )
+    k: Real = Real(
+        default=0.0,
+        low=0.0,
+        high=1.0,
+        doc="probability of a label at or below which its sample is left out",
+    )
+    card = Card(
         key="generalized_cross_entropy",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="(1 - max(p_y, k)^q) / q, p = softmax(x)",
-        use_when="Some labels are wrong.",
-        avoid_when="Labels are clean and classes many: it learns slowly where p_y is small.",
-        paper=Paper(
-            authors="Z. Zhang, M. R. Sabuncu",
-            title="Generalized Cross Entropy Loss for Training Deep Neural Networks "
-            "with Noisy Labels",
-            year=2018,
-        ),
+        target="classes",
         example=Example(
             arguments={"classes": 2, "q": 0.5},
             input=[[LOG3, 0.0], [LOG3, 0.0]],
@@ -71,38 +66,7 @@ class GeneralizedCrossEntropy(ClassLoss):
             value=((1 - math.sqrt(3) / 2) / 0.5 + (1 - 1 / 2) / 0.5) / 2,
         ),
         claims=Claims(lipschitz=True, bounded=True, elicits="probabilities"),
-        hypers={
-            "classes": CLASSES,
-            "q": Hyper(
-                default=0.7,
-                low=0.0,
-                high=1.0,
-                open=True,
-                search=(0.7,),
-                meaning="robustness to wrong labels",
-            ),
-            "k": Hyper(
-                default=0.0, low=0.0, high=1.0, meaning="probability at or below which none learn"
-            ),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        classes: int | None = None,
-        q: Number = 0.7,
-        k: Number = 0.0,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(classes=classes, q=q, k=k, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return (1 − max(p_t, k)^q) / q of each sample."""
-        return F.generalized_cross_entropy(
-            input, target, q=self.q, k=self.k, ignore_index=self.ignore_index
-        )
 
     def decode(self, output: Tensor) -> Tensor:
         """Return probabilities: the softmax to the power 1 − q, normalised."""
@@ -122,17 +86,8 @@ class SymmetricCrossEntropy(ClassLoss):
     −beta·A/alpha, and `decode` gives the class probabilities by the same map. The authors' code
     also holds p at 10⁻⁷ in the reverse, which changes values by less than 10⁻⁵; left out here.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        alpha: factor of the cross-entropy.
-        beta: factor of the reverse cross-entropy.
-        A: what stands for log 0.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Some labels are wrong and cross-entropy alone would learn them by heart.
+    Avoid when: Labels are clean, or classes many and beta cannot be tuned.
     Source: Wang, Ma, Chen, Luo, Yi, Bailey, Symmetric Cross Entropy for Robust Learning with
     Noisy Labels (2019).
 
@@ -140,22 +95,16 @@ class SymmetricCrossEntropy(ClassLoss):
     tensor(1.6931)
     """
 
-    alpha: Tensor
-    beta: Tensor
-    A: Tensor
-    card: ClassVar[Card] = Card(
+    alpha: Real = Real(
+        default=0.1, low=0.0, exclusive=True, search=(0.1,), doc="factor of the cross-entropy"
+    )
+    beta: Real = BETA
+    A: Real = FLOOR
+    card = Card(
         key="symmetric_cross_entropy",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="-alpha log p_y - beta A (1 - p_y), p = softmax(x)",
-        use_when="Some labels are wrong and cross-entropy alone would learn them by heart.",
-        avoid_when="Labels are clean, or classes many and beta cannot be tuned.",
-        paper=Paper(
-            authors="Y. Wang, X. Ma, Z. Chen, Y. Luo, J. Yi, J. Bailey",
-            title="Symmetric Cross Entropy for Robust Learning with Noisy Labels",
-            year=2019,
-        ),
+        target="classes",
         example=Example(
             arguments={"classes": 2, "alpha": 0.5, "beta": 1.0, "A": -4.0},
             input=[[LOG3, 0.0], [LOG3, 0.0]],
@@ -163,27 +112,7 @@ class SymmetricCrossEntropy(ClassLoss):
             value=(-0.5 * math.log(3 / 4) + 4 / 4 - 0.5 * math.log(1 / 4) + 4 * 3 / 4) / 2,
         ),
         claims=Claims(lipschitz=True, elicits="probabilities"),
-        hypers={
-            "classes": CLASSES,
-            "alpha": Hyper(
-                default=0.1, low=0.0, open=True, search=(0.1,), meaning="factor of cross-entropy"
-            ),
-            "beta": BETA,
-            "A": FLOOR,
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        classes: int | None = None,
-        alpha: Number = 0.1,
-        beta: Number = 1.0,
-        A: Number = LOG_ZERO,  # noqa: N803 - the paper's symbol
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(classes=classes, alpha=alpha, beta=beta, A=A, ignore_index=ignore_index)
 
     def values(self, input: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the cross-entropy and its reverse, each with its factor."""
@@ -216,17 +145,8 @@ class ActivePassive(ClassLoss):
     the head of least expected loss has the commonest class alone: `decode` is the softmax, right
     in the order of the first, no estimate of probabilities.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        alpha: factor of the normalized cross-entropy.
-        beta: factor of the reverse cross-entropy.
-        A: what stands for log 0.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Many labels are wrong, up to most, and accuracy is what counts.
+    Avoid when: Probabilities are wanted, or labels are clean.
     Source: Ma, Huang, Wang, Romano, Erfani, Bailey, Normalized Loss Functions for Deep Learning
     with Noisy Labels (2020).
 
@@ -234,22 +154,16 @@ class ActivePassive(ClassLoss):
     tensor(1.5000)
     """
 
-    alpha: Tensor
-    beta: Tensor
-    A: Tensor
-    card: ClassVar[Card] = Card(
+    alpha: Real = Real(
+        default=1.0, low=0.0, exclusive=True, doc="factor of the normalized cross-entropy"
+    )
+    beta: Real = BETA
+    A: Real = FLOOR
+    card = Card(
         key="active_passive",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="alpha log p_y / sum_c log p_c - beta A (1 - p_y), p = softmax(x)",
-        use_when="Many labels are wrong, up to most, and accuracy is what counts.",
-        avoid_when="Probabilities are wanted, or labels are clean.",
-        paper=Paper(
-            authors="X. Ma, H. Huang, Y. Wang, S. Romano, S. Erfani, J. Bailey",
-            title="Normalized Loss Functions for Deep Learning with Noisy Labels",
-            year=2020,
-        ),
+        target="classes",
         example=Example(
             arguments={"classes": 2, "alpha": 2.0, "beta": 0.5, "A": -4.0},
             input=[[LOG3, 0.0], [LOG3, 0.0]],
@@ -257,27 +171,7 @@ class ActivePassive(ClassLoss):
             value=(2.0 + 2 * 1 / 4 + 2 * 3 / 4) / 2,  # the two normalized ones sum to 1
         ),
         claims=Claims(lipschitz=True, elicits="mode"),
-        hypers={
-            "classes": CLASSES,
-            "alpha": Hyper(
-                default=1.0, low=0.0, open=True, meaning="factor of normalized cross-entropy"
-            ),
-            "beta": BETA,
-            "A": FLOOR,
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        classes: int | None = None,
-        alpha: Number = 1.0,
-        beta: Number = 1.0,
-        A: Number = LOG_ZERO,  # noqa: N803 - the paper's symbol
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(classes=classes, alpha=alpha, beta=beta, A=A, ignore_index=ignore_index)
 
     def values(self, input: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the active and the passive loss, each with its factor."""
@@ -304,15 +198,8 @@ class JensenShannon(ClassLoss):
     the divergence between augmented views to cross-entropy, and is another (AugMix). `decode`
     is the softmax: right in its order, not calibrated.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        pi: weight of the label in the mixture.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or pi outside (0, 1).
-
+    Use when: Some labels are wrong and one number may be tuned to how many.
+    Avoid when: Probabilities are wanted.
     Source: Englesson, Azizpour, Generalized Jensen-Shannon Divergence Loss for Learning with
     Noisy Labels (2021); the loss of one prediction.
 
@@ -320,20 +207,20 @@ class JensenShannon(ClassLoss):
     tensor(0.6226)
     """
 
-    pi: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.jensen_shannon)
+    pi: Real = Real(
+        default=0.5,
+        low=0.0,
+        high=1.0,
+        exclusive=True,
+        search=(0.5,),
+        doc="weight of the label in the mixture",
+    )
+    card = Card(
         key="jensen_shannon",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="JS_pi(one-hot(y), softmax(x)) / (-(1 - pi) log(1 - pi))",
-        use_when="Some labels are wrong and one number may be tuned to how many.",
-        avoid_when="Probabilities are wanted.",
-        paper=Paper(
-            authors="E. Englesson, H. Azizpour",
-            title="Generalized Jensen-Shannon Divergence Loss for Learning with Noisy Labels",
-            year=2021,
-        ),
+        target="classes",
         example=Example(
             # mixtures [7/8, 1/8] and [3/8, 5/8] of the labels and [3/4, 1/4]
             arguments={"classes": 2, "pi": 0.5},
@@ -351,25 +238,4 @@ class JensenShannon(ClassLoss):
             / math.log(2),
         ),
         claims=Claims(lipschitz=True, bounded=True, elicits="mode"),
-        hypers={
-            "classes": CLASSES,
-            "pi": Hyper(
-                default=0.5,
-                low=0.0,
-                high=1.0,
-                open=True,
-                search=(0.5,),
-                meaning="weight of the label in the mixture",
-            ),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self, *, classes: int | None = None, pi: Number = 0.5, ignore_index: int = -100
-    ) -> None:
-        super().__init__(classes=classes, pi=pi, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the scaled divergence of each sample."""
-        return F.jensen_shannon(input, target, pi=self.pi, ignore_index=self.ignore_index)

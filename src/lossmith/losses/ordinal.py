@@ -1,17 +1,17 @@
 """Losses of ordered classes: a mistake costs more the farther off it is."""
 
 import math
-from typing import ClassVar
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
-from lossmith.losses.classes import IGNORE, ClassLoss
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import OptionalWhole
+from lossmith.losses.classes import ClassLoss
 
 _LOG3 = math.log(3)
-_ORDERED = Hyper(
-    default=None, low=3, meaning="number of ordered classes, at least 3; for_target finds it"
+_ORDERED = OptionalWhole(
+    default=None, low=3, doc="number of ordered classes, at least 3; for_target finds it"
 )
 
 
@@ -27,14 +27,8 @@ class CORAL(ClassLoss):
     consistency is its head's: K − 1 outputs that share their weights and differ by a bias alone.
     On a plain linear head this is the extended binary decomposition that the paper starts from.
 
-    Args:
-        classes: K, needed for the head alone; two classes are no more than binary.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside 0 … K − 1.
-
+    Use when: Classes are ordered and a model's head may share its weights over thresholds.
+    Avoid when: A plain linear head is used and probabilities must be consistent: CORN then.
     Source: Cao, Mirjalili & Raschka, Rank Consistent Ordinal Regression for Neural Networks with
     Application to Age Estimation (2020), with importance weights of 1.
 
@@ -44,20 +38,13 @@ class CORAL(ClassLoss):
     tensor([[0.5000, 0.0000, 0.5000]])
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.coral)
+    classes: OptionalWhole = _ORDERED
+    card = Card(
         key="coral",
         tasks=("ordinal",),
-        target="classes",
         input="logits",
-        formula="sum_k log(1 + exp(-x_k if y > k else x_k)), k = 0 ... K-2",
-        use_when="Classes are ordered and a model's head may share its weights over thresholds.",
-        avoid_when="A plain linear head is used and probabilities must be consistent: CORN then.",
-        paper=Paper(
-            authors="W. Cao, V. Mirjalili, S. Raschka",
-            title="Rank Consistent Ordinal Regression for Neural Networks with Application to Age "
-            "Estimation",
-            year=2020,
-        ),
+        target="classes",
         # class 1 exceeds 0 alone: log(1 + 1/3) + log(1 + 1/3); class 0 none: log 4 + log(4/3)
         example=Example(
             arguments={"classes": 3},
@@ -66,11 +53,7 @@ class CORAL(ClassLoss):
             value=(3 * math.log(4 / 3) + math.log(4)) / 2,
         ),
         claims=Claims(convex=True, lipschitz=True, proper=True, elicits="probabilities"),
-        hypers={"classes": _ORDERED, "ignore_index": IGNORE},
     )
-
-    def __init__(self, *, classes: int | None = None, ignore_index: int = -100) -> None:
-        super().__init__(classes=classes, ignore_index=ignore_index)
 
     @property
     def out_features(self) -> int:
@@ -80,10 +63,6 @@ class CORAL(ClassLoss):
     def decode(self, output: Tensor) -> Tensor:
         """Return one probability a class, along the head's dimension."""
         return F.coral_probabilities(output)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the sum of the binary cross-entropies of each sample."""
-        return F.coral(input, target, ignore_index=self.ignore_index)
 
 
 class CORN(ClassLoss):
@@ -97,14 +76,8 @@ class CORN(ClassLoss):
     mean is over all answers of the batch, as in the paper. Probabilities are products along the
     chain, so that they are consistent for any head.
 
-    Args:
-        classes: K; two classes are no more than binary.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside 0 … K − 1, or K is not known.
-
+    Use when: Classes are ordered and the model has a plain linear head.
+    Avoid when: High classes are very rare: their questions are asked of few rows.
     Source: Shi, Cao & Raschka, Deep Neural Networks for Rank-Consistent Ordinal Regression Based
     On Conditional Probabilities (2021).
 
@@ -114,20 +87,13 @@ class CORN(ClassLoss):
     tensor([[0.5000, 0.2500, 0.2500]])
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.corn)
+    classes: OptionalWhole = _ORDERED
+    card = Card(
         key="corn",
         tasks=("ordinal",),
-        target="classes",
         input="logits",
-        formula="mean over k and rows of y >= k of log(1 + exp(-x_k if y > k else x_k))",
-        use_when="Classes are ordered and the model has a plain linear head.",
-        avoid_when="High classes are very rare: their questions are asked of few rows.",
-        paper=Paper(
-            authors="X. Shi, W. Cao, S. Raschka",
-            title="Deep Neural Networks for Rank-Consistent Ordinal Regression Based On "
-            "Conditional Probabilities",
-            year=2021,
-        ),
+        target="classes",
         # class 1 answers both, log(4/3) each; class 0 the first alone, log 4
         example=Example(
             arguments={"classes": 3},
@@ -136,11 +102,7 @@ class CORN(ClassLoss):
             value=(2 * math.log(4 / 3) + math.log(4)) / 3,
         ),
         claims=Claims(convex=True, lipschitz=True, proper=True, elicits="probabilities"),
-        hypers={"classes": _ORDERED, "ignore_index": IGNORE},
     )
-
-    def __init__(self, *, classes: int | None = None, ignore_index: int = -100) -> None:
-        super().__init__(classes=classes, ignore_index=ignore_index)
 
     @property
     def out_features(self) -> int:
@@ -157,10 +119,6 @@ class CORN(ClassLoss):
             raise ValueError("CORN needs classes; pass classes= or use CORN.for_target(target)")
         return F.corn_weights(target, classes=self.classes, ignore_index=self.ignore_index)
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the binary cross-entropy of each sample and question."""
-        return F.corn(input, target, ignore_index=self.ignore_index)
-
 
 class SquaredEMD(ClassLoss):
     r"""The squared earth mover's distance of the predicted classes from the true one.
@@ -172,14 +130,8 @@ class SquaredEMD(ClassLoss):
     to K − 1, one for each class that all probability is off by. It is the ranked probability
     score; image-quality work divides it by K and takes the root.
 
-    Args:
-        classes: K, needed for the head alone.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Classes are ordered, far misses cost more and some labels are wrong.
+    Avoid when: The start is confidently wrong: the gradient vanishes with the softmax's.
     Source: Hou, Yu & Samaras, Squared Earth Mover's Distance-Based Loss for Training Deep Neural
     Networks (2016).
 
@@ -187,19 +139,13 @@ class SquaredEMD(ClassLoss):
     tensor(2.)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.squared_emd)
+    classes: OptionalWhole = OptionalWhole(low=2, doc="K, needed for the head alone")
+    card = Card(
         key="squared_emd",
         tasks=("ordinal",),
-        target="classes",
         input="logits",
-        formula="sum_k (sum_{c <= k} p_c - [y <= k])^2, p = softmax(x)",
-        use_when="Classes are ordered, far misses cost more and some labels are wrong.",
-        avoid_when="The start is confidently wrong: the gradient vanishes with the softmax's.",
-        paper=Paper(
-            authors="L. Hou, C.-P. Yu, D. Samaras",
-            title="Squared Earth Mover's Distance-Based Loss for Training Deep Neural Networks",
-            year=2016,
-        ),
+        target="classes",
         # p = 3/5, 1/5, 1/5: cumulated 3/5, 4/5, 1
         example=Example(
             arguments={"classes": 3},
@@ -208,19 +154,4 @@ class SquaredEMD(ClassLoss):
             value=(0.16 + 0.04 + 0.36 + 0.64) / 2,
         ),
         claims=Claims(lipschitz=True, bounded=True, proper=True, elicits="probabilities"),
-        hypers={
-            "classes": Hyper(
-                default=None,
-                low=2,
-                meaning="number of ordered classes, the width of the head; for_target finds it",
-            ),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(self, *, classes: int | None = None, ignore_index: int = -100) -> None:
-        super().__init__(classes=classes, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the squared distance of each sample."""
-        return F.squared_emd(input, target, ignore_index=self.ignore_index)

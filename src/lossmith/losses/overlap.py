@@ -1,34 +1,17 @@
 """Losses of the overlap of masks: Dice, Jaccard, and the weighted Dice of all classes together."""
 
-from typing import ClassVar
-
-from torch import Tensor
-
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Paper
-from lossmith.losses.classes import CLASSES
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Switch
 from lossmith.losses.masks import (
     BINARY_LOGITS,
     CLASS_LOGITS,
     CLASSES_SEEN,
-    IGNORE,
     LABELS_SEEN,
     SMOOTH,
     SQUARED,
     BinaryMasks,
     ClassMasks,
-)
-
-_MILLETARI = Paper(
-    authors="F. Milletari, N. Navab, S.-A. Ahmadi",
-    title="V-Net: Fully Convolutional Neural Networks for Volumetric Medical Image Segmentation",
-    year=2016,
-)
-_RAHMAN = Paper(
-    authors="M. A. Rahman, Y. Wang",
-    title="Optimizing Intersection-Over-Union in Deep Neural Networks for Image Segmentation",
-    year=2016,
 )
 
 
@@ -46,16 +29,8 @@ class Dice(ClassMasks):
     paper has no smoothing: s decides what a class is worth that is neither there nor predicted
     (nothing is missing: 0), and hardly more. All classes count, the absent ones too.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        smooth: s, pixels added to both sides of the fraction.
-        squared: whether the denominator sums squares, as in the paper, or the masks themselves.
-        ignore_index: the target whose pixels are left out of every sum.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Dice or F1 of the masks is the metric, and some classes cover few pixels.
+    Avoid when: Calibrated probabilities are wanted, or masks are often empty.
     Source: Milletari, Navab, Ahmadi, V-Net: Fully Convolutional Neural Networks for Volumetric
     Medical Image Segmentation (2016).
 
@@ -63,40 +38,16 @@ class Dice(ClassMasks):
     tensor(0.5000)
     """
 
-    smooth: Tensor
-    squared: bool
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.dice)
+    smooth: Real = SMOOTH
+    squared: Switch = SQUARED
+    card = Card(
         key="dice",
         tasks=("segmentation",),
-        target="classes",
         input="logits",
-        formula="1 - mean_c (2 Σ p t + s) / (Σ p² + Σ t² + s), p = softmax(x)",
-        use_when="Dice or F1 of the masks is the metric, and some classes cover few pixels.",
-        avoid_when="Calibrated probabilities are wanted, or masks are often empty.",
-        paper=_MILLETARI,
+        target="classes",
         example=Example(input=CLASS_LOGITS, target=CLASSES_SEEN, value=13 / 51),
-        hypers={"classes": CLASSES, "smooth": SMOOTH, "squared": SQUARED, "ignore_index": IGNORE},
     )
-
-    def __init__(
-        self,
-        *,
-        classes: int | None = None,
-        smooth: Number = 1e-5,
-        squared: bool = True,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(classes=classes, smooth=smooth, squared=squared, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the Dice loss of each image."""
-        return F.dice(
-            input,
-            target,
-            smooth=self.smooth,
-            squared=self.squared,
-            ignore_index=self.ignore_index,
-        )
 
 
 class BinaryDice(BinaryMasks):
@@ -110,14 +61,8 @@ class BinaryDice(BinaryMasks):
     The sums run over one image; see `Dice` for what MONAI and segmentation_models_pytorch do. An
     empty mask has the value Σp²/(Σp² + s): 0 if nothing is predicted, near 1 otherwise.
 
-    Args:
-        smooth: s, pixels added to both sides of the fraction; the paper has none.
-        squared: whether the denominator sums squares, as in the paper, or the masks themselves.
-        ignore_index: the label whose pixels are left out of every sum.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
-
+    Use when: Dice or F1 of a mask is the metric, and it covers few of the pixels.
+    Avoid when: Calibrated probabilities are wanted, or masks are often empty.
     Source: Milletari, Navab, Ahmadi, V-Net: Fully Convolutional Neural Networks for Volumetric
     Medical Image Segmentation (2016).
 
@@ -125,35 +70,16 @@ class BinaryDice(BinaryMasks):
     tensor(0.5000)
     """
 
-    smooth: Tensor
-    squared: bool
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.binary_dice)
+    smooth: Real = SMOOTH
+    squared: Switch = SQUARED
+    card = Card(
         key="binary_dice",
         tasks=("segmentation",),
-        target="labels",
         input="logits",
-        formula="1 - (2 Σ p t + s) / (Σ p² + Σ t² + s), p = sigmoid(x)",
-        use_when="Dice or F1 of a mask is the metric, and it covers few of the pixels.",
-        avoid_when="Calibrated probabilities are wanted, or masks are often empty.",
-        paper=_MILLETARI,
+        target="labels",
         example=Example(input=BINARY_LOGITS, target=LABELS_SEEN, value=3 / 17),
-        hypers={"smooth": SMOOTH, "squared": SQUARED, "ignore_index": IGNORE},
     )
-
-    def __init__(
-        self, *, smooth: Number = 1e-5, squared: bool = True, ignore_index: int = -100
-    ) -> None:
-        super().__init__(smooth=smooth, squared=squared, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the Dice loss of each image."""
-        return F.binary_dice(
-            input,
-            target,
-            smooth=self.smooth,
-            squared=self.squared,
-            ignore_index=self.ignore_index,
-        )
 
 
 class GeneralizedDice(ClassMasks):
@@ -169,14 +95,8 @@ class GeneralizedDice(ClassMasks):
     1e-5 to numerator and denominator, which outweighs all else in large images, whose weights are
     smaller than that; here nothing is added.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        ignore_index: the target whose pixels are left out of every sum.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Classes differ much in size and the small ones must count.
+    Avoid when: A class often has a pixel or two: its weight then drowns the others.
     Source: Sudre, Li, Vercauteren, Ourselin, Cardoso, Generalised Dice Overlap as a Deep Learning
     Loss Function for Highly Unbalanced Segmentations (2017).
 
@@ -184,30 +104,14 @@ class GeneralizedDice(ClassMasks):
     tensor(0.5000)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.generalized_dice)
+    card = Card(
         key="generalized_dice",
         tasks=("segmentation",),
-        target="classes",
         input="logits",
-        formula="1 - 2 Σ_c w Σ p t / Σ_c w Σ (p + t), w = 1 / (Σ t)²",
-        use_when="Classes differ much in size and the small ones must count.",
-        avoid_when="A class often has a pixel or two: its weight then drowns the others.",
-        paper=Paper(
-            authors="C. H. Sudre, W. Li, T. Vercauteren, S. Ourselin, M. J. Cardoso",
-            title="Generalised Dice Overlap as a Deep Learning Loss Function for Highly "
-            "Unbalanced Segmentations",
-            year=2017,
-        ),
+        target="classes",
         example=Example(input=CLASS_LOGITS, target=CLASSES_SEEN, value=15 / 32),
-        hypers={"classes": CLASSES, "ignore_index": IGNORE},
     )
-
-    def __init__(self, *, classes: int | None = None, ignore_index: int = -100) -> None:
-        super().__init__(classes=classes, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the generalised Dice loss of each image."""
-        return F.generalized_dice(input, target, ignore_index=self.ignore_index)
 
 
 class Jaccard(ClassMasks):
@@ -222,15 +126,8 @@ class Jaccard(ClassMasks):
     at half the smoothing; segmentation_models_pytorch sums over the batch and drops classes that
     it lacks. The paper has no smoothing.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        smooth: s, pixels added to both sides of the fraction.
-        ignore_index: the target whose pixels are left out of every sum.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Mean IoU is the metric and a smooth stand-in of it will do.
+    Avoid when: Masks are often empty; Lovász follows the metric itself more closely.
     Source: Rahman, Wang, Optimizing Intersection-Over-Union in Deep Neural Networks for Image
     Segmentation (2016).
 
@@ -238,28 +135,15 @@ class Jaccard(ClassMasks):
     tensor(0.6667)
     """
 
-    smooth: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.jaccard)
+    smooth: Real = SMOOTH
+    card = Card(
         key="jaccard",
         tasks=("segmentation",),
-        target="classes",
         input="logits",
-        formula="1 - mean_c (Σ p t + s) / (Σ (p + t - p t) + s), p = softmax(x)",
-        use_when="Mean IoU is the metric and a smooth stand-in of it will do.",
-        avoid_when="Masks are often empty; Lovász follows the metric itself more closely.",
-        paper=_RAHMAN,
+        target="classes",
         example=Example(input=CLASS_LOGITS, target=CLASSES_SEEN, value=22 / 39),
-        hypers={"classes": CLASSES, "smooth": SMOOTH, "ignore_index": IGNORE},
     )
-
-    def __init__(
-        self, *, classes: int | None = None, smooth: Number = 1e-5, ignore_index: int = -100
-    ) -> None:
-        super().__init__(classes=classes, smooth=smooth, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the Jaccard loss of each image."""
-        return F.jaccard(input, target, smooth=self.smooth, ignore_index=self.ignore_index)
 
 
 class BinaryJaccard(BinaryMasks):
@@ -270,13 +154,8 @@ class BinaryJaccard(BinaryMasks):
 
     Shapes: input and target (N, …); labels from 0 to 1. One value an image, from 0 to 1.
 
-    Args:
-        smooth: s, pixels added to both sides of the fraction; the paper has none.
-        ignore_index: the label whose pixels are left out of every sum.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
-
+    Use when: The IoU of a mask is the metric and a smooth stand-in of it will do.
+    Avoid when: Masks are often empty; Lovász follows the metric itself more closely.
     Source: Rahman, Wang, Optimizing Intersection-Over-Union in Deep Neural Networks for Image
     Segmentation (2016).
 
@@ -284,23 +163,12 @@ class BinaryJaccard(BinaryMasks):
     tensor(0.6667)
     """
 
-    smooth: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.binary_jaccard)
+    smooth: Real = SMOOTH
+    card = Card(
         key="binary_jaccard",
         tasks=("segmentation",),
-        target="labels",
         input="logits",
-        formula="1 - (Σ p t + s) / (Σ (p + t - p t) + s), p = sigmoid(x)",
-        use_when="The IoU of a mask is the metric and a smooth stand-in of it will do.",
-        avoid_when="Masks are often empty; Lovász follows the metric itself more closely.",
-        paper=_RAHMAN,
+        target="labels",
         example=Example(input=BINARY_LOGITS, target=LABELS_SEEN, value=6 / 13),
-        hypers={"smooth": SMOOTH, "ignore_index": IGNORE},
     )
-
-    def __init__(self, *, smooth: Number = 1e-5, ignore_index: int = -100) -> None:
-        super().__init__(smooth=smooth, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the Jaccard loss of each image."""
-        return F.binary_jaccard(input, target, smooth=self.smooth, ignore_index=self.ignore_index)

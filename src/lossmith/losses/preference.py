@@ -1,16 +1,11 @@
 """Losses that learn from preferences between completions of a language model."""
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar
-
-from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Kind, Paper
-from lossmith.core.loss import Pointwise
-from lossmith.losses.coupled import GATHER
+from lossmith.core.card import Card, Example, Kind
+from lossmith.core.hyperparameter import Real
+from lossmith.core.loss import Coupled, Pointwise
 
 PAIR: dict[str, Kind] = {"chosen": "log_probabilities", "rejected": "log_probabilities"}
 LOG3 = math.log(3)
@@ -26,14 +21,8 @@ class DPO(Pointwise):
     completions, summed over tokens; target alike, the frozen reference model's.
     `lossmith.functional.sequence_log_probability` gives them. Values in nats.
 
-    Args:
-        beta: how dear it is to leave the reference model.
-        label_smoothing: share of pairs that are labelled the wrong way round; above 0 it is
-            conservative DPO.
-
-    Raises:
-        ValueError: if the shapes differ.
-
+    Use when: Pairs of a better and a worse completion are known, and a reference model.
+    Avoid when: Preferences are certain and data few: the margin grows without end; take IPO.
     Source: Rafailov et al., Direct Preference Optimization: Your Language Model is Secretly a
     Reward Model (2023), equation 7; smoothing: Mitchell, A note on DPO with noisy preferences
     (2023).
@@ -43,21 +32,21 @@ class DPO(Pointwise):
     tensor(0.6931)
     """
 
-    beta: Tensor
-    label_smoothing: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.dpo)
+    beta: Real = Real(
+        default=0.1, low=0.0, exclusive=True, doc="how dear it is to leave the reference model"
+    )
+    label_smoothing: Real = Real(
+        default=0.0,
+        low=0.0,
+        high=0.5,
+        doc="share of pairs that are labelled the wrong way round; above 0 it is conservative DPO",
+    )
+    card = Card(
         key="dpo",
         tasks=("preference",),
-        target=PAIR,
         input=PAIR,
-        formula="-log sigmoid(beta ((log pi/pi_ref)(chosen) - (log pi/pi_ref)(rejected)))",
-        use_when="Pairs of a better and a worse completion are known, and a reference model.",
-        avoid_when="Preferences are certain and data few: the margin grows without end; take IPO.",
-        paper=Paper(
-            authors="R. Rafailov, A. Sharma, E. Mitchell, S. Ermon, C. D. Manning, C. Finn",
-            title="Direct Preference Optimization: Your Language Model is Secretly a Reward Model",
-            year=2023,
-        ),
+        target=PAIR,
         # h = (−1 + 2) − (−4 + 3) = 2, beta·h = log 3
         example=Example(
             arguments={"beta": LOG3 / 2, "label_smoothing": 0.25},
@@ -65,22 +54,7 @@ class DPO(Pointwise):
             target={"chosen": [-2.0], "rejected": [-3.0]},
             value=-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)),
         ),
-        hypers={
-            "beta": Hyper(
-                default=0.1, low=0.0, open=True, meaning="how dear it is to leave the reference"
-            ),
-            "label_smoothing": Hyper(
-                default=0.0, low=0.0, high=0.5, meaning="share of pairs labelled the wrong way"
-            ),
-        },
     )
-
-    def __init__(self, *, beta: Number = 0.1, label_smoothing: Number = 0.0) -> None:
-        super().__init__(beta=beta, label_smoothing=label_smoothing)
-
-    def values(self, input: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
-        """Return the value of each pair."""
-        return F.dpo(input, target, beta=self.beta, label_smoothing=self.label_smoothing)
 
 
 class IPO(Pointwise):
@@ -94,12 +68,8 @@ class IPO(Pointwise):
     its authors trained with means over tokens, as trl reports and does. Both fit here, and tau
     means something else under each.
 
-    Args:
-        tau: strength of the pull to the reference model; the lead aimed at is 1/(2·tau).
-
-    Raises:
-        ValueError: if the shapes differ.
-
+    Use when: DPO overfits: preferences are nearly certain, or data few.
+    Avoid when: Completions differ much in length and log-probabilities are sums.
     Source: Azar et al., A General Theoretical Paradigm to Understand Learning from Human
     Preferences (2023), equation 17.
 
@@ -108,37 +78,25 @@ class IPO(Pointwise):
     tensor(1.)
     """
 
-    tau: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.ipo)
+    tau: Real = Real(
+        default=0.1,
+        low=0.0,
+        exclusive=True,
+        doc="strength of the pull to the reference model; the lead aimed at is 1/(2·tau)",
+    )
+    card = Card(
         key="ipo",
         tasks=("preference",),
-        target=PAIR,
         input=PAIR,
-        formula="((log pi/pi_ref)(chosen) - (log pi/pi_ref)(rejected) - 1/(2 tau))^2",
-        use_when="DPO overfits: preferences are nearly certain, or data few.",
-        avoid_when="Completions differ much in length and log-probabilities are sums.",
-        paper=Paper(
-            authors="M. G. Azar, M. Rowland, B. Piot, D. Guo, D. Calandriello, M. Valko, R. Munos",
-            title="A General Theoretical Paradigm to Understand Learning from Human Preferences",
-            year=2023,
-        ),
+        target=PAIR,
         example=Example(
             arguments={"tau": 0.5},
             input={"chosen": [-1.0], "rejected": [-5.0]},
             target={"chosen": [-2.0], "rejected": [-3.0]},
             value=4.0,
         ),
-        hypers={
-            "tau": Hyper(default=0.1, low=0.0, open=True, meaning="pull to the reference model")
-        },
     )
-
-    def __init__(self, *, tau: Number = 0.1) -> None:
-        super().__init__(tau=tau)
-
-    def values(self, input: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
-        """Return the value of each pair."""
-        return F.ipo(input, target, tau=self.tau)
 
 
 class SimPO(Pointwise):
@@ -150,14 +108,8 @@ class SimPO(Pointwise):
     Shapes: input "chosen" and "rejected" (N,), the model's log-probabilities of both
     completions, averaged over tokens; no target. Values in nats. trl's simpo_gamma is this gamma.
 
-    Args:
-        beta: scale of the reward; the paper's are 2 to 2.5.
-        gamma: margin that the chosen completion should win by, in units of beta·log-probability;
-            the authors set it from 0.25 to 1.6 by model, and to 1 for Llama-3-Base.
-
-    Raises:
-        ValueError: if the shapes differ.
-
+    Use when: No reference model fits in memory, and length must not count as quality.
+    Avoid when: The model must stay near where it was: nothing holds it there.
     Source: Meng, Xia, Chen, SimPO: Simple Preference Optimization with a Reference-Free Reward
     (2024).
 
@@ -165,39 +117,28 @@ class SimPO(Pointwise):
     tensor(0.6931)
     """
 
-    beta: Tensor
-    gamma: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.sim_po)
+    beta: Real = Real(
+        default=2.0, low=0.0, exclusive=True, doc="scale of the reward; the paper's are 2 to 2.5"
+    )
+    gamma: Real = Real(
+        default=1.0,
+        low=0.0,
+        doc="margin that the chosen completion should win by, in units of beta·log-probability; "
+        "the authors set it from 0.25 to 1.6 by model, and to 1 for Llama-3-Base",
+    )
+    card = Card(
         key="sim_po",
         tasks=("preference",),
-        target=None,
         input=PAIR,
-        formula="-log sigmoid(beta (chosen - rejected) - gamma), means over tokens",
-        use_when="No reference model fits in memory, and length must not count as quality.",
-        avoid_when="The model must stay near where it was: nothing holds it there.",
-        paper=Paper(
-            authors="Y. Meng, M. Xia, D. Chen",
-            title="SimPO: Simple Preference Optimization with a Reference-Free Reward",
-            year=2024,
-        ),
+        target=None,
         example=Example(
             arguments={"beta": 2.0, "gamma": 1.0},
             input={"chosen": [-1.0], "rejected": [-1.5 - LOG3 / 2]},
             target=None,
             value=-math.log(0.75),
         ),
-        hypers={
-            "beta": Hyper(default=2.0, low=0.0, open=True, meaning="scale of the reward"),
-            "gamma": Hyper(default=1.0, low=0.0, meaning="margin to win by"),
-        },
     )
-
-    def __init__(self, *, beta: Number = 2.0, gamma: Number = 1.0) -> None:
-        super().__init__(beta=beta, gamma=gamma)
-
-    def values(self, input: Mapping[str, Tensor], target: None) -> Tensor:
-        """Return the value of each pair."""
-        return F.sim_po(input, beta=self.beta, gamma=self.gamma)
 
 
 class ORPO(Pointwise):
@@ -210,12 +151,8 @@ class ORPO(Pointwise):
     completions, averaged over tokens; no target. Values in nats. Terms: likelihood, odds_ratio.
     trl takes the likelihood's mean over all tokens of a batch, the paper over each completion's.
 
-    Args:
-        lambda_: weight of the odds ratio; trl calls it beta.
-
-    Raises:
-        ValueError: if the shapes differ.
-
+    Use when: A base model is fine-tuned and aligned at once, without a reference model.
+    Avoid when: The model is tuned already: DPO starts from it.
     Source: Hong, Lee, Thorne, ORPO: Monolithic Preference Optimization without Reference Model
     (2024).
 
@@ -224,20 +161,13 @@ class ORPO(Pointwise):
     tensor(1.3863)
     """
 
-    lambda_: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.orpo)
+    lambda_: Real = Real(default=0.1, low=0.0, doc="weight of the odds ratio; trl calls it beta")
+    card = Card(
         key="orpo",
         tasks=("preference",),
-        target=None,
         input=PAIR,
-        formula="-log p_c - lambda log sigmoid(log odds(p_c) - log odds(p_r)), means over tokens",
-        use_when="A base model is fine-tuned and aligned at once, without a reference model.",
-        avoid_when="The model is tuned already: DPO starts from it.",
-        paper=Paper(
-            authors="J. Hong, N. Lee, J. Thorne",
-            title="ORPO: Monolithic Preference Optimization without Reference Model",
-            year=2024,
-        ),
+        target=None,
         # odds 1 and 1/3
         example=Example(
             arguments={"lambda_": 2.0},
@@ -245,18 +175,10 @@ class ORPO(Pointwise):
             target=None,
             value=math.log(2) - 2 * math.log(0.75),
         ),
-        hypers={"lambda_": Hyper(default=0.1, low=0.0, meaning="weight of the odds ratio")},
     )
 
-    def __init__(self, *, lambda_: Number = 0.1) -> None:
-        super().__init__(lambda_=lambda_)
 
-    def values(self, input: Mapping[str, Tensor], target: None) -> dict[str, Tensor]:
-        """Return the likelihood and the odds ratio's value of each pair."""
-        return F.orpo(input, lambda_=self.lambda_)
-
-
-class KTO(Pointwise):
+class KTO(Coupled):
     r"""Kahneman-Tversky optimisation: single completions, each good or bad, against a reference.
 
     .. math:: \ell = \begin{cases} \lambda_D (1 - \sigma(\beta (r - z))) & \text{desirable} \\
@@ -269,16 +191,8 @@ class KTO(Pointwise):
     the divergence of both models as the mean log-ratio r' of the mismatched completions of the
     batch, at least 0; as in the paper no gradient flows through it. Values from 0 to λ.
 
-    Args:
-        beta: how fast value saturates.
-        lambda_desirable: weight of desirable completions; with n of one kind and m of the other,
-            λ_D·n_D/(λ_U·n_U) should lie between 1 and 4/3.
-        lambda_undesirable: weight of undesirable ones.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes differ.
-
+    Use when: Completions are marked good or bad one by one, without pairs.
+    Avoid when: Batches are tiny, or pairs are known: DPO uses what they tell.
     Source: Ethayarajh, Xu, Muennighoff, Jurafsky, Kiela, KTO: Model Alignment as Prospect
     Theoretic Optimization (2024).
 
@@ -287,28 +201,25 @@ class KTO(Pointwise):
     tensor(0.5000)
     """
 
-    beta: Tensor
-    lambda_desirable: Tensor
-    lambda_undesirable: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.kto)
+    beta: Real = Real(default=0.1, low=0.0, exclusive=True, doc="how fast value saturates")
+    lambda_desirable: Real = Real(
+        default=1.0,
+        low=0.0,
+        doc="weight of desirable completions; with n of one kind and m of the other, "
+        "λ_D·n_D/(λ_U·n_U) should lie between 1 and 4/3",
+    )
+    lambda_undesirable: Real = Real(default=1.0, low=0.0, doc="weight of undesirable ones")
+    card = Card(
         key="kto",
         tasks=("preference",),
+        input={"completion": "log_probabilities", "mismatched": "log_probabilities"},
         target={
             "completion": "log_probabilities",
             "mismatched": "log_probabilities",
             "desirable": "labels",
         },
-        input={"completion": "log_probabilities", "mismatched": "log_probabilities"},
-        reduction="anchors",
         detached=True,
-        formula="lambda (1 - sigmoid(+-beta (log pi/pi_ref - z))), z = max(0, mean mismatched)",
-        use_when="Completions are marked good or bad one by one, without pairs.",
-        avoid_when="Batches are tiny, or pairs are known: DPO uses what they tell.",
-        paper=Paper(
-            authors="K. Ethayarajh, W. Xu, N. Muennighoff, D. Jurafsky, D. Kiela",
-            title="KTO: Model Alignment as Prospect Theoretic Optimization",
-            year=2024,
-        ),
         # z = 1; rewards 2 and 0 stand log 3 above and below it: 1 − 3/4, twice
         example=Example(
             arguments={"beta": LOG3, "lambda_undesirable": 3.0},
@@ -320,35 +231,4 @@ class KTO(Pointwise):
             },
             value=(0.25 + 3 * 0.25) / 2,
         ),
-        hypers={
-            "beta": Hyper(default=0.1, low=0.0, open=True, meaning="how fast value saturates"),
-            "lambda_desirable": Hyper(default=1.0, low=0.0, meaning="weight of desirable ones"),
-            "lambda_undesirable": Hyper(default=1.0, low=0.0, meaning="weight of undesirable ones"),
-            "gather": GATHER,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        beta: Number = 0.1,
-        lambda_desirable: Number = 1.0,
-        lambda_undesirable: Number = 1.0,
-        gather: bool = True,
-    ) -> None:
-        super().__init__(
-            beta=beta,
-            lambda_desirable=lambda_desirable,
-            lambda_undesirable=lambda_undesirable,
-            gather=gather,
-        )
-
-    def values(self, input: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
-        """Return the value of each completion."""
-        return F.kto(
-            input,
-            target,
-            beta=self.beta,
-            lambda_desirable=self.lambda_desirable,
-            lambda_undesirable=self.lambda_undesirable,
-        )

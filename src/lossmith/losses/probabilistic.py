@@ -1,12 +1,10 @@
 """Regression losses whose head gives a distribution: weighted likelihood, mixture, evidence."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real, Whole
 from lossmith.core.loss import Pointwise
 from lossmith.losses.likelihood import FLOOR
 
@@ -23,14 +21,8 @@ class BetaNLL(Pointwise):
     the likelihood, without :math:`\tfrac12 \log 2\pi` as in the authors' code. The value is not to
     be compared between models. Beyond :math:`e^{50}` the weight grows no more.
 
-    Args:
-        beta: from 0, where rows of little noise rule, to 1, where all weigh alike.
-        floor: the least scale, in the target's unit.
-
-    Raises:
-        ValueError: if input is not target's shape with a head of 2, beta is outside [0, 1] or
-            floor is not positive.
-
+    Use when: The noise differs from row to row, yet the mean must not be learned worse.
+    Avoid when: The value is to be a likelihood: gaussian_nll is.
     Source: Seitzer, Tavakoli, Antic & Martius, On the Pitfalls of Heteroscedastic Uncertainty
     Estimation with Probabilistic Neural Networks (2022).
 
@@ -38,22 +30,19 @@ class BetaNLL(Pointwise):
     tensor(2.3863)
     """
 
-    beta: Tensor
-    floor: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.beta_nll)
+    beta: Real = Real(
+        default=0.5,
+        low=0.0,
+        high=1.0,
+        doc="from 0, where rows of little noise rule, to 1, where all weigh alike",
+    )
+    floor: Real = FLOOR
+    card = Card(
         key="beta_nll",
         tasks=("regression",),
-        target="values",
         input="parameters",
-        formula="[scale^(2 beta)] ((mean - y)^2 / (2 scale^2) + log(scale)), [.] held constant",
-        use_when="The noise differs from row to row, yet the mean must not be learned worse.",
-        avoid_when="The value is to be a likelihood: gaussian_nll is.",
-        paper=Paper(
-            authors="M. Seitzer, A. Tavakoli, D. Antic, G. Martius",
-            title="On the Pitfalls of Heteroscedastic Uncertainty Estimation with Probabilistic "
-            "Neural Networks",
-            year=2022,
-        ),
+        target="values",
         # scale 2: 2 (4/8 + log 2)
         example=Example(
             input=[[0.0, 0.0]],
@@ -62,26 +51,12 @@ class BetaNLL(Pointwise):
             arguments={"floor": 1.0},
         ),
         claims=Claims(elicits="mean"),
-        hypers={
-            "beta": Hyper(
-                default=0.5, low=0.0, high=1.0, meaning="power of the variance in a row's weight"
-            ),
-            "floor": FLOOR,
-        },
         detached=True,
     )
-    out_features: int = 2
-
-    def __init__(self, *, beta: Number = 0.5, floor: Number = 1e-3) -> None:
-        super().__init__(beta=beta, floor=floor)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the mean."""
         return F.location(output, outputs=self.out_features)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the weighted likelihood of each target."""
-        return F.beta_nll(input, target, beta=self.beta, floor=self.floor)
 
 
 class MixtureDensity(Pointwise):
@@ -94,31 +69,22 @@ class MixtureDensity(Pointwise):
     log-scales u; target (N,), or both with the same trailing dimensions. Values in nats. `decode`
     gives the mixture's mean. A head of equal means has no reason to part them: start it at random.
 
-    Args:
-        components: K; the paper sets none.
-        floor: the least scale, in the target's unit, without which one component collapses onto
-            one target.
-
-    Raises:
-        ValueError: if input is not target's shape with a head of 3 K, or floor is not positive.
-
+    Use when: One input has several plausible targets, whose mean may be none of them.
+    Avoid when: A point is all that is wanted: MSE learns the mean sooner.
     Source: Bishop, Mixture Density Networks (1994).
 
     >>> MixtureDensity(components=2, floor=1e-9)(torch.zeros(1, 6), torch.zeros(1))
     tensor(0.9189)
     """
 
-    components: int
-    floor: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.mixture_nll)
+    components: Whole = Whole(default=3, low=1, doc="K; the paper sets none")
+    floor: Real = FLOOR
+    card = Card(
         key="mixture_density",
         tasks=("regression",),
-        target="values",
         input="parameters",
-        formula="-log sum_k pi_k N(y; mean_k, scale_k), scale_k = floor + exp(u_k)",
-        use_when="One input has several plausible targets, whose mean may be none of them.",
-        avoid_when="A point is all that is wanted: MSE learns the mean sooner.",
-        paper=Paper(authors="C. M. Bishop", title="Mixture Density Networks", year=1994),
+        target="values",
         # both components alike, scale 2: log 2 + log(2 pi)/2 + 1/2
         example=Example(
             input=[[0.0] * 6],
@@ -127,14 +93,7 @@ class MixtureDensity(Pointwise):
             arguments={"components": 2, "floor": 1.0},
         ),
         claims=Claims(proper=True),
-        hypers={
-            "components": Hyper(default=3, low=1, meaning="number of Gaussians"),
-            "floor": FLOOR,
-        },
     )
-
-    def __init__(self, *, components: int = 3, floor: Number = 1e-3) -> None:
-        super().__init__(components=components, floor=floor)
 
     @property
     def out_features(self) -> int:
@@ -144,10 +103,6 @@ class MixtureDensity(Pointwise):
     def decode(self, output: Tensor) -> Tensor:
         """Return the mean of the mixture."""
         return F.mixture_mean(output, components=self.components)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the negative log-likelihood of each target."""
-        return F.mixture_nll(input, target, components=self.components, floor=self.floor)
 
 
 class EvidentialRegression(Pointwise):
@@ -165,50 +120,30 @@ class EvidentialRegression(Pointwise):
     :math:`b/(a - 1)`, the variance of the mean :math:`b/(v(a - 1))`. Raw outputs below −40 are
     taken as −40.
 
-    Args:
-        coefficient: :math:`\lambda`, the price of evidence for a wrong mean; the authors train
-            with 0.01, the default of their function is 1.
-
-    Raises:
-        ValueError: if input is not target's shape with a head of 4, or coefficient is negative.
-
+    Use when: One pass must tell where the model has seen too little, beside the noise.
+    Avoid when: Its uncertainty must be exact: evidence depends on the coefficient.
     Source: Amini, Schwarting, Soleimany & Rus, Deep Evidential Regression (2020).
 
     >>> EvidentialRegression()(torch.zeros(1, 4), torch.zeros(1))
     tensor(0.9918)
     """
 
-    coefficient: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.evidential_regression)
+    coefficient: Real = Real(
+        default=0.01,
+        low=0.0,
+        doc=":math:`\\lambda`, the price of evidence for a wrong mean; the authors train with "
+        "0.01, the default of their function is 1",
+    )
+    card = Card(
         key="evidential_regression",
         tasks=("regression",),
-        target="values",
         input="parameters",
-        formula="-log St_2a(y; mean, b (1 + v)/(v a)) + coefficient |y - mean| (2 v + a)",
-        use_when="One pass must tell where the model has seen too little, beside the noise.",
-        avoid_when="Its uncertainty must be exact: evidence depends on the coefficient.",
-        paper=Paper(
-            authors="A. Amini, W. Schwarting, A. Soleimany, D. Rus",
-            title="Deep Evidential Regression",
-            year=2020,
-        ),
+        target="values",
         # v = b = log 2, a = 1 + log 2: scipy's t of 2a degrees and that scale, + 0.02 (2v + a)
         example=Example(input=[[0.0, 0.0, 0.0, 0.0]], target=[2.0], value=2.7637861643092285),
-        hypers={
-            "coefficient": Hyper(
-                default=0.01, low=0.0, meaning="price of evidence for a wrong mean"
-            )
-        },
     )
-    out_features: int = 4
-
-    def __init__(self, *, coefficient: Number = 0.01) -> None:
-        super().__init__(coefficient=coefficient)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the mean."""
         return F.location(output, outputs=self.out_features)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the likelihood and the penalty of each target."""
-        return F.evidential_regression(input, target, coefficient=self.coefficient)

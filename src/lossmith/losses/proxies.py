@@ -2,21 +2,19 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.core.loss import Batchwise, Loss, Pointwise
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Switch, Whole
+from lossmith.core.loss import Loss, Pointwise, SetLoss
 from lossmith.functional.checks import promote
-from lossmith.losses.coupled import GATHER
 
-CLASSES = Hyper(default=None, low=2, meaning="number of classes")
-FEATURES = Hyper(default=None, low=1, meaning="width of the embeddings")
-SCALE = Hyper(default=64.0, low=0.0, open=True, meaning="factor of the cosines in the softmax")
+CLASSES = Whole(low=2, doc="number of classes")
+FEATURES = Whole(low=1, doc="width of the embeddings")
+SCALE = Real(default=64.0, low=0.0, exclusive=True, doc="factor of the cosines in the softmax")
 # An embedding without a direction has cosine 0 to every proxy, wherever they are.
 ORIGIN = [[0.0, 0.0, 0.0]] * 3
 EACH = [0, 1, 2]
@@ -30,12 +28,8 @@ class ProxyLoss(Loss, ABC):
     start as random directions, the same ones each time.
     """
 
-    classes: int
-    features: int
-    proxies: nn.Parameter
-
-    def __init__(self, **hypers: Any) -> None:
-        super().__init__(**hypers)
+    classes: Whole = CLASSES
+    features: Whole = FEATURES
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return the proxies at the start."""
@@ -71,16 +65,8 @@ class ProxyNCA(ProxyLoss, Pointwise):
     below 0 where the own proxy is nearest. ProxyNCA++ (Teh et al., 2020) is include_positive=True
     with temperature=1/9; pytorch-metric-learning's ProxyNCALoss is include_positive=True too.
 
-    Args:
-        classes: number of classes.
-        features: width of the embeddings.
-        temperature: divides the squared distances.
-        include_positive: whether the sum is over all classes, so that it is a softmax.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class or hyperparameter is out of range.
-
+    Use when: Batches are small: no pairs within them are needed, training is stable.
+    Avoid when: Classes are so many that one proxy for each does not fit.
     Source: Movshovitz-Attias, Toshev, Leung, Ioffe, Singh, No Fuss Distance Metric Learning using
     Proxies (2017).
 
@@ -88,62 +74,28 @@ class ProxyNCA(ProxyLoss, Pointwise):
     tensor(0.6931, grad_fn=<MeanBackward0>)
     """
 
-    temperature: Tensor
-    include_positive: bool
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.proxy_nca)
+    temperature: Real = Real(
+        default=1.0, low=0.0, exclusive=True, doc="divides the squared distances"
+    )
+    include_positive: Switch = Switch(
+        default=False, doc="whether the sum is over all classes, so that it is a softmax"
+    )
+    card = Card(
         key="proxy_nca",
         tasks=("metric_learning",),
-        target="classes",
         input="embeddings",
+        target="classes",
         learns=True,
-        formula="-log(exp(-d_y/temperature) / sum_{c != y} exp(-d_c/temperature))",
-        use_when="Batches are small: no pairs within them are needed, training is stable.",
-        avoid_when="Classes are so many that one proxy for each does not fit.",
-        paper=Paper(
-            authors="Y. Movshovitz-Attias, A. Toshev, T. K. Leung, S. Ioffe, S. Singh",
-            title="No Fuss Distance Metric Learning using Proxies",
-            year=2017,
-        ),
         example=Example(arguments=SIZES, input=ORIGIN, target=EACH, value=math.log(2)),
-        hypers={
-            "classes": CLASSES,
-            "features": FEATURES,
-            "temperature": Hyper(default=1.0, low=0.0, open=True, meaning="of the distances"),
-            "include_positive": Hyper(default=False, meaning="whether the sum is over all classes"),
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        classes: int,
-        features: int,
-        temperature: Number = 1.0,
-        include_positive: bool = False,
-    ) -> None:
-        super().__init__(
-            classes=classes,
-            features=features,
-            temperature=temperature,
-            include_positive=include_positive,
-        )
 
     def sharpness(self) -> Tensor:
         """Return 2 / temperature: squared distances are 2 − 2·cosine."""
         return 2 / self.temperature
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the value of each row."""
-        return F.proxy_nca(
-            input,
-            target,
-            proxies=self.proxies,
-            temperature=self.temperature,
-            include_positive=self.include_positive,
-        )
 
-
-class ProxyAnchor(ProxyLoss, Batchwise):
+class ProxyAnchor(ProxyLoss, SetLoss):
     r"""Proxies as anchors: each draws the rows of its class and pushes the others, hardest first.
 
     .. math:: \ell = \frac{1}{|P^+|} \sum_{p \in P^+} \log \Bigl( 1 + \sum_{x \in X_p^+}
@@ -153,18 +105,8 @@ class ProxyAnchor(ProxyLoss, Batchwise):
     Shapes: input (N, D) of embeddings, target (N,) of integer classes. s are cosines, P⁺ the
     proxies of classes in the batch. One number of the batch as a whole: it takes no weights.
 
-    Args:
-        classes: number of classes.
-        features: width of the embeddings.
-        alpha: sharpness.
-        delta: margin of the cosines.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class or hyperparameter is out of range, or weights
-            are given.
-
+    Use when: Retrieval of unseen classes, fast and stable training at any batch size.
+    Avoid when: Classes are so many that one proxy for each does not fit.
     Source: Kim, Kim, Cho, Kwak, Proxy Anchor Loss for Deep Metric Learning (2020).
 
     >>> loss = ProxyAnchor(classes=3, features=2)
@@ -172,24 +114,14 @@ class ProxyAnchor(ProxyLoss, Batchwise):
     tensor(True)
     """
 
-    alpha: Tensor
-    delta: Tensor
-    card: ClassVar[Card] = Card(
+    alpha: Real = Real(default=32.0, low=0.0, exclusive=True, doc="sharpness")
+    delta: Real = Real(default=0.1, low=0.0, doc="margin of the cosines")
+    card = Card(
         key="proxy_anchor",
         tasks=("metric_learning",),
-        target="classes",
         input="embeddings",
-        reduction="set",
+        target="classes",
         learns=True,
-        formula="mean over P+ of log(1 + sum_x+ exp(-alpha (s - delta))) + "
-        "mean over P of log(1 + sum_x- exp(alpha (s + delta)))",
-        use_when="Retrieval of unseen classes, fast and stable training at any batch size.",
-        avoid_when="Classes are so many that one proxy for each does not fit.",
-        paper=Paper(
-            authors="S. Kim, D. Kim, M. Cho, S. Kwak",
-            title="Proxy Anchor Loss for Deep Metric Learning",
-            year=2020,
-        ),
         # alpha delta = 3.2; each proxy has one row of its class and two of others
         example=Example(
             arguments=SIZES,
@@ -197,33 +129,13 @@ class ProxyAnchor(ProxyLoss, Batchwise):
             target=EACH,
             value=math.log1p(math.exp(3.2)) + math.log1p(2 * math.exp(3.2)),
         ),
-        hypers={
-            "classes": CLASSES,
-            "features": FEATURES,
-            "alpha": Hyper(default=32.0, low=0.0, open=True, meaning="sharpness"),
-            "delta": Hyper(default=0.1, low=0.0, meaning="margin of the cosines"),
-            "gather": GATHER,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        classes: int,
-        features: int,
-        alpha: Number = 32.0,
-        delta: Number = 0.1,
-        gather: bool = True,
-    ) -> None:
-        super().__init__(
-            classes=classes, features=features, alpha=alpha, delta=delta, gather=gather
-        )
 
     def sharpness(self) -> Tensor:
         """Return alpha."""
         return self.alpha
 
-    def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    def value(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the two means over the proxies, added."""
         pull, push = F.proxy_anchor(
             input, target, proxies=self.proxies, alpha=self.alpha, delta=self.delta

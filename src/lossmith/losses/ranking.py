@@ -2,16 +2,15 @@
 
 import math
 from abc import ABC
-from typing import ClassVar
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Choice, Real
 from lossmith.core.loss import Pointwise
 
-SIGMA = Hyper(default=1.0, low=0.0, open=True, meaning="steepness of the logistic in score gaps")
+SIGMA = Real(default=1.0, low=0.0, exclusive=True, doc="steepness of the logistic in score gaps")
 ORDERED = [[2.0, 1.0, 0.0]]
 GRADES = [[2.0, 1.0, 0.0]]
 
@@ -34,12 +33,8 @@ class RankNet(ListLoss):
     list, in nats: the mean over its pairs. Lists without a pair have weight 0. Pairs of equal
     relevance are left out; the paper allows them a target of 1/2.
 
-    Args:
-        sigma: steepness of the logistic.
-
-    Raises:
-        ValueError: if input and target are not lists of one shape, or sigma is not positive.
-
+    Use when: Any order of two items is worth as much as any other: pairs ranked right.
+    Avoid when: Only the top of a list is looked at; LambdaLoss or ApproxNDCG weigh it more.
     Source: Burges, Shaked, Renshaw, Lazier, Deeds, Hamilton, Hullender, Learning to Rank using
     Gradient Descent (2005).
 
@@ -47,35 +42,19 @@ class RankNet(ListLoss):
     tensor(0.3133)
     """
 
-    sigma: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.ranknet)
+    sigma: Real = SIGMA
+    card = Card(
         key="ranknet",
         tasks=("ranking",),
-        target="counts",
         input="scores",
-        formula="mean over y_i > y_j of log(1 + exp(-sigma (s_i - s_j)))",
-        use_when="Any order of two items is worth as much as any other: pairs ranked right.",
-        avoid_when="Only the top of a list is looked at; LambdaLoss or ApproxNDCG weigh it more.",
-        paper=Paper(
-            authors="C. Burges, T. Shaked, E. Renshaw, A. Lazier, M. Deeds, N. Hamilton, "
-            "G. Hullender",
-            title="Learning to Rank using Gradient Descent",
-            year=2005,
-        ),
+        target="counts",
         example=Example(
             input=ORDERED,
             target=GRADES,
             value=(2 * math.log1p(math.exp(-1)) + math.log1p(math.exp(-2))) / 3,
         ),
-        hypers={"sigma": SIGMA},
     )
-
-    def __init__(self, *, sigma: Number = 1.0) -> None:
-        super().__init__(sigma=sigma)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the mean logistic loss over the pairs of each list."""
-        return F.ranknet(input, target, sigma=self.sigma)
 
 
 class MarginRanking(ListLoss):
@@ -87,13 +66,8 @@ class MarginRanking(ListLoss):
     Shapes: input (N, L) of scores, target (N, L) of relevance; below 0 is padding. One value a
     list, in the unit of the scores: the mean over its pairs. Lists without a pair have weight 0.
 
-    Args:
-        margin: gap of scores from which on a pair costs nothing. The paper's is 1; torch's
-            `margin_ranking_loss` has 0 by default, which all scores alike satisfy.
-
-    Raises:
-        ValueError: if input and target are not lists of one shape, or margin is negative.
-
+    Use when: Pairs that are ranked right by a margin should stop to matter.
+    Avoid when: Scores should go on growing apart, or the top of the list matters most.
     Source: Herbrich, Graepel, Obermayer, Large Margin Rank Boundaries for Ordinal Regression
     (2000).
 
@@ -101,32 +75,20 @@ class MarginRanking(ListLoss):
     tensor(0.3333)
     """
 
-    margin: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.margin_ranking)
+    margin: Real = Real(
+        default=1.0,
+        low=0.0,
+        doc="gap of scores from which on a pair costs nothing. The paper's is 1; torch's "
+        "`margin_ranking_loss` has 0 by default, which all scores alike satisfy",
+    )
+    card = Card(
         key="margin_ranking",
         tasks=("ranking",),
-        target="counts",
         input="scores",
-        formula="mean over y_i > y_j of max(0, margin - (s_i - s_j))",
-        use_when="Pairs that are ranked right by a margin should stop to matter.",
-        avoid_when="Scores should go on growing apart, or the top of the list matters most.",
-        paper=Paper(
-            authors="R. Herbrich, T. Graepel, K. Obermayer",
-            title="Large Margin Rank Boundaries for Ordinal Regression",
-            year=2000,
-        ),
+        target="counts",
         example=Example(input=[[1.0, 1.0, 0.0]], target=GRADES, value=1 / 3),
-        hypers={
-            "margin": Hyper(default=1.0, low=0.0, meaning="gap from which on a pair costs nothing")
-        },
     )
-
-    def __init__(self, *, margin: Number = 1.0) -> None:
-        super().__init__(margin=margin)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the mean hinge over the pairs of each list."""
-        return F.margin_ranking(input, target, margin=self.margin)
 
 
 class ListNet(ListLoss):
@@ -139,9 +101,8 @@ class ListNet(ListLoss):
     equal scores. The least value is the entropy of softmax(y), not 0. It is the paper's top-one
     form with φ = exp.
 
-    Raises:
-        ValueError: if input and target are not lists of one shape.
-
+    Use when: Lists are long and cheap training matters: it needs no pairs.
+    Avoid when: Grades are only an order: it reads their differences as log-odds.
     Source: Cao, Qin, Liu, Tsai, Li, Learning to Rank: From Pairwise Approach to Listwise Approach
     (2007).
 
@@ -149,29 +110,18 @@ class ListNet(ListLoss):
     tensor(0.6931)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.listnet)
+    card = Card(
         key="listnet",
         tasks=("ranking",),
-        target="counts",
         input="scores",
-        formula="-sum_i softmax(y)_i log softmax(s)_i",
-        use_when="Lists are long and cheap training matters: it needs no pairs.",
-        avoid_when="Grades are only an order: it reads their differences as log-odds.",
-        paper=Paper(
-            authors="Z. Cao, T. Qin, T.-Y. Liu, M.-F. Tsai, H. Li",
-            title="Learning to Rank: From Pairwise Approach to Listwise Approach",
-            year=2007,
-        ),
+        target="counts",
         example=Example(input=[[0.0, 0.0, 0.0]], target=GRADES, value=math.log(3)),
     )
 
     def weights(self, target: Tensor) -> Tensor:
         """Return weight 0 for lists of fewer than two items, 1 for the others."""
         return F.has_two(target)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the cross-entropy of each list."""
-        return F.listnet(input, target)
 
 
 class ListMLE(ListLoss):
@@ -186,9 +136,8 @@ class ListMLE(ListLoss):
     drawn from all items that are not more relevant (Breslow's approximation in a Cox model), so
     that no chance of sorting enters. Other code sorts ties at random or as they stand.
 
-    Raises:
-        ValueError: if input and target are not lists of one shape.
-
+    Use when: The whole order is known and counts, as in a race or a ranking by people.
+    Avoid when: Few grades and long lists: most of the sum is about ties.
     Source: Xia, Liu, Wang, Zhang, Li, Listwise Approach to Learning to Rank: Theory and Algorithm
     (2008).
 
@@ -196,25 +145,14 @@ class ListMLE(ListLoss):
     tensor(0.6931)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.listmle)
+    card = Card(
         key="listmle",
         tasks=("ranking",),
-        target="counts",
         input="scores",
-        formula="sum_i (log sum_{j: y_j <= y_i} exp(s_j) - s_i)",
-        use_when="The whole order is known and counts, as in a race or a ranking by people.",
-        avoid_when="Few grades and long lists: most of the sum is about ties.",
-        paper=Paper(
-            authors="F. Xia, T.-Y. Liu, J. Wang, W. Zhang, H. Li",
-            title="Listwise Approach to Learning to Rank: Theory and Algorithm",
-            year=2008,
-        ),
+        target="counts",
         example=Example(input=[[0.0, 0.0, 0.0]], target=GRADES, value=math.log(6)),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the negative log-likelihood of each list's order."""
-        return F.listmle(input, target)
 
 
 class LambdaLoss(ListLoss):
@@ -233,15 +171,8 @@ class LambdaLoss(ListLoss):
     list: the sum over its pairs. Lists without a pair have weight 0. Ranks are constants of the
     gradient; items of equal scores share their mean rank, and count as neighbours.
 
-    Args:
-        scheme: how pairs are weighed.
-        sigma: steepness of the logistic.
-        mu: share of δ in "ndcg2++".
-
-    Raises:
-        ValueError: if input and target are not lists of one shape, or a hyperparameter is out of
-            range.
-
+    Use when: NDCG is the metric.
+    Avoid when: Lists are very long: it holds all pairs of a list.
     Source: Wang, Li, Golbandi, Bendersky, Najork, The LambdaLoss Framework for Ranking Metric
     Optimization (2018).
 
@@ -249,42 +180,21 @@ class LambdaLoss(ListLoss):
     tensor(0.1668)
     """
 
-    scheme: str
-    sigma: Tensor
-    mu: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.lambda_loss)
+    scheme: Choice = Choice(
+        default="ndcg2", choices=("ndcg2", "lambdarank", "ndcg2++"), doc="how pairs are weighed"
+    )
+    sigma: Real = SIGMA
+    mu: Real = Real(default=10.0, low=0.0, doc='share of δ in "ndcg2++"')
+    card = Card(
         key="lambda_loss",
         tasks=("ranking",),
-        target="counts",
         input="scores",
-        formula="sum over y_i > y_j of w_ij |G_i - G_j| log2(1 + exp(-sigma (s_i - s_j)))",
-        use_when="NDCG is the metric.",
-        avoid_when="Lists are very long: it holds all pairs of a list.",
-        paper=Paper(
-            authors="X. Wang, C. Li, N. Golbandi, M. Bendersky, M. Najork",
-            title="The LambdaLoss Framework for Ranking Metric Optimization",
-            year=2018,
-        ),
+        target="counts",
         # gain 1 at rank 1, maxDCG 1, neighbours: w = 1 - 1/log2(3)
         example=Example(
             input=[[1.0, 0.0, -1.0]],
             target=[[1.0, 0.0, -1.0]],
             value=(1 - 1 / math.log2(3)) * math.log2(1 + math.exp(-1)),
         ),
-        hypers={
-            "scheme": Hyper(
-                default="ndcg2",
-                choices=("ndcg2", "lambdarank", "ndcg2++"),
-                meaning="how pairs are weighed",
-            ),
-            "sigma": SIGMA,
-            "mu": Hyper(default=10.0, low=0.0, meaning="share of delta in ndcg2++"),
-        },
     )
-
-    def __init__(self, *, scheme: str = "ndcg2", sigma: Number = 1.0, mu: Number = 10.0) -> None:
-        super().__init__(scheme=scheme, sigma=sigma, mu=mu)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the weighed sum over the pairs of each list."""
-        return F.lambda_loss(input, target, scheme=self.scheme, sigma=self.sigma, mu=self.mu)

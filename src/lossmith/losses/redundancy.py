@@ -1,20 +1,17 @@
 """Losses that keep embeddings from collapsing by statistics of the batch."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.core.loss import Batchwise
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Whole
+from lossmith.core.loss import ALL, Coupled, SetLoss, Statistic
 from lossmith.core.progress import Progress
 from lossmith.core.reduce import spread
-from lossmith.losses.coupled import GATHER, Contrast
 
 
-class BarlowTwins(Batchwise):
+class BarlowTwins(Statistic):
     r"""Each feature of two views correlates with itself, and no feature with another.
 
     .. math:: \sum_d (1 - C_{dd})^2 + \lambda \sum_d \sum_{e \ne d} C_{de}^2
@@ -25,14 +22,8 @@ class BarlowTwins(Batchwise):
     Shapes: input and target (N, D), two views of N samples. No unit; at least near 0, D where one
     view is constant. Over several processes the batch is that of all ranks: every rank calls it.
 
-    Args:
-        off_diagonal: λ, what correlations of different features weigh. The paper's is 0.005, its
-            code's 0.0051.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or are not (N, D).
-
+    Use when: Two views, batches too small for contrast, and a wide projector of thousands.
+    Avoid when: Batches of a few rows: correlations of two rows are all 1 or -1.
     Source: Zbontar et al., Barlow Twins: Self-Supervised Learning via Redundancy Reduction (2021).
 
     >>> view = torch.tensor([[1.0, 1.0], [-1.0, -1.0]])
@@ -40,22 +31,18 @@ class BarlowTwins(Batchwise):
     0.9999...
     """
 
-    off_diagonal: Tensor
-    card: ClassVar[Card] = Card(
+    off_diagonal: Real = Real(
+        default=0.005,
+        low=0.0,
+        doc="λ, what correlations of different features weigh. The paper's is 0.005, its code's "
+        "0.0051",
+    )
+    card = Card(
         key="barlow_twins",
         tasks=("self_supervised",),
-        target="embeddings",
         input="embeddings",
-        reduction="statistic",
+        target="embeddings",
         symmetric=True,
-        formula="sum_d (1 - C_dd)^2 + lambda sum_{e != d} C_de^2, C = corr(x_d, y_e)",
-        use_when="Two views, batches too small for contrast, and a wide projector of thousands.",
-        avoid_when="Batches of a few rows: correlations of two rows are all 1 or -1.",
-        paper=Paper(
-            authors="J. Zbontar, L. Jing, I. Misra, Y. LeCun, S. Deny",
-            title="Barlow Twins: Self-Supervised Learning via Redundancy Reduction",
-            year=2021,
-        ),
         # every correlation is 1/(1 + 1e-5): 2 (1e-5)^2 + 0.5 * 2 * (1/(1 + 1e-5))^2
         example=Example(
             input=[[1.0, 1.0], [-1.0, -1.0]],
@@ -63,16 +50,7 @@ class BarlowTwins(Batchwise):
             value=0.9999800005,
             arguments={"off_diagonal": 0.5},
         ),
-        hypers={
-            "off_diagonal": Hyper(
-                default=0.005, low=0.0, meaning="what correlations of different features weigh"
-            ),
-            "gather": GATHER,
-        },
     )
-
-    def __init__(self, *, off_diagonal: Number = 0.005, gather: bool = True) -> None:
-        super().__init__(off_diagonal=off_diagonal, gather=gather)
 
     def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the distance of the cross-correlation from the identity."""
@@ -81,7 +59,7 @@ class BarlowTwins(Batchwise):
         return F.barlow_twins(input, target, weight, off_diagonal=self.off_diagonal)
 
 
-class VICReg(Batchwise):
+class VICReg(SetLoss):
     r"""Three terms by name: views alike, each feature varied, no two features alike.
 
     .. math:: \lambda \frac{\lVert x - y \rVert^2}{N D} + \mu \frac{v(x) + v(y)}{2}
@@ -95,16 +73,8 @@ class VICReg(Batchwise):
     Shapes: input and target (N, D), two views of N samples. Over several processes the batch is
     that of all ranks: every rank calls the loss.
 
-    Args:
-        invariance: λ, what the distance of the views weighs.
-        variance: μ, what lacking variance weighs.
-        covariance: ν, what covariances weigh.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or are not (N, D), or weights are
-            given.
-
+    Use when: Two views, even of different kind or from different networks, without negatives.
+    Avoid when: Embeddings are normalised to unit length: their variance cannot reach 1.
     Source: Bardes, Ponce, LeCun, VICReg: Variance-Invariance-Covariance Regularization for
     Self-Supervised Learning (2022).
 
@@ -113,56 +83,28 @@ class VICReg(Batchwise):
     {'invariance': 0.0, 'variance': 0.0, 'covariance': 8.0}
     """
 
-    invariance: Tensor
-    variance: Tensor
-    covariance: Tensor
-    card: ClassVar[Card] = Card(
+    invariance: Real = Real(default=25.0, low=0.0, doc="λ, what the distance of the views weighs")
+    variance: Real = Real(default=25.0, low=0.0, doc="μ, what lacking variance weighs")
+    covariance: Real = Real(default=1.0, low=0.0, doc="ν, what covariances weigh")
+    card = Card(
         key="vicreg",
         tasks=("self_supervised",),
-        target="embeddings",
         input="embeddings",
-        reduction="set",
+        target="embeddings",
         symmetric=True,
-        formula="lambda mse(x, y) + mu (v(x) + v(y))/2 + nu (c(x) + c(y))",
-        use_when="Two views, even of different kind or from different networks, without negatives.",
-        avoid_when="Embeddings are normalised to unit length: their variance cannot reach 1.",
-        paper=Paper(
-            authors="A. Bardes, J. Ponce, Y. LeCun",
-            title="VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised "
-            "Learning",
-            year=2022,
-        ),
         # variance 2 is enough; both covariances are 2: 2^2 * 2/2 for each view
         example=Example(
             input=[[1.0, 1.0], [-1.0, -1.0]], target=[[1.0, 1.0], [-1.0, -1.0]], value=8.0
         ),
-        hypers={
-            "invariance": Hyper(default=25.0, low=0.0, meaning="weight of the views' distance"),
-            "variance": Hyper(default=25.0, low=0.0, meaning="weight of lacking variance"),
-            "covariance": Hyper(default=1.0, low=0.0, meaning="weight of covariances"),
-            "gather": GATHER,
-        },
     )
 
-    def __init__(
-        self,
-        *,
-        invariance: Number = 25.0,
-        variance: Number = 25.0,
-        covariance: Number = 1.0,
-        gather: bool = True,
-    ) -> None:
-        super().__init__(
-            invariance=invariance, variance=variance, covariance=covariance, gather=gather
-        )
-
-    def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> dict[str, Tensor]:
+    def value(self, input: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the three terms, weighted."""
         terms = zip(("invariance", "variance", "covariance"), F.vicreg(input, target), strict=True)
         return {name: getattr(self, name).to(term.dtype) * term for name, term in terms}
 
 
-class KoLeo(Contrast):
+class KoLeo(Coupled):
     r"""Kozachenko-Leonenko entropy: each embedding keeps away from its nearest neighbour.
 
     .. math:: \ell_i = -\log\Big(\min_{j \ne i}
@@ -173,46 +115,29 @@ class KoLeo(Contrast):
     has no neighbour and the value 0. Over several processes neighbours are sought among all ranks:
     every rank calls the loss. DINOv2 seeks them on each rank alone: gather=False.
 
-    Args:
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if input is not (N, D).
-
+    Use when: A small term beside another loss, that spreads embeddings on the sphere.
+    Avoid when: The batch holds copies of a sample: they are driven apart.
     Source: Sablayrolles et al., Spreading Vectors for Similarity Search (2019).
 
     >>> KoLeo()(torch.eye(2))
     tensor(-0.3466)
     """
 
-    card: ClassVar[Card] = Card(
+    card = Card(
         key="koleo",
         tasks=("self_supervised",),
-        target=None,
         input="embeddings",
-        reduction="anchors",
-        formula="-log(min_{j != i} |x_i/|x_i| - x_j/|x_j|| + 1e-8)",
-        use_when="A small term beside another loss, that spreads embeddings on the sphere.",
-        avoid_when="The batch holds copies of a sample: they are driven apart.",
-        paper=Paper(
-            authors="A. Sablayrolles, M. Douze, C. Schmid, H. Jégou",
-            title="Spreading Vectors for Similarity Search",
-            year=2019,
-        ),
+        target=None,
         # the distance is sqrt 2
         example=Example(input=[[1.0, 0.0], [0.0, 1.0]], target=None, value=-0.34657359735),
-        hypers={"gather": GATHER},
     )
 
-    def __init__(self, *, gather: bool = True) -> None:
-        super().__init__(gather=gather)
-
-    def against_all(self, input: Tensor, target: None, own: slice) -> Tensor:
+    def values(self, input: Tensor, target: None, own: slice = ALL) -> Tensor:
         """Return −log of each row's distance to its nearest neighbour."""
         return F.koleo(input, own=own)
 
 
-class SIGReg(Batchwise):
+class SIGReg(SetLoss):
     r"""Embeddings are to be a standard Gaussian, tested along random directions.
 
     .. math:: \frac{N}{S} \sum_s \int_{-b}^{b} \Big| \frac{1}{N} \sum_i e^{i t\, a_s^\top x_i}
@@ -225,16 +150,8 @@ class SIGReg(Batchwise):
     Shapes: input (N, D); there is no target. No unit; it takes no weights, for it grows with N as
     a test statistic does. Over several processes the batch is that of all ranks.
 
-    Args:
-        features: D, the width of embeddings.
-        slices: S, how many directions.
-        knots: points of the trapezoid rule between 0 and bound; the other half is its mirror image.
-        bound: b, how far the characteristic function is compared. Defaults are the authors' code.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if input is not (N, features), or weights are given.
-
+    Use when: Beside a prediction or invariance term, against collapse, without a teacher.
+    Avoid when: Embeddings are bounded or on a sphere: they cannot be Gaussian.
     Source: Balestriero, LeCun, LeJEPA: Provable and Scalable Self-Supervised Learning Without the
     Heuristics (2025).
 
@@ -244,25 +161,24 @@ class SIGReg(Batchwise):
     True
     """
 
-    features: int
-    slices: int
-    knots: int
-    bound: Tensor
-    directions: Tensor
-    card: ClassVar[Card] = Card(
+    features: Whole = Whole(low=1, doc="D, the width of embeddings")
+    slices: Whole = Whole(default=1024, low=1, doc="S, how many directions")
+    knots: Whole = Whole(
+        default=17,
+        low=2,
+        doc="points of the trapezoid rule between 0 and bound; the other half is its mirror image",
+    )
+    bound: Real = Real(
+        default=3.0,
+        low=0.0,
+        exclusive=True,
+        doc="b, how far the characteristic function is compared. Defaults are the authors' code",
+    )
+    card = Card(
         key="sigreg",
         tasks=("self_supervised",),
-        target=None,
         input="embeddings",
-        reduction="set",
-        formula="N mean_s integral |ecf(t; a_s x) - exp(-t^2/2)|^2 exp(-t^2/2) dt",
-        use_when="Beside a prediction or invariance term, against collapse, without a teacher.",
-        avoid_when="Embeddings are bounded or on a sphere: they cannot be Gaussian.",
-        paper=Paper(
-            authors="R. Balestriero, Y. LeCun",
-            title="LeJEPA: Provable and Scalable Self-Supervised Learning Without the Heuristics",
-            year=2025,
-        ),
+        target=None,
         # all at 0: the trapezoid rule over 0, 1/2, 1 of (1 - g)^2 g, g = exp(-t^2/2), doubled, by N
         example=Example(
             input=[[0.0], [0.0]],
@@ -270,33 +186,13 @@ class SIGReg(Batchwise):
             value=0.11827116798369432,
             arguments={"features": 1, "slices": 2, "knots": 3, "bound": 1.0},
         ),
-        hypers={
-            "features": Hyper(default=None, low=1, meaning="width of embeddings"),
-            "slices": Hyper(default=1024, low=1, meaning="how many directions"),
-            "knots": Hyper(default=17, low=2, meaning="points of the trapezoid rule"),
-            "bound": Hyper(
-                default=3.0, low=0.0, open=True, meaning="end of the characteristic function"
-            ),
-            "gather": GATHER,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        features: int,
-        slices: int = 1024,
-        knots: int = 17,
-        bound: Number = 3.0,
-        gather: bool = True,
-    ) -> None:
-        super().__init__(features=features, slices=slices, knots=knots, bound=bound, gather=gather)
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return the directions of the first step."""
         return {"directions": self._drawn(0)}
 
-    def value(self, input: Tensor, target: None, weight: Tensor | None) -> Tensor:
+    def value(self, input: Tensor, target: None) -> Tensor:
         """Return the mean statistic over directions."""
         if input.shape[1:] != (self.features,):
             raise ValueError(f"input must be (N, {self.features}), got {tuple(input.shape)}")

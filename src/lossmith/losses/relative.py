@@ -1,28 +1,23 @@
 """Losses of point predictions by their ratio to the target, in the target's own unit."""
 
 from abc import ABC
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real
 from lossmith.core.loss import Pointwise
 from lossmith.functional.checks import in_dtype, promote
 from lossmith.losses.fitting import finite, quartiles, spread_of
-
-_HYPERS = {
-    "center": Hyper(default=0.0, meaning="the prediction of a head that gives 0"),
-    "scale": Hyper(default=1.0, low=0.0, open=True, meaning="what 1 of the head stands for"),
-}
 
 
 class Relative(Pointwise, ABC):
     """A loss of a prediction center + scale·input, so that a fresh head starts amid the targets."""
 
-    center: Tensor
-    scale: Tensor
+    center: Real = Real(default=0.0, doc="the prediction of a head that gives 0")
+    scale: Real = Real(default=1.0, low=0.0, exclusive=True, doc="what 1 of the head stands for")
 
     @classmethod
     def for_target(cls, target: Tensor, **hypers: Any) -> Self:
@@ -51,13 +46,8 @@ class MSLE(Relative):
     and is drawn back, where keras clips and its gradient is 0. The minimiser is
     :math:`\exp(E \log(1 + y)) - 1`, below the mean.
 
-    Args:
-        center: added to the scaled input, in the target's unit; 0 unless `for_target` fits it.
-        scale: multiplies the input, in the target's unit; 1 unless `for_target` fits it.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, or a target is negative.
-
+    Use when: The metric is RMSLE and the model must predict in the target's own unit.
+    Avoid when: The head may predict logarithms: MSE under TransformedTarget log1p is convex.
     Source: Tofallis, A Better Measure of Relative Prediction Accuracy for Model Selection and
     Model Estimation (2015), on the logarithm of the ratio; the 1 that allows zeros is custom.
 
@@ -65,28 +55,25 @@ class MSLE(Relative):
     tensor(0.4805)
     """
 
-    card: ClassVar[Card] = Card(
+    center: Real = Real(
+        default=0.0,
+        doc="added to the scaled input, in the target's unit; 0 unless `for_target` fits it",
+    )
+    scale: Real = Real(
+        default=1.0,
+        low=0.0,
+        exclusive=True,
+        doc="multiplies the input, in the target's unit; 1 unless `for_target` fits it",
+    )
+    card = Card(
         key="msle",
         tasks=("regression",),
-        target="counts",
         input="values",
-        formula="(log(1 + p) - log(1 + y))^2, p = center + scale x",
-        use_when="The metric is RMSLE and the model must predict in the target's own unit.",
-        avoid_when="The head may predict logarithms: MSE under TransformedTarget log1p is convex.",
-        paper=Paper(
-            authors="C. Tofallis",
-            title="A Better Measure of Relative Prediction Accuracy for Model Selection and "
-            "Model Estimation",
-            year=2015,
-        ),
+        target="counts",
         # log 4 - log 2, and log 1 - log 4
         example=Example(input=[3.0, 0.0], target=[1.0, 3.0], value=1.2011325347955035),
         claims=Claims(),
-        hypers=_HYPERS,
     )
-
-    def __init__(self, *, center: Number = 0.0, scale: Number = 1.0) -> None:
-        super().__init__(center=center, scale=scale)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the squared logarithmic error of each element."""
@@ -104,13 +91,8 @@ class MAPE(Relative):
     that row decide the loss. The minimiser is the median weighted by :math:`1/|y|`, below the
     median.
 
-    Args:
-        center: added to the scaled input, in the target's unit; 0 unless `for_target` fits it.
-        scale: multiplies the input, in the target's unit; 1 unless `for_target` fits it.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, or a target is 0.
-
+    Use when: The metric is MAPE and no target is near 0.
+    Avoid when: Targets come near 0, or predictions that are too low are costly.
     Source: de Myttenaere, Golden, Le Grand & Rossi, Mean Absolute Percentage Error for Regression
     Models (2016).
 
@@ -118,26 +100,24 @@ class MAPE(Relative):
     tensor(0.3750)
     """
 
-    card: ClassVar[Card] = Card(
+    center: Real = Real(
+        default=0.0,
+        doc="added to the scaled input, in the target's unit; 0 unless `for_target` fits it",
+    )
+    scale: Real = Real(
+        default=1.0,
+        low=0.0,
+        exclusive=True,
+        doc="multiplies the input, in the target's unit; 1 unless `for_target` fits it",
+    )
+    card = Card(
         key="mape",
         tasks=("regression",),
-        target="positive",
         input="values",
-        formula="|p - y| / |y|, p = center + scale x",
-        use_when="The metric is MAPE and no target is near 0.",
-        avoid_when="Targets come near 0, or predictions that are too low are costly.",
-        paper=Paper(
-            authors="A. de Myttenaere, B. Golden, B. Le Grand, F. Rossi",
-            title="Mean Absolute Percentage Error for Regression Models",
-            year=2016,
-        ),
+        target="positive",
         example=Example(input=[3.0, 3.0], target=[2.0, 4.0], value=0.375),
         claims=Claims(convex=True, lipschitz=True),
-        hypers=_HYPERS,
     )
-
-    def __init__(self, *, center: Number = 0.0, scale: Number = 1.0) -> None:
-        super().__init__(center=center, scale=scale)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the absolute error of each element as a share of its target."""
@@ -155,39 +135,32 @@ class SMAPE(Relative):
     below. Where prediction and target are both 0 the value is 0. A prediction of the other sign
     than its target gives 2 with no gradient.
 
-    Args:
-        center: added to the scaled input, in the target's unit; 0 unless `for_target` fits it.
-        scale: multiplies the input, in the target's unit; 1 unless `for_target` fits it.
-
-    Raises:
-        ValueError: if the shapes of input and target differ.
-
+    Use when: The metric is sMAPE; too high and too low by one factor count alike.
+    Avoid when: The start may be of the wrong sign: there it has no gradient.
     Source: Makridakis, Accuracy Measures: Theoretical and Practical Concerns (1993).
 
     >>> SMAPE()(torch.tensor([3.0, 0.0]), torch.tensor([1.0, 0.0]))
     tensor(0.5000)
     """
 
-    card: ClassVar[Card] = Card(
+    center: Real = Real(
+        default=0.0,
+        doc="added to the scaled input, in the target's unit; 0 unless `for_target` fits it",
+    )
+    scale: Real = Real(
+        default=1.0,
+        low=0.0,
+        exclusive=True,
+        doc="multiplies the input, in the target's unit; 1 unless `for_target` fits it",
+    )
+    card = Card(
         key="smape",
         tasks=("regression",),
-        target="positive",
         input="values",
-        formula="2 |p - y| / (|p| + |y|), p = center + scale x",
-        use_when="The metric is sMAPE; too high and too low by one factor count alike.",
-        avoid_when="The start may be of the wrong sign: there it has no gradient.",
-        paper=Paper(
-            authors="S. Makridakis",
-            title="Accuracy Measures: Theoretical and Practical Concerns",
-            year=1993,
-        ),
+        target="positive",
         example=Example(input=[3.0, 1.0], target=[1.0, 3.0], value=1.0),
         claims=Claims(lipschitz=True, bounded=True),
-        hypers=_HYPERS,
     )
-
-    def __init__(self, *, center: Number = 0.0, scale: Number = 1.0) -> None:
-        super().__init__(center=center, scale=scale)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the symmetric share of each element."""

@@ -2,23 +2,15 @@
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.core.loss import Batchwise, Pointwise
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Choice, Real
+from lossmith.core.loss import Pointwise, Statistic
 from lossmith.core.reduce import reduce
-from lossmith.losses.coupled import GATHER
 from lossmith.losses.gan import LOG3, SCORES, SIDE
-
-JOLICOEUR = Paper(
-    authors="A. Jolicoeur-Martineau",
-    title="The relativistic discriminator: a key element missing from standard GAN",
-    year=2018,
-)
 
 
 class RelativisticGAN(Pointwise):
@@ -30,41 +22,26 @@ class RelativisticGAN(Pointwise):
     Both sides need both scores, row by row. Freeze the discriminator while the generator trains:
     gradients reach the real scores too.
 
-    Args:
-        side: "discriminator" or "generator".
-
-    Raises:
-        ValueError: if the shapes differ.
-
+    Use when: Modes are dropped; with R1 and R2 it is R3GAN.
+    Avoid when: Nothing penalises the discriminator's gradient: alone it need not converge.
     Source: Jolicoeur-Martineau, The relativistic discriminator (2018), RSGAN.
 
     >>> RelativisticGAN()({"real": torch.zeros(1), "fake": torch.zeros(1)})
     tensor(0.6931)
     """
 
-    side: str
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.relativistic_gan)
+    side: Choice = SIDE
+    card = Card(
         key="relativistic_gan",
         tasks=("gan",),
-        target=None,
         input=SCORES,
-        formula="D: -log sigmoid(real - fake); G: -log sigmoid(fake - real)",
-        use_when="Modes are dropped; with R1 and R2 it is R3GAN.",
-        avoid_when="Nothing penalises the discriminator's gradient: alone it need not converge.",
-        paper=JOLICOEUR,
+        target=None,
         example=Example(input={"real": [LOG3], "fake": [0.0]}, target=None, value=-math.log(3 / 4)),
-        hypers={"side": SIDE},
     )
 
-    def __init__(self, *, side: str = "discriminator") -> None:
-        super().__init__(side=side)
 
-    def values(self, input: Mapping[str, Tensor], target: None) -> Tensor:
-        """Return the value of each pair."""
-        return F.relativistic_gan(input, side=self.side)
-
-
-class RelativisticAverageGAN(Batchwise):
+class RelativisticAverageGAN(Statistic):
     r"""Relativistic averaging: each score is judged against the other side's mean.
 
     .. math:: \ell_D = \overline{h(r - \bar f)} + \overline{h(\bar r - f)} \qquad
@@ -77,32 +54,25 @@ class RelativisticAverageGAN(Batchwise):
     sides need both scores. Gradients flow through the means. The author's code halves the sum;
     this is the paper's formula. Freeze the discriminator while the generator trains.
 
-    Args:
-        side: "discriminator" or "generator".
-        form: "standard", "least_squares" or "hinge".
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes differ, or a denominator is given.
-
+    Use when: Super-resolution and other image restoration, as in ESRGAN.
+    Avoid when: Batches are small: the means are then mostly noise; take pairs.
     Source: Jolicoeur-Martineau, The relativistic discriminator (2018), section 4.2.
 
     >>> RelativisticAverageGAN()({"real": torch.zeros(1), "fake": torch.zeros(1)})
     tensor(1.3863)
     """
 
-    side: str
-    form: str
-    card: ClassVar[Card] = Card(
+    side: Choice = SIDE
+    form: Choice = Choice(
+        default="standard",
+        choices=("standard", "least_squares", "hinge"),
+        doc='"standard", "least_squares" or "hinge"',
+    )
+    card = Card(
         key="relativistic_average_gan",
         tasks=("gan",),
-        target=None,
         input=SCORES,
-        reduction="statistic",
-        formula="D: mean h(real - mean fake) + mean h(mean real - fake); G: real and fake swapped",
-        use_when="Super-resolution and other image restoration, as in ESRGAN.",
-        avoid_when="Batches are small: the means are then mostly noise; take pairs.",
-        paper=JOLICOEUR,
+        target=None,
         # real 1 and 3, fake 0 and 2: squares of 1 - 1 - 1, 3 - 1 - 1, and of 2 - 0 - 1, 2 - 2 - 1
         example=Example(
             input={"real": [1.0, 3.0], "fake": [0.0, 2.0]},
@@ -110,21 +80,7 @@ class RelativisticAverageGAN(Batchwise):
             value=2.0,
             arguments={"form": "least_squares"},
         ),
-        hypers={
-            "side": SIDE,
-            "form": Hyper(
-                default="standard",
-                choices=("standard", "least_squares", "hinge"),
-                meaning="how a score's lead over the other side's mean is judged",
-            ),
-            "gather": GATHER,
-        },
     )
-
-    def __init__(
-        self, *, side: str = "discriminator", form: str = "standard", gather: bool = True
-    ) -> None:
-        super().__init__(side=side, form=form, gather=gather)
 
     def value(
         self, input: Mapping[str, Tensor], target: None, weight: Tensor | None
@@ -146,38 +102,29 @@ class R3GAN(Pointwise):
     their gradients by the samples, "real_gradient" and "fake_gradient" (N, …), as
     `lossmith.functional.score_gradient` gives both. No target. Terms: adversarial, r1, r2.
 
-    Args:
-        side: "discriminator" or "generator".
-        gamma: weight of the penalties; the paper's is 1 on StackedMNIST, from 0.05 (CIFAR-10) to
-            150 (FFHQ at 256 pixels) elsewhere, and falls tenfold while training.
-
-    Raises:
-        ValueError: if rows differ, or the discriminator's side lacks the gradients.
-
+    Use when: A GAN is to train steadily without tricks.
+    Avoid when: The critic mixes rows, as batch normalisation does: its gradient is then no one
+    sample's.
     Source: Huang, Gokaslan, Kuleshov, Tompkin, The GAN is dead; long live the GAN! (2024).
 
     >>> R3GAN(side="generator")({"real": torch.zeros(1), "fake": torch.zeros(1)})
     tensor(0.6931)
     """
 
-    side: str
-    gamma: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.r3gan)
+    side: Choice = SIDE
+    gamma: Real = Real(
+        default=1.0,
+        low=0.0,
+        doc="weight of the penalties; the paper's is 1 on StackedMNIST, from 0.05 (CIFAR-10) to "
+        "150 (FFHQ at 256 pixels) elsewhere, and falls tenfold while training",
+    )
+    card = Card(
         key="r3gan",
         tasks=("gan",),
-        target=None,
         input={**SCORES, "real_gradient": "values", "fake_gradient": "values"},
+        target=None,
         optional=("real_gradient", "fake_gradient"),
-        formula="D: -log sigmoid(real - fake) + gamma/2 (|grad real|^2 + |grad fake|^2); "
-        "G: -log sigmoid(fake - real)",
-        use_when="A GAN is to train steadily without tricks.",
-        avoid_when="The critic mixes rows, as batch normalisation does: its gradient is then no "
-        "one sample's.",
-        paper=Paper(
-            authors="Y. Huang, A. Gokaslan, V. Kuleshov, J. Tompkin",
-            title="The GAN is dead; long live the GAN! A Modern GAN Baseline",
-            year=2024,
-        ),
         example=Example(
             input={
                 "real": [LOG3],
@@ -188,15 +135,4 @@ class R3GAN(Pointwise):
             target=None,
             value=-math.log(3 / 4) + 7.0,
         ),
-        hypers={
-            "side": SIDE,
-            "gamma": Hyper(default=1.0, low=0.0, meaning="weight of the gradient penalties"),
-        },
     )
-
-    def __init__(self, *, side: str = "discriminator", gamma: Number = 1.0) -> None:
-        super().__init__(side=side, gamma=gamma)
-
-    def values(self, input: Mapping[str, Tensor], target: None) -> dict[str, Tensor]:
-        """Return the adversarial value of each pair, and on D's side its two penalties."""
-        return F.r3gan(input, side=self.side, gamma=self.gamma)

@@ -1,18 +1,17 @@
 """A linear head over millions of classes, trained on a sample of them at each step."""
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Choice, PerClass, Switch, Whole
 from lossmith.core.progress import Progress
 from lossmith.functional.checks import beside
-from lossmith.losses.classes import IGNORE, check_counts
-from lossmith.losses.linear import BIAS, CLASS_WEIGHT, CLASSES, IN_FEATURES, LinearHead
+from lossmith.losses.classes import check_counts
+from lossmith.losses.linear import LinearHead
 
 DISTRIBUTIONS = ("uniform", "log_uniform")
 
@@ -44,26 +43,8 @@ class SampledLinearCrossEntropy(LinearHead):
 
     `head` is an `nn.Linear`, tied and trained as that of `LinearCrossEntropy`.
 
-    Args:
-        in_features: width of what the head reads.
-        classes: number of classes.
-        samples: how many classes are drawn for a step.
-        distribution: "uniform", or "log_uniform" for classes sorted from frequent to rare, which
-            is TensorFlow's default.
-        counts: numbers in proportion to which classes are drawn instead, such as how often each
-            occurs in training; all above 0.
-        correct_target: whether the target's own logit is corrected too, as TensorFlow does.
-        seed: of the draws.
-        sparse: whether the gradient of the head's weight is a sparse tensor.
-        bias: whether the head has a bias.
-        class_weight: one weight a class.
-        ignore_index: the target whose rows are left out.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or counts are not one
-            positive number a class.
-
+    Use when: Classes are a million and more: the time of all their logits cannot be had.
+    Avoid when: The full cross-entropy fits in time: linear_cross_entropy has no bias.
     Source: Bengio & Senécal, Adaptive Importance Sampling to Accelerate Training of a Neural
     Probabilistic Language Model (2008); Jean, Cho, Memisevic, Bengio, On Using Very Large Target
     Vocabulary for Neural Machine Translation (2015); the correction in retrieval: Yi et al.,
@@ -74,29 +55,31 @@ class SampledLinearCrossEntropy(LinearHead):
     tensor(4.6052, grad_fn=<DivBackward0>)
     """
 
-    samples: int
-    distribution: str
-    counts: Tensor | None
-    correct_target: bool
-    seed: int
-    sparse: bool
-    drawn: Tensor
-    time: Tensor
-    cumulative: Tensor
-    card: ClassVar[Card] = Card(
+    samples: Whole = Whole(default=8192, low=1, doc="how many classes are drawn for a step")
+    distribution: Choice = Choice(
+        default="uniform",
+        choices=("uniform", "log_uniform"),
+        doc='"uniform", or "log_uniform" for classes sorted from frequent to rare, which is '
+        "TensorFlow's default",
+    )
+    counts: PerClass = PerClass(
+        low=0.0,
+        exclusive=True,
+        doc="numbers in proportion to which classes are drawn instead, such as how often each "
+        "occurs in training; all above 0",
+    )
+    correct_target: Switch = Switch(
+        default=True, doc="whether the target's own logit is corrected too, as TensorFlow does"
+    )
+    seed: Whole = Whole(default=0, low=0, doc="of the draws")
+    sparse: Switch = Switch(
+        default=False, doc="whether the gradient of the head's weight is a sparse tensor"
+    )
+    card = Card(
         key="sampled_linear_cross_entropy",
         tasks=("text",),
-        target="classes",
         input="embeddings",
-        formula="-log softmax over y and sampled s of (W h + b - log Q)_y",
-        use_when="Classes are a million and more: the time of all their logits cannot be had.",
-        avoid_when="The full cross-entropy fits in time: linear_cross_entropy has no bias.",
-        paper=Paper(
-            authors="Y. Bengio, J.-S. Senécal",
-            title="Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic "
-            "Language Model",
-            year=2008,
-        ),
+        target="classes",
         # each of three classes once: two are drawn, whose rows have one rival, the other has two
         example=Example(
             arguments={"in_features": 3, "classes": 3, "samples": 2, "counts": [1.0, 1.0, 1.0]},
@@ -106,53 +89,10 @@ class SampledLinearCrossEntropy(LinearHead):
         ),
         claims=Claims(convex=True, lipschitz=True),
         learns=True,
-        hypers={
-            "in_features": IN_FEATURES,
-            "classes": CLASSES,
-            "samples": Hyper(default=8192, low=1, meaning="classes drawn for a step"),
-            "distribution": Hyper(
-                default="uniform", choices=DISTRIBUTIONS, meaning="how classes are drawn"
-            ),
-            "counts": Hyper(default=None, low=0.0, open=True, meaning="how often, class by class"),
-            "correct_target": Hyper(
-                default=True, meaning="whether the target's logit is corrected too"
-            ),
-            "seed": Hyper(default=0, low=0, meaning="of the draws"),
-            "sparse": Hyper(default=False, meaning="whether the head's gradient is sparse"),
-            "bias": BIAS,
-            "class_weight": CLASS_WEIGHT,
-            "ignore_index": IGNORE,
-        },
     )
 
-    def __init__(
-        self,
-        *,
-        in_features: int,
-        classes: int,
-        samples: int = 8192,
-        distribution: str = "uniform",
-        counts: Sequence[float] | None = None,
-        correct_target: bool = True,
-        seed: int = 0,
-        sparse: bool = False,
-        bias: bool = False,
-        class_weight: Sequence[float] | None = None,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(
-            in_features=in_features,
-            classes=classes,
-            samples=samples,
-            distribution=distribution,
-            counts=counts,
-            correct_target=correct_target,
-            seed=seed,
-            sparse=sparse,
-            bias=bias,
-            class_weight=class_weight,
-            ignore_index=ignore_index,
-        )
+    def __post_init__(self) -> None:
+        super().__post_init__()
         with torch.device("cpu"):  # where classes are drawn
             self.register_buffer("cumulative", self._cumulative(), persistent=False)
             time = F.drawing_time(self.cumulative, self.samples)

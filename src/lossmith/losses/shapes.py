@@ -1,30 +1,19 @@
 """Losses that follow the metric or the shape of a mask: Lovász, boundary, clDice."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Switch, Whole
 from lossmith.core.loss import Pointwise
-from lossmith.losses.classes import CLASSES
 from lossmith.losses.masks import (
     BINARY_LOGITS,
     CLASS_LOGITS,
     CLASSES_SEEN,
-    IGNORE,
     LABELS_SEEN,
     LOG3,
     BinaryMasks,
     ClassMasks,
-)
-
-_BERMAN = Paper(
-    authors="M. Berman, A. Rannen Triki, M. B. Blaschko",
-    title="The Lovász-Softmax Loss: A Tractable Surrogate for the Optimization of the "
-    "Intersection-Over-Union Measure in Neural Networks",
-    year=2018,
 )
 
 
@@ -43,15 +32,8 @@ class LovaszSoftmax(ClassMasks):
     whole batch together unless told `per_image=True`, as do segmentation_models_pytorch and
     kornia.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        present: whether only classes that the image holds count, as in the authors' code, or all.
-        ignore_index: the target whose pixels are left out.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Mean IoU is the metric; best after or beside cross-entropy.
+    Avoid when: Training starts from nothing with it alone, or probabilities are wanted.
     Source: Berman, Rannen Triki, Blaschko, The Lovász-Softmax Loss: A Tractable Surrogate for the
     Optimization of the Intersection-Over-Union Measure in Neural Networks (2018).
 
@@ -59,35 +41,20 @@ class LovaszSoftmax(ClassMasks):
     tensor(0.5000)
     """
 
-    present: bool
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.lovasz_softmax)
+    present: Switch = Switch(
+        default=True,
+        search=(True, False),
+        doc="whether only classes that the image holds count, as in the authors' code, or all",
+    )
+    card = Card(
         key="lovasz_softmax",
         tasks=("segmentation",),
-        target="classes",
         input="logits",
-        formula="mean_c Lovász extension of the Jaccard loss at |t - p|, p = softmax(x)",
-        use_when="Mean IoU is the metric; best after or beside cross-entropy.",
-        avoid_when="Training starts from nothing with it alone, or probabilities are wanted.",
-        paper=_BERMAN,
+        target="classes",
         # Errors 3/4, 1/4, 1/4, 1/4: weights 1/2, 1/2 of class 0, and 1/3, 1/3, 1/3 of class 1.
         example=Example(input=CLASS_LOGITS, target=CLASSES_SEEN, value=11 / 24),
-        hypers={
-            "classes": CLASSES,
-            "present": Hyper(
-                default=True, search=(True, False), meaning="whether absent classes are left out"
-            ),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self, *, classes: int | None = None, present: bool = True, ignore_index: int = -100
-    ) -> None:
-        super().__init__(classes=classes, present=present, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the Lovász-softmax of each image."""
-        return F.lovasz_softmax(input, target, present=self.present, ignore_index=self.ignore_index)
 
 
 class LovaszHinge(BinaryMasks):
@@ -101,12 +68,8 @@ class LovaszHinge(BinaryMasks):
     One value an image is the authors' default here. Convex, and piecewise linear in the logits.
     `decode` is the sigmoid, of which only the side of ½ means anything: the loss knows margins.
 
-    Args:
-        ignore_index: the label whose pixels are left out.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
-
+    Use when: The IoU of one mask is the metric; best after or beside cross-entropy.
+    Avoid when: Probabilities are wanted: it knows margins alone.
     Source: Berman, Rannen Triki, Blaschko, The Lovász-Softmax Loss: A Tractable Surrogate for the
     Optimization of the Intersection-Over-Union Measure in Neural Networks (2018).
 
@@ -114,26 +77,15 @@ class LovaszHinge(BinaryMasks):
     tensor(1.)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.lovasz_hinge)
+    card = Card(
         key="lovasz_hinge",
         tasks=("segmentation",),
-        target="labels",
         input="logits",
-        formula="Lovász extension of the Jaccard loss at max(0, 1 - s x), s = ±1",
-        use_when="The IoU of one mask is the metric; best after or beside cross-entropy.",
-        avoid_when="Probabilities are wanted: it knows margins alone.",
-        paper=_BERMAN,
+        target="labels",
         # The third pixel alone is wrong, by 1 + log 3, one of three positives.
         example=Example(input=BINARY_LOGITS, target=LABELS_SEEN, value=(1 + LOG3) / 3),
-        hypers={"ignore_index": IGNORE},
     )
-
-    def __init__(self, *, ignore_index: int = -100) -> None:
-        super().__init__(ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the Lovász hinge of each image."""
-        return F.lovasz_hinge(input, target, ignore_index=self.ignore_index)
 
 
 class Boundary(Pointwise):
@@ -149,10 +101,8 @@ class Boundary(Pointwise):
     to leave out, a pixel to ignore. The least value is negative, and not 0. The paper adds it to
     Dice with a weight that grows: `Dice() + alpha * Boundary()`.
 
-    Raises:
-        ValueError: if the shapes of input and target differ or are no images, or the target is a
-            mask of 0 and 1 and no distance.
-
+    Use when: A region is tiny beside the rest; beside Dice, with a weight that grows.
+    Avoid when: Alone: it is least where the whole interior is found, but has poor gradients.
     Source: Kervadec, Bouchtiba, Desrosiers, Granger, Dolz, Ben Ayed, Boundary Loss for Highly
     Unbalanced Segmentation (2019).
 
@@ -160,29 +110,18 @@ class Boundary(Pointwise):
     tensor(0.2500)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.boundary)
+    card = Card(
         key="boundary",
         tasks=("segmentation",),
-        target="values",
         input="logits",
-        formula="mean_{c,i} p φ, φ the signed distance to the class's boundary",
-        use_when="A region is tiny beside the rest; beside Dice, with a weight that grows.",
-        avoid_when="Alone: it is least where the whole interior is found, but has poor gradients.",
-        paper=Paper(
-            authors="H. Kervadec, J. Bouchtiba, C. Desrosiers, E. Granger, J. Dolz, I. Ben Ayed",
-            title="Boundary Loss for Highly Unbalanced Segmentation",
-            year=2019,
-        ),
+        target="values",
         example=Example(
             input=CLASS_LOGITS,
             target=[[[[0.0, 1.0], [1.0, 1.5]], [[1.0, 0.0], [0.0, 0.0]]]],
             value=1.625 / 8,
         ),
     )
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the mean signed distance of each image."""
-        return F.boundary(input, target)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the softmax: one probability a class, along dimension 1."""
@@ -205,16 +144,8 @@ class ClDice(BinaryMasks):
     the authors' code sums over the batch. An ignored pixel is background in both masks: it is in
     no sum, but structures end there.
 
-    Args:
-        iterations: erosions of the skeleton: at least the pixels from the rim of the thickest
-            structure to its centre. The authors' code does 10.
-        smooth: s, pixels added to both sides of the fractions.
-        ignore_index: the label whose pixels are left out.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, are no images or volumes, or a label
-            lies outside 0 … 1.
-
+    Use when: Structures are tubes or networks whose connection matters: vessels, roads.
+    Avoid when: Structures are compact, or alone: beside Dice, which sees the width.
     Source: Shit, Paetzold, Sekuboyina, Ezhov, Unger, Zhylka, Pluim, Bauer, Menze, clDice: A Novel
     Topology-Preserving Loss Function for Tubular Structure Segmentation (2021).
 
@@ -223,23 +154,21 @@ class ClDice(BinaryMasks):
     tensor(0.2308)
     """
 
-    iterations: int
-    smooth: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.cl_dice)
+    iterations: Whole = Whole(
+        default=10,
+        low=0,
+        doc="erosions of the skeleton: at least the pixels from the rim of the thickest structure"
+        " to its centre. The authors' code does 10",
+    )
+    smooth: Real = Real(
+        default=1.0, low=0.0, exclusive=True, doc="s, pixels added to both sides of the fractions"
+    )
+    card = Card(
         key="cl_dice",
         tasks=("segmentation",),
-        target="labels",
         input="logits",
-        formula="1 - 2 Tp Ts / (Tp + Ts), centrelines' precision and recall",
-        use_when="Structures are tubes or networks whose connection matters: vessels, roads.",
-        avoid_when="Structures are compact, or alone: beside Dice, which sees the width.",
-        paper=Paper(
-            authors="S. Shit, J. C. Paetzold, A. Sekuboyina, I. Ezhov, A. Unger, A. Zhylka, "
-            "J. P. W. Pluim, U. Bauer, B. H. Menze",
-            title="clDice: A Novel Topology-Preserving Loss Function for Tubular Structure "
-            "Segmentation",
-            year=2021,
-        ),
+        target="labels",
         # A flat prediction of 1/2 has no centreline, Tp = 1; the line of three has Ts = 2.5/4.
         example=Example(
             arguments={"iterations": 2},
@@ -247,26 +176,4 @@ class ClDice(BinaryMasks):
             target=[[[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]],
             value=3 / 13,
         ),
-        hypers={
-            "iterations": Hyper(default=10, low=0, meaning="erosions of the skeleton"),
-            "smooth": Hyper(
-                default=1.0, low=0.0, open=True, meaning="pixels added to both sides of fractions"
-            ),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self, *, iterations: int = 10, smooth: Number = 1.0, ignore_index: int = -100
-    ) -> None:
-        super().__init__(iterations=iterations, smooth=smooth, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the centreline Dice loss of each image."""
-        return F.cl_dice(
-            input,
-            target,
-            iterations=self.iterations,
-            smooth=self.smooth,
-            ignore_index=self.ignore_index,
-        )

@@ -1,16 +1,15 @@
 """Label smoothing by what the model itself confuses."""
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real
 from lossmith.core.progress import Progress
-from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
+from lossmith.losses.classes import ClassLoss
 
 
 class OnlineLabelSmoothing(ClassLoss):
@@ -32,16 +31,8 @@ class OnlineLabelSmoothing(ClassLoss):
     code for fine-grained classes starts uniformly, weighs both parts by 1, and stops renewing a
     class whose largest soft label reached 0.88.
 
-    Args:
-        classes: number of classes; the state is of its square.
-        alpha: weight of the given label; 1 is cross-entropy.
-        ignore_index: the target whose samples have weight 0 and make no soft label.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if classes is not given, shapes do not fit, a class lies outside the head, or
-            no epoch is told.
-
+    Use when: Classes are many and resemble one another, and the model is overconfident.
+    Avoid when: Probabilities must be calibrated: its own minimum is smoothed.
     Source: Zhang, Jiang, Hou, Wei, Han, Li, Cheng, Delving Deep into Label Smoothing (2021).
 
     >>> loss = OnlineLabelSmoothing(classes=2)
@@ -52,24 +43,15 @@ class OnlineLabelSmoothing(ClassLoss):
             [0.5000, 0.5000]])
     """
 
-    alpha: Tensor
-    soft_labels: Tensor
-    sums: Tensor
-    counts: Tensor
-    epoch: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.online_label_smoothing)
+    alpha: Real = Real(
+        default=0.5, low=0.0, high=1.0, doc="weight of the given label; 1 is cross-entropy"
+    )
+    card = Card(
         key="online_label_smoothing",
         tasks=("multiclass",),
-        target="classes",
         input="logits",
-        formula="-alpha log p_y - (1 - alpha) sum_c S_yc log p_c, S_y the mean correct p of y",
-        use_when="Classes are many and resemble one another, and the model is overconfident.",
-        avoid_when="Probabilities must be calibrated: its own minimum is smoothed.",
-        paper=Paper(
-            authors="C.-B. Zhang, P.-T. Jiang, Q. Hou, Y. Wei, Q. Han, Z. Li, M.-M. Cheng",
-            title="Delving Deep into Label Smoothing",
-            year=2021,
-        ),
+        target="classes",
         # probabilities 3/4 and 1/4: the given label, and uniform ones in the first epoch
         example=Example(
             arguments={"classes": 2, "alpha": 0.8},
@@ -78,18 +60,8 @@ class OnlineLabelSmoothing(ClassLoss):
             value=-0.9 * math.log(3 / 4) - 0.1 * math.log(1 / 4),
         ),
         claims=Claims(convex=True, lipschitz=True),
-        hypers={
-            "classes": CLASSES,
-            "alpha": Hyper(default=0.5, low=0.0, high=1.0, meaning="weight of the given label"),
-            "ignore_index": IGNORE,
-        },
         needs=("input", "target"),
     )
-
-    def __init__(
-        self, *, classes: int | None = None, alpha: Number = 0.5, ignore_index: int = -100
-    ) -> None:
-        super().__init__(classes=classes, alpha=alpha, ignore_index=ignore_index)
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return even soft labels, and an epoch in which nothing was seen."""
@@ -100,16 +72,6 @@ class OnlineLabelSmoothing(ClassLoss):
             "counts": torch.zeros(width),
             "epoch": torch.zeros((), dtype=torch.int64),
         }
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the cross-entropy of each sample against its label and its soft label."""
-        return F.online_label_smoothing(
-            input,
-            target,
-            soft_labels=self.soft_labels,
-            alpha=self.alpha,
-            ignore_index=self.ignore_index,
-        )
 
     def update(self, progress: Progress) -> None:
         """Gather a step's correct predictions; where an epoch ends, make soft labels of them."""

@@ -1,14 +1,13 @@
 """Square losses for classes: on probabilities (Brier), on raw outputs, and beside cross-entropy."""
 
 import math
-from typing import ClassVar
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
-from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real
+from lossmith.losses.classes import ClassLoss
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
 
@@ -22,33 +21,20 @@ class Brier(ClassLoss):
     Brier's own range; for two classes this is twice the score of the positive class alone.
     The square loss on raw outputs, without softmax, is `Square`.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Probabilities are wanted and a few wrong labels must not dominate.
+    Avoid when: Classes are many: the gradient vanishes where the true class is improbable.
     Source: Brier, Verification of Forecasts Expressed in Terms of Probability (1950).
 
     >>> Brier()(torch.zeros(1, 2), torch.tensor([1]))
     tensor(0.5000)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.brier)
+    card = Card(
         key="brier",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="sum_c (p_c - [c = y])^2, p = softmax(x)",
-        use_when="Probabilities are wanted and a few wrong labels must not dominate.",
-        avoid_when="Classes are many: the gradient vanishes where the true class is improbable.",
-        paper=Paper(
-            authors="G. W. Brier",
-            title="Verification of Forecasts Expressed in Terms of Probability",
-            year=1950,
-        ),
+        target="classes",
         example=Example(
             arguments={"classes": 2},
             input=[[LOG3, 0.0], [LOG3, 0.0]],
@@ -56,15 +42,7 @@ class Brier(ClassLoss):
             value=(2 / 16 + 2 * 9 / 16) / 2,
         ),
         claims=Claims(lipschitz=True, bounded=True, proper=True, elicits="probabilities"),
-        hypers={"classes": CLASSES, "ignore_index": IGNORE},
     )
-
-    def __init__(self, *, classes: int | None = None, ignore_index: int = -100) -> None:
-        super().__init__(classes=classes, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the Brier score of each sample."""
-        return F.brier(input, target, ignore_index=self.ignore_index)
 
 
 class Square(ClassLoss):
@@ -80,16 +58,8 @@ class Square(ClassLoss):
     distribution. At k = M = 1 the outputs are the probabilities themselves. The paper raises k
     and M where classes are many: k = 15, M = 30 for the 1000 classes of ImageNet.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        k: weight of the true class's term.
-        M: the output that the true class should have.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or k or M is not positive.
-
+    Use when: Accuracy is what counts; the paper finds it on a par with cross-entropy.
+    Avoid when: Classes are many and k and M cannot be tuned.
     Source: Hui, Belkin, Evaluation of Neural Architectures Trained with Square Loss vs
     Cross-Entropy in Classification Tasks (2021).
 
@@ -97,22 +67,16 @@ class Square(ClassLoss):
     tensor(0.2500)
     """
 
-    k: Tensor
-    M: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.square)
+    k: Real = Real(default=1.0, low=0.0, exclusive=True, doc="weight of the true class's term")
+    M: Real = Real(
+        default=1.0, low=0.0, exclusive=True, doc="the output that the true class should have"
+    )
+    card = Card(
         key="square",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="values",
-        formula="(k (x_y - M)^2 + sum_{c != y} x_c^2) / C",
-        use_when="Accuracy is what counts; the paper finds it on a par with cross-entropy.",
-        avoid_when="Classes are many and k and M cannot be tuned.",
-        paper=Paper(
-            authors="L. Hui, M. Belkin",
-            title="Evaluation of Neural Architectures Trained with Square Loss vs Cross-Entropy in "
-            "Classification Tasks",
-            year=2021,
-        ),
+        target="classes",
         example=Example(
             arguments={"classes": 2, "k": 2.0, "M": 3.0},
             input=[[1.0, 0.5], [1.0, 0.5]],
@@ -120,29 +84,7 @@ class Square(ClassLoss):
             value=((2 * 4 + 0.25) / 2 + (2 * 6.25 + 1) / 2) / 2,
         ),
         claims=Claims(convex=True, elicits="probabilities"),
-        hypers={
-            "classes": CLASSES,
-            "k": Hyper(default=1.0, low=0.0, open=True, meaning="weight of the true class's term"),
-            "M": Hyper(
-                default=1.0, low=0.0, open=True, meaning="the output the true class should have"
-            ),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        classes: int | None = None,
-        k: Number = 1.0,
-        M: Number = 1.0,  # noqa: N803 - the paper's symbol
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(classes=classes, k=k, M=M, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the scaled square loss of each sample."""
-        return F.square(input, target, k=self.k, M=self.M, ignore_index=self.ignore_index)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the distribution nearest to what the outputs say; no softmax."""
@@ -160,33 +102,20 @@ class Squentropy(ClassLoss):
     `decode` is the softmax, as in the paper. It is not exactly the class probability: the
     squares shrink the outputs; the order of the classes is right.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Accuracy counts and cross-entropy grows overconfident.
+    Avoid when: Exact probabilities are wanted.
     Source: Hui, Belkin, Wright, Cut your Losses with Squentropy (2023).
 
     >>> Squentropy()(torch.tensor([[1.0, 1.0]]), torch.tensor([1]))
     tensor(1.6931)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.squentropy)
+    card = Card(
         key="squentropy",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="-log softmax(x)_y + sum_{c != y} x_c^2 / (C - 1)",
-        use_when="Accuracy counts and cross-entropy grows overconfident.",
-        avoid_when="Exact probabilities are wanted.",
-        paper=Paper(
-            authors="L. Hui, M. Belkin, S. Wright",
-            title="Cut your Losses with Squentropy",
-            year=2023,
-        ),
+        target="classes",
         example=Example(
             arguments={"classes": 3},
             input=[[1.0, 1.0, 1.0]],
@@ -194,12 +123,4 @@ class Squentropy(ClassLoss):
             value=math.log(3) + (1 + 1) / 2,
         ),
         claims=Claims(convex=True, elicits="mode"),
-        hypers={"classes": CLASSES, "ignore_index": IGNORE},
     )
-
-    def __init__(self, *, classes: int | None = None, ignore_index: int = -100) -> None:
-        super().__init__(classes=classes, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the squentropy of each sample."""
-        return F.squentropy(input, target, ignore_index=self.ignore_index)

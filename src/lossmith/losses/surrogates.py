@@ -2,23 +2,21 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
-from lossmith.core.loss import Batchwise
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Choice, Real
+from lossmith.core.loss import Statistic
 from lossmith.core.reduce import reduce, spread
 from lossmith.functional.checks import promote
-from lossmith.losses.coupled import GATHER
 
 LOG3 = math.log(3)  # a logit of log 3 has the probability 3/4
 
 
-class LabelStatistic(Batchwise, ABC):
+class LabelStatistic(Statistic, ABC):
     """One number of a weighted batch for each label, averaged over the labels that have one."""
 
     def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
@@ -50,13 +48,8 @@ class SoftF1(LabelStatistic):
     It is a statistic of the batch: batches should be large, and hold positives. A label without
     a positive in the batch has no F measure to improve and is left out of the mean.
 
-    Args:
-        beta: how many times as much recall weighs as precision.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
-
+    Use when: F1 is the metric, positives are rare, and batches large.
+    Avoid when: Probabilities are wanted, or batches often lack positives.
     Source: Pastor-Pellicer, Zamora-Martínez, España-Boquera, Castro-Bleda, F-Measure as the Error
     Function to Train Neural Networks (2013).
 
@@ -64,21 +57,17 @@ class SoftF1(LabelStatistic):
     tensor(0.5000)
     """
 
-    beta: Tensor
-    card: ClassVar[Card] = Card(
+    beta: Real = Real(
+        default=1.0,
+        low=0.0,
+        exclusive=True,
+        doc="how many times as much recall weighs as precision",
+    )
+    card = Card(
         key="soft_f1",
         tasks=("binary", "multilabel"),
-        target="labels",
         input="logits",
-        reduction="statistic",
-        formula="1 - (1 + beta^2) TP / ((1 + beta^2) TP + beta^2 FN + FP), of probabilities",
-        use_when="F1 is the metric, positives are rare, and batches large.",
-        avoid_when="Probabilities are wanted, or batches often lack positives.",
-        paper=Paper(
-            authors="J. Pastor-Pellicer, F. Zamora-Martínez, S. España-Boquera, M. J. Castro-Bleda",
-            title="F-Measure as the Error Function to Train Neural Networks",
-            year=2013,
-        ),
+        target="labels",
         example=Example(
             # TP 3/4, FN 1/4, FP 1/2
             input=[LOG3, 0.0],
@@ -86,16 +75,7 @@ class SoftF1(LabelStatistic):
             value=1 - 1.5 / 2.25,
         ),
         claims=Claims(bounded=True),
-        hypers={
-            "beta": Hyper(
-                default=1.0, low=0.0, open=True, meaning="weight of recall against precision"
-            ),
-            "gather": GATHER,
-        },
     )
-
-    def __init__(self, *, beta: Number = 1.0, gather: bool = True) -> None:
-        super().__init__(beta=beta, gather=gather)
 
     def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Return 1 − F of each label, and which have positives."""
@@ -115,16 +95,8 @@ class AnyLoss(LabelStatistic):
     with a smaller one. A class that the batch lacks is left out of the two balanced
     metrics, and a label without positives out of F1.
 
-    Args:
-        metric: "accuracy", "f1", "balanced_accuracy" (mean of recall and specificity) or
-            "g_mean" (their geometric mean).
-        amplification: the factor A, the paper's L.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes of input and target differ, a label lies outside 0 … 1, or the
-            metric is none of those.
-
+    Use when: A metric of decisions is the aim, classes are imbalanced, and batches large.
+    Avoid when: Probabilities are wanted, or training starts from nothing on hard data.
     Source: Han, Moniz, Chawla, AnyLoss: Transforming Classification Metrics into Loss Functions
     (2024).
 
@@ -132,22 +104,20 @@ class AnyLoss(LabelStatistic):
     tensor(0.5000)
     """
 
-    metric: str
-    amplification: Tensor
-    card: ClassVar[Card] = Card(
+    metric: Choice = Choice(
+        default="f1",
+        choices=("accuracy", "f1", "balanced_accuracy", "g_mean"),
+        doc='"accuracy", "f1", "balanced_accuracy" (mean of recall and specificity) or "g_mean" '
+        "(their geometric mean)",
+    )
+    amplification: Real = Real(
+        default=73.0, low=0.0, exclusive=True, doc="the factor A, the paper's L"
+    )
+    card = Card(
         key="any_loss",
         tasks=("binary", "multilabel"),
-        target="labels",
         input="logits",
-        reduction="statistic",
-        formula="1 - metric(TP, FP, FN, TN) of sigmoid(A (sigmoid(x) - 1/2))",
-        use_when="A metric of decisions is the aim, classes are imbalanced, and batches large.",
-        avoid_when="Probabilities are wanted, or training starts from nothing on hard data.",
-        paper=Paper(
-            authors="D. Han, N. Moniz, N. V. Chawla",
-            title="AnyLoss: Transforming Classification Metrics into Loss Functions",
-            year=2024,
-        ),
+        target="labels",
         example=Example(
             # 4 log 3·(3/4 − 1/2) = log 3: amplified to 3/4, and ½ stays; TP 3/4, FN 1/4, FP 1/2
             arguments={"amplification": 4 * LOG3},
@@ -156,23 +126,7 @@ class AnyLoss(LabelStatistic):
             value=1 - 1.5 / 2.25,
         ),
         claims=Claims(bounded=True),
-        hypers={
-            "metric": Hyper(
-                default="f1",
-                choices=("accuracy", "f1", "balanced_accuracy", "g_mean"),
-                meaning="the metric of the confusion matrix",
-            ),
-            "amplification": Hyper(
-                default=73.0, low=0.0, open=True, meaning="how hard probabilities are pushed"
-            ),
-            "gather": GATHER,
-        },
     )
-
-    def __init__(
-        self, *, metric: str = "f1", amplification: Number = 73.0, gather: bool = True
-    ) -> None:
-        super().__init__(metric=metric, amplification=amplification, gather=gather)
 
     def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Return 1 − metric of each label, and which have one."""
@@ -195,13 +149,8 @@ class AUCMargin(LabelStatistic):
     the cut at 0 it is the mean of (m − p_i + p_j)² over pairs of a positive and a negative. A
     batch without one of the classes teaches nothing.
 
-    Args:
-        margin: the gap that the mean scores should have.
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes of input and target differ or a label lies outside 0 … 1.
-
+    Use when: AUC is the metric, positives are rare, and batches hold both classes.
+    Avoid when: Probabilities are wanted, or batches often lack a class.
     Source: Yuan, Yan, Sonka, Yang, Large-Scale Robust Deep AUC Maximization: A New Surrogate Loss
     and Empirical Studies on Medical Image Classification (2021).
 
@@ -209,22 +158,14 @@ class AUCMargin(LabelStatistic):
     tensor(1.)
     """
 
-    margin: Tensor
-    card: ClassVar[Card] = Card(
+    margin: Real = Real(
+        default=1.0, low=0.0, exclusive=True, doc="the gap that the mean scores should have"
+    )
+    card = Card(
         key="auc_margin",
         tasks=("binary", "multilabel"),
-        target="labels",
         input="logits",
-        reduction="statistic",
-        formula="Var+(p) + Var-(p) + (m - mean+(p) + mean-(p))+^2, p = sigmoid(x)",
-        use_when="AUC is the metric, positives are rare, and batches hold both classes.",
-        avoid_when="Probabilities are wanted, or batches often lack a class.",
-        paper=Paper(
-            authors="Z. Yuan, Y. Yan, M. Sonka, T. Yang",
-            title="Large-Scale Robust Deep AUC Maximization: A New Surrogate Loss and Empirical "
-            "Studies on Medical Image Classification",
-            year=2021,
-        ),
+        target="labels",
         example=Example(
             # scores 3/4, 1/4 of positives, 1/4 of the negative: variance 1/16, gap 1/4
             input=[LOG3, -LOG3, -LOG3],
@@ -232,16 +173,7 @@ class AUCMargin(LabelStatistic):
             value=1 / 16 + 9 / 16,
         ),
         claims=Claims(bounded=True),
-        hypers={
-            "margin": Hyper(
-                default=1.0, low=0.0, open=True, meaning="gap that the mean scores should have"
-            ),
-            "gather": GATHER,
-        },
     )
-
-    def __init__(self, *, margin: Number = 1.0, gather: bool = True) -> None:
-        super().__init__(margin=margin, gather=gather)
 
     def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Return the value of each label, and which have both classes."""

@@ -2,21 +2,20 @@
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.card import Card, Example, Hyper, Kind, Paper
-from lossmith.core.loss import Batchwise
+from lossmith.core.card import Card, Example, Kind
+from lossmith.core.hyperparameter import Choice
+from lossmith.core.loss import SetLoss
 from lossmith.core.reduce import reduce
-from lossmith.losses.coupled import GATHER
 
 _TARGET: Mapping[str, Kind] = {"time": "positive", "event": "labels"}
 _LOG3 = math.log(3)
 
 
-class Cox(Batchwise):
+class Cox(SetLoss):
     r"""Negative log partial likelihood of proportional hazards.
 
     .. math:: L = \frac{1}{\sum_i d_i} \sum_{i: d_i = 1} \left(\log \sum_{j: t_j \ge t_i} s_{ij}
@@ -31,14 +30,8 @@ class Cox(Batchwise):
     others of their batch alone, so that batches should be large; memory grows with N². A batch
     without events gives 0. It takes no weights: a row twice is a tie, not a weight of 2.
 
-    Args:
-        ties: "efron", the more exact, or "breslow".
-        gather: over several processes, whether the batch is that of all ranks.
-
-    Raises:
-        ValueError: if the shapes of input, time and event differ, event is not 0 or 1, ties is
-            neither, or a weight is given.
-
+    Use when: Times to an event are partly censored and risks need only be ordered.
+    Avoid when: Hazards of two groups cross over time, or batches hold few events.
     Source: Cox, Regression Models and Life-Tables (1972); ties after Efron (1977) and Breslow
     (1974).
 
@@ -47,37 +40,23 @@ class Cox(Batchwise):
     (tensor(0.3466), tensor(0.6931))
     """
 
-    ties: str
-    card: ClassVar[Card] = Card(
+    ties: Choice = Choice(
+        default="efron", choices=("efron", "breslow"), doc='"efron", the more exact, or "breslow"'
+    )
+    card = Card(
         key="cox",
         tasks=("survival",),
-        target=_TARGET,
         input="scores",
-        reduction="set",
-        formula="sum_{d_i = 1} (log sum_{t_j >= t_i} s_ij exp(x_j) - x_i) / sum_i d_i",
-        use_when="Times to an event are partly censored and risks need only be ordered.",
-        avoid_when="Hazards of two groups cross over time, or batches hold few events.",
-        paper=Paper(authors="D. R. Cox", title="Regression Models and Life-Tables", year=1972),
+        target=_TARGET,
         # hazards 3, 1, 1, the first two tied: log(5/3), and log 3 with 5 - 4/2 at risk
         example=Example(
             input=[_LOG3, 0.0, 0.0],
             target={"time": [1.0, 1.0, 3.0], "event": [1.0, 1.0, 0.0]},
             value=(math.log(5 / 3) + math.log(3)) / 2,
         ),
-        hypers={
-            "ties": Hyper(
-                default="efron",
-                choices=("efron", "breslow"),
-                meaning="how much those who have their event at one time count",
-            ),
-            "gather": GATHER,
-        },
     )
 
-    def __init__(self, *, ties: str = "efron", gather: bool = True) -> None:
-        super().__init__(ties=ties, gather=gather)
-
-    def value(self, input: Tensor, target: Mapping[str, Tensor], weight: Tensor | None) -> Tensor:
+    def value(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
         """Return the negative log partial likelihood an event."""
         values = F.cox(input, target["time"], target["event"], ties=self.ties)
         return reduce(values, weight=target["event"].to(values.dtype))

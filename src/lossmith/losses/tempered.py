@@ -1,13 +1,11 @@
 """Losses of other softmaxes than the exponential one: sparse, or with heavy tails."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Claims, Example, Hyper, Paper
-from lossmith.losses.classes import CLASSES, IGNORE, ClassLoss
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real
+from lossmith.losses.classes import ClassLoss
 
 
 class Sparsemax(ClassLoss):
@@ -22,14 +20,8 @@ class Sparsemax(ClassLoss):
     The gradient is p less the one-hot label, as for the softmax. It is 0, not just small, once
     the label's output leads by 1. `decode` is sparsemax: the probabilities, many of them 0.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit or a class lies outside the head.
-
+    Use when: Most classes are impossible for a sample and must have probability 0.
+    Avoid when: Log loss is what counts: a true class of probability 0 costs all.
     Source: Martins, Astudillo, From Softmax to Sparsemax: A Sparse Model of Attention and
     Multi-Label Classification (2016).
 
@@ -37,20 +29,12 @@ class Sparsemax(ClassLoss):
     tensor(0.2500)
     """
 
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.sparsemax)
+    card = Card(
         key="sparsemax",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="(1 - |p|^2) / 2 + p.x - x_y, p = the distribution nearest to x",
-        use_when="Most classes are impossible for a sample and must have probability 0.",
-        avoid_when="Log loss is what counts: a true class of probability 0 costs all.",
-        paper=Paper(
-            authors="A. F. T. Martins, R. F. Astudillo",
-            title="From Softmax to Sparsemax: A Sparse Model of Attention and Multi-Label "
-            "Classification",
-            year=2016,
-        ),
+        target="classes",
         example=Example(
             # p = [3/4, 1/4]
             arguments={"classes": 2},
@@ -59,15 +43,7 @@ class Sparsemax(ClassLoss):
             value=((1 - 5 / 8) / 2 + 3 / 8 - 0.5 + (1 - 5 / 8) / 2 + 3 / 8) / 2,
         ),
         claims=Claims(convex=True, lipschitz=True, proper=True, elicits="probabilities"),
-        hypers={"classes": CLASSES, "ignore_index": IGNORE},
     )
-
-    def __init__(self, *, classes: int | None = None, ignore_index: int = -100) -> None:
-        super().__init__(classes=classes, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the sparsemax loss of each sample."""
-        return F.sparsemax(input, target, ignore_index=self.ignore_index)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return sparsemax: the distribution nearest to the outputs."""
@@ -86,35 +62,23 @@ class Entmax(ClassLoss):
     tau makes p sum to 1. The gradient is p less the one-hot label. `decode` is entmax: the
     probabilities, of which some are exactly 0. For alpha = 2 see `Sparsemax`.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        alpha: how sparse, between 1 and 2.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or alpha outside (1, 2).
-
+    Use when: Classes are many and most impossible for a sample, as words are.
+    Avoid when: Log loss is what counts: a true class of probability 0 costs all.
     Source: Peters, Niculae, Martins, Sparse Sequence-to-Sequence Models (2019).
 
     >>> Entmax()(torch.zeros(1, 2), torch.tensor([1]))
     tensor(0.3905)
     """
 
-    alpha: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.entmax)
+    alpha: Real = Real(
+        default=1.5, low=1.0, high=2.0, exclusive=True, doc="how sparse, between 1 and 2"
+    )
+    card = Card(
         key="entmax",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="(1 - sum_c p_c^alpha) / (alpha (alpha - 1)) + p.x - x_y, p = entmax(x)",
-        use_when="Classes are many and most impossible for a sample, as words are.",
-        avoid_when="Log loss is what counts: a true class of probability 0 costs all.",
-        paper=Paper(
-            authors="B. Peters, V. Niculae, A. F. T. Martins",
-            title="Sparse Sequence-to-Sequence Models",
-            year=2019,
-        ),
+        target="classes",
         example=Example(
             # p = [16, 9] / 25: square roots 0.8 and 0.6, which differ by half the outputs' 0.4
             arguments={"classes": 2, "alpha": 1.5},
@@ -123,21 +87,7 @@ class Entmax(ClassLoss):
             value=(1 - 0.512 - 0.216) / 0.75 + 0.64 * 0.4 - 0.2,
         ),
         claims=Claims(convex=True, lipschitz=True, proper=True, elicits="probabilities"),
-        hypers={
-            "classes": CLASSES,
-            "alpha": Hyper(default=1.5, low=1.0, high=2.0, open=True, meaning="how sparse"),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self, *, classes: int | None = None, alpha: Number = 1.5, ignore_index: int = -100
-    ) -> None:
-        super().__init__(classes=classes, alpha=alpha, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the entmax loss of each sample."""
-        return F.entmax(input, target, alpha=self.alpha, ignore_index=self.ignore_index)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return alpha-entmax: the probabilities."""
@@ -159,17 +109,8 @@ class BiTempered(ClassLoss):
     paper tunes both; the defaults are mild. Authors' code finds lambda by five steps of a fixed
     point, here it is exact. A Bregman divergence is proper: `decode` gives the probabilities.
 
-    Args:
-        classes: number of classes, needed for the head alone.
-        t1: temperature of the logarithm, between 0 and 1.
-        t2: temperature of the softmax, above 1.
-        ignore_index: the target whose samples have weight 0.
-
-    Raises:
-        TypeError: if the target holds no integers.
-        ValueError: if shapes do not fit, a class lies outside the head, or a temperature outside
-            its range.
-
+    Use when: Some labels are wrong and calibrated probabilities are wanted all the same.
+    Avoid when: Labels are clean, or no rows are left to tune the temperatures on.
     Source: Amid, Warmuth, Anil, Koren, Robust Bi-Tempered Logistic Loss Based on Bregman
     Divergences (2019).
 
@@ -177,21 +118,20 @@ class BiTempered(ClassLoss):
     tensor(0.3905)
     """
 
-    t1: Tensor
-    t2: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.bi_tempered)
+    t1: Real = Real(
+        default=0.8,
+        low=0.0,
+        high=1.0,
+        exclusive=True,
+        doc="temperature of the logarithm, between 0 and 1",
+    )
+    t2: Real = Real(default=1.2, low=1.0, exclusive=True, doc="temperature of the softmax, above 1")
+    card = Card(
         key="bi_tempered",
         tasks=("binary", "multiclass"),
-        target="classes",
         input="logits",
-        formula="-log_t1 p_y - (1 - sum_c p_c^(2 - t1)) / (2 - t1), p = exp_t2(x - lambda)",
-        use_when="Some labels are wrong and calibrated probabilities are wanted all the same.",
-        avoid_when="Labels are clean, or no rows are left to tune the temperatures on.",
-        paper=Paper(
-            authors="E. Amid, M. K. Warmuth, R. Anil, T. Koren",
-            title="Robust Bi-Tempered Logistic Loss Based on Bregman Divergences",
-            year=2019,
-        ),
+        target="classes",
         example=Example(
             # p = [0.64, 0.36], which is 1/(1 + u)^2 at u = 1/4 and 2/3
             arguments={"classes": 2, "t1": 0.5, "t2": 1.5},
@@ -200,29 +140,7 @@ class BiTempered(ClassLoss):
             value=((0.2 + 0.4) * 2 - 2 * (1 - 0.512 - 0.216) / 1.5) / 2,
         ),
         claims=Claims(lipschitz=True, bounded=True, proper=True, elicits="probabilities"),
-        hypers={
-            "classes": CLASSES,
-            "t1": Hyper(
-                default=0.8, low=0.0, high=1.0, open=True, meaning="temperature of the logarithm"
-            ),
-            "t2": Hyper(default=1.2, low=1.0, open=True, meaning="temperature of the softmax"),
-            "ignore_index": IGNORE,
-        },
     )
-
-    def __init__(
-        self,
-        *,
-        classes: int | None = None,
-        t1: Number = 0.8,
-        t2: Number = 1.2,
-        ignore_index: int = -100,
-    ) -> None:
-        super().__init__(classes=classes, t1=t1, t2=t2, ignore_index=ignore_index)
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the bi-tempered loss of each sample."""
-        return F.bi_tempered(input, target, t1=self.t1, t2=self.t2, ignore_index=self.ignore_index)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the tempered softmax: the probabilities."""

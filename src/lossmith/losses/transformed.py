@@ -1,13 +1,13 @@
 """A wrapper that trains any regression loss on a transformed target and predicts on its own."""
 
 import math
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from lossmith.core.adaptive import Number
-from lossmith.core.card import Card, Example, Hyper, Paper
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Choice, Inner, Real, Switch
 from lossmith.core.loss import Pointwise
 from lossmith.core.reduce import spread
 from lossmith.core.tree import mapped
@@ -16,7 +16,14 @@ from lossmith.losses.fitting import finite, quartiles, spread_of
 from lossmith.losses.regression import MSE
 from lossmith.losses.wrapping import refit
 
-_FUNCTIONS = ("identity", "log1p", "power")
+
+def _of_raw_targets(owner: str, loss: Any) -> None:
+    fine = isinstance(loss, Pointwise) and not isinstance(loss, TransformedTarget)
+    if not fine or "regression" not in loss.card.tasks:
+        raise TypeError(
+            f"{owner}: loss must be a regression loss with a value a sample, and not another "
+            f"TransformedTarget; got {loss!r}"
+        )
 
 
 class TransformedTarget(Pointwise):
@@ -31,21 +38,8 @@ class TransformedTarget(Pointwise):
     finite output gives an infinite prediction. Note that g moves the mean: squared error after
     log1p predicts exp(mean of the log) − 1, the minimiser of RMSLE. Quantiles are kept.
 
-    Args:
-        loss: the loss in the transformed space; squared error if None.
-        function: g, "identity", "log1p" (targets above −1) or "power".
-        exponent: p of "power"; the default is the square root.
-        center: subtracted after g.
-        scale: divided by after g.
-        relative: multiply each sample's value by scale/max(|y|, floor), so that absolute error is
-            the absolute percentage error, batch by batch: a weight of 1/|y| would cancel in the
-            weighted mean of a batch of one.
-        floor: the least |y| that relative divides by, in the target's unit.
-
-    Raises:
-        TypeError: if loss is not a regression loss with a value a sample.
-        ValueError: if function is unknown, or log1p meets a target of −1 or below.
-
+    Use when: The target is skewed or far from unit scale, or relative errors count.
+    Avoid when: The mean of a skewed target is wanted: log1p and power move the minimiser.
     Source: Box & Cox, An Analysis of Transformations (1964), whose powers these are.
 
     >>> loss = TransformedTarget(function="log1p")
@@ -53,17 +47,38 @@ class TransformedTarget(Pointwise):
     (tensor(1.), tensor([1.7183]))
     """
 
-    card: ClassVar[Card] = Card(
+    loss: Inner = Inner(
+        make=MSE,
+        accepts=_of_raw_targets,
+        doc="a regression loss with a value a sample; None is MSE",
+    )
+    function: Choice = Choice(
+        default="identity",
+        choices=("identity", "log1p", "power"),
+        doc='g, "identity", "log1p" (targets above −1) or "power"',
+    )
+    exponent: Real = Real(
+        default=0.5, low=0.0, exclusive=True, doc='p of "power"; the default is the square root'
+    )
+    center: Real = Real(default=0.0, doc="subtracted after g")
+    scale: Real = Real(default=1.0, low=0.0, exclusive=True, doc="divided by after g")
+    relative: Switch = Switch(
+        default=False,
+        doc="multiply each sample's value by scale/max(|y|, floor), so that absolute error is the"
+        " absolute percentage error, batch by batch: a weight of 1/|y| would cancel in the "
+        "weighted mean of a batch of one",
+    )
+    floor: Real = Real(
+        default=1e-6,
+        low=0.0,
+        exclusive=True,
+        doc="the least |y| that relative divides by, in the target's unit",
+    )
+    card = Card(
         key="transformed",
         tasks=("regression",),
-        target="values",
         input="values",
-        formula="loss(x, (g(y) - center) / scale), g = identity, log1p or power",
-        use_when="The target is skewed or far from unit scale, or relative errors count.",
-        avoid_when="The mean of a skewed target is wanted: log1p and power move the minimiser.",
-        paper=Paper(
-            authors="G. E. P. Box, D. R. Cox", title="An Analysis of Transformations", year=1964
-        ),
+        target="values",
         # squared error of 0 against log(1 + (e - 1)) = 1
         example=Example(
             input=[0.0],
@@ -71,62 +86,7 @@ class TransformedTarget(Pointwise):
             value=1.0,
             arguments={"function": "log1p"},
         ),
-        hypers={
-            "loss": Hyper(default=None, meaning="loss in the transformed space; None is MSE"),
-            "function": Hyper(default="identity", meaning=f"one of {', '.join(_FUNCTIONS)}"),
-            "exponent": Hyper(default=0.5, low=0.0, open=True, meaning="power of the target"),
-            "center": Hyper(default=0.0, meaning="subtracted after the function"),
-            "scale": Hyper(default=1.0, low=0.0, open=True, meaning="divided by after it"),
-            "relative": Hyper(default=False, meaning="multiply by scale/max(|y|, floor)"),
-            "floor": Hyper(
-                default=1e-6, low=0.0, open=True, meaning="least |y| that relative divides by"
-            ),
-        },
     )
-
-    loss: Pointwise
-    function: str
-    exponent: Tensor
-    center: Tensor
-    scale: Tensor
-    relative: bool
-    floor: Tensor
-
-    def __init__(
-        self,
-        loss: Pointwise | None = None,
-        *,
-        function: str = "identity",
-        exponent: Number = 0.5,
-        center: Number = 0.0,
-        scale: Number = 1.0,
-        relative: bool = False,
-        floor: Number = 1e-6,
-    ) -> None:
-        inner = MSE() if loss is None else loss
-        if (
-            not isinstance(inner, Pointwise)
-            or isinstance(inner, TransformedTarget)
-            or "regression" not in inner.card.tasks
-        ):
-            raise TypeError(
-                f"TransformedTarget: loss must be a regression loss with a value a sample, and not "
-                f"another TransformedTarget; got {inner!r}"
-            )
-        if function not in _FUNCTIONS:
-            raise ValueError(
-                f"TransformedTarget: function must be one of {', '.join(_FUNCTIONS)}; "
-                f"got {function!r}"
-            )
-        super().__init__(
-            loss=inner,
-            function=function,
-            exponent=exponent,
-            center=center,
-            scale=scale,
-            relative=relative,
-            floor=floor,
-        )
 
     @classmethod
     def for_target(cls, target: Tensor, **hypers: Any) -> Self:

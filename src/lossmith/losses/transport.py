@@ -1,17 +1,12 @@
 """Optimal transport between two samples."""
 
-from typing import ClassVar
-
-from torch import Tensor
-
 from lossmith import functional as F
-from lossmith.core.card import Card, Example, Hyper, Paper
-from lossmith.core.loss import Batchwise
-from lossmith.core.schedule import Schedule
-from lossmith.losses.coupled import GATHER
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real
+from lossmith.core.loss import SetLoss
 
 
-class SinkhornDivergence(Batchwise):
+class SinkhornDivergence(SetLoss):
     r"""Debiased entropic optimal transport between two samples.
 
     .. math:: \ell = \mathrm{OT}(x, y) - \tfrac12 \mathrm{OT}(x, x) - \tfrac12 \mathrm{OT}(y, y)
@@ -32,16 +27,8 @@ class SinkhornDivergence(Batchwise):
     second gradient, no vmap and no full graph of `torch.compile`: how many steps are run depends on
     the samples.
 
-    Args:
-        blur: the scale in units of the samples below which they count as alike. The paper names
-            no default; this one, geomloss's, supposes samples in the unit cube, so scale it with
-            yours.
-        scaling: ratio of one scale of the annealing to that before it.
-        gather: over several processes, whether the samples are those of all ranks.
-
-    Raises:
-        ValueError: if shapes differ, a hyperparameter is out of range, or weights are given.
-
+    Use when: Two samples must move together even from where they do not overlap.
+    Avoid when: Dimensions are many and samples few: distances then say little.
     Source: Feydy, Séjourné, Vialard, Amari, Trouvé, Peyré, Interpolating between Optimal Transport
     and MMD using Sinkhorn Divergences (2019).
 
@@ -49,52 +36,32 @@ class SinkhornDivergence(Batchwise):
     tensor(4.5000)
     """
 
-    blur: Tensor
-    scaling: Tensor
-    card: ClassVar[Card] = Card(
+    function = staticmethod(F.sinkhorn_divergence)
+    blur: Real = Real(
+        default=0.05,
+        low=0.0,
+        exclusive=True,
+        doc="the scale in units of the samples below which they count as alike. The paper names "
+        "no default; this one, geomloss's, supposes samples in the unit cube, so scale it "
+        "with yours",
+    )
+    scaling: Real = Real(
+        default=0.5,
+        low=0.0,
+        high=1.0,
+        exclusive=True,
+        doc="ratio of one scale of the annealing to that before it",
+    )
+    card = Card(
         key="sinkhorn_divergence",
         tasks=("divergence", "transfer"),
-        target="embeddings",
         input="embeddings",
-        reduction="set",
+        target="embeddings",
         symmetric=True,
         detached=True,
-        formula="OT(x, y) - OT(x, x)/2 - OT(y, y)/2, entropic at blur^2, cost |x_i - y_j|^2 / 2",
-        use_when="Two samples must move together even from where they do not overlap.",
-        avoid_when="Dimensions are many and samples few: distances then say little.",
-        paper=Paper(
-            authors="J. Feydy, T. Séjourné, F.-X. Vialard, S. Amari, A. Trouvé, G. Peyré",
-            title="Interpolating between Optimal Transport and MMD using Sinkhorn Divergences",
-            year=2019,
-        ),
         # one sample each: the only plan moves it all the way
         example=Example(input=[[1.0, 0.0]], target=[[0.0, 0.0]], value=0.5),
-        hypers={
-            "blur": Hyper(
-                default=0.05,
-                low=0.0,
-                open=True,
-                meaning="the scale below which samples count as alike",
-            ),
-            "scaling": Hyper(
-                default=0.5,
-                low=0.0,
-                high=1.0,
-                open=True,
-                meaning="ratio of one scale of the annealing to that before it",
-            ),
-            "gather": GATHER,
-        },
         double_backward=False,
         vmap=False,
         fullgraph=False,
     )
-
-    def __init__(
-        self, *, blur: float | Schedule = 0.05, scaling: float | Schedule = 0.5, gather: bool = True
-    ) -> None:
-        super().__init__(blur=blur, scaling=scaling, gather=gather)
-
-    def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-        """Return the divergence of the two samples."""
-        return F.sinkhorn_divergence(input, target, blur=self.blur, scaling=self.scaling)

@@ -5,29 +5,26 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from lossmith.core.loss import Batchwise, Loss, Pointwise
+from lossmith.core.loss import Loss, Pointwise, Statistic
 
 
-def check_inner(owner: str, loss: Any) -> Pointwise:
-    """Return the loss if it has a value a sample; TypeError otherwise."""
-    if not isinstance(loss, Pointwise) or loss.card.reduction != "mean":
+def check_inner(owner: str, loss: Any) -> None:
+    """Raise TypeError unless a loss has a value a sample."""
+    if not isinstance(loss, Pointwise):
         raise TypeError(f"{owner}: loss must be a loss with a value a sample, got {loss!r}")
-    return loss
 
 
 def refit(loss: Pointwise | type[Pointwise], target: Tensor) -> Pointwise:
     """Return a loss fitted to the targets: a class, or a loss whose stated arguments are kept."""
     if isinstance(loss, type):
         return loss.for_target(target)
-    fitted = {name for name, hyper in loss.card.hypers.items() if hyper.default is None}
+    fitted = {name for name, hyper in loss.hyperparameters.items() if hyper.fitted}
     kept = {name: value for name, value in loss.arguments().items() if name not in fitted}
     return type(loss).for_target(target, **kept)
 
 
 class Wrapping(Loss, ABC):
     """A loss made of another one's values: it has that one's head and targets."""
-
-    loss: Pointwise
 
     @property
     def out_features(self) -> int:
@@ -61,12 +58,12 @@ class Wrapper(Wrapping, Pointwise, ABC):
         return self.loss.values(input, target)
 
 
-class BatchWrapper(Wrapping, Batchwise, ABC):
+class BatchWrapper(Wrapping, Statistic, ABC):
     """One number of all of another loss's values."""
 
     def value(self, input: Any, target: Any, weight: Tensor | None) -> Tensor:
         """Return the number, made of the inner loss's values and weights."""
-        values, weight = self.loss.weighed(input, target, weight)
+        values, weight = self.loss.values_and_weights(input, target, weight)
         return self.statistic(values.flatten(), weight.flatten())
 
     @abstractmethod

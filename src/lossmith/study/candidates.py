@@ -11,8 +11,9 @@ from torch import Tensor
 
 from lossmith.catalogue import find
 from lossmith.catalogue.lookup import loss_class
-from lossmith.core.card import Card, Task
-from lossmith.core.loss import Loss, plain
+from lossmith.core.card import Task
+from lossmith.core.loss import Loss
+from lossmith.core.serial import plain
 from lossmith.losses.transformed import TransformedTarget
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric
@@ -143,26 +144,27 @@ def known_loss(name: str) -> str:
 def _instead(key: str, everyone: Sequence[Candidate], target: np.ndarray) -> str:
     """Return which candidates a loss has, or why it has none."""
     names = ", ".join(candidate.name for candidate in everyone if candidate.key == key)
-    card = loss_class(key).card
+    kind = loss_class(key)
     if names:
         return f"there are: {names}"
-    if _trainable(card, target):
+    if _trainable(kind, target):
         return "its level is that of metric pinball@q"
-    if _able(card):
-        return f"it needs {card.target} as targets, and the least one is {target.min():g}"
+    if _able(kind):
+        return f"it needs {kind.card.target} as targets, and the least one is {target.min():g}"
     return "it wraps or waits for more than a study gives: train it in a loop of your own"
 
 
-def _able(card: Card) -> bool:
+def _able(kind: type[Loss]) -> bool:
     """Tell whether a study gives a loss all it needs: it reads a head and asks for no signals."""
-    able = card.reads_head and not card.needs
-    return able and "loss" not in card.hypers  # a wrapper waits for what it wraps
+    card = kind.card
+    able = card.trains_head and not card.needs
+    return able and "loss" not in kind.hyperparameters  # a wrapper waits for what it wraps
 
 
-def _trainable(card: Card, target: np.ndarray) -> bool:
+def _trainable(kind: type[Loss], target: np.ndarray) -> bool:
     """Tell whether a loss can train a table's model: it reads a head and admits the targets."""
-    least = {"counts": 0.0, "positive": np.nextafter(0.0, 1.0)}.get(str(card.target), -np.inf)
-    return _able(card) and bool(target.min() >= least)
+    least = {"counts": 0.0, "positive": np.nextafter(0.0, 1.0)}.get(str(kind.card.target), -np.inf)
+    return _able(kind) and bool(target.min() >= least)
 
 
 def _variants(
@@ -188,8 +190,8 @@ def _variants(
 
 def _grid(kind: type[Loss], metric: Metric) -> list[dict[str, Any]]:
     """Return the hyperparameters to try; a level is the metric's own, or the loss is left out."""
-    axes = {name: hyper.search for name, hyper in kind.card.hypers.items() if hyper.search}
-    if "level" in kind.card.hypers:
+    axes = {name: hyper.search for name, hyper in kind.hyperparameters.items() if hyper.search}
+    if "level" in kind.hyperparameters:
         axes["level"] = () if metric.level is None else (metric.level,)
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 

@@ -47,13 +47,13 @@ class Case:
 
     def targets(self, rows: int = ROWS, *, seed: int = 0) -> Any:
         """Draw targets of the card's kind: float64, or integers for classes."""
-        if self.card.reads_head:
+        if self.card.trains_head:
             return draw_targets(self.card, rows, classes=self.classes, seed=seed)
         return draw(self.card.target, self.card.example.target, rows, seed=seed + 1)
 
     def inputs(self, rows: int = ROWS, *, scale: float = 1.0, seed: int = 0) -> Any:
         """Draw inputs of the card's kind, heads of standard deviation `scale`, in float64."""
-        if self.card.reads_head:
+        if self.card.trains_head:
             return scale * torch.randn(
                 self.head(rows), generator=generator(seed), dtype=torch.float64
             )
@@ -76,7 +76,7 @@ class Case:
         if not self.card.vmap:
             rows = range(len(next(tensors(input))))
             return torch.stack([self.loss(*take((input, target), slice(i, i + 1))) for i in rows])
-        if self.card.reads_head:
+        if self.card.trains_head:
             return torch.func.vmap(self.loss)(input, target)
 
         def one(input: Any, target: Any) -> Tensor:
@@ -170,7 +170,7 @@ def example(kind: type[Loss]) -> Loss:
 def fitted(kind: type[Loss], **hypers: Any) -> Loss:
     """Return the loss fitted to known targets; what the constructor demands is the example's."""
     given = {name: kind.card.example.arguments[name] for name in demanded(kind)}
-    if not kind.card.reads_head:
+    if not kind.card.trains_head:
         return kind(**{**kind.card.example.arguments, **hypers})
     return kind.for_target(training_targets(kind.card), **{**given, **hypers})
 
@@ -202,14 +202,15 @@ def variants(loss: type[Loss] | Loss) -> Iterator[Loss]:
         return
     yield example(loss)
     yield fitted(loss)
-    for name, hyper in loss.card.hypers.items():
-        for value in dict.fromkeys((*hyper.search, *hyper.choices)):
+    for name, hyper in loss.hyperparameters.items():
+        choices = hyper.choices if isinstance(hyper, Choice) else ()
+        for value in dict.fromkeys((*hyper.search, *choices)):
             yield fitted(loss, **{name: value})
 
 
 def hyper_values(loss: Loss, name: str, count: int) -> list[Any]:
     """Return `count` allowed values of a hyperparameter, the present one first."""
-    hyper, present = loss.card.hypers[name], torch.as_tensor(getattr(loss, name))
+    hyper, present = loss.hyperparameters[name], torch.as_tensor(getattr(loss, name))
     values = [present]
     for factor in (0.9, 0.8, 1.1, 0.5, 1.2):
         candidate = (present.double() if present.abs().sum() > 0 else present + 0.1) * factor
@@ -222,7 +223,7 @@ def hyper_values(loss: Loss, name: str, count: int) -> list[Any]:
 
 def tunable(loss: Loss) -> list[str]:
     """Return the hyperparameters that are real numbers, so that they may change while training."""
-    return [name for name in loss.card.hypers if _is_real(getattr(loss, name, None))]
+    return [name for name in loss.hyperparameters if _is_real(getattr(loss, name, None))]
 
 
 def refusal(

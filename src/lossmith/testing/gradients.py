@@ -28,7 +28,7 @@ def reference_value(case: Case) -> None:
     loss = example(type(case.loss))
     torch.manual_seed(0)
     input = as_tensors(card.input, card.example.input)
-    input = mapped(lambda x: x.double() if card.reads_head else x, input)
+    input = mapped(lambda x: x.double() if card.trains_head else x, input)
     got = loss(input, as_tensors(card.target, card.example.target)).item()
     stated = card.example.value
     assert abs(got - stated) <= 1e-5 * max(1.0, abs(stated)), (
@@ -46,7 +46,7 @@ def second_gradient(case: Case) -> None:
     """The second derivative agrees with finite differences, and is finite where input is target."""
     function, leaves, fast = _of_leaves(case)
     torch.autograd.gradgradcheck(function, leaves, fast_mode=fast)
-    if not case.card.reads_head:
+    if not case.card.trains_head:
         return
     input, target = case.batch()
     for start in (torch.zeros_like(input), _hit(case, input, target)):
@@ -221,7 +221,7 @@ def integer_input(case: Case) -> None:
 
 def extremes(case: Case, size: float, dtype: torch.dtype) -> Iterator[tuple[Any, Any]]:
     """Yield batches of inputs at ±size, zero, tiny and mixed, with every kind of target."""
-    if case.card.reads_head:
+    if case.card.trains_head:
         yield _extreme_heads(case, size, dtype)
         return
     card = case.card
@@ -329,7 +329,7 @@ def _held(data: Any, dtype: torch.dtype, both: bool = True) -> Any:
 
 def _representable(case: Case, input: Any, target: Any) -> bool:
     """Whether the value in float64 is a number of the input's dtype; heads always give one."""
-    if case.card.reads_head:
+    if case.card.trains_head:
         return True
     most = torch.finfo(next(tensors(input)).dtype).max
     value, slopes = case.slopes(*(mapped(_cast(torch.float64), part) for part in (input, target)))

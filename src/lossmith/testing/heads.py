@@ -107,7 +107,7 @@ def strict_weight(case: Case) -> None:
     """A weight that is not one a sample or one a value is a ValueError that names its shape."""
     input, target = case.batch()
     shapes = ((ROWS + 1,), (1,), (1, ROWS))
-    for shape in (*shapes, (ROWS, 1), (ROWS, 1, 1)) if case.card.reads_head else shapes:
+    for shape in (*shapes, (ROWS, 1), (ROWS, 1, 1)) if case.card.trains_head else shapes:
         weight = torch.ones(shape, dtype=torch.float64)
         what = f"a weight of shape {shape}"
         message = refusal(ValueError, what, case.loss, input, target, weight=weight)
@@ -136,7 +136,7 @@ def classes_are_integers(case: Case) -> None:
 def keeps_to_its_classes(case: Case) -> None:
     """A loss built for so many classes refuses a head of another width, and says which."""
     known = case.loss.arguments()
-    width = case.classes if case.card.reads_head else next(iter(case.inputs(1))).shape[0]
+    width = case.classes if case.card.trains_head else next(iter(case.inputs(1))).shape[0]
     other = type(case.loss)(**{**known, "classes": width + 1})
     message = refusal(ValueError, "a head of one class less", other, *case.batch())
     assert str(other.out_features) in message, f"the error does not name the head: {message}"
@@ -150,7 +150,7 @@ def finds_no_class_in_a_mark(case: Case) -> None:
         return
     message = refusal(ValueError, "255 among three classes", kind.for_target, target, **given)
     assert "255" in message, f"the error does not name 255: {message}"
-    if "ignore_index" in case.card.hypers:
+    if "ignore_index" in case.loss.hyperparameters:
         fitted = Case(kind.for_target(target, ignore_index=255, **given))
         assert fitted.classes == 3, f"for_target with ignore_index=255 gives {fitted.classes}"
 

@@ -5,17 +5,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.core import Pointwise
+from lossmith.core import Coupled, Pointwise
 from lossmith.core.tree import mapped, tensors
 from lossmith.testing.cases import ROWS, Case, joined, refusal, take
 
 
 def mean_of_values(case: Case) -> None:
-    """The loss is its terms combined: for a pointwise loss the weighted mean of its values."""
+    """The loss is its terms combined: where there are values, their weighted mean."""
     input, target = case.batch()
     loss = case.loss
     same(loss.combine(loss.terms(input, target)), loss(input, target), "combine(terms) and loss")
-    if not isinstance(loss, Pointwise):
+    if not isinstance(loss, (Pointwise, Coupled)):
         return
     values, own = loss.values(input, target), loss.weights(target)
     own = torch.ones(ROWS) if own is None else own
@@ -52,7 +52,7 @@ def weighs_anchors(case: Case) -> None:
     batch, weight = case.batch(), torch.linspace(0.0, 2.0, ROWS, dtype=torch.float64)
     alone = [case.loss(*batch, weight=_weights(*((j, 0.0) for j in range(ROWS) if j != i)))
              for i in range(ROWS)]  # fmt: skip
-    assert isinstance(case.loss, Pointwise), "a loss of anchors must be Pointwise"
+    assert isinstance(case.loss, Coupled)
     values, own = case.loss.values(*batch), case.loss.weights(batch[1])
     weight = weight if own is None else weight * own
     expected = sum((w * v for w, v in zip(weight, alone, strict=True)), torch.zeros(()))
@@ -94,7 +94,7 @@ def denominator(case: Case) -> None:
         whole = case.loss(*batch, weight=weight, denominator=given)
         doubled = case.loss(*batch, weight=weight, denominator=2 * given)
         same(2 * doubled, whole, "half the value under twice the denominator")
-        if case.card.reduction == "anchors":
+        if case.loss.reduction == "coupled":
             continue
         parts = [
             case.loss(*take(batch, part), weight=weight[part], denominator=given)
@@ -114,8 +114,8 @@ def refuses_denominators(case: Case) -> None:
 def nothing_to_learn(case: Case) -> None:
     """Weights that are all zero, or an empty batch, give 0 with zero gradients."""
     batch, none = case.batch(), torch.zeros(ROWS, dtype=torch.float64)
-    kind = case.card.reduction
-    for given in [{}, {"denominator": 0.0}] if kind in ("mean", "anchors") else [{}]:
+    kind = case.loss.reduction
+    for given in [{}, {"denominator": 0.0}] if kind in ("mean", "coupled") else [{}]:
         if kind != "set":
             vanishes(case, batch, "all weights zero", weight=none, **given)
         if kind in ("mean", "statistic"):
@@ -133,7 +133,7 @@ def one_sample(case: Case) -> None:
     for row in rows:
         for slope in case.slopes(*row)[1]:
             assert slope.isfinite().all(), f"a batch of one has gradient {slope.tolist()}"
-    if case.card.reads_head:
+    if case.card.trains_head:
         bare = torch.stack([case.loss(batch[0][i], batch[1][i]) for i in range(ROWS)])
         same(bare, alone, "a sample without a batch dimension and a batch of one")
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from lossmith.catalogue import find, load
-from lossmith.core import Hyper, Loss
+from lossmith.core import Choice, Loss
 from lossmith.core.arguments import demanded, parameters
+from lossmith.core.hyperparameter import Hyperparameter, Ranged, Whole, Wholes
 from lossmith.core.tree import tensors
 from lossmith.testing.cases import Case, hyper_values, rebuilding, refusal, tunable
 
@@ -87,15 +88,15 @@ def keeps_arguments(case: Case) -> None:
     for name, parameter in taken.items():  # a wrapped loss alone may be positional
         fine = parameter.kind is inspect.Parameter.KEYWORD_ONLY
         assert fine or isinstance(getattr(loss, name), Loss), f"{name} must be keyword-only"
-    assert set(taken) == set(kind.card.hypers), (
-        f"the constructor takes {sorted(taken)}, the card lists {sorted(kind.card.hypers)}"
+    assert set(taken) == set(kind.hyperparameters), (
+        f"the constructor takes {sorted(taken)}, its class declares {sorted(kind.hyperparameters)}"
     )
     for name, parameter in taken.items():
         assert hasattr(loss, name), f"the constructor does not keep {name}"
         if parameter.default is not inspect.Parameter.empty:
-            stated = kind.card.hypers[name].default
+            stated = kind.hyperparameters[name].default
             assert parameter.default == stated, (
-                f"{name} is {parameter.default} by default, the card says {stated}"
+                f"{name} is {parameter.default} by default, its class says {stated}"
             )
     for name in tunable(loss):
         given = hyper_values(loss, name, 2)[-1].tolist()
@@ -106,7 +107,7 @@ def keeps_arguments(case: Case) -> None:
 def refuses_unknown_arguments(case: Case) -> None:
     """An argument that the constructor lacks is a TypeError that says what to write instead."""
     kind, given = type(case.loss), rebuilding(case.loss)
-    for name in kind.card.hypers:
+    for name in kind.hyperparameters:
         message = refusal(TypeError, f"x{name}=1", kind, **given, **{f"x{name}": 1})
         assert name in message.replace(f"x{name}", ""), f"the error does not name {name}: {message}"
     message = refusal(TypeError, "reduction='sum'", kind, **given, reduction="sum")
@@ -130,7 +131,7 @@ def attributes_are_readable(case: Case) -> None:
 def refuses_hypers_out_of_range(case: Case) -> None:
     """A hyperparameter outside the card's range, or NaN, is a ValueError that names it."""
     kind = type(case.loss)
-    for name, hyper in kind.card.hypers.items():
+    for name, hyper in kind.hyperparameters.items():
         for bad in _outside(hyper):
             given = {**rebuilding(case.loss), name: bad}
             message = refusal(ValueError, f"{name}={bad}", kind, **given)
@@ -138,19 +139,24 @@ def refuses_hypers_out_of_range(case: Case) -> None:
 
 
 def searched_values_in_range(case: Case) -> None:
-    """The values that a study tries lie in the card's range, and so does the default."""
-    for name, hyper in case.card.hypers.items():
+    """The values that a study tries lie in the range, and so does the default."""
+    for name, hyper in case.loss.hyperparameters.items():
         for value in (*hyper.search, hyper.default):
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if number and isinstance(hyper, Ranged):
                 hyper.check(type(case.loss).__name__, name, value)
 
 
-def _outside(hyper: Hyper) -> list[Any]:
-    if hyper.choices:
-        return ["no such choice"]
-    bounds = [] if hyper.low is None else [hyper.low if hyper.open else hyper.low - 1]
-    bounds += [] if hyper.high is None else [hyper.high if hyper.open else hyper.high + 1]
-    whole = isinstance(hyper.default, int)
+def _outside(hyper: Hyperparameter) -> list[Any]:
+    if isinstance(hyper, Choice):
+        return ["no such choice"] if hyper.choices else []
+    if not isinstance(hyper, Ranged):
+        return []
+    bounds = [] if hyper.low is None else [hyper.low if hyper.exclusive else hyper.low - 1]
+    bounds += [] if hyper.high is None else [hyper.high if hyper.exclusive else hyper.high + 1]
+    if isinstance(hyper, Wholes):
+        return [[int(bound)] for bound in bounds]
+    whole = isinstance(hyper, Whole)
     return [int(b) if whole else b for b in bounds] + ([] if whole or not bounds else [torch.nan])
 
 

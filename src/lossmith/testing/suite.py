@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lossmith.core import Card, Loss
+from lossmith.core import Loss
 from lossmith.testing import gradients, heads, missing, reductions, state, transforms
 from lossmith.testing.cases import Case, fitted, variants
 from lossmith.testing.claims import CLAIMS
@@ -53,9 +53,7 @@ def checks(loss: type[Loss] | Loss) -> list[Check]:
     cases = tuple(Case(instance) for instance in variants(loss))
     learner = (Case(fitted(kind)),)
     groups = ((_every, cases), (_once, cases[:1]), (_fitted, learner))
-    return [
-        Check(one.__name__, key, one, tried) for group, tried in groups for one in group(kind.card)
-    ]
+    return [Check(one.__name__, key, one, tried) for group, tried in groups for one in group(kind)]
 
 
 def check(loss: type[Loss] | Loss) -> None:
@@ -81,8 +79,9 @@ def check(loss: type[Loss] | Loss) -> None:
         raise ConformanceError(loss.card.key, failures)
 
 
-def _every(card: Card) -> Iterator[Callable[[Case], None]]:
+def _every(kind: type[Loss]) -> Iterator[Callable[[Case], None]]:
     """The checks of every variant."""
+    card = kind.card
     yield gradients.reference_value
     if not card.detached:
         yield gradients.gradient
@@ -90,9 +89,9 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
         yield gradients.second_gradient
     yield gradients.learned_gradient
     yield gradients.finite_at_extremes
-    if card.reads_head and card.target == "values":
+    if card.trains_head and card.target == "values":
         yield gradients.finite_at_far_targets
-    if card.reads_head or card.reduction in ("mean", "anchors"):
+    if card.trains_head or kind.reduction in ("mean", "coupled"):
         yield gradients.not_nan_at_largest
     if not card.detached:
         yield gradients.alive_at_corners
@@ -100,7 +99,7 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
     yield gradients.as_in_float64
     yield gradients.half_precision
     yield gradients.dtype_kept
-    yield from _reductions(card)
+    yield from _reductions(kind)
     yield reductions.nothing_to_learn
     yield reductions.one_sample
     yield transforms.autocast
@@ -114,7 +113,7 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
     yield state.state_dict_round_trip
     yield state.copies
     yield state.plain_json
-    if card.reads_head:
+    if card.trains_head:
         yield heads.strict_shapes
         yield heads.decodes
         yield heads.decodes_rows_alone
@@ -128,48 +127,49 @@ def _every(card: Card) -> Iterator[Callable[[Case], None]]:
     )
 
 
-def _reductions(card: Card) -> Iterator[Callable[[Case], None]]:
-    """What weights, denominators and the order of rows do, by the card's reduction."""
+def _reductions(kind: type[Loss]) -> Iterator[Callable[[Case], None]]:
+    """What weights, denominators and the order of rows do, by the kind of reduction."""
     yield reductions.mean_of_values
-    if card.reduction in ("mean", "statistic"):
+    if kind.reduction in ("mean", "statistic"):
         yield reductions.weight_two
         yield reductions.weight_zero
-    if card.reduction in ("mean", "anchors"):
+    if kind.reduction in ("mean", "coupled"):
         yield reductions.denominator
         yield reductions.refuses_denominators
     else:
         yield reductions.takes_no_denominator
-    if card.reduction == "set":
+    if kind.reduction == "set":
         yield reductions.takes_no_weight
     else:
         yield reductions.constant_weight
-    if card.reduction == "anchors":
+    if kind.reduction == "coupled":
         yield reductions.weighs_anchors
-    if card.reduction != "mean":
+    if kind.reduction != "mean":
         yield reductions.order_of_rows
-    if "ignore_index" in card.hypers:
+    if "ignore_index" in kind.hyperparameters:
         yield missing.ignored_rows
         yield missing.ignored_places
 
 
-def _once(card: Card) -> Iterator[Callable[[Case], None]]:
+def _once(kind: type[Loss]) -> Iterator[Callable[[Case], None]]:
     """The checks of the first variant alone: dear ones, and those of the class."""
+    card = kind.card
     if card.fullgraph:
         yield transforms.compiles_once
         yield transforms.compiles_for_all_sizes
-    if card.reads_head and card.reduction == "mean":
+    if card.trains_head and kind.reduction == "mean":
         yield reductions.dense
     yield gradients.integer_input
     yield heads.refuses_complex
     yield heads.integers_of_any_size
-    if card.input == "logits" and {"classes", "ignore_index"} <= set(card.hypers):
+    if card.input == "logits" and {"classes", "ignore_index"} <= set(kind.hyperparameters):
         yield heads.keeps_to_its_classes
         yield heads.finds_no_class_in_a_mark
-    if card.reduction != "set":
+    if kind.reduction != "set":
         yield heads.strict_weight
     yield heads.scalars
     yield heads.labels_of_any_dtype
-    if card.reads_head and card.target == "classes":
+    if card.trains_head and card.target == "classes":
         yield heads.classes_in_range
         yield heads.classes_are_integers
     yield state.keeps_arguments
@@ -179,11 +179,12 @@ def _once(card: Card) -> Iterator[Callable[[Case], None]]:
     yield state.searched_values_in_range
 
 
-def _fitted(card: Card) -> Iterator[Callable[[Case], None]]:
+def _fitted(kind: type[Loss]) -> Iterator[Callable[[Case], None]]:
     """The checks of the loss that `for_target` gives with its defaults: what it learns."""
-    if not card.reads_head:
+    card = kind.card
+    if not card.trains_head:
         return
     yield heads.fits_targets
-    if card.reduction == "mean":
+    if kind.reduction == "mean":
         yield heads.decodes_what_it_learns
     yield from (CLAIMS[name] for name in ("proper", "elicits") if getattr(card.claims, name))

@@ -127,7 +127,7 @@ def _row_values(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
     if not isinstance(loss, Pointwise):
         rows = [loss(output[i : i + 1], target[i : i + 1]) for i in range(len(output))]
         return torch.stack(rows)
-    values, weight = loss.weighed(output, target, None)
+    values, weight = loss.values_and_weights(output, target, None)
     values = values * weight / weight.double().mean()
     return values.reshape(len(output), -1).mean(dim=1)
 

@@ -42,7 +42,7 @@ def decoded(loss: nn.Module, output: Any, decode: Callable[[Any], Any] | None) -
     if not isinstance(output, Tensor):
         return output
     output = output.detach()
-    if isinstance(loss, Loss) and loss.card.reads_head:
+    if isinstance(loss, Loss) and loss.card.trains_head:
         return loss.decode(output)
     if decode is not None:
         return decode(output)

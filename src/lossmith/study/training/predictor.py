@@ -69,6 +69,6 @@ class TorchModel:
         return one_column(output)
 
     def _read(self, output: Tensor) -> np.ndarray:
-        if isinstance(self.loss, Loss) and self.loss.card.reads_head:
+        if isinstance(self.loss, Loss) and self.loss.card.trains_head:
             return predict(self.loss, output)
         return to_array(decoded(self.loss, output, self.decode))

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from lossmith.core.adaptive import Adaptive
-from lossmith.core.loss import Loss, Pointwise, plain
+from lossmith.core.loss import Loss, Pointwise
 from lossmith.core.reduce import joint, or_one
+from lossmith.core.serial import plain
 from lossmith.losses import TransformedTarget
 
 Total = Callable[[Tensor, Tensor], Tensor]  # of outputs and targets, model by model
@@ -66,7 +67,7 @@ def _common(losses: Sequence[Loss]) -> Pointwise | None:
     Its rows must not depend on each other, so that those of many models are rows of one batch.
     """
     one, *others = [loss.loss if _encodes(loss) else loss for loss in losses]
-    if not isinstance(one, Pointwise) or one.card.reduction != "mean":
+    if not isinstance(one, Pointwise):
         return None
     learns = any(True for _ in one.parameters())
     alike = all(plain(other) == plain(one) for other in others)

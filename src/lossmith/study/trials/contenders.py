@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from lossmith.catalogue.lookup import loss_class
 from lossmith.core.card import Task
 from lossmith.core.hybrid import Hybrid
-from lossmith.core.loss import Loss, plain
+from lossmith.core.loss import Loss
+from lossmith.core.serial import plain
 from lossmith.study.base.errors import InputError
 from lossmith.study.candidates import Candidate, CandidateSpec, candidates_for
 from lossmith.study.metrics import Metric
@@ -168,7 +169,7 @@ def _name_of(loss: nn.Module) -> str:
         return " + ".join(loss.losses)
     if not isinstance(loss, Loss) or not loss.card.key:
         return type(loss).__name__
-    hypers = loss.card.hypers
+    hypers = loss.hyperparameters
     told = {
         name: value
         for name, value in loss.config().items()

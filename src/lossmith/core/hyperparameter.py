@@ -1,0 +1,378 @@
+"""Hyperparameters, declared once on a loss's class.
+
+A declaration checks what the constructor is given, keeps it on the loss, documents itself and types
+the constructor: `delta: Real = Real(default=1.0, low=0.0, exclusive=True, doc="…")` makes
+`Huber(delta=1.5)` and reads, on an instance, as the tensor that the loss keeps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import Parameter
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from lossmith.core.adaptive import Adaptive, Number
+from lossmith.core.schedule import Schedule
+
+if TYPE_CHECKING:
+    from lossmith.core.loss import Loss
+
+REQUIRED: Any = Parameter.empty  # the default of what must be given, or is fitted by `for_target`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameter:
+    """One argument of a loss's constructor; its kind is the subclass.
+
+    default: what it is where it is not given; without one it must be given, or `for_target` fits
+    it, as it fits what is None. search: the values that a study tries; empty means the default
+    alone. doc: what it means.
+    """
+
+    doc: str
+    default: Any = REQUIRED
+    search: tuple[Any, ...] = ()
+    kw_only: bool = True
+
+    wanted: ClassVar[str] = "a value"
+    annotation: ClassVar[Any] = Any
+    optional: ClassVar[bool] = False  # whether None stands for none
+
+    @property
+    def fitted(self) -> bool:
+        """Whether `for_target` may find it: it has no default, or None."""
+        return self.default is REQUIRED or self.default is None
+
+    @property
+    def range(self) -> str | None:
+        """What it may be, as text for errors and listings; None where anything of its kind."""
+        return None
+
+    def keep(self, loss: Adaptive, name: str, value: Any) -> None:
+        """Check a value and keep it on a loss under a name.
+
+        Raises:
+            TypeError: if it is of another kind.
+            ValueError: if it is out of range.
+        """
+        if value is not None or not self.optional:
+            value = self.checked(type(loss).__name__, name, value)
+        setattr(loss, name, value)
+
+    def checked(self, owner: str, name: str, value: Any) -> Any:
+        """Return the value as it is kept; raise as `keep` does."""
+        return value
+
+    def _wrong(self, owner: str, name: str, value: Any) -> TypeError:
+        return TypeError(f"{owner}: {name} must be {self.wanted}, got {value!r}")
+
+    def parameter(self, name: str) -> Parameter:
+        """Return the constructor's parameter."""
+        kind = Parameter.KEYWORD_ONLY if self.kw_only else Parameter.POSITIONAL_OR_KEYWORD
+        return Parameter(name, kind, default=self.default, annotation=self.annotation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranged(Hyperparameter):
+    """A number, or several, within a range.
+
+    low, high: the ends, inclusive unless `exclusive` is true. allow_infinite: ±infinity is a value
+    too, where the formula has a limit.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    exclusive: bool = False
+    allow_infinite: bool = False
+
+    def check(self, owner: str, name: str, value: float) -> None:
+        """Raise ValueError when a number lies outside the range, or is infinite and must not."""
+        if not self._inside(value) or (abs(value) == math.inf and not self.allow_infinite):
+            shown = self.range or "(-inf, inf)"
+            raise ValueError(f"{owner}: {name} must be in {shown}, got {value}")
+
+    def holds(self, numbers: Tensor) -> Tensor:
+        """Return whether all numbers lie within the range, as a 0-dim tensor."""
+        return cast(Tensor, self._inside(numbers)).all()
+
+    def _inside(self, number: Any) -> Any:
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        if self.exclusive:
+            return (low < number) & (number < high)
+        return (low <= number) & (number <= high)
+
+    @property
+    def range(self) -> str | None:
+        """The range as text; None where any number is in it."""
+        if self.low is None and self.high is None and not self.allow_infinite:
+            return None
+        left, right = ("(", ")") if self.exclusive else ("[", "]")
+        ends = ("[-inf", "inf]") if self.allow_infinite else ("(-inf", "inf)")
+        low = ends[0] if self.low is None else f"{left}{self.low:g}"
+        high = ends[1] if self.high is None else f"{self.high:g}{right}"
+        return f"{low}, {high}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Real(Ranged):
+    """A real number, which a schedule or a learned parameter may stand for.
+
+    It is kept as a 0-dim tensor of float64 on the CPU. static: it is read once, when the loss is
+    built, so that nothing can move it.
+    """
+
+    static: bool = False
+
+    wanted = "a number"
+    annotation = Number
+
+    if TYPE_CHECKING:  # how a declaration reads on an instance; it is no descriptor at run time
+
+        def __get__(self, loss: Any, owner: Any = None) -> Tensor: ...
+        def __set__(self, loss: Any, value: Number) -> None: ...
+
+    def keep(self, loss: Adaptive, name: str, value: Any) -> None:
+        """Check a number, schedule or parameter and keep it."""
+        owner = type(loss).__name__
+        if value is None and self.optional:
+            setattr(loss, name, None)
+            return
+        if isinstance(value, (Schedule, nn.Parameter)):
+            if self.static:
+                raise TypeError(f"{owner}: {name} must be a plain value, got {value!r}")
+        else:
+            self._check_one(owner, name, value)
+        loss.keep_number(name, value, lambda number: self.check(owner, name, number))
+
+    def _check_one(self, owner: str, name: str, value: Any) -> None:
+        if isinstance(value, (str, bool)) or value is None:
+            raise self._wrong(owner, name, value)
+        if _numbers(self, owner, name, value).ndim:
+            raise TypeError(f"{owner}: {name} must be one number, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionalReal(Real):
+    """A real number, a schedule or a learned parameter; None for none."""
+
+    default: Any = None
+
+    annotation = Number | None
+    optional = True
+
+    if TYPE_CHECKING:
+
+        def __get__(self, loss: Any, owner: Any = None) -> Tensor | None: ...  # type: ignore[override]
+        def __set__(self, loss: Any, value: Number | None) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reals(Ranged):
+    """Several real numbers, or one, of which each lies within the range; kept as a tensor."""
+
+    wanted = "a number, or several"
+    annotation = Number | Sequence[float]
+
+    if TYPE_CHECKING:
+
+        def __get__(self, loss: Any, owner: Any = None) -> Tensor: ...
+        def __set__(self, loss: Any, value: Number | Sequence[float] | Tensor) -> None: ...
+
+    def keep(self, loss: Adaptive, name: str, value: Any) -> None:
+        """Check the numbers and keep them."""
+        owner = type(loss).__name__
+        if value is None and self.optional:
+            setattr(loss, name, None)
+            return
+        if isinstance(value, (str, bool)) or value is None:
+            raise self._wrong(owner, name, value)
+        if not isinstance(value, (Schedule, nn.Parameter)):
+            value = _numbers(self, owner, name, value)
+        loss.keep_number(name, value, lambda number: self.check(owner, name, number))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerClass(Reals):
+    """One real number a class, which `for_target` may count; None for none."""
+
+    default: Any = None
+
+    wanted = "one number a class"
+    annotation = Sequence[float] | None
+    optional = True
+
+    if TYPE_CHECKING:
+
+        def __get__(self, loss: Any, owner: Any = None) -> Tensor | None: ...  # type: ignore[override]
+        def __set__(self, loss: Any, value: Sequence[float] | Tensor | None) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole(Ranged):
+    """A whole number."""
+
+    wanted = "a whole number"
+    annotation = int
+
+    if TYPE_CHECKING:
+
+        def __get__(self, loss: Any, owner: Any = None) -> int: ...
+        def __set__(self, loss: Any, value: int) -> None: ...
+
+    def checked(self, owner: str, name: str, value: Any) -> int:
+        """Return the number as an int."""
+        if not isinstance(value, Integral) or isinstance(value, bool):
+            raise self._wrong(owner, name, value)
+        self.check(owner, name, int(value))
+        return int(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionalWhole(Whole):
+    """A whole number; None where it is not told."""
+
+    default: Any = None
+
+    annotation = int | None
+    optional = True
+
+    if TYPE_CHECKING:
+
+        def __get__(self, loss: Any, owner: Any = None) -> int | None: ...  # type: ignore[override]
+        def __set__(self, loss: Any, value: int | None) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wholes(Ranged):
+    """Several whole numbers, kept as a list."""
+
+    wanted = "whole numbers"
+    annotation = Sequence[int]
+
+    if TYPE_CHECKING:
+
+        def __get__(self, loss: Any, owner: Any = None) -> list[int]: ...
+        def __set__(self, loss: Any, value: Sequence[int]) -> None: ...
+
+    def checked(self, owner: str, name: str, value: Any) -> list[int]:
+        """Return the numbers as a list."""
+        whole = isinstance(value, (list, tuple)) and all(
+            isinstance(one, Integral) and not isinstance(one, bool) for one in value
+        )
+        if not whole:
+            raise self._wrong(owner, name, value)
+        for one in value:
+            self.check(owner, name, int(one))
+        return [int(one) for one in value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch(Hyperparameter):
+    """Yes or no."""
+
+    wanted = "True or False"
+    annotation = bool
+
+    if TYPE_CHECKING:
+
+        def __get__(self, loss: Any, owner: Any = None) -> bool: ...
+        def __set__(self, loss: Any, value: bool) -> None: ...
+
+    def checked(self, owner: str, name: str, value: Any) -> bool:
+        """Return the value."""
+        if type(value) is not bool:
+            raise self._wrong(owner, name, value)
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Hyperparameter):
+    """One of a few texts; any text where `choices` is empty."""
+
+    choices: tuple[str, ...] = ()
+
+    wanted = "text"
+    annotation = str
+
+    if TYPE_CHECKING:
+
+        def __get__(self, loss: Any, owner: Any = None) -> str: ...
+        def __set__(self, loss: Any, value: str) -> None: ...
+
+    @property
+    def range(self) -> str | None:
+        """The texts."""
+        return " or ".join(repr(choice) for choice in self.choices) or None
+
+    def checked(self, owner: str, name: str, value: Any) -> str:
+        """Return the text."""
+        if not isinstance(value, str):
+            raise self._wrong(owner, name, value)
+        if self.choices and value not in self.choices:
+            raise ValueError(f"{owner}: {name} must be {self.range}, got {value!r}")
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner(Hyperparameter):
+    """A loss that another one wraps, given first; without one it is what `make` makes.
+
+    accepts: raises where a loss of another kind is given, for an owner named.
+    """
+
+    make: Callable[[], Loss]
+    accepts: Callable[[str, Any], None]
+    default: Any = None
+    kw_only: bool = False
+
+    wanted = "a loss"
+    annotation = Any
+
+    if TYPE_CHECKING:
+
+        def __get__(self, loss: Any, owner: Any = None) -> Any: ...
+        def __set__(self, loss: Any, value: Any) -> None: ...
+
+    def checked(self, owner: str, name: str, value: Any) -> Any:
+        """Return the loss, that of `make` for None."""
+        value = self.make() if value is None else value
+        self.accepts(owner, value)
+        return value
+
+
+def _numbers(hyper: Hyperparameter, owner: str, name: str, value: Any) -> Tensor:
+    """Return real numbers as a tensor of float64 on the CPU; TypeError where they are none."""
+    try:
+        numbers = torch.as_tensor(value)
+        if numbers.is_complex():
+            raise TypeError
+        return torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise hyper._wrong(owner, name, value) from error
+
+
+KINDS = (Real, OptionalReal, Reals, PerClass, Whole, OptionalWhole, Wholes, Switch, Choice, Inner)
+
+
+def declared(kind: type) -> Mapping[str, Hyperparameter]:
+    """Take the declarations off a class; return them with those it inherits, its own first.
+
+    What a class states otherwise under an inherited name, as a property or a plain value, takes
+    that hyperparameter away.
+    """
+    own = {name: one for name, one in vars(kind).items() if isinstance(one, Hyperparameter)}
+    for name in own:
+        delattr(kind, name)
+    inherited: dict[str, Hyperparameter] = {}
+    for base in kind.__mro__[1:]:
+        for name, one in vars(base).get("hyperparameters", {}).items():
+            inherited.setdefault(name, one)
+    stated = {name for name in inherited if name in vars(kind)}
+    return {**own, **{n: one for n, one in inherited.items() if n not in own and n not in stated}}
