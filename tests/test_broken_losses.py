@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lossmith.core import Card, Claims, Hyper, Loss
+from lossmith.core import Card, Claims, Loss, Whole
 from lossmith.functional.checks import same_shape
 from lossmith.testing import ConformanceError, check, checks
 from shared.sound_losses import Gap, Softmax, Square, Views
 
 
 def claiming(kind: type[Loss], **claims: Any) -> Card:
-    return replace(kind.card, claims=Claims(**claims), hypers=dict(kind.hyperparameters))
+    return replace(kind.card, claims=Claims(**claims))
 
 
 class WrongExample(Square):
@@ -79,10 +79,9 @@ class IgnoresDenominator(Square):
 
 
 class FloatAttribute(Square):
-    def __init__(self, *, scale: float = 1.0) -> None:
-        Loss.__init__(self)
-        self.hyperparameters["scale"].check("FloatAttribute", "scale", scale)
-        self.scale = scale
+    def __post_init__(self) -> None:
+        del self._numbers["scale"]
+        self.scale = self.scale.item()
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         input, target = same_shape(input, target)
@@ -214,13 +213,7 @@ class FlattensTheHead(Softmax):
 
 
 class CountsIgnoredRows(Softmax):
-    card = replace(
-        Softmax.card,
-        hypers={**Softmax.hyperparameters, "ignore_index": Hyper(default=-100, meaning="left out")},
-    )
-
-    def __init__(self, *, classes: int, ignore_index: int = -100) -> None:
-        Loss.__init__(self, classes=classes, ignore_index=ignore_index)
+    ignore_index: Whole = Whole(default=-100, doc="left out")
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         kept = target != self.ignore_index

@@ -12,8 +12,8 @@ import torch
 
 import lossmith
 from lossmith.catalogue import find, from_config, get, load
-from lossmith.catalogue.pages import document, entry, listing, page, table
-from lossmith.core import Card, Hyper
+from lossmith.catalogue.pages import document, entry, listing, page, prose, table
+from lossmith.core import Card
 from lossmith.core.loss import plain
 
 ROOT = Path(__file__).parents[1]
@@ -154,9 +154,9 @@ def test_an_entry_has_every_fact_as_json(key: str) -> None:
         "vmap": card.vmap,
         "fullgraph": card.fullgraph,
     }
-    assert set(facts["hypers"]) == set(card.hypers)
-    for name, hyper in card.hypers.items():
-        assert {field.name for field in fields(Hyper)} <= set(facts["hypers"][name])
+    assert set(facts["hypers"]) == set(find()[key].hyperparameters)
+    for name, hyper in find()[key].hyperparameters.items():
+        assert {"kind", "default", "required", "range", "doc"} <= set(facts["hypers"][name])
         assert facts["hypers"][name]["search"] == [plain(value) for value in hyper.search]
 
 
@@ -171,9 +171,13 @@ def test_listing_and_table_by_task() -> None:
 def test_a_page_tells_all(key: str) -> None:
     kind, text = find()[key], page(key)
     card = kind.card
-    told = [kind.__name__, key, card.formula, card.use_when, card.avoid_when, card.paper.title]
-    told += list(card.hypers) + [hyper.meaning for hyper in card.hypers.values()]
-    told += [hyper.range for hyper in card.hypers.values() if hyper.low is not None]
+    said = prose(kind)
+    assert set(said) == {"formula", "math", "shapes", "use_when", "avoid_when", "source"}
+    assert "\\" not in said.pop("formula")
+    assert said.pop("math") in " ".join(str(kind.__doc__).split())
+    told = [kind.__name__, key, *said.values(), *kind.hyperparameters]
+    told += [hyper.doc for hyper in kind.hyperparameters.values()]
+    told += [hyper.range for hyper in kind.hyperparameters.values() if hyper.range]
     told += [card.claims.elicits] if card.claims.elicits else []
     assert [part for part in told if part not in text] == []
 

@@ -9,7 +9,7 @@ import torch
 
 from lossmith import MSE, Huber
 from lossmith.catalogue import find
-from lossmith.core import Claims, Hyper, Loss
+from lossmith.core import Choice, Claims, Loss
 from lossmith.core.card import Elicits
 from lossmith.testing import Check, check, checks
 from lossmith.testing.cases import Case
@@ -70,12 +70,7 @@ def test_a_gradient_that_holds_a_part_constant_is_not_differenced() -> None:
 
 def test_each_choice_is_tried_and_no_other_allowed() -> None:
     class Side(Gap):
-        card = replace(
-            Gap.card, hypers={"side": Hyper(default="a", choices=("a", "b"), meaning="which")}
-        )
-
-        def __init__(self, *, side: str = "a") -> None:
-            super().__init__(side=side)
+        side: Choice = Choice(default="a", choices=("a", "b"), doc="which")
 
     tried = {case.loss.side for case in checks(Side)[0]._cases}
     assert tried == {"a", "b"}

@@ -9,6 +9,7 @@ from torch import Tensor
 import lossmith
 from lossmith import Progress
 from lossmith import functional as F
+from lossmith.core.loss import ALL
 
 X = torch.randn(5, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 Y = X + 0.5 * torch.randn(5, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
@@ -65,7 +66,7 @@ def test_only_directions_count(key: str) -> None:
 @pytest.mark.parametrize("key", COUPLED)
 def test_some_rows_against_all_are_the_same_rows_of_all(key: str) -> None:
     loss, own = lossmith.get(key), slice(1, 4)
-    torch.testing.assert_close(loss.own_values(X, Y, own), loss.values(X, Y)[own])
+    torch.testing.assert_close(loss.values(X, Y, own), loss.values(X, Y)[own])
 
 
 @pytest.mark.parametrize("key", COUPLED)
@@ -73,14 +74,14 @@ def test_a_subclass_may_have_values_or_weights_of_its_own(key: str) -> None:
     kind, own = lossmith.find()[key], slice(1, 4)
 
     class Doubled(kind):  # type: ignore
-        def values(self, input: Tensor, target: Tensor) -> Tensor:
-            return 2 * super().values(input, target)
+        def values(self, input: Tensor, target: Tensor, own: slice = ALL) -> Tensor:
+            return 2 * super().values(input, target, own)
 
     class Alike(kind):  # type: ignore
         def weights(self, target: Tensor) -> Tensor:
             return torch.ones(len(target))
 
-    torch.testing.assert_close(Doubled().own_values(X, Y, own), 2 * kind().values(X, Y)[own])
+    torch.testing.assert_close(Doubled().values(X, Y, own), 2 * kind().values(X, Y)[own])
     torch.testing.assert_close(Alike()(X, Y), kind()(X, Y))
 
 

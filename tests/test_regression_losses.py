@@ -172,7 +172,7 @@ def test_a_large_cutoff_of_tukeys_is_squared_error() -> None:
 @pytest.mark.parametrize("key", ["pseudo_huber", "cauchy", "welsch", "geman_mcclure"])
 def test_small_scales_do_not_overflow(key: str) -> None:
     loss_class = lossmith.find()[key]
-    (name,) = loss_class.card.hypers
+    (name,) = loss_class.hyperparameters
     input = torch.tensor([1e38, -1e38], requires_grad=True)
     value = loss_class(**{name: 0.01})(input, torch.zeros(2))
     (slope,) = torch.autograd.grad(value, input)

@@ -1,31 +1,25 @@
 """Small losses of a user that keep the contract."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
-from lossmith.core import Batchwise, Card, Claims, Example, Hyper, Paper, Pointwise, reduce
+from lossmith.core import Card, Claims, Coupled, Example, Pointwise, Real, Statistic, Whole, reduce
+from lossmith.core.loss import ALL
 from lossmith.functional.checks import class_logits, flat_rows, product, same_shape
 from lossmith.functional.embeddings import unit_rows
 
 
 class Square(Pointwise):
-    card: ClassVar[Card] = Card(
+    scale: Real = Real(default=1.0, low=0.0, exclusive=True, search=(2.0,), doc="factor")
+    card = Card(
         key="square",
         tasks=("regression",),
-        target="values",
         input="values",
-        formula="scale (x - y)^2",
-        use_when="Testing.",
-        avoid_when="Otherwise.",
-        paper=Paper(authors="A. Author", title="A Title", year=2000),
+        target="values",
         example=Example(input=[1.0, 3.0], target=[1.0, 1.0], value=2.0),
         claims=Claims(convex=True, elicits="mean"),
-        hypers={"scale": Hyper(default=1.0, low=0.0, open=True, search=(2.0,), meaning="factor")},
     )
-
-    def __init__(self, *, scale: float = 1.0) -> None:
-        super().__init__(scale=scale)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         input, target = same_shape(input, target)
@@ -33,25 +27,17 @@ class Square(Pointwise):
 
 
 class Softmax(Pointwise):
-    card: ClassVar[Card] = Card(
+    classes: Whole = Whole(low=2, doc="number of classes")
+    card = Card(
         key="softmax",
         tasks=("multiclass",),
-        target="classes",
         input="logits",
-        formula="-log softmax(x)_y",
-        use_when="Testing.",
-        avoid_when="Otherwise.",
-        paper=Paper(authors="A. Author", title="A Title", year=2000),
+        target="classes",
         example=Example(
             input=[[0.0, 0.0]], target=[0], value=0.6931471805599453, arguments={"classes": 2}
         ),
         claims=Claims(convex=True, lipschitz=True, proper=True, elicits="probabilities"),
-        hypers={"classes": Hyper(default=None, low=2, meaning="number of classes")},
     )
-    classes: int
-
-    def __init__(self, *, classes: int) -> None:
-        super().__init__(classes=classes)
 
     @classmethod
     def for_target(cls, target: Tensor, **hypers: Any) -> "Softmax":
@@ -70,40 +56,30 @@ class Softmax(Pointwise):
         return -logits.log_softmax(dim).gather(dim, target.unsqueeze(dim)).squeeze(dim)
 
 
-class Views(Pointwise):
-    card: ClassVar[Card] = Card(
+class Views(Coupled):
+    card = Card(
         key="views",
         tasks=("self_supervised",),
-        target="embeddings",
         input="embeddings",
-        reduction="coupled",
+        target="embeddings",
         symmetric=True,
-        formula="-log softmax_j(cos(x_i, y_j))_i",
-        use_when="Testing.",
-        avoid_when="Otherwise.",
-        paper=Paper(authors="A. Author", title="A Title", year=2000),
         example=Example(
             input=[[1.0, 0.0], [0.0, 1.0]], target=[[1.0, 0.0], [0.0, 1.0]], value=0.3132616875
         ),
     )
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
+    def values(self, input: Tensor, target: Tensor, own: slice = ALL) -> Tensor:
         input, target = same_shape(input, target)
         input, target = unit_rows(flat_rows(input, dims=2)), unit_rows(flat_rows(target, dims=2))
-        return -product(input, target.T).log_softmax(1).diagonal()
+        return -product(input, target.T).log_softmax(1).diagonal()[own]
 
 
-class Gap(Batchwise):
-    card: ClassVar[Card] = Card(
+class Gap(Statistic):
+    card = Card(
         key="gap",
         tasks=("gan",),
-        target=None,
         input={"real": "scores", "fake": "scores"},
-        reduction="statistic",
-        formula="mean(fake) - mean(real)",
-        use_when="Testing.",
-        avoid_when="Otherwise.",
-        paper=Paper(authors="A. Author", title="A Title", year=2000),
+        target=None,
         example=Example(input={"real": [1.0, 2.0], "fake": [0.0, 1.0]}, target=None, value=-1.0),
     )
 

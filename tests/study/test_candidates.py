@@ -70,11 +70,10 @@ def test_all_that_fit_the_task_race(task: Task) -> None:
     target = TARGETS[task] if task != "regression" else 1 + np.abs(TARGETS[task])  # none refuses it
     field = candidates_for(task, metric(name, task), target, CLASSES[task], None)
     raced = {candidate.key for candidate in field.candidates}
-    cards = {key: kind.card for key, kind in find(task).items()}
     assert raced == {
         key
-        for key, card in cards.items()
-        if card.trains_head and not (card.needs or "loss" in card.hypers)
+        for key, kind in find(task).items()
+        if kind.card.trains_head and not (kind.card.needs or "loss" in kind.hyperparameters)
     }
 
 

@@ -54,6 +54,8 @@ class Constructed(ABCMeta):
         """Return an instance; TypeError where an argument is unknown, missing or out of place."""
         if hasattr(cls, "card"):  # else it is no loss yet, and says so
             _check(cls, given, named)
+            if getattr(cls.__init__, "takes_declared", False):  # type: ignore[misc]
+                given, named = (), {**dict(zip(parameters(cls), given, strict=False)), **named}
         return super().__call__(*given, **named)  # type: ignore[misc,no-any-return]
 
 

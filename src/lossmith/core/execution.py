@@ -44,7 +44,7 @@ def weighted_mean(loss: Pointwise, input: Any, target: Any, weight: Any, denomin
         if mean is not None:
             return {loss.card.key: mean}
     elif weight is None and denominator is None:
-        mean = _at_once(loss, input, target)
+        mean = at_once(loss, input, target)
         if mean is not None:
             return {loss.card.key: mean}
     own = loss.weights(target)
@@ -129,7 +129,7 @@ def _stacked() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 
-def _at_once(loss: Pointwise, input: Any, target: Any) -> Tensor | None:
+def at_once(loss: Pointwise, input: Any, target: Any) -> Tensor | None:
     """Return the mean where the loss's own class states one operation that forms it, else None.
 
     An inherited one may not be the mean of the values that a subclass states.

@@ -30,6 +30,7 @@ class GaussianCRPS(Pointwise):
 
     function = staticmethod(F.gaussian_crps)
     floor: Real = FLOOR
+    out_features: int = 2
     card = Card(
         key="gaussian_crps",
         tasks=("regression",),

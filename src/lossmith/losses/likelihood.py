@@ -31,6 +31,7 @@ class GaussianNLL(Pointwise):
 
     function = staticmethod(F.gaussian_nll)
     floor: Real = FLOOR
+    out_features: int = 2
     card = Card(
         key="gaussian_nll",
         tasks=("regression",),
@@ -64,6 +65,7 @@ class LaplaceNLL(Pointwise):
 
     function = staticmethod(F.laplace_nll)
     floor: Real = FLOOR
+    out_features: int = 2
     card = Card(
         key="laplace_nll",
         tasks=("regression",),
@@ -107,6 +109,7 @@ class StudentTNLL(Pointwise):
         "keeps the variance finite and the outliers cheap",
     )
     floor: Real = FLOOR
+    out_features: int = 2
     card = Card(
         key="student_t_nll",
         tasks=("regression",),

@@ -38,6 +38,7 @@ class BetaNLL(Pointwise):
         doc="from 0, where rows of little noise rule, to 1, where all weigh alike",
     )
     floor: Real = FLOOR
+    out_features: int = 2
     card = Card(
         key="beta_nll",
         tasks=("regression",),
@@ -135,6 +136,7 @@ class EvidentialRegression(Pointwise):
         doc=":math:`\\lambda`, the price of evidence for a wrong mean; the authors train with "
         "0.01, the default of their function is 1",
     )
+    out_features: int = 4
     card = Card(
         key="evidential_regression",
         tasks=("regression",),
