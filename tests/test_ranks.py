@@ -26,9 +26,7 @@ from shared.sound_losses import Gap, Views
 SHARES = {2: [2, 4], 4: [1, 3, 0, 2]}  # rows of each rank; no two alike, one without any
 REPLICATED = {"l2_sp"}  # what it is given are parameters: every rank holds the same
 COUPLED = {
-    key: kind
-    for key, kind in find().items()
-    if kind.reduction != "mean" and key not in REPLICATED
+    key: kind for key, kind in find().items() if kind.reduction != "mean" and key not in REPLICATED
 }
 OTHERS = ("collectives", "ddp", "own", *REPLICATED)
 
@@ -105,9 +103,7 @@ def _own() -> slice:
 def _compare(loss: Loss) -> None:
     case, own, ranks = Case(loss), _own(), dist.get_world_size()
     batch, weight = case.batch(), torch.linspace(0.0, 2.0, ROWS, dtype=torch.float64)
-    given: list[dict[str, Tensor]] = (
-        [{}] if loss.reduction == "set" else [{}, {"weight": weight}]
-    )
+    given: list[dict[str, Tensor]] = [{}] if loss.reduction == "set" else [{}, {"weight": weight}]
     for one in given:
         here = {name: part[own] for name, part in one.items()}
         value, slopes, learned = _slopes(loss, batch, one, whole=True)

@@ -55,7 +55,8 @@ class Constructed(ABCMeta):
         if hasattr(cls, "card"):  # else it is no loss yet, and says so
             _check(cls, given, named)
             if getattr(cls.__init__, "takes_declared", False):  # type: ignore[misc]
-                given, named = (), {**dict(zip(parameters(cls), given, strict=False)), **named}
+                taken = parameters(cls)  # type: ignore[arg-type]
+                given, named = (), {**dict(zip(taken, given, strict=False)), **named}
         return super().__call__(*given, **named)  # type: ignore[misc,no-any-return]
 
 

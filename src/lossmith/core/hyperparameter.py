@@ -21,7 +21,7 @@ from lossmith.core.adaptive import Adaptive, Number
 from lossmith.core.schedule import Schedule
 
 if TYPE_CHECKING:
-    from lossmith.core.loss import Loss
+    pass
 
 REQUIRED: Any = Parameter.empty  # the default of what must be given, or is fitted by `for_target`
 
@@ -162,8 +162,6 @@ class Real(Ranged):
 class OptionalReal(Real):
     """A real number, a schedule or a learned parameter; None for none."""
 
-    default: Any = None
-
     annotation = Number | None
     optional = True
 
@@ -202,8 +200,6 @@ class Reals(Ranged):
 class PerClass(Reals):
     """One real number a class, which `for_target` may count; None for none."""
 
-    default: Any = None
-
     wanted = "one number a class"
     annotation = Sequence[float] | None
     optional = True
@@ -211,7 +207,9 @@ class PerClass(Reals):
     if TYPE_CHECKING:
 
         def __get__(self, loss: Any, owner: Any = None) -> Tensor | None: ...  # type: ignore[override]
-        def __set__(self, loss: Any, value: Sequence[float] | Tensor | None) -> None: ...
+        def __set__(  # type: ignore[override]
+            self, loss: Any, value: Sequence[float] | Tensor | None
+        ) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,8 +235,6 @@ class Whole(Ranged):
 @dataclass(frozen=True, kw_only=True)
 class OptionalWhole(Whole):
     """A whole number; None where it is not told."""
-
-    default: Any = None
 
     annotation = int | None
     optional = True
@@ -327,10 +323,8 @@ class Inner(Hyperparameter):
     accepts: raises where a loss of another kind is given, for an owner named.
     """
 
-    make: Callable[[], Loss]
+    make: Callable[[], Any]
     accepts: Callable[[str, Any], None]
-    default: Any = None
-    kw_only: bool = False
 
     wanted = "a loss"
     annotation = Any

@@ -51,6 +51,8 @@ class Tempered(Wrapper):
     """
 
     loss: Inner = Inner(
+        default=None,
+        kw_only=False,
         make=CrossEntropy,
         accepts=_reads_logits,
         doc="a loss of logits with a value a sample; None is CrossEntropy",
@@ -108,7 +110,11 @@ class OnProbabilities(ClassLoss):
     """
 
     loss: Inner = Inner(
-        make=MSE, accepts=_of_one_output, doc="a regression loss with one output; None is MSE"
+        default=None,
+        kw_only=False,
+        make=MSE,
+        accepts=_of_one_output,
+        doc="a regression loss with one output; None is MSE",
     )
     card = Card(
         key="on_probabilities",
@@ -158,7 +164,11 @@ class Following(Wrapper):
     """
 
     loss: Inner = Inner(
-        make=Huber, accepts=check_inner, doc="a loss with a value a sample; None is Huber"
+        default=None,
+        kw_only=False,
+        make=Huber,
+        accepts=check_inner,
+        doc="a loss with a value a sample; None is Huber",
     )
     hyper: Choice = Choice(default="delta", doc="the name of the hyperparameter that follows")
     level: Real = Real(

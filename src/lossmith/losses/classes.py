@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.hyperparameter import OptionalWhole, PerClass, Whole
+from lossmith.core.hyperparameter import OptionalWhole, Reals, Whole
 from lossmith.core.loss import Pointwise, UnknownHeadError
 from lossmith.functional.checks import check_head, check_tensor, head_dim
 
@@ -15,7 +15,7 @@ CLASSES = OptionalWhole(
     default=None, low=2, doc="number of classes, the width of the head; for_target finds it"
 )
 IGNORE = Whole(default=-100, doc="the target whose samples have weight 0")
-COUNTS = PerClass(default=None, low=0.0, doc="training rows of each class; for_target counts them")
+COUNTS = Reals(low=0.0, doc="training rows of each class; for_target counts them")
 
 
 class ClassLoss(Pointwise, ABC):
@@ -88,7 +88,7 @@ class CountedLoss(ClassLoss, ABC):
     """A loss of classes that knows how many training rows each has."""
 
     classes: Any = None  # as many as have counts
-    counts: PerClass = COUNTS
+    counts: Reals = COUNTS
 
     def __post_init__(self) -> None:
         self.classes = check_counts(type(self).__name__, self.counts)

@@ -54,12 +54,14 @@ class CrossEntropy(ClassLoss):
         search=(0.1,),
         doc="share of the target spread evenly over all classes",
     )
-    class_weight: PerClass = PerClass(low=0.0, doc="one weight a class")
+    class_weight: PerClass = PerClass(default=None, low=0.0, doc="one weight a class")
     z_loss: OptionalReal = OptionalReal(
-        low=0.0, doc="factor of the squared log of the softmax's normaliser; None for none"
+        default=None,
+        low=0.0,
+        doc="factor of the squared log of the softmax's normaliser; None for none",
     )
     softcap: OptionalReal = OptionalReal(
-        low=0.0, exclusive=True, doc="bound of the logits; None for none"
+        default=None, low=0.0, exclusive=True, doc="bound of the logits; None for none"
     )
     card = Card(
         key="cross_entropy",
@@ -135,7 +137,7 @@ class Focal(ClassLoss):
         search=(2.0,),
         doc="how fast well-predicted samples fade; 0 is cross-entropy",
     )
-    alpha: PerClass = PerClass(low=0.0, doc="one weight a class")
+    alpha: PerClass = PerClass(default=None, low=0.0, doc="one weight a class")
     card = Card(
         key="focal",
         tasks=("binary", "multiclass"),

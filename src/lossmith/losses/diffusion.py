@@ -143,6 +143,7 @@ class Consistency(Pointwise):
         doc='"squared", or the "pseudo_huber" of improved consistency training',
     )
     c: OptionalReal = OptionalReal(
+        default=None,
         low=0.0,
         exclusive=True,
         doc="where pseudo_huber bends; 0.00054·√d for d elements if not given",

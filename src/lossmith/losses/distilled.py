@@ -85,11 +85,6 @@ class DINO(Pointwise):
     momentum: Real = Real(
         default=0.9, low=0.0, high=1.0, doc="the share of the centre that a step keeps"
     )
-    student_temperature: Real = STUDENT
-    teacher_temperature: Real = Real(
-        default=0.04, low=0.0, exclusive=True, doc="what the teacher's logits are divided by"
-    )
-    momentum: Real = MOMENTUM
     card = Card(
         key="dino",
         tasks=("self_supervised",),
@@ -161,11 +156,6 @@ class IBOT(Pointwise):
     momentum: Real = Real(
         default=0.9, low=0.0, high=1.0, doc="the share of the centre that a step keeps"
     )
-    student_temperature: Real = STUDENT
-    teacher_temperature: Real = Real(
-        default=0.07, low=0.0, exclusive=True, doc="what the teacher's logits are divided by"
-    )
-    momentum: Real = MOMENTUM
     card = Card(
         key="ibot",
         tasks=("self_supervised",),

@@ -11,8 +11,6 @@ from lossmith.core.reduce import added
 from lossmith.losses.regression import MAE
 from lossmith.losses.wrapping import BatchWrapper, Wrapper, check_inner
 
-LOSS = Inner(make=MAE, accepts=check_inner, doc="a loss with a value a sample; None is MAE")
-
 
 class SelfPaced(Wrapper):
     r"""Rows whose loss is above a threshold wait; raise it while training to let them in.
@@ -34,7 +32,13 @@ class SelfPaced(Wrapper):
     tensor(2.5000)
     """
 
-    loss: Inner = LOSS
+    loss: Inner = Inner(
+        default=None,
+        kw_only=False,
+        make=MAE,
+        accepts=check_inner,
+        doc="a loss with a value a sample; None is MAE",
+    )
     threshold: Real = Real(
         default=1.0,
         low=0.0,
@@ -77,7 +81,13 @@ class SuperLoss(Wrapper):
     tensor(0.)
     """
 
-    loss: Inner = LOSS
+    loss: Inner = Inner(
+        default=None,
+        kw_only=False,
+        make=MAE,
+        accepts=check_inner,
+        doc="a loss with a value a sample; None is MAE",
+    )
     tau: Real = Real(
         default=1.0,
         doc="the loss that separates easy from hard; log C for cross-entropy of C classes",
@@ -121,7 +131,13 @@ class Tilted(BatchWrapper):
     tensor(2.)
     """
 
-    loss: Inner = LOSS
+    loss: Inner = Inner(
+        default=None,
+        kw_only=False,
+        make=MAE,
+        accepts=check_inner,
+        doc="a loss with a value a sample; None is MAE",
+    )
     tilt: Real = Real(
         default=1.0,
         doc="t, in the inverse of the loss's unit; positive favours hard rows, negative easy ones",
@@ -158,7 +174,13 @@ class CVaR(BatchWrapper):
     tensor(3.)
     """
 
-    loss: Inner = LOSS
+    loss: Inner = Inner(
+        default=None,
+        kw_only=False,
+        make=MAE,
+        accepts=check_inner,
+        doc="a loss with a value a sample; None is MAE",
+    )
     fraction: Real = Real(
         default=0.1, low=1e-06, high=1.0, doc="q, the share of the rows that count; 1 is the mean"
     )

@@ -115,10 +115,10 @@ class LinearCrossEntropy(LinearHead):
         default=0.0, low=0.0, high=1.0, doc="share of the target spread evenly over all classes"
     )
     z_loss: OptionalReal = OptionalReal(
-        low=0.0, doc="weight of the squared log-normaliser; None for none"
+        default=None, low=0.0, doc="weight of the squared log-normaliser; None for none"
     )
     softcap: OptionalReal = OptionalReal(
-        low=0.0, exclusive=True, doc="bound of the logits; None for none"
+        default=None, low=0.0, exclusive=True, doc="bound of the logits; None for none"
     )
     card = Card(
         key="linear_cross_entropy",

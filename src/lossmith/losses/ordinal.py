@@ -140,7 +140,7 @@ class SquaredEMD(ClassLoss):
     """
 
     function = staticmethod(F.squared_emd)
-    classes: OptionalWhole = OptionalWhole(low=2, doc="K, needed for the head alone")
+    classes: OptionalWhole = OptionalWhole(default=None, low=2, doc="K, needed for the head alone")
     card = Card(
         key="squared_emd",
         tasks=("ordinal",),

@@ -63,6 +63,7 @@ class SampledLinearCrossEntropy(LinearHead):
         "TensorFlow's default",
     )
     counts: PerClass = PerClass(
+        default=None,
         low=0.0,
         exclusive=True,
         doc="numbers in proportion to which classes are drawn instead, such as how often each "

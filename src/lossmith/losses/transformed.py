@@ -48,11 +48,13 @@ class TransformedTarget(Pointwise):
     """
 
     loss: Inner = Inner(
+        default=None,
+        kw_only=False,
         make=MSE,
         accepts=_of_raw_targets,
         doc="a regression loss with a value a sample; None is MSE",
     )
-    function: Choice = Choice(
+    function: Choice = Choice(  # type: ignore[assignment, misc]
         default="identity",
         choices=("identity", "log1p", "power"),
         doc='g, "identity", "log1p" (targets above −1) or "power"',

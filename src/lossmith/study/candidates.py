@@ -107,7 +107,7 @@ def candidates_for(
     everyone = [
         candidate
         for key, kind in find(task).items()
-        if _trainable(kind.card, target)
+        if _trainable(kind, target)
         for candidate in _variants(key, kind, task, metric, target, classes)
     ]
     chosen = [c for c in everyone if keys is None or c.key in keys or c.name in keys]
@@ -228,5 +228,5 @@ def _check_keys(task: Task, keys: Sequence[str] | None) -> None:
     for key in keys or ():
         base = known_loss(key)
         if base not in fitting:
-            able = ", ".join(name for name, kind in fitting.items() if _able(kind.card))
+            able = ", ".join(name for name, kind in fitting.items() if _able(kind))
             raise InputError(f"loss {base!r} cannot train a {task} task; these can: {able}")

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from lossmith.catalogue.lookup import built
-from lossmith.core import Card, Loss
+from lossmith.core import Card, Choice, Loss
 from lossmith.core.arguments import demanded
+from lossmith.core.hyperparameter import Ranged
 from lossmith.core.tree import mapped, tensors
 from lossmith.testing.draws import draw, generator
 
@@ -214,6 +215,7 @@ def hyper_values(loss: Loss, name: str, count: int) -> list[Any]:
     values = [present]
     for factor in (0.9, 0.8, 1.1, 0.5, 1.2):
         candidate = (present.double() if present.abs().sum() > 0 else present + 0.1) * factor
+        assert isinstance(hyper, Ranged), f"{name} is a number that declares no range"
         low = -torch.inf if hyper.low is None else hyper.low
         high = torch.inf if hyper.high is None else hyper.high
         if ((candidate > low) & (candidate < high)).all():
