@@ -1,29 +1,24 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
-from lossmith.losses.adaptive import Following, OnProbabilities, Tempered
-from lossmith.losses.alignment import CTC
-from lossmith.losses.angular import ArcFace, CosFace, SubCenterArcFace
-from lossmith.losses.asymmetric import Asymmetric
-from lossmith.losses.audio import ESR, SISDR, MultiResolutionSTFT
+from lossmith.losses.audio import CTC, ESR, SISDR, MultiResolutionSTFT
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
     BetaTC,
     FreeBits,
     GaussianELBO,
+    LatentPrediction,
+    MaskedReconstruction,
     VectorQuantisation,
 )
-from lossmith.losses.barron import AdaptiveBarron, Barron
-from lossmith.losses.binary import BinaryCrossEntropy, BinaryFocal
-from lossmith.losses.bootstrapping import HardBootstrapping, SoftBootstrapping
+from lossmith.losses.binary import Asymmetric, BinaryCrossEntropy, BinaryFocal, Hinge, MultiHinge
+from lossmith.losses.boundaries import Boundary, ClDice, LovaszHinge, LovaszSoftmax
 from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
-from lossmith.losses.classification import CrossEntropy, Focal, Poly
-from lossmith.losses.contrastive import DCL, InfoNCE, MoCo, NTXent
+from lossmith.losses.classification import Brier, CrossEntropy, Focal, Poly, Square, Squentropy
+from lossmith.losses.contrastive import CLIP, DCL, InfoNCE, MoCo, NTXent, SigLIP
 from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
-from lossmith.losses.critic import FeatureMatching, LeCam
-from lossmith.losses.crps import EnsembleCRPS, GaussianCRPS, QuantileCRPS
 from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
 from lossmith.losses.distillation import DKD, RKD, AttentionTransfer, Distillation, Hint
-from lossmith.losses.distilled import DINO, IBOT, NegativeCosine, SwAV
+from lossmith.losses.distributional import EnsembleCRPS, GaussianCRPS, HLGauss, QuantileCRPS
 from lossmith.losses.divergence import (
     KL,
     JensenShannonDivergence,
@@ -32,59 +27,96 @@ from lossmith.losses.divergence import (
     TotalVariationDistance,
     Wasserstein1D,
 )
-from lossmith.losses.early_learning import EarlyLearning
-from lossmith.losses.evidential import EvidentialDirichlet
 from lossmith.losses.gan import (
+    R3GAN,
+    FeatureMatching,
     HingeGAN,
     LeastSquaresGAN,
+    LeCam,
     MinimaxGAN,
     NonSaturatingGAN,
+    RelativisticAverageGAN,
+    RelativisticGAN,
     WassersteinGAN,
 )
 from lossmith.losses.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
-from lossmith.losses.hard import CVaR, SelfPaced, SuperLoss, Tilted
-from lossmith.losses.histogram import HLGauss
 from lossmith.losses.image import MSSSIM, SSIM, ImageTotalVariation, Perceptual
 from lossmith.losses.imbalance import LDAM, BalancedSoftmax, ClassBalanced, LogitAdjusted
-from lossmith.losses.language_image import CLIP, SigLIP
-from lossmith.losses.likelihood import GaussianNLL, LaplaceNLL, StudentTNLL
-from lossmith.losses.linear import LinearCrossEntropy
-from lossmith.losses.margin import Hinge, MultiHinge
-from lossmith.losses.masked import LatentPrediction, MaskedReconstruction
-from lossmith.losses.metric import Contrastive, NPair, SupCon, Triplet
-from lossmith.losses.multilabel import ZLPR, TwoWay
+from lossmith.losses.likelihood import (
+    BetaNLL,
+    EvidentialRegression,
+    GaussianNLL,
+    LaplaceNLL,
+    MixtureDensity,
+    StudentTNLL,
+)
+from lossmith.losses.linear import LinearCrossEntropy, SampledLinearCrossEntropy
+from lossmith.losses.metric_learning import (
+    Circle,
+    Contrastive,
+    MultiSimilarity,
+    NPair,
+    SupCon,
+    Triplet,
+)
+from lossmith.losses.multilabel import ZLPR, AnyLoss, AUCMargin, SoftF1, TwoWay
 from lossmith.losses.noisy import (
     ActivePassive,
     GeneralizedCrossEntropy,
+    HardBootstrapping,
     JensenShannon,
+    SoftBootstrapping,
     SymmetricCrossEntropy,
 )
 from lossmith.losses.ordinal import CORAL, CORN, SquaredEMD
-from lossmith.losses.overlap import BinaryDice, BinaryJaccard, Dice, GeneralizedDice, Jaccard
-from lossmith.losses.preference import DPO, IPO, KTO, ORPO, SimPO
-from lossmith.losses.probabilistic import BetaNLL, EvidentialRegression, MixtureDensity
-from lossmith.losses.proxies import ProxyAnchor, ProxyNCA
-from lossmith.losses.quantile import Expectile, Quantile
-from lossmith.losses.ranking import LambdaLoss, ListMLE, ListNet, MarginRanking, RankNet
+from lossmith.losses.overlap import (
+    BinaryDice,
+    BinaryFocalTversky,
+    BinaryJaccard,
+    BinaryTversky,
+    Dice,
+    FocalTversky,
+    GeneralizedDice,
+    Jaccard,
+    Tversky,
+)
+from lossmith.losses.proxies import ArcFace, CosFace, ProxyAnchor, ProxyNCA, SubCenterArcFace
+from lossmith.losses.ranking import (
+    ApproxNDCG,
+    LambdaLoss,
+    ListMLE,
+    ListNet,
+    MarginRanking,
+    RankNet,
+    SmoothAP,
+)
 from lossmith.losses.redundancy import BarlowTwins, KoLeo, SIGReg, VICReg
-from lossmith.losses.regression import MAE, MSE, Huber, LogCosh, SmoothL1
-from lossmith.losses.relative import MAPE, MSLE, SMAPE
-from lossmith.losses.relativistic import R3GAN, RelativisticAverageGAN, RelativisticGAN
-from lossmith.losses.robust import Cauchy, GemanMcClure, PseudoHuber, Tukey, Welsch
-from lossmith.losses.sampled import SampledLinearCrossEntropy
-from lossmith.losses.shapes import Boundary, ClDice, LovaszHinge, LovaszSoftmax
-from lossmith.losses.similarity import Circle, MultiSimilarity
-from lossmith.losses.smooth_rank import ApproxNDCG, SmoothAP
-from lossmith.losses.smoothing import OnlineLabelSmoothing
-from lossmith.losses.square import Brier, Square, Squentropy
-from lossmith.losses.surrogates import AnyLoss, AUCMargin, SoftF1
+from lossmith.losses.regression import MAE, MSE, Expectile, Huber, LogCosh, Quantile, SmoothL1
+from lossmith.losses.robust import (
+    AdaptiveBarron,
+    Barron,
+    Cauchy,
+    GemanMcClure,
+    PseudoHuber,
+    Tukey,
+    Welsch,
+)
+from lossmith.losses.self_distillation import DINO, IBOT, NegativeCosine, SwAV
+from lossmith.losses.smoothing import EarlyLearning, OnlineLabelSmoothing
 from lossmith.losses.survival import Cox
-from lossmith.losses.tempered import BiTempered, Entmax, Sparsemax
-from lossmith.losses.text import Unlikelihood
-from lossmith.losses.transfer import L2SP, MMD, DeepCORAL
-from lossmith.losses.transformed import TransformedTarget
-from lossmith.losses.transport import SinkhornDivergence
-from lossmith.losses.tversky import BinaryFocalTversky, BinaryTversky, FocalTversky, Tversky
+from lossmith.losses.tempered import BiTempered, Entmax, EvidentialDirichlet, Sparsemax
+from lossmith.losses.text import DPO, IPO, KTO, ORPO, SimPO, Unlikelihood
+from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
+from lossmith.losses.transformed import MAPE, MSLE, SMAPE, TransformedTarget
+from lossmith.losses.wrappers import (
+    CVaR,
+    Following,
+    OnProbabilities,
+    SelfPaced,
+    SuperLoss,
+    Tempered,
+    Tilted,
+)
 
 __all__ = [
     "CLIP",

@@ -7,6 +7,7 @@ from lossmith.core.card import Card, Example
 from lossmith.core.loss import Pointwise
 
 _INPUT, _TARGET = [[0.0, 0.0, 2.0, 2.0]], [[1.0, 1.0, 3.0, 4.0]]
+_UNLIKE = 4 / math.pi**2 * (math.atan(2 / 3) - math.atan(1.0)) ** 2
 
 
 class IoU(Pointwise):
@@ -93,9 +94,6 @@ class DIoU(Pointwise):
         # centres (1, 1) and (2, 2.5); the hull is 3 by 4
         example=Example(input=_INPUT, target=_TARGET, value=1 - 1 / 9 + 3.25 / 25),
     )
-
-
-_UNLIKE = 4 / math.pi**2 * (math.atan(2 / 3) - math.atan(1.0)) ** 2
 
 
 class CIoU(Pointwise):

@@ -9,7 +9,7 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Real
 from lossmith.core.loss import Pointwise
-from lossmith.losses.fitting import finite
+from lossmith.losses._fitting import finite
 
 
 class LogMean(Pointwise, ABC):

@@ -9,7 +9,7 @@ from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
 from lossmith.core.loss import Coupled, Pointwise
 from lossmith.functional.checks import promote
-from lossmith.losses.classes import IGNORE
+from lossmith.losses._classes import IGNORE
 
 TEMPERATURE = Real(default=4.0, low=0.0, exclusive=True, doc="divides the logits of both")
 

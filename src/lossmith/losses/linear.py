@@ -1,4 +1,4 @@
-"""Losses that hold the linear head they train, because their logits are too many to pass on."""
+"""Losses that hold the linear head they train: all of its logits at once, or a sample."""
 
 import math
 from abc import ABC, abstractmethod
@@ -9,17 +9,19 @@ from torch import Tensor, nn
 
 from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
-from lossmith.core.hyperparameter import OptionalReal, PerClass, Real, Switch, Whole
+from lossmith.core.hyperparameter import Choice, OptionalReal, PerClass, Real, Switch, Whole
 from lossmith.core.left_out import without_ignored, without_left_out
 from lossmith.core.loss import Loss
+from lossmith.core.progress import Progress
 from lossmith.core.reduce import reduce, spread
-from lossmith.functional.checks import check_classes, head_dim, promote
-from lossmith.losses.classes import IGNORE
+from lossmith.functional.checks import beside, check_classes, head_dim, promote
+from lossmith.losses._classes import IGNORE, check_counts
 
 IN_FEATURES = Whole(low=1, doc="width of what the head reads")
 CLASSES = Whole(low=2, doc="number of classes")
 BIAS = Switch(default=False, doc="whether the head has a bias")
 CLASS_WEIGHT = PerClass(default=None, low=0.0, doc="one weight a class")
+DISTRIBUTIONS = ("uniform", "log_uniform")
 
 
 class LinearHead(Loss, ABC):
@@ -153,3 +155,141 @@ class LinearCrossEntropy(LinearHead):
             row_weight=row_weight,
             ignore_index=self.ignore_index,
         )
+
+
+class SampledLinearCrossEntropy(LinearHead):
+    r"""Softmax cross-entropy of a linear head over a sample of its classes, corrected by log Q.
+
+    .. math:: \ell(h, y) = -\log \frac{e^{x_y - \log Q_y}}{e^{x_y - \log Q_y}
+        + \sum_{s \in S, s \ne y} e^{x_s - \log Q_s}} \qquad x = W h + b
+
+    with S the classes drawn for all rows of a step, without replacement, and Q how often a class is
+    drawn on average. A row's own class counts once, drawn or not. The sample is drawn anew at each
+    step that `observe` tells of, the same for a step on every rank and in every run: drive the
+    loss with a `LossScheduler`, or the sample of step 0 stays. In evaluation, after `.eval()`, the
+    value is the full cross-entropy of `LinearCrossEntropy`.
+
+    Bias: the value is not an estimate of the full one, which it underestimates; what it teaches is
+    the full softmax, which is its minimum: exactly so where classes are drawn uniformly, nearly so
+    otherwise. With `correct_target=False` the value estimates the full one, less about half the
+    relative variance of the estimated normaliser, but what it teaches is overconfident where
+    classes are likelier than they are drawn. Both biases vanish as samples grow to classes.
+    docs/sampled.md has measurements.
+
+    Shapes: input (…, in_features), what the head reads, and target (…) of integers. Values in
+    nats. Computed in float32 or float64, also under autocast. Class weights multiply a row's whole
+    value and enter the weighted mean as its weight. Memory grows with the rows and the samples, not
+    the classes, but for the head itself and its gradient: dense, it is as large as the head;
+    `sparse=True` gives one of the rows drawn alone, which SGD, Adagrad and SparseAdam take.
+
+    `head` is an `nn.Linear`, tied and trained as that of `LinearCrossEntropy`.
+
+    Use when: Classes are a million and more: the time of all their logits cannot be had.
+    Avoid when: The full cross-entropy fits in time: linear_cross_entropy has no bias.
+    Source: Bengio & Senécal, Adaptive Importance Sampling to Accelerate Training of a Neural
+    Probabilistic Language Model (2008); Jean, Cho, Memisevic, Bengio, On Using Very Large Target
+    Vocabulary for Neural Machine Translation (2015); the correction in retrieval: Yi et al.,
+    Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations (2019).
+
+    >>> loss = SampledLinearCrossEntropy(in_features=3, classes=1_000_000, samples=99)
+    >>> loss(torch.randn(5, 3), torch.tensor([0, 7, 70, 700, -100]))
+    tensor(4.6052, grad_fn=<DivBackward0>)
+    """
+
+    samples: Whole = Whole(default=8192, low=1, doc="how many classes are drawn for a step")
+    distribution: Choice = Choice(
+        default="uniform",
+        choices=("uniform", "log_uniform"),
+        doc='"uniform", or "log_uniform" for classes sorted from frequent to rare, which is '
+        "TensorFlow's default",
+    )
+    counts: PerClass = PerClass(
+        default=None,
+        low=0.0,
+        exclusive=True,
+        doc="numbers in proportion to which classes are drawn instead, such as how often each "
+        "occurs in training; all above 0",
+    )
+    correct_target: Switch = Switch(
+        default=True, doc="whether the target's own logit is corrected too, as TensorFlow does"
+    )
+    seed: Whole = Whole(default=0, low=0, doc="of the draws")
+    sparse: Switch = Switch(
+        default=False, doc="whether the gradient of the head's weight is a sparse tensor"
+    )
+    card = Card(
+        key="sampled_linear_cross_entropy",
+        tasks=("text",),
+        input="embeddings",
+        target="classes",
+        # each of three classes once: two are drawn, whose rows have one rival, the other has two
+        example=Example(
+            arguments={"in_features": 3, "classes": 3, "samples": 2, "counts": [1.0, 1.0, 1.0]},
+            input=[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]],
+            target=[0, 1, 2],
+            value=(2 * math.log(2) + math.log(3)) / 3,
+        ),
+        claims=Claims(convex=True, lipschitz=True),
+        learns=True,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        with torch.device("cpu"):  # where classes are drawn
+            self.register_buffer("cumulative", self._cumulative(), persistent=False)
+            time = F.drawing_time(self.cumulative, self.samples)
+            self.register_buffer("time", torch.tensor(time).double(), persistent=False)
+            self.register_buffer("drawn", self._draw(0))
+
+    def row_values(self, input: Tensor, target: Tensor, row_weight: Tensor) -> Tensor:
+        """Return the sampled cross-entropy of each row, the full one in evaluation."""
+        weight, bias, ignored = self.head.weight, self.head.bias, self.ignore_index
+        if not self.training:
+            return F.linear_cross_entropy(
+                input, weight, target, bias=bias, row_weight=row_weight, ignore_index=ignored
+            )
+        known = target.long().clamp(0, self.classes - 1)
+        return F.sampled_linear_cross_entropy(
+            input,
+            weight,
+            target,
+            self.drawn,
+            expected=self._expected(self.drawn),
+            target_expected=self._expected(known) if self.correct_target else None,
+            bias=bias,
+            sparse=self.sparse,
+            ignore_index=ignored,
+        )
+
+    def take_in(self, progress: Progress) -> None:
+        """Draw the sample of a step."""
+        super().take_in(progress)
+        self.drawn.copy_(self._draw(progress.step))
+
+    def _draw(self, step: int) -> Tensor:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        return F.draw_classes(
+            self.cumulative.cpu(), self.samples, float(self.time), generator=generator
+        )
+
+    def _expected(self, classes: Tensor) -> Tensor:
+        """Return how often classes are drawn on average."""
+        sums = beside(self.cumulative, classes)
+        share = sums[classes + 1] - sums[classes]
+        return -torch.expm1(-share * self.time)
+
+    def _cumulative(self) -> Tensor:
+        """Return the shares by which classes are drawn, summed up from 0 to 1."""
+        name = type(self).__name__
+        if self.counts is not None:
+            if check_counts(name, self.counts) != self.classes:
+                raise ValueError(
+                    f"{name}: counts has {len(self.counts)} numbers for {self.classes} classes; "
+                    "give one a class"
+                )
+            counts = self.counts.cpu()
+            sums = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        else:
+            sums = torch.arange(self.classes + 1, dtype=torch.float64)
+            sums = sums.log1p() if self.distribution == "log_uniform" else sums
+        return sums / sums[-1]

@@ -7,7 +7,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import OptionalWhole
-from lossmith.losses.classes import ClassLoss
+from lossmith.losses._classes import ClassLoss
 
 _LOG3 = math.log(3)
 _ORDERED = OptionalWhole(

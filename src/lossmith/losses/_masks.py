@@ -7,7 +7,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.hyperparameter import Real, Switch, Whole
 from lossmith.core.loss import Pointwise
-from lossmith.losses.classes import ClassLoss
+from lossmith.losses._classes import ClassLoss
 
 IGNORE = Whole(default=-100, doc="the target whose pixels are left out")
 SMOOTH = Real(

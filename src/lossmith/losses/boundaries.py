@@ -1,91 +1,15 @@
-"""Losses that follow the metric or the shape of a mask: Lovász, boundary, clDice."""
+"""Losses of what masks look like: their boundary, their centre lines."""
 
 from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.card import Card, Example
-from lossmith.core.hyperparameter import Real, Switch, Whole
+from lossmith.core.hyperparameter import Real, Whole
 from lossmith.core.loss import Pointwise
-from lossmith.losses.masks import (
-    BINARY_LOGITS,
+from lossmith.losses._masks import (
     CLASS_LOGITS,
-    CLASSES_SEEN,
-    LABELS_SEEN,
-    LOG3,
     BinaryMasks,
-    ClassMasks,
 )
-
-
-class LovaszSoftmax(ClassMasks):
-    r"""The Lovász extension of the Jaccard loss, at the errors of the softmax.
-
-    .. math:: \ell(x, y) = \frac{1}{|\mathcal C|} \sum_{c \in \mathcal C}
-        \overline{\Delta_{J_c}}(m_c) \qquad m_{ci} = |t_{ci} - p_{ci}|
-
-    where the extension sorts the errors and weighs each by how much the Jaccard loss of the class
-    rises when its pixel turns wrong after those of larger error.
-
-    Shapes: input (N, C, …), target (N, …) of integer classes; one value an image, from 0 to 1.
-
-    One value an image is the paper's per-image variant; the authors' code sorts the pixels of the
-    whole batch together unless told `per_image=True`, as do segmentation_models_pytorch and
-    kornia.
-
-    Use when: Mean IoU is the metric; best after or beside cross-entropy.
-    Avoid when: Training starts from nothing with it alone, or probabilities are wanted.
-    Source: Berman, Rannen Triki, Blaschko, The Lovász-Softmax Loss: A Tractable Surrogate for the
-    Optimization of the Intersection-Over-Union Measure in Neural Networks (2018).
-
-    >>> LovaszSoftmax()(torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]]))
-    tensor(0.5000)
-    """
-
-    function = staticmethod(F.lovasz_softmax)
-    present: Switch = Switch(
-        default=True,
-        search=(True, False),
-        doc="whether only classes that the image holds count, as in the authors' code, or all",
-    )
-    card = Card(
-        key="lovasz_softmax",
-        tasks=("segmentation",),
-        input="logits",
-        target="classes",
-        # Errors 3/4, 1/4, 1/4, 1/4: weights 1/2, 1/2 of class 0, and 1/3, 1/3, 1/3 of class 1.
-        example=Example(input=CLASS_LOGITS, target=CLASSES_SEEN, value=11 / 24),
-    )
-
-
-class LovaszHinge(BinaryMasks):
-    r"""The Lovász extension of the Jaccard loss, at the hinge errors of one logit a pixel.
-
-    .. math:: \ell(x, y) = \overline{\Delta_J}(m) \qquad m_i = \max(0, 1 - s_i x_i) \qquad
-        s_i = \pm 1
-
-    Shapes: input and target (N, …); labels from 0 to 1, above ½ positive. One value an image.
-
-    One value an image is the authors' default here. Convex, and piecewise linear in the logits.
-    `decode` is the sigmoid, of which only the side of ½ means anything: the loss knows margins.
-
-    Use when: The IoU of one mask is the metric; best after or beside cross-entropy.
-    Avoid when: Probabilities are wanted: it knows margins alone.
-    Source: Berman, Rannen Triki, Blaschko, The Lovász-Softmax Loss: A Tractable Surrogate for the
-    Optimization of the Intersection-Over-Union Measure in Neural Networks (2018).
-
-    >>> LovaszHinge()(torch.zeros(1, 4), torch.tensor([[0, 0, 1, 1]]))
-    tensor(1.)
-    """
-
-    function = staticmethod(F.lovasz_hinge)
-    card = Card(
-        key="lovasz_hinge",
-        tasks=("segmentation",),
-        input="logits",
-        target="labels",
-        # The third pixel alone is wrong, by 1 + log 3, one of three positives.
-        example=Example(input=BINARY_LOGITS, target=LABELS_SEEN, value=(1 + LOG3) / 3),
-    )
 
 
 class Boundary(Pointwise):
