@@ -10,10 +10,18 @@ from lossmith.losses.autoencoder import (
     MaskedReconstruction,
     VectorQuantisation,
 )
-from lossmith.losses.binary import Asymmetric, BinaryCrossEntropy, BinaryFocal, Hinge, MultiHinge
-from lossmith.losses.boundaries import Boundary, ClDice, LovaszHinge, LovaszSoftmax
+from lossmith.losses.binary import Asymmetric, BinaryCrossEntropy, BinaryFocal, Hinge
+from lossmith.losses.boundaries import Boundary, ClDice
 from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
-from lossmith.losses.classification import Brier, CrossEntropy, Focal, Poly, Square, Squentropy
+from lossmith.losses.classification import (
+    Brier,
+    CrossEntropy,
+    Focal,
+    MultiHinge,
+    Poly,
+    Square,
+    Squentropy,
+)
 from lossmith.losses.contrastive import CLIP, DCL, InfoNCE, MoCo, NTXent, SigLIP
 from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
 from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
@@ -78,6 +86,8 @@ from lossmith.losses.overlap import (
     FocalTversky,
     GeneralizedDice,
     Jaccard,
+    LovaszHinge,
+    LovaszSoftmax,
     Tversky,
 )
 from lossmith.losses.proxies import ArcFace, CosFace, ProxyAnchor, ProxyNCA, SubCenterArcFace
