@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from lossmith.catalogue import find
+from lossmith.core.docstring import section
 from lossmith.testing.golden import Golden, differences, read
 
 HEAD = """# Parity with references

@@ -33,8 +33,7 @@ def as_text(latex: str) -> str:
     >>> as_text(r"\\ell(x, y) = \\frac{(x - y)^2}{2 \\sigma^2}".replace("\\\\", "\\"))
     'ℓ(x, y) = (x − y)²/(2 σ²)'
     """
-    tokens = [token for token in _TOKEN.findall(latex)]
-    text = _FUNCTION.sub(r"\1 ", _sequence(tokens))
+    text = _FUNCTION.sub(r"\1 ", _sequence(_TOKEN.findall(latex)))
     return re.sub(r" +", " ", text).strip().replace(" ,", ",").replace(" ;", ";")
 
 

@@ -7,46 +7,42 @@ gives the same number; `lossmith.kernels.choice.explain` says which one a call t
 from __future__ import annotations
 
 import inspect
-import math
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from lossmith.core.left_out import without_ignored, without_left_out
 from lossmith.core.ranks import Gather, several
 from lossmith.core.reduce import joint, mass_of, or_one, reduce
 from lossmith.core.tree import mapped
-from lossmith.functional.checks import at_hand
-from lossmith.kernels.blocks import blockwise, choose_blocks, worth_blocks
-from lossmith.kernels.choice import transformed
+from lossmith.kernels import choice
+from lossmith.kernels.blocks import FEW, blockwise, choose_blocks
 
 if TYPE_CHECKING:
     from lossmith.core.loss import Coupled, Loss, Pointwise, SetLoss, Statistic
 
 Terms = dict[str, Tensor]
+_peek = torch._C._functorch.peek_interpreter_stack  # what torch.func transforms, if anything
 OF_THE_CALL = ("own", "weight")  # what a function takes that is no attribute of the loss
-
-
-def is_finite(value: Tensor) -> bool:
-    """Return whether a loss is finite as far as Python may look without waiting for a device."""
-    return not at_hand(value) or math.isfinite(value.item())
 
 
 def weighted_mean(loss: Pointwise, input: Any, target: Any, weight: Any, denominator: Any) -> Terms:
     """Return the weighted mean of values of independent rows, by name."""
-    if weight is not None:
+    look, mean = not torch.compiler.is_dynamo_compiling(), None
+    if weight is not None and not (look and _all_count(weight)):
         input, target, weight = without_left_out(input, target, weight)
-    if worth_blocks(input):
-        mean = _by_blocks(loss, input, target, weight, denominator)
-        if mean is not None:
-            return {loss.card.key: mean}
-    elif weight is None and denominator is None:
-        mean = at_once(loss, input, target)
-        if mean is not None:
-            return {loss.card.key: mean}
+    if look:
+        small = type(input) is Tensor and input.numel() < FEW and not choice.listeners
+        if not small:
+            mean = _by_blocks(loss, input, target, weight, denominator)
+        elif weight is None and denominator is None and "mean_function" in vars(type(loss)):
+            mean = at_once(loss, input, target)
+    if mean is not None:
+        return {loss.card.key: mean}
     own = loss.weights(target)
     if own is not None:
         input, own = without_ignored(input, target, own)
@@ -88,7 +84,8 @@ def set_value(loss: SetLoss, input: Any, target: Any, weight: Any, denominator: 
 def call(loss: Loss, input: Any, target: Any, **more: Any) -> Any:
     """Return a loss's function of what it is given, and of the hyperparameters that it takes."""
     function = loss.function
-    given = numbers(loss, taken(function)) | more
+    look = not (torch.compiler.is_dynamo_compiling() or _peek() is not None)
+    given = numbers(loss, taken(function), look) | more
     if loss.card.target is None:
         return function(input, **given)
     return function(input, target, **given)
@@ -101,13 +98,12 @@ def values_of_rows(loss: Coupled, input: Any, target: Any, own: slice) -> Any:
     return mapped(lambda values: values[own], call(loss, input, target))
 
 
-def numbers(loss: Loss, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return attributes by name: numbers as Python has them, unless a compiler traces.
+def numbers(loss: Loss, names: tuple[str, ...], look: bool) -> dict[str, Any]:
+    """Return attributes by name: numbers as Python has them where it may look.
 
-    There, and under torch.func, they stay tensors, so that a schedule compiles nothing again.
+    Under a compiler and torch.func they stay tensors, so that a schedule compiles nothing again.
     """
     own, given = loss.__dict__, {}
-    look = not (torch.compiler.is_compiling() or _stacked())
     for name in names:
         if name in OF_THE_CALL:
             continue
@@ -125,20 +121,16 @@ def taken(function: Any) -> tuple[str, ...]:
     return tuple(one.name for one in everything if one.kind is one.KEYWORD_ONLY)
 
 
-def _stacked() -> bool:
-    return torch._C._functorch.peek_interpreter_stack() is not None
-
-
 def at_once(loss: Pointwise, input: Any, target: Any) -> Tensor | None:
-    """Return the mean where the loss's own class states one operation that forms it, else None.
+    """Return the mean by the one operation that the loss's own class states, None where it can't.
 
-    An inherited one may not be the mean of the values that a subclass states.
+    An inherited one is not asked: it may not be the mean of the values that a subclass states.
     """
-    stated = vars(type(loss)).get("mean_function")
-    if stated is None or transformed():
+    if _peek() is not None or forward_ad._current_level >= 0:  # under torch.func
         return None
-    mean: Tensor | None = loss.mean_function(
-        input, target, **numbers(loss, taken(loss.mean_function))
+    mean_function = loss.mean_function
+    mean: Tensor | None = mean_function(
+        input, target, **numbers(loss, taken(mean_function), look=True)
     )
     return mean
 
@@ -166,11 +158,18 @@ def _reduced(
     loss: Loss, values: Any, own: Any, weight: Any, denominator: Any, ranks: bool = False
 ) -> Terms:
     """Return the weighted mean of values, or of several by name."""
+    if isinstance(values, Tensor):
+        values = {loss.card.key: values}
     means = {}
-    for name, part in _named(loss, values).items():
-        both = None if own is None and weight is None else joint(part, own, weight)
+    for name, part in values.items():
+        both = weight if own is None else joint(part, own, weight)
         means[name] = reduce(part, weight=both, denominator=denominator, ranks=ranks)
     return means
+
+
+def _all_count(weight: Any) -> bool:
+    """Return whether it is plain to see that no weight is 0."""
+    return type(weight) is Tensor and weight.is_cpu and _peek() is None and bool(weight.all())
 
 
 def _named(loss: Loss, found: Any) -> Terms:

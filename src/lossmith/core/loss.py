@@ -7,6 +7,7 @@ how a loss becomes plain data, in `serial`.
 import functools
 import inspect
 import json
+import math
 import os
 import warnings
 from abc import abstractmethod
@@ -31,7 +32,7 @@ from lossmith.core.reduce import added, checked_weight, joint
 from lossmith.core.schedule import Schedule
 from lossmith.core.serial import document_of, plain
 from lossmith.core.tree import check_names, mapped, tensors
-from lossmith.functional.checks import check_real, require
+from lossmith.functional.checks import at_hand, check_real, require
 
 if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
@@ -172,7 +173,7 @@ class Loss(Adaptive, metaclass=Constructed):
         tensors_alone = type(input) is Tensor and type(target) is Tensor
         if tensors_alone and isinstance(card.input, str) and isinstance(card.target, str):
             fine = not (input.is_complex() or target.is_complex())
-            if fine and (card.trains_head or input.numel() or input.ndim < 2 or not len(input)):
+            if fine and (input.numel() or input.ndim < 2 or not len(input) or card.trains_head):
                 return  # what nearly all calls bring
         owner = type(self).__name__
         check_names(owner, "input", input, card.input, card.optional)
@@ -214,7 +215,7 @@ class Loss(Adaptive, metaclass=Constructed):
             if name in self.hyperparameters:
                 self._check_learned(name)
         value = self.combine(self.terms(input, target, weight=weight, denominator=denominator))
-        if execution.is_finite(value):
+        if not at_hand(value) or math.isfinite(value.item()):
             return value
         return self._wide(value, input, target, weight, denominator)
 

@@ -48,8 +48,11 @@ def reduce(
     if alone and 0 < values.numel() < FEW:
         return values.mean()
     weight = None if weight is None else spread(weight, values)
-    kept = values if weight is None else values.masked_fill(weight == 0, 0) * weight
-    total, mass = kept.sum(), mass_of(values, weight)
+    mass: Tensor | float
+    if weight is None:
+        total, mass = values.sum(), values.numel()
+    else:
+        total, mass = (values.masked_fill(weight == 0, 0) * weight).sum(), weight.sum()
     if ranks:
         total, mass = summed(torch.stack([total, torch.as_tensor(mass).to(total)]))
     return total / (or_one(mass) if denominator is None else _count(denominator, total, mass))
@@ -100,14 +103,8 @@ def checked_weight(owner: str, weight: Any, *, of_mean: bool = True) -> Any:
         TypeError: if one is no tensor.
         ValueError: if one holds a number below 0, infinity or NaN.
     """
-    if isinstance(weight, Tensor):
-        return _checked(owner, weight, of_mean)
-    if isinstance(weight, Mapping):
-        return {name: _checked(owner, one, of_mean) for name, one in weight.items()}
-    return _checked(owner, weight, of_mean)
-
-
-def _checked(owner: str, weight: Any, of_mean: bool) -> Tensor:
+    if type(weight) is not Tensor and isinstance(weight, Mapping):
+        return {n: checked_weight(owner, one, of_mean=of_mean) for n, one in weight.items()}
     if not isinstance(weight, Tensor):
         raise TypeError(
             f"{owner}: weight must be a tensor of one weight a sample, got {weight!r}; a whole "

@@ -79,7 +79,7 @@ def at_hand(tensor: Tensor) -> bool:
     return (
         type(tensor) is Tensor
         and tensor.is_cpu
-        and not torch.compiler.is_compiling()
+        and not torch.compiler.is_dynamo_compiling()  # other tracers bring tensors of their own
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
 
@@ -190,6 +190,8 @@ def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             f"input has shape {tuple(input.shape)} but target has shape {tuple(target.shape)}; "
             f"they must be equal, nothing is broadcast{_made_equal(input, target)}"
         )
+    if input.dtype == target.dtype == torch.float32:
+        return input, target  # what nearly all calls bring
     input = promote(input)
     if target.dtype == input.dtype:
         return input, target

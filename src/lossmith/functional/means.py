@@ -1,7 +1,7 @@
 """Means of standard losses in torch's one operation; None where that would be another number.
 
-Torch's operations fail under vmap within vmap (torch 2.13), know no learned numbers, give NaN for
-the mean of nothing, and hold nothing that overflows.
+Torch's operations know no learned numbers, give NaN for the mean of nothing, and hold nothing that
+overflows. They fail under vmap within vmap (torch 2.13): who calls looks for that.
 """
 
 from typing import Any
@@ -18,22 +18,30 @@ _LARGE = torch.finfo(torch.float32).max / 100  # from here values are held
 
 def mean_mse(input: Tensor, target: Tensor) -> Tensor | None:
     """Return the mean of r²."""
-    return _of_residuals(losses.mse_loss, input, target)
+    input, target = same_shape(input, target)
+    return losses.mse_loss(input, target, MEAN) if input.numel() else None
 
 
 def mean_mae(input: Tensor, target: Tensor) -> Tensor | None:
     """Return the mean of |r|."""
-    return _of_residuals(losses.l1_loss, input, target)
+    input, target = same_shape(input, target)
+    return losses.l1_loss(input, target, MEAN) if input.numel() else None
 
 
 def mean_huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Tensor | None:
     """Return the mean of Huber's values."""
-    return _of_residuals(losses.huber_loss, input, target, in_dtype(delta, input))
+    input, target = same_shape(input, target)
+    if isinstance(delta, Tensor) or not input.numel():
+        return None
+    return losses.huber_loss(input, target, MEAN, delta)
 
 
 def mean_smooth_l1(input: Tensor, target: Tensor, *, beta: Tensor | float) -> Tensor | None:
     """Return the mean of the values of smooth L1."""
-    return _of_residuals(losses.smooth_l1_loss, input, target, in_dtype(beta, input))
+    input, target = same_shape(input, target)
+    if isinstance(beta, Tensor) or not input.numel():
+        return None
+    return losses.smooth_l1_loss(input, target, MEAN, beta)
 
 
 def mean_cross_entropy(
@@ -81,11 +89,4 @@ def _on_device(input: Tensor, target: Tensor, ignore_index: int) -> Tensor:
         log_p, target = log_p.flatten(2).unsqueeze(2), target.flatten(1).unsqueeze(1)
     total, count = operation(log_p, target, None, SUM, ignore_index)
     mean: Tensor = total / count.clamp(min=1)
-    return mean
-
-
-def _of_residuals(operation: Any, input: Tensor, target: Tensor, *numbers: Any) -> Tensor | None:
-    if not input.numel() or transformed() or any(isinstance(one, Tensor) for one in numbers):
-        return None
-    mean: Tensor = operation(*same_shape(input, target), MEAN, *numbers)
     return mean

@@ -43,8 +43,7 @@ def mae(input: Tensor, target: Tensor) -> Tensor:
 def huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Tensor:
     """Return r²/2 where |r| ≤ delta, delta·(|r| − delta/2) beyond (Huber, 1964)."""
     input, target = same_shape(input, target)
-    delta = in_dtype(delta, input)
-    if not (isinstance(delta, Tensor) or transformed()):
+    if isinstance(delta, float) and not transformed():
         values: Tensor = losses.huber_loss(input, target, NONE, delta)
         return values
     r = input - target
@@ -56,11 +55,10 @@ def huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Tensor:
 def smooth_l1(input: Tensor, target: Tensor, *, beta: Tensor | float) -> Tensor:
     """Return r²/(2·beta) where |r| ≤ beta, |r| − beta/2 beyond (Girshick, 2015)."""
     input, target = same_shape(input, target)
-    beta = in_dtype(beta, input)
-    if not (isinstance(beta, Tensor) or transformed()):
+    if isinstance(beta, float) and not transformed():
         values: Tensor = losses.smooth_l1_loss(input, target, NONE, beta)
         return values
-    r = input - target
+    r, beta = input - target, in_dtype(beta, input)
     ratio = held_ratio(r, beta, 1)
     return ratio * (r - beta * ratio / 2)
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lossmith.kernels.choice import Why, choose, explaining, transformed
+from lossmith.kernels.choice import Why, choose, transformed
 from lossmith.kernels.one_pass import one_pass
 
 BLOCK = 1 << 17  # numbers of input at a time
@@ -20,13 +20,6 @@ WIDE = BLOCK  # numbers of a row beyond which a block of one leaves the cache
 FEW = 1 << 21  # numbers of input of which plain values are as fast
 
 Share = Callable[..., Tensor]
-
-
-def worth_blocks(input: Any) -> bool:
-    """Return whether to look for a way block by block: small inputs take microseconds."""
-    if torch.compiler.is_compiling():
-        return False
-    return not isinstance(input, Tensor) or input.numel() >= FEW or explaining()
 
 
 def choose_blocks(

@@ -22,6 +22,7 @@ class Choice:
 
 
 Why = str | Callable[[], str]
+listeners = 0  # calls of `explain` that run; without one no path asks whether it is heard
 _seen: ContextVar[list[Choice] | None] = ContextVar("lossmith_choices", default=None)
 
 
@@ -39,14 +40,9 @@ def choose(kernel: str, obstacles: Iterable[tuple[bool, Why]], reason: Why) -> b
     return obstacle is None
 
 
-def explaining() -> bool:
-    """Return whether `explain` wants to hear of choices."""
-    return not torch.compiler.is_compiling() and _seen.get() is not None
-
-
 def transformed() -> bool:
     """Return whether torch.func transforms the call, or derivatives are carried forward."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_dynamo_compiling():
         return False
     carried = forward_ad._current_level >= 0
     return carried or torch._C._functorch.peek_interpreter_stack() is not None
@@ -67,10 +63,13 @@ def explain(call: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Choice]
     ...     print(choice)
     linear_cross_entropy: plain, 6 logits are fewer than 4194304
     """
+    global listeners
     seen: list[Choice] = []
     token = _seen.set(seen)
+    listeners += 1
     try:
         call(*args, **kwargs)
     finally:
+        listeners -= 1
         _seen.reset(token)
     return seen
