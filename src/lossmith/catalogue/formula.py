@@ -7,18 +7,31 @@ import re
 
 _SYMBOLS = {
     **{name: chr(code) for code, name in enumerate(
-        "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho"
-        " varsigma sigma tau upsilon varphi chi psi omega".split(), 0x3B1)},
+        ["alpha", "beta", "gamma", "delta", "varepsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "omicron", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "varphi", "chi", "psi", "omega"], 0x3B1)},
     "Delta": "Δ", "Gamma": "Γ", "Phi": "Φ", "Pi": "Π", "Sigma": "Σ", "phi": "φ", "epsilon": "ε",
     "ell": "ℓ", "sum": "∑", "prod": "∏", "int": "∫", "infty": "∞", "partial": "∂", "nabla": "∇",
-    "cdot": "·", "le": "≤", "ge": "≥", "ne": "≠", "in": "∈", "cup": "∪", "cap": "∩", "setminus": "∖",
+    "cdot": "·", "le": "≤", "ge": "≥", "ne": "≠", "in": "∈", "cup": "∪", "cap": "∩",
+    "setminus": "∖",
     "mid": "|", "propto": "∝", "ldots": "…", "dots": "…", "pm": "±", "mp": "∓", "otimes": "⊗",
     "leftarrow": "←", "to": "→", "top": "ᵀ", "lVert": "‖", "rVert": "‖", "Vert": "‖", "|": "‖",
     "lvert": "|", "rvert": "|", "lfloor": "⌊", "rfloor": "⌋", "{": "{", "}": "}", "_": "_",
     "quad": " ", "qquad": "; ", ",": "", ";": " ", " ": " ", "!": "", ":": " ",
 }  # fmt: skip
-_SIZES = "left right big Big bigl bigr Bigl Bigr bigg Bigg textstyle displaystyle".split()
-_STYLES = "mathrm text operatorname mathcal mathbf textstyle".split()
+_SIZES = [
+    "left",
+    "right",
+    "big",
+    "Big",
+    "bigl",
+    "bigr",
+    "Bigl",
+    "Bigr",
+    "bigg",
+    "Bigg",
+    "textstyle",
+    "displaystyle",
+]
+_STYLES = ["mathrm", "text", "operatorname", "mathcal", "mathbf", "textstyle"]
 _ACCENTS = {"hat": "\u0302", "bar": "\u0304", "tilde": "\u0303"}
 _RAISED = dict(zip("0123456789+-n()T*", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ⁽⁾ᵀ*", strict=True)) | {"−": "⁻", "ᵀ": "ᵀ"}
 _LOWERED = dict(zip("0123456789aeijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))

@@ -4,19 +4,15 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-import torch
-from torch import nn
-
-from lossmith import losses, weighting
+from lossmith import losses
 from lossmith.catalogue.from_torch import own_key, peer_of
+from lossmith.core import serial
 from lossmith.core.arguments import nearest
 from lossmith.core.card import Card, Task
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.plain import check_shape, read_json
-from lossmith.core.schedule import schedule_of
 from lossmith.core.serial import FORMAT
-from lossmith.core.weighting import Weighting
 
 _CLASSES: dict[str, type[Loss]] = {
     kind.card.key: kind for kind in (getattr(losses, name) for name in losses.__all__)
@@ -100,71 +96,17 @@ def from_config(config: Mapping[str, Any]) -> Loss:
         ValueError: if the mapping does not have that form.
         UnknownLossError, TypeError, ValueError: as `get`.
     """
-    key, given = config.get("loss"), config.get("arguments")
-    if not isinstance(key, str) or not isinstance(given, Mapping):
-        raise ValueError('a loss is written as {"loss": key, "arguments": {name: value}}')
-    arguments = {name: built(value) for name, value in given.items()}
-    loss = _hybrid(arguments) if key == Hybrid.card.key else get(key, **arguments)
-    if "state" in config:  # else it starts afresh
-        _restore(loss, config["state"])
+    loss: Loss = serial.loss_of(config, _kind_of)
     return loss
 
 
 def built(value: Any) -> Any:
     """Return what plain data stands for: a loss, schedule, weighting, parameter, or itself."""
-    if isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
-        return [built(entry) for entry in value]
-    if not isinstance(value, Mapping):
-        return value
-    if "schedule" in value:
-        return schedule_of(dict(value))
-    if "parameter" in value:
-        return nn.Parameter(_numbers(value["parameter"]))
-    if "weighting" in value:
-        return weighting_of(value)
-    if "name" in value:  # one term of a hybrid
-        return {name: built(entry) for name, entry in value.items()}
-    return from_config(value)
+    return serial.value_of(value, _kind_of)
 
 
-def _numbers(value: Any, dtype: torch.dtype | None = None) -> torch.Tensor:
-    """Return a tensor of numbers in nested lists; ValueError where they are none."""
-    try:
-        return torch.tensor(value, dtype=dtype)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"{value!r:.60} is neither a number nor lists of numbers") from error
-
-
-def weighting_of(data: Mapping[str, Any]) -> Weighting:
-    """Return the weighting that plain data describes, without its state."""
-    name = str(data["weighting"])
-    kind = getattr(weighting, name, None) if name in weighting.__all__ else None
-    if not (isinstance(kind, type) and issubclass(kind, Weighting)):
-        raise ValueError(f"no weighting is called {name!r}; see lossmith.weighting")
-    given = dict(data["arguments"])
-    if isinstance(given.get("weights"), Mapping):
-        given["weights"] = {name: built(value) for name, value in given["weights"].items()}
-    return kind(**given)
-
-
-def _hybrid(arguments: Mapping[str, Any]) -> Hybrid:
-    terms = {one["name"]: (one["loss"], tuple(one["route"]) or None) for one in arguments["terms"]}
-    return Hybrid.of(terms, arguments["weighting"])
-
-
-def _restore(loss: Loss, state: Mapping[str, Any]) -> None:
-    """Write learned numbers from plain data into a loss; ValueError where they don't fit."""
-    own = loss.learned()
-    check_shape(state, dict, f"{loss.card.key}, state")
-    if set(state) != set(own):
-        raise ValueError(f"{loss.card.key} has the state {sorted(own)}, the file {sorted(state)}")
-    for name, numbers in state.items():
-        value = _numbers(numbers, own[name].dtype).to(own[name].device)
-        value = value.reshape(1) if own[name].shape == (1,) and not value.ndim else value
-        if value.shape != own[name].shape:
-            shapes = f"{tuple(own[name].shape)}, the file {tuple(value.shape)}"
-            raise ValueError(f"{loss.card.key}: {name} has shape {shapes}")
-        own[name].copy_(value)
+def _kind_of(key: str) -> type[Loss]:
+    return Hybrid if key == Hybrid.card.key else loss_class(own_key(key))
 
 
 def load(path: str | os.PathLike[str]) -> Loss:

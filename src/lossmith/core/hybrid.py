@@ -18,7 +18,7 @@ from lossmith.core.weighting import Equal, Fixed, Weighting
 Route = tuple[str, str]
 
 
-class Hybrid(Loss):
+class Hybrid(Loss, composes=True):
     r"""Several losses as one: terms by name, and the weighting that makes one scalar of them.
 
     .. math:: L = \mathrm{weighting}(L_1, \dots, L_K)
@@ -75,6 +75,13 @@ class Hybrid(Loss):
         hybrid = cls.__new__(cls)
         hybrid._build(terms, weighting)
         return hybrid
+
+    @classmethod
+    def of_plain(cls, arguments: Mapping[str, Any]) -> Self:
+        """Return the hybrid of the terms and the weighting that its `config` told."""
+        routes = ((one["name"], one["loss"], tuple(one["route"])) for one in arguments["terms"])
+        terms = {name: (loss, route or None) for name, loss, route in routes}
+        return cls.of(terms, arguments["weighting"])
 
     @classmethod
     def routed(cls, loss: Loss, input: str, target: str) -> Self:

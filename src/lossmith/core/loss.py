@@ -61,9 +61,12 @@ class Loss(Adaptive, metaclass=Constructed):
     reduction: ClassVar[Reduction] = "mean"
     hyperparameters: ClassVar[Mapping[str, Hyperparameter]] = MappingProxyType({})
     function: ClassVar[Callable[..., Any]]  # of input, target and the hyperparameters it takes
+    composite: ClassVar[type["Hybrid"]]  # what adding, scaling and routing losses gives
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, composes: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if composes:
+            Loss.composite = cls  # type: ignore[assignment]
         cls.hyperparameters = MappingProxyType(declared(cls))
         cls.__doc__ = documented(cls)
 
@@ -241,6 +244,11 @@ class Loss(Adaptive, metaclass=Constructed):
         """Return the constructor's arguments as plain data."""
         return {name: plain(value) for name, value in self.arguments().items()}
 
+    @classmethod
+    def of_plain(cls, arguments: Mapping[str, Any]) -> Self:
+        """Return the loss of the arguments that `config` told, read back."""
+        return cls(**arguments)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the loss as plain JSON, to be read by `lossmith.load`."""
         Path(path).write_text(json.dumps(document_of(self), indent=2) + "\n", encoding="utf-8")
@@ -263,19 +271,13 @@ class Loss(Adaptive, metaclass=Constructed):
         One name stands for both: `Huber().on("price")` is the loss of input["price"] against
         target["price"].
         """
-        from lossmith.core.hybrid import Hybrid
-
-        return Hybrid.routed(self, input, target or input)
+        return self.composite.routed(self, input, target or input)
 
     def __add__(self, other: "Loss") -> "Hybrid":
-        from lossmith.core.hybrid import Hybrid
-
-        return Hybrid.summed(self, other)
+        return self.composite.summed(self, other)
 
     def __mul__(self, weight: Number) -> "Hybrid":
-        from lossmith.core.hybrid import Hybrid
-
-        return Hybrid.scaled(self, weight)
+        return self.composite.scaled(self, weight)
 
     __rmul__ = __mul__
 

@@ -2,14 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from lossmith.core.adaptive import Adaptive, Number
-from lossmith.core.loss import Loss
-from lossmith.core.serial import plain
+from lossmith.core.serial import WEIGHTINGS, plain
+
+if TYPE_CHECKING:
+    from lossmith.core.loss import Loss
 
 
 class Weighting(Adaptive, ABC):
@@ -22,12 +24,16 @@ class Weighting(Adaptive, ABC):
     signals: ClassVar[tuple[str, ...]] = ()  # that each step of training must bring
     names: tuple[str, ...] = ()
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        WEIGHTINGS.setdefault(cls.__name__, cls)
+
     @property
     def needs(self) -> tuple[str, ...]:
         """The signals that each step of training must bring."""
         return self.signals
 
-    def start(self, losses: Mapping[str, Loss]) -> Self:
+    def start(self, losses: Mapping[str, "Loss"]) -> Self:
         """Make room for the terms of a hybrid; called once, by the hybrid.
 
         Raises:
@@ -43,7 +49,7 @@ class Weighting(Adaptive, ABC):
         self.keep_observed()
         return self
 
-    def begin(self, losses: Mapping[str, Loss]) -> None:
+    def begin(self, losses: Mapping[str, "Loss"]) -> None:
         """Create parameters and buffers, one entry a term."""
 
     @abstractmethod
@@ -95,7 +101,7 @@ class Fixed(Weighting):
         super().__init__()
         self._given = dict(weights or {})
 
-    def begin(self, losses: Mapping[str, Loss]) -> None:
+    def begin(self, losses: Mapping[str, "Loss"]) -> None:
         """Keep each term's weight as a number, or as a parameter."""
         unknown = [name for name in self._given if name not in losses]
         if unknown:
