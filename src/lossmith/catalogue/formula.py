@@ -4,11 +4,10 @@ It knows the part of LaTeX that the docstrings of losses use; a test holds that 
 """
 
 import re
+import unicodedata
 
 _SYMBOLS = {
-    **{name: chr(code) for code, name in enumerate(
-        ["alpha", "beta", "gamma", "delta", "varepsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "omicron", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "varphi", "chi", "psi", "omega"], 0x3B1)},
-    "Delta": "Δ", "Gamma": "Γ", "Phi": "Φ", "Pi": "Π", "Sigma": "Σ", "phi": "φ", "epsilon": "ε",
+    "lambda": "λ", "varphi": "φ", "varepsilon": "ε",  # the other Greek ones by their name
     "ell": "ℓ", "sum": "∑", "prod": "∏", "int": "∫", "infty": "∞", "partial": "∂", "nabla": "∇",
     "cdot": "·", "le": "≤", "ge": "≥", "ne": "≠", "in": "∈", "cup": "∪", "cap": "∩",
     "setminus": "∖",
@@ -43,8 +42,8 @@ _ATOM = re.compile(r"[\w∞ℓ\u0300-\u036f]+|[\w]*\([^()]*\)|\|[^|]*\||‖[^‖
 def as_text(latex: str) -> str:
     r"""Return LaTeX as text.
 
-    >>> as_text(r"\\ell(x, y) = \\frac{(x - y)^2}{2 \\sigma^2}".replace("\\\\", "\\"))
-    'ℓ(x, y) = (x − y)²/(2 σ²)'
+    >>> as_text(r"\ell(x, y) = \frac{(x - y)^2}{2 \sigma^2}")
+    'ℓ(x, y) = ((x − y)²)/(2 σ²)'
     """
     text = _FUNCTION.sub(r"\1 ", _sequence(_TOKEN.findall(latex)))
     return re.sub(r" +", " ", text).strip().replace(" ,", ",").replace(" ;", ";")
@@ -95,7 +94,18 @@ def _command(name: str, tokens: list[str], before: list[str]) -> str:
         return ""
     if name in _STYLES:
         return _argument(tokens)
-    return _SYMBOLS.get(name, _function(name, before))
+    if name in _SYMBOLS:
+        return _SYMBOLS[name]
+    return _greek(name) or _function(name, before)
+
+
+def _greek(name: str) -> str | None:
+    """Return a Greek letter by its name, a capital one where the name starts with one."""
+    case = "CAPITAL" if name[:1].isupper() else "SMALL"
+    try:
+        return unicodedata.lookup(f"GREEK {case} LETTER {name}")
+    except KeyError:
+        return None
 
 
 def _function(name: str, before: list[str]) -> str:
