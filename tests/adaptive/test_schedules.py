@@ -112,7 +112,7 @@ REAL = [
 def test_every_real_hyperparameter_takes_a_schedule(kind: type[Loss], name: str) -> None:
     hyper, given = kind.hyperparameters[name], dict(kind.card.example.arguments)
     moving = {**given, name: Constant(given.get(name, hyper.default))}
-    if hyper.fixed:
+    if getattr(hyper, "static", False):
         with pytest.raises(TypeError, match=f"{name} must be a plain value"):
             kind(**moving)
         return
