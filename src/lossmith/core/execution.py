@@ -7,7 +7,6 @@ gives the same number; `lossmith.kernels.choice.explain` says which one a call t
 from __future__ import annotations
 
 import inspect
-from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +84,7 @@ def call(loss: Loss, input: Any, target: Any, **more: Any) -> Any:
     """Return a loss's function of what it is given, and of the hyperparameters that it takes."""
     function = loss.function
     look = not (torch.compiler.is_dynamo_compiling() or _peek() is not None)
-    given = numbers(loss, taken(function), look) | more
+    given = numbers(loss, loss.takes["function"], look) | more
     if loss.card.target is None:
         return function(input, **given)
     return function(input, target, **given)
@@ -93,7 +92,7 @@ def call(loss: Loss, input: Any, target: Any, **more: Any) -> Any:
 
 def values_of_rows(loss: Coupled, input: Any, target: Any, own: slice) -> Any:
     """Return the function's values of some rows: without forming the others' where it can."""
-    if "own" in taken(loss.function):
+    if "own" in loss.takes["function"]:
         return call(loss, input, target, own=own)
     return mapped(lambda values: values[own], call(loss, input, target))
 
@@ -114,9 +113,8 @@ def numbers(loss: Loss, names: tuple[str, ...], look: bool) -> dict[str, Any]:
     return given
 
 
-@cache
 def taken(function: Any) -> tuple[str, ...]:
-    """Return the names of a function's keyword-only arguments: hyperparameters, state, CALLS."""
+    """Return the names of a function's keyword-only arguments: hyperparameters, and state."""
     everything = inspect.signature(function).parameters.values()
     return tuple(one.name for one in everything if one.kind is one.KEYWORD_ONLY)
 
@@ -129,9 +127,8 @@ def at_once(loss: Pointwise, input: Any, target: Any) -> Tensor | None:
     if _peek() is not None or forward_ad._current_level >= 0:  # under torch.func
         return None
     mean_function = loss.mean_function
-    mean: Tensor | None = mean_function(
-        input, target, **numbers(loss, taken(mean_function), look=True)
-    )
+    given = numbers(loss, loss.takes["mean_function"], look=True)
+    mean: Tensor | None = mean_function(input, target, **given)
     return mean
 
 

@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
 
 ALL = slice(None)  # all rows of a batch
+FUNCTIONS = ("function", "mean_function")  # what a class may state instead of a method
 
 
 class UnknownHeadError(ValueError, AttributeError):
@@ -61,6 +62,7 @@ class Loss(Adaptive, metaclass=Constructed):
     reduction: ClassVar[Reduction] = "mean"
     hyperparameters: ClassVar[Mapping[str, Hyperparameter]] = MappingProxyType({})
     function: ClassVar[Callable[..., Any]]  # of input, target and the hyperparameters it takes
+    takes: ClassVar[dict[str, tuple[str, ...]]] = {}  # which those are, of each function stated
     composite: ClassVar[type["Hybrid"]]  # what adding, scaling and routing losses gives
 
     def __init_subclass__(cls, composes: bool = False, **options: Any) -> None:
@@ -68,6 +70,12 @@ class Loss(Adaptive, metaclass=Constructed):
         if composes:
             Loss.composite = cls  # type: ignore[assignment]
         cls.hyperparameters = MappingProxyType(declared(cls))
+        for name in FUNCTIONS:
+            stated = vars(cls).get(name)
+            if isinstance(stated, FunctionType):  # it reads no self, whether this is said or not
+                setattr(cls, name, staticmethod(stated))
+            if callable(stated):
+                cls.takes = {**cls.takes, name: execution.taken(getattr(cls, name))}
         cls.__doc__ = documented(cls)
 
     def __init__(self, **given: Any) -> None:
