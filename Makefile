@@ -43,6 +43,7 @@ bench: $(DEV)
 	$(BIN)/python bench/adaptive.py --out bench/results/adaptive.jsonl
 
 docs: $(DEV)
+	$(BIN)/python -m lossmith.cli.index
 	$(BIN)/python -m lossmith.catalogue.pages docs/losses.md
 	$(BIN)/python -m lossmith.catalogue.torch_page docs/from_torch.md
 	$(BIN)/python bench/shapes.py docs/shapes
