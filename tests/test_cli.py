@@ -240,7 +240,7 @@ def test_list_needs_no_extra_and_a_missing_one_is_named() -> None:
 
 
 def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lossmith.catalogue.pages.page", lambda key: 1 / 0)
+    monkeypatch.setattr("lossmith.cli.verbs.index", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["show", "huber"])
 

@@ -44,6 +44,13 @@ def test_import_loads_nothing_and_a_loss_only_torch() -> None:
     assert loaded("from lossmith import get; get('huber')") <= torch | bare
 
 
+@pytest.mark.parametrize("name", ["select", "judge", "Study"])
+def test_a_study_leaves_the_slow_packages_until_it_needs_them(name: str) -> None:
+    held = loaded(f"import lossmith; lossmith.{name}")
+    assert "sklearn" in held
+    assert not held & {"skops", "skrub", "matplotlib"}
+
+
 def test_the_committed_index_is_up_to_date() -> None:
     assert index.index() == json.loads(json.dumps(index.made())), "run `make docs`"
 
