@@ -38,6 +38,7 @@ check: $(DEV)
 	$(BIN)/lint-imports
 
 bench: $(DEV)
+	$(BIN)/python bench/start.py --out docs/start.md
 	$(BIN)/python bench/cost.py
 	$(BIN)/python bench/body.py
 	$(BIN)/python bench/speed.py --out bench/results/speed.jsonl
