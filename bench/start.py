@@ -23,9 +23,9 @@ IMPORTS = {
 VERBS = ("--version", "--help", "list", "show huber", "select --help")
 HEAD = """# What starting costs
 
-Made by `python bench/start.py --out docs/start.md`: each line is a fresh process, all lines in turns,
-medians of {rounds} rounds after one that is not counted, on {cores} cores with a load of {load:.1f}.
-Seconds of the clock, and of the processor, which other work on the machine touches less.
+Made by `python bench/start.py --out docs/start.md`: each line is a fresh process, all lines
+in turns, medians of {rounds} rounds after one that is not counted, on {cores} cores with a load of
+{load:.1f}. Seconds of the clock, and of the processor, which other work touches less.
 
 | | seconds | processor |
 |---|---|---|
