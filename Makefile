@@ -1,7 +1,9 @@
 # Few verbs: demo, test, check, bench, docs. Each sets up .venv first, with nothing but python and make.
 PYTHON ?= python3
+TORCH := $(or $(TORCH),2.13.0)
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 export PYTHONWARNINGS ?= ignore
@@ -9,16 +11,17 @@ export PYTHONWARNINGS ?= ignore
 .PHONY: demo test check bench docs clean
 .DEFAULT_GOAL := demo
 
-# torch first and pinned: an unpinned one would bring gigabytes of CUDA packages.
+# torch first and pinned: an unpinned one would bring gigabytes of CUDA packages. pip reads
+# dependency groups since 25.1.
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lossmith needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[select,data]'
+	$(PIP) 'pip>=25.1' torch==$(TORCH)
+	$(PIP) --editable '.[select,data]'
 	@touch $@
 
 $(DEV): $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[select,data,dev]'
+	$(PIP) --editable . --group dev torch==$(TORCH)
 	@touch $@
 
 demo: $(READY)
@@ -35,6 +38,7 @@ check: $(DEV)
 	$(BIN)/lint-imports
 
 bench: $(DEV)
+	$(BIN)/python bench/start.py --out docs/start.md
 	$(BIN)/python bench/cost.py
 	$(BIN)/python bench/body.py
 	$(BIN)/python bench/speed.py --out bench/results/speed.jsonl
@@ -43,6 +47,7 @@ bench: $(DEV)
 	$(BIN)/python bench/adaptive.py --out bench/results/adaptive.jsonl
 
 docs: $(DEV)
+	$(BIN)/python -m lossmith.cli.index
 	$(BIN)/python -m lossmith.catalogue.pages docs/losses.md
 	$(BIN)/python -m lossmith.catalogue.torch_page docs/from_torch.md
 	$(BIN)/python bench/shapes.py docs/shapes

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 import lossmith
+from lossmith import select
 from lossmith.cli.main import main
-from lossmith.study import select
 from lossmith.study.base.errors import InputError
 
 ROWS = 60

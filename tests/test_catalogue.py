@@ -2,7 +2,6 @@
 
 import json
 import runpy
-import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -202,19 +201,6 @@ def test_the_generator_writes_the_document(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "argv", ["pages", str(out)])
     runpy.run_module("lossmith.catalogue.pages", run_name="__main__")
     assert out.read_text(encoding="utf-8") == document()
-
-
-def test_import_loads_torch_and_nothing_heavy() -> None:
-    heavy = ["numpy", "pandas", "sklearn", "matplotlib", "scipy", "pyarrow", "skrub", "rich"]
-    code = (
-        "import sys, torch; before = set(sys.modules); import lossmith; "
-        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    loaded = set(done.stdout.split())
-    assert "lossmith" in loaded
-    assert not loaded & set(heavy)
-    assert not loaded - {"lossmith"} - set(sys.stdlib_module_names) - {"torch"}
 
 
 def test_a_function_is_not_hidden_by_a_module_of_its_name() -> None:

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lossmith import select
 from lossmith.cli.main import main
 from lossmith.cli.screen import Screen
 from lossmith.core.plain import check_shape, read_json
-from lossmith.core.printable import printable
-from lossmith.study import select
+from lossmith.printable import printable
 from lossmith.study.base import out
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.result import Finding

@@ -1,50 +1,76 @@
 """lossmith: the loss layer for PyTorch."""
 
 from importlib import import_module
-from typing import Any
-
-from lossmith import functional
-from lossmith.catalogue import cards, find, get, load
-from lossmith.catalogue.lookup import misnamed
-from lossmith.core import *  # noqa: F403
-from lossmith.core import __all__ as _core
-from lossmith.losses import *  # noqa: F403
-from lossmith.losses import __all__ as _losses
-from lossmith.weighting import *  # noqa: F403
-from lossmith.weighting import __all__ as _weighting
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Study",  # noqa: F405 - by __getattr__, as `judge` and `select`
-    "cards",
-    "find",
-    "functional",
-    "get",
-    "judge",  # noqa: F405
-    "load",
-    "select",  # noqa: F405
-    *_core,
-    *_losses,
-    *(name for name in _weighting if name not in _core),
-]
+_PACKAGES = ("core", "losses", "weighting")  # whose public names are this package's, too
+_HOMES = {  # of the other public names
+    "cards": "catalogue",
+    "find": "catalogue",
+    "get": "catalogue",
+    "load": "catalogue",
+    "Study": "study.study",
+    "judge": "study.judge",
+    "select": "study.selection.select",
+}
 
-
-_STUDY = {
-    "Study": "study",
-    "judge": "judge",
-    "select": "selection.select",
-}  # and the modules they are in
+if TYPE_CHECKING:
+    from lossmith import functional as functional
+    from lossmith.catalogue import cards as cards
+    from lossmith.catalogue import find as find
+    from lossmith.catalogue import get as get
+    from lossmith.catalogue import load as load
+    from lossmith.core import *  # noqa: F403
+    from lossmith.losses import *  # noqa: F403
+    from lossmith.study.judge import judge as judge
+    from lossmith.study.selection.select import select as select
+    from lossmith.study.study import Study as Study
+    from lossmith.weighting import *  # noqa: F403
 
 
 def __getattr__(name: str) -> Any:
-    # These need pandas, scikit-learn and more, which load when one is first asked for.
-    if name not in _STUDY:
-        hint = "" if name.startswith("_") else f"; {misnamed(name, __all__)}"
-        raise AttributeError(f"module 'lossmith' has no attribute {name!r}{hint}")
+    # Names load when first asked for: the command line starts without torch, losses without pandas.
+    if name.startswith("_") and name != "__all__":
+        raise AttributeError(f"module 'lossmith' has no attribute {name!r}")
+    value = _public() if name == "__all__" else _found(name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_public()})
+
+
+def _public() -> list[str]:
+    names = {name for package in _PACKAGES for name in _part(package).__all__}
+    return sorted({"functional", *_HOMES, *names})
+
+
+def _found(name: str) -> Any:
+    if find_spec(f"lossmith.{name}"):
+        return _part(name)
+    if name in _HOMES:
+        return _at_home(name)
+    for package in map(_part, _PACKAGES):
+        if name in package.__all__:
+            return getattr(package, name)
+    from lossmith.catalogue.lookup import misnamed
+
+    hint = misnamed(name, _public())
+    raise AttributeError(f"module 'lossmith' has no attribute {name!r}; {hint}")
+
+
+def _at_home(name: str) -> Any:
     try:
-        return getattr(import_module(f"lossmith.study.{_STUDY[name]}"), name)
+        return getattr(_part(_HOMES[name]), name)
     except ModuleNotFoundError as error:
         raise ImportError(
             f"lossmith.{name} needs {error.name}; install it with: pip install 'lossmith[select]'"
         ) from error
+
+
+def _part(name: str) -> Any:
+    return import_module(f"lossmith.{name}")

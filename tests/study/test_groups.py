@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lossmith import select
 from lossmith.cli.main import main
-from lossmith.study import select
 from lossmith.study.base.errors import InputError
 from lossmith.study.data.arrangement import Arrangement
 from lossmith.study.data.folds import SCREENING, Split, split_by_time

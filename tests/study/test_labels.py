@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lossmith import select
 from lossmith.cli.main import main
-from lossmith.study import select
 from lossmith.study.base.errors import InputError
 from lossmith.study.data.labels import as_saved, from_json, to_json
 from lossmith.study.data.problem import frame_problem

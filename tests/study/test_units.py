@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from lossmith.study import select
+from lossmith import select
 from lossmith.study.base.errors import InputError
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import FOLDS, Split, split_rows

@@ -7,17 +7,16 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import NoReturn, get_args
+from typing import NoReturn
 
 import lossmith
-from lossmith.cli import studies, verbs
-from lossmith.core.card import Task
-from lossmith.core.printable import printable
+from lossmith.cli import completion, studies, verbs
+from lossmith.cli.index import index
+from lossmith.printable import printable
 
 MISTAKE = 2  # of the user: one line says which
 INTERRUPTED = 130  # 128 + SIGINT
 BROKEN_PIPE = 141  # 128 + SIGPIPE
-STUDIED = ("regression", "binary", "multiclass")  # tasks
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 EPILOG = """\
@@ -107,14 +106,21 @@ def _parser() -> Parser:
     _add_select(commands)
     _add_predict(commands)
     studies.add(commands)
+    _add_listings(commands)
+    completion.add(commands, parser)
+    return parser
+
+
+def _add_listings(commands: argparse._SubParsersAction) -> None:
     listed = commands.add_parser("list", help="list the losses of the catalogue")
-    listed.add_argument("--task", choices=get_args(Task), help="only those that can train it")
+    listed.add_argument(
+        "--task", choices=list(index()["tables"])[1:], help="only those that can train it"
+    )
     listed.add_argument("--json", action="store_true", help="every fact on every card")
     listed.set_defaults(verb=verbs.list_losses)
     shown = commands.add_parser("show", help="show what there is to know about one loss")
     shown.add_argument("key", help="the loss's key, as in lossmith list")
     shown.set_defaults(verb=verbs.show)
-    return parser
 
 
 def _add_select(commands: argparse._SubParsersAction) -> None:
@@ -145,7 +151,9 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         "--candidates", type=_keys, metavar="KEY,…", help="losses to compare (default: all)"
     )
     parser.add_argument(
-        "--task", help=f"{', '.join(STUDIED)} (default: by target and metric); of several: a=binary"
+        "--task",
+        help=f"{', '.join(index()['metrics'])} (default: by target and metric); "
+        "of several: a=binary",
     )
     parser.add_argument(
         "--positive",

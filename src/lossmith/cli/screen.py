@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lossmith.core.printable import printable
+from lossmith.printable import printable
 from lossmith.study.base.formatting import decimals, duration, interval, listed, number, p_value
 from lossmith.study.base.result import CandidateResult, Finding, Result
 from lossmith.study.data.problem import Problem

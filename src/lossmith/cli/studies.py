@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from lossmith.cli.verbs import UserError, study_errors
-from lossmith.core.printable import printable
+from lossmith.printable import printable
 
 JUDGE_EPILOG = """\
 columns: loss, fold and score, and where there are: seed (of the training), row (then score is that

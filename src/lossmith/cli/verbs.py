@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lossmith.catalogue import pages
-from lossmith.catalogue.lookup import UnknownLossError
-from lossmith.core.printable import printable
+from lossmith.cli.index import index
+from lossmith.printable import printable
 
 
 class UserError(Exception):
@@ -24,11 +23,11 @@ def select(options: argparse.Namespace) -> None:
     with study_errors("select"):
         from lossmith.cli.interrupt import Interruption
         from lossmith.cli.screen import Screen
-        from lossmith.study import select as run
         from lossmith.study.base.errors import InputError
         from lossmith.study.base.out import check_out
         from lossmith.study.data.files import plain_name
         from lossmith.study.data.table import read_table
+        from lossmith.study.selection.select import select as run
 
         out = Path(options.out) if options.out else Path("runs") / plain_name(options.file)
         screen = Screen()
@@ -106,31 +105,34 @@ def predict(options: argparse.Namespace) -> None:
 
 
 def metrics() -> str:
-    """Return the metrics that `select` takes, a line for each task, or what they need."""
-    try:
-        with study_errors("select"):
-            from lossmith.study.data.problem import STUDIED
-            from lossmith.study.metrics import names
-
-            lines = [f"{task}: {', '.join(names(task))}" for task in STUDIED]
-    except UserError as error:
-        return f"metrics: {error}"
-    indent = "\n  "
-    return indent.join(["metrics, with any level after @:", *lines])
+    """Return the metrics that `select` takes, a line for each task."""
+    lines = (f"{task}: {', '.join(names)}" for task, names in index()["metrics"].items())
+    return "\n  ".join(["metrics, with any level after @:", *lines])
 
 
 def list_losses(options: argparse.Namespace) -> None:
     """Print the losses of the catalogue."""
     if options.json:
-        print(json.dumps(pages.listing(options.task), indent=2))
+        cards = index()["cards"]
+        wanted = [card for card in cards if options.task in (None, *card["tasks"])]
+        print(json.dumps(wanted, indent=2))
     else:
-        print(pages.table(options.task))
+        print(index()["tables"][options.task or ""])
 
 
 def show(options: argparse.Namespace) -> None:
     """Print what there is to know about one loss."""
+    page = index()["pages"].get(options.key)
+    print(page or _unlisted(options.key))
+
+
+def _unlisted(key: str) -> str:
+    """Return the page of a loss that is not in the index, or say which key may be meant."""
+    from lossmith.catalogue.lookup import UnknownLossError
+    from lossmith.catalogue.pages import page
+
     try:
-        print(pages.page(options.key))
+        return page(key)
     except UnknownLossError as error:
         raise UserError(str(error)) from error
 

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lossmith.core.printable import printable
+from lossmith.printable import printable
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.formatting import decimals, number
 from lossmith.study.metrics import metric_name

@@ -8,11 +8,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import skops.io
 from pandas.api import types
 from pandas.tseries.api import guess_datetime_format
 from sklearn.preprocessing import OneHotEncoder
-from skrub import SquashingScaler, StringEncoder
 
 from lossmith.core.plain import check_shape
 from lossmith.study.base.errors import InputError
@@ -82,6 +80,8 @@ class Encoder:
         columns: of the whole table, where some of its rows are for training; by it the encoder
         can read all of them.
         """
+        from skrub import SquashingScaler, StringEncoder  # brings pyplot along
+
         self.kinds, self.blanks, self.targets = columns or Columns.of(frame)
         numbers = self._numbers(frame)
         spread = np.array([len(np.unique(column)) > 1 for column in numbers.T], dtype=bool)
@@ -132,6 +132,8 @@ class Encoder:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the encoder as a skops file."""
+        import skops.io  # which imports all of scikit-learn
+
         skops.io.dump({"format": FORMAT, **vars(self)}, Path(path))
 
     @classmethod
@@ -141,6 +143,8 @@ class Encoder:
         Raises:
             InputError: if the file is not such an encoder, or holds a type that is not trusted.
         """
+        import skops.io
+
         try:
             foreign = set(skops.io.get_untrusted_types(file=Path(path))) - TRUSTED
             if foreign:

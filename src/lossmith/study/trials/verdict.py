@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lossmith.core.printable import printable
+from lossmith.printable import printable
 from lossmith.study.base.direction import Better, as_error
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import counted, decimals, interval, number

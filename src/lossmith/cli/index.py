@@ -1,0 +1,37 @@
+"""What the command line says of losses and metrics: index.json, read without torch.
+
+`python -m lossmith.cli.index` writes it, and a test holds it equal to the cards.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+FILE = Path(__file__).with_name("index.json")
+
+
+@cache
+def index() -> dict[str, Any]:
+    """Return the index: tables by task, pages and cards of losses, metrics by task of a study."""
+    return json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def made() -> dict[str, Any]:
+    """Return the index as the catalogue and the metrics make it."""
+    from lossmith.catalogue import find, pages
+    from lossmith.core.card import Task
+    from lossmith.study.data.problem import STUDIED
+    from lossmith.study.metrics import names
+
+    tables = {"": pages.table()} | {task: pages.table(task) for task in get_args(Task)}
+    return {
+        "tables": tables,
+        "pages": {key: pages.page(key) for key in find()},
+        "cards": pages.listing(),
+        "metrics": {task: names(task) for task in STUDIED},
+    }
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(made(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
