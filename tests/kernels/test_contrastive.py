@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.functional import similarity
-from lossmith.kernels import explain, products
+from lossmith.kernels import explain, sizes
 
 N, D = 21, 5
 LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -28,7 +28,7 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 def tiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def switch() -> None:
         monkeypatch.setattr(similarity, "FEW_PRODUCTS", 0)
-        monkeypatch.setattr(products, "TILE", 8)
+        monkeypatch.setattr(sizes, "CPU", sizes.CPU._replace(tile=8))
 
     return switch
 

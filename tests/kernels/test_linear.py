@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy, linear
 from lossmith import CrossEntropy, LinearCrossEntropy, reduce
 from lossmith import functional as F
 from lossmith.functional import linear as functional_linear
-from lossmith.kernels import explain
+from lossmith.kernels import explain, sizes
 from lossmith.kernels import linear as kernel
 
 N, D, C = 37, 5, 23
@@ -25,9 +25,8 @@ def chunked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let small problems take the chunked path, in chunks of 8 rows and blocks of 3."""
     monkeypatch.setattr(functional_linear, "FEW_LOGITS", 0)
     monkeypatch.setattr(functional_linear, "FEW_CLASSES", 0)
-    monkeypatch.setattr(kernel, "ROWS", 8)
-    monkeypatch.setattr(kernel, "CHUNK", 0)
-    monkeypatch.setattr(kernel, "BLOCK", 3 * C)
+    small = sizes.CPU._replace(chunk=0, rows=8, block=3 * C)
+    monkeypatch.setattr(sizes, "CPU", small)
 
 
 def problem(
@@ -96,8 +95,8 @@ def test_equals_the_plain_formula(bend: dict[str, float], bias: bool, upstream: 
 def test_known_weights_spare_the_second_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     *head, target, row_weight = problem()
     chunks: list[int] = []
-    once = kernel.bend_rows
-    monkeypatch.setattr(kernel, "bend_rows", lambda *a: chunks.append(1) or once(*a))
+    once = kernel.value_and_grad
+    monkeypatch.setattr(kernel, "value_and_grad", lambda *a: chunks.append(1) or once(*a))
     for known, passes in ((row_weight, 1), (None, 2)):
         chunks.clear()
         values = F.linear_cross_entropy(head[0], head[1], target, row_weight=known)
@@ -308,7 +307,7 @@ def test_what_does_not_fit_is_named(message: str) -> None:
 
 def _rank(rank: int, folder: Path) -> None:
     """One of two processes, each with every other row."""
-    kernel.ROWS, kernel.CHUNK = 8, 0
+    sizes.CPU = sizes.CPU._replace(chunk=0, rows=8)
     functional_linear.FEW_LOGITS = functional_linear.FEW_CLASSES = 0
     store = f"file://{folder / 'store'}"
     torch.distributed.init_process_group("gloo", store, rank=rank, world_size=2)

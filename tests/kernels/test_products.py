@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossmith.functional import similarity
 from lossmith.functional.similarity import log_sums, softplus_sums
-from lossmith.kernels import explain, products, softplus
+from lossmith.kernels import explain, products, sizes, softplus
 
 N, M, D = 23, 17, 4
 
@@ -18,7 +18,7 @@ N, M, D = 23, 17, 4
 def tiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let small problems take the tiled path, in tiles of 8 by 8."""
     monkeypatch.setattr(similarity, "FEW_PRODUCTS", 0)
-    monkeypatch.setattr(products, "TILE", 8)
+    monkeypatch.setattr(sizes, "CPU", sizes.CPU._replace(tile=8))
 
 
 def rows(count: int, dtype: torch.dtype = torch.float64, scale: float = 1.0) -> Tensor:
@@ -133,7 +133,7 @@ def test_compiles_whole(case: str) -> None:
 
 def test_the_scales_above_take_every_path() -> None:
     def shift(scale: float) -> float | None:
-        return products._shift(rows(N, scale=scale), rows(M, scale=scale))
+        return products._shift(rows(N, scale=scale), rows(M, scale=scale), None)
 
     near, shifted = shift(1.0), shift(3.0)
     assert near == 0.0

@@ -1,5 +1,11 @@
 """Sums of log(1 + e^score) over all products of rows, a tile at a time: never N × N numbers.
 
+    s_ij     = left_i · right_j + bias        a tile of T × T of N × M at a time
+    value_i  = Σ_j log(1 + e^(s_ij))          (N,), without what is skipped
+    ∂left_i  = g_i Σ_j σ(s_ij) right_j        (N, D)
+    ∂right_j = Σ_i w_i σ(s_ij) left_i         (M, D), under row weights w
+    ∂bias    = Σ_i g_i Σ_j σ(s_ij)            its terms (N,)
+
 A product's slope is formed while it is at hand, so that three products' time does for forward and
 backward together, under the row weights known beforehand; see `kernels.swept`.
 """
@@ -33,8 +39,7 @@ def sums(
     """Return values and slopes: of each row by left and bias, of Σ row_weight·value by right."""
     values, by_left, by_right, by_bias = (one.zero_() for one in _outputs(left, right, wanted))
     weighed = left * row_weight.to(left.dtype).unsqueeze(1)
-    highest = reach(left, right) + bias.item()
-    folds = next((n for n in range(FOLDS, -1, -1) if highest * 2**n <= BOUND), None)
+    folds = _folds(left, right, bias)
     for tile in tiles(left, right, skip, bias):
         sums, share = _unbounded(tile) if folds is None else _bounded(tile, folds)
         values[tile.rows] += sums
@@ -45,6 +50,14 @@ def sums(
         if wanted[2]:
             by_bias[tile.rows] += share.sum(1)
     return values, by_left, by_right, by_bias
+
+
+def _folds(left: Tensor, right: Tensor, bias: Tensor) -> int | None:
+    """Return how often exponentials may be multiplied; None where they are too large, or unseen."""
+    if not left.is_cpu:
+        return None
+    highest = reach(left, right) + bias.item()
+    return next((n for n in range(FOLDS, -1, -1) if highest * 2**n <= BOUND), None)
 
 
 def _bounded(tile: Tile, folds: int) -> tuple[Tensor, Tensor]:

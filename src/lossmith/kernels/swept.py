@@ -48,6 +48,7 @@ def swept(
         settle_copies,
         mutates_args=(),
         schema=torch.library.infer_schema(settle, mutates_args=()),
+        tags=(torch.Tag.cudagraph_unsafe,),  # `proportion` waits for an answer
     )
     sweep_op.register_fake(lambda *given: room(given[:-1], given[-1]))
     settle_op.register_fake(
@@ -99,8 +100,14 @@ def swept(
     return call
 
 
-def proportion(grad: Tensor, row_weight: Tensor) -> float | None:
-    """Return by what factor grad is row_weight, None if by none."""
+def proportion(grad: Tensor, row_weight: Tensor) -> Tensor | float | None:
+    """Return by what factor grad is row_weight, None if by none.
+
+    A device is asked once, for one bit. While a CUDA graph is recorded nobody can be asked, and
+    None, which is right for any gradient, costs two products.
+    """
+    if not grad.is_cpu:
+        return _proportion_on_device(grad, row_weight)
     known, given = row_weight.double(), grad.double()
     largest = known.abs().max() if len(known) else known.sum()
     if largest == 0:
@@ -108,3 +115,18 @@ def proportion(grad: Tensor, row_weight: Tensor) -> float | None:
     factor = given[known.abs().argmax()] / known[known.abs().argmax()]
     rounding = 8 * torch.finfo(grad.dtype).eps
     return float(factor) if torch.allclose(given, factor * known, rtol=rounding, atol=0) else None
+
+
+def _proportion_on_device(grad: Tensor, row_weight: Tensor) -> Tensor | float | None:
+    if not len(grad):
+        return 0.0
+    if grad.is_cuda and torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
+        return None
+    known = row_weight.to(grad.dtype)
+    largest = known.abs().argmax(keepdim=True)  # an index would make the host wait
+    factor = grad.gather(0, largest) / known.gather(0, largest)
+    factor = factor.masked_fill(known.gather(0, largest) == 0, 0)
+    expected = factor * known
+    rounding = 8 * torch.finfo(grad.dtype).eps
+    fits = ((grad - expected).abs() <= rounding * expected.abs()).all()
+    return factor if fits else None
