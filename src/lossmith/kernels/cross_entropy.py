@@ -29,7 +29,7 @@ def value_and_grad(logits: Tensor, target: Tensor, bend: Bend, grads: Tensor | N
     Args:
         logits: (n, C).
         target: (n,) classes.
-        bend: label smoothing, z-loss and softcap, numbers or 0-dim tensors; None where there is none.
+        bend: label smoothing, z-loss and softcap, numbers or 0-dim tensors, or None.
         grads: (n, C), of any dtype; it may be logits itself.
     """
     kernel = _triton(logits)
