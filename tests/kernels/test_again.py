@@ -12,7 +12,7 @@ from lossmith import functional as F
 from lossmith.functional import linear as functional_linear
 from lossmith.functional import similarity
 from lossmith.functional.similarity import log_sums, softplus_sums
-from lossmith.kernels import blocks, explain, products, sizes, softplus
+from lossmith.kernels import blocks, devices, explain, products, softplus
 
 N, D = 11, 3
 ROWS = torch.arange(N)[:, None]
@@ -23,7 +23,7 @@ TARGET = torch.arange(N) % 5
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let small problems take every fast path."""
     monkeypatch.setattr(similarity, "FEW_PRODUCTS", 0)
-    monkeypatch.setattr(sizes, "CPU", sizes.CPU._replace(tile=4))
+    monkeypatch.setattr(devices, "CPU", devices.CPU._replace(tile=4))
     for few in ("FEW_LOGITS", "FEW_CLASSES"):
         monkeypatch.setattr(functional_linear, few, 0)
     monkeypatch.setattr(blocks, "BLOCK", 4)

@@ -14,19 +14,23 @@ from torch.nn.functional import cross_entropy, linear
 from lossmith import CrossEntropy, LinearCrossEntropy, reduce
 from lossmith import functional as F
 from lossmith.functional import linear as functional_linear
-from lossmith.kernels import explain, sizes
+from lossmith.kernels import devices, explain
 from lossmith.kernels import linear as kernel
 
 N, D, C = 37, 5, 23
 
 
-@pytest.fixture
-def chunked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small problems take the chunked path, in chunks of 8 rows and blocks of 3."""
+@pytest.fixture(params=["cpu", "device"])
+def chunked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small problems take the chunked path, in chunks of 8 rows and blocks of 3.
+
+    As on a CPU, or where nobody may look at a value.
+    """
+    monkeypatch.setattr(devices, "readable", lambda tensor: request.param == "cpu")
     monkeypatch.setattr(functional_linear, "FEW_LOGITS", 0)
     monkeypatch.setattr(functional_linear, "FEW_CLASSES", 0)
-    small = sizes.CPU._replace(chunk=0, rows=8, block=3 * C)
-    monkeypatch.setattr(sizes, "CPU", small)
+    small = devices.CPU._replace(chunk=0, rows=8, block=3 * C)
+    monkeypatch.setattr(devices, "CPU", small)
 
 
 def problem(
@@ -307,7 +311,7 @@ def test_what_does_not_fit_is_named(message: str) -> None:
 
 def _rank(rank: int, folder: Path) -> None:
     """One of two processes, each with every other row."""
-    sizes.CPU = sizes.CPU._replace(chunk=0, rows=8)
+    devices.CPU = devices.CPU._replace(chunk=0, rows=8)
     functional_linear.FEW_LOGITS = functional_linear.FEW_CLASSES = 0
     store = f"file://{folder / 'store'}"
     torch.distributed.init_process_group("gloo", store, rank=rank, world_size=2)

@@ -9,16 +9,17 @@ from torch import Tensor
 
 from lossmith.functional import similarity
 from lossmith.functional.similarity import log_sums, softplus_sums
-from lossmith.kernels import explain, products, sizes, softplus
+from lossmith.kernels import devices, explain, products, softplus
 
 N, M, D = 23, 17, 4
 
 
-@pytest.fixture
-def tiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small problems take the tiled path, in tiles of 8 by 8."""
+@pytest.fixture(params=["cpu", "device"])
+def tiled(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small problems take the tiled path, in tiles of 8, as on a CPU or where none looks."""
     monkeypatch.setattr(similarity, "FEW_PRODUCTS", 0)
-    monkeypatch.setattr(sizes, "CPU", sizes.CPU._replace(tile=8))
+    monkeypatch.setattr(devices, "readable", lambda tensor: request.param == "cpu")
+    monkeypatch.setattr(devices, "CPU", devices.CPU._replace(tile=8))
 
 
 def rows(count: int, dtype: torch.dtype = torch.float64, scale: float = 1.0) -> Tensor:

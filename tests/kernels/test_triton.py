@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from lossmith import functional as F
 from lossmith.kernels import cross_entropy as kernel
-from lossmith.kernels import linear, sizes
+from lossmith.kernels import devices, linear
 
 if find_spec("triton") is None or os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("needs triton and TRITON_INTERPRET=1; .ci/triton has both", allow_module_level=True)
@@ -170,7 +170,7 @@ def test_the_operator_is_sound() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_a_head_is_the_same_by_it(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> None:
-    monkeypatch.setattr(sizes, "CPU", sizes.CPU._replace(chunk=0, rows=8))
+    monkeypatch.setattr(devices, "CPU", devices.CPU._replace(chunk=0, rows=8))
     g = torch.Generator().manual_seed(0)
     leaves = [torch.randn(s, generator=g).to(dtype) for s in ((21, 5), (23, 5), (23,))]
     target = torch.arange(21)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.kernels.sizes import sizes
+from lossmith.kernels import devices
 
 Bend = Sequence[Tensor | float | None]  # label smoothing ε, factor z, softcap; None for none
 
@@ -60,7 +60,7 @@ def _module() -> Any:
 
 
 def _by_blocks(logits: Tensor, target: Tensor, bend: Bend, grads: Tensor | None) -> Tensor:
-    step = max(1, sizes(logits.device).block // logits.shape[1])
+    step = max(1, devices.sizes(logits.device).block // logits.shape[1])
     dtype = accumulator(logits)
     work = logits.new_empty(step, logits.shape[1], dtype=dtype) if logits.dtype != dtype else None
     outs = repeat(None) if grads is None else grads.split(step)

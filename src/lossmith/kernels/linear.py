@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from lossmith.kernels import devices
 from lossmith.kernels.cross_entropy import accumulator, value_and_grad
-from lossmith.kernels.sizes import sizes
 from lossmith.kernels.swept import proportion, swept
 
 
@@ -81,7 +81,7 @@ def sweep(
             _add_product(by_weight, grads.T, weighed, anew=number == 0)
         if wanted[2]:
             _add_product(by_bias, grads.T, scale.to(x.dtype), anew=number == 0)
-    if not input.is_cpu:
+    if not devices.readable(input):
         _leave_out(row_weight == 0, values, by_input)
     return values, by_input, by_weight, by_bias
 
@@ -118,13 +118,13 @@ def settle(
 
 def chunk_rows(device: torch.device, classes: int, itemsize: int) -> int:
     """Return how many rows' logits exist at a time."""
-    known = sizes(device)
+    known = devices.sizes(device)
     return max(1, known.chunk // (classes * itemsize * known.rows)) * known.rows
 
 
 def _parts(input: Tensor, row_weight: Tensor, most: int) -> tuple[Tensor, Sequence[Tensor | slice]]:
     """Return the rows and which of them to work on at a time; see above."""
-    if input.is_cpu:
+    if devices.readable(input):
         return input, row_weight.nonzero().squeeze(1).split(most)
     left_out = (row_weight == 0).unsqueeze(1)
     starts = range(0, max(1, len(input)), most)
@@ -139,7 +139,7 @@ def _leave_out(left_out: Tensor, values: Tensor, by_input: Tensor) -> None:
 
 def _number(bend: Tensor | None) -> Tensor | float | None:
     """Return what Python can read as a number, None where that is 0: it bends nothing."""
-    if bend is None or not bend.is_cpu:
+    if bend is None or not devices.readable(bend):
         return bend
     return float(bend) or None
 
@@ -183,7 +183,7 @@ def _add_float32(total: Tensor, left: Tensor, right: Tensor, *, anew: bool) -> N
     if anew:
         _product(left, right, total)
         return
-    step = max(1, sizes(total.device).block // right.shape[1])
+    step = max(1, devices.sizes(total.device).block // right.shape[1])
     product = total.new_empty(min(step, len(total)), right.shape[1])
     for sums, rows in zip(total.split(step), left.split(step), strict=True):
         sums += _product(rows, right, product[: len(rows)])
@@ -191,7 +191,7 @@ def _add_float32(total: Tensor, left: Tensor, right: Tensor, *, anew: bool) -> N
 
 def _add_rounded(total: Tensor, left: Tensor, right: Tensor, *, anew: bool) -> None:
     """Add a product that is rounded to left's dtype; its copy of more digits stays in the cache."""
-    step = max(1, sizes(total.device).block * len(right) // max(1, right.numel()))
+    step = max(1, devices.sizes(total.device).block * len(right) // max(1, right.numel()))
     product = total.new_empty(4 * step, *total.shape[1:], dtype=left.dtype)
     exact = total.new_empty(step, *total.shape[1:])  # stays in the cache, as a sum's own would not
     for sums, rows in zip(total.split(4 * step), left.split(4 * step), strict=True):

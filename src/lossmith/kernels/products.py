@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lossmith.kernels import devices
 from lossmith.kernels.again import again, needed
-from lossmith.kernels.sizes import sizes
 
 ROOM = 60.0  # e to it, times any number of rows, is a number
 FAINT = -46.0  # a sum of exponentials whose logarithm is above has lost nothing to underflow
@@ -97,7 +97,7 @@ def sums(
     shift = _shift(left, right, bound)
     if shift is not None:
         rows, down = _shifted_sums(left, right, skip, columns, shift)
-        if not left.is_cpu or _clear(rows, down, shift):
+        if not devices.readable(left) or _clear(rows, down, shift):
             return rows, down
     return _careful_sums(left, right, skip, columns)
 
@@ -122,7 +122,7 @@ def slopes(
     rows, down = (one.masked_fill(one == lowest, 0) for one in (rows, down))
     down, by_down = (rows, by_rows) if right is None else (down, by_down)
     shift = _shift(left, right, bound)
-    if shift is not None and left.is_cpu and not _clear(rows, down, shift):
+    if shift is not None and devices.readable(left) and not _clear(rows, down, shift):
         shift = None
     if shift is not None:
         by_rows, by_down = by_rows * (shift - rows).exp(), by_down * (shift - down).exp()
@@ -152,12 +152,12 @@ def _shift(left: Tensor, right: Tensor | None, bound: float | None) -> float | N
 
     On a device no sum may come out too small either: -bound is the least that a product can be.
     """
-    if left.is_cpu:
+    if devices.readable(left):
         bound = reach(left, right)
     elif bound is None:
         return None
     shift = max(0.0, bound - ROOM)
-    fits = shift <= ROOM if left.is_cpu else -bound > shift + FAINT
+    fits = shift <= ROOM if devices.readable(left) else -bound > shift + FAINT
     return shift if fits else None
 
 
@@ -182,7 +182,7 @@ def _shifted_sums(
         if _both(tile, right, columns):
             down[tile.columns] += masses.sum(0)
     rows, down = (one.log() + shift for one in (rows, down))
-    if not left.is_cpu:  # where nothing is left, what a careful sum gives
+    if not devices.readable(left):  # where nothing is left, what a careful sum gives
         rows, down = (one.clamp_(min=torch.finfo(one.dtype).min) for one in (rows, down))
     return rows, left.new_empty(0) if right is None else down
 
@@ -222,9 +222,10 @@ def tiles(
 ) -> Iterator[Tile]:
     """Yield the tiles, the upper ones alone where rows are multiplied among themselves."""
     across = left if right is None else right
-    size = sizes(left.device).tile
+    size = devices.sizes(left.device).tile
     memory = left.new_empty(2, min(size, len(left)) * min(size, len(across)))
-    leave_out = (_Looked if left.is_cpu else _Unseen)(skip, size, len(across), left.dtype)
+    skipping = _Looked if devices.readable(left) else _Unseen
+    leave_out = skipping(skip, size, len(across), left.dtype)
     for i in range(0, len(left), size):
         rows = slice(i, min(i + size, len(left)))
         for j in range(i if right is None else 0, len(across), size):

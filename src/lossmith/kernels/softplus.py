@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from lossmith.kernels import devices
 from lossmith.kernels.products import Tile, reach, tiles
 from lossmith.kernels.swept import proportion, swept
 
@@ -54,7 +55,7 @@ def sums(
 
 def _folds(left: Tensor, right: Tensor, bias: Tensor) -> int | None:
     """Return how often exponentials may be multiplied; None where they are too large, or unseen."""
-    if not left.is_cpu:
+    if not devices.readable(left):
         return None
     highest = reach(left, right) + bias.item()
     return next((n for n in range(FOLDS, -1, -1) if highest * 2**n <= BOUND), None)

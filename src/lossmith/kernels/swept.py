@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossmith.kernels import devices
 from lossmith.kernels.again import again, needed
 
 
@@ -106,7 +107,7 @@ def proportion(grad: Tensor, row_weight: Tensor) -> Tensor | float | None:
     A device is asked once, for one bit. While a CUDA graph is recorded nobody can be asked, and
     None, which is right for any gradient, costs two products.
     """
-    if not grad.is_cpu:
+    if not devices.readable(grad):
         return _proportion_on_device(grad, row_weight)
     known, given = row_weight.double(), grad.double()
     largest = known.abs().max() if len(known) else known.sum()

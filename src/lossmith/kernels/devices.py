@@ -1,7 +1,9 @@
-"""How much is worked on at a time, by device.
+"""What differs by device: how much is worked on at a time, and whether Python may look at values.
 
 A CPU wants what its caches hold. Any other device wants few launches: each costs it microseconds,
-in which it works through millions of numbers, while its caches hold no block worth a name.
+in which it works through millions of numbers, while its caches hold no block worth a name. And on a
+CPU a look at a value costs nothing, where a device would make the host wait for all that it was
+given to do.
 """
 
 import functools
@@ -9,6 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 SHARE = 32  # one part of so many of a device's memory is what each buffer may take
 GRAIN = 512  # tiles are cut to multiples of it, as matrix products like them
@@ -25,6 +28,11 @@ class Sizes(NamedTuple):
 
 CPU = Sizes(chunk=1 << 26, rows=256, block=1 << 18, tile=512)
 DEVICE = Sizes(chunk=1 << 28, rows=256, block=1 << 26, tile=8192)
+
+
+def readable(tensor: Tensor) -> bool:
+    """Return whether Python may look at what a tensor holds without waiting."""
+    return tensor.is_cpu
 
 
 def sizes(device: torch.device) -> Sizes:
