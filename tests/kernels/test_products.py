@@ -177,8 +177,15 @@ def test_the_log_sum_of_nothing_is_the_lowest_number() -> None:
     left = rows(1)
     value, _ = log_sums(left, None, torch.zeros(1, 1, dtype=torch.long))
     assert value == torch.finfo(left.dtype).min
-    empty, _ = log_sums(left[:0], left, torch.zeros(0, 1, dtype=torch.long))
+    none = torch.zeros(0, 1, dtype=torch.long)
+    empty, down = log_sums(left[:0], left, none, columns=True, bound=1.0)
     assert empty.shape == (0,)
+    assert down == torch.finfo(left.dtype).min
+    value, _ = log_sums(left, left[:0], none.reshape(1, 0), bound=1.0)
+    assert value == torch.finfo(left.dtype).min
+    value, _ = log_sums(left, None, torch.zeros(1, 1, dtype=torch.long), bound=1.0)
+    assert value == torch.finfo(left.dtype).min
+    assert not slopes(value.sum(), left)[0].any()
     with torch.no_grad():
         assert not log_sums(left, None, torch.zeros(1, 1, dtype=torch.long))[0].requires_grad
 

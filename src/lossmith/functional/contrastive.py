@@ -115,12 +115,14 @@ def _two_views(
     first, second = paired_rows(input, target)
     scale = divisor(temperature, first)
     both = unit_rows(torch.stack([first, second])) / scale**0.5
-    mine, places = both[:, own], _places(first, own)
-    pair = torch.cat([places, places + len(first)], 1)  # a row and its partner, of either view
+    mine = both[:, own]
+    numbers = torch.arange(2 * len(first), device=first.device)
+    pair = numbers.reshape(2, -1).T[own]  # a row and its partner, of either view
     each = None if own == ALL else both.flatten(0, 1)
     skip, bound = torch.cat([pair, pair]), greatest_cosine(scale)
     others, _ = log_sums(mine.flatten(0, 1), each, skip, bound=bound)
-    return (mine[0] * mine[1]).sum(1), others.reshape(2, -1)
+    one, other = mine.unbind()
+    return (one * other).sum(1), others.reshape(2, -1)
 
 
 def _found(left: Tensor, right: Tensor, scale: Tensor | float, own: slice) -> Tensor:

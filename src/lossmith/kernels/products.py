@@ -119,13 +119,16 @@ def slopes(
     by_left, by_right = (one.zero_() for one in _slopes_of(left, right, wanted))
     across, by_across = (left, by_left) if right is None else (right, by_right)
     lowest = torch.finfo(left.dtype).min  # where all was left out, there is no slope
-    rows, down = (one.masked_fill(one == lowest, 0) for one in (rows, down))
-    down, by_down = (rows, by_rows) if right is None else (down, by_down)
+    rows = rows.masked_fill(rows == lowest, 0)
+    down = rows if right is None else down.masked_fill(down == lowest, 0)
     shift = _shift(left, right, bound)
     if shift is not None and devices.readable(left) and not _clear(rows, down, shift):
         shift = None
     if shift is not None:
-        by_rows, by_down = by_rows * (shift - rows).exp(), by_down * (shift - down).exp()
+        by_rows = by_rows * (shift - rows).exp()
+        by_down = by_rows if right is None else by_down * (shift - down).exp()
+    elif right is None:
+        by_down = by_rows
     for tile in tiles(left, right, skip, left.new_full((), -shift) if shift else None):
         both = _both(tile, right, columns)
         if shift is not None:
@@ -174,17 +177,34 @@ def _both(tile: Tile, right: Tensor | None, columns: bool) -> bool:
 def _shifted_sums(
     left: Tensor, right: Tensor | None, skip: Tensor, columns: bool, shift: float
 ) -> tuple[Tensor, Tensor]:
-    rows = left.new_zeros(len(left))
-    down = rows if right is None else left.new_zeros(len(right) if columns else 0)
+    across = left if right is None else right
+    make = left.new_empty if len(left) and len(across) else left.new_zeros  # a tile fills it
+    rows = make(len(left))
+    down = rows if right is None else make(len(right) if columns else 0)
     for tile in tiles(left, right, skip, left.new_full((), -shift) if shift else None):
         masses = tile.scores.exp_()
-        rows[tile.rows] += masses.sum(1)
+        _add_sum(masses, 1, rows[tile.rows], first=tile.columns.start == 0)
         if _both(tile, right, columns):
-            down[tile.columns] += masses.sum(0)
-    rows, down = (one.log() + shift for one in (rows, down))
-    if not devices.readable(left):  # where nothing is left, what a careful sum gives
-        rows, down = (one.clamp_(min=torch.finfo(one.dtype).min) for one in (rows, down))
-    return rows, left.new_empty(0) if right is None else down
+            _add_sum(masses, 0, down[tile.columns], first=tile.rows.start == 0)
+    return _log(rows, shift), left.new_empty(0) if right is None else _log(down, shift)
+
+
+def _add_sum(masses: Tensor, dim: int, total: Tensor, *, first: bool) -> None:
+    """Add the sums along a dimension to a total, which the first ones make."""
+    if first:
+        torch.sum(masses, dim, out=total)
+    else:
+        total += masses.sum(dim)
+
+
+def _log(masses: Tensor, shift: float) -> Tensor:
+    """Return logarithms in place, the lowest number of what no product was left for."""
+    masses = masses.log_()
+    if shift:
+        masses += shift
+    if not devices.readable(masses):  # a CPU's are seen, and formed again with care
+        masses.clamp_(min=torch.finfo(masses.dtype).min)
+    return masses
 
 
 def _shifted_slope(tile: Tile, by_rows: Tensor, by_down: Tensor, both: bool) -> Tensor:

@@ -43,13 +43,13 @@ def sums(
     folds = _folds(left, right, bias)
     for tile in tiles(left, right, skip, bias):
         sums, share = _unbounded(tile) if folds is None else _bounded(tile, folds)
-        values[tile.rows] += sums
+        values[tile.rows].add_(sums)
         if wanted[0]:
             by_left[tile.rows].addmm_(share, right[tile.columns])
         if wanted[1]:
             by_right[tile.columns].addmm_(share.T, weighed[tile.rows])
         if wanted[2]:
-            by_bias[tile.rows] += share.sum(1)
+            by_bias[tile.rows].add_(share.sum(1))
     return values, by_left, by_right, by_bias
 
 
