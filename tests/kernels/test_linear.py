@@ -16,6 +16,7 @@ from lossmith import functional as F
 from lossmith.functional import linear as functional_linear
 from lossmith.kernels import devices, explain
 from lossmith.kernels import linear as kernel
+from lossmith.kernels.swept import proportion
 
 N, D, C = 37, 5, 23
 
@@ -259,6 +260,39 @@ def test_the_operators_are_sound() -> None:
     found = kernel.sweep(*args, wanted)
     given = (torch.rand(6).double(), *args, *found[1:], wanted)
     torch.library.opcheck(operators.linear_cross_entropy_backward.default, given, test_utils=tests)
+    unsafe = torch.Tag.cudagraph_unsafe  # what waits for an answer can't be recorded
+    assert unsafe not in operators.linear_cross_entropy.default.tags
+    assert unsafe in operators.linear_cross_entropy_backward.default.tags
+
+
+@pytest.mark.parametrize("device", [False, True], ids=["cpu", "device"])
+def test_a_factor_is_found_where_there_is_one(
+    device: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "readable", lambda tensor: not device)
+    weight = torch.tensor([0.0, 1.0, 3.0])
+    for factor in (0.0, 0.5, -2.0):
+        found = proportion(factor * weight, weight)
+        assert found is not None
+        assert float(found) == factor
+    assert proportion(weight + 1, weight) is None
+    assert proportion(weight * torch.tensor([1.0, 1.0, 1.001]), weight) is None
+    assert float(proportion(0 * weight, 0 * weight)) == 0  # type: ignore[arg-type]
+    assert proportion(weight, 0 * weight) is None
+    assert float(proportion(weight[:0], weight[:0])) == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("chunked")
+def test_what_a_row_without_weight_holds_is_not_seen() -> None:
+    input, weight, bias, target, row_weight = problem()
+    row_weight[1] = 0
+    with torch.no_grad():
+        input[1], input[5] = float("nan"), float("inf")  # the one weighs nothing, one is ignored
+    values = F.linear_cross_entropy(input, weight, target, bias=bias, row_weight=row_weight)
+    found = gradients((values * row_weight).sum(), input, weight, bias)
+    assert values[1] == values[5] == 0
+    assert all(one.isfinite().all() for one in (values, *found))
+    assert not found[0][[1, 5]].any()
 
 
 @pytest.mark.usefixtures("chunked")

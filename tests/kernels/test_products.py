@@ -232,3 +232,23 @@ def test_explain_names_the_path_and_the_reason(monkeypatch: pytest.MonkeyPatch) 
     assert "9 products are fewer" in str(explain(log_sums, left, left, skip)[0])
     monkeypatch.setattr(similarity, "FEW_PRODUCTS", 0)
     assert explain(log_sums, left, left, skip)[0].fast
+
+
+def test_the_operators_are_sound() -> None:
+    left, right, skip = rows(5).detach(), rows(6).detach(), partners(5)
+    tests, operators = ("test_schema", "test_faketensor"), torch.ops.lossmith
+    for columns, bound in ((True, None), (False, 2.0)):
+        args = (left, right, skip, columns, bound)
+        torch.library.opcheck(operators.log_sums.default, args, test_utils=tests)
+        sums = products.sums(*args)
+        given = (left, right, skip, *sums, *sums, columns, bound, [True, True])
+        torch.library.opcheck(operators.log_sums_backward.default, given, test_utils=tests)
+    weight, wanted = torch.rand(5).double(), [True, True, False]
+    args = (left, right, left[0, 0], skip, weight)
+    torch.library.opcheck(operators.softplus_sums.default, (*args, wanted), test_utils=tests)
+    slopes = softplus.sums(*args, wanted)[1:]
+    given = (weight, *args, *slopes, wanted)
+    torch.library.opcheck(operators.softplus_sums_backward.default, given, test_utils=tests)
+    recorded = ("log_sums", "log_sums_backward", "softplus_sums")
+    unsafe = torch.Tag.cudagraph_unsafe
+    assert all(unsafe not in getattr(operators, name).default.tags for name in recorded)

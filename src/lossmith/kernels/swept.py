@@ -112,7 +112,7 @@ def proportion(grad: Tensor, row_weight: Tensor) -> Tensor | float | None:
     known, given = row_weight.double(), grad.double()
     largest = known.abs().max() if len(known) else known.sum()
     if largest == 0:
-        return 0.0
+        return None if given.any() else 0.0
     factor = given[known.abs().argmax()] / known[known.abs().argmax()]
     rounding = 8 * torch.finfo(grad.dtype).eps
     return float(factor) if torch.allclose(given, factor * known, rtol=rounding, atol=0) else None
