@@ -71,7 +71,7 @@ def agree(found: Outcome, expected: Outcome, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-@pytest.mark.parametrize("classes", [1, 2, 37, 1024, 4097, 9001])
+@pytest.mark.parametrize("classes", [1, 2, 37, 4097, 9001])
 @pytest.mark.parametrize("bend", BENDS, ids=str)
 def test_values_and_gradients(
     dtype: torch.dtype, classes: int, bend: tuple[float | None, ...]
