@@ -141,7 +141,9 @@ def rows(
     """Return rows' values in float32; gradients go into grads, into logits where that is None."""
     into = logits if grads is None else grads
     values = torch.empty(len(logits), device=logits.device)
-    if logits.numel():
+    if not logits.numel():
+        return values
+    with torch.cuda.device_of(logits):  # Triton launches on the device that is current
         row_cross_entropy[(len(logits),)](
             logits,
             into,
