@@ -5,7 +5,8 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-collect_ignore = [] if find_spec("triton") else ["src/lossmith/kernels/cross_entropy_triton.py"]
+NEEDS_TRITON = ["src/lossmith/kernels/cross_entropy_triton.py", "tests/kernels/cross_compile.py"]
+collect_ignore = [] if find_spec("triton") else NEEDS_TRITON
 
 
 @pytest.fixture(autouse=True)

@@ -41,19 +41,19 @@ def weighed(sums: tuple[Tensor, ...]) -> Tensor:
 CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "among": (
         lambda a, b: log_sums(a, None, partners(len(a))),
-        lambda a, b: products.plain(a, None, partners(len(a)), False),
+        lambda a, b: products.reference(a, None, partners(len(a)), False),
     ),
     "rows": (
         lambda a, b: log_sums(a, b, partners(len(a))[:, 1:]),
-        lambda a, b: products.plain(a, b, _inside(partners(len(a))[:, 1:], b), False),
+        lambda a, b: products.reference(a, b, _inside(partners(len(a))[:, 1:], b), False),
     ),
     "columns": (
         lambda a, b: log_sums(a[:M], b, partners(len(a[:M]))[:, :1], columns=True),
-        lambda a, b: products.plain(a[:M], b, partners(len(a[:M]))[:, :1], True),
+        lambda a, b: products.reference(a[:M], b, partners(len(a[:M]))[:, :1], True),
     ),
     "softplus": (
         lambda a, b: (softplus_sums(a[:M], b, b[0, 0], partners(len(a[:M]))[:, :1]),),
-        lambda a, b: (softplus.plain(a[:M], b, b[0, 0], partners(len(a[:M]))[:, :1]),),
+        lambda a, b: (softplus.reference(a[:M], b, b[0, 0], partners(len(a[:M]))[:, :1]),),
     ),
 }
 
@@ -150,7 +150,7 @@ def test_sums_that_underflow_are_formed_with_care(dtype: torch.dtype) -> None:
     right = torch.full((12, D), -50.0, dtype=dtype).requires_grad_()  # products of -100
     right = torch.cat([right[:-1], right[-1:] / 25])  # and of -4
     skip = torch.zeros(9, 1, dtype=torch.long)
-    fast, plain = (path(left, right, skip, True) for path in (products.tiled, products.plain))
+    fast, plain = (path(left, right, skip, True) for path in (products.tiled, products.reference))
     for mine, theirs in zip(fast, plain, strict=True):
         torch.testing.assert_close(mine, theirs)
     found = (slopes(weighed(sums), left) for sums in (fast, plain))
@@ -195,10 +195,10 @@ def test_only_what_is_wanted_is_formed() -> None:
     left, right, skip = rows(N), rows(M), torch.zeros(N, 1, dtype=torch.long)
     for one, other in ((left, right.detach()), (left.detach(), right)):
         source = one if one.requires_grad else other
-        fast, plain = log_sums(one, other, skip)[0], products.plain(one, other, skip, False)[0]
+        fast, plain = log_sums(one, other, skip)[0], products.reference(one, other, skip, False)[0]
         assert torch.allclose(*(slopes(value.sum(), source)[0] for value in (fast, plain)))
         fast = softplus_sums(one, other, torch.zeros(()).double(), skip)
-        plain = softplus.plain(one, other, torch.zeros(()).double(), skip)
+        plain = softplus.reference(one, other, torch.zeros(()).double(), skip)
         assert torch.allclose(*(slopes(value.sum(), source)[0] for value in (fast, plain)))
 
 
@@ -240,13 +240,13 @@ def test_the_operators_are_sound() -> None:
     for columns, bound in ((True, None), (False, 2.0)):
         args = (left, right, skip, columns, bound)
         torch.library.opcheck(operators.log_sums.default, args, test_utils=tests)
-        sums = products.sums(*args)
+        sums = products.forward(*args)
         given = (left, right, skip, *sums, *sums, columns, bound, [True, True])
         torch.library.opcheck(operators.log_sums_backward.default, given, test_utils=tests)
     weight, wanted = torch.rand(5).double(), [True, True, False]
     args = (left, right, left[0, 0], skip, weight)
     torch.library.opcheck(operators.softplus_sums.default, (*args, wanted), test_utils=tests)
-    slopes = softplus.sums(*args, wanted)[1:]
+    slopes = softplus.forward(*args, wanted)[1:]
     given = (weight, *args, *slopes, wanted)
     torch.library.opcheck(operators.softplus_sums_backward.default, given, test_utils=tests)
     recorded = ("log_sums", "log_sums_backward", "softplus_sums")

@@ -26,17 +26,17 @@ if find_spec("triton") is None or os.environ.get("TRITON_INTERPRET") != "1":
 from lossmith.kernels import cross_entropy_triton as triton_kernel
 
 N = 7
-BENDS = [(None, None, None), (0.1, None, None), (None, 0.01, None), (None, None, 3.0)]
-BENDS.append((0.2, 0.05, 2.0))
+OPTIONS = [(None, None, None), (0.1, None, None), (None, 0.01, None), (None, None, 3.0)]
+OPTIONS.append((0.2, 0.05, 2.0))
 TOLERANCE = {torch.float32: 4e-6, torch.bfloat16: 8e-3, torch.float16: 1e-3}
 Outcome = tuple[Tensor, Tensor]
 
 
 def exactly(
-    logits: Tensor, target: Tensor, weight: Tensor | None, bend: tuple[float | None, ...]
+    logits: Tensor, target: Tensor, weight: Tensor | None, options: tuple[float | None, ...]
 ) -> Outcome:
     """Values and gradients by torch in float64."""
-    (smoothing, z_loss, cap), leaf = bend, logits.double().requires_grad_()
+    (smoothing, z_loss, cap), leaf = options, logits.double().requires_grad_()
     x = leaf if cap is None else cap * (leaf / cap).tanh()
     values = cross_entropy(x, target, reduction="none", label_smoothing=smoothing or 0.0)
     if z_loss is not None:
@@ -46,10 +46,10 @@ def exactly(
 
 
 def interpreted(
-    logits: Tensor, target: Tensor, weight: Tensor | None, bend: tuple[float | None, ...]
+    logits: Tensor, target: Tensor, weight: Tensor | None, options: tuple[float | None, ...]
 ) -> Outcome:
     grads = torch.full_like(logits, 7.0)
-    values = triton_kernel.rows(logits, grads, target, weight, *bend, True)
+    values = triton_kernel.rows(logits, grads, target, weight, *options, True)
     return values, grads
 
 
@@ -72,33 +72,33 @@ def agree(found: Outcome, expected: Outcome, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("classes", [1, 2, 37, 4097, 9001])
-@pytest.mark.parametrize("bend", BENDS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_values_and_gradients(
-    dtype: torch.dtype, classes: int, bend: tuple[float | None, ...]
+    dtype: torch.dtype, classes: int, options: tuple[float | None, ...]
 ) -> None:
     logits, target, weight = problem(classes, dtype)
     for known in (None, weight):
         before = logits.clone()
-        found = interpreted(logits, target, known, bend)
-        agree(found, exactly(logits, target, known, bend), dtype)
+        found = interpreted(logits, target, known, options)
+        agree(found, exactly(logits, target, known, options), dtype)
         assert torch.equal(logits, before)
-        values = triton_kernel.rows(before, None, target, known, *bend, True)
+        values = triton_kernel.rows(before, None, target, known, *options, True)
         assert torch.equal(values, found[0])
         assert torch.equal(before, found[1])  # written over the logits
 
 
-@pytest.mark.parametrize("bend", BENDS, ids=str)
-def test_values_alone_leave_the_logits(bend: tuple[float | None, ...]) -> None:
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_values_alone_leave_the_logits(options: tuple[float | None, ...]) -> None:
     logits, target, weight = problem(37, torch.float32)
     before = logits.clone()
-    values = triton_kernel.rows(logits, None, target, weight, *bend, False)
-    assert torch.equal(values, interpreted(logits, target, weight, bend)[0])
+    values = triton_kernel.rows(logits, None, target, weight, *options, False)
+    assert torch.equal(values, interpreted(logits, target, weight, options)[0])
     assert torch.equal(logits, before)
 
 
-@pytest.mark.parametrize("bend", [BENDS[0], BENDS[3]], ids=str)
+@pytest.mark.parametrize("options", [OPTIONS[0], OPTIONS[3]], ids=str)
 @pytest.mark.parametrize("classes", [37, 9001])
-def test_infinities_are_torchs(classes: int, bend: tuple[float | None, ...]) -> None:
+def test_infinities_are_torchs(classes: int, options: tuple[float | None, ...]) -> None:
     logits, target, _ = problem(classes, torch.float32)
     inf = float("inf")
     logits[0, : classes - 5] = -inf  # of the longer rows the first block, and more
@@ -108,14 +108,16 @@ def test_infinities_are_torchs(classes: int, bend: tuple[float | None, ...]) -> 
     logits[5, 0] = float("nan")
     logits[6] = -inf
     agree(
-        interpreted(logits, target, None, bend), exactly(logits, target, None, bend), torch.float32
+        interpreted(logits, target, None, options),
+        exactly(logits, target, None, options),
+        torch.float32,
     )
 
 
 def test_what_a_row_that_is_left_out_holds_is_not_seen() -> None:
     logits, target, weight = problem(37, torch.float32)
     logits[2], logits[4] = float("nan"), float("inf")
-    values, grads = interpreted(logits, target, weight, BENDS[-1])
+    values, grads = interpreted(logits, target, weight, OPTIONS[-1])
     for row in (2, 4):
         assert values[row] == 0
         assert not grads[row].any()
@@ -127,14 +129,14 @@ def test_what_a_row_that_is_left_out_holds_is_not_seen() -> None:
 def test_far_logits_are_as_exact_as_their_differences(far: float) -> None:
     logits, target, _ = problem(37, torch.float32, far)
     agree(
-        interpreted(logits, target, None, BENDS[0]),
-        exactly(logits, target, None, BENDS[0]),
+        interpreted(logits, target, None, OPTIONS[0]),
+        exactly(logits, target, None, OPTIONS[0]),
         torch.float32,
     )
     near = far + torch.arange(37.0).expand(N, 37) if far == 1e5 else logits  # log s counts
     agree(
-        interpreted(near, target, None, BENDS[0]),
-        exactly(near, target, None, BENDS[0]),
+        interpreted(near, target, None, OPTIONS[0]),
+        exactly(near, target, None, OPTIONS[0]),
         torch.float32,
     )
 
@@ -143,9 +145,11 @@ def test_far_logits_are_as_exact_as_their_differences(far: float) -> None:
 def test_the_cap_is_as_exact_as_torchs_tanh(cap: float) -> None:
     logits, target, _ = problem(1025, torch.float32)
     logits *= torch.logspace(-6, 0, 1025)
-    bend = (None, None, cap)
+    options = (None, None, cap)
     agree(
-        interpreted(logits, target, None, bend), exactly(logits, target, None, bend), torch.float32
+        interpreted(logits, target, None, options),
+        exactly(logits, target, None, options),
+        torch.float32,
     )
 
 
@@ -153,10 +157,10 @@ def test_rows_may_lie_apart_and_gradients_be_of_another_dtype() -> None:
     wide, target, _ = problem(80, torch.float32)
     logits, grads = wide[:, 3:40], torch.zeros(N, 64, dtype=torch.bfloat16)
     target = target.clamp(max=36)
-    values = triton_kernel.rows(logits, grads[:, :37], target, None, *BENDS[-1], True)
-    agree((values, grads[:, :37]), exactly(logits, target, None, BENDS[-1]), torch.bfloat16)
+    values = triton_kernel.rows(logits, grads[:, :37], target, None, *OPTIONS[-1], True)
+    agree((values, grads[:, :37]), exactly(logits, target, None, OPTIONS[-1]), torch.bfloat16)
     assert not grads[:, 37:].any()
-    empty = triton_kernel.rows(logits[:0], None, target[:0], None, *BENDS[0], True)
+    empty = triton_kernel.rows(logits[:0], None, target[:0], None, *OPTIONS[0], True)
     assert empty.shape == (0,)
 
 
@@ -176,11 +180,11 @@ def test_a_head_is_the_same_by_it(monkeypatch: pytest.MonkeyPatch, dtype: torch.
     target = torch.arange(21)
     weight = torch.rand(21, generator=g)
     weight[3] = 0
-    bend = linear.Bend(torch.tensor(0.1), torch.tensor(0.01), torch.tensor(3.0))
+    options = linear.Options(torch.tensor(0.1), torch.tensor(0.01), torch.tensor(3.0))
 
     def outcome() -> list[Tensor]:
         free = [one.clone().requires_grad_() for one in leaves]
-        values = linear.fused(*free, target, weight, bend)
+        values = linear.fused(*free, target, weight, options)
         return [values, *torch.autograd.grad((values * weight).sum(), free)]
 
     plain = outcome()

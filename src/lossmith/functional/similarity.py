@@ -45,7 +45,7 @@ def log_sums(
     with torch.autocast(left.device.type, enabled=False):
         if _choose("log_sums", count):
             return products.tiled(left, right, skip, columns, bound)
-        return products.plain(left, right, skip, columns)
+        return products.reference(left, right, skip, columns)
 
 
 def softplus_sums(
@@ -72,7 +72,7 @@ def softplus_sums(
         if _choose("softplus_sums", len(left) * len(right)):
             known = left.new_ones(len(left)) if row_weight is None else row_weight
             return softplus.tiled(left, right, bias, skip, known)
-        return softplus.plain(left, right, bias, skip)
+        return softplus.reference(left, right, bias, skip)
 
 
 def greatest_cosine(scale: Tensor | float) -> float | None:

@@ -20,24 +20,26 @@ from torch import Tensor
 
 from lossmith.kernels import devices
 
-Bend = Sequence[Tensor | float | None]  # label smoothing ε, factor z, softcap; None for none
+Options = Sequence[Tensor | float | None]  # label smoothing ε, factor z, softcap; None for none
 
 
-def value_and_grad(logits: Tensor, target: Tensor, bend: Bend, grads: Tensor | None) -> Tensor:
+def row_cross_entropy(
+    logits: Tensor, target: Tensor, options: Options, grads: Tensor | None
+) -> Tensor:
     """Return rows' values, using the logits up, and write their gradients into grads if given.
 
     Args:
         logits: (n, C).
         target: (n,) classes.
-        bend: label smoothing, z-loss and softcap, numbers or 0-dim tensors, or None.
+        options: label smoothing, z-loss and softcap, numbers or 0-dim tensors, or None.
         grads: (n, C), of any dtype; it may be logits itself.
     """
     kernel = _triton(logits)
-    if kernel is not None and not any(isinstance(one, Tensor) for one in bend):
+    if kernel is not None and not any(isinstance(one, Tensor) for one in options):
         into = None if grads is logits else grads
-        values: Tensor = kernel.rows(logits, into, target, None, *bend, grads is not None)
+        values: Tensor = kernel.rows(logits, into, target, None, *options, grads is not None)
         return values
-    return _by_blocks(logits, target.unsqueeze(1), bend, grads)
+    return _by_blocks(logits, target.unsqueeze(1), options, grads)
 
 
 def accumulator(tensor: Tensor) -> torch.dtype:
@@ -59,7 +61,7 @@ def _module() -> Any:
     return cross_entropy_triton
 
 
-def _by_blocks(logits: Tensor, target: Tensor, bend: Bend, grads: Tensor | None) -> Tensor:
+def _by_blocks(logits: Tensor, target: Tensor, options: Options, grads: Tensor | None) -> Tensor:
     step = max(1, devices.sizes(logits.device).block // logits.shape[1])
     dtype = accumulator(logits)
     work = logits.new_empty(step, logits.shape[1], dtype=dtype) if logits.dtype != dtype else None
@@ -67,21 +69,23 @@ def _by_blocks(logits: Tensor, target: Tensor, bend: Bend, grads: Tensor | None)
     found = []
     for raw, hits, out in zip(logits.split(step), target.split(step), outs, strict=False):
         block = raw if work is None else work[: len(raw)].copy_(raw)
-        found.append(_block(block, hits, bend, grads is not None))
+        found.append(_block(block, hits, options, grads is not None))
         if out is not None and (work is not None or grads is not logits):
             out.copy_(block)
     below, mass, top = (torch.cat(parts).squeeze(1) for parts in zip(*found, strict=True))
     log_mass = mass.log()
     values = log_mass + below
-    return values if bend[1] is None else values + bend[1] * (top + log_mass).square()
+    return values if options[1] is None else values + options[1] * (top + log_mass).square()
 
 
-def _block(x: Tensor, target: Tensor, bend: Bend, gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _block(
+    x: Tensor, target: Tensor, options: Options, gradient: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return by how much the target lies below the top, the mass below it, and the top.
 
     With `gradient` x becomes its own gradient; without, it is used up.
     """
-    (smoothing, z_loss, softcap), slope = bend, None
+    (smoothing, z_loss, softcap), slope = options, None
     if softcap is not None:
         slope = 1 - x.div_(softcap).tanh_().square()
         x.mul_(softcap)

@@ -19,23 +19,25 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from lossmith.kernels import devices
-from lossmith.kernels.cross_entropy import accumulator, value_and_grad
-from lossmith.kernels.swept import proportion, swept
+from lossmith.kernels.cross_entropy import accumulator, row_cross_entropy
+from lossmith.kernels.fused_rows import fused_rows, proportion
 
 
-class Bend(NamedTuple):
-    """What bends the cross-entropy: 0-dim tensors, or None where it does not."""
+class Options(NamedTuple):
+    """What changes the cross-entropy: 0-dim tensors, or None where it does not."""
 
     label_smoothing: Tensor | None = None
     z_loss: Tensor | None = None
     softcap: Tensor | None = None
 
 
-def plain(input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, bend: Bend) -> Tensor:
+def reference(
+    input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, options: Options
+) -> Tensor:
     """Return each row's value by way of all logits, differentiable as often as one likes."""
     logits = linear(input, weight, bias)
     logits = logits.float() if logits.itemsize < 4 else logits
-    smoothing, z_loss, cap = (one if one is None else one.to(logits.dtype) for one in bend)
+    smoothing, z_loss, cap = (one if one is None else one.to(logits.dtype) for one in options)
     if cap is not None:
         logits = cap * (logits / cap).tanh()
     target, log_p = target.unsqueeze(1), logits.log_softmax(1)
@@ -47,7 +49,7 @@ def plain(input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, be
 
 
 @torch.no_grad()
-def sweep(
+def forward(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
@@ -59,21 +61,21 @@ def sweep(
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return values and the gradients wanted: of each row by input, of Σ row_weight·value else."""
-    values, by_input, by_weight, by_bias = _outputs(input, weight, wanted)
+    values, by_input, by_weight, by_bias = _buffers(input, weight, wanted)
     values.zero_()
     by_input.zero_()
-    bend = [_number(one) for one in (label_smoothing, z_loss, softcap)]
+    options = [_number(one) for one in (label_smoothing, z_loss, softcap)]
     dtype = values.dtype if _gives_float32(input) else input.dtype
     most = chunk_rows(input.device, len(weight), dtype.itemsize)
     input, parts = _parts(input, row_weight, most)
     chunk = input.new_empty(min(most, len(input)), len(weight), dtype=dtype)
-    slopes = chunk if dtype == input.dtype else torch.empty_like(chunk, dtype=input.dtype)
+    grads_memory = chunk if dtype == input.dtype else torch.empty_like(chunk, dtype=input.dtype)
     for number, rows in enumerate(parts):  # of one part at least, maybe of no row
         x, scale = input[rows], row_weight[rows].to(values.dtype)
-        logits, grads = chunk[: len(x)], slopes[: len(x)]
+        logits, grads = chunk[: len(x)], grads_memory[: len(x)]
         _linear(x, weight, bias, logits)
         into = grads if any(wanted) else None
-        values[rows] = value_and_grad(logits, target[rows], bend, into)
+        values[rows] = row_cross_entropy(logits, target[rows], options, into)
         if wanted[0]:
             by_input[rows] = grads @ weight
         if wanted[1]:
@@ -87,7 +89,7 @@ def sweep(
 
 
 @torch.no_grad()
-def settle(
+def backward(
     grad: Tensor,
     input: Tensor,
     weight: Tensor,
@@ -109,8 +111,8 @@ def settle(
         counted = grad.masked_fill(row_weight == 0, 0)  # where values are 0 whatever they are of
         factor = proportion(counted, row_weight)
         if factor is None:
-            bend, anew = (label_smoothing, z_loss, softcap), [False, *wanted[1:]]
-            by_weight, by_bias = sweep(input, weight, bias, target, counted, *bend, anew)[2:]
+            options, anew = (label_smoothing, z_loss, softcap), [False, *wanted[1:]]
+            by_weight, by_bias = forward(input, weight, bias, target, counted, *options, anew)[2:]
             factor = 1.0
         by_weight, by_bias = (one.mul_(factor).to(weight.dtype) for one in (by_weight, by_bias))
     return by_input, by_weight, by_bias
@@ -137,11 +139,11 @@ def _leave_out(left_out: Tensor, values: Tensor, by_input: Tensor) -> None:
         by_input.masked_fill_(left_out.unsqueeze(1), 0)
 
 
-def _number(bend: Tensor | None) -> Tensor | float | None:
-    """Return what Python can read as a number, None where that is 0: it bends nothing."""
-    if bend is None or not devices.readable(bend):
-        return bend
-    return float(bend) or None
+def _number(option: Tensor | None) -> Tensor | float | None:
+    """Return what Python can read as a number, None where that is 0: it changes nothing."""
+    if option is None or not devices.readable(option):
+        return option
+    return float(option) or None
 
 
 def _gives_float32(tensor: Tensor) -> bool:
@@ -203,10 +205,10 @@ def _add_rounded(total: Tensor, left: Tensor, right: Tensor, *, anew: bool) -> N
                 part += exact[: len(piece)].copy_(piece)
 
 
-def _outputs(
+def _buffers(
     input: Tensor, weight: Tensor, wanted: list[bool]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return room for values and slopes; what sums over rows is kept more exactly."""
+    """Return memory for values and gradients; what sums over rows is kept more exactly."""
     sums = accumulator(input)
     shapes, dtypes = (input.shape, weight.shape, weight.shape[:1]), (input.dtype, sums, sums)
     given = zip(shapes, dtypes, wanted, strict=True)
@@ -214,23 +216,23 @@ def _outputs(
     return input.new_empty(len(input), dtype=sums), a, b, c
 
 
-def _kept(
+def _reference_of_kept(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
     target: Tensor,
     row_weight: Tensor,
-    *bend: Tensor | None,
+    *options: Tensor | None,
 ) -> Tensor:
-    return plain(input, weight, bias, target, Bend(*bend)) * (row_weight != 0)
+    return reference(input, weight, bias, target, Options(*options)) * (row_weight != 0)
 
 
-_swept = swept(
+_fused = fused_rows(
     "linear_cross_entropy",
-    sweep,
-    settle,
-    _kept,
-    lambda args, wanted: _outputs(args[0], args[1], wanted),
+    forward,
+    backward,
+    _reference_of_kept,
+    lambda args, wanted: _buffers(args[0], args[1], wanted),
     free=3,
 )
 
@@ -241,7 +243,7 @@ def fused(
     bias: Tensor | None,
     target: Tensor,
     row_weight: Tensor,
-    bend: Bend,
+    options: Options,
 ) -> Tensor:
     """Return the values of rows that weigh something, 0 for the others, chunk by chunk."""
-    return _swept(input, weight, bias, target, row_weight, *bend)
+    return _fused(input, weight, bias, target, row_weight, *options)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from lossmith.kernels import devices
-from lossmith.kernels.again import again, needed
+from lossmith.kernels.recompute import needs_double_backward, recompute_gradients
 
 ROOM = 60.0  # e to it, times any number of rows, is a number
 FAINT = -46.0  # a sum of exponentials whose logarithm is above has lost nothing to underflow
@@ -40,7 +40,9 @@ class Tile(NamedTuple):
     diagonal: bool
 
 
-def plain(left: Tensor, right: Tensor | None, skip: Tensor, columns: bool) -> tuple[Tensor, Tensor]:
+def reference(
+    left: Tensor, right: Tensor | None, skip: Tensor, columns: bool
+) -> tuple[Tensor, Tensor]:
     """Return the log-sums by way of all products, differentiable as often as one likes."""
     scores = left @ (left if right is None else right).T
     scores = scores.scatter_(1, skip, torch.finfo(scores.dtype).min)
@@ -65,7 +67,7 @@ class _Tiled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, wanted: list[bool], *args: Any) -> tuple[Tensor, Tensor]:
         left, right, skip, columns, bound = args
-        run: Any = sums_op if torch.compiler.is_compiling() else sums
+        run: Any = forward_op if torch.compiler.is_compiling() else forward
         rows, down = run(left, right, skip, columns, bound)
         ctx.wanted, ctx.columns, ctx.bound = wanted, columns, bound
         ctx.save_for_backward(left, right, skip, rows, down)
@@ -75,22 +77,22 @@ class _Tiled(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         wanted, columns, saved = ctx.wanted, ctx.columns, ctx.saved_tensors
         found: Any
-        if needed(*grads):
+        if needs_double_backward(*grads):
             count = 2 if columns else 1
-            found = again(
-                lambda left, right, skip: plain(left, right, skip, columns)[:count],
+            found = recompute_gradients(
+                lambda left, right, skip: reference(left, right, skip, columns)[:count],
                 saved[:3],
                 wanted,
                 *grads[:count],
             )
         else:
-            run: Any = slopes_op if torch.compiler.is_compiling() else slopes
+            run: Any = backward_op if torch.compiler.is_compiling() else backward
             found = run(*saved, *grads, columns, ctx.bound, wanted)
         return None, *(found[i] if wanted[i] else None for i in range(2)), None, None, None
 
 
 @torch.no_grad()
-def sums(
+def forward(
     left: Tensor, right: Tensor | None, skip: Tensor, columns: bool, bound: float | None
 ) -> tuple[Tensor, Tensor]:
     """Return the log-sums by rows, and by columns if asked; see `tiled`."""
@@ -103,7 +105,7 @@ def sums(
 
 
 @torch.no_grad()
-def slopes(
+def backward(
     left: Tensor,
     right: Tensor | None,
     skip: Tensor,
@@ -116,7 +118,7 @@ def slopes(
     wanted: list[bool],
 ) -> tuple[Tensor, Tensor]:
     """Return the gradients by left and right of the log-sums under gradients by each of them."""
-    by_left, by_right = (one.zero_() for one in _slopes_of(left, right, wanted))
+    by_left, by_right = (one.zero_() for one in _buffers(left, right, wanted))
     across, by_across = (left, by_left) if right is None else (right, by_right)
     lowest = torch.finfo(left.dtype).min  # where all was left out, there is no slope
     rows = rows.masked_fill(rows == lowest, 0)
@@ -132,13 +134,13 @@ def slopes(
     for tile in tiles(left, right, skip, left.new_full((), -shift) if shift else None):
         both = _both(tile, right, columns)
         if shift is not None:
-            slope = _shifted_slope(tile, by_rows, by_down, both)
+            grad = _shifted_grad(tile, by_rows, by_down, both)
         else:
-            slope = _careful_slope(tile, rows, down, by_rows, by_down, both)
+            grad = _careful_grad(tile, rows, down, by_rows, by_down, both)
         if wanted[0]:
-            by_left[tile.rows].addmm_(slope, across[tile.columns])
+            by_left[tile.rows].addmm_(grad, across[tile.columns])
         if right is None or wanted[1]:
-            by_across[tile.columns].addmm_(slope.T, left[tile.rows])
+            by_across[tile.columns].addmm_(grad.T, left[tile.rows])
     return by_left, by_right
 
 
@@ -207,7 +209,7 @@ def _log(masses: Tensor, shift: float) -> Tensor:
     return masses
 
 
-def _shifted_slope(tile: Tile, by_rows: Tensor, by_down: Tensor, both: bool) -> Tensor:
+def _shifted_grad(tile: Tile, by_rows: Tensor, by_down: Tensor, both: bool) -> Tensor:
     factor = by_rows[tile.rows, None]
     if both:
         factor = torch.add(factor, by_down[tile.columns], out=tile.work)
@@ -227,14 +229,14 @@ def _careful_sums(
     return rows, left.new_empty(0) if right is None else down
 
 
-def _careful_slope(
+def _careful_grad(
     tile: Tile, rows: Tensor, down: Tensor, by_rows: Tensor, by_down: Tensor, both: bool
 ) -> Tensor:
     here, by_here = rows[tile.rows, None], by_rows[tile.rows, None]
-    slope = torch.sub(tile.scores, here, out=tile.work).exp_().mul_(by_here)
+    grad = torch.sub(tile.scores, here, out=tile.work).exp_().mul_(by_here)
     if both:
-        slope += tile.scores.sub_(down[tile.columns]).exp_().mul_(by_down[tile.columns])
-    return slope
+        grad += tile.scores.sub_(down[tile.columns]).exp_().mul_(by_down[tile.columns])
+    return grad
 
 
 def tiles(
@@ -310,11 +312,11 @@ class _Unseen:
         scores.scatter_reduce_(1, places, marks, "amin")
 
 
-sums_op = torch.library.custom_op("lossmith::log_sums", sums, mutates_args=())
-slopes_op = torch.library.custom_op("lossmith::log_sums_backward", slopes, mutates_args=())
+forward_op = torch.library.custom_op("lossmith::log_sums", forward, mutates_args=())
+backward_op = torch.library.custom_op("lossmith::log_sums_backward", backward, mutates_args=())
 
 
-@sums_op.register_fake
+@forward_op.register_fake
 def _(
     left: Tensor, right: Tensor | None, skip: Tensor, columns: bool, bound: float | None
 ) -> tuple[Tensor, Tensor]:
@@ -322,12 +324,12 @@ def _(
     return left.new_empty(len(left)), left.new_empty(down)
 
 
-@slopes_op.register_fake
+@backward_op.register_fake
 def _(left: Tensor, right: Tensor | None, *args: Any) -> tuple[Tensor, Tensor]:
-    return _slopes_of(left, right, args[-1])
+    return _buffers(left, right, args[-1])
 
 
-def _slopes_of(left: Tensor, right: Tensor | None, wanted: list[bool]) -> tuple[Tensor, Tensor]:
+def _buffers(left: Tensor, right: Tensor | None, wanted: list[bool]) -> tuple[Tensor, Tensor]:
     width = left.shape[1]
     rows = len(left) if wanted[0] else 0, len(right) if right is not None and wanted[1] else 0
     return left.new_empty(rows[0], width), left.new_empty(rows[1], width)

@@ -1,9 +1,11 @@
-"""Values of rows whose slopes are formed in the same sweep over the data, as autograd sees them.
+"""Values of rows whose gradients are formed in the same pass over the data, as autograd sees them.
 
-While a chunk's products are at hand their slopes are formed, so that three matrix products do for
-forward and backward together. The gradient by what belongs to a row alone is scaled by the gradient
-from above. That by what all rows share sums over rows, so it is formed under the row weights known
-beforehand; a gradient from above that is not proportional to them makes backward sweep again.
+    forward   value (N,), D_i = ∂value_i/∂x_i of each row's own x (N, D), S = Σ_i w_i ∂value_i/∂W
+    backward  ∂x_i = g_i D_i    ∂W = c S if g = c w, else Σ_i g_i ∂value_i/∂W anew
+
+While a chunk's products are at hand their gradients are formed, so that three matrix products do
+for forward and backward together. That by what all rows share, W, sums over rows, so it is formed
+under the row weights w that are known beforehand: g (N,), the gradient from above, may differ.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,62 +15,62 @@ import torch
 from torch import Tensor
 
 from lossmith.kernels import devices
-from lossmith.kernels.again import again, needed
+from lossmith.kernels.recompute import needs_double_backward, recompute_gradients
 
 
-def swept(
+def fused_rows(
     name: str,
-    sweep: Callable[..., Any],
-    settle: Callable[..., Any],
-    plain: Callable[..., Tensor],
-    room: Callable[..., Sequence[Tensor]],
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    reference: Callable[..., Tensor],
+    fake: Callable[..., Sequence[Tensor]],
     *,
     free: int,
 ) -> Callable[..., Tensor]:
     """Return a function of args whose first `free` ones may have gradients.
 
-    Compiled, sweep and settle are operations of torch that nothing looks into.
+    Compiled, forward and backward are operations of torch that nothing looks into.
 
     Args:
         name: of the operation.
-        sweep: of (*args, wanted), returns values and what slopes are wanted of each free argument.
-        settle: of (grad, *args, *slopes, wanted), returns the gradients; it may use the slopes up.
-        plain: of args, returns the same values, differentiable as often as one likes.
-        room: of (args, wanted), returns tensors like those of sweep.
+        forward: of (*args, wanted), returns values and what grads are wanted of each free argument.
+        backward: of (grad, *args, *grads, wanted), returns the gradients; it may use the grads up.
+        reference: of args, returns the same values, differentiable as often as one likes.
+        fake: of (args, wanted), returns tensors like those of forward.
         free: how many of args may have gradients.
     """
 
-    def settle_copies(*given: Any) -> Any:
+    def backward_copies(*given: Any) -> Any:
         *before, wanted = given
-        slopes = (one.clone() for one in before[-free:])
-        return settle(*before[:-free], *slopes, wanted)
+        grads = (one.clone() for one in before[-free:])
+        return backward(*before[:-free], *grads, wanted)
 
-    sweep_op = torch.library.custom_op(f"lossmith::{name}", sweep, mutates_args=())
-    settle_op = torch.library.custom_op(
+    forward_op = torch.library.custom_op(f"lossmith::{name}", forward, mutates_args=())
+    backward_op = torch.library.custom_op(
         f"lossmith::{name}_backward",
-        settle_copies,
+        backward_copies,
         mutates_args=(),
-        schema=torch.library.infer_schema(settle, mutates_args=()),
+        schema=torch.library.infer_schema(backward, mutates_args=()),
         tags=(torch.Tag.cudagraph_unsafe,),  # `proportion` waits for an answer
     )
-    sweep_op.register_fake(lambda *given: room(given[:-1], given[-1]))
-    settle_op.register_fake(
+    forward_op.register_fake(lambda *given: fake(given[:-1], given[-1]))
+    backward_op.register_fake(
         lambda grad, *given: tuple(
             one.new_empty(one.shape) if want else grad.new_empty(0)
             for one, want in zip(given, given[-1], strict=False)
         )
     )
 
-    class Swept(torch.autograd.Function):
+    class FusedRows(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, wanted: list[bool], *args: Any) -> Tensor:
-            run: Any = sweep_op if torch.compiler.is_compiling() else sweep
-            values, *slopes = run(*args, wanted)
+            run: Any = forward_op if torch.compiler.is_compiling() else forward
+            values, *grads = run(*args, wanted)
             if torch.compiler.is_compiling():
-                ctx.save_for_backward(*args, *slopes)
+                ctx.save_for_backward(*args, *grads)
             else:
                 ctx.save_for_backward(*args)
-                ctx.slopes = slopes
+                ctx.grads = grads
             ctx.wanted = wanted
             return values
 
@@ -76,7 +78,7 @@ def swept(
         def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
             wanted, saved = ctx.wanted, ctx.saved_tensors
             if torch.compiler.is_compiling():
-                found = settle_op(grad, *saved, wanted)
+                found = backward_op(grad, *saved, wanted)
                 rest = len(saved) - 2 * free
             else:
                 found = eagerly(ctx, grad, saved, wanted)
@@ -85,17 +87,17 @@ def swept(
             return None, *gradients, *(None,) * rest
 
     def eagerly(ctx: Any, grad: Tensor, args: Sequence[Any], wanted: list[bool]) -> Sequence[Any]:
-        if needed(grad):
-            return again(plain, args, wanted, grad)
-        slopes = ctx.slopes or sweep(*args, wanted)[1:]
-        ctx.slopes = None  # handed over: scaled in place, they need no second memory
-        return settle(grad, *args, *slopes, wanted)
+        if needs_double_backward(grad):
+            return recompute_gradients(reference, args, wanted, grad)
+        grads = ctx.grads or forward(*args, wanted)[1:]
+        ctx.grads = None  # handed over: scaled in place, they need no second memory
+        return backward(grad, *args, *grads, wanted)
 
     def call(*args: Any) -> Tensor:
         given = args[:free]
         enabled = torch.is_grad_enabled()
         wanted = [enabled and one is not None and one.requires_grad for one in given]
-        values: Tensor = Swept.apply(wanted, *args)
+        values: Tensor = FusedRows.apply(wanted, *args)
         return values
 
     return call
