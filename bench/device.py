@@ -25,15 +25,16 @@ HEADER = """
 ## Launches on a GPU
 
 **No GPU was measured.** These are counts on a simulated one: what torch's dispatcher would launch,
-forward and backward in eager mode, without Triton; with it, what lies between a head's products is
-one kernel for each chunk. Waits are how often the host asks the device for a number. Bytes are
-those of every kernel's tensors, each read or written once; memory is the peak above the inputs,
+forward and backward in eager mode. Waits are how often the host asks the device for a number. Bytes
+are those of every kernel's tensors, each read or written once; memory is the peak above the inputs,
 gradients included. The head keeps the sum of its weight's gradient in float32, torch's operator in
-bfloat16. Times on a GPU are for `bench/gpu.py` to find out. Made by `bench/device.py`.
+bfloat16. Triton makes one kernel of what lies between the products of a chunk. Times on a GPU are
+for `bench/gpu.py` to find out. Made by `bench/device.py`, in the environment of `.ci/triton`.
 """
 CASES = {
     "linear head, 8,192 × 4,096 → 128,256, bfloat16": (
         "lossmith",
+        "lossmith with Triton",
         "torch, chunked",
         "torch, all logits",
     ),
