@@ -143,6 +143,21 @@ def test_the_scales_above_take_every_path() -> None:
     assert shift(10.0) is None
 
 
+@pytest.mark.parametrize(("bound", "shift"), [(None, None), (45.0, 0.0), (47.0, None)])
+def test_where_none_looks_the_bound_decides(
+    bound: float | None, shift: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond 46 a row of the least products that there may be would underflow."""
+    monkeypatch.setattr(devices, "readable", lambda tensor: False)
+    monkeypatch.setattr(devices, "CPU", devices.CPU._replace(tile=8))
+    assert products._shift(rows(N), rows(M), bound) == shift
+    size = 1.0 if bound is None else bound
+    left, right = torch.full((9, 1), 1.0), torch.tensor([-size, size]).repeat(6)[:, None]
+    skip = torch.arange(1, 12, 2).expand(9, 6)  # what is left of each row are the least
+    found, _ = products.tiled(left, right, skip, False, bound)
+    torch.testing.assert_close(found, torch.full((9,), 6.0).log() - size)
+
+
 @pytest.mark.usefixtures("tiled")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_sums_that_underflow_are_formed_with_care(dtype: torch.dtype) -> None:
