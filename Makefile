@@ -53,6 +53,7 @@ docs: $(DEV)
 	$(BIN)/python bench/shapes.py docs/shapes
 	$(BIN)/python bench/parity.py docs/parity.md
 	$(BIN)/python bench/speed.py --table bench/results/speed.jsonl > docs/speed.md
+	$(BIN)/python bench/device.py --table bench/results/device.json >> docs/speed.md
 	$(BIN)/python bench/choice.py --table bench/results/choice.jsonl > docs/choice.md
 	$(BIN)/python bench/unseen.py --summary bench/results/unseen.jsonl > docs/unseen.md
 	$(BIN)/python bench/adaptive.py --table bench/results/adaptive.jsonl > docs/adaptive_evidence.md

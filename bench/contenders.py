@@ -14,6 +14,7 @@ from lossmith import functional as F
 from peers import TORCH, agreed
 
 Run = Callable[[], object]
+BLOCK = {"cpu": 2**21, "cuda": 2**28}  # products that the limit forms at a time
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,14 @@ class Step:
         return [value.detach(), *torch.autograd.grad(value, leaves)]
 
 
-def linear_head(dtype: torch.dtype, rows: int = 4096, width: int = 512, classes: int = 32000):
+def linear_head(
+    dtype: torch.dtype,
+    rows: int = 4096,
+    width: int = 512,
+    classes: int = 32000,
+    others: Callable[[Tensor, Step], dict[str, Callable[..., Tensor]]] = lambda *_: {},
+):
+    """Return the contenders of a head; others are made of its targets and torch eager."""
     input = torch.randn(rows, width).to(dtype).requires_grad_()
     head = (torch.randn(classes, width) / width**0.5).to(dtype).requires_grad_()
     target = torch.randint(classes, (rows,))
@@ -72,7 +80,8 @@ def linear_head(dtype: torch.dtype, rows: int = 4096, width: int = 512, classes:
     if hasattr(functional, "linear_cross_entropy"):
         fused = functional.linear_cross_entropy
         runs["torch linear_cross_entropy"] = Step(lambda x, w: fused(x, w, target), input, head)
-    return runs
+    more = others(target, runs["torch eager"])
+    return runs | {name: Step(function, input, head) for name, function in more.items()}
 
 
 def contrastive(name: str, rows: int, width: int = 128):
@@ -83,7 +92,8 @@ def contrastive(name: str, rows: int, width: int = 128):
 
     def products() -> None:
         count = 2 * rows if name in ("nt_xent", "sup_con") else rows
-        x, chunk = torch.randn(count, width), 2**21 // count  # rows at a time: what is fastest
+        chunk = max(1, BLOCK[first.device.type] // count)  # rows at a time: what is fastest
+        x = torch.randn(count, width, device=first.device)
         memory = x.new_empty(chunk, count)
         for part in x.split(chunk):
             scores = torch.mm(part, x.T, out=memory[: len(part)])
@@ -92,7 +102,7 @@ def contrastive(name: str, rows: int, width: int = 128):
 
     def plain(a: Tensor, b: Tensor) -> Tensor:
         a, b = unit(a), unit(b)
-        own = torch.arange(len(a))
+        own = torch.arange(len(a), device=a.device)
         if name in ("nt_xent", "sup_con"):
             z = torch.cat([a, b])
             scores = (z @ z.T / cosine).fill_diagonal_(-1e9)
@@ -102,7 +112,7 @@ def contrastive(name: str, rows: int, width: int = 128):
             return -(scores.log_softmax(1) * alike).sum(1).div(alike.sum(1)).mean()
         scores = a @ b.T / cosine
         if name == "siglip":
-            sign = 2 * torch.eye(len(a)) - 1
+            sign = 2 * torch.eye(len(a), device=a.device) - 1
             return -functional.logsigmoid(sign * (scores - 10)).sum(1).mean()
         both = functional.cross_entropy(scores, own) + functional.cross_entropy(scores.T, own)
         return both / 2

@@ -1,12 +1,14 @@
-"""Kernels of every loss on a simulated GPU, and what the host waits for, beside torch's own.
+"""Kernels of losses on a simulated GPU, and what the host waits for, beside torch's own.
 
 Nothing is computed and nothing timed: torch's dispatcher counts what would run. It needs the CPU
 build of torch and a C++ compiler. Kernels are forward + backward; apart is a loss left on the CPU.
 
-    python bench/device.py          # cuda
-    python bench/device.py mps
+    python bench/device.py [cuda | mps]                   # every loss, 8 rows
+    python bench/device.py cuda --large --out bench/results/device.json    # batches of training
+    python bench/device.py --table bench/results/device.json >> docs/speed.md
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -19,12 +21,32 @@ sys.path.append(str(TESTS / "device"))
 
 import guard  # noqa: E402 - once it is on the path
 
+HEADER = """
+## Launches on a GPU
 
-def outcomes(device: str) -> dict[str, Any]:
-    """Return what the simulation finds on a device."""
+**No GPU was measured.** These are counts on a simulated one: what torch's dispatcher would launch,
+forward and backward in eager mode. Waits are how often the host asks the device for a number. Bytes
+are those of every kernel's tensors, each read or written once; memory is the peak above the inputs,
+gradients included. The head keeps the sum of its weight's gradient in float32, torch's operator in
+bfloat16. Triton makes one kernel of what lies between the products of a chunk. Times on a GPU are
+for `bench/gpu.py` to find out. Made by `bench/device.py`, in the environment of `.ci/triton`.
+"""
+CASES = {
+    "linear head, 8,192 × 4,096 → 128,256, bfloat16": (
+        "lossmith",
+        "lossmith with Triton",
+        "torch, chunked",
+        "torch, all logits",
+    ),
+    "16,384 pairs × 128, float32": ("nt_xent", "sup_con", "info_nce", "clip", "siglip"),
+}
+
+
+def outcomes(device: str, module: str = "simulated") -> dict[str, Any]:
+    """Return what a module of the simulation finds on a device."""
     with tempfile.TemporaryDirectory() as folder:
         library = guard.build(Path(folder))
-        command = [sys.executable, "-m", "device.simulated", str(library), device]
+        command = [sys.executable, "-m", f"device.{module}", str(library), device]
         found = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=True)
     known: dict[str, Any] = json.loads(found.stdout)
     return known
@@ -37,7 +59,7 @@ def kernels(one: dict[str, Any] | None) -> str:
     return "on the host" if "error" in one else f"{one['forward']} + {one['backward']}"
 
 
-def main(device: str) -> None:
+def of_all_losses(device: str) -> None:
     """Print one row a loss."""
     found = outcomes(device)
     print(f"| loss on {device} | kernels | torch's | waits | apart |\n|---|---|---|---|---|")
@@ -50,5 +72,42 @@ def main(device: str) -> None:
     print(f"\n{len(counted)} losses, median {sums[len(sums) // 2]} kernels, most {sums[-1]}")
 
 
+def document(found: dict[str, Any]) -> str:
+    """Return the tables of large batches."""
+    lines = [HEADER]
+    for case, names in CASES.items():
+        lines += [
+            f"| {case} | kernels | waits | GB moved | MiB of memory |",
+            "|---|---|---|---|---|",
+        ]
+        for name in names:
+            if name in found:
+                one = found[name]
+                sizes = f"{one['bytes'] / 1e9:.0f} | {one['peak'] / 2**20:,.0f}"
+                count = one["forward"] + one["backward"]
+                lines.append(f"| {name} | {count:,} | {len(one['waits'])} | {sizes} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def main() -> None:
+    """Print the tables that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("device", nargs="?", default="cuda")
+    parser.add_argument("--large", action="store_true", help="batches of the size of training")
+    parser.add_argument("--out", type=Path, help="where to write what was counted")
+    parser.add_argument("--table", type=Path, help="print the tables of such a file")
+    options = parser.parse_args()
+    if options.table:
+        print(document(json.loads(options.table.read_text())))
+    elif options.large:
+        found = outcomes(options.device, "large")
+        print(document(found))
+        if options.out:
+            options.out.write_text(json.dumps(found, indent=1) + "\n")
+    else:
+        of_all_losses(options.device)
+
+
 if __name__ == "__main__":
-    main(*(sys.argv[1:] or ["cuda"]))
+    main()

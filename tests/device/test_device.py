@@ -23,17 +23,26 @@ STANDARD = ("mse", "mae", "huber", "smooth_l1", "cross_entropy")
 BEYOND = {"cross_entropy": (4, 2)}
 
 
-@pytest.fixture(scope="module", params=["cuda", "mps"])
-def outcomes(request: Any, tmp_path_factory: Any) -> tuple[str, dict[str, Any]]:
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: Any) -> Path:
     try:
-        library = guard.build(tmp_path_factory.mktemp("guard"))
+        return guard.build(tmp_path_factory.mktemp("guard"))
     except OSError as error:
         pytest.skip(str(error))
-    command = [sys.executable, "-m", "device.simulated", str(library), request.param]
+
+
+def simulated(module: str, library: Path, device: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", f"device.{module}", str(library), device]
     tests = Path(__file__).parents[1]
     done = subprocess.run(command, cwd=tests, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    return request.param, json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module", params=["cuda", "mps"])
+def outcomes(request: Any, library: Path) -> tuple[str, dict[str, Any]]:
+    return request.param, simulated("simulated", library, request.param)
 
 
 @pytest.mark.parametrize("way", ["moved", "unmoved"])
@@ -60,6 +69,20 @@ def test_standard_losses_take_as_few_kernels_as_torchs(outcomes: Any) -> None:
         mine = found["moved"][key]
         assert mine["forward"] <= own["forward"] + ahead, f"{key}: {mine}, torch's {own}"
         assert mine["backward"] <= own["backward"] + back, f"{key}: {mine}, torch's {own}"
+
+
+def test_large_batches_take_few_kernels_and_wait_once_at_most(library: Path) -> None:
+    found = simulated("large", library, "cuda")
+    kernels = {name: one["forward"] + one["backward"] for name, one in found.items()}
+    head = kernels["lossmith"]
+    assert head < 700
+    assert head <= kernels.get("torch, chunked", head)
+    assert kernels["nt_xent"] < 200
+    assert max(kernels[key] for key in ("sup_con", "info_nce", "clip", "siglip")) < 270
+    waits = {name: len(one["waits"]) for name, one in found.items()}
+    heads = ("lossmith", "functional, mean", "lossmith with Triton")
+    asked = (*heads, "siglip")  # in backward: see `proportion`
+    assert all(count == (name in asked) for name, count in waits.items()), waits
 
 
 @pytest.mark.parametrize("key", find())

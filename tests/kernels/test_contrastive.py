@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.functional import similarity
-from lossmith.kernels import explain, products
+from lossmith.kernels import devices, explain
 
 N, D = 21, 5
 LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -24,11 +24,12 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-@pytest.fixture
-def tiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+@pytest.fixture(params=["cpu", "device"])
+def tiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def switch() -> None:
         monkeypatch.setattr(similarity, "FEW_PRODUCTS", 0)
-        monkeypatch.setattr(products, "TILE", 8)
+        monkeypatch.setattr(devices, "readable", lambda tensor: request.param == "cpu")
+        monkeypatch.setattr(devices, "CPU", devices.CPU._replace(tile=8))
 
     return switch
 

@@ -14,20 +14,24 @@ from torch.nn.functional import cross_entropy, linear
 from lossmith import CrossEntropy, LinearCrossEntropy, reduce
 from lossmith import functional as F
 from lossmith.functional import linear as functional_linear
-from lossmith.kernels import explain
+from lossmith.kernels import devices, explain
 from lossmith.kernels import linear as kernel
+from lossmith.kernels.fused_rows import proportion
 
 N, D, C = 37, 5, 23
 
 
-@pytest.fixture
-def chunked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small problems take the chunked path, in chunks of 8 rows and blocks of 3."""
+@pytest.fixture(params=["cpu", "device"])
+def chunked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small problems take the chunked path, in chunks of 8 rows and blocks of 3.
+
+    As on a CPU, or where nobody may look at a value.
+    """
+    monkeypatch.setattr(devices, "readable", lambda tensor: request.param == "cpu")
     monkeypatch.setattr(functional_linear, "FEW_LOGITS", 0)
     monkeypatch.setattr(functional_linear, "FEW_CLASSES", 0)
-    monkeypatch.setattr(kernel, "ROWS", 8)
-    monkeypatch.setattr(kernel, "CHUNK", 0)
-    monkeypatch.setattr(kernel, "BLOCK", 3 * C)
+    small = devices.CPU._replace(chunk=0, rows=8, block=3 * C)
+    monkeypatch.setattr(devices, "CPU", small)
 
 
 def problem(
@@ -71,21 +75,21 @@ def close(found: list[Tensor], expected: list[Tensor], tolerance: float = 1e-12)
     return all(torch.allclose(a, b, rtol=tolerance, atol=tolerance) for a, b in pairs)
 
 
-BENDS = [{}, {"label_smoothing": 0.1}, {"z_loss": 0.01}, {"softcap": 2.0}]
-BENDS.append({"label_smoothing": 0.2, "z_loss": 0.1, "softcap": 1.5})
+OPTIONS = [{}, {"label_smoothing": 0.1}, {"z_loss": 0.01}, {"softcap": 2.0}]
+OPTIONS.append({"label_smoothing": 0.2, "z_loss": 0.1, "softcap": 1.5})
 
 
 @pytest.mark.usefixtures("chunked")
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("bend", BENDS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("upstream", ["mean", "weights", "uneven"])
-def test_equals_the_plain_formula(bend: dict[str, float], bias: bool, upstream: str) -> None:
+def test_equals_the_plain_formula(options: dict[str, float], bias: bool, upstream: str) -> None:
     *head, target, row_weight = problem(bias=bias)
     input, weight, shift = head
     known = row_weight if upstream == "weights" else None
     scale = torch.ones(N).double() if upstream == "mean" else row_weight
-    values = F.linear_cross_entropy(input, weight, target, bias=shift, row_weight=known, **bend)
-    expected = plainly(*head, target, **bend)
+    values = F.linear_cross_entropy(input, weight, target, bias=shift, row_weight=known, **options)
+    expected = plainly(*head, target, **options)
     kept = target != -100
     assert torch.allclose(values, expected, atol=1e-12)
     found = gradients(reduce(values, weight=scale * kept), *head)
@@ -96,8 +100,8 @@ def test_equals_the_plain_formula(bend: dict[str, float], bias: bool, upstream: 
 def test_known_weights_spare_the_second_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     *head, target, row_weight = problem()
     chunks: list[int] = []
-    once = kernel.bend_rows
-    monkeypatch.setattr(kernel, "bend_rows", lambda *a: chunks.append(1) or once(*a))
+    once = kernel.row_cross_entropy
+    monkeypatch.setattr(kernel, "row_cross_entropy", lambda *a: chunks.append(1) or once(*a))
     for known, passes in ((row_weight, 1), (None, 2)):
         chunks.clear()
         values = F.linear_cross_entropy(head[0], head[1], target, row_weight=known)
@@ -165,6 +169,31 @@ def test_bfloat16_sums_in_float32() -> None:
     ):
         assert mine.dtype == torch.bfloat16
         assert (mine - one).norm() <= 2 * (theirs - one).norm()
+
+
+@pytest.mark.usefixtures("chunked")
+def test_products_of_bfloat16_in_float32_are_no_less_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on CUDA, whose product is emulated: a CPU's does not give float32."""
+    input, weight, bias, target, _ = problem(torch.bfloat16)
+    exact = [one.detach().double().requires_grad_() for one in (input, weight, bias)]
+    truth = plainly(*exact, target)
+
+    def errors() -> list[Tensor]:
+        values = F.linear_cross_entropy(input, weight, target, bias=bias)
+        found = [values, *gradients(values.sum(), input, weight, bias)]
+        true = [truth, *gradients(truth.sum(), *exact)]
+        return [(mine - one).norm() / one.norm() for mine, one in zip(found, true, strict=True)]
+
+    def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+        return out.copy_(left.float() @ right.float())
+
+    rounded = errors()
+    monkeypatch.setattr(kernel, "_gives_float32", lambda tensor: True)
+    monkeypatch.setattr(kernel, "_product", product)
+    truth = plainly(*exact, target)
+    found = errors()
+    assert found[0] < 1e-6 < rounded[0]
+    assert all(mine <= 1.5 * theirs for mine, theirs in zip(found, rounded, strict=True))
 
 
 @pytest.mark.usefixtures("chunked")
@@ -253,9 +282,42 @@ def test_the_operators_are_sound() -> None:
     tests = ("test_schema", "test_faketensor")
     operators = torch.ops.lossmith
     torch.library.opcheck(operators.linear_cross_entropy.default, (*args, wanted), test_utils=tests)
-    found = kernel.sweep(*args, wanted)
+    found = kernel.forward(*args, wanted)
     given = (torch.rand(6).double(), *args, *found[1:], wanted)
     torch.library.opcheck(operators.linear_cross_entropy_backward.default, given, test_utils=tests)
+    unsafe = torch.Tag.cudagraph_unsafe  # what waits for an answer can't be recorded
+    assert unsafe not in operators.linear_cross_entropy.default.tags
+    assert unsafe in operators.linear_cross_entropy_backward.default.tags
+
+
+@pytest.mark.parametrize("device", [False, True], ids=["cpu", "device"])
+def test_a_factor_is_found_where_there_is_one(
+    device: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "readable", lambda tensor: not device)
+    weight = torch.tensor([0.0, 1.0, 3.0])
+    for factor in (0.0, 0.5, -2.0):
+        found = proportion(factor * weight, weight)
+        assert found is not None
+        assert float(found) == factor
+    assert proportion(weight + 1, weight) is None
+    assert proportion(weight * torch.tensor([1.0, 1.0, 1.001]), weight) is None
+    assert float(proportion(0 * weight, 0 * weight)) == 0  # type: ignore[arg-type]
+    assert proportion(weight, 0 * weight) is None
+    assert float(proportion(weight[:0], weight[:0])) == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("chunked")
+def test_what_a_row_without_weight_holds_is_not_seen() -> None:
+    input, weight, bias, target, row_weight = problem()
+    row_weight[1] = 0
+    with torch.no_grad():
+        input[1], input[5] = float("nan"), float("inf")  # the one weighs nothing, one is ignored
+    values = F.linear_cross_entropy(input, weight, target, bias=bias, row_weight=row_weight)
+    found = gradients((values * row_weight).sum(), input, weight, bias)
+    assert values[1] == values[5] == 0
+    assert all(one.isfinite().all() for one in (values, *found))
+    assert not found[0][[1, 5]].any()
 
 
 @pytest.mark.usefixtures("chunked")
@@ -308,7 +370,7 @@ def test_what_does_not_fit_is_named(message: str) -> None:
 
 def _rank(rank: int, folder: Path) -> None:
     """One of two processes, each with every other row."""
-    kernel.ROWS, kernel.CHUNK = 8, 0
+    devices.CPU = devices.CPU._replace(chunk=0, rows=8)
     functional_linear.FEW_LOGITS = functional_linear.FEW_CLASSES = 0
     store = f"file://{folder / 'store'}"
     torch.distributed.init_process_group("gloo", store, rank=rank, world_size=2)
@@ -358,10 +420,10 @@ def test_no_z_loss_of_what_overflows() -> None:
 
 
 @pytest.mark.usefixtures("chunked")
-def test_a_frozen_head_is_not_swept_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frozen_head_is_not_gone_through_again(monkeypatch: pytest.MonkeyPatch) -> None:
     input, weight, bias, target, _ = problem()
     values = F.linear_cross_entropy(input, weight.detach(), target, bias=bias.detach())
-    monkeypatch.setattr(kernel, "sweep", None)
+    monkeypatch.setattr(kernel, "forward", None)
     values[3].backward()
     assert input.grad[3].abs().sum() > 0
     assert input.grad[4].abs().sum() == 0

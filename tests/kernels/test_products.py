@@ -9,16 +9,17 @@ from torch import Tensor
 
 from lossmith.functional import similarity
 from lossmith.functional.similarity import log_sums, softplus_sums
-from lossmith.kernels import explain, products, softplus
+from lossmith.kernels import devices, explain, products, softplus
 
 N, M, D = 23, 17, 4
 
 
-@pytest.fixture
-def tiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small problems take the tiled path, in tiles of 8 by 8."""
+@pytest.fixture(params=["cpu", "device"])
+def tiled(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small problems take the tiled path, in tiles of 8, as on a CPU or where none looks."""
     monkeypatch.setattr(similarity, "FEW_PRODUCTS", 0)
-    monkeypatch.setattr(products, "TILE", 8)
+    monkeypatch.setattr(devices, "readable", lambda tensor: request.param == "cpu")
+    monkeypatch.setattr(devices, "CPU", devices.CPU._replace(tile=8))
 
 
 def rows(count: int, dtype: torch.dtype = torch.float64, scale: float = 1.0) -> Tensor:
@@ -40,19 +41,19 @@ def weighed(sums: tuple[Tensor, ...]) -> Tensor:
 CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "among": (
         lambda a, b: log_sums(a, None, partners(len(a))),
-        lambda a, b: products.plain(a, None, partners(len(a)), False),
+        lambda a, b: products.reference(a, None, partners(len(a)), False),
     ),
     "rows": (
         lambda a, b: log_sums(a, b, partners(len(a))[:, 1:]),
-        lambda a, b: products.plain(a, b, _inside(partners(len(a))[:, 1:], b), False),
+        lambda a, b: products.reference(a, b, _inside(partners(len(a))[:, 1:], b), False),
     ),
     "columns": (
         lambda a, b: log_sums(a[:M], b, partners(len(a[:M]))[:, :1], columns=True),
-        lambda a, b: products.plain(a[:M], b, partners(len(a[:M]))[:, :1], True),
+        lambda a, b: products.reference(a[:M], b, partners(len(a[:M]))[:, :1], True),
     ),
     "softplus": (
         lambda a, b: (softplus_sums(a[:M], b, b[0, 0], partners(len(a[:M]))[:, :1]),),
-        lambda a, b: (softplus.plain(a[:M], b, b[0, 0], partners(len(a[:M]))[:, :1]),),
+        lambda a, b: (softplus.reference(a[:M], b, b[0, 0], partners(len(a[:M]))[:, :1]),),
     ),
 }
 
@@ -133,13 +134,28 @@ def test_compiles_whole(case: str) -> None:
 
 def test_the_scales_above_take_every_path() -> None:
     def shift(scale: float) -> float | None:
-        return products._shift(rows(N, scale=scale), rows(M, scale=scale))
+        return products._shift(rows(N, scale=scale), rows(M, scale=scale), None)
 
     near, shifted = shift(1.0), shift(3.0)
     assert near == 0.0
     assert shifted is not None
     assert shifted > 0.0
     assert shift(10.0) is None
+
+
+@pytest.mark.parametrize(("bound", "shift"), [(None, None), (45.0, 0.0), (47.0, None)])
+def test_where_none_looks_the_bound_decides(
+    bound: float | None, shift: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond 46 a row of the least products that there may be would underflow."""
+    monkeypatch.setattr(devices, "readable", lambda tensor: False)
+    monkeypatch.setattr(devices, "CPU", devices.CPU._replace(tile=8))
+    assert products._shift(rows(N), rows(M), bound) == shift
+    size = 1.0 if bound is None else bound
+    left, right = torch.full((9, 1), 1.0), torch.tensor([-size, size]).repeat(6)[:, None]
+    skip = torch.arange(1, 12, 2).expand(9, 6)  # what is left of each row are the least
+    found, _ = products.tiled(left, right, skip, False, bound)
+    torch.testing.assert_close(found, torch.full((9,), 6.0).log() - size)
 
 
 @pytest.mark.usefixtures("tiled")
@@ -149,7 +165,7 @@ def test_sums_that_underflow_are_formed_with_care(dtype: torch.dtype) -> None:
     right = torch.full((12, D), -50.0, dtype=dtype).requires_grad_()  # products of -100
     right = torch.cat([right[:-1], right[-1:] / 25])  # and of -4
     skip = torch.zeros(9, 1, dtype=torch.long)
-    fast, plain = (path(left, right, skip, True) for path in (products.tiled, products.plain))
+    fast, plain = (path(left, right, skip, True) for path in (products.tiled, products.reference))
     for mine, theirs in zip(fast, plain, strict=True):
         torch.testing.assert_close(mine, theirs)
     found = (slopes(weighed(sums), left) for sums in (fast, plain))
@@ -176,8 +192,15 @@ def test_the_log_sum_of_nothing_is_the_lowest_number() -> None:
     left = rows(1)
     value, _ = log_sums(left, None, torch.zeros(1, 1, dtype=torch.long))
     assert value == torch.finfo(left.dtype).min
-    empty, _ = log_sums(left[:0], left, torch.zeros(0, 1, dtype=torch.long))
+    none = torch.zeros(0, 1, dtype=torch.long)
+    empty, down = log_sums(left[:0], left, none, columns=True, bound=1.0)
     assert empty.shape == (0,)
+    assert down == torch.finfo(left.dtype).min
+    value, _ = log_sums(left, left[:0], none.reshape(1, 0), bound=1.0)
+    assert value == torch.finfo(left.dtype).min
+    value, _ = log_sums(left, None, torch.zeros(1, 1, dtype=torch.long), bound=1.0)
+    assert value == torch.finfo(left.dtype).min
+    assert not slopes(value.sum(), left)[0].any()
     with torch.no_grad():
         assert not log_sums(left, None, torch.zeros(1, 1, dtype=torch.long))[0].requires_grad
 
@@ -187,10 +210,10 @@ def test_only_what_is_wanted_is_formed() -> None:
     left, right, skip = rows(N), rows(M), torch.zeros(N, 1, dtype=torch.long)
     for one, other in ((left, right.detach()), (left.detach(), right)):
         source = one if one.requires_grad else other
-        fast, plain = log_sums(one, other, skip)[0], products.plain(one, other, skip, False)[0]
+        fast, plain = log_sums(one, other, skip)[0], products.reference(one, other, skip, False)[0]
         assert torch.allclose(*(slopes(value.sum(), source)[0] for value in (fast, plain)))
         fast = softplus_sums(one, other, torch.zeros(()).double(), skip)
-        plain = softplus.plain(one, other, torch.zeros(()).double(), skip)
+        plain = softplus.reference(one, other, torch.zeros(()).double(), skip)
         assert torch.allclose(*(slopes(value.sum(), source)[0] for value in (fast, plain)))
 
 
@@ -224,3 +247,23 @@ def test_explain_names_the_path_and_the_reason(monkeypatch: pytest.MonkeyPatch) 
     assert "9 products are fewer" in str(explain(log_sums, left, left, skip)[0])
     monkeypatch.setattr(similarity, "FEW_PRODUCTS", 0)
     assert explain(log_sums, left, left, skip)[0].fast
+
+
+def test_the_operators_are_sound() -> None:
+    left, right, skip = rows(5).detach(), rows(6).detach(), partners(5)
+    tests, operators = ("test_schema", "test_faketensor"), torch.ops.lossmith
+    for columns, bound in ((True, None), (False, 2.0)):
+        args = (left, right, skip, columns, bound)
+        torch.library.opcheck(operators.log_sums.default, args, test_utils=tests)
+        sums = products.forward(*args)
+        given = (left, right, skip, *sums, *sums, columns, bound, [True, True])
+        torch.library.opcheck(operators.log_sums_backward.default, given, test_utils=tests)
+    weight, wanted = torch.rand(5).double(), [True, True, False]
+    args = (left, right, left[0, 0], skip, weight)
+    torch.library.opcheck(operators.softplus_sums.default, (*args, wanted), test_utils=tests)
+    slopes = softplus.forward(*args, wanted)[1:]
+    given = (weight, *args, *slopes, wanted)
+    torch.library.opcheck(operators.softplus_sums_backward.default, given, test_utils=tests)
+    recorded = ("log_sums", "log_sums_backward", "softplus_sums")
+    unsafe = torch.Tag.cudagraph_unsafe
+    assert all(unsafe not in getattr(operators, name).default.tags for name in recorded)

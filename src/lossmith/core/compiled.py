@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.kernels.choice import transformed
-from lossmith.kernels.one_pass import one_pass
+from lossmith.kernels.value_and_grad import value_and_grad
 
 Call = Callable[..., Tensor]
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
@@ -45,7 +45,7 @@ def in_one_pass(loss: nn.Module, hooked: Any, **options: Any) -> Call:
         def plain(*tensors: Tensor) -> Tensor:
             return bare.of(dict(zip(free, tensors, strict=True)), fixed)
 
-        return one_pass(slopes, plain, *free.values())
+        return value_and_grad(slopes, plain, *free.values())
 
     return call
 

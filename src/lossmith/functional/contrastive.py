@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid
 
 from lossmith.functional.checks import divisor, paired_rows, tensor_like
 from lossmith.functional.embeddings import unit_rows
-from lossmith.functional.similarity import log_sums, softplus_sums
+from lossmith.functional.similarity import greatest_cosine, log_sums, softplus_sums
 
 ALL = slice(None)
 
@@ -46,7 +46,7 @@ def info_nce(
     Shapes: input (N, D), target (N, D) -> (N,), or as many as `own` picks.
     """
     first, second = _units(input, target)
-    return _found(first / divisor(temperature, first), second, own)
+    return _found(first, second, divisor(temperature, first), own)
 
 
 def clip(input: Tensor, target: Tensor, *, temperature: Tensor | float, own: slice = ALL) -> Tensor:
@@ -57,9 +57,9 @@ def clip(input: Tensor, target: Tensor, *, temperature: Tensor | float, own: sli
     first, second = _units(input, target)
     scale = divisor(temperature, first)
     if own != ALL:
-        return (_found(first / scale, second, own) + _found(second / scale, first, own)) / 2
-    first = first / scale
-    there, back = log_sums(first, second, _places(first, own), columns=True)
+        return (_found(first, second, scale, own) + _found(second, first, scale, own)) / 2
+    first, skip = first / scale, _places(first, own)
+    there, back = log_sums(first, second, skip, columns=True, bound=greatest_cosine(scale))
     positives = (first * second).sum(1)
     return -(logsigmoid(positives - there) + logsigmoid(positives - back)) / 2
 
@@ -113,17 +113,23 @@ def _two_views(
 ) -> tuple[Tensor, Tensor]:
     """Return own rows' scores with their partners (n,), and log-sums over all others (2, n)."""
     first, second = paired_rows(input, target)
-    both = unit_rows(torch.stack([first, second])) / divisor(temperature, first) ** 0.5
-    mine, places = both[:, own], _places(first, own)
-    pair = torch.cat([places, places + len(first)], 1)  # a row and its partner, of either view
+    scale = divisor(temperature, first)
+    both = unit_rows(torch.stack([first, second])) / scale**0.5
+    mine = both[:, own]
+    numbers = torch.arange(2 * len(first), device=first.device)
+    pair = numbers.reshape(2, -1).T[own]  # a row and its partner, of either view
     each = None if own == ALL else both.flatten(0, 1)
-    others, _ = log_sums(mine.flatten(0, 1), each, torch.cat([pair, pair]))
-    return (mine[0] * mine[1]).sum(1), others.reshape(2, -1)
+    skip, bound = torch.cat([pair, pair]), greatest_cosine(scale)
+    others, _ = log_sums(mine.flatten(0, 1), each, skip, bound=bound)
+    one, other = mine.unbind()
+    return (one * other).sum(1), others.reshape(2, -1)
 
 
-def _found(left: Tensor, right: Tensor, own: slice) -> Tensor:
+def _found(left: Tensor, right: Tensor, scale: Tensor | float, own: slice) -> Tensor:
     """Return −log of the probability with which each own row of the left finds its partner."""
-    others, _ = log_sums(left[own], right, _places(left, own))
+    left = left / scale
+    bound = greatest_cosine(scale)
+    others, _ = log_sums(left[own], right, _places(left, own), bound=bound)
     return -logsigmoid((left * right)[own].sum(1) - others)
 
 

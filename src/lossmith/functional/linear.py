@@ -65,21 +65,21 @@ def linear_cross_entropy(
     ignored = rows == ignore_index
     check_classes(rows.masked_fill(ignored, 0), classes)
     weighs = _row_weight(row_weight, target).masked_fill(ignored, 0)
-    bend = kernel.Bend(*map(_number, (label_smoothing, z_loss, softcap)))
+    options = kernel.Options(*map(_number, (label_smoothing, z_loss, softcap)))
     head = _same_dtype(input.reshape(-1, input.shape[-1]), weight, bias)
     rows = rows.masked_fill(weighs == 0, 0)
     with torch.autocast(input.device.type, enabled=False):
-        if _choose(len(rows) * classes, classes, bend):
-            values = kernel.fused(*head, rows, weighs, bend)
+        if _choose(len(rows) * classes, classes, options):
+            values = kernel.fused(*head, rows, weighs, options)
         else:
             left_out = weighs == 0
             hidden = head[0].masked_fill(left_out.unsqueeze(1), 0)  # whatever it holds, NaN too
-            values = kernel.plain(hidden, *head[1:], rows, bend).masked_fill(left_out, 0)
+            values = kernel.reference(hidden, *head[1:], rows, options).masked_fill(left_out, 0)
     return values.reshape(target.shape)
 
 
-def _choose(logits: int, classes: int, bend: kernel.Bend) -> bool:
-    learned = any(number is not None and number.requires_grad for number in bend)
+def _choose(logits: int, classes: int, options: kernel.Options) -> bool:
+    learned = any(number is not None and number.requires_grad for number in options)
     obstacles: Sequence[tuple[bool, Why]] = (
         (transformed(), "torch.func needs operations that it can transform"),
         (learned, "a hyperparameter is learned"),

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lossmith.functional.checks import divisor, in_dtype, paired_rows, promote
 from lossmith.functional.embeddings import cosines, distances, dots, root, unit_rows
-from lossmith.functional.similarity import log_sums
+from lossmith.functional.similarity import greatest_cosine, log_sums
 
 
 def contrastive(input: Tensor, target: Tensor, *, margin: Tensor | float = 1.0) -> Tensor:
@@ -159,12 +159,14 @@ def sup_con(
     picks the anchors whose values are wanted, as a process does that holds a part of the batch.
     """
     rows, classes = check_embeddings(input, target)
-    rows = unit_rows(rows) / divisor(temperature, rows) ** 0.5
+    scale = divisor(temperature, rows)
+    rows = unit_rows(rows) / scale**0.5
     label, counts = _groups(classes)
     sums = torch.zeros_like(rows).index_add(0, label, rows)
     alike = (counts[label] - 1)[own]
     anchors, places = rows[own], torch.arange(len(rows), device=rows.device)[own].unsqueeze(1)
-    others, _ = log_sums(anchors, None if own == slice(None) else rows, places)
+    across, bound = None if own == slice(None) else rows, greatest_cosine(scale)
+    others, _ = log_sums(anchors, across, places, bound=bound)
     positives = (anchors * (sums[label][own] - anchors)).sum(1) / alike.clamp(min=1)
     return (others - positives).masked_fill(alike == 0, 0)
 

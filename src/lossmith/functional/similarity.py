@@ -15,7 +15,12 @@ FEW_PRODUCTS = 1 << 20
 
 
 def log_sums(
-    left: Tensor, right: Tensor | None, skip: Tensor, *, columns: bool = False
+    left: Tensor,
+    right: Tensor | None,
+    skip: Tensor,
+    *,
+    columns: bool = False,
+    bound: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""Return log-sums of exponentials of products, of each row and if asked of each column.
 
@@ -30,15 +35,17 @@ def log_sums(
         right: (M, D), or None for left itself, where skip must be mutual.
         skip: (N, K) the column numbers that each row leaves out.
         columns: whether the columns' sums are wanted too; they leave out the same products.
+        bound: what no product exceeds in size, if Python knows: it spares a device passes.
 
     >>> rows, _ = log_sums(torch.eye(2), None, torch.tensor([[0], [1]]))
     >>> rows
     tensor([0., 0.])
     """
     count = len(left) * len(left if right is None else right)
-    path = products.tiled if _choose("log_sums", count) else products.plain
     with torch.autocast(left.device.type, enabled=False):
-        return path(left, right, skip, columns)
+        if _choose("log_sums", count):
+            return products.tiled(left, right, skip, columns, bound)
+        return products.reference(left, right, skip, columns)
 
 
 def softplus_sums(
@@ -65,7 +72,12 @@ def softplus_sums(
         if _choose("softplus_sums", len(left) * len(right)):
             known = left.new_ones(len(left)) if row_weight is None else row_weight
             return softplus.tiled(left, right, bias, skip, known)
-        return softplus.plain(left, right, bias, skip)
+        return softplus.reference(left, right, bias, skip)
+
+
+def greatest_cosine(scale: Tensor | float) -> float | None:
+    """Return what no cosine over a scale exceeds; None where Python does not know the scale."""
+    return None if isinstance(scale, Tensor) else 1 / scale
 
 
 def _choose(kernel: str, count: int) -> bool:

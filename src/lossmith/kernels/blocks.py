@@ -1,8 +1,10 @@
 """A mean and its gradient block by block, while what is between them stays in the cache.
 
+    total = Σ_i f(x_i)    ∂x_i = f'(x_i)    x (N, …) and ∂x (N, …), some rows i of them at a time
+
 Written plainly, each step of a loss makes a new tensor of the input's size, and most of the time
 goes into fetching fresh memory. Rows do not depend on each other, so that each block's gradient can
-be formed with its share of the mean: the gradient is the one large tensor that is left.
+be formed with its partial sum: the gradient is the one large tensor that is left.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.kernels.choice import Why, choose, transformed
-from lossmith.kernels.one_pass import one_pass
+from lossmith.kernels.value_and_grad import value_and_grad
 
 BLOCK = 1 << 17  # numbers of input at a time
 WIDE = BLOCK  # numbers of a row beyond which a block of one leaves the cache
 FEW = 1 << 21  # numbers of input of which plain values are as fast
 
-Share = Callable[..., Tensor]
+PartialSum = Callable[..., Tensor]
 
 
 def choose_blocks(
@@ -81,29 +83,29 @@ def _steps(values: Tensor) -> int:
     return len(seen)
 
 
-def blockwise(share: Share, input: Tensor, *beside: Tensor | None) -> Tensor:
-    """Return share(input, *beside), a sum over rows, one block of rows after another."""
+def blockwise(partial_sum: PartialSum, input: Tensor, *beside: Tensor | None) -> Tensor:
+    """Return partial_sum(input, *beside), a sum over rows, one block of rows after another."""
     if not (input.requires_grad and torch.is_grad_enabled()):
-        return _sweep(share, input, beside, None)
+        return _sum_of_blocks(partial_sum, input, beside, None)
 
-    def both(input: Tensor) -> tuple[Tensor, list[Tensor]]:
-        slope = input.new_empty(input.shape, dtype=_exact(input))
-        return _sweep(share, input, beside, slope), [slope]
+    def run(input: Tensor) -> tuple[Tensor, list[Tensor]]:
+        grad = input.new_empty(input.shape, dtype=_exact(input))
+        return _sum_of_blocks(partial_sum, input, beside, grad), [grad]
 
-    return one_pass(both, lambda input: share(input, *beside), input)
+    return value_and_grad(run, lambda input: partial_sum(input, *beside), input)
 
 
-def _sweep(
-    share: Share, input: Tensor, beside: Sequence[Tensor | None], slope: Tensor | None
+def _sum_of_blocks(
+    partial_sum: PartialSum, input: Tensor, beside: Sequence[Tensor | None], grad: Tensor | None
 ) -> Tensor:
-    """Return the sum of the blocks' shares, and write its gradient into a slope that is given."""
+    """Return the sum of the blocks, and write its gradient into a grad that is given."""
     rows, exact = max(1, BLOCK // max(1, input[:1].numel())), _exact(input)
-    parts = (repeat(None) if one is None else one.split(rows) for one in (*beside, slope))
+    parts = (repeat(None) if one is None else one.split(rows) for one in (*beside, grad))
     total = 0.0
     for x, *others, by_x in zip(input.detach().split(rows), *parts, strict=False):
-        x = x.to(exact).requires_grad_(slope is not None)
-        with torch.set_grad_enabled(slope is not None):
-            part = share(x, *others)
+        x = x.to(exact).requires_grad_(grad is not None)
+        with torch.set_grad_enabled(grad is not None):
+            part = partial_sum(x, *others)
         if by_x is not None:
             by_x.copy_(torch.autograd.grad(part, x)[0])
         total += float(part)

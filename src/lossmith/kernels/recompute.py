@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def needed(*grads: Tensor) -> bool:
+def needs_double_backward(*grads: Tensor) -> bool:
     """Return whether gradients must be differentiable, or are of several grads at once."""
     if torch.compiler.is_compiling():
         return False
@@ -16,10 +16,10 @@ def needed(*grads: Tensor) -> bool:
     return torch.is_grad_enabled() or batched
 
 
-def again(
-    plain: Callable[..., Any], args: Sequence[Any], wanted: Sequence[bool], *grads: Tensor
+def recompute_gradients(
+    reference: Callable[..., Any], args: Sequence[Any], wanted: Sequence[bool], *grads: Tensor
 ) -> list[Tensor | None]:
-    """Return the gradients of plain(*args) by those of args that are wanted, under grads.
+    """Return the gradients of reference(*args) by those of args that are wanted, under grads.
 
     One of args may depend on another; by views of them, each gradient is that of its own place.
     """
@@ -27,7 +27,7 @@ def again(
     with torch.enable_grad():
         pairs: Iterator[Any] = zip_longest(args, wanted, fillvalue=False)
         apart: list[Any] = [one.view_as(one) if want else one for one, want in pairs]
-        found = plain(*apart)
+        found = reference(*apart)
     places = [one for one, want in zip(apart, wanted, strict=False) if want]
     given: Iterator[Tensor] = iter(
         torch.autograd.grad(found, places, grads, create_graph=create, allow_unused=True)

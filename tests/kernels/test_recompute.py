@@ -12,7 +12,8 @@ from lossmith import functional as F
 from lossmith.functional import linear as functional_linear
 from lossmith.functional import similarity
 from lossmith.functional.similarity import log_sums, softplus_sums
-from lossmith.kernels import blocks, explain, products, softplus
+from lossmith.kernels import blocks, devices, explain, products, softplus
+from lossmith.kernels.value_and_grad import value_and_grad
 
 N, D = 11, 3
 ROWS = torch.arange(N)[:, None]
@@ -23,7 +24,7 @@ TARGET = torch.arange(N) % 5
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let small problems take every fast path."""
     monkeypatch.setattr(similarity, "FEW_PRODUCTS", 0)
-    monkeypatch.setattr(products, "TILE", 4)
+    monkeypatch.setattr(devices, "CPU", devices.CPU._replace(tile=4))
     for few in ("FEW_LOGITS", "FEW_CLASSES"):
         monkeypatch.setattr(functional_linear, few, 0)
     monkeypatch.setattr(blocks, "BLOCK", 4)
@@ -50,11 +51,11 @@ BIAS = torch.zeros(()).double()
 DEPENDENT: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
     "log_sums": (
         lambda x: log_sums(x, x, ROWS, columns=True)[1],
-        lambda x: products.plain(x, x, ROWS, True)[1],
+        lambda x: products.reference(x, x, ROWS, True)[1],
     ),
     "softplus_sums": (
         lambda x: softplus_sums(x, x.tanh(), BIAS, ROWS),
-        lambda x: softplus.plain(x, x.tanh(), BIAS, ROWS),
+        lambda x: softplus.reference(x, x.tanh(), BIAS, ROWS),
     ),
     "linear": (
         tied,
@@ -110,9 +111,28 @@ def test_rows_of_no_known_weight_have_gradients_too() -> None:
     found = []
     for sums in (
         lambda x, y: softplus_sums(x, y, BIAS, ROWS, row_weight=known),
-        lambda x, y: softplus.plain(x, y, BIAS, ROWS),
+        lambda x, y: softplus.reference(x, y, BIAS, ROWS),
     ):
         left, right = rows(), rows()
         found.append(torch.autograd.grad(sums(left, right).mean(), (left, right)))
     for mine, plain in zip(*found, strict=True):
         torch.testing.assert_close(mine, plain)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_no_gradient_from_above_is_looked_at_where_that_would_wait(
+    readable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "readable", lambda tensor: readable)
+    looks: list[int] = []
+
+    class Watched(torch.Tensor):
+        def __bool__(self) -> bool:
+            looks.append(1)
+            return bool(self.detach().as_subclass(Tensor))
+
+    x = rows().detach().requires_grad_()
+    value = value_and_grad(lambda x: (x.sum(), [torch.ones_like(x)]), torch.sum, x)
+    (found,) = torch.autograd.grad(value, x, torch.tensor(2.0).double().as_subclass(Watched))
+    assert torch.equal(found.as_subclass(Tensor), torch.full_like(x, 2.0))
+    assert bool(looks) == readable
