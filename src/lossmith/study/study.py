@@ -153,7 +153,10 @@ class Study:
         self._memory = tempfile.TemporaryDirectory(prefix="lossmith-") if folder is None else None
         self.folder = Path(self._memory.name if self._memory else folder)  # type: ignore[arg-type]
         self.journal = open_place(
-            self.folder, self._spec(), [np.unique(fold.units) for fold in self.folds.folds]
+            self.folder,
+            self._spec(),
+            [np.unique(fold.units) for fold in self.folds.folds],
+            durable=self._memory is None,
         )
         self._current: Trial | None = None
 

@@ -334,7 +334,7 @@ class Evidence:
     def gain(self, name: str) -> float:
         """Return how far a candidate's mean error lies below the default's, below 0 if worse."""
         default = next(iter(self.errors.values()))
-        return -self.errors[name].difference(default).mean
+        return float(default.errors.mean() - self.errors[name].errors.mean())
 
     @property
     def leader(self) -> str | None:
