@@ -90,5 +90,7 @@ _WORDS = {
 def _difference(old: Any, new: Any) -> str:
     if isinstance(old, dict) and isinstance(new, dict):
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        if len(names) == 1 and names[0] in old and names[0] in new:
+            return f" ({names[0]}: {old[names[0]]!r}, now {new[names[0]]!r})"
         return f" ({', '.join(sorted(names)[:5])})"
     return f" ({old!r}, now {new!r})" if len(repr(old)) + len(repr(new)) < 120 else ""
