@@ -31,8 +31,8 @@ from resume import Lines, resumed
 ROWS = 400
 SHAPES = {"5 folds twice": (5, 2), "10 folds": (10, 1), "one split, 5 seeds": (1, 5)}
 EFFECTS = (0.0, 0.04, 0.07, 0.1)  # of a score of 1
-STUDIES = {0.0: 1000}  # drawn for each line, else:
-OTHERWISE = 300
+STUDIES = {0.0: 400}  # drawn for each line, else:
+OTHERWISE = 150
 BOUNDS = {  # the least chance of being proven, and the greatest doubt of being the best
     "none": (0.0, 1.0),
     "chance 2 %": (0.02, 1.0),
