@@ -6,8 +6,8 @@ The CNN of examples/digits.py on scikit-learn's digits, by wall clock, with as m
 has. The default alone: three learning rates on the two screening cells, the better one on the other
 eight, the final model, one ordinary training after another on all threads. The three take turns in
 every run; medians and the medians of the ratios are quoted. A busy machine shows in wall clock, not
-in processor time: with OMP_NUM_THREADS=1 and --processes 2 its ratio is the sturdier one. Epochs are
-counted too: on no machine do they change.
+in processor time: with OMP_NUM_THREADS=1 and --processes 2 its ratio is the sturdier one. Epochs,
+which no machine changes, are counted too.
 """
 
 import argparse
@@ -88,8 +88,8 @@ def main() -> None:
     data = images, torch.tensor(digits.target)
     several = options.processes
     print(
-        "| losses | trainings | epochs, ratio | default alone, s | one process, s | ratio | of processor time "
-        f"| {several} processes, s | ratio | of processor time each |\n{'|---' * 10}|"
+        "| losses | trainings | epochs, ratio | default alone, s | one process, s | ratio "
+        f"| of processor time | {several} processes, s | ratio | of processor time each |\n{'|---' * 10}|"
     )
     for candidates in (FEW, None):
         rows: dict[int, list[tuple[float, float]]] = {0: [], 1: [], several: []}
