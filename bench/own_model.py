@@ -89,7 +89,8 @@ def main() -> None:
     several = options.processes
     print(
         "| losses | trainings | epochs, ratio | default alone, s | one process, s | ratio "
-        f"| of processor time | {several} processes, s | ratio | of processor time each |\n{'|---' * 10}|"
+        f"| of processor time | {several} processes, s | ratio | of processor time each |\n"
+        f"{'|---' * 10}|"
     )
     for candidates in (FEW, None):
         rows: dict[int, list[tuple[float, float]]] = {0: [], 1: [], several: []}
