@@ -159,5 +159,5 @@ def _left(design: Design, facts: Facts, name: str) -> str:
     for decision, outcome in facts.decisions.items():
         look = decision.removeprefix("look ")
         if look != decision and name not in {one[0] for one in outcome["kept"]}:
-            return f"left after {look} folds, without prospects"
+            return f"left after {look} folds, unlikely to be chosen"
     return ""
