@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from lossmith.study.journal import Facts, Record, Report, Setting, Training
-from lossmith.study.rules import plan, sequential
+from lossmith.study.rules import plan
 from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.decision import LEVEL
 from lossmith.study.rules.paired_test import holm
@@ -31,14 +31,15 @@ from resume import Lines, resumed
 ROWS = 400
 SHAPES = {"5 folds twice": (5, 2), "10 folds": (10, 1), "one split, 5 seeds": (1, 5)}
 EFFECTS = (0.0, 0.04, 0.07, 0.1)  # of a score of 1
-STUDIES = {0.0: 1000}  # drawn for each line, else:
-OTHERWISE = 300
-BOUNDS = {
-    "none": ((0.0, 1.0),),
-    "0.5": ((0.0, 0.5),),
-    "present": sequential.FUTILITY,
-    "0.3": ((0.0, 0.3),),
-    "0.2": ((0.0, 0.2),),
+STUDIES = {0.0: 400}  # drawn for each line, else:
+OTHERWISE = 150
+BOUNDS = {  # the least chance of being proven, and the greatest doubt of being the best
+    "none": (0.0, 1.0),
+    "chance 2 %": (0.02, 1.0),
+    "chance 5 %": (0.05, 1.0),
+    "chance 10 %": (0.1, 1.0),
+    "present": (plan.LEAST_CHANCE, plan.BEHIND),
+    "chance 20 %, behind 70 %": (0.2, 0.7),
 }
 Folds = list[np.ndarray]
 
@@ -135,7 +136,7 @@ def fixed(draw: Draw, design: Design, finalists: Sequence[str]) -> str | None:
 
 def line(job: tuple[str, int, float, str, str, int]) -> Lines:
     shape, rivals, effect, tails, bounds, finalists = job
-    sequential.FUTILITY = BOUNDS[bounds]
+    plan.LEAST_CHANCE, plan.BEHIND = BOUNDS[bounds]
     studies = STUDIES.get(effect, OTHERWISE)
     found = {"early": 0, "once": 0, "early right": 0, "once right": 0}
     share = 0.0

@@ -15,6 +15,7 @@ from lossmith.study.data.folds import SCREENING, Split, split_by_time
 from lossmith.study.data.problem import Problem, frame_problem
 from lossmith.study.data.table_problem import table_problem
 from lossmith.study.diagnose import diagnose, suspected
+from lossmith.study.diagnose.groups import BELONG
 from lossmith.study.training.table_trainer import TableTrainer
 
 RNG = np.random.default_rng(0)
@@ -166,8 +167,8 @@ def test_with_time_groups_count_once_but_may_stand_on_both_sides() -> None:
             "'zzzz', which is not there; the columns are a, b, c, d, patient, ill, few",
         ),
         ({"groups": "ill"}, "'ill', which is the target"),
-        ({"groups": "few"}, "column 'few' has 2 groups; a study needs 10 or more"),
-        ({"groups": "one"}, "column 'one' has 1 group; a study needs 10 or more"),
+        ({"groups": "few"}, "column 'few' has 2 groups, and no split of fewer than 10"),
+        ({"groups": "one"}, "column 'one' has 1 group, and no split of fewer than 10"),
         ({"groups": "gap"}, "column 'gap' has no value in 3 rows; groups needs one in each"),
         ({"time": "gap"}, "column 'gap' has no value in 3 rows; time needs one in each"),
         ({"groups": [1, 2]}, "groups has 2 values, but the table has 400 rows"),
@@ -215,6 +216,15 @@ def test_rows_of_patients_are_suspected() -> None:
     assert warned(FRAME, time=np.arange(400)) == ""
     levels = {one.level for one in diagnose(problem_of(FRAME, groups="patient"))}
     assert levels == {"info"}
+
+
+def test_few_groups_are_suspected_and_not_asked_for() -> None:
+    few = FRAME.assign(patient=FRAME["patient"] % 7)
+    few["ill"] = np.array([0, 1, 1, 0, 1, 0, 0])[few["patient"]]
+    (found,) = (one for one in diagnose(problem_of(few)) if one.name.endswith(BELONG))
+    assert "fewer than 10 can't tell how new ones are predicted; give groups=False" in found.meaning
+    with pytest.raises(InputError, match=r"7 groups, .* say groups=False"):
+        problem_of(few, groups="patient")
 
 
 @pytest.mark.parametrize(

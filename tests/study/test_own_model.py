@@ -1,6 +1,7 @@
 """`select` of a user's own model: digits, and every way in which models and data may differ."""
 
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,18 @@ def test_groups_stay_on_one_side_and_count_as_one() -> None:
     assert found.verdict == "keep"
 
 
+def test_groups_and_copies_make_one_unit() -> None:
+    images = IMAGES.clone()
+    images[1], labels = images[0], LABELS.clone()
+    labels[1] = labels[0]
+    groups = np.arange(len(images))
+    groups[2] = groups[1]  # a chain: 0 is a copy of 1, which is of the group of 2
+    found = select(model=linear, train=(images, labels), groups=groups, **QUICK)
+    for fold in found.study.folds.folds:
+        assert len({0, 1, 2} & set(fold.train)) in (0, 3)
+        assert len({0, 1, 2} & set(fold.valid)) in (0, 3)
+
+
 def test_splits_of_the_users_own() -> None:
     images, labels, groups = leaking()
     splits = list(GroupKFold(4).split(images, labels, groups))
@@ -455,8 +468,16 @@ def test_a_study_goes_on_in_its_folder_or_refuses(tmp_path: Path) -> None:
     (out / "result.json").unlink()
     for name in ("report.html", "loss.json", "model.safetensors", "predictions.csv"):
         (out / name).unlink()
-    with pytest.raises(InputError, match="another"):
-        select(out=out, **given, **(QUICK | {"epochs": 3}))
+    for other, named in (
+        ({"epochs": 3}, r"epochs"),
+        ({"batch_size": 50}, r"recipe \(batch_size: .*, now 50\)"),
+        ({"optimizer": partial(torch.optim.SGD, momentum=0.9)}, r"recipe \(optimizer: .*SGD"),
+        ({"optimizer": lambda p, lr: torch.optim.SGD(p, lr)}, r"recipe \(optimizer: .*SGD"),
+        ({"scheduler": lambda o, n: torch.optim.lr_scheduler.OneCycleLR(o, 1, n)}, "OneCycleLR"),
+        ({"amp": True}, r"recipe \(amp: None, now 'torch.bfloat16'\)"),
+    ):
+        with pytest.raises(InputError, match=f"holds a study with another .*{named}"):
+            select(out=out, **given, **(QUICK | other))
 
 
 def test_tied_weights_are_saved(tmp_path: Path) -> None:

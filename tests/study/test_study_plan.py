@@ -5,10 +5,11 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lossmith.study.journal import Claim, Facts, Journal, Report, Training
+from lossmith.study.journal import Claim, Facts, Journal, Report, Setting, Training
 from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
 from lossmith.study.trials.evidence import Shape, reader
 
@@ -142,3 +143,21 @@ worlds = st.builds(
 def test_a_study_ends_and_decides_the_same_in_any_order(world: World) -> None:
     alone = World(world.design, world.seed, 1, world.saves, world.ill, world.step).run()
     assert world.run().decided() == alone.decided()
+
+
+@pytest.mark.parametrize(("saves", "cut"), [(1.0, "rung 1"), (0.0, "first fold")])
+def test_only_the_best_start_on_the_second_fold(saves: float, cut: str) -> None:
+    world = World(design(7, 3, 20, 5), seed=3, saves=saves).run()
+    started = {training.setting for training in world.facts().records if training.fold == 1}
+    assert started == {Setting(*one) for one in world.decided()[cut]}
+    assert len(started) < 7 * 3
+
+
+def test_of_the_defaults_settings_the_worse_leaves_and_the_better_stays() -> None:
+    looks = [
+        [Setting(*one).candidate for one in outcome["kept"]].count("c0")
+        for seed in range(8)
+        for name, outcome in World(design(5, 2, 6, 10), seed).run().decided().items()
+        if name.startswith("look ")
+    ]
+    assert set(looks) == {1, 2}

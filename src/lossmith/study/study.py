@@ -4,7 +4,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +30,8 @@ from lossmith.study.trials.outcomes import check_default, outcome_of
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.progress import share_of
 from lossmith.study.trials.scored import Scored, kept_pair, scored
-from lossmith.study.trials.splits import fingerprint, folds_of
+from lossmith.study.trials.spec import spec_of
+from lossmith.study.trials.splits import folds_of
 from lossmith.study.trials.trial import Trial, folder_of, outputs_of
 from lossmith.study.trials.verdict import (
     Verdict,
@@ -77,6 +78,8 @@ class Study:
         seeds: trainings of each loss on each split; five on a single split, else one.
         decode: from raw outputs to predictions, for losses that do not read their own head.
         finalists: losses measured on all folds beside the default.
+        recipe: what else trainings depend on, as {"batch_size": 64}; a folder that was begun with
+            another is refused.
         on_event: called with "started", "report" or "ended", the trial, and what there is to say.
 
     Raises:
@@ -117,6 +120,7 @@ class Study:
         seeds: int | None = None,
         decode: Callable[[Any], Any] | None = None,
         finalists: int = 3,
+        recipe: Mapping[str, Any] | None = None,
         on_event: Event | None = None,
     ) -> None:
         check_numbers(
@@ -153,28 +157,14 @@ class Study:
         self._memory = tempfile.TemporaryDirectory(prefix="lossmith-") if folder is None else None
         self.folder = Path(self._memory.name if self._memory else folder)  # type: ignore[arg-type]
         self.journal = open_place(
-            self.folder, self._spec(), [np.unique(fold.units) for fold in self.folds.folds]
+            self.folder,
+            spec_of(
+                self.design, self.metric, self.contenders, self.folds, self.target, recipe or {}
+            ),
+            [np.unique(fold.units) for fold in self.folds.folds],
+            durable=self._memory is None,
         )
         self._current: Trial | None = None
-
-    def _spec(self) -> dict[str, Any]:
-        return {
-            "metric": self.metric.name,
-            "better": self.metric.better,
-            "default": self.design.default,
-            "common": self.design.common,
-            "losses": {name: one.identity for name, one in self.contenders.items()},
-            "learning_rates": list(self.design.learning_rates),
-            "epochs": self.design.epochs,
-            "finalists": self.design.finalists,
-            "folds": self.folds.fingerprint(),
-            "rows": None if self.target is None else len(self.target),
-            "target": None if self.target is None else fingerprint(self.target),
-            "fixed": self.folds.fixed,
-            "grouped": self.folds.grouped,
-            "overlap": self.folds.overlap,
-            "shape": [len(self.folds.folds), self.folds.folds[0].seed],
-        }
 
     def __iter__(self) -> Iterator[Trial]:
         """Yield what to train next until the study has ended; waits while others train."""

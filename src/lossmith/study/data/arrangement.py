@@ -131,8 +131,9 @@ def _codes(name: str, labels: pd.Series) -> np.ndarray:
     found = int(codes.max()) + 1
     if found < LEAST_GROUPS:
         raise InputError(
-            f"{name} has {counted(found, 'group')}; a study needs {LEAST_GROUPS} or more: no split "
-            "of fewer tells how new ones are predicted"
+            f"{name} has {counted(found, 'group')}, and no split of fewer than {LEAST_GROUPS} "
+            "tells how new ones are predicted; if new rows are of the same groups, say "
+            "groups=False (--groups none)"
         )
     return codes
 

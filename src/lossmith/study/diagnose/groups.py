@@ -10,6 +10,7 @@ from scipy import stats
 from lossmith.study.base.formatting import listed, percent
 from lossmith.study.base.result import Finding
 from lossmith.study.data.encoder import as_numbers
+from lossmith.study.data.folds import LEAST_GROUPS
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.units import same_features
 
@@ -47,8 +48,11 @@ def of_groups(problem: Problem) -> Iterator[Finding]:
     names = [n for n, column in problem.features.items() if _groups(problem, str(n), column)]
     names = [name for name in names if _alike(pd.factorize(problem.features[name])[0], target)]
     inputs = same_features(problem.features)
+    known = "give groups= (--groups COLUMN), or "
     if names:
         value, what = listed(names), "rows of one value"
+        if min(problem.features[name].nunique() for name in names) < LEAST_GROUPS:
+            known = f"fewer than {LEAST_GROUPS} can't tell how new ones are predicted; give "
     elif _repeated(problem, inputs) and _alike(inputs, target):
         share = pd.Series(inputs).duplicated(keep=False).mean()
         value, what = f"{percent(share)} by equal features", "rows of equal features"
@@ -57,8 +61,8 @@ def of_groups(problem: Problem) -> Iterator[Finding]:
     yield Finding(
         name=BELONG,
         value=value,
-        meaning=f"{what} are alike in the target: give groups= (--groups COLUMN), or groups=False "
-        "(--groups none) if new rows are of the same ones; until then the default is kept",
+        meaning=f"{what} are alike in the target: {known}groups=False (--groups none) if new rows "
+        "are of the same ones; until then the default is kept",
         level="warning",
     )
 

@@ -79,10 +79,11 @@ class Journal:
     """The facts of one study in a SQLite file, or in memory where path is None.
 
     write: whether to write; a file that is only read is not changed, whatever it holds.
+    durable: whether what is written is to outlive the processes that write it.
     """
 
-    def __init__(self, path: Path | None, *, write: bool = True) -> None:
-        self.path, self.write = path, write
+    def __init__(self, path: Path | None, *, write: bool = True, durable: bool = True) -> None:
+        self.path, self.write, self.durable = path, write, durable
         self._owner = -1
         self._connection: sqlite3.Connection | None = None
         self._spec: dict[str, Any] | None = None
@@ -91,7 +92,7 @@ class Journal:
     def _database(self) -> sqlite3.Connection:
         # A connection must not cross a fork: a process makes its own.
         if self._connection is None or (self._owner != os.getpid() and self.path is not None):
-            self._connection = _connect(self.path, self.write)
+            self._connection = _connect(self.path, self.write, self.durable)
             self._owner = os.getpid()
         return self._connection
 
@@ -344,7 +345,7 @@ class Journal:
         return int(key)
 
 
-def _connect(path: Path | None, write: bool) -> sqlite3.Connection:
+def _connect(path: Path | None, write: bool, durable: bool) -> sqlite3.Connection:
     place, reads = ":memory:" if path is None else str(path), path is not None and not write
     if path is not None and not write:
         # Beside a folder that can't be written to, nobody can write to the journal either.
@@ -354,7 +355,7 @@ def _connect(path: Path | None, write: bool) -> sqlite3.Connection:
         database = sqlite3.connect(place, timeout=BUSY, isolation_level=None, uri=reads)
         if not reads:
             database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
+            database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
         ((found,),) = database.execute("PRAGMA quick_check(1)")
     except sqlite3.DatabaseError as error:
         raise InputError(_damaged(path, error)) from error

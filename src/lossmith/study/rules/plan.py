@@ -5,11 +5,11 @@ and takes what is planned. What is decided depends on what was measured, never o
 trainings arrive: a decision waits until everything that it reads has been measured.
 
 1. The default runs on the first fold, and twice, so that a lost pairing shows.
-2. Every candidate starts at every learning rate on the screening folds. Where trainings can pause,
-   the best go on after each rung (successive halving); where they cannot, each runs to its end on
-   the first fold, and the best go on to the second.
+2. Every candidate starts at every learning rate on the first fold, until the first rung where
+   trainings can pause, else to its end. The best go on, and start on the second fold; at later
+   rungs the best on both folds go on (successive halving).
 3. The best rivals, the default at its two best learning rates and the loss that is common for the
-   task run on the other folds, a look at the evidence after some of them (`sequential`): rivals
+   task run on the other folds, a look at the evidence after some of them (`sequential`): settings
    without prospects leave, and the study ends when its leader is proven or no rival is left.
 """
 
@@ -27,9 +27,9 @@ from lossmith.study.rules.decision import LEVEL
 from lossmith.study.rules.halving import Rung, SuccessiveHalving
 from lossmith.study.rules.history import TrialKey
 from lossmith.study.rules.paired_test import holm
-from lossmith.study.rules.sequential import futility, levels, looks
+from lossmith.study.rules.sequential import BEHIND, LEAST_CHANCE, chance, levels, looks
 
-SCREENING = 2  # folds on which every candidate starts
+SCREENING = 2  # folds that choose the finalists; every candidate starts on the first
 TWIN_REPORTS = 2  # after which the default's second run has told what it can
 # A training of one's own costs more than one of a stack, and is cut more tightly.
 RUNGS = (
@@ -62,13 +62,18 @@ class Design:
 
     @property
     def screening(self) -> tuple[int, ...]:
-        """The folds on which every candidate starts."""
+        """The folds that choose the finalists."""
         return tuple(range(min(SCREENING, self.folds)))
 
     @property
     def looks(self) -> tuple[int, ...]:
         """After how many folds the evidence is looked at."""
         return looks(self.folds, len(self.screening))
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The looks as shares of all folds."""
+        return tuple(look / self.folds for look in self.looks)
 
     def rungs(self) -> tuple[int, ...]:
         """Return the epochs after which a screening that can pause is cut."""
@@ -131,7 +136,7 @@ def _screening(design: Design, facts: Facts) -> Decision:
     return Decision(
         "screening",
         len(settings),
-        plan=[Training(setting, fold) for fold in design.screening for setting in settings],
+        plan=[Training(setting, 0) for setting in settings],
     )
 
 
@@ -142,6 +147,8 @@ def _order(design: Design) -> list[str]:
 
 def _pauses(design: Design, facts: Facts) -> Decision | None:
     """Tell from the default's first training whether trainings can pause, before others start."""
+    if design.rungs()[0] == design.epochs:
+        return Decision("pauses", False)  # too short a training to be cut
     first = facts.records[Training(Setting(design.default, design.learning_rates[0]), 0)]
     beyond = first.epoch > design.rungs()[0]
     if first.state == "paused" or (first.state == "failed" and not beyond):
@@ -161,29 +168,36 @@ def _cut(design: Design, facts: Facts) -> Decision | None:
     """Return the next cut of the screening, once all that it ranks has been measured."""
     open_ = [(t, record) for t, record in _screened(design, facts) if not record.ended]
     if not facts.decisions["pauses"]:
-        if len(design.screening) < 2 or "first fold" in facts.decisions:
+        if len(design.screening) < 2 or "first fold" in facts.decisions or open_:
             return None
-        if any(training.fold == 0 for training, _ in open_):
-            return None
-        kept = survivors(design, facts, (0,), AFTER_A_FOLD)
-        leaving = [(t, "others did better on the first fold") for t, _ in open_]
-        stop = [(t, why) for t, why in leaving if t.setting not in kept]
-        return Decision("first fold", _named(kept), stop=stop)
+        return _cut_to("first fold", design, facts, AFTER_A_FOLD, "")
     for number, rung in enumerate(design.rungs()):
         name = f"rung {number + 1}"
         if name in facts.decisions or rung == design.epochs:
             continue
-        if not open_ or any(r.state != "paused" or r.epoch < rung for _, r in open_):
+        if any(r.state != "paused" or r.epoch < rung for _, r in open_):
             return None
-        kept = survivors(design, facts, design.screening, RUNGS[number])
-        why = f"others did better at epoch {open_[0][1].epoch}"
-        return Decision(
-            name,
-            _named(kept),
-            resume=[training for training, _ in open_ if training.setting in kept],
-            stop=[(training, why) for training, _ in open_ if training.setting not in kept],
-        )
+        if number == 0 or open_:
+            epoch = max((record.epoch for _, record in open_), default=rung)
+            why = f"others did better at epoch {epoch}"
+            return _cut_to(name, design, facts, RUNGS[number], why)
     return None
+
+
+def _cut_to(name: str, design: Design, facts: Facts, rung: Rung, why: str) -> Decision:
+    """Let the best on the folds so far go on; after the first fold they start on the second."""
+    screened = _screened(design, facts)
+    folds = sorted({training.fold for training, _ in screened})
+    kept = survivors(design, facts, folds, rung)
+    paused = [training for training, record in screened if not record.ended]
+    starting = [fold for fold in design.screening if fold not in folds]
+    return Decision(
+        name,
+        _named(kept),
+        plan=[Training(setting, fold) for fold in starting for setting in kept],
+        resume=[training for training in paused if training.setting in kept],
+        stop=[(training, why) for training in paused if training.setting not in kept],
+    )
 
 
 def pause_after(design: Design, decisions: Mapping[str, Any]) -> int | None:
@@ -278,13 +292,23 @@ def _look(design: Design, facts: Facts, read: Read) -> Decision | None:
     evidence = weigh(design, whole, folds, read)
     if evidence is None:
         return Decision("end", {"folds": look, "proven": [], "failed": True})
-    bound = futility(look / design.folds)
-    kept = [s for s in whole if evidence.doubts.get(s.candidate, 0.0) <= bound]
-    alone = len(kept) == len(evidence.default_settings)
+    kept = [s for s in whole if _has_prospects(design, s, evidence, read)]
+    alone = all(setting.candidate == design.default for setting in kept)
     if alone or evidence.leader in evidence.proven or look == design.folds:
         return Decision("end", {"folds": look, "proven": evidence.proven, "failed": False})
     outcome = {"kept": _named(kept), "doubts": evidence.doubts}
     return Decision(f"look {look}", outcome, plan=_until_next(design, kept, look))
+
+
+def _has_prospects(design: Design, setting: Setting, evidence: "Evidence", read: Read) -> bool:
+    """Tell whether a setting may still be chosen: proven, and not behind a better one."""
+    name, folds = setting.candidate, evidence.folds
+    best = evidence.settings[design.default if name == design.default else str(evidence.leader)]
+    if setting != best and read(setting, folds).p_value(read(best, folds)) > BEHIND:
+        return False
+    level = levels(design.shares)[-1] / max(1, len(design.candidates) - 1)
+    share = len(folds) / design.folds
+    return name == design.default or chance(evidence.doubts[name], share, level) >= LEAST_CHANCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,7 +334,7 @@ class Evidence:
     def gain(self, name: str) -> float:
         """Return how far a candidate's mean error lies below the default's, below 0 if worse."""
         default = next(iter(self.errors.values()))
-        return -self.errors[name].difference(default).mean
+        return float(default.errors.mean() - self.errors[name].errors.mean())
 
     @property
     def leader(self) -> str | None:
@@ -334,9 +358,8 @@ def weigh(
     default = min(own, key=lambda s: float(errors[s].errors.mean()))
     rivals = {s.candidate: s for s in settings if s.candidate != design.default}
     doubts = {name: errors[s].p_value(errors[default]) for name, s in rivals.items()}
-    shares = tuple(look / design.folds for look in design.looks)
-    reached = [s for s in shares if s <= len(folds) / design.folds]
-    level = levels(shares)[len(reached) - 1] if reached else 0.0
+    reached = [share for share in design.shares if share <= len(folds) / design.folds]
+    level = levels(design.shares)[len(reached) - 1] if reached else 0.0
     adjusted = holm(doubts, comparisons=len(design.candidates) - 1)
     corrected = {
         name: min(1.0, p_value * LEVEL / level) if level > 0 else 1.0

@@ -21,9 +21,9 @@ from scipy.stats import norm
 ALPHA = 0.05
 GAMMA = 4.0
 LOOKS = (3, 4, 5, 7, 10, 14, 20, 30, 50, 100)  # folds after which the evidence is looked at
-# Doubt of being better than the default above which a rival leaves, by the share of folds seen.
 # Leaving is not binding for the error: it can only lose a switch, never make one.
-FUTILITY = ((0.0, 0.5), (0.45, 0.3), (0.65, 0.2))
+LEAST_CHANCE = 0.05  # of being proven in the end, below which a rival leaves
+BEHIND = 0.8  # doubt of being better than the best above which a setting leaves
 
 
 def looks(folds: int, first: int) -> tuple[int, ...]:
@@ -60,10 +60,19 @@ def levels(shares: tuple[float, ...], alpha: float = ALPHA) -> tuple[float, ...]
     return tuple(found)
 
 
-def futility(share: float) -> float:
-    """Return the doubt above which a rival leaves, after a share of the folds.
+def chance(doubt: float, share: float, level: float) -> float:
+    r"""Return the chance of being proven at the end, after a share of the folds.
 
-    >>> futility(0.3), futility(0.5), futility(0.7)
-    (0.5, 0.3, 0.2)
+    The predictive power of Spiegelhalter, Freedman and Blackburn (Monitoring clinical trials:
+    conditional or predictive?, 1986): with z of the doubt so far and z' of the level at the end,
+    whatever the advantage is that the folds so far speak for,
+
+    .. math:: \Phi \left( \frac{z - z' \sqrt{t}}{\sqrt{1 - t}} \right)
+
+    >>> round(chance(0.3, 0.3, 0.05), 2), round(chance(0.3, 0.3, 0.002), 3)
+    (0.33, 0.104)
     """
-    return [bound for start, bound in FUTILITY if share >= start][-1]
+    if share >= 1:
+        return float(doubt < level)
+    so_far, wanted = norm.isf(doubt), norm.isf(level)
+    return float(norm.cdf((so_far - wanted * share**0.5) / (1 - share) ** 0.5))

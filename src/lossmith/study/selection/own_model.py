@@ -105,6 +105,12 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
         seed=request.seed,
         better=request.better,
         decode=request.decode,
+        recipe={
+            "batch_size": recipe.budget.batch,
+            "optimizer": recipe.make_optimizer,
+            "scheduler": recipe.schedule,
+            "amp": recipe.amp,
+        },
     )
     runner = Runner(request, recipe, examples, study, clock)
     finished = runner.run()

@@ -13,6 +13,7 @@ from lossmith.core.card import Task
 from lossmith.study.base.clock import Clock, OutOfTimeError
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.result import Finding
+from lossmith.study.data.arrangement import together
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.search.trial import Budget
@@ -103,13 +104,12 @@ class Rows:
     def of(cls, request: Request, examples: SupervisedDataset) -> "Rows":
         """Return the user's own splits, or a fifth untouched and folds of the rest."""
         everyone = np.arange(len(examples.target))
-        groups = _groups(request.groups, examples)
-        if request.splits is not None:
+        groups = None if request.groups is None else _groups(request.groups, examples)
+        if request.splits is not None:  # copies of a row are where the user put them
             pairs = list(request.splits)
             pairs = [tuple(pairs)] if len(pairs) == 2 and np.ndim(pairs[0]) == 1 else pairs
-            if request.groups is None:
-                groups = None  # copies of a row are where the user put them
             return cls(develop=everyone, test=everyone[:0], splits=pairs, groups=groups)
+        groups = together(examples.units, groups)
         classes = examples.task in ("binary", "multiclass")
         target = examples.target if classes else everyone
         task = examples.task if classes and examples.task else "regression"
@@ -283,10 +283,8 @@ class Runner:
         return np.concatenate(parts)
 
 
-def _groups(given: Any, examples: SupervisedDataset) -> np.ndarray | None:
-    """Return a code a row, equal for rows of one group, or for copies of one row; or None."""
-    if given is None:
-        return examples.units
+def _groups(given: Any, examples: SupervisedDataset) -> np.ndarray:
+    """Return a code a row, equal for rows of one group."""
     labels = np.asarray(given)
     if labels.shape != (len(examples.target),):
         raise InputError(

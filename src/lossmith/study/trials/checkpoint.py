@@ -56,9 +56,10 @@ def _state(part: Any) -> Any:
 
 
 def _random_state() -> dict[str, Any]:
+    version, words, normal = random.getstate()
     kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     state = {
-        "python": random.getstate(),
+        "python": (version, torch.tensor(words), normal),
         "numpy": (
             kind,
             torch.from_numpy(np.asarray(keys).astype(np.int64)),
@@ -74,7 +75,8 @@ def _random_state() -> dict[str, Any]:
 
 
 def _set_random_state(state: Mapping[str, Any]) -> None:
-    random.setstate(state["python"])
+    version, words, normal = state["python"]
+    random.setstate((version, tuple(words.tolist()), normal))
     kind, keys, *rest = state["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
     torch.set_rng_state(state["torch"].cpu())

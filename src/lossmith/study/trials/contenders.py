@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def contender(loss: Any, name: str | None = None) -> Contender:
         )
     if callable(loss) and not isinstance(loss, type):
         called = name or str(getattr(loss, "__name__", type(loss).__name__))
-        told = f"{getattr(loss, '__module__', '')}.{getattr(loss, '__qualname__', called)}"
+        told = f"{getattr(loss, '__module__', '')}.{told_function(loss)}"
         return Contender(name=called, make=lambda _: FunctionLoss(loss), identity=told)
     raise InputError(
         f"{loss!r} is no loss: give a name of the catalogue, an nn.Module (an instance), or a "
@@ -188,3 +189,29 @@ def _told(loss: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().float().numpy()).tobytes())
     return f"{type(loss).__module__}.{loss!r} {digest.hexdigest()[:16]}"
+
+
+def told_function(function: Callable[..., Any]) -> str:
+    """Return a function as text that is equal in every process: its name, or what a lambda says.
+
+    >>> told_function(partial(sorted, reverse=True))
+    'sorted(reverse=True)'
+    >>> told_function(lambda parameters, lr: dict(parameters, lr=lr, momentum=0.9))
+    '<lambda> dict 0.9 lr momentum'
+    """
+    if isinstance(function, partial):
+        given = [repr(one) for one in function.args]
+        given += [f"{name}={one!r}" for name, one in function.keywords.items()]
+        return f"{told_function(function.func)}({', '.join(given)})"
+    name = str(getattr(function, "__qualname__", type(function).__name__))
+    code = getattr(function, "__code__", None)
+    return " ".join([name, *map(str, _words(code))]) if name.endswith("<lambda>") and code else name
+
+
+def _words(code: Any) -> list[str | int | float]:
+    """Return the names and constants of a function's code, which versions of Python share."""
+    words: list[str | int | float] = list(code.co_names)
+    for one in code.co_consts:
+        parts = one if isinstance(one, tuple) else [one]
+        words += [part for part in parts if isinstance(part, (str, int, float))]
+    return words

@@ -52,19 +52,18 @@ def surely_worse(
 ) -> bool:
     """Tell whether a training is surely worse than the default at its better learning rate.
 
-    With several workers the default may not have come as far on this fold; then nothing is given
-    up. So what is given up may depend on who was faster, and with few rivals the finalists too.
+    Not before the default has come as far at all its learning rates on this fold: so what is said
+    does not depend on who was faster, though when it can be said does.
     """
     late = FROM * design.epochs
     if training.setting.candidate == design.default or said.influences is None or epoch < late:
         return False
     records = storage.facts().records
-    known = {
-        setting: record.scores
-        for rate in design.learning_rates
-        for setting in (Setting(design.default, rate),)
-        if (record := records.get(Training(setting, training.fold))) and epoch in record.scores
-    }
+    settings = [Setting(design.default, rate) for rate in design.learning_rates]
+    beside = {s: records[t] for s in settings if (t := Training(s, training.fold)) in records}
+    if any(not one.ended and one.epoch < epoch for one in beside.values()):
+        return False
+    known = {s: one.scores for s, one in beside.items() if epoch in one.scores}
     if not known:
         return False
     best = min(known, key=lambda setting: as_error(known[setting][epoch], design.better))

@@ -15,8 +15,10 @@ JOURNAL = "journal.sqlite"
 WITHIN = "study"  # the folder of a study within that of a run of `select`
 
 
-def open_place(folder: Path, spec: Mapping[str, Any], units: Sequence[np.ndarray]) -> Journal:
-    """Return the journal of a folder, begun anew where there is none.
+def open_place(
+    folder: Path, spec: Mapping[str, Any], units: Sequence[np.ndarray], *, durable: bool = True
+) -> Journal:
+    """Return the journal of a folder, begun anew where there is none; durable: or soon forgotten.
 
     Raises:
         InputError: if the folder holds other things, another study, or cannot be written.
@@ -30,7 +32,7 @@ def open_place(folder: Path, spec: Mapping[str, Any], units: Sequence[np.ndarray
         raise InputError(
             f"{folder} holds {sorted(foreign)[0]}, which is no study; choose another folder"
         )
-    journal = Journal(folder / JOURNAL)
+    journal = Journal(folder / JOURNAL, durable=durable)
     journal.create(spec, units)
     _check_same(folder, journal.spec() or {}, json.loads(json.dumps(spec)))
     return journal
@@ -88,5 +90,7 @@ _WORDS = {
 def _difference(old: Any, new: Any) -> str:
     if isinstance(old, dict) and isinstance(new, dict):
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        if len(names) == 1 and names[0] in old and names[0] in new:
+            return f" ({names[0]}: {old[names[0]]!r}, now {new[names[0]]!r})"
         return f" ({', '.join(sorted(names)[:5])})"
     return f" ({old!r}, now {new!r})" if len(repr(old)) + len(repr(new)) < 120 else ""

@@ -131,8 +131,8 @@ def share_of(design: Design, facts: Facts) -> tuple[float, str]:
         return 1.0, "done"
     ended = [training for training, record in facts.records.items() if record.ended]
     if "finalists" not in made:
-        wanted = len(design.candidates) * len(design.learning_rates) * len(design.screening)
-        share = len(ended) / (wanted + 1)
+        starting = len(design.candidates) * len(design.learning_rates) + 1
+        share = len(ended) / max(starting, len(facts.records))
         running = {t.setting.candidate for t, r in facts.records.items() if not r.ended}
         return SCREENING_SHARE * share, f"screening {len(running)} losses"
     losses = {setting.candidate for setting in finalists(facts)}

@@ -153,12 +153,11 @@ def last_line(note: str) -> str:
 
 def _left(design: Design, facts: Facts, name: str) -> str:
     """Return when a loss left that ended no training early, if it did."""
-    if "finalists" not in facts.decisions:
-        return ""
-    if name not in {one[0] for one in facts.decisions["finalists"]}:
-        return f"not among the best after {counted(len(design.screening), 'fold')}"
+    for decision, folds in (("first fold", 1), ("finalists", len(design.screening))):
+        if name not in {one[0] for one in facts.decisions.get(decision, [[name]])}:
+            return f"not among the best after {counted(folds, 'fold')}"
     for decision, outcome in facts.decisions.items():
         look = decision.removeprefix("look ")
         if look != decision and name not in {one[0] for one in outcome["kept"]}:
-            return f"left after {look} folds, without prospects"
+            return f"left after {look} folds, unlikely to be chosen"
     return ""

@@ -30,6 +30,7 @@ from lossmith.study.rules.plan import LEAST_FOLDS, LEAST_SCORES, Design, Read, f
 from lossmith.study.rules.plan import Evidence as Weighed
 from lossmith.study.trials.evidence import Form, Shape, reader
 from lossmith.study.trials.history import cost_of, curves_of
+from lossmith.study.trials.spec import design_of
 from lossmith.study.trials.standing import (
     measured,
     standing,
@@ -71,23 +72,6 @@ class View:
             shape=shape,
             place=journal.path,
         )
-
-
-def design_of(spec: Mapping[str, Any]) -> Design:
-    """Return what a study compares, from its journal."""
-    try:
-        return Design(
-            candidates=tuple(spec["losses"]),
-            default=spec["default"],
-            common=spec["common"],
-            learning_rates=tuple(spec["learning_rates"]),
-            epochs=spec["epochs"],
-            folds=spec["shape"][0],
-            better=spec["better"],
-            finalists=spec["finalists"],
-        )
-    except (KeyError, TypeError, IndexError) as error:
-        raise InputError(f"the journal's description of the study is damaged: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

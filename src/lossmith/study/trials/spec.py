@@ -1,0 +1,65 @@
+"""What a study is, as plain data: written when it begins, and what may go on in its folder."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lossmith.study.base.errors import InputError
+from lossmith.study.metrics.study_metric import StudyMetric
+from lossmith.study.rules.plan import Design
+from lossmith.study.trials.contenders import Contender, told_function
+from lossmith.study.trials.splits import Folds, fingerprint
+
+
+def spec_of(
+    design: Design,
+    metric: StudyMetric,
+    contenders: Mapping[str, Contender],
+    folds: Folds,
+    target: np.ndarray | None,
+    recipe: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what a study is."""
+    return {
+        "metric": metric.name,
+        "better": metric.better,
+        "default": design.default,
+        "common": design.common,
+        "losses": {name: one.identity for name, one in contenders.items()},
+        "learning_rates": list(design.learning_rates),
+        "epochs": design.epochs,
+        "finalists": design.finalists,
+        "folds": folds.fingerprint(),
+        "rows": None if target is None else len(target),
+        "target": None if target is None else fingerprint(target),
+        "fixed": folds.fixed,
+        "grouped": folds.grouped,
+        "overlap": folds.overlap,
+        "shape": [len(folds.folds), folds.folds[0].seed],
+        "recipe": {
+            name: told_function(one) if callable(one) else one if _plain(one) else str(one)
+            for name, one in recipe.items()
+        },
+    }
+
+
+def design_of(spec: Mapping[str, Any]) -> Design:
+    """Return what a study compares, from its journal."""
+    try:
+        return Design(
+            candidates=tuple(spec["losses"]),
+            default=spec["default"],
+            common=spec["common"],
+            learning_rates=tuple(spec["learning_rates"]),
+            epochs=spec["epochs"],
+            folds=spec["shape"][0],
+            better=spec["better"],
+            finalists=spec["finalists"],
+        )
+    except (KeyError, TypeError, IndexError) as error:
+        raise InputError(f"the journal's description of the study is damaged: {error}") from error
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str))
