@@ -22,7 +22,7 @@ from lossmith.core.arguments import LISTED, Constructed, parameters, unknown
 from lossmith.core.card import Card
 from lossmith.core.compiled import in_one_pass
 from lossmith.core.left_out import without_ignored, without_left_out
-from lossmith.core.ranks import Gather, several
+from lossmith.core.ranks import Gather, is_group, kept, named, several, summed
 from lossmith.core.reduce import added, check_weight, joint, mass_of, or_one, reduce, tame
 from lossmith.core.schedule import Schedule
 from lossmith.core.tree import check_names, mapped, tensors
@@ -31,6 +31,7 @@ from lossmith.kernels.blocks import blockwise, choose_blocks, worth_blocks
 
 if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
+    from lossmith.core.ranks import Ranks
 
 FORMAT = 1
 
@@ -51,12 +52,11 @@ class Loss(Adaptive, metaclass=Constructed):
     the CPU, which no move or cast of the model touches.
 
     Where a loss couples the rows of a batch, as its card's reduction says, its batch is that of
-    all ranks over several processes, and every rank must call it. `gather` says whether; a loss
-    whose constructor takes it leaves that to who builds it.
+    all ranks over several processes, and every rank must call it. `gather` says whether, or names
+    the process group; a loss whose constructor takes it leaves that to who builds it.
     """
 
     card: ClassVar[Card]
-    gather: bool
 
     def __init__(self, **hypers: Any) -> None:
         super().__init__()
@@ -96,8 +96,20 @@ class Loss(Adaptive, metaclass=Constructed):
         if "observed" in self._numbers:
             self.observed.zero_()
 
+    @property
+    def gather(self) -> "Ranks":
+        """Whether the batch is that of all ranks, or the process group whose it is."""
+        return named(self._gather)
+
+    @gather.setter
+    def gather(self, ranks: "Ranks") -> None:
+        self._gather = kept(ranks)  # a group can't be copied, its name can
+
     def _keep(self, name: str, value: Any) -> None:
         """Keep a constructor argument: real numbers as tensors, the rest as plain attributes."""
+        if name == "gather":
+            self.gather = value
+            return
         hyper, owner = self.card.hypers.get(name), type(self).__name__
         real = hyper is not None and isinstance(hyper.default, float)
         if hyper is not None:
@@ -224,12 +236,20 @@ class Loss(Adaptive, metaclass=Constructed):
             return value
         return self._wide(value, input, target, weight, denominator)
 
+    def _gathering(self, *data: Any) -> Gather:
+        """Return what brings the rows of all ranks together, where they call the same."""
+        mode = "training" if self.training else "evaluation"
+        slopes = "" if torch.is_grad_enabled() else " without gradients"
+        return Gather.of(*data, ranks=self.gather, told=f"{self.card.key} in {mode}{slopes}")
+
     def _wide(
         self, value: Tensor, input: Any, target: Any, weight: Any, denominator: Any
     ) -> Tensor:
         """Return the value in float64 where float32 overflowed on the way to it, else as it is."""
         given = [tensor for part in (input, target) for tensor in tensors(part)]
         fine = all(tensor.isfinite().all() for tensor in given if tensor.is_floating_point())
+        if several(self.gather):  # all go on, or none: what goes on gathers again
+            fine = not summed(torch.tensor(float(not fine)), self.gather).item()
         if value.dtype == torch.float64 or not fine:
             return value
         input, target, weight = (mapped(_double, part) for part in (input, target, weight))
@@ -342,7 +362,7 @@ class Pointwise(Loss, ABC):
         """Return the weighted mean of the values, by name; under the loss's key if there is one."""
         if weight is not None and self.card.reduction == "mean":
             input, target, weight = without_left_out(input, target, weight)
-        ranks = self.gather and several()
+        ranks = several(self.gather)
         if self.card.reduction == "mean" and worth_blocks(input):
             fixed = chain(self.parameters(), (weight, denominator))
             first = choose_blocks(self.values, fixed, input, target)
@@ -353,7 +373,7 @@ class Pointwise(Loss, ABC):
             if mean is not None:
                 return {self.card.key: mean}
         if ranks:
-            gather = Gather.of(input)
+            gather = self._gathering(input, target)
             everyone = mapped(gather, input), mapped(gather, target)
             values = self.own_values(*everyone, gather.own)
             own = self.weights(everyone[1])  # of rows among all ranks': whether there is a pair
@@ -366,7 +386,10 @@ class Pointwise(Loss, ABC):
         parts = {self.card.key: values} if isinstance(values, Tensor) else values
         return {
             name: reduce(
-                part, weight=joint(part, own, weight), denominator=denominator, ranks=ranks
+                part,
+                weight=joint(part, own, weight),
+                denominator=denominator,
+                ranks=ranks and self.gather,
             )
             for name, part in parts.items()
         }
@@ -429,8 +452,8 @@ class Batchwise(Loss, ABC):
             )
         if weight is not None and self.card.reduction == "set":
             raise ValueError(f"{owner} is one number of the batch as a whole; it takes no weight")
-        if self.gather and several():
-            gather = Gather.of(input)
+        if several(self.gather):
+            gather = self._gathering(input, target, weight)
             input, target, weight = (mapped(gather, part) for part in (input, target, weight))
         if weight is not None:
             input, target, weight = without_left_out(input, target, weight)
@@ -482,4 +505,6 @@ def plain(value: Any) -> Any:
         return value.plain()
     if isinstance(value, nn.Parameter):
         return {"parameter": value.tolist()}
+    if is_group(value):
+        return True  # a group is of one run; in another the loss gathers from all
     return value.tolist() if isinstance(value, Tensor) else value
