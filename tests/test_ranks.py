@@ -7,9 +7,8 @@ cards: all whose reduction says that rows are coupled.
 import copy
 import math
 import pickle
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from lossmith.core import Loss, reduce
 from lossmith.core.ranks import Gather, gathered, summed
 from lossmith.core.tree import mapped
 from lossmith.testing.cases import ROWS, Case, example, take, variants
+from shared.processes import found_by_ranks, work
 from shared.sound_losses import Gap, Views
 
 SHARES = {2: [2, 4], 4: [1, 3, 0, 2]}  # rows of each rank; no two alike, one without any
@@ -39,19 +39,7 @@ OTHERS = ("collectives", "ddp", "groups", "nan", "own", "unlike", *REPLICATED)
 @pytest.fixture(scope="session")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What each of four processes, then two of them, found wrong, by loss and number of ranks."""
-    folder = tmp_path_factory.mktemp("ranks")
-    command = [sys.executable, __file__, str(folder)]
-    running = [
-        subprocess.Popen([*command, str(rank)], stderr=subprocess.PIPE, text=True)
-        for rank in range(4)
-    ]
-    for one in running:
-        _, told = one.communicate(timeout=300)
-        assert one.returncode == 0, told
-    found: dict[str, str] = {}
-    for path in folder.glob("*.pt"):
-        found.update(torch.load(path))
-    return found
+    return found_by_ranks(__file__, tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.mark.parametrize("ranks", SHARES)
@@ -68,33 +56,14 @@ def test_what_couples_rows_can_gather_them() -> None:
         assert not example(find()[key]).gather
 
 
-def _work(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    for ranks in (4, 2):
-        if rank < ranks:
-            where = f"file://{Path(folder) / f'store{ranks}'}"
-            dist.init_process_group("gloo", init_method=where, rank=rank, world_size=ranks)
-            found = {f"{key} {ranks}": _tried(key) for key in (*OTHERS, *COUPLED)}
-            torch.save({k: v for k, v in found.items() if v or rank == 0},
-                       Path(folder) / f"found{ranks}-{rank}.pt")  # fmt: skip
-            dist.destroy_process_group()
+def _own_losses() -> None:
+    _compare(Gap())
+    _compare(Views())
 
 
-def _tried(key: str) -> str:
-    try:
-        if key in ALONE:
-            ALONE[key]()
-        elif key == "own":
-            _compare(Gap())
-            _compare(Views())
-        elif key in REPLICATED:
-            _compare_replicated(example(find()[key]))
-        else:
-            for loss in variants(COUPLED[key]):
-                _compare(loss)
-    except Exception as error:  # told to the main process; the other ranks go on
-        return f"{type(error).__name__}: {error}"
-    return ""
+def _compare_variants(key: str) -> None:
+    for loss in variants(COUPLED[key]):
+        _compare(loss)
 
 
 def _own() -> slice:
@@ -121,7 +90,8 @@ def _compare(loss: Loss) -> None:
             torch.testing.assert_close(mine / ranks, right, rtol=1e-9, atol=1e-12)
 
 
-def _compare_replicated(loss: Loss) -> None:
+def _compare_replicated(key: str) -> None:
+    loss = example(find()[key])
     batch = Case(loss).batch()
     (value, slopes, _), (got, ours, _) = (_slopes(loss, batch, {}, whole=w) for w in (True, False))
     torch.testing.assert_close((got, ours), (value, slopes))
@@ -251,13 +221,16 @@ def _nan() -> None:
         assert loss(rows, torch.ones(2, 3)).isnan()
 
 
-ALONE = {
+JOBS: dict[str, Callable[[], None]] = {
     "collectives": _collectives,
     "ddp": _distributed_data_parallel,
     "groups": _groups,
     "nan": _nan,
+    "own": _own_losses,
     "unlike": _unlike,
+    **{key: partial(_compare_replicated, key) for key in REPLICATED},
+    **{key: partial(_compare_variants, key) for key in COUPLED},
 }
 
 if __name__ == "__main__":
-    _work(int(sys.argv[2]), sys.argv[1])
+    work(JOBS)
