@@ -4,13 +4,15 @@ Torch's operations fail under vmap within vmap (torch 2.13), know no learned num
 the mean of nothing, and hold nothing that overflows.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lossmith.functional.checks import at_hand, check_head, head_dim, in_dtype, promote, same_shape
-from lossmith.functional.fused import MEAN, SUM, losses
+from lossmith.functional.counts import MANY, MOST
+from lossmith.functional.fused import MEAN, NONE, losses
 from lossmith.kernels.choice import transformed
 
 _LARGE = torch.finfo(torch.float32).max / 100  # from here values are held
@@ -41,42 +43,101 @@ def mean_cross_entropy(
     target: Tensor,
     *,
     label_smoothing: Tensor | float = 0.0,
+    class_weight: Tensor | None = None,
     ignore_index: int = -100,
 ) -> Tensor | None:
-    """Return the mean of −log p, where targets are neither smoothed nor soft."""
-    whole = not (target.is_floating_point() or target.dtype == torch.bool)
+    """Return the mean of −log p, smoothed or by the classes' weights, where targets are not soft.
+
+    Smoothing and weights at once are not torch's, which weighs each smoothed term.
+    """
     smoothing = in_dtype(label_smoothing, input)
-    if not (whole and input.ndim and target.numel()) or isinstance(smoothing, Tensor) or smoothing:
+    if isinstance(smoothing, Tensor) or (smoothing and class_weight is not None):
         return None
-    if input.is_cuda and target.is_cuda and not (torch.compiler.is_compiling() or transformed()):
-        return _on_device(input, target, ignore_index)
-    if not (at_hand(input) and at_hand(target)):
+    if target.is_floating_point() or target.dtype == torch.bool or input.ndim != target.ndim + 1:
         return None
-    check_head(input, target, input.shape[head_dim(input)])
-    if ignore_index >= 0 or target.min().item() < 0:  # some may be ignored, whatever they hold
-        input = torch.where((target != ignore_index).unsqueeze(head_dim(input)), input, 0)
+    if input.is_cuda and target.is_cuda:
+        if smoothing or torch.compiler.is_compiling() or transformed() or not target.numel():
+            return None
+        check_head(input, target, input.shape[head_dim(input)])
+        return _on_device(promote(input), target.long(), class_weight, ignore_index)
+    if not (at_hand(input) and at_hand(target) and target.numel()):
+        return None
+    input, target = promote(input), target if target.dtype == torch.int64 else target.long()
+    counts = class_weight is None and ignore_index < 0 and target.min().item() >= 0
+    if not counts and not math.isfinite(input.detach().sum().item()):
+        return None  # of a row that does not count nothing may be seen
+    weight = None if class_weight is None else class_weight.to(input)
     try:
         mean: Tensor = losses.cross_entropy_loss(
-            promote(input), target.long(), None, MEAN, ignore_index, 0.0
+            input, target, weight, MEAN, ignore_index, smoothing
         )
-    except IndexError:  # a class outside the head, of which `cross_entropy` has more to say
+    except (IndexError, RuntimeError, ValueError):  # of which `cross_entropy` has more to say
         return None
-    return mean if mean.item() * target.numel() < _LARGE else None  # NaN where all are ignored
+    return mean if mean.item() * target.numel() < _LARGE else None  # NaN where none counts
 
 
-def _on_device(input: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+def _on_device(
+    input: Tensor, target: Tensor, class_weight: Tensor | None, ignore_index: int
+) -> Tensor:
     """Return the mean in torch's few kernels; its own asserts that classes are in range."""
-    dim = head_dim(input)
-    check_head(input, target, input.shape[dim])
-    target = target.long()
-    log_p = promote(input).masked_fill((target == ignore_index).unsqueeze(dim), 0).log_softmax(dim)
-    operation: Any = torch.ops.aten
-    operation = operation.nll_loss_forward if input.ndim < 3 else operation.nll_loss2d_forward
+    weight, dim = class_weight, head_dim(input)
+    if weight is not None:
+        weight = weight.to(input)
+        known = target.masked_fill(target == ignore_index, 0)
+        target = target.masked_fill((weight == 0)[known], ignore_index)
+    if input.requires_grad and torch.is_grad_enabled():
+        input = input.view_as(input)  # for a hook of this call alone
+        input.register_hook(
+            lambda slope: slope.masked_fill((target == ignore_index).unsqueeze(dim), 0)
+        )
+    log_p, classes, operation = input.log_softmax(dim), target, torch.ops.aten.nll_loss_forward
     if input.ndim > 2:  # (N, C, …) as (N, C, H, W)
-        log_p, target = log_p.flatten(2).unsqueeze(2), target.flatten(1).unsqueeze(1)
-    total, count = operation(log_p, target, None, SUM, ignore_index)
-    mean: Tensor = total / count.clamp(min=1)
-    return mean
+        log_p, classes = log_p.flatten(2).unsqueeze(2), target.flatten(1).unsqueeze(1)
+        operation = torch.ops.aten.nll_loss2d_forward
+    mean, mass = operation(log_p, classes, weight, MEAN, ignore_index)
+    with torch.no_grad():  # the gradient is 0 as it is, and needs no kernel
+        mean.masked_fill_(mass == 0, 0)
+    found: Tensor = mean
+    return found
+
+
+def mean_binary_cross_entropy(
+    input: Tensor, target: Tensor, *, positive_weight: Tensor | float = 1.0
+) -> Tensor | None:
+    """Return the mean of −log σ(±x) of labels that are 0 or 1, where that overflows nowhere."""
+    positive = in_dtype(positive_weight, input)
+    if isinstance(positive, Tensor) or not (at_hand(input) and at_hand(target)):
+        return None
+    if not input.numel() or target.requires_grad or transformed():
+        return None
+    input, target = same_shape(input, target)
+    sides = target * target
+    if not torch.equal(sides, target):
+        return None
+    sides.add_(target).sub_(1)  # 2 y − 1
+    if positive == 1:
+        mean: Tensor = losses.soft_margin_loss(input, sides, MEAN)
+    else:
+        values = losses.soft_margin_loss(input, sides, NONE)
+        mean = (values * torch.add(1, target, alpha=positive - 1)).mean()
+    return mean if math.isfinite(mean.item()) else None
+
+
+def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor | None:
+    """Return the mean of the Poisson likelihood's values where neither mean nor count is large."""
+    shift = in_dtype(offset, input)
+    if isinstance(shift, Tensor) or not (at_hand(input) and at_hand(target)):
+        return None
+    if not input.numel() or target.requires_grad or transformed():
+        return None
+    input, target = same_shape(input, target)
+    least, most = target.aminmax()
+    if not (least.item() >= 0 and most.item() <= MANY):
+        return None
+    eta = input + shift if shift else input
+    constant = torch.lgamma(target + 1)
+    mean = torch.addcmul(eta.exp() + constant, target, eta, value=-1).mean()
+    return mean if eta.detach().max().item() <= MOST else None
 
 
 def _of_residuals(operation: Any, input: Tensor, target: Tensor, *numbers: Any) -> Tensor | None:

@@ -68,6 +68,10 @@ class BinaryCrossEntropy(Pointwise):
         """Return the cross-entropy of each element."""
         return F.binary_cross_entropy(input, target, positive_weight=self.positive_weight)
 
+    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor | None:
+        """Return the mean of all values by torch's one operation, if it can."""
+        return F.mean_binary_cross_entropy(input, target, positive_weight=self.positive_weight)
+
     def decode(self, output: Tensor) -> Tensor:
         """Return the sigmoid: the probability of the positive class, of output's shape."""
         return F.sigmoid(output)

@@ -119,8 +119,9 @@ class CrossEntropy(ClassLoss):
     def check_given(self, input: Any, target: Any) -> None:
         """Raise as losses of classes do, and ValueError unless there is one weight a class."""
         super().check_given(input, target)
-        if self.class_weight is not None:
-            F.per_class("class_weight", self.class_weight, input)
+        weight = self.class_weight
+        if weight is not None and weight.shape != input.shape[1:2]:
+            F.per_class("class_weight", weight, input)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the cross-entropy of each sample, without class weights, and its z-loss if any."""
@@ -137,10 +138,14 @@ class CrossEntropy(ClassLoss):
 
     def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor | None:
         """Return the mean cross-entropy by torch's one operation, where that is the same."""
-        if any(one is not None for one in (self.class_weight, self.z_loss, self.softcap)):
+        if self.z_loss is not None or self.softcap is not None:
             return None
         return F.mean_cross_entropy(
-            input, target, label_smoothing=self.label_smoothing, ignore_index=self.ignore_index
+            input,
+            target,
+            label_smoothing=self.label_smoothing,
+            class_weight=self.class_weight,
+            ignore_index=self.ignore_index,
         )
 
     def decode(self, output: Tensor) -> Tensor:

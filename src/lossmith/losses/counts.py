@@ -82,6 +82,10 @@ class Poisson(LogMean):
         """Return the negative log-likelihood of each target."""
         return F.poisson(input, target, offset=self.offset)
 
+    def mean_at_once(self, input: Tensor, target: Tensor) -> Tensor | None:
+        """Return the mean of all values in few operations, where none is large."""
+        return F.mean_poisson(input, target, offset=self.offset)
+
 
 class Gamma(LogMean):
     r"""Half the gamma distribution's deviance: errors count by their ratio to the mean.
