@@ -21,6 +21,7 @@ from lossmith.functional.checks import (
 )
 
 MOST = 50.0
+NEGATIVE = "target holds negative numbers; Poisson needs counts, 0 or more"
 MANY = 100.0  # a count from which Stirling's series is exact to 1e-9
 
 
@@ -39,19 +40,18 @@ def grown(z: Tensor) -> Tensor:
 def poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
     """Return mean − target·log mean + log(target!) (Poisson; the full likelihood)."""
     eta, target = _log_means(input, target, offset)
-    require((target >= 0).all(), "target holds negative numbers; Poisson needs counts, 0 or more")
+    require((target >= 0).all(), NEGATIVE)
     if held(target, high=MANY) is target:
-        return _poisson_of_few(eta, target)
+        return poisson_of_few(eta, target)
     many = target > MANY
-    few = _poisson_of_few(torch.where(many, 0, eta), torch.where(many, 0, target))
+    few = poisson_of_few(torch.where(many, 0, eta), torch.where(many, 0, target))
     return torch.where(many, _poisson_of_many(eta, torch.where(many, target, MANY)), few)
 
 
-def _poisson_of_few(eta: Tensor, target: Tensor) -> Tensor:
-    near = held(eta, high=MOST)
-    mean = near.exp()
-    value = mean - target * near + torch.lgamma(target + 1)
-    return value if near is eta else value + (eta - near) * (mean - target)
+def poisson_of_few(eta: Tensor, target: Tensor) -> Tensor:
+    """Return the value of counts so small that log(target!) cancels no digits."""
+    constant = torch.lgamma(target + 1)
+    return torch.addcmul(grown(eta) + constant, target, eta, value=-1)
 
 
 def _poisson_of_many(eta: Tensor, target: Tensor) -> Tensor:

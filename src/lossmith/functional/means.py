@@ -10,8 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import at_hand, check_head, head_dim, in_dtype, promote, same_shape
-from lossmith.functional.counts import MANY, MOST
+from lossmith.functional.binary import check_labels
+from lossmith.functional.checks import (
+    at_hand,
+    check_head,
+    head_dim,
+    in_dtype,
+    promote,
+    require,
+    same_shape,
+)
+from lossmith.functional.counts import MANY, NEGATIVE, poisson_of_few
 from lossmith.functional.fused import MEAN, NONE, losses
 from lossmith.kernels.choice import transformed
 
@@ -104,13 +113,20 @@ def _on_device(
 def mean_binary_cross_entropy(
     input: Tensor, target: Tensor, *, positive_weight: Tensor | float = 1.0
 ) -> Tensor | None:
-    """Return the mean of −log σ(±x) of labels that are 0 or 1, where that overflows nowhere."""
+    """Return the mean of −log σ(±x) of labels that are 0 or 1, where that overflows nowhere.
+
+    On a device, where nothing is looked at, it is torch's operation, of any labels from 0 to 1.
+    """
     positive = in_dtype(positive_weight, input)
-    if isinstance(positive, Tensor) or not (at_hand(input) and at_hand(target)):
-        return None
-    if not input.numel() or target.requires_grad or transformed():
+    if isinstance(positive, Tensor) or not _plain(input, target):
         return None
     input, target = same_shape(input, target)
+    if not input.is_cpu:
+        check_labels(target)
+        weight = None if positive == 1 else input.new_full((), positive)
+        given = (input, target, None, weight, MEAN)
+        found: Tensor = torch.binary_cross_entropy_with_logits(*given)
+        return found
     sides = target * target
     if not torch.equal(sides, target):
         return None
@@ -124,20 +140,30 @@ def mean_binary_cross_entropy(
 
 
 def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor | None:
-    """Return the mean of the Poisson likelihood's values where neither mean nor count is large."""
+    """Return the mean of the Poisson likelihood's values where no count is large.
+
+    On a device, where nothing is looked at, it is formed in float64.
+    """
     shift = in_dtype(offset, input)
-    if isinstance(shift, Tensor) or not (at_hand(input) and at_hand(target)):
-        return None
-    if not input.numel() or target.requires_grad or transformed():
+    if isinstance(shift, Tensor) or not _plain(input, target):
         return None
     input, target = same_shape(input, target)
+    if not input.is_cpu:
+        require((target >= 0).all(), NEGATIVE)
+        wide = poisson_of_few((input + shift if shift else input).double(), target.double())
+        return wide.mean().to(input.dtype)  # whose digits do for large counts too
     least, most = target.aminmax()
     if not (least.item() >= 0 and most.item() <= MANY):
         return None
     eta = input + shift if shift else input
-    constant = torch.lgamma(target + 1)
-    mean = torch.addcmul(eta.exp() + constant, target, eta, value=-1).mean()
-    return mean if eta.detach().max().item() <= MOST else None
+    return poisson_of_few(eta, target).mean()
+
+
+def _plain(input: Tensor, target: Tensor) -> bool:
+    """Return whether there are numbers, at hand or eager ones on CUDA, that have no other slope."""
+    if not input.numel() or target.requires_grad or transformed() or torch.compiler.is_compiling():
+        return False
+    return (input.is_cuda and target.is_cuda) or (at_hand(input) and at_hand(target))
 
 
 def _of_residuals(operation: Any, input: Tensor, target: Tensor, *numbers: Any) -> Tensor | None:
