@@ -24,6 +24,7 @@ from lossmith.functional.counts import MANY, NEGATIVE, poisson_of_few
 from lossmith.functional.fused import MEAN, NONE, losses
 from lossmith.kernels.choice import transformed
 
+_SHORT = 1 << 12  # numbers of which calls cost more than passes over memory
 _LARGE = torch.finfo(torch.float32).max / 100  # from here values are held
 
 
@@ -113,7 +114,7 @@ def _on_device(
 def mean_binary_cross_entropy(
     input: Tensor, target: Tensor, *, positive_weight: Tensor | float = 1.0
 ) -> Tensor | None:
-    """Return the mean of −log σ(±x) of labels that are 0 or 1, where that overflows nowhere.
+    """Return the mean of −log σ(±x) of few labels that are 0 or 1, where nothing overflows.
 
     On a device, where nothing is looked at, it is torch's operation, of any labels from 0 to 1.
     """
@@ -160,10 +161,11 @@ def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Te
 
 
 def _plain(input: Tensor, target: Tensor) -> bool:
-    """Return whether there are numbers, at hand or eager ones on CUDA, that have no other slope."""
+    """Return whether there are few numbers at hand, or eager ones on CUDA, with no other slope."""
     if not input.numel() or target.requires_grad or transformed() or torch.compiler.is_compiling():
         return False
-    return (input.is_cuda and target.is_cuda) or (at_hand(input) and at_hand(target))
+    few = input.numel() <= _SHORT
+    return (input.is_cuda and target.is_cuda) or (few and at_hand(input) and at_hand(target))
 
 
 def _of_residuals(operation: Any, input: Tensor, target: Tensor, *numbers: Any) -> Tensor | None:
