@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, Replicate, distribute_tensor
+from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import (
     ColwiseParallel,
     RowwiseParallel,
@@ -96,7 +96,8 @@ def _colwise(head: str) -> None:
     parts = copy.deepcopy(loss)
     parallelize_module(parts, mesh, {"head": ColwiseParallel()})
     weight = torch.linspace(0, 2, ROWS).double()
-    for given in (input, distribute_tensor(input.detach(), mesh, [Replicate()]).requires_grad_()):
+    spread = [distribute_tensor(input.detach(), mesh, [one]) for one in (Replicate(), Shard(0))]
+    for given in (input, *(one.requires_grad_() for one in spread)):
         mine = input.detach().clone().requires_grad_()
         value = loss(mine, target, weight=weight)
         (slope,) = torch.autograd.grad(value, mine, create_graph=True)
