@@ -193,7 +193,7 @@ def as_forward(head: nn.Module, function: Callable[[Tensor], Tensor], input: Ten
     fsdp = sys.modules.get("torch.distributed.fsdp")
     if fsdp is None or not isinstance(head, getattr(fsdp, "FSDPModule", ())):
         return function(input)
-    vars(head)[CALLED] = function
+    vars(head)[CALLED] = lambda rows: function(rows).clone()  # FSDP warns of views
     try:
         fsdp.register_fsdp_forward_method(head, CALLED)
         found: Tensor = getattr(head, CALLED)(input)
