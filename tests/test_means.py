@@ -43,7 +43,6 @@ VARIANTS: list[Pointwise] = [
     CrossEntropy(class_weight=[0.1, 2.0, 0.0]),
     CrossEntropy(class_weight=[0.1, 2.0, 3.0], ignore_index=1),
     CrossEntropy(label_smoothing=0.1, ignore_index=0),
-    BinaryCrossEntropy(positive_weight=3.0),
     Poisson(offset=0.5),
 ]
 

@@ -21,7 +21,7 @@ from lossmith.functional.checks import (
     same_shape,
 )
 from lossmith.functional.counts import MANY, NEGATIVE, poisson_of_few
-from lossmith.functional.fused import MEAN, NONE, losses
+from lossmith.functional.fused import MEAN, losses
 from lossmith.kernels.choice import transformed
 
 _SHORT = 1 << 12  # numbers of which calls cost more than passes over memory
@@ -129,14 +129,9 @@ def mean_binary_cross_entropy(
         found: Tensor = torch.binary_cross_entropy_with_logits(*given)
         return found
     sides = target * target
-    if not torch.equal(sides, target):
+    if positive != 1 or not torch.equal(sides, target):
         return None
-    sides.add_(target).sub_(1)  # 2 y − 1
-    if positive == 1:
-        mean: Tensor = losses.soft_margin_loss(input, sides, MEAN)
-    else:
-        values = losses.soft_margin_loss(input, sides, NONE)
-        mean = (values * torch.add(1, target, alpha=positive - 1)).mean()
+    mean: Tensor = losses.soft_margin_loss(input, sides.add_(target).sub_(1), MEAN)  # of 2 y − 1
     return mean if math.isfinite(mean.item()) else None
 
 
