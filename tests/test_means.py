@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lossmith import CrossEntropy, Huber, find
+from lossmith import BinaryCrossEntropy, CrossEntropy, Huber, Poisson, find
 from lossmith import functional as F
 from lossmith.core import Pointwise, execution, reduce
 
@@ -20,7 +20,9 @@ def batch(key: str, rows: int = 50, dtype: torch.dtype = torch.float64) -> tuple
     input = 3 * torch.randn(shape, generator=generator, dtype=dtype)
     if classes:
         return input, torch.randint(3, (rows,), generator=generator)
-    return input, torch.randn(rows, generator=generator, dtype=dtype)
+    target = torch.randn(rows, generator=generator, dtype=dtype)
+    kinds = {"labels": (target > 0).to(dtype), "counts": target.square().round()}
+    return input, kinds.get(str(find()[key].card.target), target)
 
 
 def by_values(loss: Pointwise, input: Tensor, target: Tensor) -> Tensor:
@@ -28,7 +30,61 @@ def by_values(loss: Pointwise, input: Tensor, target: Tensor) -> Tensor:
 
 
 def test_these_losses_have_one() -> None:
-    assert set(OWN) == {"mse", "mae", "huber", "smooth_l1", "cross_entropy"}
+    standard = {"mse", "mae", "huber", "smooth_l1", "cross_entropy", "binary_cross_entropy"}
+    assert set(OWN) == {*standard, "poisson"}
+
+
+VARIANTS: list[Pointwise] = [
+    CrossEntropy(label_smoothing=0.1),
+    CrossEntropy(class_weight=[0.1, 2.0, 0.0]),
+    CrossEntropy(class_weight=[0.1, 2.0, 3.0], ignore_index=1),
+    CrossEntropy(label_smoothing=0.1, ignore_index=0),
+    Poisson(offset=0.5),
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("loss", VARIANTS, ids=repr)
+def test_so_are_those_of_other_hyperparameters(loss: Pointwise, dtype: torch.dtype) -> None:
+    input, target = batch(loss.card.key, dtype=dtype)
+    leaf = input.clone().requires_grad_()
+    assert loss.mean_at_once(input, target) is not None
+    got, expected = loss(leaf, target), by_values(loss, leaf, target)
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(one, leaf) for one in (got, expected)))
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_of_a_row_that_does_not_count_nothing_is_seen(wrong: float) -> None:
+    for loss in (CrossEntropy(), CrossEntropy(class_weight=[1.0, 1.0, 0.0])):
+        input, target = batch("cross_entropy")
+        target[0] = 2 if loss.class_weight is not None else -100
+        leaf = input.index_fill(0, torch.tensor([0]), wrong).requires_grad_()
+        value = loss(leaf, target)
+        torch.testing.assert_close(
+            value.detach(), loss(input.index_fill(0, torch.tensor([0]), 0), target)
+        )
+        (slope,) = torch.autograd.grad(value, leaf)
+        assert slope.isfinite().all()
+        assert (slope[0] == 0).all()
+
+
+def test_classes_that_all_weigh_nothing_have_the_mean_zero() -> None:
+    input, target = batch("cross_entropy")
+    loss = CrossEntropy(class_weight=[0.0, 1.0, 1.0])
+    assert loss(input, torch.zeros_like(target)) == 0
+
+
+def test_small_and_large_values_of_labels_keep_their_digits() -> None:
+    loss, label = BinaryCrossEntropy(), torch.tensor([1.0])
+    for logit, value in ((-50.0, 50.0), (50.0, math.exp(-50)), (-200.0, 200.0), (200.0, 0.0)):
+        for side in (1, -1):
+            leaf = torch.tensor([side * logit], requires_grad=True)
+            got = loss(leaf, (label + side - 1).clamp(0))
+            assert got.item() == pytest.approx(value, rel=1e-6)
+            (slope,) = torch.autograd.grad(got, leaf)
+            right = -side / (1 + math.exp(logit))
+            assert slope.item() == pytest.approx(right, rel=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])

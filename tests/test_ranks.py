@@ -5,9 +5,10 @@ cards: all whose reduction says that rows are coupled.
 """
 
 import copy
-import subprocess
-import sys
-from pathlib import Path
+import math
+import pickle
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,11 +17,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from lossmith import NTXent, SoftF1, VICReg
 from lossmith.catalogue import find, get
 from lossmith.core import Loss, reduce
 from lossmith.core.ranks import Gather, gathered, summed
 from lossmith.core.tree import mapped
 from lossmith.testing.cases import ROWS, Case, example, take, variants
+from shared.processes import found_by_ranks, work
 from shared.sound_losses import Gap, Views
 
 SHARES = {2: [2, 4], 4: [1, 3, 0, 2]}  # rows of each rank; no two alike, one without any
@@ -28,25 +31,13 @@ REPLICATED = {"l2_sp"}  # what it is given are parameters: every rank holds the 
 COUPLED = {
     key: kind for key, kind in find().items() if kind.reduction != "mean" and key not in REPLICATED
 }
-OTHERS = ("collectives", "ddp", "own", *REPLICATED)
+OTHERS = ("collectives", "ddp", "groups", "nan", "own", "unlike", *REPLICATED)
 
 
 @pytest.fixture(scope="session")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What each of four processes, then two of them, found wrong, by loss and number of ranks."""
-    folder = tmp_path_factory.mktemp("ranks")
-    command = [sys.executable, __file__, str(folder)]
-    running = [
-        subprocess.Popen([*command, str(rank)], stderr=subprocess.PIPE, text=True)
-        for rank in range(4)
-    ]
-    for one in running:
-        _, told = one.communicate(timeout=300)
-        assert one.returncode == 0, told
-    found: dict[str, str] = {}
-    for path in folder.glob("*.pt"):
-        found.update(torch.load(path))
-    return found
+    return found_by_ranks(__file__, tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.mark.parametrize("ranks", SHARES)
@@ -63,35 +54,14 @@ def test_what_couples_rows_can_gather_them() -> None:
         assert not example(find()[key]).gather
 
 
-def _work(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    for ranks in (4, 2):
-        if rank < ranks:
-            where = f"file://{Path(folder) / f'store{ranks}'}"
-            dist.init_process_group("gloo", init_method=where, rank=rank, world_size=ranks)
-            found = {f"{key} {ranks}": _tried(key) for key in (*OTHERS, *COUPLED)}
-            torch.save({k: v for k, v in found.items() if v or rank == 0},
-                       Path(folder) / f"found{ranks}-{rank}.pt")  # fmt: skip
-            dist.destroy_process_group()
+def _own_losses() -> None:
+    _compare(Gap())
+    _compare(Views())
 
 
-def _tried(key: str) -> str:
-    try:
-        if key == "collectives":
-            _collectives()
-        elif key == "ddp":
-            _distributed_data_parallel()
-        elif key == "own":
-            _compare(Gap())
-            _compare(Views())
-        elif key in REPLICATED:
-            _compare_replicated(example(find()[key]))
-        else:
-            for loss in variants(COUPLED[key]):
-                _compare(loss)
-    except Exception as error:  # told to the main process; the other ranks go on
-        return f"{type(error).__name__}: {error}"
-    return ""
+def _compare_variants(key: str) -> None:
+    for loss in variants(COUPLED[key]):
+        _compare(loss)
 
 
 def _own() -> slice:
@@ -116,7 +86,8 @@ def _compare(loss: Loss) -> None:
             torch.testing.assert_close(mine / ranks, right, rtol=1e-9, atol=1e-12)
 
 
-def _compare_replicated(loss: Loss) -> None:
+def _compare_replicated(key: str) -> None:
+    loss = example(find()[key])
     batch = Case(loss).batch()
     (value, slopes, _), (got, ours, _) = (_slopes(loss, batch, {}, whole=w) for w in (True, False))
     torch.testing.assert_close((got, ours), (value, slopes))
@@ -125,7 +96,8 @@ def _compare_replicated(loss: Loss) -> None:
 def _slopes(loss: Loss, batch: Any, given: Any, *, whole: bool) -> tuple[Tensor, Any, Any]:
     """The value, and the gradients of what is free in the batch and of what the loss learns."""
     loss = copy.deepcopy(loss).double()
-    loss.gather = loss.gather and not whole
+    if whole:
+        loss.gather = False
     case = Case(loss)
     leaves = [x.detach().clone().requires_grad_() for x in case.free(*batch)]
     learned = list(loss.parameters())
@@ -172,7 +144,9 @@ def _collectives() -> None:
     value = Gather.of(leaf)(leaf).pow(3).sum()
     (slope,) = torch.autograd.grad(value, leaf, create_graph=True)
     torch.testing.assert_close(slope, ranks * 3 * leaf**2)
-    (bend,) = torch.autograd.grad(slope.sum(), leaf)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dist, "all_reduce", None)  # a rank is sent its own rows' gradient alone
+        (bend,) = torch.autograd.grad(slope.sum(), leaf)
     torch.testing.assert_close(bend, ranks * 6 * leaf)
     weight = torch.linspace(0.0, 2.0, ROWS, dtype=torch.float64)
     right = reduce(everyone, weight=weight)
@@ -183,5 +157,76 @@ def _collectives() -> None:
     assert mapped(Gather.of(leaf), {"a": leaf})["a"].shape == (ROWS, 2)
 
 
+def _groups() -> None:
+    """In a process group the batch is that of its ranks; a loss keeps it when copied or pickled."""
+    group, _ = dist.new_subgroups(2)
+    shares, rank = SHARES[dist.get_world_size()], dist.get_rank()
+    first = rank - rank % 2
+    start = sum(shares[:first])
+    whole = slice(start, start + sum(shares[first : first + 2]))
+    own = slice(sum(shares[:rank]) - start, sum(shares[: rank + 1]) - start)
+    for kind in (NTXent, VICReg, SoftF1):
+        for loss in (kind(gather=group), kind()):
+            loss.gather = group
+            batch = take(Case(loss).batch(), whole)
+            value, slopes, _ = _slopes(kind(gather=False), batch, {}, whole=True)
+            for copied in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+                got, ours, _ = _slopes(copied, take(batch, own), {}, whole=False)
+                torch.testing.assert_close(got, value, rtol=1e-10, atol=1e-12)
+                for mine, right in zip(ours, slopes, strict=True):
+                    torch.testing.assert_close(mine / 2, right[own], rtol=1e-9, atol=1e-12)
+    assert loss.gather is group
+    assert loss.config()["gather"] is True
+    for wrong in (-100, "all", None):  # the first is what a rank outside has for a group
+        with pytest.raises(TypeError, match=r"gather must be True, False or a process group"):
+            loss.gather = wrong
+        with pytest.raises(TypeError, match=r"gather must be True, False or a process group"):
+            VICReg(gather=wrong)
+
+
+def _unlike() -> None:
+    """Ranks that gather for different calls are told so, each of them, and may go on together."""
+    here, rows = dist.get_rank() == 0, torch.ones(2, 3, requires_grad=True)
+
+    def fails(loss: Loss, input: Tensor, *words: str) -> None:
+        with pytest.raises(RuntimeError, match="different calls") as told:
+            loss(input, torch.ones_like(input))
+        assert all(word in str(told.value) for word in words), str(told.value)
+
+    fails(NTXent() if here else VICReg(), rows, "rank 0: nt_xent in training", "vicreg in training")
+    loss = NTXent()
+    fails(loss.train(not here), rows, "nt_xent in evaluation", "nt_xent in training")
+    fails(loss.train(), torch.ones(2, 4) if here else rows, "(rows, 4)", "(rows, 3)")
+    fails(loss, rows.double() if here else rows, "float64", "float32")
+    with torch.set_grad_enabled(not here):
+        fails(loss, rows, "rank 0: nt_xent in training without gradients")
+    f1 = SoftF1()
+    weight = torch.ones(2) if here else None
+    with pytest.raises(RuntimeError, match="different calls"):
+        f1(torch.zeros(2), torch.ones(2), weight=weight)
+    loss.gather = not here  # validates alone
+    assert loss(rows, rows).isfinite() if here else True
+    loss.gather = True
+    assert loss(rows, rows).isfinite()
+
+
+def _nan() -> None:
+    """NaN in the rows of one rank is NaN on all of them; none waits for another."""
+    rows = torch.full((2, 3), math.nan if dist.get_rank() == 0 else 1.0)
+    for loss in (NTXent(), VICReg()):
+        assert loss(rows, torch.ones(2, 3)).isnan()
+
+
+JOBS: dict[str, Callable[[], None]] = {
+    "collectives": _collectives,
+    "ddp": _distributed_data_parallel,
+    "groups": _groups,
+    "nan": _nan,
+    "own": _own_losses,
+    "unlike": _unlike,
+    **{key: partial(_compare_replicated, key) for key in REPLICATED},
+    **{key: partial(_compare_variants, key) for key in COUPLED},
+}
+
 if __name__ == "__main__":
-    _work(int(sys.argv[2]), sys.argv[1])
+    work(JOBS)

@@ -27,6 +27,7 @@ from torch._subclasses.fake_tensor import (
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
+from lossmith import CrossEntropy
 from lossmith.catalogue import find
 from lossmith.core import Progress
 from lossmith.core.loss import Loss
@@ -163,13 +164,15 @@ def of_torch(device: str) -> dict[str, dict[str, Any]]:
     found = {}
     for key, own in TORCH.items():
         simulation = Simulation(device)
-        given = batch(Case(example(find()[key])), simulation)
+        loss = WEIGHTED if key == "class weights" else example(find()[key])
+        given = batch(Case(loss), simulation)
         with simulation.on():
-            found[key] = outcome(own, *given, simulation)
+            found[key] = outcome(own.to(device), *given, simulation)
     return found
 
 
-TORCH: dict[str, Callable[..., Tensor]] = {
+WEIGHTED = CrossEntropy(classes=2, class_weight=[1.0, 2.0])
+TORCH: dict[str, nn.Module] = {
     "mse": nn.MSELoss(),
     "mae": nn.L1Loss(),
     "huber": nn.HuberLoss(),
@@ -177,6 +180,7 @@ TORCH: dict[str, Callable[..., Tensor]] = {
     "cross_entropy": nn.CrossEntropyLoss(),
     "binary_cross_entropy": nn.BCEWithLogitsLoss(),
     "poisson": nn.PoissonNLLLoss(),
+    "class weights": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0])),
 }
 
 if __name__ == "__main__":
@@ -184,4 +188,5 @@ if __name__ == "__main__":
     torch.__future__.set_swap_module_params_on_conversion(False)
     ways = {"moved": of_all(device, True), "unmoved": of_all(device, False)}
     others = {"built": of_building_and_observing(device), "torch": of_torch(device)}
-    print(json.dumps({**ways, **others}))
+    weighted = {"weighted": of_loss(WEIGHTED, device, moved=True)}
+    print(json.dumps({**ways, **others, **weighted}))

@@ -29,6 +29,7 @@ T = TypeVar("T")
         declare.OptionalWhole,
         declare.Wholes,
         declare.Switch,
+        declare.Gathering,
         declare.Choice,
         declare.Inner,
     ),

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from lossmith.core.left_out import without_ignored, without_left_out
-from lossmith.core.ranks import Gather, several
+from lossmith.core.ranks import Gather, named, several, summed
 from lossmith.core.reduce import joint, mass_of, or_one, reduce
 from lossmith.core.tree import mapped
 from lossmith.kernels import choice
@@ -50,15 +50,16 @@ def weighted_mean(loss: Pointwise, input: Any, target: Any, weight: Any, denomin
 
 def coupled_mean(loss: Coupled, input: Any, target: Any, weight: Any, denominator: Any) -> Terms:
     """Return the weighted mean of values that depend on all rows, those of all ranks, by name."""
-    if not (loss.gather and several()):
+    ranks = named(loss.gather)
+    if not several(ranks):
         own = loss.weights(target)
         return _reduced(loss, loss.values(input, target), own, weight, denominator)
-    gather = Gather.of(input)
+    gather = _gathering(loss, ranks, input, target)
     input, target = mapped(gather, input), mapped(gather, target)
     own = loss.weights(target)  # of rows among all ranks': whether there is a pair
     own = None if own is None else own[gather.own]
     values = loss.values(input, target, gather.own)
-    return _reduced(loss, values, own, weight, denominator, ranks=True)
+    return _reduced(loss, values, own, weight, denominator, ranks)
 
 
 def statistic(loss: Statistic, input: Any, target: Any, weight: Any, denominator: Any) -> Terms:
@@ -152,7 +153,7 @@ def _by_blocks(
 
 
 def _reduced(
-    loss: Loss, values: Any, own: Any, weight: Any, denominator: Any, ranks: bool = False
+    loss: Loss, values: Any, own: Any, weight: Any, denominator: Any, ranks: Any = False
 ) -> Terms:
     """Return the weighted mean of values, or of several by name."""
     if isinstance(values, Tensor):
@@ -174,10 +175,26 @@ def _named(loss: Loss, found: Any) -> Terms:
 
 
 def _of_all_ranks(loss: Any, *given: Any) -> tuple[Any, ...]:
-    if not (loss.gather and several()):
+    ranks = named(loss.gather)
+    if not several(ranks):
         return given
-    gather = Gather.of(given[0])
+    gather = _gathering(loss, ranks, *given)
     return tuple(mapped(gather, part) for part in given)
+
+
+def _gathering(loss: Loss, ranks: Any, *data: Any) -> Gather:
+    """Return what brings the rows of all ranks together, where they call the same."""
+    mode = "training" if loss.training else "evaluation"
+    slopes = "" if torch.is_grad_enabled() else " without gradients"
+    return Gather.of(*data, ranks=ranks, told=f"{loss.card.key} in {mode}{slopes}")
+
+
+def agreed(loss: Loss, fine: bool) -> bool:
+    """Return whether all ranks say so, where they share a batch: all go on, or none."""
+    ranks = named(getattr(loss, "gather", False))
+    if not several(ranks):
+        return fine
+    return not summed(torch.tensor(float(not fine)), ranks).item()
 
 
 def _refuse_denominator(loss: Loss, denominator: Any) -> None:

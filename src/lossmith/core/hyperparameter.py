@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
 
 from lossmith.core.adaptive import Adaptive, Number
+from lossmith.core.ranks import kept
 from lossmith.core.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -286,6 +288,23 @@ class Switch(Hyperparameter):
         if type(value) is not bool:
             raise self._wrong(owner, name, value)
         return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathering(Hyperparameter):
+    """Whether the batch is that of all ranks, or the process group whose it is."""
+
+    wanted = "True, False or a process group that this rank is in"
+    annotation = bool | ProcessGroup
+
+    if TYPE_CHECKING:
+
+        def __get__(self, loss: Any, owner: Any = None) -> bool | str: ...
+        def __set__(self, loss: Any, value: bool | ProcessGroup) -> None: ...
+
+    def checked(self, owner: str, name: str, value: Any) -> bool | str:
+        """Return a switch as it is, of a group its name: a group can't be copied."""
+        return kept(value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,8 +26,9 @@ from lossmith.core.arguments import Constructed, parameters, short, unknown
 from lossmith.core.card import Card, Reduction
 from lossmith.core.compiled import in_one_pass
 from lossmith.core.docstring import documented
-from lossmith.core.hyperparameter import REQUIRED, Hyperparameter, Ranged, Switch, declared
+from lossmith.core.hyperparameter import REQUIRED, Gathering, Hyperparameter, Ranged, declared
 from lossmith.core.left_out import without_ignored
+from lossmith.core.ranks import kept
 from lossmith.core.reduce import added, checked_weight, joint
 from lossmith.core.schedule import Schedule
 from lossmith.core.serial import document_of, plain
@@ -236,6 +237,7 @@ class Loss(Adaptive, metaclass=Constructed):
         """Return the value in float64 where float32 overflowed on the way to it, else as it is."""
         given = [tensor for part in (input, target) for tensor in tensors(part)]
         fine = all(tensor.isfinite().all() for tensor in given if tensor.is_floating_point())
+        fine = execution.agreed(self, fine)
         if value.dtype == torch.float64 or not fine:
             return value
         input, target, weight = (mapped(_double, part) for part in (input, target, weight))
@@ -347,11 +349,21 @@ class _OfAllRanks(Loss):
     """A loss that couples the rows of a batch, which over several processes is that of all ranks.
 
     Every rank must then call it. A subclass that states `gather = False` stays on its own rank.
+    A process group is kept by its name.
     """
 
-    gather: Switch = Switch(
-        default=True, doc="over several processes, whether the batch is that of all ranks"
+    gather: Gathering = Gathering(
+        default=True,
+        doc="over several processes, whether the batch is that of all ranks, or of a process group",
     )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, kept(value) if name == "gather" else value)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what the constructor takes; a group is of one run, in another it is all ranks."""
+        found = super().arguments()
+        return {**found, "gather": bool(self.gather)} if "gather" in found else found
 
 
 class Coupled(_OfAllRanks):

@@ -3,13 +3,16 @@
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lossmith.core.ranks import summed
 from lossmith.functional.checks import at_hand, require
+
+if TYPE_CHECKING:
+    from lossmith.core.ranks import Ranks
 
 FEW = 1 << 15  # numbers of which a mean costs less than a sum, whose gradient takes no memory
 
@@ -19,7 +22,7 @@ def reduce(
     *,
     weight: Tensor | None = None,
     denominator: Tensor | float | None = None,
-    ranks: bool = False,
+    ranks: "Ranks" = False,
 ) -> Tensor:
     r"""Reduce unreduced values to one scalar, the weighted mean.
 
@@ -34,8 +37,8 @@ def reduce(
             sample); it is never broadcast otherwise.
         denominator: replaces the sum of the weights, so that accumulated batches or many ranks
             give the gradient of the whole batch; 0 where these, too, have nothing to learn from.
-        ranks: sum over all processes too, so that the mean is the whole batch's on every rank and
-            its gradients, averaged over ranks, those of one process.
+        ranks: sum over all processes too, or those of a group, so that the mean is the whole
+            batch's on every rank and its gradients, averaged over ranks, those of one process.
 
     Raises:
         ValueError: if weight's shape is not values' shape or its leading part, or if a denominator
@@ -54,7 +57,7 @@ def reduce(
     else:
         total, mass = (values.masked_fill(weight == 0, 0) * weight).sum(), weight.sum()
     if ranks:
-        total, mass = summed(torch.stack([total, torch.as_tensor(mass).to(total)]))
+        total, mass = summed(torch.stack([total, torch.as_tensor(mass).to(total)]), ranks)
     return total / (or_one(mass) if denominator is None else _count(denominator, total, mass))
 
 

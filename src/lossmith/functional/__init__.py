@@ -99,10 +99,12 @@ from lossmith.functional.lovasz import lovasz_hinge, lovasz_softmax
 from lossmith.functional.masked import latent_prediction, masked_reconstruction
 from lossmith.functional.masks import image_weights
 from lossmith.functional.means import (
+    mean_binary_cross_entropy,
     mean_cross_entropy,
     mean_huber,
     mean_mae,
     mean_mse,
+    mean_poisson,
     mean_smooth_l1,
 )
 from lossmith.functional.metric import (
@@ -370,10 +372,12 @@ __all__ = [
     "mape",
     "margin_ranking",
     "masked_reconstruction",
+    "mean_binary_cross_entropy",
     "mean_cross_entropy",
     "mean_huber",
     "mean_mae",
     "mean_mse",
+    "mean_poisson",
     "mean_smooth_l1",
     "minimax_gan",
     "mixed_memory",

@@ -20,8 +20,9 @@ from lossmith.functional.checks import (
     widest,
 )
 
-_MOST = 50.0
-_MANY = 100.0  # a count from which Stirling's series is exact to 1e-9
+MOST = 50.0
+NEGATIVE = "target holds negative numbers; Poisson needs counts, 0 or more"
+MANY = 100.0  # a count from which Stirling's series is exact to 1e-9
 
 
 def log_mean(output: Tensor, *, offset: Tensor | float) -> Tensor:
@@ -32,32 +33,31 @@ def log_mean(output: Tensor, *, offset: Tensor | float) -> Tensor:
 
 def grown(z: Tensor) -> Tensor:
     """Return exp(z), by its tangent beyond z = 50."""
-    near = held(z, high=_MOST)
+    near = held(z, high=MOST)
     return z.exp() if near is z else near.exp() * (1 + (z - near))
 
 
 def poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
     """Return mean − target·log mean + log(target!) (Poisson; the full likelihood)."""
     eta, target = _log_means(input, target, offset)
-    require((target >= 0).all(), "target holds negative numbers; Poisson needs counts, 0 or more")
-    if held(target, high=_MANY) is target:
-        return _poisson_of_few(eta, target)
-    many = target > _MANY
-    few = _poisson_of_few(torch.where(many, 0, eta), torch.where(many, 0, target))
-    return torch.where(many, _poisson_of_many(eta, torch.where(many, target, _MANY)), few)
+    require((target >= 0).all(), NEGATIVE)
+    if held(target, high=MANY) is target:
+        return poisson_of_few(eta, target)
+    many = target > MANY
+    few = poisson_of_few(torch.where(many, 0, eta), torch.where(many, 0, target))
+    return torch.where(many, _poisson_of_many(eta, torch.where(many, target, MANY)), few)
 
 
-def _poisson_of_few(eta: Tensor, target: Tensor) -> Tensor:
-    near = held(eta, high=_MOST)
-    mean = near.exp()
-    value = mean - target * near + torch.lgamma(target + 1)
-    return value if near is eta else value + (eta - near) * (mean - target)
+def poisson_of_few(eta: Tensor, target: Tensor) -> Tensor:
+    """Return the value of counts so small that log(target!) cancels no digits."""
+    constant = torch.lgamma(target + 1)
+    return torch.addcmul(grown(eta) + constant, target, eta, value=-1)
 
 
 def _poisson_of_many(eta: Tensor, target: Tensor) -> Tensor:
     """Return the value by Stirling's series of log(target!), whose large terms cancel exactly."""
     rise = eta - target.log()
-    near = held(rise, high=_MOST)
+    near = held(rise, high=MOST)
     share = torch.expm1(near)
     value = share - near + (rise - near) * share
     return target * value + (2 * math.pi * target).log() / 2 + 1 / (12 * target)
@@ -68,7 +68,7 @@ def gamma(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
     eta, target = _log_means(input, target, offset)
     require((target > 0).all(), "target holds numbers that are not positive; gamma needs y > 0")
     ratio = target.log() - eta
-    near = held(ratio, high=_MOST)
+    near = held(ratio, high=MOST)
     rise = torch.expm1(near)
     value = rise - near
     return value if near is ratio else value + (ratio - near) * rise

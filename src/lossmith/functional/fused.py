@@ -8,4 +8,4 @@ from typing import Any
 import torch
 
 losses: Any = torch._C._nn  # the functions that torch.nn.functional calls
-NONE, MEAN, SUM = 0, 1, 2  # torch's numbers for how they are reduced
+NONE, MEAN = 0, 1  # torch's numbers for how they are reduced

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lossmith.functional import sharded
 from lossmith.functional.checks import at_hand, check_classes, promote, widest
 from lossmith.kernels import linear as kernel
 from lossmith.kernels.choice import Why, choose, transformed
@@ -40,7 +41,9 @@ def linear_cross_entropy(
 
     Args:
         input: (…, D), what the head reads.
-        weight: (C, D), the head; it may be tied to an embedding.
+        weight: (C, D), the head; it may be tied to an embedding. A DTensor sharded by its classes,
+            of which each rank holds some, is read where it lies: two sums over ranks give the
+            exact values, and all ranks must hold the same input and target.
         target: (…) integer classes.
         bias: (C,) of the head.
         label_smoothing: share of the target spread evenly over all classes.
@@ -51,7 +54,8 @@ def linear_cross_entropy(
 
     Raises:
         TypeError: if the target holds no integers, or input is no floating-point tensor.
-        ValueError: if shapes do not fit or a class lies outside 0 … C − 1.
+        ValueError: if shapes do not fit, a class lies outside 0 … C − 1, a weight is sharded
+            otherwise, or ranks that share one hold other targets.
 
     Source: Wijmans et al., Cut Your Losses in Large-Vocabulary Language Models (2025); z-loss:
     Chowdhery et al., PaLM (2022); softcap: Gemma Team, Gemma 2 (2024).
@@ -69,20 +73,23 @@ def linear_cross_entropy(
     head = _same_dtype(input.reshape(-1, input.shape[-1]), weight, bias)
     rows = rows.masked_fill(weighs == 0, 0)
     with torch.autocast(input.device.type, enabled=False):
-        if _choose(len(rows) * classes, classes, options):
+        shared = sharded.distributed(weight)
+        if _choose(len(rows) * classes, classes, options, shared):
             values = kernel.fused(*head, rows, weighs, options)
         else:
             left_out = weighs == 0
             hidden = head[0].masked_fill(left_out.unsqueeze(1), 0)  # whatever it holds, NaN too
-            values = kernel.reference(hidden, *head[1:], rows, options).masked_fill(left_out, 0)
+            plain = sharded.values if shared else kernel.reference
+            values = plain(hidden, *head[1:], rows, options).masked_fill(left_out, 0)
     return values.reshape(target.shape)
 
 
-def _choose(logits: int, classes: int, options: kernel.Options) -> bool:
+def _choose(logits: int, classes: int, options: kernel.Options, shared: bool) -> bool:
     learned = any(number is not None and number.requires_grad for number in options)
     obstacles: Sequence[tuple[bool, Why]] = (
         (transformed(), "torch.func needs operations that it can transform"),
         (learned, "a hyperparameter is learned"),
+        (shared, "each rank holds some of the classes"),
         (logits < FEW_LOGITS, lambda: f"{logits} logits are fewer than {FEW_LOGITS}"),
         (classes < FEW_CLASSES, lambda: f"{classes} classes are fewer than {FEW_CLASSES}"),
     )

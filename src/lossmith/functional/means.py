@@ -4,15 +4,26 @@ Torch's operations know no learned numbers, give NaN for the mean of nothing, an
 overflows. They fail under vmap within vmap (torch 2.13): who calls looks for that.
 """
 
-from typing import Any
+import math
 
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import at_hand, check_head, head_dim, in_dtype, promote, same_shape
-from lossmith.functional.fused import MEAN, SUM, losses
+from lossmith.functional.binary import check_labels
+from lossmith.functional.checks import (
+    at_hand,
+    check_head,
+    head_dim,
+    in_dtype,
+    promote,
+    require,
+    same_shape,
+)
+from lossmith.functional.counts import MANY, NEGATIVE, poisson_of_few
+from lossmith.functional.fused import MEAN, losses
 from lossmith.kernels.choice import transformed
 
+_SHORT = 1 << 12  # numbers of which calls cost more than passes over memory
 _LARGE = torch.finfo(torch.float32).max / 100  # from here values are held
 
 
@@ -54,39 +65,110 @@ def mean_cross_entropy(
     softcap: Tensor | float | None = None,
     ignore_index: int = -100,
 ) -> Tensor | None:
-    """Return the mean of −log p, where targets are neither smoothed, soft nor weighed."""
-    if class_weight is not None or z_loss is not None or softcap is not None:
+    """Return the mean of −log p, smoothed or by the classes' weights, where targets are not soft.
+
+    Smoothing and weights at once are not torch's, which weighs each smoothed term.
+    """
+    if z_loss is not None or softcap is not None:
         return None
-    whole = not (target.is_floating_point() or target.dtype == torch.bool)
     smoothing = in_dtype(label_smoothing, input)
-    if not (whole and input.ndim and target.numel()) or isinstance(smoothing, Tensor) or smoothing:
+    if isinstance(smoothing, Tensor) or (smoothing and class_weight is not None):
         return None
-    if input.is_cuda and target.is_cuda and not (torch.compiler.is_compiling() or transformed()):
-        return _on_device(input, target, ignore_index)
-    if not (at_hand(input) and at_hand(target)):
+    if target.is_floating_point() or target.dtype == torch.bool or input.ndim != target.ndim + 1:
         return None
-    check_head(input, target, input.shape[head_dim(input)])
-    if ignore_index >= 0 or target.min().item() < 0:  # some may be ignored, whatever they hold
-        input = torch.where((target != ignore_index).unsqueeze(head_dim(input)), input, 0)
+    if input.is_cuda and target.is_cuda:
+        if smoothing or torch.compiler.is_compiling() or transformed() or not target.numel():
+            return None
+        check_head(input, target, input.shape[head_dim(input)])
+        return _on_device(promote(input), target.long(), class_weight, ignore_index)
+    if not (at_hand(input) and at_hand(target) and target.numel()):
+        return None
+    input, target = promote(input), target if target.dtype == torch.int64 else target.long()
+    counts = class_weight is None and ignore_index < 0 and target.min().item() >= 0
+    if not counts and not math.isfinite(input.detach().sum().item()):
+        return None  # of a row that does not count nothing may be seen
+    weight = None if class_weight is None else class_weight.to(input)
     try:
         mean: Tensor = losses.cross_entropy_loss(
-            promote(input), target.long(), None, MEAN, ignore_index, 0.0
+            input, target, weight, MEAN, ignore_index, smoothing
         )
-    except IndexError:  # a class outside the head, of which `cross_entropy` has more to say
+    except (IndexError, RuntimeError, ValueError):  # of which `cross_entropy` has more to say
         return None
-    return mean if mean.item() * target.numel() < _LARGE else None  # NaN where all are ignored
+    return mean if mean.item() * target.numel() < _LARGE else None  # NaN where none counts
 
 
-def _on_device(input: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+def _on_device(
+    input: Tensor, target: Tensor, class_weight: Tensor | None, ignore_index: int
+) -> Tensor:
     """Return the mean in torch's few kernels; its own asserts that classes are in range."""
-    dim = head_dim(input)
-    check_head(input, target, input.shape[dim])
-    target = target.long()
-    log_p = promote(input).masked_fill((target == ignore_index).unsqueeze(dim), 0).log_softmax(dim)
-    operation: Any = torch.ops.aten
-    operation = operation.nll_loss_forward if input.ndim < 3 else operation.nll_loss2d_forward
+    weight, dim = class_weight, head_dim(input)
+    if weight is not None:
+        weight = weight.to(input)
+        known = target.masked_fill(target == ignore_index, 0)
+        target = target.masked_fill((weight == 0)[known], ignore_index)
+    if input.requires_grad and torch.is_grad_enabled():
+        input = input.view_as(input)  # for a hook of this call alone
+        input.register_hook(
+            lambda slope: slope.masked_fill((target == ignore_index).unsqueeze(dim), 0)
+        )
+    log_p, classes, operation = input.log_softmax(dim), target, torch.ops.aten.nll_loss_forward
     if input.ndim > 2:  # (N, C, …) as (N, C, H, W)
-        log_p, target = log_p.flatten(2).unsqueeze(2), target.flatten(1).unsqueeze(1)
-    total, count = operation(log_p, target, None, SUM, ignore_index)
-    mean: Tensor = total / count.clamp(min=1)
-    return mean
+        log_p, classes = log_p.flatten(2).unsqueeze(2), target.flatten(1).unsqueeze(1)
+        operation = torch.ops.aten.nll_loss2d_forward
+    mean, mass = operation(log_p, classes, weight, MEAN, ignore_index)
+    with torch.no_grad():  # the gradient is 0 as it is, and needs no kernel
+        mean.masked_fill_(mass == 0, 0)
+    found: Tensor = mean
+    return found
+
+
+def mean_binary_cross_entropy(
+    input: Tensor, target: Tensor, *, positive_weight: Tensor | float = 1.0
+) -> Tensor | None:
+    """Return the mean of −log σ(±x) of few labels that are 0 or 1, where nothing overflows.
+
+    On a device, where nothing is looked at, it is torch's operation, of any labels from 0 to 1.
+    """
+    positive = in_dtype(positive_weight, input)
+    if isinstance(positive, Tensor) or not _plain(input, target):
+        return None
+    input, target = same_shape(input, target)
+    if not input.is_cpu:
+        check_labels(target)
+        weight = None if positive == 1 else input.new_full((), positive)
+        given = (input, target, None, weight, MEAN)
+        found: Tensor = torch.binary_cross_entropy_with_logits(*given)
+        return found
+    sides = target * target
+    if positive != 1 or not torch.equal(sides, target):
+        return None
+    mean: Tensor = losses.soft_margin_loss(input, sides.add_(target).sub_(1), MEAN)  # of 2 y − 1
+    return mean if math.isfinite(mean.item()) else None
+
+
+def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor | None:
+    """Return the mean of the Poisson likelihood's values where no count is large.
+
+    On a device, where nothing is looked at, it is formed in float64.
+    """
+    shift = in_dtype(offset, input)
+    if isinstance(shift, Tensor) or not _plain(input, target):
+        return None
+    input, target = same_shape(input, target)
+    if not input.is_cpu:
+        require((target >= 0).all(), NEGATIVE)
+        wide = poisson_of_few((input + shift if shift else input).double(), target.double())
+        return wide.mean().to(input.dtype)  # whose digits do for large counts too
+    least, most = target.aminmax()
+    if not (least.item() >= 0 and most.item() <= MANY):
+        return None
+    eta = input + shift if shift else input
+    return poisson_of_few(eta, target).mean()
+
+
+def _plain(input: Tensor, target: Tensor) -> bool:
+    """Return whether there are few numbers at hand, or eager ones on CUDA, with no other slope."""
+    if not input.numel() or target.requires_grad or transformed() or torch.compiler.is_compiling():
+        return False
+    few = input.numel() <= _SHORT
+    return (input.is_cuda and target.is_cuda) or (few and at_hand(input) and at_hand(target))

@@ -10,10 +10,11 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding, logsigmoid
+from torch.nn.functional import logsigmoid
 
 from lossmith.functional.checks import beside, check_classes, promote, require
 from lossmith.functional.linear import check_linear
+from lossmith.functional.sharded import rows_of
 from lossmith.functional.similarity import log_sums
 
 FEW = 4  # how many classes a draw there must be for drawing one after another to cost less
@@ -45,7 +46,7 @@ def sampled_linear_cross_entropy(
 
     Args:
         input: (…, D), what the head reads.
-        weight: (C, D), the head.
+        weight: (C, D), the head; a DTensor sharded by its classes is read where it lies.
         target: (…) integer classes.
         sampled: (S,) different classes in ascending order.
         expected: (S,) how often each of them is drawn on average.
@@ -78,8 +79,9 @@ def sampled_linear_cross_entropy(
     drawn = certain if target_expected is None else target_expected.flatten()
     shift = -torch.cat([drawn, expected]).log().to(dtype)
     index = torch.cat([rows, sampled])
-    head = embedding(index, weight, sparse=sparse).to(dtype)
-    shift = shift if bias is None else shift + bias[index].to(dtype)
+    head = rows_of(weight, index, sparse=sparse).to(dtype)
+    if bias is not None:
+        shift = shift + rows_of(bias.unsqueeze(1), index).squeeze(1).to(dtype)
     positive = (left * head[: len(rows)]).sum(1) + shift[: len(rows)]
     negatives = _log_sum(left, head[len(rows) :], shift[len(rows) :], _hits(rows, sampled))
     return -logsigmoid(positive - negatives).reshape(target.shape)

@@ -32,6 +32,7 @@ class BinaryCrossEntropy(Pointwise):
     """
 
     function = staticmethod(F.binary_cross_entropy)
+    mean_function = staticmethod(F.mean_binary_cross_entropy)
     positive_weight: Real = Real(
         default=1.0, low=0.0, exclusive=True, doc="factor of the positive term"
     )

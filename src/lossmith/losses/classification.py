@@ -80,8 +80,9 @@ class CrossEntropy(ClassLoss):
     def check_given(self, input: Any, target: Any) -> None:
         """Raise as losses of classes do, and ValueError unless there is one weight a class."""
         super().check_given(input, target)
-        if self.class_weight is not None:
-            F.per_class("class_weight", self.class_weight, input)
+        weight = self.class_weight
+        if weight is not None and weight.shape != input.shape[1:2]:
+            F.per_class("class_weight", weight, input)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the cross-entropy of each sample, without class weights, and its z-loss if any."""

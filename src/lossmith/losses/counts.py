@@ -51,6 +51,7 @@ class Poisson(LogMean):
     """
 
     function = staticmethod(F.poisson)
+    mean_function = staticmethod(F.mean_poisson)
     card = Card(
         key="poisson",
         tasks=("regression",),

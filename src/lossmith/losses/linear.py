@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
@@ -15,6 +16,7 @@ from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
 from lossmith.core.reduce import reduce, spread
 from lossmith.functional.checks import beside, check_classes, head_dim, promote
+from lossmith.functional.sharded import as_forward, whole
 from lossmith.losses._classes import IGNORE, check_counts
 
 IN_FEATURES = Whole(low=1, doc="width of what the head reads")
@@ -57,8 +59,8 @@ class LinearHead(Loss, ABC):
 
     def logits(self, output: Tensor) -> Tensor:
         """Return the head's logits, in the last dimension."""
-        logits: Tensor = self.head(output.to(self.head.weight.dtype))
-        return logits
+        weight, bias = whole(self.head.weight), whole(self.head.bias)
+        return linear(output.to(weight.dtype), weight, bias)
 
     @abstractmethod
     def row_values(self, input: Tensor, target: Tensor, row_weight: Tensor) -> Tensor:
@@ -73,6 +75,7 @@ class LinearHead(Loss, ABC):
         denominator: Tensor | float | None = None,
     ) -> dict[str, Tensor]:
         """Return the weighted mean of the rows' values under the loss's key."""
+        input, target, weight = whole(input), whole(target), whole(weight)
         features = input.movedim(-1, head_dim(input))  # where other losses have their head
         if weight is not None:
             features, target, weight = without_left_out(features, target, weight)
@@ -82,7 +85,8 @@ class LinearHead(Loss, ABC):
         if weight is not None:
             own = own * spread(weight, own)
         features, _ = without_ignored(features, target, own)
-        values = self.row_values(features.movedim(head_dim(features), -1), target, own)
+        features = features.movedim(head_dim(features), -1)
+        values = as_forward(self.head, lambda rows: self.row_values(rows, target, own), features)
         return {self.card.key: reduce(values, weight=own, denominator=denominator)}
 
 
