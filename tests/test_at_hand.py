@@ -18,7 +18,7 @@ HEADS = [
 @pytest.fixture
 def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide what tensors hold, as on a GPU."""
-    for name in ("functional.checks", "functional.binary", "functional.barron", "core.reduce"):
+    for name in ("functional.checks", "functional.binary", "functional.robust", "core.reduce"):
         monkeypatch.setattr(import_module(f"lossmith.{name}"), "at_hand", lambda tensor: False)
 
 

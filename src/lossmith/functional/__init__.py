@@ -1,17 +1,17 @@
 """Pure functions `(input, target, *, hyperparameters)` that return unreduced values."""
 
-from lossmith.functional.alignment import ctc
-from lossmith.functional.audio import esr, multi_resolution_stft, si_sdr, sounding
+from lossmith.functional.audio import ctc, esr, multi_resolution_stft, si_sdr, sounding
 from lossmith.functional.autoencoder import (
     bernoulli_elbo,
     beta_tc,
     gaussian_elbo,
     gaussian_kl,
+    latent_prediction,
+    masked_reconstruction,
     sampled,
     straight_through,
     vector_quantisation,
 )
-from lossmith.functional.barron import adaptive_barron, barron
 from lossmith.functional.binary import (
     asymmetric,
     binary_cross_entropy,
@@ -19,6 +19,7 @@ from lossmith.functional.binary import (
     clipped_negative,
     hinge,
 )
+from lossmith.functional.boundaries import boundary, cl_dice, signed_distance, soft_skeleton
 from lossmith.functional.boxes import ciou, diou, giou, iou
 from lossmith.functional.classification import (
     brier,
@@ -51,7 +52,15 @@ from lossmith.functional.distillation import (
     hint,
     relational_distillation,
 )
-from lossmith.functional.distilled import dino, ibot, negative_cosine, sinkhorn, swav
+from lossmith.functional.distributional import (
+    ensemble_crps,
+    ensemble_mean,
+    expected_value,
+    gaussian_bins,
+    gaussian_crps,
+    hl_gauss,
+    quantile_crps,
+)
 from lossmith.functional.divergence import (
     jensen_shannon_divergence,
     kl,
@@ -61,7 +70,6 @@ from lossmith.functional.divergence import (
     wasserstein_1d,
 )
 from lossmith.functional.embeddings import cosines, distances, dots, unit_rows
-from lossmith.functional.evidential import evidential, evidential_probabilities
 from lossmith.functional.features import features
 from lossmith.functional.gan import (
     feature_matching,
@@ -83,8 +91,6 @@ from lossmith.functional.gradient_penalty import (
     score_gradient,
     zero_centred_penalty,
 )
-from lossmith.functional.hard import cvar, lambert_w, self_paced, super_loss, tilted
-from lossmith.functional.histogram import expected_value, gaussian_bins, hl_gauss
 from lossmith.functional.image import image_total_variation, ms_ssim, perceptual, ssim
 from lossmith.functional.imbalance import (
     balanced_softmax,
@@ -93,10 +99,22 @@ from lossmith.functional.imbalance import (
     ldam,
     logit_adjusted,
 )
-from lossmith.functional.likelihood import gaussian_nll, laplace_nll, location, student_t_nll
-from lossmith.functional.linear import linear_cross_entropy
-from lossmith.functional.lovasz import lovasz_hinge, lovasz_softmax
-from lossmith.functional.masked import latent_prediction, masked_reconstruction
+from lossmith.functional.likelihood import (
+    beta_nll,
+    evidential_regression,
+    gaussian_nll,
+    laplace_nll,
+    location,
+    mixture_mean,
+    mixture_nll,
+    student_t_nll,
+)
+from lossmith.functional.linear import (
+    draw_classes,
+    drawing_time,
+    linear_cross_entropy,
+    sampled_linear_cross_entropy,
+)
 from lossmith.functional.masks import image_weights
 from lossmith.functional.means import (
     mean_binary_cross_entropy,
@@ -107,7 +125,7 @@ from lossmith.functional.means import (
     mean_poisson,
     mean_smooth_l1,
 )
-from lossmith.functional.metric import (
+from lossmith.functional.metric_learning import (
     circle,
     contrastive,
     multi_similarity,
@@ -118,19 +136,12 @@ from lossmith.functional.metric import (
     with_both,
     with_positive,
 )
-from lossmith.functional.multilabel import (
-    label_rows,
-    two_way,
-    zlpr,
-)
+from lossmith.functional.multilabel import any_loss, auc_margin, label_rows, soft_f1, two_way, zlpr
 from lossmith.functional.noisy import (
     bootstrapped_probabilities,
-    early_learning,
     generalized_cross_entropy,
     hard_bootstrapping,
-    held_probabilities,
     jensen_shannon,
-    mixed_memory,
     normalized_cross_entropy,
     reverse_cross_entropy,
     soft_bootstrapping,
@@ -143,16 +154,18 @@ from lossmith.functional.ordinal import (
     corn_weights,
     squared_emd,
 )
-from lossmith.functional.preference import dpo, ipo, kto, orpo, sim_po
-from lossmith.functional.probabilistic import (
-    beta_nll,
-    ensemble_crps,
-    ensemble_mean,
-    evidential_regression,
-    gaussian_crps,
-    mixture_mean,
-    mixture_nll,
-    quantile_crps,
+from lossmith.functional.overlap import (
+    binary_dice,
+    binary_focal_tversky,
+    binary_jaccard,
+    binary_tversky,
+    dice,
+    focal_tversky,
+    generalized_dice,
+    jaccard,
+    lovasz_hinge,
+    lovasz_softmax,
+    tversky,
 )
 from lossmith.functional.probabilities import (
     asymmetric_probability,
@@ -195,42 +208,51 @@ from lossmith.functional.regression import (
     quantile,
     smooth_l1,
 )
-from lossmith.functional.relative import mape, msle, smape
-from lossmith.functional.robust import cauchy, geman_mcclure, pseudo_huber, tukey, welsch
-from lossmith.functional.sampled_softmax import (
-    draw_classes,
-    drawing_time,
-    sampled_linear_cross_entropy,
+from lossmith.functional.robust import (
+    adaptive_barron,
+    barron,
+    cauchy,
+    geman_mcclure,
+    pseudo_huber,
+    tukey,
+    welsch,
 )
-from lossmith.functional.segmentation import (
-    binary_dice,
-    binary_focal_tversky,
-    binary_jaccard,
-    binary_tversky,
-    dice,
-    focal_tversky,
-    generalized_dice,
-    jaccard,
-    tversky,
-)
-from lossmith.functional.shapes import boundary, cl_dice, signed_distance, soft_skeleton
-from lossmith.functional.smoothing import correct_predictions, online_label_smoothing
-from lossmith.functional.surrogates import (
-    any_loss,
-    auc_margin,
-    soft_f1,
+from lossmith.functional.self_distillation import dino, ibot, negative_cosine, sinkhorn, swav
+from lossmith.functional.smoothing import (
+    correct_predictions,
+    early_learning,
+    held_probabilities,
+    mixed_memory,
+    online_label_smoothing,
 )
 from lossmith.functional.survival import cox
 from lossmith.functional.tempered import (
     bi_tempered,
     entmax,
+    evidential,
+    evidential_probabilities,
     sparse_probabilities,
     sparsemax,
     tempered_softmax,
 )
-from lossmith.functional.text import sequence_log_probability, unlikelihood
-from lossmith.functional.transfer import deep_coral, flat_parameters, l2_sp, mmd
-from lossmith.functional.transport import sinkhorn_divergence
+from lossmith.functional.text import (
+    dpo,
+    ipo,
+    kto,
+    orpo,
+    sequence_log_probability,
+    sim_po,
+    unlikelihood,
+)
+from lossmith.functional.transfer import (
+    deep_coral,
+    flat_parameters,
+    l2_sp,
+    mmd,
+    sinkhorn_divergence,
+)
+from lossmith.functional.transformed import mape, msle, smape
+from lossmith.functional.wrappers import cvar, lambert_w, self_paced, super_loss, tilted
 
 __all__ = [
     "adaptive_barron",

@@ -1,8 +1,4 @@
-"""Negative log-likelihoods of a location and a raw scale in the head, unreduced.
-
-The head holds two outputs a target: the location and u, the raw log-scale. The scale is
-floor + exp(u), kept as its logarithm throughout: finite for every u, never below the floor.
-"""
+"""Negative log-likelihoods of distributions that a head gives, unreduced."""
 
 import math
 
@@ -10,8 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import head_dim, held, in_dtype, several_outputs
+from lossmith.functional.checks import head_dim, held, in_dtype, promote, several_outputs
 from lossmith.functional.robust import log1p_square
+
+_MOST = 50.0  # the exponent beyond which a weight grows no more
 
 
 def gaussian_nll(input: Tensor, target: Tensor, *, floor: Tensor | float) -> Tensor:
@@ -66,3 +64,53 @@ def log_scale_of(raw: Tensor, floor: Tensor | float) -> Tensor:
     low = floor.log() if isinstance(floor, Tensor) else math.log(floor)
     raw = held(raw, low - 40)  # below, the scale is the floor to the last bit of float64
     return low - nnf.logsigmoid(low - raw)
+
+
+def beta_nll(
+    input: Tensor, target: Tensor, *, beta: Tensor | float, floor: Tensor | float
+) -> Tensor:
+    """Return (z²/2 + log scale)·scale^(2·beta), the last factor held constant (Seitzer, 2022)."""
+    r, log_scale = location_scale(input, target, floor)
+    weight = (2 * in_dtype(beta, r) * log_scale.detach()).clamp(max=_MOST).exp()
+    return ((r * (-log_scale).exp()).square() / 2 + log_scale) * weight
+
+
+def mixture_nll(input: Tensor, target: Tensor, *, components: int, floor: Tensor | float) -> Tensor:
+    """Return −log Σ_k π_k N(target; μ_k, scale_k) of a head of 3 K outputs (Bishop, 1994)."""
+    input, target = several_outputs(input, target, 3 * components)
+    dim = head_dim(input)
+    logits, means, raw = input.chunk(3, dim)
+    log_scale = log_scale_of(raw, floor)
+    most = torch.finfo(input.dtype).max
+    z = held((means - target.unsqueeze(dim)) * (-log_scale).exp(), -(most**0.499), most**0.499)
+    parts = logits.log_softmax(dim) - z.square() / 2 - log_scale
+    return math.log(2 * math.pi) / 2 - held(parts, -most / 4).logsumexp(dim)
+
+
+def mixture_mean(output: Tensor, *, components: int) -> Tensor:
+    """Return Σ_k π_k μ_k of a head of logits, means and raw log-scales."""
+    dim = head_dim(output)
+    logits, means, _ = promote(output).chunk(3, dim)
+    return (logits.softmax(dim) * means).sum(dim)
+
+
+def evidential_regression(input: Tensor, target: Tensor, *, coefficient: Tensor | float) -> Tensor:
+    """Return the Student-t likelihood of the evidence + coefficient·|r|·(2v + a) (Amini, 2020)."""
+    input, target = several_outputs(input, target, 4)
+    place, *raw = input.unbind(head_dim(input))
+    v, a, b = (nnf.softplus(u.clamp(min=-40)) for u in raw)  # below, 0 in all but its logarithm
+    a, r = a + 1, place - target
+    log_ratio = v.log() - (2 * b).log() - torch.log1p(v)
+    nll = (math.log(math.pi) - log_ratio) / 2 - _log_gamma_step(a)
+    nll = nll + (a + 0.5) * log1p_square(r, (log_ratio / 2).exp())
+    return nll + in_dtype(coefficient, r) * (r.abs() * (2 * v + a))
+
+
+def _log_gamma_step(a: Tensor) -> Tensor:
+    """Return log Γ(a + 1/2) − log Γ(a) for a ≥ 1, by its series where a is large."""
+    large = a > 16
+    near, far = torch.where(large, 1, a), torch.where(large, a, 16)
+    step = 1 / far
+    square = step.square()
+    rest = step / 8 * (1 - square / 24 * (1 - square * 3 / 10 * (1 - square * 85 / 112)))
+    return torch.where(large, far.log() / 2 - rest, torch.lgamma(near + 0.5) - torch.lgamma(near))

@@ -15,12 +15,7 @@ from lossmith.functional.checks import (
     tensor_like,
     widest,
 )
-from lossmith.functional.classification import (
-    log_probabilities,
-    one_minus_exp,
-    pick,
-    surprise,
-)
+from lossmith.functional.classification import log_probabilities, one_minus_exp, pick, surprise
 
 
 def generalized_cross_entropy(
@@ -109,23 +104,3 @@ def bootstrapped_probabilities(output: Tensor, *, beta: Tensor | float) -> Tenso
     entropy = -(p * log_p).sum(dim, keepdim=True)
     share = (p - (1 - beta) / beta * (p * entropy + p * log_p)).relu()
     return share / share.sum(dim, keepdim=True)
-
-
-def early_learning(input: Tensor, remembered: Tensor, *, beta: Tensor | float) -> Tensor:
-    """Return log(1 − Σ m·p) of the softmax p and the memory m = beta·remembered + (1 − beta)·p.
-
-    The memory is held constant (Liu et al., 2020).
-    """
-    p = held_probabilities(input)
-    memory = mixed_memory(remembered.to(p), p.detach(), beta=in_dtype(beta, p))
-    return torch.log1p(-(memory * p).sum(1))
-
-
-def mixed_memory(remembered: Tensor, p: Tensor, *, beta: Tensor | float) -> Tensor:
-    """Return beta·remembered + (1 − beta)·p, of p that sums to 1."""
-    return beta * remembered + (1 - beta) * (p / p.sum(1, keepdim=True))
-
-
-def held_probabilities(input: Tensor) -> Tensor:
-    """Return the softmax of rows, held within 10⁻⁴ of 0 and 1 as in the authors' code."""
-    return promote(input).softmax(1).clamp(1e-4, 1 - 1e-4)

@@ -6,7 +6,7 @@ from torch import Tensor
 from lossmith.functional.checks import check_classes, in_dtype, tensor_like
 from lossmith.functional.classification import pick, surprise
 from lossmith.functional.embeddings import cosines, unit_rows
-from lossmith.functional.metric import check_embeddings, log_one_plus
+from lossmith.functional.metric_learning import check_embeddings, log_one_plus
 
 
 def proxy_nca(

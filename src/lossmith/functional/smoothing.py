@@ -1,10 +1,30 @@
-"""Soft labels that a model makes itself: the mean of its correct predictions of each class."""
+"""Targets softened by what the model itself believed before."""
 
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, head_dim, in_dtype
+from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote
 from lossmith.functional.classification import log_probabilities, pick
+
+
+def early_learning(input: Tensor, remembered: Tensor, *, beta: Tensor | float) -> Tensor:
+    """Return log(1 − Σ m·p) of the softmax p and the memory m = beta·remembered + (1 − beta)·p.
+
+    The memory is held constant (Liu et al., 2020).
+    """
+    p = held_probabilities(input)
+    memory = mixed_memory(remembered.to(p), p.detach(), beta=in_dtype(beta, p))
+    return torch.log1p(-(memory * p).sum(1))
+
+
+def mixed_memory(remembered: Tensor, p: Tensor, *, beta: Tensor | float) -> Tensor:
+    """Return beta·remembered + (1 − beta)·p, of p that sums to 1."""
+    return beta * remembered + (1 - beta) * (p / p.sum(1, keepdim=True))
+
+
+def held_probabilities(input: Tensor) -> Tensor:
+    """Return the softmax of rows, held within 10⁻⁴ of 0 and 1 as in the authors' code."""
+    return promote(input).softmax(1).clamp(1e-4, 1 - 1e-4)
 
 
 def online_label_smoothing(

@@ -1,15 +1,12 @@
-"""Tempered softmaxes and their losses, unreduced: sparse below temperature 1, heavy above.
-
-The tempered exponential exp_t(u) = (1 + (1 − t)·u)₊^(1/(1 − t)) is exp at t = 1. The tempered
-softmax is exp_t(x − λ) with the λ at which it sums to 1. At t = 2 − alpha it is entmax.
-"""
+"""Losses of other normalisers than the softmax, evidence among them, unreduced."""
 
 import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as nnf
 
-from lossmith.functional.checks import class_logits, head_dim, held, in_dtype, promote
+from lossmith.functional.checks import class_logits, head_dim, held, in_dtype, promote, widest
 from lossmith.functional.classification import is_target, pick
 from lossmith.functional.probabilities import project_to_simplex
 
@@ -17,6 +14,7 @@ from lossmith.functional.probabilities import project_to_simplex
 # float32, or in float64, is as small.
 NEAR, NEAR_WIDE = 1e-5, 1e-8
 STEPS = 12  # of Newton's method, which here converges from one side
+_MOST = 1e8  # evidence beyond which the divergence is held: its terms cancel to their last digits
 
 
 def sparsemax(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
@@ -131,3 +129,40 @@ def _log_exp(u: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
     lifted = (1 - t) * u
     held = ~(lifted <= -1)  # NaN stays
     return torch.where(held, lifted, 0.0).log1p() / (1 - t), held
+
+
+def evidential(
+    input: Tensor, target: Tensor, *, coefficient: Tensor | float, ignore_index: int = -100
+) -> Tensor:
+    """Return the expected Brier score and the price of wrong evidence (Sensoy et al., 2018)."""
+    logits, target = class_logits(input, target, ignore_index)
+    dim = head_dim(logits)
+    evidence = nnf.softplus(logits)
+    truth = nnf.one_hot(target, logits.shape[dim]).movedim(-1, dim).to(logits.dtype)
+    share, total = _shares(evidence, dim)
+    noise = share * (1 - share) / (total + 1)
+    price = _divergence(evidence * (1 - truth), dim)
+    return ((truth - share).square() + noise).sum(dim) + in_dtype(coefficient, logits) * price
+
+
+def evidential_probabilities(output: Tensor) -> Tensor:
+    """Return the expected probability of each class, (1 + evidence)/(classes + all evidence)."""
+    output = promote(output)
+    return _shares(nnf.softplus(output), head_dim(output))[0]
+
+
+def _shares(evidence: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Return the expected probabilities and the sum of the concentrations, never infinite."""
+    concentration = 1 + held(evidence, high=torch.finfo(evidence.dtype).max / 1e6)
+    total = concentration.sum(dim, keepdim=True)
+    return concentration / total, total
+
+
+def _divergence(evidence: Tensor, dim: int) -> Tensor:
+    """Return the KL divergence of Dirichlet(1 + evidence) from the uniform one."""
+    classes = evidence.shape[dim]
+    extra = held(evidence.to(widest(evidence.device)), high=_MOST)
+    total = classes + extra.sum(dim, keepdim=True)
+    value = torch.lgamma(total).squeeze(dim) - torch.lgamma(1 + extra).sum(dim)
+    slope = (extra * (torch.digamma(1 + extra) - torch.digamma(total))).sum(dim)
+    return (value + slope - math.lgamma(classes)).to(evidence.dtype)

@@ -1,13 +1,16 @@
-"""Losses of sequences of tokens, unreduced, and the log-probabilities of whole sequences.
+"""Losses of tokens, and of preferences between completions."""
 
-Logits are (N, C, T), as in cross-entropy: C tokens of the vocabulary, T places.
-"""
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import class_logits, in_dtype
+from lossmith.functional.checks import class_logits, in_dtype, promote, same_rows
 from lossmith.functional.classification import log_probabilities, pick, surprise
+
+Pair = Mapping[str, Tensor]
+SURE = -1e-12  # log-probabilities above it are taken as it: the odds of 1 are infinite
 
 
 def sequence_log_probability(
@@ -53,3 +56,88 @@ def _log_one_minus(log_p: Tensor) -> Tensor:
     likeliest = classes == top
     rest = log_p.masked_fill(likeliest, torch.finfo(log_p.dtype).min).logsumexp(1, keepdim=True)
     return torch.where(likeliest, rest, torch.log1p(-log_p.masked_fill(likeliest, -1.0).exp()))
+
+
+def dpo(
+    input: Pair,
+    target: Pair,
+    *,
+    beta: Tensor | float = 0.1,
+    label_smoothing: Tensor | float = 0.0,
+) -> Tensor:
+    """Return −(1 − ε)·log σ(beta·h) − ε·log σ(−beta·h), h the log-ratio's lead (Rafailov, 2023)."""
+    lead = _lead(*_against(input, target))
+    margin, share = in_dtype(beta, lead) * lead, in_dtype(label_smoothing, lead)
+    return -(1 - share) * logsigmoid(margin) - share * logsigmoid(-margin)
+
+
+def ipo(input: Pair, target: Pair, *, tau: Tensor | float = 0.1) -> Tensor:
+    """Return (h − 1/(2·tau))², h the log-ratio's lead (Azar et al., 2023)."""
+    lead = _lead(*_against(input, target))
+    return (lead - 1 / (2 * in_dtype(tau, lead))).square()
+
+
+def sim_po(input: Pair, *, beta: Tensor | float = 2.0, gamma: Tensor | float = 1.0) -> Tensor:
+    """Return −log σ(beta·(chosen − rejected) − gamma) (Meng et al., 2024)."""
+    own = _alike(input)
+    lead = own["chosen"] - own["rejected"]
+    return -logsigmoid(in_dtype(beta, lead) * lead - in_dtype(gamma, lead))
+
+
+def orpo(input: Pair, *, lambda_: Tensor | float = 0.1) -> dict[str, Tensor]:
+    """Return −chosen and −lambda·log σ of the log odds ratio (Hong et al., 2024)."""
+    own = _alike(input)
+    ratio = _log_odds(own["chosen"]) - _log_odds(own["rejected"])
+    return {
+        "likelihood": -own["chosen"],
+        "odds_ratio": -in_dtype(lambda_, ratio) * logsigmoid(ratio),
+    }
+
+
+def kto(
+    input: Pair,
+    target: Pair,
+    *,
+    beta: Tensor | float = 0.1,
+    lambda_desirable: Tensor | float = 1.0,
+    lambda_undesirable: Tensor | float = 1.0,
+) -> Tensor:
+    """Return lambda·(1 − value) of each completion (Ethayarajh et al., 2024).
+
+    The reference point is the mean log-ratio of mismatched completions, at least 0 and constant
+    in the gradient.
+    """
+    names = ("completion", "mismatched")
+    own, reference = _against(input, {name: target[name] for name in names})
+    good = target["desirable"].to(own["completion"].dtype)
+    same_rows({"completion": own["completion"], "desirable": good}, shapes=True)
+    reward, other = (own[name] - reference[name] for name in names)
+    point = (other.detach() / max(other.numel(), 1)).sum().clamp(min=0)
+    lead = in_dtype(beta, reward) * (reward - point)
+    up, down = in_dtype(lambda_desirable, reward), in_dtype(lambda_undesirable, reward)
+    return good * up * torch.sigmoid(-lead) + (1 - good) * down * torch.sigmoid(lead)
+
+
+def _lead(own: Pair, reference: Pair) -> Tensor:
+    return (own["chosen"] - reference["chosen"]) - (own["rejected"] - reference["rejected"])
+
+
+def _log_odds(log_p: Tensor) -> Tensor:
+    """Return log p − log(1 − p) of log p."""
+    held = log_p.clamp(max=SURE)  # in 1 − p alone, so that p = 1 still has a slope
+    near = held > -0.5  # expm1 keeps 1 − p near p = 1, log1p keeps it near p = 0
+    close = torch.where(near, held, -0.5)
+    far = torch.where(near, -0.5, held)
+    return log_p - torch.where(near, (-torch.expm1(close)).log(), torch.log1p(-far.exp()))
+
+
+def _alike(named: Pair) -> dict[str, Tensor]:
+    return same_rows({name: promote(part) for name, part in named.items()}, shapes=True)
+
+
+def _against(input: Pair, target: Pair) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Check the model's and the reference's numbers and return both in the model's dtype."""
+    own = _alike(input)
+    _alike({**own, **{f"the reference's {name}": part for name, part in target.items()}})
+    first = next(iter(own.values()))
+    return own, {name: part.to(first.dtype) for name, part in target.items()}

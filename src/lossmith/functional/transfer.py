@@ -1,11 +1,16 @@
-"""Transfer between tasks and domains: weights near their start, features alike in distribution."""
+"""Losses between weights, domains and samples, optimal transport among them."""
+
+import math
 
 import torch
 from torch import Tensor, nn
 
-from lossmith.functional.checks import in_dtype, product, promote, same_shape
+from lossmith.functional.checks import in_dtype, product, promote, same_shape, widest
 from lossmith.functional.divergence import check_rows
 from lossmith.functional.embeddings import magnitude, scaled
+
+_STEPS = 200  # of Newton, at each temperature
+_ROUGH, _NEAR = 1e-2, 1e-5  # what the plan's margins may miss by, together: on the way, at the end
 
 
 def l2_sp(input: Tensor, target: Tensor) -> Tensor:
@@ -78,3 +83,92 @@ def _squared_distances(rows: Tensor) -> Tensor:
     lengths = rows.square().sum(1)
     squares = lengths.unsqueeze(1) + lengths.unsqueeze(0) - 2 * product(rows, rows.T)
     return squares.clamp(min=0)
+
+
+def sinkhorn_divergence(
+    input: Tensor, target: Tensor, *, blur: Tensor | float = 0.05, scaling: Tensor | float = 0.5
+) -> Tensor:
+    """Return OT(x, y) − OT(x, x)/2 − OT(y, y)/2 of two samples (N, D), of half squared distances.
+
+    OT is regularised by the entropy of the plan at a temperature of blur².
+    """
+    check_rows(input, target, "samples (N, D)")
+    first, second = same_shape(input, promote(target))
+    both = torch.cat([first, second]).detach()
+    if not first.numel() or not both.isfinite().all():
+        return first.sum() + second.sum()
+    size, dtype = magnitude(both), first.dtype
+    wide = widest(first.device)
+    middle = (both / size).to(wide).mean(0)
+    first, second = ((one / size).to(wide) - middle for one in (first, second))
+    scales = float(blur) / size.item(), float(scaling)
+    with torch.autocast(first.device.type, enabled=False):
+        between = _transport(first, second, *scales)
+        within = _transport(first, first, *scales) + _transport(second, second, *scales)
+    return ((between - within / 2) * size.to(wide).square()).to(dtype)
+
+
+def _transport(first: Tensor, second: Tensor, blur: float, scaling: float) -> Tensor:
+    """Return the entropic cost; its gradient holds the plan constant, as it may at the minimum."""
+    cost = _costs(first, second)
+    with torch.no_grad():
+        plan, level = _annealed(cost, blur, scaling)
+    spent = (plan * cost).sum()
+    return level + spent - spent.detach()
+
+
+def _costs(first: Tensor, second: Tensor) -> Tensor:
+    """Return half the squared distance of each row of first to each of second."""
+    lengths, others = (rows.square().sum(1) for rows in (first, second))
+    return ((lengths.unsqueeze(1) + others) / 2 - first @ second.T).clamp(min=0)
+
+
+def _annealed(cost: Tensor, blur: float, scaling: float) -> tuple[Tensor, Tensor]:
+    """Return the plan of least entropic cost, and this cost, from a temperature where all is near.
+
+    Each temperature starts where the last one ended.
+    """
+    width = max(2 * cost.max().item() ** 0.5, blur)
+    potential = torch.zeros_like(cost[0])
+    while width > blur:
+        potential, *_ = _minimum(cost, potential, width * width, _ROUGH)
+        width = max(width * scaling, blur)
+    _, plan, level = _minimum(cost, potential, width * width, _NEAR)
+    return plan, level
+
+
+def _minimum(
+    cost: Tensor, start: Tensor, epsilon: float, near: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the potential of the columns at the dual's maximum, the plan and the value there.
+
+    A step that does not gain is taken again, shorter, as in Levenberg's and Marquardt's method.
+    """
+    one = torch.eye(len(start), dtype=cost.dtype, device=cost.device)
+    potential, damping, idle = start, 1.0, 0
+    plan, level = _dual(cost, potential, epsilon)
+    for _ in range(_STEPS):
+        margin = plan.sum(0)
+        slope = 1 / len(margin) - margin
+        miss = slope.abs().sum().item()
+        if not miss > near or damping > 1e12 or idle > 5:  # rounding alone is left
+            break
+        bend = margin.diag() - len(plan) * plan.T @ plan
+        held = (damping * miss + 1e-14) / len(margin) * one
+        other = potential + torch.linalg.solve(bend + held, epsilon * slope)
+        tried = _dual(cost, other, epsilon)
+        better = bool(tried[1] >= level - 1e-15 * level.abs())
+        idle += bool(tried[1] <= level + 1e-15 * level.abs()) and better
+        if better:
+            potential, (plan, level) = other, tried
+        damping = damping / 10 if better else damping * 10
+    return potential, plan, level
+
+
+def _dual(cost: Tensor, potential: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Return the plan that a potential of the columns stands for, and the dual's value there."""
+    rows, columns = cost.shape
+    exponents = (potential - cost) / epsilon
+    total = exponents.logsumexp(1)
+    plan = (exponents - total.unsqueeze(1)).exp() / rows
+    return plan, potential.mean() - epsilon * (total.mean() - math.log(columns))

@@ -6,10 +6,7 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
 from lossmith.core.loss import Pointwise
-from lossmith.losses._masks import (
-    CLASS_LOGITS,
-    BinaryMasks,
-)
+from lossmith.losses._masks import CLASS_LOGITS, BinaryMasks
 
 
 class Boundary(Pointwise):

@@ -15,14 +15,7 @@ from lossmith.study.rules.paired_test import holm
 from lossmith.study.trials.optuna_trials import direction, is_optuna, scores_of
 from lossmith.study.trials.scores import Scores, read_scores, shared_note, tidy
 from lossmith.study.trials.standing import measured
-from lossmith.study.trials.verdict import (
-    ONE_SPLIT,
-    Verdict,
-    equivalents,
-    least,
-    ordered,
-    sentence,
-)
+from lossmith.study.trials.verdict import ONE_SPLIT, Verdict, equivalents, least, ordered, sentence
 
 
 def judge(

@@ -33,12 +33,7 @@ from lossmith.study.trials.scored import Scored, kept_pair, scored
 from lossmith.study.trials.spec import spec_of
 from lossmith.study.trials.splits import folds_of
 from lossmith.study.trials.trial import Trial, folder_of, outputs_of
-from lossmith.study.trials.verdict import (
-    Verdict,
-    View,
-    best_setting,
-    verdict_of,
-)
+from lossmith.study.trials.verdict import Verdict, View, best_setting, verdict_of
 
 LOST_PAIRING = (
     "the default, trained twice from one seed, gave two scores, so losses can be paired by rows "

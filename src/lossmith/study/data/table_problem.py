@@ -14,13 +14,7 @@ from lossmith.study.base.result import Finding
 from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.encoder import Columns
 from lossmith.study.data.folds import FOLDS, Split
-from lossmith.study.data.problem import (
-    MINIMUM_ROWS,
-    Problem,
-    frame_problem,
-    given,
-    left_out_note,
-)
+from lossmith.study.data.problem import MINIMUM_ROWS, Problem, frame_problem, given, left_out_note
 from lossmith.study.data.table import nearest
 from lossmith.study.data.units import copies, same_features, units_by_class
 

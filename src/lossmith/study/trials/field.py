@@ -6,12 +6,7 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.metrics.table_metric import TableMetric
-from lossmith.study.trials.contenders import (
-    Contender,
-    all_that_fit,
-    contender,
-    contenders_of,
-)
+from lossmith.study.trials.contenders import Contender, all_that_fit, contender, contenders_of
 
 
 def contestants(

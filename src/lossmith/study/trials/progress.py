@@ -10,12 +10,7 @@ from lossmith.study.base.formatting import counted, listed
 from lossmith.study.journal import Facts, Record, Training
 from lossmith.study.journal.workers import lives
 from lossmith.study.rules.plan import Design, finalists, pause_after
-from lossmith.study.trials.standing import (
-    Standing,
-    last_line,
-    standing,
-    trainings_of,
-)
+from lossmith.study.trials.standing import Standing, last_line, standing, trainings_of
 from lossmith.study.trials.verdict import View
 
 SCREENING_SHARE = 0.5  # of a study's time, for showing progress

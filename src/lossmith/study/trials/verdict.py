@@ -13,14 +13,7 @@ from lossmith.printable import printable
 from lossmith.study.base.direction import Better, as_error
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import counted, decimals, interval, number
-from lossmith.study.base.result import (
-    CandidateResult,
-    Comparison,
-    Curve,
-    Evidence,
-    Finding,
-    Result,
-)
+from lossmith.study.base.result import CandidateResult, Comparison, Curve, Evidence, Finding, Result
 from lossmith.study.journal import Facts, Journal, Training
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.page import write_report
@@ -31,13 +24,7 @@ from lossmith.study.rules.plan import Evidence as Weighed
 from lossmith.study.trials.evidence import Form, Shape, reader
 from lossmith.study.trials.history import cost_of, curves_of
 from lossmith.study.trials.spec import design_of
-from lossmith.study.trials.standing import (
-    measured,
-    standing,
-    trainings_of,
-    unmeasured,
-    why_failed,
-)
+from lossmith.study.trials.standing import measured, standing, trainings_of, unmeasured, why_failed
 
 ONE_SPLIT = Finding(
     name="split",

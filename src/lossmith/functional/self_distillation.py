@@ -1,4 +1,4 @@
-"""Self-distillation: a student predicts what a teacher, or another view, makes of a sample."""
+"""Losses of a student against a teacher, or another view, of itself."""
 
 import torch
 from torch import Tensor

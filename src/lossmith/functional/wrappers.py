@@ -1,4 +1,4 @@
-"""What hard samples count: functions of the values of any loss."""
+"""What is made of the values of another loss."""
 
 import math
 

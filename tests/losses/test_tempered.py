@@ -6,15 +6,7 @@ from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core import LossScheduler, Piecewise
-from lossmith.losses import (
-    LDAM,
-    BiTempered,
-    Brier,
-    ClassBalanced,
-    CrossEntropy,
-    Entmax,
-    Sparsemax,
-)
+from lossmith.losses import LDAM, BiTempered, Brier, ClassBalanced, CrossEntropy, Entmax, Sparsemax
 
 COUNTS = [50.0, 20.0, 5.0, 1.0]
 

@@ -1,4 +1,4 @@
-"""Losses of a mask's shape, its boundary and its centreline, unreduced: one value an image."""
+"""Losses of boundaries and centre lines of masks, one value an image."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Losses of embeddings (N, D) with classes (N,), unreduced: one value an anchor of the batch."""
+"""Losses of embeddings by pairs of their classes."""
 
 import torch
 from torch import Tensor

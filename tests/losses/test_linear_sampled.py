@@ -7,13 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lossmith import (
-    LinearCrossEntropy,
-    LossScheduler,
-    Progress,
-    SampledLinearCrossEntropy,
-    reduce,
-)
+from lossmith import LinearCrossEntropy, LossScheduler, Progress, SampledLinearCrossEntropy, reduce
 from lossmith import functional as F
 from lossmith.functional import sampled_softmax as module
 from lossmith.functional import similarity

@@ -9,7 +9,7 @@ from torch import Tensor
 import lossmith
 from lossmith import functional as F
 from lossmith.functional.embeddings import distances, dots, unit_rows
-from lossmith.functional.metric import pair_masks
+from lossmith.functional.metric_learning import pair_masks
 
 GENERATOR = torch.Generator().manual_seed(7)
 ROWS = torch.randn(7, 3, generator=GENERATOR, dtype=torch.float64)

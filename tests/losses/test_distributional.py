@@ -20,7 +20,7 @@ from lossmith import (
     Quantile,
     QuantileCRPS,
 )
-from lossmith.functional.probabilistic import _log_gamma_step
+from lossmith.functional.likelihood import _log_gamma_step
 
 GENERATOR = torch.Generator().manual_seed(0)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 import lossmith
 from lossmith import AdaptiveBarron, Barron
 from lossmith import functional as F
-from lossmith.functional.barron import general, log_partition
+from lossmith.functional.robust import general, log_partition
 
 RESIDUALS = torch.cat([torch.tensor([0.0, 1e-9, -1e-5]), torch.logspace(-4, 3, 40)]).double()
 ZEROS = torch.zeros_like(RESIDUALS)

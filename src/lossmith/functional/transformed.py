@@ -1,4 +1,4 @@
-"""Losses of a prediction beside a positive target: errors of logarithms and shares, unreduced."""
+"""Losses of the ratio of prediction and target, unreduced."""
 
 import torch
 from torch import Tensor
