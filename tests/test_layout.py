@@ -19,7 +19,7 @@ def test_functions_of_each_family_have_a_file() -> None:
     assert {path.stem for path in (ROOT / "functional").glob("*.py")} >= FAMILIES
 
 
-@pytest.mark.parametrize("path", (TESTS / "losses").glob("*.py"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((TESTS / "losses").glob("*.py")), ids=lambda path: path.stem)
 def test_tests_are_named_after_families(path: Path) -> None:
     assert any(path.stem.startswith(f"test_{family}") for family in FAMILIES)
 
