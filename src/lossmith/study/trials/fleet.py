@@ -63,7 +63,12 @@ class Fleet:
     trainings: int = 0
     notes: dict[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
+    def _prepare(self) -> None:
+        """Fit the candidates, make the stack that starts, and open the journal.
+
+        Raises:
+            InputError: if the default does not fit, or the folder holds another study.
+        """
         split, budget = self.trainer.split, self.trainer.budget
         self.folds = split.screening_folds if self.alone else tuple(range(len(split.folds)))
         self.batch = self.trainer.start(split.screening_folds, self._everyone())
@@ -92,8 +97,10 @@ class Fleet:
         A study of the screening alone is not ended by the user: it goes on when it is opened again.
 
         Raises:
-            InputError: if the default, or every loss, diverged.
+            InputError: if the default does not fit, if it or every loss diverged, or if the folder
+                holds another study.
         """
+        self._prepare()
         try:
             while "end" not in self._decided().decisions:
                 claims = self.journal.claim(this_worker(), FIRST, most=None)
