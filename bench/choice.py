@@ -135,35 +135,36 @@ class Hindsight:
         result = self.selection.result
         found = {}
         for name in {result.default, result.selected, result.naive}:
-            history, folds = self._history(name)
-            if history is None:
+            setting, folds = self._setting(name)
+            if setting is None:
                 continue
-            epochs = self.found.evaluate(history, folds).best_epoch
+            epochs = self.found.evaluate(setting, folds).best_epoch
             candidate = self.found.candidates[name]
-            model = self.trainer.final(candidate, history.key.learning_rate, epochs)
+            model = self.trainer.final(candidate, setting.learning_rate, epochs)
             decision = None
             if self.metric.tuned:
-                decision = np.mean([history.decisions[f][epochs] for f in folds], axis=0)
+                parts = [self.found.of_target(setting, fold, epochs, 0) for fold in folds]
+                decision = np.mean([part.decision for part in parts], axis=0)
             (prediction,) = model.predict(self.held)
             found[name] = self.metric.score(self.outer_target, shifted(prediction, decision))
         return found
 
-    def _history(self, name: str):
-        """Return a candidate's best history with its folds: those of the screening if it left."""
-        if name in (finals := self.found.final_histories()):
-            return finals[name], self.found.folds
-        folds = self.found.screening_folds
+    def _setting(self, name: str):
+        """Return a candidate's best setting with its folds: those of the screening if it left."""
+        if name in self.found.settings:
+            return self.found.settings[name], self.found.folds
+        folds = self.found.design.screening
         alive = [
-            history
-            for history in self.found.of_candidate(name)
-            if not history.diverged and set(folds) <= set(history.errors)
+            setting
+            for setting, scored in self.found.of_candidate(name).items()
+            if not self.found.diverged(setting) and set(folds) <= set(scored)
         ]
-        mean = lambda history: self.found.evaluate(history, folds).errors.mean()  # noqa: E731
+        mean = lambda setting: self.found.evaluate(setting, folds).errors.mean()  # noqa: E731
         return min(alive, key=mean, default=None), folds
 
     def _train(self, trials: list) -> list[tuple[float, float]]:
         """Return the inner and the held-out score of each entry, at its best epoch inside."""
-        from lossmith.study.search.trial import TrialSpec
+        from lossmith.study.training.budget import TrialSpec
         from lossmith.study.training.stacked import StackedBatch
 
         members = [
@@ -185,7 +186,7 @@ class Hindsight:
         return [best[c.name, rate] for c, rate in trials]
 
     def _predictions(self, batch) -> np.ndarray:
-        from lossmith.study.search.scoring import predict
+        from lossmith.study.training.heads import predict
 
         return np.stack(
             [
@@ -196,7 +197,7 @@ class Hindsight:
 
     def _judged(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from lossmith.study.metrics import shifted
-        from lossmith.study.search.outliers import FAR, residual_scales
+        from lossmith.study.trials.outliers import FAR, residual_scales
 
         metric = self.metric
         inner, outer = predictions[:, : self.inner], predictions[:, self.inner :]

@@ -28,8 +28,8 @@ from lossmith import CrossEntropy, select
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.metrics import lookup
-from lossmith.study.search.trial import Budget
 from lossmith.study.selection.select import RATES
+from lossmith.study.training.budget import Budget
 from lossmith.study.training.module_training import ModuleTraining, Recipe
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))

@@ -23,8 +23,7 @@ import pandas as pd
 from lossmith.study.journal import Facts, Record, Report, Setting, Training
 from lossmith.study.rules import plan
 from lossmith.study.rules.compare import FoldErrors
-from lossmith.study.rules.decision import LEVEL
-from lossmith.study.rules.paired_test import holm
+from lossmith.study.rules.paired_test import LEVEL, holm
 from lossmith.study.rules.plan import Design, due
 from resume import Lines, resumed
 

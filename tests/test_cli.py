@@ -19,7 +19,7 @@ from lossmith.catalogue import find
 from lossmith.cli.interrupt import Interruption
 from lossmith.cli.main import _keys, _seconds, main
 from lossmith.cli.screen import Screen
-from lossmith.study.search.trial import Budget
+from lossmith.study.training.budget import Budget
 
 FILES = {
     "report.html",
@@ -99,7 +99,7 @@ def test_select_shows_the_diagnosis_the_candidates_and_the_verdict(studied: dict
 
 def test_select_writes_a_run(studied: dict) -> None:
     run = studied["place"] / "runs" / "homes"
-    assert {file.name for file in run.iterdir()} == FILES
+    assert {file.name for file in run.iterdir()} == FILES | {"study"}
     assert {file.name for file in run.parent.iterdir()} == {"homes", "it"}
     result = json.loads((run / "result.json").read_text())
     assert result["rows"] == {"total": 150, "train": 114, "test": 29, "dropped": 7}
@@ -182,7 +182,7 @@ def test_tampered_files_are_refused(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for file in (studied["place"] / "runs" / "homes").iterdir():
+    for file in (studied["place"] / "runs" / "homes").glob("*.*"):
         (tmp_path / file.name).write_bytes(content if file.name == name else file.read_bytes())
     line = error(capsys, "predict", str(tmp_path), str(studied["place"] / "homes.csv"))
     assert str(tmp_path) in line
@@ -192,7 +192,7 @@ def test_tampered_files_are_refused(
 def test_files_of_two_runs_do_not_mix(
     name: str, studied: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for file in (studied["place"] / "runs" / "it").iterdir():
+    for file in (studied["place"] / "runs" / "it").glob("*.*"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / name).write_bytes((studied["place"] / "runs" / "homes" / name).read_bytes())
     table = str(studied["place"] / "dear.csv")
@@ -318,7 +318,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path: Path, stage: str) -> None
     assert process.returncode == 0
     assert "what is finished is kept, if anything" in said
     assert "The study was stopped before its end." in " ".join(shown.split())
-    assert {file.name for file in (tmp_path / "runs" / "t").iterdir()} == FILES
+    assert {file.name for file in (tmp_path / "runs" / "t").iterdir()} == FILES | {"study"}
     result = json.loads((tmp_path / "runs" / "t" / "result.json").read_text())
     assert result["interrupted"]
     assert result["verdict"] == "keep"

@@ -98,7 +98,7 @@ def test_select_leaves_files_of_others_alone(name: str, said: Callable[..., str]
 def test_a_link_or_a_folder_of_a_runs_name_is_refused(
     name: str, kind: str, said: Callable[..., str], runs: Path, tmp_path: Path
 ) -> None:
-    for file in (runs / "number").iterdir():
+    for file in (runs / "number").glob("*.*"):
         if file.name != name:
             (tmp_path / "mine").mkdir(exist_ok=True)
             (tmp_path / "mine" / file.name).write_bytes(file.read_bytes())
@@ -133,7 +133,7 @@ def test_select_does_not_replace_its_input(
 ) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    for file in (runs / "number").iterdir():
+    for file in (runs / "number").glob("*.*"):
         (run / file.name).write_bytes(file.read_bytes())
     FRAME.to_csv(run / "predictions.csv", index=False)
     os.link(run / "predictions.csv", "same.csv")
@@ -146,7 +146,7 @@ def test_select_does_not_replace_its_input(
 def test_a_place_that_cannot_be_written_is_told_before_training(
     place: str, said: Callable[..., str], runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lossmith.study.search.loop.Search.run", None)
+    monkeypatch.setattr("lossmith.study.trials.fleet.Fleet.run", None)
     line = said("select", "t.csv", *ASK, "--out", place)
     assert "cannot write to" in line
     with pytest.raises(InputError, match="cannot write to"):
@@ -187,7 +187,7 @@ def test_names_that_are_not_utf8(said: Callable[..., str], tmp_path: Path) -> No
         pytest.skip("the file system takes UTF-8 alone")
     assert main(["select", name, *ASK]) == 0
     run = tmp_path / "runs" / os.fsdecode(b"caf\xe9")
-    assert set(os.listdir(run)) == set(out.FILES)
+    assert set(os.listdir(run)) == {*out.FILES, "study"}
     assert main(["predict", str(run), name]) == 0
 
 
@@ -348,7 +348,7 @@ def changed(text: str, path: tuple, value: str) -> str:
 def test_a_tampered_run_is_refused_in_one_line(
     run: str, name: str, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for file in (runs / run).iterdir():
+    for file in (runs / run).glob("*.*"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     text = (runs / run / name).read_text()
     values = [json.dumps(value) for value in BAD] + ["[" * n + "]" * n for n in (90, 900, 10**5)]
@@ -376,7 +376,7 @@ def test_a_tampered_run_is_refused_in_one_line(
 def test_what_is_wrong_with_a_model_is_named(
     path: tuple, value: Any, words: str, runs: Path, tmp_path: Path
 ) -> None:
-    for file in (runs / "classes").iterdir():
+    for file in (runs / "classes").glob("*.*"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     text = (tmp_path / "model.json").read_text()
     (tmp_path / "model.json").write_text(changed(text, path, json.dumps(value)))
@@ -458,7 +458,7 @@ def test_predictions_are_escaped_on_a_terminal_alone(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for file in (runs / "classes").iterdir():
+    for file in (runs / "classes").glob("*.*"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     text = (tmp_path / "model.json").read_text()
     labels = json.dumps(["\x1b[31myes", "no"])

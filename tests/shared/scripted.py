@@ -1,4 +1,4 @@
-"""A search whose predictions miss the target by what a script says."""
+"""A study whose predictions miss the target by what a script says."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,9 +15,9 @@ from lossmith.study.candidates import Candidate, CandidateSet
 from lossmith.study.data.folds import split_rows
 from lossmith.study.metrics import metric
 from lossmith.study.rules.measurements import Measurements
-from lossmith.study.search.loop import Search
-from lossmith.study.search.scoring import Scorer
-from lossmith.study.search.trial import Budget, TrialSpec
+from lossmith.study.training.budget import Budget, TrialSpec
+from lossmith.study.trials.fleet import Fleet
+from lossmith.study.trials.scoring import Scorer
 
 RATES = (0.001, 0.003, 0.01)
 TARGET = np.random.default_rng(0).normal(size=200)
@@ -81,9 +81,9 @@ NAMES = ("default", "naive", "a", "b", "c", "d", "e", "f", "g", "h", "i")
 
 def search(
     trainer: Any, name: str = "mae", names: Sequence[str] = NAMES, exclude_outliers: bool = True
-) -> Search:
+) -> Fleet:
     candidates = tuple(Candidate(key=key) for key in names)
-    return Search(
+    return Fleet(
         trainer=trainer,
         candidates=CandidateSet(candidates=candidates, default="default", common="naive"),
         scorer=Scorer(metric(name, trainer.task), trainer, exclude_outliers=exclude_outliers),
@@ -92,8 +92,8 @@ def search(
     )
 
 
-def finished(one: Search) -> Measurements:
-    """Return what a search measured that ran to its end."""
+def finished(one: Fleet) -> Measurements:
+    """Return what a study measured that ran to its end."""
     found = one.run()
     assert found.finished
     return found

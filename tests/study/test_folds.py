@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lossmith.study.data.folds import FOLDS, REPEATS, SCREENING, split_rows
-from lossmith.study.search.trial import Budget, batches
+from lossmith.study.training.budget import Budget, batches
 
 REGRESSION = np.random.default_rng(0).normal(size=203)
 RARE = np.repeat([0, 1, 2], [180, 15, 5])

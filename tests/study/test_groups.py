@@ -13,7 +13,7 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.data.arrangement import Arrangement
 from lossmith.study.data.folds import SCREENING, Split, split_by_time
 from lossmith.study.data.problem import Problem, frame_problem
-from lossmith.study.data.table_problem import table_problem
+from lossmith.study.data.table_problem import TableProblem, table_problem
 from lossmith.study.diagnose import diagnose, suspected
 from lossmith.study.diagnose.groups import BELONG
 from lossmith.study.training.table_trainer import TableTrainer
@@ -49,6 +49,10 @@ def problem_of(frame: pd.DataFrame, target: str = "ill", **given: Any) -> Proble
     return frame_problem(frame, target, arrangement=arrangement)
 
 
+def split_of(problem: Problem) -> Split:
+    return TableProblem(targets=(problem,)).split(0)
+
+
 def warned(frame: pd.DataFrame, target: str = "ill", **given: Any) -> str:
     return suspected(diagnose(problem_of(frame, target, **given)))
 
@@ -68,7 +72,7 @@ def parted(split: Split, groups: np.ndarray) -> None:
 def test_groups_stay_together_and_count_once(given: Any) -> None:
     problem = problem_of(FRAME, groups=given)
     assert ("patient" in problem.features) == (not isinstance(given, str))
-    split = problem.split(0)
+    split = split_of(problem)
     parted(split, FRAME["patient"].to_numpy())
     assert len(np.unique(split.units(np.arange(400)))) == 40
     assert any("40 groups" in note for note in problem.notes)
@@ -83,14 +87,14 @@ def test_groups_and_copies_make_one_unit() -> None:
     joined = np.where(who == 7, 3, who)
     problem = problem_of(frame, groups="patient")
     assert len(np.unique(problem.units)) == 39
-    parted(problem.split(0), joined)
+    parted(split_of(problem), joined)
 
 
 def test_rows_without_a_target_take_their_group_with_them() -> None:
     frame = FRAME.astype({"ill": float})
     frame.loc[frame.index[::7], "ill"] = None
     kept = frame["ill"].notna()
-    parted(problem_of(frame, groups="patient").split(0), frame.loc[kept, "patient"].to_numpy())
+    parted(split_of(problem_of(frame, groups="patient")), frame.loc[kept, "patient"].to_numpy())
 
 
 @pytest.mark.parametrize("targets", [["a", "b"], ["a", "ill"]])
@@ -129,7 +133,7 @@ def test_time_goes_on(rows: int, ties: int) -> None:
 
 def test_rows_that_train_are_not_cut_in_order_of_time() -> None:
     problem = problem_of(FRAME, time=np.arange(400))
-    split = problem.split(0)
+    split = split_of(problem)
     rows = TableTrainer(problem, split)._rows((0, 1))
     assert rows.target.shape[1] == len(split.folds[0].train) == len(split.folds[1].train)
 
@@ -147,13 +151,13 @@ def test_times_of_any_kind(times: Any) -> None:
     frame = FRAME.assign(when=times).sample(frac=1, random_state=3)
     problem = problem_of(frame, time="when")
     assert "when" in problem.features
-    split = problem.split(0)
+    split = split_of(problem)
     assert set(frame.index[split.test]) == set(range(320, 400))
 
 
 def test_with_time_groups_count_once_but_may_stand_on_both_sides() -> None:
     problem = problem_of(FRAME, groups="patient", time=np.arange(400))
-    split = problem.split(0)
+    split = split_of(problem)
     assert (split.test >= 320).all()
     assert len(np.unique(split.units(split.develop))) == 40
 
@@ -296,7 +300,7 @@ def test_a_suspected_switch_is_withheld_until_it_is_answered(several: bool, tmp_
 def test_the_command_line_asks_and_is_answered(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lossmith.study.search.trial import Budget
+    from lossmith.study.training.budget import Budget
 
     class Brief(Budget):
         @classmethod

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from lossmith.study.base.errors import InputError
+from lossmith.study.journal import Setting
 from lossmith.study.rules.halving import Check, Futility, Rung, SuccessiveHalving
-from lossmith.study.rules.history import TrialKey
 
 RULE = SuccessiveHalving(default="default", common="common", least=2)
 
 
-def keys(*names: str) -> list[TrialKey]:
+def keys(*names: str) -> list[Setting]:
     """Return trials of some candidates, each at a learning rate of its own."""
-    return [TrialKey(name, 0.1 * number) for number, name in enumerate(names)]
+    return [Setting(name, 0.1 * number) for number, name in enumerate(names)]
 
 
 def test_a_rung_keeps_its_share_of_the_best_in_their_order() -> None:
@@ -41,26 +41,24 @@ def test_the_common_default_passes_once_however_bad_unless_it_diverged() -> None
     assert rule.keep(rung, trials, [1, 2, np.inf, np.inf]) == [0]
 
 
-def test_finalists_are_the_best_running_and_the_default_at_two_settings() -> None:
-    trials = keys("default", "a", "default", "b", "default", "a", "c")
-    errors = dict(zip(trials, [5.0, 1.0, 3.0, 2.0, 4.0, 0.5, np.inf], strict=True))
-    running = [trial for trial in trials if trial.candidate != "b"]
-    finalists = RULE.promote(errors, running)
-    assert finalists == [trials[2], trials[4], trials[5]]
+def test_finalists_are_the_best_and_the_default_at_two_settings() -> None:
+    trials = keys("default", "a", "default", "default", "a", "c")
+    errors = dict(zip(trials, [5.0, 1.0, 3.0, 4.0, 0.5, np.inf], strict=True))
+    assert RULE.promote(errors) == [trials[2], trials[3], trials[4]]
 
 
-def test_the_common_default_is_a_finalist_though_it_left() -> None:
-    trials = keys("default", "common", "a")
-    finalists = RULE.promote(dict(zip(trials, [1.0, 9.0, 2.0], strict=True)), [trials[0]])
-    assert finalists == trials[:2]
+def test_the_common_default_is_a_finalist_however_bad() -> None:
+    trials = keys("default", "common", *"abcdef")
+    errors = dict(zip(trials, [1.0, 9.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], strict=True))
+    assert RULE.promote(errors) == [trials[0], *trials[2 : 2 + RULE.finalists], trials[1]]
 
 
 def test_there_are_no_finalists_without_a_default() -> None:
     (default, other) = keys("default", "a")
     with pytest.raises(InputError, match="every loss diverged"):
-        RULE.promote({default: np.inf, other: np.inf}, [])
+        RULE.promote({default: np.inf, other: np.inf})
     with pytest.raises(InputError, match="default loss default diverged"):
-        RULE.promote({default: np.inf, other: 1.0}, [])
+        RULE.promote({default: np.inf, other: 1.0})
 
 
 def test_rivals_in_doubt_leave_but_for_the_best_unless_surely_worse() -> None:

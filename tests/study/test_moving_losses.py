@@ -5,7 +5,7 @@ import copy
 import torch
 
 from lossmith import MAE, MSE, ClassBalanced, Huber, Linear, Piecewise, TransformedTarget, switch
-from lossmith.study.search.trial import Budget, TrialSpec
+from lossmith.study.training.budget import Budget, TrialSpec
 from lossmith.study.training.stacked import Rows, StackedBatch
 from lossmith.study.training.stacked_loss import structure
 

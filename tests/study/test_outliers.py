@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lossmith.study.search.outliers import FAR, has_outliers, residual_scales
+from lossmith.study.trials.outliers import FAR, has_outliers, residual_scales
 
 ROWS = 2000
 SEEDS = range(5)

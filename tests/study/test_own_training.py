@@ -15,7 +15,7 @@ from lossmith.losses import MSE, AdaptiveBarron, CrossEntropy, Huber
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.metrics import lookup
-from lossmith.study.search.trial import Budget
+from lossmith.study.training.budget import Budget
 from lossmith.study.training.heads import told
 from lossmith.study.training.module_training import ModuleTraining, Recipe
 from lossmith.study.trials import checkpoint

@@ -12,7 +12,7 @@ from lossmith.core.loss import Loss
 from lossmith.losses import CrossEntropy
 from lossmith.study.candidates import Candidate
 from lossmith.study.metrics import lookup
-from lossmith.study.search.trial import TrialSpec
+from lossmith.study.training.budget import TrialSpec
 from shared.scripted import LEVELS, Scripted, finished, learning, search
 
 
@@ -35,7 +35,6 @@ def test_thresholds_come_from_other_cells_of_the_repeat_alone() -> None:
     target = (np.random.default_rng(0).random(300) < 0.3).astype(int)
     trainer = ScriptedClasses(learning, target)
     one = finished(search(trainer, "f1", names=("default", "a")))
-    history = one.default_history()
     for fold in range(10):
         round_ = next(
             part
@@ -49,7 +48,8 @@ def test_thresholds_come_from_other_cells_of_the_repeat_alone() -> None:
         pooled = torch.cat([trainer.output(trial, c, 1) for c in others]).double()
         wanted = np.concatenate([trainer.valid_target(c) for c in others])
         expected = lookup("f1").tune(wanted, pooled.softmax(1).numpy())
-        for epoch, decision in history.decisions[fold].items():
+        for epoch in one.errors_by_epoch(one.default)[1]:
+            decision = one.of_target(one.default, fold, epoch, 0).decision
             assert decision == pytest.approx(expected, abs=1e-5), (fold, epoch)
 
 
@@ -74,9 +74,9 @@ def test_changing_a_cells_own_targets_leaves_its_threshold() -> None:
         trainer = Spied(learning, target)
         trainer.hidden = hidden
         one = finished(search(trainer, "f1", names=("default", "a")))
-        decisions.append(one.default_history().decisions)
-    assert decisions[0][3][40] == pytest.approx(decisions[1][3][40])
-    assert decisions[0][2][40] != pytest.approx(decisions[1][2][40])
+        decisions.append([one.of_target(one.default, f, 40, 0).decision for f in range(10)])
+    assert decisions[0][3] == pytest.approx(decisions[1][3])
+    assert decisions[0][2] != pytest.approx(decisions[1][2])
 
 
 def test_gross_rows_count_for_nobody() -> None:
@@ -99,10 +99,9 @@ def test_gross_rows_count_for_nobody() -> None:
     for fold, counted in one.scorer.scored_rows.items():
         assert not set(trainer.split.folds[fold].valid[counted]) & set(wild)
     assert set(one.scorer.scored_rows) == set(range(10))
-    for errors in found.default_history().errors.values():
-        assert all(error < 1 for error in errors.values())
+    assert (found.errors_by_epoch(found.default)[0] < 1).all()
     everything = finished(search(trainer, "rmse", names=("default", "a"), exclude_outliers=False))
-    assert min(s for v in everything.default_history().errors.values() for s in v.values()) > 5
+    assert everything.errors_by_epoch(everything.default)[0].min() > 5
     robust = search(trainer, "mae", names=("default", "a"))
     finished(robust)
     assert not robust.scorer.scored_rows

@@ -7,9 +7,9 @@ import pytest
 from lossmith.core.schedule import Linear
 from lossmith.losses import Huber
 from lossmith.study.base.errors import InputError
+from lossmith.study.journal import Setting
 from lossmith.study.rules.decision import decide
-from lossmith.study.rules.history import TrialKey
-from lossmith.study.search.trial import TrialSpec
+from lossmith.study.training.budget import TrialSpec
 from shared.scripted import (
     BUDGET,
     LEVELS,
@@ -27,17 +27,17 @@ from shared.scripted import (
 
 def test_everyone_starts_and_the_best_are_measured_on_all_folds() -> None:
     one = finished(search(Scripted(learning)))
-    assert len(one.histories) == len(NAMES) * len(RATES)
+    assert len({training.setting for training in one.facts.records}) == len(NAMES) * len(RATES)
     default = [key.learning_rate for key in one.finalists if key.candidate == "default"]
     assert len(default) == 2
     assert default[0] == 0.003
-    assert one.default_history().key.learning_rate == 0.003
+    assert one.default.learning_rate == 0.003
     assert all(key.learning_rate == 0.003 for key in one.finalists if key.candidate != "default")
     assert {"default", "naive"} <= {key.candidate for key in one.finalists}
     assert sorted(one.folds) == list(range(10))
     for key in one.finalists:
-        assert set(one.histories[key].errors) == set(range(10))
-        assert max(one.histories[key].errors[9]) == BUDGET.epochs
+        assert set(one.records(key)) == set(range(10))
+        assert one.records(key)[9].epoch == BUDGET.epochs
     verdict = decide(one)
     assert verdict.selected == "default"
     assert {row.name for row in verdict.candidates} == set(NAMES)
@@ -61,10 +61,8 @@ def test_finalists_in_doubt_leave_but_for_the_best_three() -> None:
     one = finished(search(Scripted(script)))
     rivals = {key.candidate for key in one.finalists} - {"default"}
     left = {"a", "b", "c", "d", "e", "naive"} - rivals
-    default = one.evaluate(one.default_history())
-    p_values = {
-        key.candidate: one.evaluate(one.histories[key]).p_value(default) for key in one.finalists
-    }
+    default = one.evaluate(one.default)
+    p_values = {key.candidate: one.evaluate(key).p_value(default) for key in one.finalists}
     assert len(rivals) == 3
     assert {"a", "b"} <= rivals
     assert "naive" in left
@@ -91,9 +89,9 @@ def test_the_naive_default_is_measured_on_all_cells_however_bad() -> None:
     row = next(r for r in decide(one).candidates if r.name == "naive")
     assert row.cells == 10
     assert row.status in ("finished", "dropped")
-    histories = one.of_candidate("naive")
-    for fold in one.screening_folds:  # so that its score is of the best of all its epochs
-        assert max(max(history.errors[fold]) for history in histories) == BUDGET.epochs
+    for fold in one.design.screening:  # so that its score is of the best of all its epochs
+        reached = [one.records(setting)[fold].epoch for setting in one.of_candidate("naive")]
+        assert max(reached) == BUDGET.epochs
 
 
 def test_no_candidate_passes_a_cut_at_every_rate() -> None:
@@ -123,7 +121,7 @@ def test_the_default_is_measured_though_it_is_the_worst() -> None:
 
     one = finished(search(Scripted(script)))
     assert one.finalists[0][0] == "default"
-    assert set(one.default_history().errors) == set(range(10))
+    assert set(one.records(one.default)) == set(range(10))
     verdict = decide(one)
     assert verdict.selected == "naive"
     chosen = next(row for row in verdict.candidates if row.name == "naive")
@@ -152,7 +150,7 @@ def test_a_rate_that_diverges_leaves_the_others() -> None:
     one = finished(search(Scripted(diverging("default", "a", rates=[0.003]))))
     assert one.finalists[0][0] == "default"
     assert one.finalists[0][1] != 0.003
-    assert one.histories[TrialKey("a", 0.003)].diverged
+    assert one.diverged(Setting("a", 0.003))
     decide(one)
 
 
@@ -208,8 +206,11 @@ def test_a_loss_on_a_schedule_is_kept_as_it_was_at_each_epoch() -> None:
                 loss.observe(BUDGET.progress(batch.epoch))
 
     trainer.on_advance = observe
-    kept = finished(search(trainer)).default_history().outputs
-    assert len(kept) > 2
-    for epoch, (loss, _) in kept.items():
+    one = search(trainer)
+    default = finished(one).default
+    epochs = one.measurements().errors_by_epoch(default, [0])[1]
+    assert len(epochs) > 2
+    for epoch in epochs:
+        loss, _ = one.outputs(default, epoch)  # type: ignore[misc]
         expected = Linear(1.0, 3.0).at(BUDGET.progress(epoch))
         assert loss.delta.item() == pytest.approx(expected)  # type: ignore[operator,union-attr]

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
 from lossmith.losses import MAE, MSE, BalancedSoftmax, CrossEntropy, HLGauss, Huber, LogitAdjusted
-from lossmith.study.search.trial import Budget, TrialSpec, batches
 from lossmith.study.training import stacked as stacked_module
 from lossmith.study.training.averaging import WeightAverage
+from lossmith.study.training.budget import Budget, TrialSpec, batches
 from lossmith.study.training.mlp import StackedMLP, dropout_masks
 from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedBatch
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lossmith.study.journal import Claim, Facts, Journal, Report, Setting, Training
+from lossmith.study.rules.evidence import Shape, reader
 from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
-from lossmith.study.trials.evidence import Shape, reader
 
 UNITS = 6
 
@@ -54,9 +54,9 @@ class World:
                 self.advance(worker)
                 continue
             self.decide()
-            claim = self.journal.claim(str(worker), 1e9)
-            if claim is not None:
-                self.held[worker] = claim
+            claims = self.journal.claim(str(worker), 1e9)
+            if claims:
+                (self.held[worker],) = claims
             elif not self.held:
                 assert "end" in self.journal.decisions(), "nothing is planned, and nothing runs"
                 return self
@@ -77,7 +77,7 @@ class World:
         del self.held[worker]
 
     def score(self, training: Training, epoch: int) -> tuple[float, np.ndarray]:
-        name, rate = training.setting
+        name, rate, _ = training.setting
         quality = self.draw("quality", int(name[1:])).normal() * 0.3 + 0.1 * abs(rate - 2)
         luck = self.draw("luck", int(name[1:]), int(rate), training.fold, epoch)
         level = 2 + quality + 1 / epoch + 0.1 * luck.normal()
@@ -85,7 +85,7 @@ class World:
         return float(np.exp(level)), rows - rows.mean()
 
     def outcome(self, training: Training, epoch: int) -> str | None:
-        name, rate = training.setting
+        name, rate, _ = training.setting
         nature = self.draw("nature", int(name[1:]), int(rate), training.fold)
         if nature.random() < self.ill and name != self.design.default:
             return str(nature.choice(["failed", "stopped"]))

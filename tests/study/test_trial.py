@@ -2,7 +2,7 @@
 
 import pytest
 
-from lossmith.study.search.trial import Budget
+from lossmith.study.training.budget import Budget
 
 
 @pytest.mark.parametrize("rows", [1, 32, 39, 400, 999, 12_345, 64_000, 800_000])

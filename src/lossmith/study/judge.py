@@ -10,12 +10,11 @@ from lossmith.study.base.direction import Better
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.result import CandidateResult, Comparison, Cost, Finding, Result
 from lossmith.study.data.table import plain_frame
-from lossmith.study.rules.decision import LEVEL
-from lossmith.study.rules.paired_test import holm
+from lossmith.study.rules.decision import equivalents, measured, ordered
+from lossmith.study.rules.paired_test import LEVEL, holm
 from lossmith.study.trials.optuna_trials import direction, is_optuna, scores_of
 from lossmith.study.trials.scores import Scores, read_scores, shared_note, tidy
-from lossmith.study.trials.standing import measured
-from lossmith.study.trials.verdict import ONE_SPLIT, Verdict, equivalents, least, ordered, sentence
+from lossmith.study.trials.verdict import ONE_SPLIT, Verdict, least, sentence
 
 
 def judge(

@@ -186,8 +186,7 @@ class Study:
         while True:
             self.journal.release()
             check_default(self.design, self._decide())
-            claim = self.journal.claim(this_worker(), FIRST)
-            if claim is not None:
+            for claim in self.journal.claim(this_worker(), FIRST):
                 trial = Trial(self, claim, self.folds.folds[claim.training.fold])
                 self._happened("started", trial, None)
                 return trial

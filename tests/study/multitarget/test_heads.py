@@ -10,9 +10,9 @@ from torch import Tensor, nn
 import lossmith
 from lossmith.losses import MAE, CrossEntropy
 from lossmith.study.multitarget.heads import Heads
-from lossmith.study.search.scoring import read
-from lossmith.study.search.trial import Budget, TrialSpec
 from lossmith.study.training import stacked as stacked_module
+from lossmith.study.training.budget import Budget, TrialSpec
+from lossmith.study.training.heads import read
 from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedBatch
 
 

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lossmith.study.journal import Setting
 from lossmith.study.metrics import lookup
 from lossmith.study.multitarget.combine import GeometricMean
-from lossmith.study.rules.history import TrialKey
-from lossmith.study.search.combined import combine
-from lossmith.study.search.scoring import Scorer
+from lossmith.study.trials.combined import combine
+from lossmith.study.trials.scoring import Scorer
 
 
 class Folds:
@@ -36,7 +36,7 @@ def scored(seed: int, gross: bool = False) -> tuple[Any, Any, list[np.ndarray], 
     scorers = [Scorer(m, Folds(*t), True) for m, t in zip(metrics, (y, c), strict=True)]
     both = combine(scorers, [np.concatenate(y), np.concatenate(c)])
     assert combine(scorers[:1], y) is scorers[0]  # of a single target there is nothing to do
-    history = both.history(TrialKey("a", 0.1))
+    history = both.history(Setting("a", 0.1))
     p = [rng.uniform(size=60) for _ in range(2)]
     predictions = {
         fold: (0.5 * y[fold][None] * (y[fold] < 50), np.stack([1 - p[fold], p[fold]], -1)[None])

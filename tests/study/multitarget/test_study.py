@@ -63,7 +63,7 @@ def test_every_loss_at_every_weighting_is_corrected_for(studied: tuple[Selection
     split = found.problem.split(found.result.seed)
     fields = _fields(found.problem, measures, split, keys)
     rivals = sum(len(field.candidates) - 1 for field in fields)
-    assert found.measurements.n_earlier_comparisons == 3 * rivals
+    assert found.measurements.design.earlier == 3 * rivals
 
 
 def test_a_switch_is_better_in_the_mean_and_beyond_doubt(studied: tuple[Selection, Path]) -> None:
@@ -206,12 +206,14 @@ def test_rows_left_out_are_left_out_of_every_epoch_and_of_the_unit(
     measurements = with_gross_errors[0].measurements
     measure: Any = measurements.measure
     assert measurements.folds == tuple(range(10))
-    for history in measurements.final_histories().values():
-        parts = list(zip(measure.metrics, history.parts, strict=True))  # type: ignore
-        for fold, errors in history.errors.items():
-            rows = len(measurements.rows[fold])
-            for epoch, error in errors.items():
-                scores = [metric.error(part.errors[fold][epoch]) for metric, part in parts]
+    for setting in measurements.settings.values():
+        for fold, record in measurements.records(setting).items():
+            rows = len(measurements.shape.units[fold])
+            for epoch, error in record.scores.items():
+                scores = [
+                    metric.error(measurements.of_target(setting, fold, epoch, place).error)
+                    for place, metric in enumerate(measure.metrics)
+                ]
                 assert error == measure.combine(scores, rows)
     assert measure.units[0] < 1e6
 

@@ -68,12 +68,6 @@ class Problem:
         """Which rows are copies of one, or of one group: a code a row, or None where all differ."""
         return together(self.copied, self.arrangement.groups)
 
-    def split(self, seed: int) -> Split:
-        """Return the rows to train, to validate and to leave untouched."""
-        split = self.arrangement.split(self.task, self.target, seed, self.units)
-        self.check_trained(split)
-        return split
-
     def check_trained(self, split: Split) -> None:
         """Refuse a split that leaves a class without a row that trains, in some fold."""
         for number, fold in enumerate(split.folds, 1):

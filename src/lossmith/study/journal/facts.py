@@ -9,10 +9,11 @@ ENDED: tuple[State, ...] = ("done", "stopped", "failed")
 
 
 class Setting(NamedTuple):
-    """A candidate at a learning rate."""
+    """A candidate at a learning rate; variant: which of its own variants, as of weights."""
 
     candidate: str
     learning_rate: float
+    variant: int = 0
 
 
 class Training(NamedTuple):

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from lossmith.study.base.errors import InputError
+from lossmith.study.journal.connection import connect, damaged
 from lossmith.study.journal.facts import (
     Claim,
     Decision,
@@ -30,12 +33,12 @@ from lossmith.study.journal.facts import (
 )
 from lossmith.study.journal.workers import lives
 
-FORMAT = 1
+FORMAT = 2
 POLL = 0.05  # seconds between two looks at whether others have written
-BUSY = 60.0  # seconds that a process waits for another's transaction
 # Seconds that a training may be silent before others take it over: at first, and then at least so
 # many, or so many times the longest wait for a report.
 FIRST, LEAST, TIMES = 24 * 3600.0, 60.0, 10.0
+WHICH = "candidate, learning_rate, variant, fold, twin"  # a training, by its columns
 # What holds of every row, written and read: SQLite looks at it in files that may be written alone.
 CHECKS = {
     "fold": "length(units) % 8 = 0",
@@ -52,6 +55,7 @@ CREATE TABLE training (
     id INTEGER PRIMARY KEY,
     candidate TEXT NOT NULL,
     learning_rate REAL NOT NULL,
+    variant INTEGER NOT NULL,
     fold INTEGER NOT NULL,
     twin INTEGER NOT NULL,
     state TEXT NOT NULL CHECK ({CHECKS["training"]}),
@@ -59,18 +63,20 @@ CREATE TABLE training (
     worker TEXT,
     expires REAL,
     note TEXT NOT NULL DEFAULT '',
-    UNIQUE (candidate, learning_rate, fold, twin)
+    UNIQUE (candidate, learning_rate, variant, fold, twin)
 );
 CREATE TABLE report (
     training INTEGER NOT NULL REFERENCES training (id),
     epoch INTEGER NOT NULL,
     score REAL NOT NULL,
-    influences BLOB,
     seconds REAL NOT NULL,
     at REAL NOT NULL,
+    influences BLOB,  -- last, so that what stands before is read without them
+    detail BLOB,
     PRIMARY KEY (training, epoch),
     CHECK ({CHECKS["report"]})
 ) WITHOUT ROWID;
+CREATE INDEX waits ON report (seconds);
 CREATE TABLE decision (name TEXT PRIMARY KEY, outcome TEXT NOT NULL, at REAL NOT NULL);
 """
 
@@ -92,7 +98,7 @@ class Journal:
     def _database(self) -> sqlite3.Connection:
         # A connection must not cross a fork: a process makes its own.
         if self._connection is None or (self._owner != os.getpid() and self.path is not None):
-            self._connection = _connect(self.path, self.write, self.durable)
+            self._connection = connect(self.path, self.write, self.durable)
             self._owner = os.getpid()
         return self._connection
 
@@ -111,7 +117,7 @@ class Journal:
         try:
             return self._database.execute(statement, values).fetchall()
         except sqlite3.DatabaseError as error:
-            raise InputError(_damaged(self.path, error)) from error
+            raise InputError(damaged(self.path, error)) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -157,10 +163,10 @@ class Journal:
         if version != FORMAT:
             raise InputError(f"{self.path} has format {version}; this version reads {FORMAT}")
         if digest != _digest(text):
-            raise InputError(_damaged(self.path, "its description was changed"))
+            raise InputError(damaged(self.path, "its description was changed"))
         for table, check in CHECKS.items():
             if self._run(f"SELECT 1 FROM {table} WHERE NOT ({check}) LIMIT 1"):
-                raise InputError(_damaged(self.path, f"CHECK failed in {table}"))
+                raise InputError(damaged(self.path, f"CHECK failed in {table}"))
         self._spec = self._read(text)
         return self._spec
 
@@ -177,7 +183,7 @@ class Journal:
         ):
             reports.setdefault(training, []).append(Report(*report))
         records = {
-            Training(Setting(candidate, rate), fold, bool(twin)): Record(
+            _training(*which): Record(
                 id=key,
                 state=state,
                 attempt=attempt,
@@ -186,11 +192,9 @@ class Journal:
                 worker=worker or "",
                 expires=expires or 0.0,
             )
-            for (
-                *(key, candidate, rate, fold, twin, state, attempt, note, worker, expires),
-            ) in self._run(
-                "SELECT id, candidate, learning_rate, fold, twin, state, attempt, note, worker, "
-                "expires FROM training ORDER BY id"
+            for key, state, attempt, note, worker, expires, *which in self._run(
+                f"SELECT id, state, attempt, note, worker, expires, {WHICH} "
+                "FROM training ORDER BY id"
             )
         }
         return Facts(records=records, decisions=self.decisions())
@@ -206,8 +210,8 @@ class Journal:
                 return False
             for wanted in decision.plan:
                 self._run(
-                    "INSERT OR IGNORE INTO training (candidate, learning_rate, fold, twin, state) "
-                    "VALUES (?, ?, ?, ?, 'planned')",
+                    f"INSERT OR IGNORE INTO training ({WHICH}, state) "
+                    "VALUES (?, ?, ?, ?, ?, 'planned')",
                     (*wanted.setting, wanted.fold, wanted.twin),
                 )
             for training in decision.resume:
@@ -225,7 +229,7 @@ class Journal:
         try:
             return json.loads(text)
         except (TypeError, ValueError) as error:
-            raise InputError(_damaged(self.path, error)) from error
+            raise InputError(damaged(self.path, error)) from error
 
     def _set(self, training: Training, state: State, note: str) -> None:
         self._run(
@@ -233,36 +237,51 @@ class Journal:
             (state, note, self._id(training)),
         )
 
-    def claim(self, worker: str, patience: float) -> Claim | None:
-        """Take the first training that is planned, for as long as patience lasts."""
+    def claim(self, worker: str, patience: float, most: int | None = 1) -> list[Claim]:
+        """Take the first trainings that are planned, all of them where most is None.
+
+        One transaction: of two workers one has them all. patience: seconds that they may be silent.
+        """
         with self.transaction():
             rows = self._run(
-                "SELECT id, candidate, learning_rate, fold, twin, attempt + 1, "
-                "(SELECT coalesce(max(epoch), 0) FROM report WHERE training = id) "
-                "FROM training WHERE state = 'planned' ORDER BY id LIMIT 1"
+                "SELECT id, attempt + 1, "
+                "(SELECT coalesce(max(epoch), 0) FROM report WHERE training = id), "
+                f"{WHICH} FROM training WHERE state = 'planned' ORDER BY id LIMIT ?",
+                (-1 if most is None else most,),
             )
-            if not rows:
-                return None
-            ((key, candidate, rate, fold, twin, attempt, epoch),) = rows
-            self._run(
-                "UPDATE training SET state = 'running', attempt = ?, worker = ?, expires = ? "
-                "WHERE id = ?",
-                (attempt, worker, time.time() + patience, key),
-            )
-        return Claim(key, Training(Setting(candidate, rate), fold, bool(twin)), attempt, epoch)
+            for key, attempt, *_ in rows:
+                self._run(
+                    "UPDATE training SET state = 'running', attempt = ?, worker = ?, expires = ? "
+                    "WHERE id = ?",
+                    (attempt, worker, time.time() + patience, key),
+                )
+        return [
+            Claim(key, _training(*which), attempt, epoch) for key, attempt, epoch, *which in rows
+        ]
 
-    def report(self, claim: Claim, said: Report, influences: np.ndarray | None) -> bool:
+    def report(
+        self,
+        claim: Claim,
+        said: Report,
+        influences: np.ndarray | None,
+        detail: Mapping[str, np.ndarray] | None = None,
+    ) -> bool:
         """Write what a training said; False where it was taken over, and nothing is written.
 
         From the second report on, patience follows the longest gap between reports.
+
+        Args:
+            influences: what each unit adds to the score, or None where that is formed later.
+            detail: other arrays by name, to be read by whoever knows them.
         """
         blob = None if influences is None else influences.astype("<f4").tobytes()
+        more = save(dict(detail)) if detail else None
         with self.transaction():
             if not self.holds(claim):
                 return False
             self._run(
-                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?)",
-                (claim.id, said.epoch, said.score, blob, said.seconds, said.at),
+                "INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (claim.id, *said, blob, more),
             )
             self._run(
                 "UPDATE training SET expires = ? WHERE id = ?",
@@ -290,6 +309,21 @@ class Journal:
         )
         return np.frombuffer(rows[0][0], "<f4") if rows and rows[0][0] is not None else None
 
+    def detail(self, training: Training, epoch: int) -> dict[str, np.ndarray]:
+        """Return the other arrays of a report by name.
+
+        Raises:
+            InputError: if they cannot be read.
+        """
+        ((blob,),) = self._run(
+            "SELECT detail FROM report WHERE training = ? AND epoch = ?",
+            (self._id(training), epoch),
+        )
+        try:
+            return load(blob) if blob is not None else {}
+        except (SafetensorError, TypeError, ValueError) as error:
+            raise InputError(damaged(self.path, error)) from error
+
     def keep_influences(self, training: Training, epoch: int, influences: np.ndarray) -> None:
         """Add what was formed later."""
         with self.transaction():
@@ -307,17 +341,16 @@ class Journal:
         """Plan anew the trainings whose process died or whose patience is spent; return them."""
         with self.transaction():
             running = self._run(
-                "SELECT id, candidate, learning_rate, fold, twin, worker, expires "
-                "FROM training WHERE state = 'running'"
+                f"SELECT id, worker, expires, {WHICH} FROM training WHERE state = 'running'"
             )
             freed = []
-            for key, candidate, rate, fold, twin, worker, expires in running:
+            for key, worker, expires, *which in running:
                 if expires < time.time() or not lives(worker):
                     self._run(
                         "UPDATE training SET state = 'planned', attempt = attempt + 1 WHERE id = ?",
                         (key,),
                     )
-                    freed.append(Training(Setting(candidate, rate), fold, bool(twin)))
+                    freed.append(_training(*which))
         return freed
 
     def wait(self, seconds: float) -> None:
@@ -338,39 +371,16 @@ class Journal:
 
     def _id(self, training: Training) -> int:
         ((key,),) = self._run(
-            "SELECT id FROM training WHERE candidate = ? AND learning_rate = ? AND fold = ? "
-            "AND twin = ?",
+            "SELECT id FROM training WHERE candidate = ? AND learning_rate = ? AND variant = ? "
+            "AND fold = ? AND twin = ?",
             (*training.setting, training.fold, training.twin),
         )
         return int(key)
 
 
-def _connect(path: Path | None, write: bool, durable: bool) -> sqlite3.Connection:
-    place, reads = ":memory:" if path is None else str(path), path is not None and not write
-    if path is not None and not write:
-        # Beside a folder that can't be written to, nobody can write to the journal either.
-        mode = "mode=ro" if os.access(path.parent, os.W_OK) else "mode=ro&immutable=1"
-        place = f"{path.resolve().as_uri()}?{mode}"
-    try:
-        database = sqlite3.connect(place, timeout=BUSY, isolation_level=None, uri=reads)
-        if not reads:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
-        ((found,),) = database.execute("PRAGMA quick_check(1)")
-    except sqlite3.DatabaseError as error:
-        raise InputError(_damaged(path, error)) from error
-    if found != "ok":
-        raise InputError(_damaged(path, found))
-    return database
+def _training(candidate: str, rate: float, variant: int, fold: int, twin: int) -> Training:
+    return Training(Setting(candidate, rate, variant), fold, bool(twin))
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(str(text).encode()).hexdigest()
-
-
-def _damaged(path: Path | None, error: object) -> str:
-    why = " ".join(str(error).split())
-    return (
-        f"{path} is no journal of a study, is damaged or cannot be written ({why}); choose "
-        "another folder, or bring back a copy"
-    )

@@ -30,8 +30,8 @@ class Storage(Protocol):
     def decide(self, decision: Decision) -> bool:
         """Write a decision down and do what it says; False where another process already has."""
 
-    def claim(self, worker: str, patience: float) -> Claim | None:
-        """Take the first training that is planned, for as long as patience lasts."""
+    def claim(self, worker: str, patience: float, most: int | None = 1) -> list[Claim]:
+        """Take the first trainings that are planned, all of them where most is None."""
 
     def patience(self) -> float:
         """Return how long a training may be silent, by the longest wait for a report."""
@@ -42,7 +42,13 @@ class Storage(Protocol):
     def holds(self, claim: Claim) -> bool:
         """Tell whether a training is still this attempt's."""
 
-    def report(self, claim: Claim, said: Report, influences: np.ndarray | None) -> bool:
+    def report(
+        self,
+        claim: Claim,
+        said: Report,
+        influences: np.ndarray | None,
+        detail: Mapping[str, np.ndarray] | None = None,
+    ) -> bool:
         """Write what a training said; False where it was taken over, and nothing is written."""
 
     def end(self, claim: Claim, state: State, note: str = "") -> bool:
@@ -50,6 +56,9 @@ class Storage(Protocol):
 
     def influences(self, training: Training, epoch: int) -> np.ndarray | None:
         """Return what each unit adds to a reported score, or None where it was not yet formed."""
+
+    def detail(self, training: Training, epoch: int) -> dict[str, np.ndarray]:
+        """Return the other arrays of a report by name."""
 
     def keep_influences(self, training: Training, epoch: int, influences: np.ndarray) -> None:
         """Add what was formed later."""

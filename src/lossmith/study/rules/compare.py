@@ -1,11 +1,10 @@
 """A trial's errors on some folds, and how two trials compare row by row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lossmith.study.rules.history import TrialHistory
 from lossmith.study.rules.paired_test import Estimate, estimate
 
 
@@ -50,17 +49,6 @@ class FoldErrors:
         return [np.log(e) + part / e for e, part in zip(self.errors, self.influences, strict=True)]
 
 
-def evaluate_at_best_epoch(
-    history: TrialHistory,
-    folds: Sequence[int],
-    rows: Mapping[int, np.ndarray],
-    by_ratio: bool,
-) -> FoldErrors:
-    """Read a history on some folds; rows: of each fold, those that are scored."""
-    chosen, best = best_epochs(*history.errors_by_epoch(folds))
-    return evaluate_at(history, folds, rows, by_ratio, chosen, best)
-
-
 def best_epochs(table: np.ndarray, epochs: Sequence[int]) -> tuple[list[int], int]:
     """Return for each fold the epoch that is best on the other folds, and the best on all.
 
@@ -71,23 +59,3 @@ def best_epochs(table: np.ndarray, epochs: Sequence[int]) -> tuple[list[int], in
     others = [numbers[numbers != n] if len(numbers) > 1 else numbers for n in numbers]
     chosen = [epochs[int(table[rest].sum(axis=0).argmin())] for rest in others]
     return chosen, epochs[int(table.sum(axis=0).argmin())]
-
-
-def evaluate_at(
-    history: TrialHistory,
-    folds: Sequence[int],
-    rows: Mapping[int, np.ndarray],
-    by_ratio: bool,
-    epochs: Sequence[int],
-    best_epoch: int,
-) -> FoldErrors:
-    """Read a history at a given epoch of each fold; best_epoch: that of all folds together."""
-    pairs = list(zip(folds, epochs, strict=True))
-    return FoldErrors(
-        errors=np.array([history.errors[fold][epoch] for fold, epoch in pairs]),
-        influences=tuple(history.influences[fold][epoch] for fold, epoch in pairs),
-        rows=tuple(rows[fold] for fold in folds),
-        epochs=tuple(epochs),
-        best_epoch=best_epoch,
-        by_ratio=by_ratio,
-    )

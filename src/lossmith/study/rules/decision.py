@@ -1,17 +1,18 @@
 """From measurements to a verdict: every candidate's evidence, and the loss to train with."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lossmith.study.base.direction import Better, as_error
 from lossmith.study.base.result import CandidateResult, Status
 from lossmith.study.candidates import CandidateSpec
+from lossmith.study.journal.facts import Setting
 from lossmith.study.rules.compare import FoldErrors
-from lossmith.study.rules.history import TrialHistory
 from lossmith.study.rules.measurements import Measurements
-from lossmith.study.rules.paired_test import Estimate, holm
-
-LEVEL = 0.05  # corrected p-value below which a difference is beyond doubt
+from lossmith.study.rules.paired_test import LEVEL
+from lossmith.study.rules.plan import Evidence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,140 +28,138 @@ class Decision:
 def decide(measurements: Measurements, *, doubted: bool = False) -> Decision:
     """Choose the best of those beyond doubt better than the default, or keep the default.
 
-    A search that was stopped early keeps the default, and so does one whose rows are doubted to be
-    independent. Equivalents are the finalists that the
-    same test, uncorrected and two-sided, cannot tell from the selected loss.
+    A study that was stopped early keeps the default, and so does one whose rows are doubted to be
+    independent. Equivalents are the finalists that the same test, uncorrected and two-sided, cannot
+    tell from the selected loss.
     """
-    candidates, default = measurements.candidates.candidates, measurements.candidates.default
-    measured = _measured(measurements)
-    differences = {
-        name: errors.difference(measured[default])
-        for name, errors in measured.items()
-        if name != default
-    }
-    corrected = holm(
-        {name: measured[name].p_value(measured[default]) for name in differences},
-        comparisons=len(candidates) - 1 + measurements.n_earlier_comparisons,
-    )
-    conclusive = measurements.past_last_check
-    better = [name for name, p_value in corrected.items() if p_value < LEVEL and conclusive]
-    best = min(better, key=lambda name: differences[name].mean, default=default)
+    found, default = measurements.weighed(), measurements.design.default
+    best = found.selected if measurements.past_last_check else default
     selected = default if doubted else best
     results = [
-        _result(measurements, c, measured.get(c.name), differences, corrected, selected)
-        for c in candidates
+        _result(measurements, candidate, found, selected)
+        for candidate in measurements.candidates.candidates
     ]
     return Decision(
         selected=selected,
-        equivalents=_equivalents(measured, selected),
-        candidates=tuple(sorted(results, key=lambda row: _rank(measurements, row))),
+        equivalents=equivalents(found.errors, selected),
+        candidates=ordered(results, measurements.design.better),
         withheld=best if best != selected else "",
     )
 
 
-def _measured(measurements: Measurements) -> dict[str, FoldErrors]:
-    """Return the default and the candidates measured on every fold, at their learning rate."""
-    return {
-        name: measurements.evaluate(history)
-        for name, history in measurements.final_histories().items()
-        if name == measurements.candidates.default
-        or (not history.diverged and set(measurements.folds) <= set(history.errors))
-    }
+def equivalents(errors: Mapping[str, FoldErrors], selected: str) -> tuple[str, ...]:
+    """Return the losses that the same test, two-sided, can't tell from the selected one."""
+    doubts = {n: one.p_value(errors[selected]) for n, one in errors.items() if n != selected}
+    return tuple(n for n, doubt in doubts.items() if min(doubt, 1 - doubt) >= LEVEL / 2)
 
 
-def _equivalents(measured: dict[str, FoldErrors], selected: str) -> tuple[str, ...]:
-    p_values = {
-        name: errors.p_value(measured[selected])
-        for name, errors in measured.items()
-        if name != selected
-    }
-    return tuple(name for name, p in p_values.items() if min(p, 1 - p) >= LEVEL / 2)
+def ordered(rows: Iterable[CandidateResult], better: Better) -> tuple[CandidateResult, ...]:
+    """Return the losses that were measured in full first, each part best first."""
+
+    def place(row: CandidateResult) -> tuple[int, float]:
+        if row.score is None or not np.isfinite(row.score):
+            return 2, 0.0
+        error = as_error(row.score, better)
+        return (0 if row.difference_to_default is not None else 1), error
+
+    return tuple(sorted(rows, key=place))
 
 
-def _result(
-    measurements: Measurements,
-    candidate: CandidateSpec,
-    errors: FoldErrors | None,
-    differences: dict[str, Estimate],
-    corrected: dict[str, float],
-    selected: str,
+def measured(
+    name: str,
+    errors: FoldErrors,
+    default: FoldErrors,
+    better: Better,
+    status: Status,
+    p_value: float | None,
+    learning_rate: float | None = None,
 ) -> CandidateResult:
-    name, default = candidate.name, measurements.candidates.default
-    blank = CandidateResult(
+    """Describe a loss that was measured as often as the default, beside it."""
+
+    def turned(error: float) -> float:
+        return as_error(error, better)
+
+    level = errors.mean_error.in_metric_direction(turned)
+    row = CandidateResult(
         name=name,
-        parameters=candidate.parameters,
-        status=_status(measurements, name, errors, selected),
-    )
-    if errors is None:
-        return _unmeasured(measurements, blank)
-    score = errors.mean_error.in_metric_direction(measurements.measure.error)
-    key = measurements.final_histories()[name].key
-    row = replace(
-        blank,
-        parameters=candidate.variants[key.variant].parameters,
-        score=score.mean,
-        low=score.low,
-        high=score.high,
-        learning_rate=key.learning_rate,
-        epochs=errors.best_epoch,
+        parameters={},
+        status=status,
+        score=level.mean,
+        low=level.low,
+        high=level.high,
+        learning_rate=learning_rate,
+        epochs=errors.best_epoch or None,
         cells=len(errors.errors),
+        difference_to_default=0.0,
+        difference_low=0.0,
+        difference_high=0.0,
     )
-    if name == default:
-        return replace(
-            row, difference_to_default=0.0, difference_low=0.0, difference_high=0.0, p_value=None
-        )
-    difference = differences[name].in_metric_direction(measurements.measure.error)
+    if errors is default:
+        return row
+    difference = errors.difference(default).in_metric_direction(turned)
     return replace(
         row,
         difference_to_default=difference.mean,
         difference_low=difference.low,
         difference_high=difference.high,
-        p_value=corrected[name],
+        p_value=p_value,
     )
+
+
+def _result(
+    measurements: Measurements, candidate: CandidateSpec, found: Evidence, selected: str
+) -> CandidateResult:
+    name, default = candidate.name, measurements.design.default
+    status = _status(measurements, name, found, selected)
+    if name not in found.errors:
+        blank = CandidateResult(name=name, parameters=candidate.parameters, status=status)
+        return _unmeasured(measurements, blank)
+    setting = found.settings[name]
+    row = measured(
+        name,
+        found.errors[name],
+        found.errors[default],
+        measurements.design.better,
+        status,
+        found.corrected.get(name),
+        setting.learning_rate,
+    )
+    return replace(row, parameters=candidate.variants[setting.variant].parameters)
 
 
 def _unmeasured(measurements: Measurements, blank: CandidateResult) -> CandidateResult:
     """Describe a candidate that left early by the folds it was seen on."""
-    alive = [h for h in measurements.of_candidate(blank.name) if not h.diverged and h.errors]
-    if not alive:
+    means: dict[Setting, float] = {}
+    seen = measurements.of_candidate(blank.name)
+    for setting, folds in seen.items():
+        if folds and not measurements.diverged(setting):
+            means[setting] = float(
+                measurements.errors_by_epoch(setting, folds)[0].mean(axis=0).min()
+            )
+    if not means:
         note = measurements.notes.get(blank.name, "diverged at every learning rate")
         return replace(blank, note=note)
-
-    def rank_error(history: TrialHistory) -> float:
-        return history.rank_error(list(history.errors))
-
-    best = min(alive, key=rank_error)
-    reached = max(max(epochs) for epochs in best.errors.values())
+    best = min(means, key=lambda setting: means[setting])
+    reached = max(record.epoch for record in measurements.records(best).values())
     return replace(
         blank,
-        score=measurements.measure.error(rank_error(best)),
-        learning_rate=best.key.learning_rate,
+        score=measurements.measure.error(means[best]),
+        learning_rate=best.learning_rate,
         epochs=reached,
-        cells=len(best.errors),
-        note=f"left after {reached} epochs on {len(best.errors)} folds",
+        cells=len(seen[best]),
+        note=f"left after {reached} epochs on {len(seen[best])} folds",
     )
 
 
-def _status(
-    measurements: Measurements, name: str, errors: FoldErrors | None, selected: str
-) -> Status:
-    if name == measurements.candidates.default:
+def _status(measurements: Measurements, name: str, found: Evidence, selected: str) -> Status:
+    if name == measurements.design.default:
         return "default"
     if name == selected:
         return "selected"
-    if errors is not None:
+    if name in found.errors:
         return "finished" if measurements.finished else "unfinished"
-    if name in measurements.notes:
-        return "dropped"
-    histories = measurements.of_candidate(name)
-    if histories and all(history.diverged for history in histories):
+    settings = measurements.of_candidate(name)
+    if settings and all(measurements.diverged(setting) for setting in settings):
         return "diverged"
-    running = name in {key.candidate for key in measurements.running}
-    return "unfinished" if running and not measurements.finished else "dropped"
-
-
-def _rank(measurements: Measurements, row: CandidateResult) -> tuple[int, float]:
-    if row.score is None or not np.isfinite(row.score):
-        return 2, 0.0
-    measured = row.difference_to_default is not None
-    return (0 if measured else 1), measurements.measure.error(row.score)
+    states = {record.state for one in settings for record in measurements.records(one).values()}
+    return "unfinished" if "paused" in states else "dropped"

@@ -5,14 +5,14 @@ Non-stochastic Best Arm Identification and Hyperparameter Optimization, 2016). O
 those leave whose chance of being proven better has gone.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.rules.history import TrialKey
+from lossmith.study.journal.facts import Setting
 
 
 class Rung(NamedTuple):
@@ -57,7 +57,7 @@ class SuccessiveHalving:
     finalists: int = 5
     default_settings: int = 2
 
-    def keep(self, rung: Rung, keys: Sequence[TrialKey], errors: Sequence[float]) -> list[int]:
+    def keep(self, rung: Rung, keys: Sequence[Setting], errors: Sequence[float]) -> list[int]:
         """Return which of the trials pass a rung, the best first."""
         count = min(rung.most, max(round(rung.keep * len(keys)), self.least))
         kept: list[int] = []
@@ -71,10 +71,8 @@ class SuccessiveHalving:
                 kept.append(index)
         return kept
 
-    def promote(
-        self, errors: Mapping[TrialKey, float], running: Collection[TrialKey]
-    ) -> list[TrialKey]:
-        """Return the finalists: the default at its best settings, and the best of those running.
+    def promote(self, errors: Mapping[Setting, float]) -> list[Setting]:
+        """Return the finalists: the default at its best settings, and the best of the others.
 
         Few folds settle a learning rate only roughly; the doubt goes to the default's favour.
 
@@ -91,15 +89,12 @@ class SuccessiveHalving:
             raise InputError(
                 f"the default loss {self.default} diverged at every learning rate; try smaller ones"
             )
-        best: dict[str, TrialKey] = {}
+        best: dict[str, Setting] = {}
         for key in ranked:
-            if key in running and key.candidate != self.default:
+            if key.candidate != self.default:
                 best.setdefault(key.candidate, key)
-        chosen = dict(list(best.items())[: self.finalists])
-        for key in ranked:
-            if key.candidate == self.common != self.default:
-                chosen.setdefault(key.candidate, key)
-        return default[: self.default_settings] + list(chosen.values())
+        names = [*best][: self.finalists] + [name for name in best if name == self.common]
+        return default[: self.default_settings] + [best[name] for name in dict.fromkeys(names)]
 
 
 @dataclass(frozen=True, kw_only=True)

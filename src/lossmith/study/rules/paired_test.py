@@ -20,6 +20,8 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 
+LEVEL = 0.05  # corrected p-value below which a difference is beyond doubt
+
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:

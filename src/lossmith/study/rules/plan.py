@@ -5,31 +5,30 @@ and takes what is planned. What is decided depends on what was measured, never o
 trainings arrive: a decision waits until everything that it reads has been measured.
 
 1. The default runs on the first fold, and twice, so that a lost pairing shows.
-2. Every candidate starts at every learning rate on the first fold, until the first rung where
-   trainings can pause, else to its end. The best go on, and start on the second fold; at later
-   rungs the best on both folds go on (successive halving).
+2. Every candidate starts at every learning rate on the screening folds. Where trainings can pause,
+   the best go on after each rung (successive halving); where they cannot, each runs to its end on
+   the first fold, and the best go on to the second.
 3. The best rivals, the default at its two best learning rates and the loss that is common for the
-   task run on the other folds, a look at the evidence after some of them (`sequential`): settings
+   task run on the other folds, a look at the evidence after some of them (`sequential`): rivals
    without prospects leave, and the study ends when its leader is proven or no rival is left.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lossmith.study.base.direction import Better, as_error
+from lossmith.study.base.errors import InputError
 from lossmith.study.journal.facts import Decision, Facts, Record, Setting, Training
 from lossmith.study.rules.compare import FoldErrors
-from lossmith.study.rules.decision import LEVEL
 from lossmith.study.rules.halving import Rung, SuccessiveHalving
-from lossmith.study.rules.history import TrialKey
-from lossmith.study.rules.paired_test import holm
+from lossmith.study.rules.paired_test import LEVEL, holm
 from lossmith.study.rules.sequential import BEHIND, LEAST_CHANCE, chance, levels, looks
 
-SCREENING = 2  # folds that choose the finalists; every candidate starts on the first
+SCREENING = 2  # folds that choose the finalists
 TWIN_REPORTS = 2  # after which the default's second run has told what it can
 # A training of one's own costs more than one of a stack, and is cut more tightly.
 RUNGS = (
@@ -59,11 +58,24 @@ class Design:
     folds: int
     better: Better
     finalists: int = 3  # beside the default and the common loss
+    earlier: int = 0  # comparisons of earlier studies, for which the test corrects too
+    probes: ClassVar[bool] = True  # whether the default runs first, and twice
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """What the screening starts, in this order: the default first, others are held to it."""
+        names = sorted(self.candidates, key=lambda name: name != self.default)
+        return tuple(Setting(name, rate) for name in names for rate in self.learning_rates)
 
     @property
     def screening(self) -> tuple[int, ...]:
         """The folds that choose the finalists."""
         return tuple(range(min(SCREENING, self.folds)))
+
+    @property
+    def first(self) -> tuple[int, ...]:
+        """The folds on which every candidate starts; who passes the first cut goes on to others."""
+        return self.screening[:1]
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -74,6 +86,10 @@ class Design:
     def shares(self) -> tuple[float, ...]:
         """The looks as shares of all folds."""
         return tuple(look / self.folds for look in self.looks)
+
+    def review(self, facts: Facts, read: "Read") -> Decision | None:
+        """Return what is decided while the finalists train: nothing before a look."""
+        return None
 
     def rungs(self) -> tuple[int, ...]:
         """Return the epochs after which a screening that can pause is cut."""
@@ -96,19 +112,24 @@ class Design:
 def due(design: Design, facts: Facts, read: Read) -> Decision | None:
     """Return the next decision that the facts allow, or None while more must be measured."""
     made = facts.decisions
-    if "start" not in made:
-        return _start(design)
     if "end" in made:
         return None
-    if "twin" not in made:
-        return _twin(design, facts)
-    if "pauses" not in made:
-        return _pauses(design, facts)
+    if design.probes and "pauses" not in made:
+        return _probe(design, facts)
     if "screening" not in made:
-        return _screening(design, facts)
+        return _screening(design)
     if "finalists" not in made:
         return _cut(design, facts) or _finalists(design, facts)
-    return _look(design, facts, read)
+    return design.review(facts, read) or _look(design, facts, read)
+
+
+def _probe(design: Design, facts: Facts) -> Decision | None:
+    """Learn from the default, before others start, what its trainings can do."""
+    if "start" not in facts.decisions:
+        return _start(design)
+    if "twin" not in facts.decisions:
+        return _twin(design, facts)
+    return _pauses(design, facts)
 
 
 def _start(design: Design) -> Decision:
@@ -131,18 +152,12 @@ def _twin(design: Design, facts: Facts) -> Decision | None:
     return Decision("twin", {"equal": equal, "scores": pairs}, stop=stop)
 
 
-def _screening(design: Design, facts: Facts) -> Decision:
-    settings = [Setting(name, rate) for name in _order(design) for rate in design.learning_rates]
+def _screening(design: Design) -> Decision:
     return Decision(
         "screening",
-        len(settings),
-        plan=[Training(setting, 0) for setting in settings],
+        len(design.settings),
+        plan=[Training(setting, fold) for fold in design.first for setting in design.settings],
     )
-
-
-def _order(design: Design) -> list[str]:
-    """Return the candidates, the default first: others are held against it."""
-    return sorted(design.candidates, key=lambda name: name != design.default)
 
 
 def _pauses(design: Design, facts: Facts) -> Decision | None:
@@ -167,7 +182,7 @@ def _screened(design: Design, facts: Facts) -> list[tuple[Training, Record]]:
 def _cut(design: Design, facts: Facts) -> Decision | None:
     """Return the next cut of the screening, once all that it ranks has been measured."""
     open_ = [(t, record) for t, record in _screened(design, facts) if not record.ended]
-    if not facts.decisions["pauses"]:
+    if not facts.decisions.get("pauses", True):
         if len(design.screening) < 2 or "first fold" in facts.decisions or open_:
             return None
         return _cut_to("first fold", design, facts, AFTER_A_FOLD, "")
@@ -177,15 +192,15 @@ def _cut(design: Design, facts: Facts) -> Decision | None:
             continue
         if any(r.state != "paused" or r.epoch < rung for _, r in open_):
             return None
-        if number == 0 or open_:
-            epoch = max((record.epoch for _, record in open_), default=rung)
+        if open_ or (number == 0 and design.first != design.screening):
+            epoch = open_[0][1].epoch if open_ else rung
             why = f"others did better at epoch {epoch}"
-            return _cut_to(name, design, facts, RUNGS[number], why)
+            return _cut_to(name, design, facts, design.halving.rungs[number], why)
     return None
 
 
 def _cut_to(name: str, design: Design, facts: Facts, rung: Rung, why: str) -> Decision:
-    """Let the best on the folds so far go on; after the first fold they start on the second."""
+    """Let the best on the folds so far go on; after the first folds they start on the others."""
     screened = _screened(design, facts)
     folds = sorted({training.fold for training, _ in screened})
     kept = survivors(design, facts, folds, rung)
@@ -193,7 +208,7 @@ def _cut_to(name: str, design: Design, facts: Facts, rung: Rung, why: str) -> De
     starting = [fold for fold in design.screening if fold not in folds]
     return Decision(
         name,
-        _named(kept),
+        named(kept),
         plan=[Training(setting, fold) for fold in starting for setting in kept],
         resume=[training for training in paused if training.setting in kept],
         stop=[(training, why) for training in paused if training.setting not in kept],
@@ -213,20 +228,21 @@ def pause_after(design: Design, decisions: Mapping[str, Any]) -> int | None:
 def survivors(design: Design, facts: Facts, folds: Sequence[int], rung: Rung) -> list[Setting]:
     """Return the settings that pass a rung by their errors on some folds, the best first."""
     errors = errors_of(design, facts, folds)
-    keys = [TrialKey(*setting) for setting in errors]
-    kept = design.halving.keep(rung, keys, list(errors.values()))
     settings = list(errors)
+    kept = design.halving.keep(rung, settings, list(errors.values()))
     return [settings[index] for index in kept]
 
 
 def errors_of(design: Design, facts: Facts, folds: Sequence[int]) -> dict[Setting, float]:
-    """Return the mean error, at its best epoch, of every setting that is still in."""
+    """Return the mean error, at its best epoch, of every setting that is still in.
+
+    It is infinite where a score is not finite, however well the training did before.
+    """
     found: dict[Setting, float] = {}
-    settings = _still_in(facts)
-    if settings is None:
-        settings = {training.setting for training, _ in _screened(design, facts)}
-    order = {name: place for place, name in enumerate(_order(design))}
-    for setting in sorted(settings, key=lambda s: (order[s.candidate], s.learning_rate)):
+    still = _still_in(facts)
+    for setting in design.settings:
+        if still is not None and setting not in still:
+            continue
         records = [facts.records.get(Training(setting, fold)) for fold in folds]
         if any(record is None or record.state in ("stopped", "failed") for record in records):
             continue
@@ -234,7 +250,8 @@ def errors_of(design: Design, facts: Facts, folds: Sequence[int]) -> dict[Settin
         epochs = set.intersection(*map(set, scores))
         if epochs:
             means = np.array([np.mean([one[epoch] for one in scores]) for epoch in epochs])
-            found[setting] = float(as_error(means, design.better).min())
+            finite = all(np.isfinite(score) for one in scores for score in one.values())
+            found[setting] = float(as_error(means, design.better).min()) if finite else np.inf
     return found
 
 
@@ -247,7 +264,8 @@ def _still_in(facts: Facts) -> set[Setting] | None:
     return {Setting(*one) for one in facts.decisions[cuts[-1]]} if cuts else None
 
 
-def _named(settings: Iterable[Setting]) -> list[list[Any]]:
+def named(settings: Iterable[Setting]) -> list[list[Any]]:
+    """Return settings as plain data."""
     return [list(setting) for setting in settings]
 
 
@@ -255,19 +273,26 @@ def _finalists(design: Design, facts: Facts) -> Decision | None:
     """Choose who runs on the other folds, once the screening has ended."""
     if any(not record.ended for _, record in _screened(design, facts)):
         return None
-    errors = errors_of(design, facts, design.screening)
-    keys = {TrialKey(*setting): error for setting, error in errors.items()}
-    if not any(np.isfinite(e) for key, e in keys.items() if key.candidate == design.default):
-        return Decision("end", {"folds": 0, "proven": [], "failed": True})
-    chosen = [Setting(*key[:2]) for key in design.halving.promote(keys, keys)]
-    return Decision("finalists", _named(chosen), plan=_until_next(design, chosen, 0))
+    return choose(design, facts)
+
+
+def choose(design: Design, facts: Facts) -> Decision:
+    """Return who is measured on the other folds, by what is known now."""
+    found = errors_of(design, facts, design.screening)
+    places = {name: place for place, name in enumerate(design.candidates)}
+    errors = {s: found[s] for s in sorted(found, key=lambda s: (places[s.candidate], s.variant))}
+    try:
+        chosen = design.halving.promote(errors)
+    except InputError as error:
+        return Decision("end", {"folds": 0, "proven": [], "failed": str(error)})
+    return Decision("finalists", named(chosen), plan=_until_next(design, chosen, 0))
 
 
 def finalists(facts: Facts) -> list[Setting]:
     """Return who is still among the finalists, by the latest decision."""
     named: Any = facts.decisions.get("finalists", [])
     for name, outcome in facts.decisions.items():
-        if name.startswith("look "):
+        if name.startswith(("look ", "check ")):
             named = outcome["kept"]  # type: ignore[index]
     return [Setting(*one) for one in named]
 
@@ -289,6 +314,7 @@ def _look(design: Design, facts: Facts, read: Read) -> Decision | None:
     if any(not record.ended for own in records.values() for record in own):
         return None
     whole = [s for s in still if all(record.state == "done" for record in records[s])]
+    whole = [s for s in whole if s.candidate == design.default or _finite(records[s])]
     evidence = weigh(design, whole, folds, read)
     if evidence is None:
         return Decision("end", {"folds": look, "proven": [], "failed": True})
@@ -296,7 +322,7 @@ def _look(design: Design, facts: Facts, read: Read) -> Decision | None:
     alone = all(setting.candidate == design.default for setting in kept)
     if alone or evidence.leader in evidence.proven or look == design.folds:
         return Decision("end", {"folds": look, "proven": evidence.proven, "failed": False})
-    outcome = {"kept": _named(kept), "doubts": evidence.doubts}
+    outcome = {"kept": named(kept), "doubts": evidence.doubts}
     return Decision(f"look {look}", outcome, plan=_until_next(design, kept, look))
 
 
@@ -309,6 +335,10 @@ def _has_prospects(design: Design, setting: Setting, evidence: "Evidence", read:
     level = levels(design.shares)[-1] / max(1, len(design.candidates) - 1)
     share = len(folds) / design.folds
     return name == design.default or chance(evidence.doubts[name], share, level) >= LEAST_CHANCE
+
+
+def _finite(records: Iterable[Record]) -> bool:
+    return all(np.isfinite(score) for record in records for score in record.scores.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,7 +364,7 @@ class Evidence:
     def gain(self, name: str) -> float:
         """Return how far a candidate's mean error lies below the default's, below 0 if worse."""
         default = next(iter(self.errors.values()))
-        return float(default.errors.mean() - self.errors[name].errors.mean())
+        return -self.errors[name].difference(default).mean
 
     @property
     def leader(self) -> str | None:
@@ -360,9 +390,9 @@ def weigh(
     doubts = {name: errors[s].p_value(errors[default]) for name, s in rivals.items()}
     reached = [share for share in design.shares if share <= len(folds) / design.folds]
     level = levels(design.shares)[len(reached) - 1] if reached else 0.0
-    adjusted = holm(doubts, comparisons=len(design.candidates) - 1)
+    adjusted = holm(doubts, comparisons=len(design.candidates) - 1 + design.earlier)
     corrected = {
-        name: min(1.0, p_value * LEVEL / level) if level > 0 else 1.0
+        name: min(1.0, p_value * (LEVEL / level)) if level > 0 else 1.0
         for name, p_value in adjusted.items()
     }
     bare = all(len(part) == 1 for one in errors.values() for part in one.influences)

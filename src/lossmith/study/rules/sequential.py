@@ -44,6 +44,8 @@ def levels(shares: tuple[float, ...], alpha: float = ALPHA) -> tuple[float, ...]
     >>> [round(level, 4) for level in levels((0.3, 0.5, 1.0))]
     [0.0022, 0.0047, 0.0478]
     """
+    if len(shares) == 1:  # one look spends all
+        return (alpha,)
     nodes = np.linspace(-9, 9, 8001)
     step = nodes[1] - nodes[0]
     density, before, spent = np.zeros(0), 0.0, 0.0

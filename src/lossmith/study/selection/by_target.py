@@ -10,14 +10,14 @@ from lossmith.study.base.result import CandidateResult, Finding, TargetResult, W
 from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table_problem import TableProblem
+from lossmith.study.journal import Setting
 from lossmith.study.metrics import Metric, shifted
 from lossmith.study.multitarget.combine import relative_to_best
-from lossmith.study.rules.compare import FoldErrors, evaluate_at
-from lossmith.study.rules.history import TrialHistory
+from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.rules.paired_test import Estimate
-from lossmith.study.search.outliers import FAR, residual_scales
-from lossmith.study.search.scoring import Scorer, Scoring
+from lossmith.study.trials.outliers import FAR, residual_scales
+from lossmith.study.trials.scoring import Scorer, Scoring
 
 SHARE_ROWS = 1000  # rows of which half a one bounds a share from below
 
@@ -38,39 +38,46 @@ class ByTarget:
     def _pairs(self) -> list[tuple[Problem, Scorer]]:
         return list(zip(self.problem.targets, self.scorer.targets, strict=True))
 
-    def decisions(self, history: TrialHistory) -> list[np.ndarray | None]:
+    def decisions(self, setting: Setting) -> list[np.ndarray | None]:
         """Return each target's decision: the mean over folds, at the epoch best for all targets."""
-        epoch, folds = self.measurements.evaluate(history).best_epoch, self.measurements.folds
-        parts = [history.of_target(place) for place in range(len(self._pairs))]
-        return [
-            np.mean([part.decisions[fold][epoch] for fold in folds], axis=0)
-            if scorer.metric.tuned
-            else None
-            for part, scorer in zip(parts, self.scorer.targets, strict=True)
-        ]
+        measured, found = self.measurements, []
+        epoch = measured.evaluate(setting).best_epoch
+        for place, scorer in enumerate(self.scorer.targets):
+            parts = [measured.of_target(setting, f, epoch, place) for f in measured.folds]
+            tuned = [part.decision for part in parts if part.decision is not None]
+            found.append(np.mean(tuned, axis=0) if scorer.metric.tuned else None)
+        return found
 
     def estimates(self) -> Estimates:
         """Return of each finalist and target the score, and its difference to the default's."""
-        default = self.measurements.default_history()
+        default = self.measurements.default
         found = {}
-        for name, history in self.measurements.final_histories().items():
+        for name, setting in self.measurements.settings.items():
             of_targets = []
             for place, scorer in enumerate(self.scorer.targets):
-                errors, base = self._evaluate(history, place), self._evaluate(default, place)
+                errors, base = self._evaluate(setting, place), self._evaluate(default, place)
                 score = errors.mean_error.in_metric_direction(scorer.metric.error)
                 difference = errors.difference(base).in_metric_direction(scorer.metric.error)
                 of_targets.append((score, difference))
             found[name] = of_targets
         return found
 
-    def _evaluate(self, history: TrialHistory, place: int) -> FoldErrors:
-        """Read one target's history at the epochs that suit all targets together."""
-        joint, split = self.measurements.evaluate(history), self.split
+    def _evaluate(self, setting: Setting, place: int) -> FoldErrors:
+        """Read what was measured of one target at the epochs that suit all targets together."""
+        joint, split = self.measurements.evaluate(setting), self.split
         folds, scorer = self.measurements.folds, self.scorer.targets[place]
-        rows = {fold: split.units(split.folds[fold].valid[scorer.scored(fold)]) for fold in folds}
-        part = history.of_target(place)
-        by_ratio = scorer.metric.by_ratio
-        return evaluate_at(part, folds, rows, by_ratio, joint.epochs, joint.best_epoch)
+        parts = [
+            self.measurements.of_target(setting, fold, epoch, place)
+            for fold, epoch in zip(folds, joint.epochs, strict=True)
+        ]
+        return FoldErrors(
+            errors=np.array([part.error for part in parts]),
+            influences=tuple(part.influences for part in parts),
+            rows=tuple(split.units(split.folds[f].valid[scorer.scored(f)]) for f in folds),
+            epochs=joint.epochs,
+            best_epoch=joint.best_epoch,
+            by_ratio=scorer.metric.by_ratio,
+        )
 
     def scored_rows(self, predictions: Sequence[Arrays]) -> list[np.ndarray]:
         """Return which untouched rows each target scores: no gross errors where it has such."""
@@ -154,10 +161,10 @@ class ByTarget:
 
     def weight_sweeps(self) -> tuple[WeightSweep, ...]:
         """Return what the default's other weights give on the screening folds, each at its best."""
-        chosen = self.measurements.default_history().key
+        chosen = self.measurements.default
         errors = {
-            variant: self._target_errors(history, epoch)
-            for variant, (history, epoch) in self._best_by_variant(chosen.candidate).items()
+            variant: self._target_errors(setting, epoch)
+            for variant, (setting, epoch) in self._best_by_variant(chosen.candidate).items()
         }
         default: Any = self.measurements.candidates[chosen.candidate]
         return tuple(
@@ -169,25 +176,25 @@ class ByTarget:
             if chosen.variant in errors
         )
 
-    def _best_by_variant(self, candidate: str) -> dict[int, tuple[TrialHistory, int]]:
-        """Return of each variant its trial of least error on the screening folds, and its epoch."""
-        best: dict[int, tuple[TrialHistory, FoldErrors]] = {}
-        for history in self.measurements.of_candidate(candidate):
-            if history.diverged:
+    def _best_by_variant(self, candidate: str) -> dict[int, tuple[Setting, int]]:
+        """Return each variant's setting of least error on the screening folds, and its epoch."""
+        best: dict[int, tuple[Setting, FoldErrors]] = {}
+        for setting in self.measurements.of_candidate(candidate):
+            if self.measurements.diverged(setting):
                 continue
-            errors = self.measurements.evaluate(history, self.measurements.screening_folds)
-            variant = history.key.variant
-            if variant not in best or errors.errors.mean() < best[variant][1].errors.mean():
-                best[variant] = history, errors
-        return {variant: (history, e.best_epoch) for variant, (history, e) in best.items()}
+            errors = self.measurements.evaluate(setting, self.measurements.design.screening)
+            known = best.get(setting.variant)
+            if known is None or errors.errors.mean() < known[1].errors.mean():
+                best[setting.variant] = setting, errors
+        return {variant: (setting, e.best_epoch) for variant, (setting, e) in best.items()}
 
-    def _target_errors(self, history: TrialHistory, epoch: int) -> np.ndarray:
+    def _target_errors(self, setting: Setting, epoch: int) -> np.ndarray:
         """Return each target's mean distance from the best score on the screening folds."""
         found = []
         for place, scorer in enumerate(self.scorer.targets):
-            metric, part = scorer.metric, history.of_target(place)
-            folds = self.measurements.screening_folds
-            scores = [metric.error(part.errors[fold][epoch]) for fold in folds]
+            metric, folds = scorer.metric, self.measurements.design.screening
+            parts = [self.measurements.of_target(setting, f, epoch, place) for f in folds]
+            scores = [metric.error(part.error) for part in parts]
             found.append(np.mean([relative_to_best(metric, s, SHARE_ROWS) for s in scores]))
         return np.array(found)
 

@@ -23,10 +23,10 @@ from lossmith.study.diagnose import suspected
 from lossmith.study.multitarget.candidates import WEIGHTINGS
 from lossmith.study.rules.decision import Decision
 from lossmith.study.rules.measurements import Measurements
-from lossmith.study.search.final import FinalModels
-from lossmith.study.search.scoring import Scoring
-from lossmith.study.search.trainer import Model
 from lossmith.study.selection.by_target import ByTarget
+from lossmith.study.selection.final import FinalModels
+from lossmith.study.trials.fleet import Fleet
+from lossmith.study.trials.trainer import Model
 
 STOPPED = " The study was stopped before its end."
 PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")
@@ -95,7 +95,7 @@ class Selection:
 def conclude(
     measurements: Measurements,
     models: FinalModels,
-    scorer: Scoring,
+    fleet: Fleet,
     *,
     split: Split,
     problem: TableProblem,
@@ -105,11 +105,11 @@ def conclude(
     command: str,
 ) -> Selection:
     """Score the final models on the untouched rows, and gather all that is worth keeping."""
-    view, decision = ByTarget(measurements, scorer, split, problem), models.decision
-    default, histories = measurements.candidates.default, measurements.final_histories()
+    view, decision = ByTarget(measurements, fleet.scorer, split, problem), models.decision
+    default, settings = measurements.candidates.default, measurements.settings
     untouched = problem.features.iloc[split.test]
     predictions = [model.predict(untouched) for model in (models.default, models.selected)]
-    decisions = [view.decisions(histories[name]) for name in (default, decision.selected)]
+    decisions = [view.decisions(settings[name]) for name in (default, decision.selected)]
     rows = view.scored_rows(predictions)
     tests = view.tests(rows, predictions, decisions)
     estimates = view.estimates() if problem.several else {}
@@ -142,7 +142,7 @@ def conclude(
         evidence=(
             Evidence(curves=_curves(measurements), weights=view.weight_sweeps())
             if problem.several
-            else _evidence(measurements, split, predictions, rows[0], problem)
+            else _evidence(fleet, measurements, split, predictions, rows[0], problem)
         ),
         measurements=measurements,
         model=models.selected,
@@ -189,7 +189,7 @@ def _sentence(
             "they do not."
         )
     if problem.several:
-        screened = measurements.n_earlier_comparisons // WEIGHTINGS
+        screened = measurements.design.earlier // WEIGHTINGS
         tried = f"{len(rows) - 1 + screened:,} alternatives"
         where = "all targets together"
     else:
@@ -216,15 +216,16 @@ def _gain(
 def _curves(measurements: Measurements) -> tuple[Curve, ...]:
     """Return each finalist's score over its training, averaged over the folds."""
     found = []
-    for name, history in measurements.final_histories().items():
-        table, epochs = history.errors_by_epoch(measurements.folds)
+    for name, setting in measurements.settings.items():
+        table, epochs = measurements.errors_by_epoch(setting)
         means = tuple(measurements.measure.error(float(mean)) for mean in table.mean(axis=0))
-        best = measurements.evaluate(history).best_epoch
+        best = measurements.evaluate(setting).best_epoch
         found.append(Curve(name=name, epochs=tuple(epochs), scores=means, best_epoch=best))
     return tuple(found)
 
 
 def _evidence(
+    fleet: Fleet,
     measurements: Measurements,
     split: Split,
     predictions: Sequence[Sequence[np.ndarray]],
@@ -233,12 +234,12 @@ def _evidence(
 ) -> Evidence:
     """Return what the report draws of a single target."""
     outputs = []
-    first = split.folds[measurements.screening_folds[0]]
+    first = split.folds[0]
     target = torch.from_numpy(problem.target[first.valid])
-    for name, history in measurements.final_histories().items():
-        best = measurements.evaluate(history).best_epoch
-        if best in history.outputs:
-            loss, output = history.outputs[best]
+    for name, setting in measurements.settings.items():
+        kept = fleet.outputs(setting, measurements.evaluate(setting).best_epoch)
+        if kept is not None:
+            loss, output = kept
             outputs.append(
                 Outputs(name=name, loss=loss, output=output, target=target[: len(output)])
             )

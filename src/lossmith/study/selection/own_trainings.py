@@ -16,8 +16,8 @@ from lossmith.study.base.result import Finding
 from lossmith.study.data.arrangement import together
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
-from lossmith.study.search.trial import Budget
 from lossmith.study.study import Study
+from lossmith.study.training.budget import Budget
 from lossmith.study.training.heads import told
 from lossmith.study.training.module_training import (
     JUDGED,

@@ -200,6 +200,8 @@ def select(
             seed=seed,
             on_diagnosis=on_diagnosis,
             command=command,
+            out=None if out is None else Path(out),
+            force=force,
         ),
         Clock(None if budget is None else SEARCHING * budget, report),
     )

@@ -1,9 +1,10 @@
-"""`select` for a table: one target or several, by one plan of searches."""
+"""`select` for a table: one target or several, by one plan of studies."""
 
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -28,12 +29,14 @@ from lossmith.study.diagnose import diagnose_each, suspected
 from lossmith.study.metrics import Metric
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.multitarget.candidates import WEIGHTINGS, combinations
-from lossmith.study.search.combined import combine
-from lossmith.study.search.final import train_final_models
-from lossmith.study.search.loop import SCREENING_SHARE, Search
-from lossmith.study.search.scoring import Scorer
 from lossmith.study.selection.conclude import Selection, conclude
+from lossmith.study.selection.final import train_final_models
 from lossmith.study.training.table_trainer import TableTrainer
+from lossmith.study.trials.combined import combine
+from lossmith.study.trials.fleet import SCREENING_SHARE, Fleet
+from lossmith.study.trials.place import WITHIN, clear_place
+from lossmith.study.trials.scoring import Scorer
+from lossmith.study.trials.splits import column_bytes, fingerprint
 
 ALONE = 0.6  # share of the time of several targets for each by itself
 # What a hybrid's arguments, a module of named parts and a candidate's parameters call their own.
@@ -59,6 +62,8 @@ class TableRequest:
     seed: int = 0
     on_diagnosis: Callable[[Problem, tuple[Finding, ...]], None] | None = None
     command: str = ""
+    out: Path | None = None
+    force: bool = False
 
 
 def select_table(request: TableRequest, clock: Clock) -> Selection:
@@ -69,24 +74,24 @@ def select_table(request: TableRequest, clock: Clock) -> Selection:
     """
     problem, metrics = _problem(request)
     findings = diagnose_each(problem)
-    plan = Plan(request, problem, metrics, problem.split(request.seed), clock)
-    searches = plan.searches()
-    if request.on_diagnosis is not None:
-        for one, found in zip(problem.targets, findings, strict=True):
-            request.on_diagnosis(one, found)
-    search = plan.last(searches)
-    measurements = search.run()
     pairs = zip(problem.targets, findings, strict=True)
     named = sum((problem.under(*pair) for pair in pairs), ())
     doubted = bool(suspected(named))
+    plan = Plan(request, problem, metrics, problem.split(request.seed), clock, doubted)
+    studies = plan.studies()
+    if request.on_diagnosis is not None:
+        for one, found in zip(problem.targets, findings, strict=True):
+            request.on_diagnosis(one, found)
+    study = plan.last(studies)
+    measurements = study.run()
     return conclude(
         measurements,
-        train_final_models(measurements, search.trainer, search.clock, doubted=doubted),
-        search.scorer,
+        train_final_models(measurements, study.trainer, study.clock, doubted=doubted),
+        study,
         split=plan.split,
         problem=problem,
         findings=named,
-        interrupted=not all(one.finished for one in (*searches, search)),
+        interrupted=not all(one.measurements().finished for one in (*studies, study)),
         seed=request.seed,
         command=request.command,
     )
@@ -141,10 +146,11 @@ def _of_each(what: str, given: Any, targets: Sequence[str]) -> list[Any]:
 
 @dataclass(frozen=True)
 class Plan:
-    """The searches of a study: one over a single target's losses.
+    """What is studied: a single target's losses.
 
     Of several targets each one's losses are screened by themselves; the best of each then enter a
-    search of combinations, each with fixed weights tuned alike and with weightings that adapt.
+    study of combinations, each with fixed weights tuned alike and with weightings that adapt. Each
+    of these has a journal of its own.
     """
 
     request: TableRequest
@@ -152,58 +158,83 @@ class Plan:
     metrics: Sequence[Metric]
     split: Split
     clock: Clock
+    doubted: bool  # whether rows may belong together, so that no switch is made
 
-    def searches(self) -> list[Search]:
-        """Return a search over the losses of each target by itself."""
+    def studies(self) -> list[Fleet]:
+        """Return a study of the losses of each target by itself."""
         fields = _fields(self.problem, self.metrics, self.split, self.request.candidates)
         return [self._alone(place, field) for place, field in enumerate(fields)]
 
-    def last(self, searches: Sequence[Search]) -> Search:
-        """Return the search that decides: the only one, or that of combinations."""
-        if len(searches) == 1:
-            return searches[0]
+    def last(self, studies: Sequence[Fleet]) -> Fleet:
+        """Return the study that decides: the only one, or that of combinations."""
+        if len(studies) == 1:
+            return studies[0]
         try:
-            for search in searches:
-                search.screen()
+            for study in studies:
+                study.run()
         except KeyboardInterrupt:
             raise InputError(
                 "the study was stopped before any combination of losses was measured; "
                 "give it more time"
             ) from None
-        return self._together(searches)
+        return self._together(studies)
 
     def _trainer(self, problem: Problem | TableProblem) -> TableTrainer:
         request = self.request
         return TableTrainer(problem, self.split, epochs=request.epochs, batch=request.batch_size)
 
-    def _alone(self, place: int, field: CandidateSet) -> Search:
+    def _place(self, name: str) -> Path | None:
+        """Return where a study's journal is kept, emptied where a run is replaced."""
+        if self.request.out is None:
+            return None
+        place = self.request.out / WITHIN
+        place = place / name if self.problem.several else place
+        if self.request.force:
+            clear_place(place)
+        return place
+
+    def _about(self, problem: Problem | TableProblem) -> dict[str, Any]:
+        """Return what a study is of, beside its splits and losses."""
+        frame = problem.features
+        return {
+            "features": fingerprint(*(column_bytes(frame[name]) for name in frame)),
+            "target": fingerprint(problem.target),
+            "keep_outliers": self.request.keep_outliers,
+            "doubted": self.doubted,
+        }
+
+    def _alone(self, place: int, field: CandidateSet) -> Fleet:
         problem, count = self.problem.targets[place], len(self.metrics)
         trainer, exclude = self._trainer(problem), not self.request.keep_outliers
-        return Search(
+        return Fleet(
             trainer=trainer,
             candidates=field,
             scorer=Scorer(self.metrics[place], trainer, exclude_outliers=exclude),
             learning_rates=self.request.learning_rates,
             clock=_part_of(self.clock, problem.name, place, count),
+            folder=self._place(f"target-{place + 1}"),
+            about=self._about(problem),
+            alone=count > 1,
         )
 
-    def _together(self, searches: Sequence[Search]) -> Search:
-        """Return the search over combinations of the losses that did best by themselves."""
+    def _together(self, studies: Sequence[Fleet]) -> Fleet:
+        """Return the study of combinations of the losses that did best by themselves."""
         targets, clock = self.problem.targets, self.clock
+        found = [one.measurements() for one in studies]
         best = [
-            [key.candidate for key in one.finalists if key.candidate != one.candidates.default]
-            for one in searches
+            [s.candidate for s in one.finalists if s.candidate != one.design.default]
+            for one in found
         ]
-        return Search(
+        return Fleet(
             trainer=self._trainer(self.problem),
             candidates=combinations(
                 term_names([one.name for one in targets]),
                 [one.task != "regression" for one in targets],
-                [one.candidates for one in searches],
+                [one.candidates for one in studies],
                 best,
             ),
             scorer=combine(
-                [scorer for one in searches for scorer in one.scorer.targets],
+                [scorer for one in studies for scorer in one.scorer.targets],
                 [one.target[self.split.develop] for one in targets],
             ),
             learning_rates=self.request.learning_rates,
@@ -212,9 +243,10 @@ class Plan:
                 lambda share, text: clock.report(ALONE + (1 - ALONE) * share, text),
                 clock.start,
             ),
-            n_earlier_comparisons=WEIGHTINGS
-            * sum(len(one.candidates.candidates) - 1 for one in searches),
-            trainings=sum(one.trainings for one in searches),
+            folder=self._place("together"),
+            about=self._about(self.problem),
+            earlier=WEIGHTINGS * sum(len(one.candidates.candidates) - 1 for one in studies),
+            trainings=sum(one.trainings for one in found),
         )
 
 

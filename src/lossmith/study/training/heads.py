@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
+from lossmith.study.multitarget.heads import heads
 
 
 def moved(given: Any, device: torch.device) -> Any:
@@ -59,3 +61,16 @@ def told(loss: nn.Module, first: int, last: int, total: int) -> Iterator[int]:
         if isinstance(loss, Loss) and loss.moves:
             loss.observe(Progress(step=epoch - 1, total=total, epoch=epoch - 1))
         yield epoch
+
+
+def read(loss: Loss, output: Tensor) -> tuple[np.ndarray, ...]:
+    """Return what one output (n, width) predicts of each target."""
+    return tuple(predict(one, part) for one, part in heads(loss, output))
+
+
+def predict(loss: Loss, output: Tensor) -> np.ndarray:
+    """Return points (n,), or probabilities (n, C) with two columns for a binary head of one."""
+    decoded = loss.decode(output).detach().double().numpy()
+    if loss.card.tasks == ("regression",) or decoded.ndim > 1:
+        return decoded
+    return np.stack([1 - decoded, decoded], axis=-1)

@@ -12,8 +12,8 @@ from lossmith.core.driver import parameter_groups
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.data.dataset import SupervisedDataset
-from lossmith.study.search.trial import Budget, batches
 from lossmith.study.training.averaging import WeightAverage
+from lossmith.study.training.budget import Budget, batches
 from lossmith.study.training.heads import called, moved, one_column
 
 MakeModel = Callable[[int], nn.Module]

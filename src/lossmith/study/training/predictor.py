@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.metrics.study_metric import to_array
-from lossmith.study.search.scoring import predict, read
-from lossmith.study.training.heads import called, decoded, moved, one_column
+from lossmith.study.training.heads import called, decoded, moved, one_column, predict, read
 from lossmith.study.training.mlp import StackedMLP
 
 CHUNK = 4096  # rows predicted at a time

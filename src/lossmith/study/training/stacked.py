@@ -1,15 +1,16 @@
 """Train many trials at once in stacked parameters, one optimizer a learning rate."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lossmith.core.driver import parameter_groups
-from lossmith.study.search.trial import Budget, TrialSpec, batches
 from lossmith.study.training.averaging import WeightAverage
+from lossmith.study.training.budget import Budget, TrialSpec, batches
 from lossmith.study.training.heads import one_column
 from lossmith.study.training.mlp import Masks, StackedMLP, dropout_masks
 from lossmith.study.training.stacked_loss import stack_key, stacked_loss
@@ -104,6 +105,22 @@ class StackedTrials:
         smaller.average.restart(smaller.model, values, self.average.steps)
         return smaller
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the weights, their average, and the states of the losses and the optimizer."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.weights,
+            "steps": self.average.steps,
+            "losses": self.losses.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from such a state of the same trials."""
+        for part in ("model", "losses", "optimizer"):
+            getattr(self, part).load_state_dict(state[part])
+        self.average.weights, self.average.steps = list(state["average"]), state["steps"]
+
 
 class StackedBatch:
     """Trials of any loss and learning rate over the same folds, trained side by side."""
@@ -184,6 +201,23 @@ class StackedBatch:
                 remaining.append(stack.kept(self.rows, own))
         self.stacks = remaining
         self.objectives = self._objectives()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that training has changed, as tensors and numbers."""
+        generators = (*self.orders, self.dropout)
+        return {
+            "epoch": self.epoch,
+            "stacks": [stack.state_dict() for stack in self.stacks],
+            "generators": [generator.get_state() for generator in generators],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from such a state of the same trials."""
+        self.epoch = state["epoch"]
+        for stack, own in zip(self.stacks, state["stacks"], strict=True):
+            stack.load_state_dict(own)
+        for one, own in zip((*self.orders, self.dropout), state["generators"], strict=True):
+            one.set_state(own)
 
     def _objectives(self) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
         """Return one function for each kind of loss, over the trials that have it."""

@@ -15,8 +15,7 @@ from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.multitarget.heads import bare
-from lossmith.study.rules.history import TrialHistory
-from lossmith.study.search.trial import Budget, TrialSpec
+from lossmith.study.training.budget import Budget, TrialSpec
 from lossmith.study.training.predictor import TableModel
 from lossmith.study.training.stacked import Rows, StackedBatch
 from lossmith.study.training.timing import StepTimer
@@ -55,7 +54,7 @@ class TableTrainer:
         """Return the targets of a fold's validation rows."""
         return self.problem.target[self.split.folds[fold].valid]
 
-    def reference_seconds(self, history: TrialHistory, epochs: int, settings: int) -> float:
+    def reference_seconds(self, loss: Loss, epochs: int, settings: int) -> float:
         """Return what the default alone takes by plain sequential training.
 
         That is its settings on the screening folds, the best of them on all others, and the final
@@ -64,11 +63,13 @@ class TableTrainer:
         """
         screening, others = self.split.screening_folds, self.split.confirmation_folds
         rows = self._rows(tuple(screening))
-        step = self._timer(history.outputs[max(history.outputs)][0]).step
+        timer = self._timer(loss)
+        if not timer.count:  # nothing was trained here: all was measured before
+            timer.measure()
         steps = len(rows.target[0]) // self.budget.batch
         trainings = settings * len(screening) + len(others)
         final = self.ensemble * epochs * (len(self.split.develop) // self.budget.batch)
-        return self.encoding + step * (trainings * self.budget.epochs * steps + final)
+        return self.encoding + timer.step * (trainings * self.budget.epochs * steps + final)
 
     def time_reference(self, loss: Loss) -> None:
         """Time a few steps of the ordinary loop beside the search."""

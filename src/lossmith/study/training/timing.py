@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
-from lossmith.study.search.trial import batches
 from lossmith.study.training.averaging import WeightAverage
+from lossmith.study.training.budget import batches
 from lossmith.study.training.heads import one_column
 from lossmith.study.training.mlp import DROPOUT, WIDTH
 from lossmith.study.training.stacked import WEIGHT_DECAY

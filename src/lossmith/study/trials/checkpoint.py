@@ -14,15 +14,37 @@ import torch
 
 def save(folder: Path, epoch: int, reported: int, parts: Mapping[str, Any]) -> None:
     """Write the state after an epoch; keep the newest one that was reported beside it."""
-    folder.mkdir(parents=True, exist_ok=True)
     state = {name: _state(part) for name, part in parts.items()} | {"random": _random_state()}
-    place = folder / f"epoch-{epoch}.pt"
-    written = place.with_suffix(".new")
-    torch.save(state, written)
-    os.replace(written, place)  # a process that dies leaves the old ones whole
+    write(folder, epoch, state)
     held = [number for number in saved(folder) if number <= reported]
     for number in saved(folder):
         if number != epoch and number != max(held, default=epoch):
+            (folder / f"epoch-{number}.pt").unlink(missing_ok=True)
+
+
+def write(folder: Path, epoch: int, state: Mapping[str, Any]) -> None:
+    """Write a state after an epoch; a process that dies leaves earlier ones whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / f"epoch-{epoch}.pt"
+    written = place.with_suffix(".new")
+    torch.save(state, written)
+    os.replace(written, place)
+
+
+def read(folder: Path, epoch: int) -> dict[str, Any]:
+    """Return the state after an epoch; tensors, numbers and containers of them, no code."""
+    return torch.load(folder / f"epoch-{epoch}.pt", weights_only=True, map_location="cpu")
+
+
+def latest(folder: Path, epoch: int) -> int:
+    """Return the last epoch that has a checkpoint, up to a given one; 0 where none has."""
+    return max((number for number in saved(folder) if number <= epoch), default=0)
+
+
+def forget_before(folder: Path, epoch: int) -> None:
+    """Remove the checkpoints of earlier epochs."""
+    for number in saved(folder):
+        if number < epoch:
             (folder / f"epoch-{number}.pt").unlink(missing_ok=True)
 
 
@@ -38,7 +60,7 @@ def forget(folder: Path) -> None:
 
 def restore(folder: Path, epoch: int, parts: Mapping[str, Any]) -> dict[str, Any]:
     """Give every part its state after an epoch, and the generators theirs; return plain values."""
-    state = torch.load(folder / f"epoch-{epoch}.pt", weights_only=True, map_location="cpu")
+    state = read(folder, epoch)
     plain = {}
     for name, part in parts.items():
         if name not in state:

@@ -1,10 +1,11 @@
 """What the trainings of a study took, and how their scores went."""
 
-import numpy as np
 import pandas as pd
 
+from lossmith.study.base.direction import Better, as_error
 from lossmith.study.base.result import Cost, Curve
-from lossmith.study.journal import Facts, Training
+from lossmith.study.journal import Facts
+from lossmith.study.rules.evidence import errors_by_epoch
 from lossmith.study.rules.plan import Design, Evidence
 
 
@@ -27,20 +28,18 @@ def cost_of(design: Design, facts: Facts) -> Cost:
     )
 
 
-def curves_of(weighed: Evidence | None, facts: Facts) -> tuple[Curve, ...]:
+def curves_of(weighed: Evidence | None, facts: Facts, better: Better) -> tuple[Curve, ...]:
     """Return each finalist's score over its training, averaged over folds."""
     if weighed is None:
         return ()
     found = []
     for name, setting in weighed.settings.items():
-        scores = [facts.records[Training(setting, fold)].scores for fold in weighed.folds]
-        epochs = sorted(set.intersection(*map(set, scores)))
-        means = tuple(float(np.mean([one[epoch] for one in scores])) for epoch in epochs)
+        table, epochs = errors_by_epoch(facts, setting, weighed.folds, better)
         found.append(
             Curve(
                 name=name,
                 epochs=tuple(epochs),
-                scores=means,
+                scores=tuple(as_error(table.mean(axis=0), better).tolist()),
                 best_epoch=weighed.errors[name].best_epoch,
             )
         )
@@ -50,7 +49,7 @@ def curves_of(weighed: Evidence | None, facts: Facts) -> tuple[Curve, ...]:
 def frame_of(facts: Facts) -> pd.DataFrame:
     """Return every report as a row."""
     rows = [
-        (*training.setting, training.fold, r.epoch, r.score, r.seconds, record.state)
+        (*training.setting[:2], training.fold, r.epoch, r.score, r.seconds, record.state)
         for training, record in facts.records.items()
         if not training.twin
         for r in record.reports

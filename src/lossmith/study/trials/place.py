@@ -57,8 +57,10 @@ def read_place(folder: Path) -> Journal:
     """
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}")
-    if not (folder / JOURNAL).is_file() and (folder / WITHIN / JOURNAL).is_file():
-        folder = folder / WITHIN
+    if not (folder / JOURNAL).is_file():
+        # Of several targets each has a study, and the last is of all together.
+        within = [*sorted((folder / WITHIN).glob(f"*/{JOURNAL}")), folder / WITHIN / JOURNAL]
+        folder = next((place.parent for place in within[::-1] if place.is_file()), folder)
     if not (folder / JOURNAL).is_file():
         run = (folder / "model.json").is_file() and (folder / "report.html").is_file()
         hint = "; it is a run of lossmith select: open its report.html" if run else ""
@@ -76,7 +78,7 @@ def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) ->
             raise InputError(
                 f"{folder} holds a study with another {_WORDS.get(name, name)}"
                 f"{_difference(old.get(name), new[name])}; choose another folder, or the same "
-                "arguments to go on"
+                "arguments to go on; select begins anew with --force, force=True"
             )
 
 

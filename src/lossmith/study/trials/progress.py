@@ -9,6 +9,7 @@ from lossmith.study.base.direction import Better
 from lossmith.study.base.formatting import counted, listed
 from lossmith.study.journal import Facts, Record, Training
 from lossmith.study.journal.workers import lives
+from lossmith.study.rules.evidence import LEFT_OUT
 from lossmith.study.rules.plan import Design, finalists, pause_after
 from lossmith.study.trials.standing import Standing, last_line, standing, trainings_of
 from lossmith.study.trials.verdict import View
@@ -63,11 +64,7 @@ def progress_of(view: View) -> Progress:
         ended="end" in facts.decisions,
         losses=tuple(_loss(design, facts, name) for name in design.candidates),
         counts=counts,
-        running=tuple(
-            f"{_named(training)}, {_where(record, design)}"
-            for training, record in facts.records.items()
-            if record.state == "running"
-        ),
+        running=_running(design, facts),
         awaited=awaited(design, facts),
         decisions=tuple(_decided(name, outcome) for name, outcome in facts.decisions.items()),
         failed=tuple(
@@ -75,6 +72,18 @@ def progress_of(view: View) -> Progress:
             for training, record in facts.records.items()
             if record.state == "failed"
         ),
+    )
+
+
+def _running(design: Design, facts: Facts) -> tuple[str, ...]:
+    """Return what runs and where; what one process advances together in one line."""
+    together: dict[str, list[Training]] = {}
+    for training, record in facts.records.items():
+        if record.state == "running":
+            together.setdefault(_where(record, design), []).append(training)
+    return tuple(
+        f"{_named(some[0]) if len(some) == 1 else counted(len(some), 'training')}, {place}"
+        for place, some in together.items()
     )
 
 
@@ -149,9 +158,9 @@ def awaited(design: Design, facts: Facts) -> str:
 
 
 def _next(design: Design, made: Mapping[str, Any]) -> str:
-    if "twin" not in made:
+    if design.probes and "twin" not in made:
         return "whether the default, trained again, repeats itself"
-    if "pauses" not in made:
+    if design.probes and "pauses" not in made:
         return "whether trainings can pause"
     if "finalists" in made:
         look = next((k for k in design.looks if f"look {k}" not in made), design.folds)
@@ -159,7 +168,7 @@ def _next(design: Design, made: Mapping[str, Any]) -> str:
     rung = pause_after(design, made)
     if rung is not None:
         return f"who goes on after {counted(rung, 'epoch')}"
-    if not made["pauses"] and len(design.screening) > 1 and "first fold" not in made:
+    if not made.get("pauses", True) and len(design.screening) > 1 and "first fold" not in made:
         return "who goes on after the first fold"
     return "who is measured on all folds"
 
@@ -185,10 +194,18 @@ def _decided(name: str, outcome: Any) -> str:
         return (
             f"The study ended after {counted(outcome['folds'], 'fold')}; proven better: {proven}."
         )
-    kept = outcome["kept"] if name.startswith("look ") else outcome
-    names = [f"{loss} at {rate:g}" for loss, rate in kept]
+    if name.startswith(LEFT_OUT):
+        rows = counted(sum(map(len, outcome["shared"].values())), "row")
+        return f"Not scored as gross errors{name.removeprefix(LEFT_OUT)}: {rows}."
+    kept = outcome["kept"] if name.startswith(("look ", "check ")) else outcome
+    names = [f"{loss} at {rate:g}" for loss, rate, _ in kept]
     said = {"first fold": "First fold", "finalists": "Finalists"}.get(name)
-    said = said or name.replace("look ", "Look after fold ").replace("rung ", "Cut ")
+    for word, text in {
+        "look": "Look after fold",
+        "check": "Check after epoch",
+        "rung": "Cut",
+    }.items():
+        said = said or (name.replace(word, text) if name.startswith(word) else None)
     return f"{said}: {listed(names)} {'go' if len(names) != 1 else 'goes'} on."
 
 

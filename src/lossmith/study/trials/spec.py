@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from lossmith.study.base.errors import InputError
+from lossmith.study.journal import Setting
 from lossmith.study.metrics.study_metric import StudyMetric
 from lossmith.study.rules.plan import Design
+from lossmith.study.rules.stacked import StackedDesign
 from lossmith.study.trials.contenders import Contender, told_function
 from lossmith.study.trials.splits import Folds, fingerprint
 
@@ -47,16 +49,21 @@ def spec_of(
 def design_of(spec: Mapping[str, Any]) -> Design:
     """Return what a study compares, from its journal."""
     try:
-        return Design(
-            candidates=tuple(spec["losses"]),
-            default=spec["default"],
-            common=spec["common"],
-            learning_rates=tuple(spec["learning_rates"]),
-            epochs=spec["epochs"],
-            folds=spec["shape"][0],
-            better=spec["better"],
-            finalists=spec["finalists"],
-        )
+        plan: dict[str, Any] = {
+            "candidates": tuple(spec["losses"]),
+            "default": spec["default"],
+            "common": spec["common"],
+            "learning_rates": tuple(spec["learning_rates"]),
+            "epochs": spec["epochs"],
+            "folds": spec["shape"][0],
+            "better": spec["better"],
+            "finalists": spec["finalists"],
+        }
+        if "starts" not in spec:
+            return Design(**plan)
+        starts = tuple(Setting(*one) for one in spec["starts"])
+        marks, earlier = tuple(spec["marks"]), spec["earlier"]
+        return StackedDesign(**plan, starts=starts, marks=marks, earlier=earlier)
     except (KeyError, TypeError, IndexError) as error:
         raise InputError(f"the journal's description of the study is damaged: {error}") from error
 

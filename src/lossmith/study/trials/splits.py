@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from lossmith.study.base.errors import InputError
@@ -52,6 +53,15 @@ def fingerprint(*arrays: np.ndarray) -> str:
         digest.update(f"{one.dtype}{one.shape}".encode())
         digest.update(repr(one.tolist()).encode() if one.dtype.hasobject else one.tobytes())
     return digest.hexdigest()
+
+
+def column_bytes(column: pd.Series) -> np.ndarray:
+    """Return a hash of each of a column's values, whatever they are, with the column's name."""
+    try:
+        values = pd.util.hash_pandas_object(column, index=False)
+    except TypeError:  # values of several kinds
+        values = pd.util.hash_pandas_object(column.map(repr), index=False)
+    return np.append(values.to_numpy(), np.frombuffer(str(column.name).encode(), np.uint8))
 
 
 def folds_of(

@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lossmith.study.base.direction import Better, as_error
+from lossmith.study.base.direction import as_error
 from lossmith.study.base.formatting import counted
-from lossmith.study.base.result import CandidateResult, Status
+from lossmith.study.base.result import CandidateResult
 from lossmith.study.journal import Facts, Record, Setting, Training
-from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.plan import Design
 
 OPEN = {"planned", "running", "paused"}  # states of trainings that may report more
@@ -24,47 +23,6 @@ class Standing(NamedTuple):
     folds: tuple[int, ...]
     epoch: int
     score: float
-
-
-def measured(
-    name: str,
-    errors: FoldErrors,
-    default: FoldErrors,
-    better: Better,
-    status: Status,
-    p_value: float | None,
-    learning_rate: float | None = None,
-) -> CandidateResult:
-    """Describe a loss that was measured as often as the default, beside it."""
-
-    def turned(error: float) -> float:
-        return as_error(error, better)
-
-    level = errors.mean_error.in_metric_direction(turned)
-    row = CandidateResult(
-        name=name,
-        parameters={},
-        status=status,
-        score=level.mean,
-        low=level.low,
-        high=level.high,
-        learning_rate=learning_rate,
-        epochs=errors.best_epoch or None,
-        cells=len(errors.errors),
-        difference_to_default=0.0,
-        difference_low=0.0,
-        difference_high=0.0,
-    )
-    if errors is default:
-        return row
-    difference = errors.difference(default).in_metric_direction(turned)
-    return replace(
-        row,
-        difference_to_default=difference.mean,
-        difference_low=difference.low,
-        difference_high=difference.high,
-        p_value=p_value,
-    )
 
 
 def unmeasured(design: Design, facts: Facts, name: str) -> CandidateResult:
@@ -100,8 +58,8 @@ def unmeasured(design: Design, facts: Facts, name: str) -> CandidateResult:
 def standing(design: Design, facts: Facts, name: str) -> Standing | None:
     """Return the best setting of a loss among those on the most folds, at its best epoch."""
     found = []
-    for rate in design.learning_rates:
-        setting, scores = Setting(name, rate), {}
+    for setting in dict.fromkeys(training.setting for training in trainings_of(facts, name)):
+        scores = {}
         for fold in range(design.folds):
             record = facts.records.get(Training(setting, fold))
             finite = {e: s for e, s in record.scores.items() if np.isfinite(s)} if record else {}
@@ -120,10 +78,8 @@ def standing(design: Design, facts: Facts, name: str) -> Standing | None:
 def beside(design: Design, facts: Facts, other: Standing) -> float | None:
     """Return the default's mean score on the same folds after the same epoch, if it has one."""
     means = []
-    for rate in design.learning_rates:
-        own = [
-            facts.records.get(Training(Setting(design.default, rate), fold)) for fold in other.folds
-        ]
+    for setting in dict.fromkeys(t.setting for t in trainings_of(facts, design.default)):
+        own = [facts.records.get(Training(setting, fold)) for fold in other.folds]
         scores = [record.scores.get(other.epoch, np.nan) if record else np.nan for record in own]
         means.append(float(np.mean(scores)))
     finite = [mean for mean in means if np.isfinite(mean)]

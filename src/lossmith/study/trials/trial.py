@@ -83,7 +83,7 @@ class Trial:
 
     def __init__(self, study: Host, claim: Claim, fold: Fold) -> None:
         self._study, self.claim = study, claim
-        self.name, self.learning_rate = claim.training.setting
+        self.name, self.learning_rate, _ = claim.training.setting
         self.fold, self.seed = claim.training.fold, fold.seed
         self.train: np.ndarray = fold.train
         self.valid: np.ndarray = fold.valid

@@ -10,21 +10,19 @@ from typing import Any, Literal
 import numpy as np
 
 from lossmith.printable import printable
-from lossmith.study.base.direction import Better, as_error
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import counted, decimals, interval, number
 from lossmith.study.base.result import CandidateResult, Comparison, Curve, Evidence, Finding, Result
 from lossmith.study.journal import Facts, Journal, Training
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.page import write_report
-from lossmith.study.rules.compare import FoldErrors
-from lossmith.study.rules.decision import LEVEL
+from lossmith.study.rules.decision import equivalents, measured, ordered
+from lossmith.study.rules.evidence import Form, Shape, reader
 from lossmith.study.rules.plan import LEAST_FOLDS, LEAST_SCORES, Design, Read, finalists, weigh
 from lossmith.study.rules.plan import Evidence as Weighed
-from lossmith.study.trials.evidence import Form, Shape, reader
 from lossmith.study.trials.history import cost_of, curves_of
 from lossmith.study.trials.spec import design_of
-from lossmith.study.trials.standing import measured, standing, trainings_of, unmeasured, why_failed
+from lossmith.study.trials.standing import standing, trainings_of, unmeasured, why_failed
 
 ONE_SPLIT = Finding(
     name="split",
@@ -50,7 +48,7 @@ class View:
         spec = journal.spec() or {}
         design = design_of(spec)
         facts = journal.facts()
-        shape = Shape(journal.units(), float(spec["overlap"]))
+        shape = Shape.of(journal, float(spec["overlap"]))
         return cls(
             spec=spec,
             design=design,
@@ -156,7 +154,8 @@ def verdict_of(view: View) -> Verdict:
     weighed = _weighed(view)
     bare = weighed is not None and weighed.bare
     comparison = _comparison(view, weighed, bare)
-    selected = design.default if weighed is None else weighed.selected
+    best = design.default if weighed is None else weighed.selected
+    selected = design.default if view.spec.get("doubted") else best
     candidates = ordered(
         (_candidate(view, weighed, name, selected) for name in design.candidates), design.better
     )
@@ -167,6 +166,11 @@ def verdict_of(view: View) -> Verdict:
     else:
         said = sentence(metric, design.default, selected, candidates, comparison)
         said += "" if ended else " The study has not ended yet."
+    if best != selected:
+        said = (
+            f"Keep {design.default}: {best} looked better, but rows seem to belong together, which "
+            "can feign this."
+        )
     result = Result(
         task="study",
         metric=metric,
@@ -180,6 +184,7 @@ def verdict_of(view: View) -> Verdict:
         verdict="switch" if selected != design.default else "keep",
         sentence=said,
         equivalents=equivalents(weighed.errors, selected) if weighed is not None else (),
+        withheld=best if best != selected else "",
         candidates=candidates,
         test={},
         cost=cost_of(design, facts),
@@ -188,7 +193,7 @@ def verdict_of(view: View) -> Verdict:
         versions={},
         comparison=comparison,
     )
-    return Verdict(result=result, curves=curves_of(weighed, facts), finished=ended)
+    return Verdict(result=result, curves=curves_of(weighed, facts, design.better), finished=ended)
 
 
 def _weighed(view: View) -> Weighed | None:
@@ -285,24 +290,6 @@ def sentence(
 def least(comparison: Comparison) -> int:
     """Return how many trainings of each loss a switch rests on."""
     return LEAST_SCORES if comparison.unit == "score" else LEAST_FOLDS
-
-
-def equivalents(errors: Mapping[str, FoldErrors], selected: str) -> tuple[str, ...]:
-    """Return the losses that the same test, two-sided, can't tell from the selected one."""
-    doubts = {n: one.p_value(errors[selected]) for n, one in errors.items() if n != selected}
-    return tuple(n for n, doubt in doubts.items() if min(doubt, 1 - doubt) >= LEVEL / 2)
-
-
-def ordered(rows: Iterable[CandidateResult], better: Better) -> tuple[CandidateResult, ...]:
-    """Return the losses that were measured in full first, each part best first."""
-
-    def place(row: CandidateResult) -> tuple[int, float]:
-        if row.score is None or not np.isfinite(row.score):
-            return 2, 0.0
-        error = as_error(row.score, better)
-        return (0 if row.difference_to_default is not None else 1), error
-
-    return tuple(sorted(rows, key=place))
 
 
 def _candidate(view: View, weighed: Weighed | None, name: str, selected: str) -> CandidateResult:

@@ -7,7 +7,7 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.base.result import Cost
 from lossmith.study.rules.decision import Decision, decide
 from lossmith.study.rules.measurements import Measurements
-from lossmith.study.search.trainer import Model, Trainer
+from lossmith.study.trials.trainer import Model, Trainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,19 +45,19 @@ def train_final_models(
 
 def _trained(name: str, measurements: Measurements, trainer: Trainer, clock: Clock) -> Model:
     clock.report(1.0, f"training {name} on all rows but the test rows")
-    history = measurements.final_histories()[name]
-    variant = measurements.candidates[name].variants[history.key.variant]
-    epochs = measurements.training_epochs(history)
-    return trainer.final(variant, history.key.learning_rate, epochs)
+    setting = measurements.settings[name]
+    variant = measurements.candidates[name].variants[setting.variant]
+    return trainer.final(variant, setting.learning_rate, measurements.training_epochs(setting))
 
 
 def _cost(measurements: Measurements, trainer: Trainer, clock: Clock, finals: int) -> Cost:
     """Return what the study took, beside what its default alone would."""
-    default = measurements.default_history()
-    variants = len(measurements.candidates[measurements.candidates.default].variants)
-    settings = variants * len(measurements.learning_rates)
+    default = measurements.default
+    variants = measurements.candidates[default.candidate].variants
+    settings = len(variants) * len(measurements.design.learning_rates)
     epochs = measurements.training_epochs(default)
-    default_seconds = trainer.reference_seconds(default, epochs, settings)
+    (loss,) = trainer.losses(variants[default.variant], trainer.split.screening_folds[:1])
+    default_seconds = trainer.reference_seconds(loss, epochs, settings)
     seconds = clock.seconds
     return Cost(
         seconds=seconds,

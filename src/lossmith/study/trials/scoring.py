@@ -7,11 +7,12 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.core.loss import Loss
+from lossmith.study.journal import Setting
 from lossmith.study.metrics import Metric, shifted
-from lossmith.study.multitarget.heads import heads
-from lossmith.study.rules.history import TrialHistory, TrialKey
 from lossmith.study.rules.measurements import Measure
-from lossmith.study.search.outliers import FAR, has_outliers, residual_scales
+from lossmith.study.training.heads import predict
+from lossmith.study.trials.measured import History
+from lossmith.study.trials.outliers import FAR, has_outliers, residual_scales
 
 
 class Scoring(Protocol):
@@ -32,7 +33,7 @@ class Scoring(Protocol):
     def scored(self, fold: int) -> np.ndarray | slice:
         """Return which of a fold's validation rows are scored."""
 
-    def history(self, key: TrialKey) -> TrialHistory:
+    def history(self, key: Setting) -> History:
         """Return an empty history."""
 
     def predictions(self, losses: Sequence[Loss], outputs: Sequence[Tensor]) -> Any:
@@ -67,7 +68,7 @@ class Scorer:
         self.outlier_sensitive = exclude_outliers and metric.elicits == "mean"
         self.has_outliers: bool | None = None  # None until it is known
         self.scored_rows: dict[int, np.ndarray] = {}  # by fold, where not all are scored
-        self._pending: list[tuple[list[TrialHistory], int, int, np.ndarray]] = []
+        self._pending: list[tuple[list[History], int, int, np.ndarray]] = []
 
     @property
     def excluded(self) -> float:
@@ -94,16 +95,16 @@ class Scorer:
         known = [self.folds.valid_target(fold)[rows] for fold, rows in self.scored_rows.items()]
         return np.concatenate(known) if known else target
 
-    def history(self, key: TrialKey) -> TrialHistory:
+    def history(self, key: Setting) -> History:
         """Return an empty history."""
-        return TrialHistory(key)
+        return History(key)
 
     def predictions(self, losses: Sequence[Loss], outputs: Sequence[Tensor]) -> np.ndarray:
         """Return what trials predict from their raw outputs on one fold, (trials, rows, …)."""
         return np.stack([predict(*pair) for pair in zip(losses, outputs, strict=True)])
 
     def record(
-        self, histories: Sequence[TrialHistory], predictions: Mapping[int, np.ndarray], epoch: int
+        self, histories: Sequence[History], predictions: Mapping[int, np.ndarray], epoch: int
     ) -> None:
         """Score (trials, rows, …) predictions of each fold and write them to the histories."""
         pending = self.outlier_sensitive and self.has_outliers is not False
@@ -132,8 +133,22 @@ class Scorer:
                 self._score(histories, fold, epoch, values)
         self._pending = []
 
+    def left_out(self, folds: Sequence[int]) -> dict[str, Any]:
+        """Return as plain data which rows of some folds are not scored, for `leave_out`."""
+        known = [fold for fold in folds if fold in self.scored_rows]
+        rows = {str(fold): np.flatnonzero(~self.scored_rows[fold]).tolist() for fold in known}
+        return {"outliers": self.has_outliers, "rows": rows}
+
+    def leave_out(self, said: Mapping[str, Any]) -> None:
+        """Score no rows that were left out before."""
+        self.has_outliers = said["outliers"]
+        for fold, rows in said["rows"].items():
+            mask = np.ones(len(self.folds.valid_target(int(fold))), bool)
+            mask[rows] = False
+            self.scored_rows[int(fold)] = mask
+
     def _score(
-        self, histories: Sequence[TrialHistory], fold: int, epoch: int, values: np.ndarray
+        self, histories: Sequence[History], fold: int, epoch: int, values: np.ndarray
     ) -> None:
         rows = self.scored(fold)
         target, values = self.folds.valid_target(fold)[rows], values[:, rows]
@@ -146,11 +161,10 @@ class Scorer:
             history.influences.setdefault(fold, {})[epoch] = part
             # Last: a stop may come between, and a history has what it has an error of.
             history.errors.setdefault(fold, {})[epoch] = float(error)
-            history.diverged |= not np.isfinite(error)
 
     def _tune(
         self,
-        histories: Sequence[TrialHistory],
+        histories: Sequence[History],
         fold: int,
         predictions: Mapping[int, np.ndarray],
         epoch: int,
@@ -162,16 +176,3 @@ class Scorer:
             decision = self.metric.tune(target, pooled)
             assert decision is not None
             history.decisions.setdefault(fold, {})[epoch] = decision
-
-
-def read(loss: Loss, output: Tensor) -> tuple[np.ndarray, ...]:
-    """Return what one output (n, width) predicts of each target."""
-    return tuple(predict(one, part) for one, part in heads(loss, output))
-
-
-def predict(loss: Loss, output: Tensor) -> np.ndarray:
-    """Return points (n,), or probabilities (n, C) with two columns for a binary head of one."""
-    decoded = loss.decode(output).detach().double().numpy()
-    if loss.card.tasks == ("regression",) or decoded.ndim > 1:
-        return decoded
-    return np.stack([1 - decoded, decoded], axis=-1)

@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lossmith.study.base.direction import as_error
+from lossmith.study.base.direction import Better, as_error
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Facts, Setting, Storage, Training
 from lossmith.study.rules.compare import FoldErrors, best_epochs
 from lossmith.study.rules.plan import Design, Read
+
+LEFT_OUT = "rows left out"  # how a decision is called that says which rows are not scored
 
 Form = Callable[
     [Training, int], np.ndarray
@@ -19,8 +21,18 @@ Form = Callable[
 class Shape(NamedTuple):
     """The folds as the test sees them."""
 
-    units: Sequence[np.ndarray]  # distinct, of each fold
+    units: Sequence[np.ndarray]  # of each fold, as its influences are
     overlap: float  # validation rows for each training row; see `paired_test`
+
+    @classmethod
+    def of(cls, storage: Storage, overlap: float) -> "Shape":
+        """Return the folds without the rows that were decided to be left out of the scores."""
+        units = storage.units()
+        for name, outcome in storage.decisions().items():
+            if name.startswith(LEFT_OUT):
+                for fold, rows in outcome["shared"].items():
+                    units[int(fold)] = np.delete(units[int(fold)], rows)
+        return cls(units, overlap)
 
 
 def reader(design: Design, facts: Facts, storage: Storage, shape: Shape, form: Form) -> Read:
@@ -36,6 +48,15 @@ def reader(design: Design, facts: Facts, storage: Storage, shape: Shape, form: F
     return read
 
 
+def errors_by_epoch(
+    facts: Facts, setting: Setting, folds: Sequence[int], better: Better
+) -> tuple[np.ndarray, list[int]]:
+    """Return a setting's errors as (folds, epochs), with the epochs that all folds have."""
+    scores = [facts.records[Training(setting, fold)].scores for fold in folds]
+    epochs = sorted(set.intersection(*map(set, scores)))
+    return as_error(np.array([[one[epoch] for epoch in epochs] for one in scores]), better), epochs
+
+
 def _read(
     design: Design,
     facts: Facts,
@@ -45,15 +66,13 @@ def _read(
     setting: Setting,
     folds: tuple[int, ...],
 ) -> FoldErrors:
-    scores = [facts.records[Training(setting, fold)].scores for fold in folds]
-    epochs = sorted(set.intersection(*map(set, scores)))
+    table, epochs = errors_by_epoch(facts, setting, folds, design.better)
     if not epochs:
         raise InputError(
             f"{setting.candidate} reported after no epoch that all folds share; report after the "
             "same epochs in every trial"
         )
-    table = np.array([[one[epoch] for epoch in epochs] for one in scores])
-    chosen, best = best_epochs(as_error(table, design.better), epochs)
+    chosen, best = best_epochs(table, epochs)
     parts = []
     for fold, epoch in zip(folds, chosen, strict=True):
         training = Training(setting, fold)
@@ -68,9 +87,8 @@ def _read(
             )
         parts.append(part)
     bare = any(len(part) == 0 for part in parts)
-    read = np.array([one[epoch] for one, epoch in zip(scores, chosen, strict=True)])
     return FoldErrors(
-        errors=as_error(read, design.better),
+        errors=table[range(len(folds)), [epochs.index(epoch) for epoch in chosen]],
         influences=tuple(np.zeros(1) if bare else as_error(p, design.better) for p in parts),
         rows=tuple(np.array([fold]) if bare else shape.units[fold] for fold in folds),
         epochs=tuple(chosen),

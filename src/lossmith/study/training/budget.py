@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
-from lossmith.study.rules.history import TrialKey
+from lossmith.study.journal import Setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +20,9 @@ class TrialSpec:
     variant: int = 0
 
     @property
-    def key(self) -> TrialKey:
+    def key(self) -> Setting:
         """The candidate and its setting."""
-        return TrialKey(self.candidate, self.learning_rate, self.variant)
+        return Setting(self.candidate, self.learning_rate, self.variant)
 
     @property
     def out_features(self) -> int:

@@ -1,6 +1,6 @@
-"""What a search asks of that which trains: stacked trainings of one or several targets."""
+"""What a fleet asks of that which trains: stacked trainings of one or several targets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,8 +9,7 @@ from torch import Tensor
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import CandidateSpec
 from lossmith.study.data.folds import Split
-from lossmith.study.rules.history import TrialHistory
-from lossmith.study.search.trial import Budget, TrialSpec
+from lossmith.study.training.budget import Budget, TrialSpec
 
 
 class Model(Protocol):
@@ -38,6 +37,12 @@ class TrialBatch(Protocol):
     def keep(self, kept: Sequence[int]) -> None:
         """Go on with some of the trials only."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that training has changed, as tensors and numbers."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from such a state of the same trials."""
+
 
 class Trainer(Protocol):
     """What trains trials: stacked, for one or several targets."""
@@ -58,5 +63,5 @@ class Trainer(Protocol):
     def time_reference(self, loss: Loss) -> None:
         """Time a little of what evaluating the default alone takes; called now and then."""
 
-    def reference_seconds(self, history: TrialHistory, epochs: int, settings: int) -> float:
+    def reference_seconds(self, loss: Loss, epochs: int, settings: int) -> float:
         """Return what evaluating the default alone takes by plain sequential training."""

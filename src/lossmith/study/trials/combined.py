@@ -7,9 +7,11 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.core.loss import Loss
+from lossmith.study.journal import Setting
 from lossmith.study.multitarget.combine import GeometricMean
-from lossmith.study.rules.history import TrialHistory, TrialKey
-from lossmith.study.search.scoring import Scorer, Scoring, read
+from lossmith.study.training.heads import read
+from lossmith.study.trials.measured import History
+from lossmith.study.trials.scoring import Scorer, Scoring
 
 Array = np.ndarray
 
@@ -35,16 +37,16 @@ class CombinedScorer:
 
     def __init__(self, metric: GeometricMean, scorers: Sequence[Scorer]) -> None:
         self.metric, self.targets = metric, tuple(scorers)
-        self._histories: dict[TrialKey, TrialHistory] = {}
+        self._histories: dict[Setting, History] = {}
 
     def scored(self, fold: int) -> slice:
         """Return which of a fold's validation rows are scored: all, for some target."""
         return slice(None)
 
-    def history(self, key: TrialKey) -> TrialHistory:
+    def history(self, key: Setting) -> History:
         """Return an empty history."""
-        parts = tuple(TrialHistory(key) for _ in self.targets)
-        self._histories[key] = TrialHistory(key, parts=parts)
+        parts = tuple(History(key) for _ in self.targets)
+        self._histories[key] = History(key, parts=parts)
         return self._histories[key]
 
     def predictions(self, losses: Sequence[Loss], outputs: Sequence[Tensor]) -> tuple[Array, ...]:
@@ -53,7 +55,7 @@ class CombinedScorer:
         return tuple(np.stack(of_target) for of_target in zip(*predictions, strict=True))
 
     def record(
-        self, histories: Sequence[TrialHistory], predictions: Mapping[int, Any], epoch: int
+        self, histories: Sequence[History], predictions: Mapping[int, Any], epoch: int
     ) -> None:
         """Score every target's predictions of each fold, and combine the scores."""
         for place, scorer in enumerate(self.targets):
@@ -78,7 +80,7 @@ class CombinedScorer:
                 for epoch in history.errors[fold]:
                     self._combine(history, fold, epoch)
 
-    def _combine(self, history: TrialHistory, fold: int, epoch: int) -> None:
+    def _combine(self, history: History, fold: int, epoch: int) -> None:
         pairs = zip(self.metric.metrics, history.parts, strict=True)
         scores = [metric.error(part.errors[fold][epoch]) for metric, part in pairs]
         scored = [scorer.scored_mask(fold) for scorer in self.targets]
@@ -86,4 +88,3 @@ class CombinedScorer:
         influences = self.metric.influences(scores, parts, scored)
         history.influences.setdefault(fold, {})[epoch] = influences
         history.errors.setdefault(fold, {})[epoch] = self.metric.combine(scores, len(scored[0]))
-        history.diverged = any(part.diverged for part in history.parts)

@@ -1,1 +1,0 @@
-"""What a study trains next, and what it measures: trials, scores and the loop over both."""

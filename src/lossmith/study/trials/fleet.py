@@ -1,0 +1,392 @@
+"""The fleet: a worker that claims many trainings at once and advances them as one stacked model.
+
+It asks the rules what is due, takes all that is planned in one transaction, trains it to the next
+pause and reports it in one more. A process that dies loses what it trained since the last pause:
+where the study has a folder, the stack is saved there whenever some of it goes on.
+"""
+
+import copy
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lossmith.core.loss import Loss
+from lossmith.study.base.clock import Clock, OutOfTimeError
+from lossmith.study.base.direction import as_error
+from lossmith.study.base.errors import InputError
+from lossmith.study.candidates import CandidateSet, CandidateSpec
+from lossmith.study.journal import Claim, Decision, Facts, Journal, Report, Setting, State, Training
+from lossmith.study.journal.sqlite import FIRST
+from lossmith.study.journal.workers import this_worker
+from lossmith.study.rules.evidence import LEFT_OUT, Shape, reader
+from lossmith.study.rules.measurements import Measurements
+from lossmith.study.rules.plan import choose, due, named
+from lossmith.study.rules.stacked import StackedDesign
+from lossmith.study.training.budget import TrialSpec
+from lossmith.study.trials.checkpoint import forget, forget_before, latest, read, write
+from lossmith.study.trials.measured import History, changes
+from lossmith.study.trials.place import open_place
+from lossmith.study.trials.scoring import Scoring
+from lossmith.study.trials.splits import fingerprint
+from lossmith.study.trials.trainer import Trainer
+from lossmith.study.trials.trial import folder_of
+
+EVIDENCE_ROWS = 1000  # whose raw outputs are kept for the report
+SCREENING_SHARE = 0.4  # of a study's time, for the progress display
+PATIENCE = 1.0  # seconds after which to look for processes that died
+
+
+@dataclass
+class Fleet:
+    """One study of candidates over a trainer's folds.
+
+    folder: where its journal is kept; None for memory. about: what else it is of, as plain data: a
+    folder that holds another study is refused. alone: whether the screening is all of it.
+    earlier, trainings: comparisons and trainings of earlier studies whose best take part.
+    """
+
+    trainer: Trainer
+    candidates: CandidateSet
+    scorer: Scoring
+    learning_rates: Sequence[float]
+    clock: Clock
+    folder: Path | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    alone: bool = False
+    earlier: int = 0
+    trainings: int = 0
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def _prepare(self) -> None:
+        """Fit the candidates, make the stack that starts, and open the journal.
+
+        Raises:
+            InputError: if the default does not fit, or the folder holds another study.
+        """
+        split, budget = self.trainer.split, self.trainer.budget
+        self.folds = split.screening_folds if self.alone else tuple(range(len(split.folds)))
+        self.batch = self.trainer.start(split.screening_folds, self._everyone())
+        self.design = StackedDesign(
+            candidates=tuple(one.name for one in self.candidates.candidates),
+            default=self.candidates.default,
+            common=self.candidates.common,
+            learning_rates=tuple(self.learning_rates),
+            epochs=budget.epochs,
+            folds=len(self.folds),
+            better=self.scorer.metric.better,
+            earlier=self.earlier,
+            starts=tuple(trial.key for trial in self.batch.trials),
+            marks=tuple(budget.checkpoints()),
+        )
+        self.at: tuple[tuple[int, ...], int] | None = (split.screening_folds, 0)  # of the batch
+        self.journal = self._open()
+        for name, outcome in self.journal.decisions().items():
+            if name.startswith(LEFT_OUT):
+                for scorer, said in zip(self.scorer.targets, outcome["targets"], strict=True):
+                    scorer.leave_out(said)
+
+    def run(self) -> Measurements:
+        """Train to the end, or until the user or the clock stops it; return what is known.
+
+        A study of the screening alone is not ended by the user: it goes on when it is opened again.
+
+        Raises:
+            InputError: if the default does not fit, if it or every loss diverged, or if the folder
+                holds another study.
+        """
+        self._prepare()
+        try:
+            while "end" not in self._decided().decisions:
+                claims = self.journal.claim(this_worker(), FIRST, most=None)
+                if claims:
+                    self._advance(claims)
+                else:
+                    self.journal.wait(PATIENCE)
+            self._forget()
+        except OutOfTimeError:
+            self._stop()
+        except KeyboardInterrupt:
+            records = self.journal.facts().records.values()
+            if self.alone or any(record.state == "running" for record in records):
+                raise  # it can go on, or goes on in another process
+            self._stop()
+        return self.measurements()
+
+    def measurements(self) -> Measurements:
+        """Return what is known now."""
+        facts = self.journal.facts()
+        shape = Shape.of(self.journal, 0.0)
+        return Measurements(
+            design=self.design,
+            facts=facts,
+            storage=self.journal,
+            read=reader(self.design, facts, self.journal, shape, _unformed),
+            shape=shape,
+            candidates=self.candidates,
+            measure=self.scorer.metric,
+            notes=dict(self.notes),
+            trainings=self.trainings + len(facts.records),
+            excluded=self.scorer.excluded,
+        )
+
+    def outputs(self, setting: Setting, epoch: int) -> tuple[Loss, Tensor] | None:
+        """Return a loss as it was after an epoch with raw outputs on the first fold, if kept."""
+        kept = self.journal.detail(Training(setting, 0), epoch)
+        if "output" not in kept:
+            return None
+        (loss,) = self._trial(setting, (0,)).losses
+        state = {n.removeprefix("loss."): v for n, v in kept.items() if n.startswith("loss.")}
+        if state:
+            loss.load_state_dict({name: torch.from_numpy(one) for name, one in state.items()})
+        return loss, torch.from_numpy(kept["output"])
+
+    def _open(self) -> Journal:
+        split = self.trainer.split
+        folds = [split.folds[fold] for fold in self.folds]
+        units = [split.units(fold.valid) for fold in folds]
+        arrays = [part for fold in folds for part in (fold.train, fold.valid)]
+        spec = {
+            "metric": self.scorer.metric.name,
+            "better": self.design.better,
+            "default": self.design.default,
+            "common": self.design.common,
+            "losses": {one.name: one.parameters for one in self.candidates.candidates},
+            "learning_rates": list(self.design.learning_rates),
+            "epochs": self.design.epochs,
+            "batch": self.trainer.budget.batch,
+            "finalists": self.design.finalists,
+            "earlier": self.design.earlier,
+            "folds": fingerprint(*arrays, *units),
+            "rows": len(split.develop),
+            "fixed": False,
+            "grouped": split.groups is not None,
+            "overlap": 0.0,
+            "shape": [len(folds), folds[0].seed],
+            "marks": list(self.design.marks),
+            "starts": named(self.design.starts),
+            **self.about,
+        }
+        if self.folder is not None:
+            return open_place(self.folder, spec, units)
+        journal = Journal(None)
+        journal.create(spec, units)
+        return journal
+
+    def _decided(self) -> Facts:
+        """Make the decisions that are due; return what is known then.
+
+        Raises:
+            InputError: if the default, or every loss, diverged.
+        """
+        while True:
+            self.journal.release()
+            found = self.measurements()
+            decision = due(self.design, found.facts, found.read)
+            if decision is not None:
+                self.journal.decide(decision)
+                continue
+            failed = found.facts.decisions.get("end", {}).get("failed")
+            if failed and not found.finalists:
+                raise InputError(failed)
+            return found.facts
+
+    def _forget(self) -> None:
+        """Remove what only a study that goes on has use for."""
+        if self.folder is not None:
+            for folds in (
+                self.trainer.split.screening_folds,
+                self.trainer.split.confirmation_folds,
+            ):
+                forget(self._place(folds))
+
+    def _stop(self) -> None:
+        """End where the study stands, with finalists if anything was measured.
+
+        Raises:
+            InputError: if what was measured of the default diverged.
+        """
+        facts = self.journal.facts()
+        if not any(record.reports for record in facts.records.values()):
+            return
+        if "finalists" not in facts.decisions:
+            chosen = choose(self.design, facts)
+            if chosen.name == "end":
+                raise InputError(chosen.outcome["failed"])
+            self.journal.decide(chosen._replace(plan=()))
+        folds = len(self.measurements().folds)
+        self.journal.decide(
+            Decision("end", {"folds": folds, "proven": [], "failed": False, "stopped": True})
+        )
+
+    def _advance(self, claims: Sequence[Claim]) -> None:
+        """Train what was claimed to the next pause, and report it in one transaction."""
+        folds, start = tuple(sorted({claim.training.fold for claim in claims})), claims[0].epoch
+        histories, seconds = {}, {}
+        try:
+            self._bring({claim.training.setting for claim in claims}, folds, start)
+            pause = next(epoch for epoch in self.design.pauses(folds) if epoch > start)
+            histories = {trial.key: self.scorer.history(trial.key) for trial in self.batch.trials}
+            for epoch in self.design.marks:
+                if start < epoch <= pause:
+                    seconds[epoch] = self._train(histories, folds, epoch)
+                    if epoch < pause:
+                        self._tick(folds, epoch)
+            self.scorer.exclude_outliers(folds)
+        except BaseException as error:
+            self.at = None  # the batch may stand within an epoch
+            stopped = isinstance(error, KeyboardInterrupt) and not self.alone
+            if stopped or isinstance(error, OutOfTimeError):
+                self._report(claims, histories, seconds, "paused")
+            else:
+                self._report(claims, {}, {}, "planned")
+            raise
+        with self.journal.transaction():
+            self._leave_out(folds)
+            end: State = "done" if pause == self.design.epochs else "paused"
+            self._report(claims, histories, seconds, end)
+        self._tick(folds, pause)
+
+    def _train(
+        self, histories: Mapping[Setting, History], folds: tuple[int, ...], epoch: int
+    ) -> float:
+        """Train every trial up to an epoch and score it on every fold; return the seconds."""
+        start = time.perf_counter()
+        self.batch.advance(epoch - (self.at or (folds, 0))[1])
+        self.at = folds, epoch
+        outputs, trials = self.batch.outputs(), self.batch.trials
+        own = [histories[trial.key] for trial in trials]
+        predictions = {
+            fold: self.scorer.predictions(
+                [trial.losses[position] for trial in trials], [raw[position] for raw in outputs]
+            )
+            for position, fold in enumerate(folds)
+        }
+        self.scorer.record(own, predictions, epoch)
+        default = next(t for t in trials if t.candidate == self.candidates.default)
+        self.trainer.time_reference(default.losses[0])
+        if folds[0] == 0 and len(self.scorer.targets) == 1:
+            for history, trial, raw in zip(own, trials, outputs, strict=True):
+                history.outputs[epoch] = _as_it_is(trial.losses[0]), raw[0][:EVIDENCE_ROWS]
+        return time.perf_counter() - start
+
+    def _report(
+        self,
+        claims: Sequence[Claim],
+        histories: Mapping[Setting, History],
+        seconds: Mapping[int, float],
+        state: State,
+    ) -> None:
+        """Write what was measured of every training, and what becomes of it."""
+        better, now = self.design.better, time.time()
+        with self.journal.transaction():
+            for claim in claims:
+                history, fold = histories.get(claim.training.setting), claim.training.fold
+                errors = {} if history is None else history.errors.get(fold, {})
+                for epoch, error in errors.items():
+                    said = Report(epoch, as_error(error, better), seconds.get(epoch, 0.0), now)
+                    assert history is not None
+                    influences = as_error(history.influences[fold][epoch], better)
+                    self.journal.report(claim, said, influences, history.detail(fold, epoch))
+                self.journal.end(claim, state)
+
+    def _leave_out(self, folds: tuple[int, ...]) -> None:
+        """Write down which rows are not scored, once for some folds."""
+        targets = [scorer.left_out(folds) for scorer in self.scorer.targets]
+        shared = targets[0]["rows"] if len(targets) == 1 else {}  # several have rows of their own
+        name = f"{LEFT_OUT} of folds {folds[0]} to {folds[-1]}"
+        self.journal.decide(Decision(name, {"targets": targets, "shared": shared}))
+
+    def _tick(self, folds: tuple[int, ...], epoch: int) -> None:
+        """Tell how far the study is; end it where its time is used up."""
+        share, running = epoch / self.design.epochs, len({t.candidate for t in self.batch.trials})
+        if folds[0] == 0:
+            self.clock.tick(SCREENING_SHARE * share, f"screening {running} losses")
+            return
+        text = f"measuring {len(self.batch.trials)} losses on {len(self.folds)} folds"
+        self.clock.tick(SCREENING_SHARE + (1 - SCREENING_SHARE) * share, text)
+
+    def _bring(self, settings: Collection[Setting], folds: tuple[int, ...], epoch: int) -> None:
+        """Let the batch be of some settings after an epoch, and save it where it goes on."""
+        if self.at != (folds, epoch):
+            self._rebuild(settings, folds, epoch)
+        self._keep(settings)
+        if self.folder is not None and epoch > 0:
+            write(self._place(folds), epoch, self.batch.state_dict())
+            forget_before(self._place(folds), epoch)
+
+    def _rebuild(self, settings: Collection[Setting], folds: tuple[int, ...], epoch: int) -> None:
+        """Make the batch anew: from what was saved of it last, or from its start."""
+        reached: dict[Setting, int] = {}
+        for training, record in self.journal.facts().records.items():
+            if training.fold == folds[0]:
+                reached[training.setting] = record.epoch
+        start = latest(self._place(folds), epoch) if self.folder is not None else 0
+        left = {s for s in reached if s in settings or reached[s] > start}
+        trials = [self._trial(setting, folds) for setting in reached if setting in left]
+        self.batch = self.trainer.start(folds, trials)
+        if start:
+            self.batch.load_state_dict(read(self._place(folds), start))
+        for pause in (*(one for one in self.design.pauses(folds) if one < epoch), epoch):
+            if pause > start:
+                self.batch.advance(pause - start)
+                self._keep({s for s in reached if s in settings or reached[s] > pause})
+                start = pause
+        self.at = folds, epoch
+
+    def _keep(self, settings: Collection[Setting]) -> None:
+        kept = [i for i, trial in enumerate(self.batch.trials) if trial.key in settings]
+        if len(kept) < len(self.batch.trials):
+            self.batch.keep(kept)
+
+    def _place(self, folds: tuple[int, ...]) -> Path:
+        assert self.folder is not None
+        return folder_of(self.folder, folds[0])
+
+    def _everyone(self) -> list[TrialSpec]:
+        return [
+            _trial(Setting(candidate.name, rate, number), losses)
+            for candidate in self.candidates.candidates
+            for number, variant in enumerate(candidate.variants)
+            if (losses := self._fitted(variant)) is not None
+            for rate in self.learning_rates
+        ]
+
+    def _fitted(self, candidate: CandidateSpec) -> tuple[Loss, ...] | None:
+        """Return a candidate's losses, one a fold, or None with a note where it does not fit.
+
+        Raises:
+            InputError: if the default does not.
+        """
+        try:
+            return self.trainer.losses(candidate, self.trainer.split.screening_folds)
+        except ValueError as error:
+            if candidate.name == self.candidates.default:
+                raise InputError(f"the default loss {candidate.name}: {error}") from error
+            self.notes[candidate.name] = str(error)
+            return None
+
+    def _trial(self, setting: Setting, folds: Sequence[int]) -> TrialSpec:
+        variant = self.candidates[setting.candidate].variants[setting.variant]
+        return _trial(setting, self.trainer.losses(variant, folds))
+
+
+def _trial(key: Setting, losses: tuple[Loss, ...]) -> TrialSpec:
+    """Return a trial with losses of its own where training changes them."""
+    own = copy.deepcopy(losses) if changes(losses[0]) else losses
+    return TrialSpec(
+        candidate=key.candidate, learning_rate=key.learning_rate, losses=own, variant=key.variant
+    )
+
+
+def _as_it_is(loss: Loss) -> Loss:
+    return copy.deepcopy(loss) if changes(loss) else loss
+
+
+def _unformed(training: Training, _epoch: int) -> np.ndarray:
+    raise InputError(f"what rows add to the score of {training.setting.candidate} is missing")
