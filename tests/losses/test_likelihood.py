@@ -207,14 +207,14 @@ def test_hl_gauss_of_a_constant_target_has_a_range() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(1.0, 1.0), (2.0, 1.0), (0.0, math.inf)])
 def test_hl_gauss_refuses_an_empty_range(low: float, high: float) -> None:
-    with pytest.raises(ValueError, match="high above low"):
+    with pytest.raises(ValueError, match=r"high above low|in \(-inf, inf\)"):
         lossmith.HLGauss(low=low, high=high)
 
 
 def test_hl_gauss_refuses_bins_that_are_no_count() -> None:
     with pytest.raises(ValueError, match="bins"):
         lossmith.HLGauss(low=0.0, high=1.0, bins=1)
-    with pytest.raises(TypeError, match="integer"):
+    with pytest.raises(TypeError, match="bins must be a whole number, got 10.5"):
         lossmith.HLGauss(low=0.0, high=1.0, bins=10.5)
 
 

@@ -95,7 +95,8 @@ def values_of_rows(loss: Coupled, input: Any, target: Any, own: slice) -> Any:
     """Return the function's values of some rows: without forming the others' where it can."""
     if "own" in loss.takes["function"]:
         return call(loss, input, target, own=own)
-    return mapped(lambda values: values[own], call(loss, input, target))
+    found = call(loss, input, target)
+    return found if own == slice(None) else mapped(lambda values: values[own], found)
 
 
 def numbers(loss: Loss, names: tuple[str, ...], look: bool) -> dict[str, Any]:

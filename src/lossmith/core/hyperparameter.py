@@ -194,7 +194,7 @@ class Reals(Ranged):
         if isinstance(value, (str, bool)) or value is None:
             raise self._wrong(owner, name, value)
         if not isinstance(value, (Schedule, nn.Parameter)):
-            value = _numbers(self, owner, name, value)
+            _numbers(self, owner, name, value)
         loss.keep_number(name, value, lambda number: self.check(owner, name, number))
 
 
@@ -361,12 +361,13 @@ class Inner(Hyperparameter):
 
 
 def _numbers(hyper: Hyperparameter, owner: str, name: str, value: Any) -> Tensor:
-    """Return real numbers as a tensor of float64 on the CPU; TypeError where they are none."""
+    """Return real numbers as a tensor; TypeError where they are none."""
     try:
-        numbers = torch.as_tensor(value)
+        with torch.device("cpu"):
+            numbers = torch.as_tensor(value)
         if numbers.is_complex():
             raise TypeError
-        return torch.as_tensor(value, dtype=torch.float64)
+        return numbers
     except (TypeError, ValueError, RuntimeError) as error:
         raise hyper._wrong(owner, name, value) from error
 
@@ -384,8 +385,8 @@ def declared(kind: type) -> Mapping[str, Hyperparameter]:
     for name in own:
         delattr(kind, name)
     inherited: dict[str, Hyperparameter] = {}
-    for base in kind.__mro__[1:]:
-        for name, one in vars(base).get("hyperparameters", {}).items():
+    for base in kind.__bases__:
+        for name, one in getattr(base, "hyperparameters", {}).items():
             inherited.setdefault(name, one)
     stated = {name for name in inherited if name in vars(kind)}
     return {**own, **{n: one for n, one in inherited.items() if n not in own and n not in stated}}
