@@ -35,10 +35,11 @@ def weighted_mean(loss: Pointwise, input: Any, target: Any, weight: Any, denomin
     if weight is not None and not (look and _all_count(weight)):
         input, target, weight = without_left_out(input, target, weight)
     if look:
-        small = type(input) is Tensor and input.numel() < FEW and not choice.listeners
+        small = isinstance(input, Tensor) and input.numel() < FEW and not choice.listeners
         if not small:
             mean = _by_blocks(loss, input, target, weight, denominator)
-        elif weight is None and denominator is None and "mean_function" in vars(type(loss)):
+        alone = mean is None and weight is None and denominator is None
+        if alone and (small or not _on_cpu(input)) and "mean_function" in vars(type(loss)):
             mean = at_once(loss, input, target)
     if mean is not None:
         return {loss.card.key: mean}
@@ -164,6 +165,10 @@ def _reduced(
         both = weight if own is None else joint(part, own, weight)
         means[name] = reduce(part, weight=both, denominator=denominator, ranks=ranks)
     return means
+
+
+def _on_cpu(input: Any) -> bool:
+    return not isinstance(input, Tensor) or input.is_cpu
 
 
 def _all_count(weight: Any) -> bool:
