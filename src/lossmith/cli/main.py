@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn, get_args
 
 import lossmith
-from lossmith.cli import studies, verbs
+from lossmith.cli import doctor, studies, verbs
 from lossmith.core.card import Task
 from lossmith.core.printable import printable
 
@@ -26,10 +26,11 @@ examples:
   lossmith predict runs/houses new.csv --out predictions.csv
   lossmith status runs/retina
   lossmith judge scores.csv --default dice --better higher
+  lossmith doctor train.py:setup
   lossmith list --task binary
   lossmith show huber
 
-exit codes: 0 done; 2 a mistake in the input, told in one line; 130 stopped by Ctrl-C with
+exit codes: 0 done; 1 the doctor found something; 2 a mistake in the input, told in one line; 130 stopped by Ctrl-C with
 nothing finished."""
 
 SELECT_EPILOG = """\
@@ -106,6 +107,7 @@ def _parser() -> Parser:
     )
     _add_select(commands)
     _add_predict(commands)
+    doctor.add(commands)
     studies.add(commands)
     listed = commands.add_parser("list", help="list the losses of the catalogue")
     listed.add_argument("--task", choices=get_args(Task), help="only those that can train it")
