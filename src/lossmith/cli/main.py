@@ -30,8 +30,8 @@ examples:
   lossmith list --task binary
   lossmith show huber
 
-exit codes: 0 done; 1 the doctor found something; 2 a mistake in the input, told in one line; 130 stopped by Ctrl-C with
-nothing finished."""
+exit codes: 0 done; 1 the doctor found something; 2 a mistake in the input, told in one line; 130
+stopped by Ctrl-C with nothing finished."""
 
 SELECT_EPILOG = """\
 {metrics}

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from lossmith.core.rows import row_sizes
-from lossmith.doctor.calls import Call
 from lossmith.doctor.findings import Finding
 from lossmith.doctor.graph import last_of
 from lossmith.doctor.seen import Seen
@@ -136,7 +135,7 @@ def linear_arm(seen: Seen) -> Iterator[Finding]:
     for call in seen.calls:
         delta = call.options.get("delta", call.options.get("beta"))
         robust = call.name in ("huber_loss", "smooth_l1_loss", "Huber", "SmoothL1")
-        if not robust or delta is None or call.input.shape != call.target.shape:
+        if not (robust and call.mean) or delta is None or call.input.shape != call.target.shape:
             continue
         size = (call.input - call.target).detach().abs()
         share = _share(size > float(delta))
@@ -165,7 +164,8 @@ def away_from_target(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             name="a loss that draws away from the target",
             severity="error",
-            evidence=f"a step down the loss moves {away:.0%} of the outputs away from their targets",
+            evidence=f"a step down the loss moves {away:.0%} of the outputs away from their "
+            "targets",
             remedy="look for a sign: a score such as Dice or accuracy is maximised, so train with "
             "1 - score",
         )

@@ -77,7 +77,7 @@ def _by_range(tensor: Tensor) -> Squash | None:
     numbers = tensor.detach().float()
     if numbers.numel() < ENOUGH or not 0 <= numbers.min() <= numbers.max() <= 1:
         return None
-    return "sigmoid" if 0 < numbers.min() and numbers.std() > TOLERANCE else None
+    return "sigmoid" if numbers.min() > 0 and numbers.std() > TOLERANCE else None
 
 
 def sums_to_one(tensor: Tensor) -> bool:

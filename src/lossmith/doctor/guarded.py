@@ -68,10 +68,10 @@ def left_as_it_was(parts: Iterable[Any], generators: Iterable[Any] = ()) -> Iter
             for module, name, buffer, kept in buffers:
                 buffer.copy_(kept)
                 module._buffers[name] = buffer
-            for parameter, gradient, kept in gradients:
+            for parameter, gradient, held in gradients:
                 parameter.grad = gradient
-                if gradient is not None and kept is not None:
-                    gradient.copy_(kept)
+                if gradient is not None and held is not None:
+                    gradient.copy_(held)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def probabilities_as_logits(seen: Seen) -> Iterator[Finding]:
             yield Finding(
                 name=name,
                 severity="error",
-                evidence=f"the loss applies {again} to what {_told(tensor, squashed(tensor) or '')}",
+                evidence=f"the loss applies {again} to what {_told(tensor, str(squashed(tensor)))}",
                 remedy="apply it once: in the loss, or in the model",
             )
             return

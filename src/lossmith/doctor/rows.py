@@ -10,6 +10,7 @@ from lossmith.doctor.findings import Finding
 from lossmith.doctor.seen import Seen
 
 COPIES = 0.01  # share of rows that are copies, from which on it is told
+DRAWN = 0.1  # the same of a batch alone, whose rows may be drawn with replacement
 BEYOND = 100  # times as many pairs of equal rows as independent columns make
 LEAST = 20  # rows, from which a column can be told to be the target
 SAME = 0.9999  # rank correlation
@@ -26,7 +27,8 @@ def duplicated(seen: Seen) -> Iterator[Finding]:
     counts = rows.unique(dim=0, return_counts=True)[1]
     copies = (len(rows) - len(counts)) / len(rows)
     pairs = (counts * (counts - 1) / 2).sum().item()
-    if copies > COPIES and pairs > BEYOND * _by_chance(rows):
+    least = DRAWN if seen.setup.loader is None else COPIES
+    if copies > least and pairs > BEYOND * _by_chance(rows):
         yield Finding(
             name="duplicated rows",
             severity="warning",

@@ -1,5 +1,6 @@
 """One forward and one backward through the loss, written down for all findings."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,9 +19,10 @@ class Seen:
     """What was seen of a set-up.
 
     output: what the loss was given. calls: the losses that ran. squashed: what the loss put
-    through softmax or sigmoid. broadcast: the shape that output and target were spread to. operations:
-    the elementwise ones of two tensors in a loss written by hand. cut: whether no gradient leads from the output back into a model that could be trained.
-    failed: which part raised, and what.
+    through softmax or sigmoid. broadcast: the shape that output and target were spread to.
+    operations: the elementwise ones of two tensors in a loss written by hand. cut: whether no
+    gradient leads from the output back into a model that could be trained. failed: which part
+    raised, and what.
     """
 
     setup: Setup
@@ -80,7 +82,9 @@ def look(setup: Setup) -> Seen:
     modules = modules_of(setup.model, setup.loss)
     device = device_of(modules)
     input, target = (moved(part, device) for part in setup.batches[0])
-    with torch.enable_grad(), torch.compiler.set_stance("force_eager"):
+    eager = torch.compiler.set_stance("force_eager")
+    with torch.enable_grad(), eager, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what they warn of is among the findings
         try:
             output = outputs_of(setup.model, input)
         except Exception as error:  # whatever a user's model raises

@@ -49,7 +49,8 @@ def mask_for_distances(seen: Seen) -> Iterator[Finding]:
                 severity="error",
                 evidence=f"Boundary reads distances to the boundary, negative within, and the "
                 f"target holds 0 and 1 in all {call.target.numel()} places",
-                remedy="use lossmith.functional.signed_distance(mask), once for each image",
+                remedy="use lossmith.functional.signed_distance(mask, classes=C), once for each "
+                "image",
             )
 
 
@@ -94,13 +95,13 @@ def unscaled(seen: Seen) -> Iterator[Finding]:
     """Find numbers to predict that are far larger than what the head gives."""
     for call, target, input in _numbers(seen):
         given = max(input.detach().double().square().mean().sqrt().item(), 1.0)
-        size = target.double().square().mean().sqrt().item()
+        size = target.double().abs().median().item()
         if size > FAR * given and last_of(input).squash not in ENDS:
             yield Finding(
                 name="unscaled targets",
                 severity="warning",
-                evidence=f"targets of {call.name} have the size {size:.3g} (mean "
-                f"{target.double().mean():.3g}), outputs {given:.2g} at most: the head's bias has "
+                evidence=f"targets of {call.name} have the size {size:.3g} (median of "
+                f"|y|), outputs {given:.2g} at most: the head's bias has "
                 f"to travel {size / given:.0f} times as far",
                 remedy="standardise the targets of training, or use lossmith."
                 "TransformedTarget.for_target(target, loss=…), which decodes back",
