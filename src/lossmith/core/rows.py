@@ -3,25 +3,29 @@
 import torch
 from torch import Tensor
 
+from lossmith.functional.checks import promote
+
 
 def row_sizes(gradient: Tensor) -> Tensor:
-    """Return the norm of each row of a gradient (N, …), on the CPU in float64.
+    """Return the norm of each row of a gradient (N, …), in float32 at least.
 
     >>> row_sizes(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
-    tensor([5., 0.], dtype=torch.float64)
+    tensor([5., 0.])
     """
-    rows = gradient.detach().reshape(len(gradient), -1) if gradient.ndim else gradient.reshape(1, 1)
-    return torch.linalg.vector_norm(rows.float(), dim=1).double().cpu()
+    rows = gradient.detach() if gradient.ndim else gradient.detach().reshape(1)
+    rows = promote(rows)
+    return rows.abs() if rows.ndim == 1 else torch.linalg.vector_norm(rows.flatten(1), dim=1)
 
 
-def share_of_half(sizes: Tensor) -> float:
-    """Return the share of rows, the largest first, that carry half of the sum of sizes.
+def of_half(sizes: Tensor) -> tuple[float, Tensor]:
+    """Return the share of rows that carry half of the sum of sizes, and all from the largest on.
 
-    >>> share_of_half(torch.tensor([1.0, 1.0, 1.0, 1.0])), share_of_half(torch.tensor([9.0, 1.0]))
-    (0.5, 0.5)
+    >>> of_half(torch.tensor([1.0, 9.0, 0.0, 1.0]))[0]
+    0.25
     """
-    total = sizes.sum()
-    if not sizes.numel() or not total > 0:
-        return 0.0
-    carried = sizes.sort(descending=True).values.cumsum(0)
-    return (int((carried < total / 2).sum()) + 1) / len(sizes)
+    ordered, places = sizes.sort(descending=True, stable=True)
+    carried = ordered.cumsum(0)
+    whole = carried[-1].item()
+    if not whole > 0:
+        return 0.0, places
+    return (int(torch.searchsorted(carried, whole / 2)) + 1) / len(sizes), places

@@ -118,7 +118,7 @@ def silent_rows(seen: Seen) -> Iterator[Finding]:
         return
     for tensor, slope in seen.gradients:
         sizes = row_sizes(slope)
-        counted = _counted(seen, len(tensor))
+        counted = _counted(seen, len(tensor)).to(sizes.device)
         share = _share(sizes[counted] == 0) if bool(counted.any()) else 0.0
         if MANY < share < 1:
             yield Finding(
