@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from shared.examined import QUICK, SCORES, found_in
 
 SECONDS = 4.0  # of training, in which these come to their first losses
