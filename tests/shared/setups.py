@@ -129,7 +129,8 @@ def detached(model: nn.Module) -> Callable[[Tensor], Tensor]:
 LOGITS = nn.BCEWithLogitsLoss()
 CROSS = nn.CrossEntropyLoss()
 PASSED, AS = "probabilities passed as logits", "logits passed as probabilities"
-KIND, APART, AIM = "targets of another kind", "terms of unlike gradients", ""
+LOG = "logits passed as log-probabilities"
+KIND, APART = "targets of another kind", "terms of unlike gradients"
 AIM = "a loss that aims elsewhere than the metric"
 SKEWED = NUMBERS.exp()
 HOT = F.one_hot(CLASSES, 3).float()
@@ -158,15 +159,15 @@ CASES: list[tuple[str, Setup, Setup]] = [
         labels(lambda o, y: 1 - dice(o.sigmoid(), y), model=Flat(nn.Sigmoid())),
         labels(lambda o, y: 1 - dice(o.sigmoid(), y)),
     ),
-    (AS, classes(net(3), nn.NLLLoss()), classes(net(3, nn.LogSoftmax(1)), nn.NLLLoss())),
+    (LOG, classes(net(3), nn.NLLLoss()), classes(net(3, nn.LogSoftmax(1)), nn.NLLLoss())),
     (
-        AS,
+        "probabilities passed as log-probabilities",
         classes(net(3, nn.Softmax(1)), nn.NLLLoss()),
         classes(net(3, nn.LogSoftmax(1)), nn.NLLLoss()),
     ),
     (AS, labels(nn.BCELoss()), labels(nn.BCELoss(), model=Flat(nn.Sigmoid()))),
     (
-        AS,
+        LOG,
         classes(net(3), nn.KLDivLoss(reduction="batchmean"), HOT),
         classes(net(3, nn.LogSoftmax(1)), nn.KLDivLoss(reduction="batchmean"), HOT),
     ),

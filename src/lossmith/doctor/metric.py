@@ -46,7 +46,7 @@ def _of_numbers(
     mine, its = _named(functional, level, scale), _named(wanted, its_level, metric.transform)
     apart = _apart(y, functional, level, wanted, its_level)
     agree = apart is not None and not moved and abs(apart[0] - apart[1]) < SAME * y.std().item()
-    told = f": {apart[0]:.3g} and {apart[1]:.3g} over these targets" if apart else ""
+    told = f": {apart[0]:.3g} and {apart[1]:.3g} over these targets" if apart and not moved else ""
     yield Finding(
         name="a loss that aims elsewhere than the metric",
         severity="note" if agree else "warning",

@@ -10,6 +10,7 @@ from lossmith.doctor.findings import Finding
 from lossmith.doctor.graph import last_of, log_normalised, squashed, sums_to_one
 from lossmith.doctor.seen import Seen
 
+_READ = {"probabilities": "probabilities", "log_probabilities": "log-probabilities"}
 _LOSS = {
     "binary_cross_entropy": "use BCEWithLogitsLoss, which takes logits as they are",
     "nll_loss": "use CrossEntropyLoss, which takes logits as they are",
@@ -55,7 +56,7 @@ def logits_as_probabilities(seen: Seen) -> Iterator[Finding]:
                 wrong = _no_logarithms(tensor)
             if wrong:
                 yield Finding(
-                    name="logits passed as probabilities",
+                    name=f"{_is(tensor)} passed as {_READ[kind]}",
                     severity="error",
                     evidence=f"{call.name} reads {kind.replace('_', '-')}, and {what} {wrong}",
                     remedy=_LOSS.get(
@@ -119,6 +120,10 @@ def _foreign(call: Call) -> list[tuple[str, Tensor, str]]:
     if call.options.get("log_target"):
         return []
     return [one for one in call.targets() if one[2] in ("logits", "probabilities")]
+
+
+def _is(tensor: Tensor) -> str:
+    return "probabilities" if sums_to_one(tensor) else "logits"
 
 
 def _own(call: Call) -> str:

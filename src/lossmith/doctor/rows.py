@@ -1,6 +1,9 @@
 """Findings on rows: copies, columns that give the target away, rows in training and validation."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -13,6 +16,7 @@ COPIES = 0.01  # share of rows that are copies, from which on it is told
 DRAWN = 0.1  # the same of a batch alone, whose rows may be drawn with replacement
 BEYOND = 100  # times as many pairs of equal rows as independent columns make
 LEAST = 20  # rows, from which a column can be told to be the target
+WIDE = 4096  # columns of a row that are looked at one by one
 SAME = 0.9999  # rank correlation
 
 
@@ -20,32 +24,31 @@ def duplicated(seen: Seen) -> Iterator[Finding]:
     """Find rows that are copies of others, beyond what columns of few values make by chance."""
     if getattr(seen.setup.sampler, "replacement", False):
         return
-    inputs, targets = _stacked(seen.setup.batches)
-    if inputs is None or len(inputs) < LEAST:
+    codes = _codes(seen.setup.batches, targets=True)
+    if len(codes) < LEAST:
         return
-    rows = inputs if targets is None else torch.cat([inputs, targets], 1)
-    counts = rows.unique(dim=0, return_counts=True)[1]
-    copies = (len(rows) - len(counts)) / len(rows)
-    pairs = (counts * (counts - 1) / 2).sum().item()
+    counts = Counter(codes).values()
+    copied = len(codes) - len(counts)
     least = DRAWN if seen.setup.loader is None else COPIES
-    if copies > least and pairs > BEYOND * _by_chance(rows):
+    pairs = sum(count * (count - 1) / 2 for count in counts)
+    if copied > least * len(codes) and pairs > BEYOND * _by_chance(seen.setup.batches):
         yield Finding(
             name="duplicated rows",
             severity="warning",
-            evidence=f"{len(rows) - len(counts)} of {len(rows)} rows are copies of others, target "
-            "included",
+            evidence=f"{copied} of {len(codes)} rows are copies of others, target included",
             remedy="remove them, or keep copies on one side of every split",
         )
 
 
 def leaking_column(seen: Seen) -> Iterator[Finding]:
     """Find columns of the input that are the target."""
-    inputs, targets = _stacked(seen.setup.batches)
+    inputs = _stacked([one for one, _ in seen.setup.batches])
+    targets = _stacked([one for _, one in seen.setup.batches])
     flat = inputs is not None and seen.setup.batches[0][0].ndim == 2
     if not flat or inputs is None or targets is None or targets.shape[1] != 1:
         return
     y = targets[:, 0]
-    if len(y) < LEAST or len(y.unique()) < 2:
+    if len(y) < LEAST or len(y) != len(inputs) or len(y.unique()) < 2:
         return
     found = [place for place, column in enumerate(inputs.T) if _gives(column, y)]
     if found:
@@ -67,13 +70,10 @@ def shared_rows(seen: Seen) -> Iterator[Finding]:
         (first, mine), (second, theirs) = places  # type: ignore[misc]
         if first is second:
             shared, whole = len(set(mine) & set(theirs)), len(set(theirs))
-    inputs, held = _stacked(setup.batches)[0], _stacked(setup.valid)[0]
-    fits = inputs is not None and held is not None and inputs.shape[1] == held.shape[1]
-    if not shared and fits:
-        known = {row.numpy().tobytes() for row in inputs}  # type: ignore[union-attr]
-        rows = [row.numpy().tobytes() for row in held]  # type: ignore[union-attr]
-        shared, whole, where = sum(row in known for row in rows), len(rows), "that were read"
-        if shared and shared <= COPIES * whole:
+    if not shared:
+        known, held = set(_codes(setup.batches)), _codes(setup.valid)
+        shared, whole, where = sum(row in known for row in held), len(held), "that were read"
+        if shared <= COPIES * whole:
             return
     if shared:
         yield Finding(
@@ -84,28 +84,46 @@ def shared_rows(seen: Seen) -> Iterator[Finding]:
         )
 
 
-def _stacked(batches: Sequence[tuple[Any, Any]]) -> tuple[Tensor | None, Tensor | None]:
-    """Return the rows of inputs and of targets (N, D), where they are tensors of one shape."""
-    inputs = [one for one, _ in batches if isinstance(one, Tensor) and one.ndim > 0]
-    shapes = {one.shape[1:] for one in inputs}
-    if not inputs or len(inputs) < len(batches) or len(shapes) > 1 or not inputs[0].numel():
-        return None, None
-    rows = torch.cat([_flat(one) for one in inputs])
-    targets = [one for _, one in batches if isinstance(one, Tensor) and one.ndim > 0]
-    fits = len(targets) == len(batches) and len({one.shape[1:] for one in targets}) == 1
-    if not fits or sum(map(len, targets)) != len(rows):
-        return rows, None
-    return rows, torch.cat([_flat(one) for one in targets])
+def _stacked(parts: Sequence[Any]) -> Tensor | None:
+    """Return rows (N, D) as numbers, the first columns of each; None where they are no tensors."""
+    tensors = [one for one in parts if isinstance(one, Tensor) and one.ndim > 0 and one.numel()]
+    if not tensors or len(tensors) < len(parts) or len({one.shape[1:] for one in tensors}) > 1:
+        return None
+    return torch.cat(
+        [one.detach().cpu().reshape(len(one), -1)[:, :WIDE].double() for one in tensors]
+    )
 
 
-def _flat(batch: Tensor) -> Tensor:
-    return batch.detach().cpu().reshape(len(batch), -1).double()
+def _codes(batches: Sequence[tuple[Any, Any]], targets: bool = False) -> list[bytes]:
+    """Return a code a row, equal where the input is, and the target if it is asked for."""
+    if find_spec("numpy") is None:
+        return []
+    found = []
+    for batch in batches:
+        parts = [one for one in (batch if targets else batch[:1]) if one is not None]
+        rows = [_bytes(one) for one in parts]
+        if not rows or len({len(one) for one in rows}) > 1:
+            return []
+        found += [
+            blake2b(b"".join(row), digest_size=16).digest() for row in zip(*rows, strict=True)
+        ]
+    return found
 
 
-def _by_chance(rows: Tensor) -> float:
+def _bytes(part: Any) -> list[bytes]:
+    """Return the bytes of each row of a tensor; none of what is no batch of rows."""
+    if not isinstance(part, Tensor) or part.ndim == 0 or not part.numel():
+        return []
+    rows = part.detach().cpu().contiguous().reshape(len(part), -1)
+    return [row.view(torch.uint8).numpy().tobytes() for row in rows]
+
+
+def _by_chance(batches: Sequence[tuple[Any, Any]]) -> float:
     """Return how many pairs of equal rows independent columns of these values would make."""
+    parts = [_stacked([batch[place] for batch in batches]) for place in (0, 1)]
+    rows = torch.cat([one for one in parts if one is not None], 1)
     log = torch.tensor(len(rows) * (len(rows) - 1) / 2).log().double()
-    for column in rows.T[:4096]:
+    for column in rows.T:
         shares = column.unique(return_counts=True)[1].double() / len(rows)
         log = log + shares.square().sum().log()
     return log.exp().item()

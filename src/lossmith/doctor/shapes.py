@@ -86,7 +86,9 @@ def class_count(seen: Seen) -> Iterator[Finding]:
 def _beyond(call: Call, classes: int, told: Tensor) -> Finding:
     most, named = int(told.max()), len(told.unique())
     remedy = f"give the head {most + 1} outputs"
-    if most == 255:
+    if most == 255 and named == 2:
+        remedy = "classes are 0 and 1: use (mask > 0).long()"
+    elif most == 255:
         remedy = "255 marks pixels to leave out: pass ignore_index=255"
     elif int(told.min()) == 1 and most == classes:
         remedy = "classes count from 0: use target - 1"

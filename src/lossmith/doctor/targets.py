@@ -184,6 +184,6 @@ def _wrong(call: Call, what: str, wanted: str, low: float, high: float, remedy: 
     return Finding(
         name="targets of another kind",
         severity="error",
-        evidence=f"{call.name} reads {wanted}, and {what} reaches from {low:g} to {high:g}",
+        evidence=f"{call.name} reads {wanted}, and {what} reaches from {low:.4g} to {high:.4g}",
         remedy=remedy,
     )

@@ -61,8 +61,8 @@ def means_of_uneven_batches(seen: Seen) -> Iterator[Finding]:
                 severity="warning",
                 evidence=f"{setup.accumulate} batches are accumulated, and their means rest on "
                 f"{min(counts)} to {max(counts)} targets: those of small batches weigh more",
-                remedy="divide sums by the count of all: lossmith's losses take "
-                "denominator=count / accumulate, torch's reduction='sum'",
+                remedy="divide the sum of each batch by the count of all: denominator=count of "
+                "lossmith's losses, reduction='sum' of torch's",
             )
         return
 
@@ -84,7 +84,7 @@ def untrained_numbers(seen: Seen) -> Iterator[Finding]:
         yield Finding(
             name="learned numbers that no optimizer holds",
             severity="error",
-            evidence=f"{', '.join(dict.fromkeys(missed))} would stay as it started",
+            evidence=f"{', '.join(dict.fromkeys(missed))} stay as they start",
             remedy="build the optimizer from lossmith.parameter_groups(model, loss)",
         )
 
