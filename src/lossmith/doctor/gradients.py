@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from lossmith.core.rows import row_sizes
+from lossmith.doctor.calls import Call
 from lossmith.doctor.findings import Finding
 from lossmith.doctor.graph import last_of
+from lossmith.doctor.guarded import modules_of
 from lossmith.doctor.seen import Seen
 
 MANY = 0.5  # share of rows from which on it is told
@@ -28,7 +30,7 @@ def no_gradient(seen: Seen) -> Iterator[Finding]:
         evidence = "the model has parameters to train, and its output carries no gradient"
     elif not free or not seen.gradients:
         evidence = "the value does not depend on the outputs in a way that autograd can follow"
-    elif all(not bool(slope.any()) for _, slope in seen.gradients):
+    elif not _starts_at_nothing(seen) and not any(slope.any() for _, slope in seen.gradients):
         evidence = f"the gradient is 0 at every output, the value {seen.value.item():.3g}"
     if evidence:
         yield Finding(
@@ -114,7 +116,8 @@ def silent_rows(seen: Seen) -> Iterator[Finding]:
     rows = seen.single
     if rows is None or seen.value is None or not seen.value.requires_grad or _right(seen):
         return
-    if not all(call.mean for call in seen.calls) or len(rows) < ENOUGH:
+    of_rows = all(call.mean and (not call.own or _reads_head(call)) for call in seen.calls)
+    if not of_rows or len(rows) < ENOUGH:
         return
     for tensor, slope in seen.gradients:
         sizes = row_sizes(slope)
@@ -190,6 +193,17 @@ def terms_apart(seen: Seen) -> Iterator[Finding]:
             remedy="weigh the terms, scale the targets, or use a weighting that adapts, as "
             "lossmith.Uncertainty()",
         )
+
+
+def _starts_at_nothing(seen: Seen) -> bool:
+    """Return whether a loss learns, or waits for signals: a head of zeros, an empty memory."""
+    if any(call.card is not None and call.card.needs for call in seen.calls):
+        return True
+    return any(one.requires_grad for top in modules_of(seen.setup.loss) for one in top.parameters())
+
+
+def _reads_head(call: Call) -> bool:
+    return call.card is not None and call.card.reads_head
 
 
 def _pulls(output: Tensor, target: Tensor, slope: Tensor) -> Tensor | None:

@@ -41,5 +41,5 @@ def numbers(loss: nn.Module, prefix: str = "loss") -> dict[str, float]:
             for name in moving:
                 number = getattr(module, name)
                 if number.numel() == 1:
-                    found[f"{place}/{name}"] = float(number)
+                    found[f"{place}/{name}"] = float(number.detach())
     return found
