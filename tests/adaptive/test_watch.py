@@ -205,6 +205,14 @@ def test_loggers_are_called_as_they_are_meant_to(method: str, wanted: tuple[Any,
     assert got[1:] == wanted[1:]
 
 
+def test_the_trainer_of_transformers_is_not_taken_for_mlflow() -> None:
+    logger, loss = Logger("log"), MSE()
+    logger.log_metrics = lambda split, metrics: None  # type: ignore[attr-defined]
+    with watch(loss, to=logger):
+        loss(torch.ones(4, requires_grad=True), torch.zeros(4))
+    assert logger.got[0][0]["loss/step"] == 1
+
+
 def test_it_prints_and_draws_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     console, loss = Console(width=90), MSE()
     with watch(loss):

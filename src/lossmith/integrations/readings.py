@@ -85,14 +85,14 @@ def sink_of(to: Any) -> Sink:
         return lambda reading: [
             to.add_scalar(name, number, reading.step) for name, number in reading.scalars().items()
         ]
-    if hasattr(to, "log_metrics"):  # MLflow, and Lightning's loggers
-        return lambda reading: to.log_metrics(reading.scalars(), step=reading.step)
     if hasattr(to, "log_dict"):  # a LightningModule
         return lambda reading: to.log_dict(reading.scalars())
-    if hasattr(to, "log") and not hasattr(to, "print"):  # W&B, and the Trainer of Transformers
-        return lambda reading: to.log({**reading.scalars(), f"{reading.prefix}/step": reading.step})
     if hasattr(to, "print"):  # a console of rich
         return lambda reading: to.print(reading)
+    if hasattr(to, "log"):  # W&B, and the Trainer of Transformers, whose log_metrics is another
+        return lambda reading: to.log({**reading.scalars(), f"{reading.prefix}/step": reading.step})
+    if hasattr(to, "log_metrics"):  # MLflow, and Lightning's loggers
+        return lambda reading: to.log_metrics(reading.scalars(), step=reading.step)
     if callable(to):
         return to  # type: ignore[no-any-return]
     raise TypeError(
