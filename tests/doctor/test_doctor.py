@@ -165,6 +165,7 @@ def test_a_loss_without_a_target() -> None:
         ({"x": X}, "a mapping with 'x'"),
         ((X, X, X), "got tuple of 3"),
         ([], "the loader is empty"),
+        ((X[:0], NUMBERS[:0]), "the first batch has no rows"),
     ],
 )
 def test_a_batch_that_is_none(batch: Any, error: str) -> None:

@@ -159,6 +159,13 @@ CASES: list[tuple[str, Setup, Setup]] = [
         labels(lambda o, y: 1 - dice(o.sigmoid(), y), model=Flat(nn.Sigmoid())),
         labels(lambda o, y: 1 - dice(o.sigmoid(), y)),
     ),
+    ("logits that are bounded", classes(net(3, nn.ReLU()), CROSS), classes(net(3), CROSS)),
+    ("logits that are bounded", labels(LOGITS, model=Flat(nn.Tanh())), labels(LOGITS)),
+    (
+        "one output under a softmax",
+        labels(nn.BCELoss(), LABELS[:, None], net(1, nn.Softmax(1))),
+        labels(nn.BCELoss(), LABELS[:, None], net(1, nn.Sigmoid())),
+    ),
     (LOG, classes(net(3), nn.NLLLoss()), classes(net(3, nn.LogSoftmax(1)), nn.NLLLoss())),
     (
         "probabilities passed as log-probabilities",

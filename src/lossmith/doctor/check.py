@@ -4,6 +4,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
+from lossmith.doctor.calls import tensors_of
 from lossmith.doctor.findings import Findings
 from lossmith.doctor.guarded import left_as_it_was
 from lossmith.doctor.registry import examine
@@ -59,6 +60,8 @@ def check_setup(
         batches = read(batch)
         if not batches:
             raise ValueError("there is no batch to look at: the loader is empty")
+        if any(not one.numel() for part in batches[0] for one in tensors_of(part)):
+            raise ValueError("the first batch has no rows; give one that has")
         setup = Setup(
             model=model,
             loss=loss,

@@ -10,6 +10,11 @@ from lossmith.doctor.findings import Finding
 from lossmith.doctor.graph import last_of, log_normalised, squashed, sums_to_one
 from lossmith.doctor.seen import Seen
 
+_BOUNDED = {
+    "relu": "none is below 0, where it is 0 it has no gradient",
+    "softplus": "none is below 0",
+    "tanh": "none is beyond 1, so no probability comes near 0 or 1",
+}
 _READ = {"probabilities": "probabilities", "log_probabilities": "log-probabilities"}
 _LOSS = {
     "binary_cross_entropy": "use BCEWithLogitsLoss, which takes logits as they are",
@@ -43,6 +48,22 @@ def probabilities_as_logits(seen: Seen) -> Iterator[Finding]:
                 remedy="apply it once: in the loss, or in the model",
             )
             return
+
+
+def bounded_logits(seen: Seen) -> Iterator[Finding]:
+    """Find logits that an activation holds on one side or within bounds."""
+    for call in seen.calls:
+        for what, tensor, kind in call.pairs():
+            squash = last_of(tensor).squash
+            if kind == "logits" and squash in _BOUNDED:
+                yield Finding(
+                    name="logits that are bounded",
+                    severity="warning",
+                    evidence=f"{call.name} reads logits, and {what} comes out of a {squash}: "
+                    f"{_BOUNDED[squash]}",
+                    remedy="leave the last activation out of the model",
+                )
+                return
 
 
 def logits_as_probabilities(seen: Seen) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from lossmith.doctor.seen import Seen
 Check = Callable[[Seen], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
     probabilities.probabilities_as_logits,
+    probabilities.bounded_logits,
     probabilities.logits_as_probabilities,
     probabilities.overlap_of_logits,
     probabilities.softmax_over_the_batch,

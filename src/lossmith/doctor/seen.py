@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lossmith.doctor.calls import Call, Recorder, tensors_of
 from lossmith.doctor.guarded import modules_of
-from lossmith.doctor.setup import Setup, device_of, moved, outputs_of
+from lossmith.doctor.setup import Setup, changed, device_of, outputs_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,9 @@ class Seen:
 
     @property
     def single(self) -> Tensor | None:
-        """The output where it is one tensor."""
-        return self.output if isinstance(self.output, Tensor) else None
+        """The output where it is one tensor of rows."""
+        rows = isinstance(self.output, Tensor) and self.output.ndim > 0
+        return self.output if rows else None
 
     @cached_property
     def gradients(self) -> list[tuple[Tensor, Tensor]]:
@@ -81,7 +82,7 @@ def look(setup: Setup) -> Seen:
     """Return what one batch shows: the model forward, and the loss."""
     modules = modules_of(setup.model, setup.loss)
     device = device_of(modules)
-    input, target = (moved(part, device) for part in setup.batches[0])
+    input, target = (changed(lambda one: one.to(device), part) for part in setup.batches[0])
     eager = torch.compiler.set_stance("force_eager")
     with torch.enable_grad(), eager, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they warn of is among the findings
@@ -114,10 +115,15 @@ def look(setup: Setup) -> Seen:
 
 def _free(output: Any, modules: Sequence[nn.Module]) -> tuple[Any, bool]:
     """Return an output that has gradients, and whether it had none of a model with parameters."""
-    if not isinstance(output, Tensor) or output.requires_grad or not output.is_floating_point():
+    parts = [one for one in tensors_of(output) if one.is_floating_point()]
+    if not parts or any(one.requires_grad for one in parts):
         return output, False
     trained = any(one.requires_grad for top in modules for one in top.parameters())
-    return output.detach().requires_grad_(), trained
+    return changed(_leaf, output), trained
+
+
+def _leaf(tensor: Tensor) -> Tensor:
+    return tensor.detach().requires_grad_() if tensor.is_floating_point() else tensor
 
 
 def _shapes(output: Any, target: Any) -> tuple[tuple[int, ...], tuple[int, ...]] | None:

@@ -1,6 +1,6 @@
 """What is looked at: a model, a loss and some batches, with what trains them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -84,14 +84,14 @@ def _pair(batch: Any) -> tuple[Any, Any]:
     raise TypeError(f"{PAIR}; got {type(batch).__name__}{size}")
 
 
-def moved(data: Any, device: torch.device) -> Any:
-    """Return tensors, also within dicts and lists, on a device."""
+def changed(function: Callable[[Tensor], Tensor], data: Any) -> Any:
+    """Return data with each tensor put through a function, also within dicts and lists."""
     if isinstance(data, Tensor):
-        return data.to(device)
+        return function(data)
     if isinstance(data, dict):
-        return {name: moved(part, device) for name, part in data.items()}
+        return {name: changed(function, part) for name, part in data.items()}
     if isinstance(data, (list, tuple)) and not hasattr(data, "_fields"):
-        return type(data)(moved(part, device) for part in data)
+        return type(data)(changed(function, part) for part in data)
     return data
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lossmith.doctor.calls import Call
 from lossmith.doctor.findings import Finding
+from lossmith.doctor.graph import last_of
 from lossmith.doctor.seen import Seen
 
 SURE = 20  # rows a class, after which one that was not seen is not there
@@ -55,16 +56,14 @@ def _met(given: tuple[int, ...], wanted: tuple[int, ...]) -> int:
 
 def class_count(seen: Seen) -> Iterator[Finding]:
     """Find heads of another number of classes than the targets have."""
+    output = seen.single
+    single = output is not None and output.ndim > 1 and output.shape[1:].numel() == 1
+    if single and output is not None and last_of(output).squash == "softmax":
+        yield _alone("the model's softmax of one output is 1 whatever it gives")
     for call in seen.calls:
         classes = _classes(call)
         if classes == 1:
-            yield Finding(
-                name="one output under a softmax",
-                severity="error",
-                evidence=f"{call.name} of a head of one class is 0 whatever it gives",
-                remedy="give the head an output a class, or use BCEWithLogitsLoss with float "
-                "targets of the head's shape",
-            )
+            yield _alone(f"{call.name} of a head of one class is 0 whatever it gives")
             return
         told = _targets(seen, call) if classes else None
         if classes is None or told is None or not told.numel() or told.min() < 0:
@@ -81,6 +80,16 @@ def class_count(seen: Seen) -> Iterator[Finding]:
                 remedy=f"give the head {most} outputs, unless the others are in other data",
             )
         return
+
+
+def _alone(evidence: str) -> Finding:
+    return Finding(
+        name="one output under a softmax",
+        severity="error",
+        evidence=evidence,
+        remedy="give the head an output a class, or use BCEWithLogitsLoss with float targets of "
+        "the head's shape",
+    )
 
 
 def _beyond(call: Call, classes: int, told: Tensor) -> Finding:
