@@ -85,7 +85,7 @@ def sink_of(to: Any) -> Sink:
         return lambda reading: [
             to.add_scalar(name, number, reading.step) for name, number in reading.scalars().items()
         ]
-    if hasattr(to, "log_dict"):  # a LightningModule
+    if hasattr(to, "log_dict") and hasattr(to, "log"):  # a LightningModule; MLflow's is another
         return lambda reading: to.log_dict(reading.scalars())
     if hasattr(to, "print"):  # a console of rich
         return lambda reading: to.print(reading)
