@@ -1,6 +1,6 @@
 """What watching a loss costs a training step: interleaved steps with and without it, medians.
 
-    python bench/watch.py [--steps 2000] [--every 100] > docs/watch_cost.md
+    python bench/watch.py [--steps 2000] [--every 100]
 
 Two equal models take steps in turn, one of them watched; time is that of the processor on the one
 thread that works. The medians are those of steps that are not watched, of watched ones that are not
