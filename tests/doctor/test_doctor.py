@@ -173,6 +173,31 @@ def test_a_batch_that_is_none(batch: Any, error: str) -> None:
         check_setup(Flat(), nn.MSELoss(), batch)
 
 
+SHAPES = ((), (1,), (7,), (7, 1), (7, 3), (7, 3, 4))
+PLAIN: dict[str, Any] = {
+    "cross-entropy": nn.CrossEntropyLoss(),
+    "binary": nn.BCEWithLogitsLoss(),
+    "nll": nn.NLLLoss(),
+    "huber": nn.HuberLoss(),
+    "divergence": nn.KLDivLoss(reduction="batchmean"),
+    "overlap": lambda o, y: 1 - (o * y).sum() / (o + y).sum(),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_whatever_the_shapes_and_kinds_it_says_something_and_never_raises(name: str) -> None:
+    kinds: list[Any] = [
+        lambda y: y,
+        lambda y: (y > 0).long(),
+        lambda y: y > 0,
+        lambda y: y * np.nan,
+    ]
+    for shape in SHAPES:
+        for target, kind in ((torch.randn(one), kind) for one in SHAPES for kind in kinds):
+            output = torch.randn(shape)
+            check_setup(lambda _, o=output: o, PLAIN[name], (X, kind(target)))
+
+
 def test_accumulate_is_a_count() -> None:
     with pytest.raises(ValueError, match="accumulate must be 1 or more"):
         check_setup(**numbers(nn.MSELoss()), accumulate=0)

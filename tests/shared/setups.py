@@ -200,6 +200,7 @@ CASES: list[tuple[str, Setup, Setup]] = [
         numbers(lambda o, y: (o - y).abs().mean()),
     ),
     ("the loss fails", numbers(lossmith.MSE(), model=net(1)), numbers(lossmith.MSE())),
+    ("the backward pass fails", numbers(nn.HuberLoss(), CLASSES), numbers(nn.HuberLoss())),
     ("the model fails", numbers(nn.MSELoss(), model=nn.Linear(4, 1)), numbers(nn.MSELoss())),
     ("classes that the head does not have", classes(net(2), CROSS), classes(net(3), CROSS)),
     (

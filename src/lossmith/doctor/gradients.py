@@ -140,9 +140,9 @@ def linear_arm(seen: Seen) -> Iterator[Finding]:
         robust = call.name in ("huber_loss", "smooth_l1_loss", "Huber", "SmoothL1")
         if not (robust and call.mean) or delta is None or call.input.shape != call.target.shape:
             continue
-        size = (call.input - call.target).detach().abs()
+        size = (call.input - call.target.to(call.input)).detach().abs()
         share = _share(size > float(delta))
-        if share > 0.95 and len(size) >= ENOUGH:
+        if share > 0.95 and size.numel() >= ENOUGH:
             yield Finding(
                 name="errors beyond delta",
                 severity="warning",

@@ -18,11 +18,11 @@ from lossmith.doctor.setup import Setup, changed, device_of, outputs_of
 class Seen:
     """What was seen of a set-up.
 
-    output: what the loss was given. calls: the losses that ran. squashed: what the loss put
-    through softmax or sigmoid. broadcast: the shape that output and target were spread to.
-    operations: the elementwise ones of two tensors in a loss written by hand. cut: whether no
-    gradient leads from the output back into a model that could be trained. failed: which part
-    raised, and what.
+    output: what the loss was given. gradients: each of its tensors that has one, with it. calls:
+    the losses that ran. squashed: what the loss put through softmax or sigmoid. broadcast: the
+    shape that output and target were spread to. operations: the elementwise ones of two tensors
+    in a loss written by hand. cut: whether no gradient leads from the output back into a model
+    that could be trained. failed: which part raised, and what.
     """
 
     setup: Setup
@@ -30,6 +30,7 @@ class Seen:
     output: Any = None
     target: Any = None
     value: Tensor | None = None
+    gradients: Sequence[tuple[Tensor, Tensor]] = ()
     calls: Sequence[Call] = ()
     squashed: Sequence[tuple[str, Tensor]] = ()
     broadcast: tuple[int, ...] | None = None
@@ -44,38 +45,28 @@ class Seen:
         return self.output if rows else None
 
     @cached_property
-    def gradients(self) -> list[tuple[Tensor, Tensor]]:
-        """Each tensor of the output that has a gradient, with it."""
-        free = [one for one in tensors_of(self.output) if one.requires_grad]
-        return [
-            pair for pair in zip(free, self._slopes(self.value, free), strict=True) if _both(pair)
-        ]
-
-    @cached_property
     def parts(self) -> list[tuple[Call, list[Tensor]]]:
         """Each loss that ran, with the gradient of its part of the value at its input."""
-        found = []
-        for call in self.calls:
+        found: list[tuple[Call, list[Tensor]]] = []
+        for call in () if self.failed else self.calls:
             free = [one for one in tensors_of(call.input) if one.requires_grad]
-            share = self._slopes(self.value, [] if call.value is None else [call.value])
+            share = _slopes(self.value, [] if call.value is None else [call.value])
             if free and share and share[0] is not None:
-                slopes = self._slopes(call.value, free, share[0])
+                slopes = _slopes(call.value, free, share[0])
                 found.append((call, [one for one in slopes if one is not None]))
         return found
 
-    def _slopes(self, value: Any, free: Sequence[Tensor], above: Any = None) -> Sequence[Any]:
-        if value is None or not value.requires_grad or not free:
-            return [None] * len(free)
-        if above is None and value.numel() != 1:
-            return [None] * len(free)
-        found: Sequence[Any] = torch.autograd.grad(
-            value, free, above, retain_graph=True, allow_unused=True
-        )
-        return found
 
-
-def _both(pair: tuple[Any, Any]) -> bool:
-    return pair[1] is not None
+def _slopes(value: Any, free: Sequence[Tensor], above: Any = None) -> Sequence[Any]:
+    """Return the gradient at each tensor, None where there is none."""
+    if value is None or not value.requires_grad or not free:
+        return [None] * len(free)
+    if above is None and value.numel() != 1:
+        return [None] * len(free)
+    found: Sequence[Any] = torch.autograd.grad(
+        value, free, above, retain_graph=True, allow_unused=True
+    )
+    return found
 
 
 def look(setup: Setup) -> Seen:
@@ -98,12 +89,18 @@ def look(setup: Setup) -> Seen:
                 value = _value(setup.loss, output, target)
         except Exception as error:  # whatever a user's loss raises
             failed = ("loss", error)
+        free, slopes = [one for one in tensors_of(output) if one.requires_grad], []
+        try:
+            slopes = list(_slopes(value, free))
+        except RuntimeError as error:
+            failed = ("backward pass", error)
     return Seen(
         setup=setup,
         input=input,
         output=output,
         target=target,
         value=value,
+        gradients=[pair for pair in zip(free, slopes, strict=False) if pair[1] is not None],
         calls=recorder.calls,
         squashed=recorder.squashed,
         broadcast=recorder.broadcast,
