@@ -13,8 +13,10 @@ _HOMES = {  # of the other public names
     "get": "catalogue",
     "load": "catalogue",
     "Study": "study.study",
+    "check_setup": "doctor.check",
     "judge": "study.judge",
     "select": "study.selection.select",
+    "watch": "integrations.watch",
 }
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from lossmith.catalogue import get as get
     from lossmith.catalogue import load as load
     from lossmith.core import *  # noqa: F403
+    from lossmith.doctor.check import check_setup as check_setup
+    from lossmith.integrations.watch import watch as watch
     from lossmith.losses import *  # noqa: F403
     from lossmith.study.judge import judge as judge
     from lossmith.study.selection.select import select as select

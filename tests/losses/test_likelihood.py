@@ -214,7 +214,7 @@ def test_hl_gauss_refuses_an_empty_range(low: float, high: float) -> None:
 def test_hl_gauss_refuses_bins_that_are_no_count() -> None:
     with pytest.raises(ValueError, match="bins"):
         lossmith.HLGauss(low=0.0, high=1.0, bins=1)
-    with pytest.raises(TypeError, match="bins must be a whole number, got 10.5"):
+    with pytest.raises(TypeError, match=r"bins must be a whole number, got 10\.5"):
         lossmith.HLGauss(low=0.0, high=1.0, bins=10.5)
 
 

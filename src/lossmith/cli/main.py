@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import lossmith
-from lossmith.cli import completion, studies, verbs
+from lossmith.cli import completion, doctor, studies, verbs
 from lossmith.cli.index import index
 from lossmith.printable import printable
 
@@ -25,11 +25,12 @@ examples:
   lossmith predict runs/houses new.csv --out predictions.csv
   lossmith status runs/retina
   lossmith judge scores.csv --default dice --better higher
+  lossmith doctor train.py:setup
   lossmith list --task binary
   lossmith show huber
 
-exit codes: 0 done; 2 a mistake in the input, told in one line; 130 stopped by Ctrl-C with
-nothing finished."""
+exit codes: 0 done; 1 the doctor found something; 2 a mistake in the input, told in one line; 130
+stopped by Ctrl-C with nothing finished."""
 
 SELECT_EPILOG = """\
 {metrics}
@@ -105,6 +106,7 @@ def _parser() -> Parser:
     )
     _add_select(commands)
     _add_predict(commands)
+    doctor.add(commands)
     studies.add(commands)
     _add_listings(commands)
     completion.add(commands, parser)

@@ -169,11 +169,15 @@ def example(kind: type[Loss]) -> Loss:
 
 
 def fitted(kind: type[Loss], **hypers: Any) -> Loss:
-    """Return the loss fitted to known targets; what the constructor demands is the example's."""
-    given = {name: kind.card.example.arguments[name] for name in demanded(kind)}
+    """Return the loss fitted to known targets; what that does not find is the example's."""
     if not kind.card.trains_head:
         return kind(**{**kind.card.example.arguments, **hypers})
-    return kind.for_target(training_targets(kind.card), **{**given, **hypers})
+    targets = training_targets(kind.card)
+    try:
+        return kind.for_target(targets, **hypers)
+    except TypeError:
+        given = {name: kind.card.example.arguments[name] for name in demanded(kind)}
+        return kind.for_target(targets, **{**given, **hypers})
 
 
 def rebuilding(loss: Loss) -> dict[str, Any]:

@@ -1,0 +1,116 @@
+"""The verb `doctor`: what is wrong in a training set-up, or in a table."""
+
+import argparse
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lossmith.cli.verbs import UserError, study_errors
+
+FOUND = 1  # exit code where something is wrong
+WANTED = "a dict of check_setup's arguments or a tuple (model, loss, batch)"
+EPILOG = """\
+SETUP is a table with --target, or module:function or file.py:function: a function without
+arguments that returns the set-up, as a tuple (model, loss, batch) or a dict of these and of
+what check_setup takes besides:
+
+  model       a module, or any function of a batch's input
+  loss        of lossmith or torch, or any function of (output, target)
+  batch       (input, target), or a DataLoader
+  metric      what is judged by: a name, as "mae"
+  optimizer   what trains
+  sampler     that draws the rows; loader: the DataLoader that the batch is of
+  valid       a batch or a DataLoader of validation
+  accumulate  how many batches' gradients are added up before a step
+
+The model runs once, forward, and is left as it was. Exit codes: 0 nothing wrong, 1 something is.
+
+examples:
+  lossmith doctor train.py:setup
+  lossmith doctor houses.csv --target price"""
+
+
+def add(commands: "argparse._SubParsersAction") -> None:
+    """Add the verb to the command line."""
+    parser = commands.add_parser(
+        "doctor",
+        help="say what is silently wrong in a training set-up, or in a table",
+        description="Says what is silently wrong in a training set-up, a line each, with the "
+        "evidence and the remedy.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("setup", metavar="SETUP", help="module:function, file.py:function or table")
+    parser.add_argument("--target", metavar="COLUMN", help="of a table: the column to predict")
+    parser.add_argument("--metric", help="what a good prediction is, as in lossmith select")
+    parser.set_defaults(verb=doctor)
+
+
+def doctor(options: argparse.Namespace) -> None:
+    """Print what is wrong; end with 1 where something is."""
+    with study_errors("doctor"):
+        found = _table(options) if options.target is not None else _setup(options)
+    print(found)
+    if found:
+        raise SystemExit(FOUND)
+
+
+def _table(options: argparse.Namespace) -> Any:
+    from lossmith.doctor.table import check_table
+    from lossmith.study.data.table import read_table
+
+    return check_table(read_table(options.setup), options.target, metric=options.metric)
+
+
+def _setup(options: argparse.Namespace) -> Any:
+    from lossmith.doctor import check_setup
+
+    given = _returned(options.setup)
+    if isinstance(given, tuple) and len(given) == 3:
+        given = dict(zip(("model", "loss", "batch"), given, strict=True))
+    if not isinstance(given, Mapping):
+        raise UserError(f"{options.setup} must return {WANTED}, got {type(given).__name__}")
+    more = {} if options.metric is None else {"metric": options.metric}
+    try:
+        return check_setup(**{**given, **more})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{options.setup}: {error}") from error
+
+
+def _returned(place: str) -> Any:
+    """Return what a function gives that is named as module:function."""
+    where, _, name = place.rpartition(":")
+    if not where or not name:
+        hint = "; a table needs --target COLUMN" if os.path.exists(place) else ""
+        raise UserError(f"{place!r} is no module:function and no file.py:function{hint}")
+    sys.path.insert(0, os.getcwd())
+    function = getattr(_module(where), name, None)
+    if not callable(function):
+        raise UserError(f"{where} has no function {name!r}")
+    try:
+        return function()
+    except Exception as error:  # whatever a user's code raises
+        raise UserError(f"{place} raised {type(error).__name__}: {error}") from error
+
+
+def _module(where: str) -> Any:
+    try:
+        if not where.endswith(".py"):
+            return importlib.import_module(where)
+        if not Path(where).is_file():
+            raise UserError(f"there is no file {where}")
+        spec = importlib.util.spec_from_file_location(Path(where).stem, where)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.path.insert(0, str(Path(where).resolve().parent))  # of what it imports beside it
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    except UserError:
+        raise
+    except Exception as error:  # whatever a user's code raises
+        raise UserError(f"{where} can't be imported: {type(error).__name__}: {error}") from error
