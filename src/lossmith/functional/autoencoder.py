@@ -65,7 +65,7 @@ def beta_tc(
     if sample.ndim != 2:
         raise ValueError(f"sample has shape {tuple(sample.shape)}; it must be (N, K)")
     each = _log_normal(sample.unsqueeze(1), mean.unsqueeze(0), log_variance.unsqueeze(0))
-    share = _log_shares(len(sample), size, sampling, each)
+    share = _log_shares(sample.shape[0], size, sampling, each)
     joint = (each.sum(2) + share).logsumexp(1)
     product = (each + share.unsqueeze(2)).logsumexp(1).sum(1)
     own = _log_normal(sample, mean, log_variance).sum(1)

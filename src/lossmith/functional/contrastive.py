@@ -98,7 +98,7 @@ def queue_nce(
     # One column more in each shifts the products with empty rows beyond any other.
     lowest = torch.zeros_like(queue[:, :1]).masked_fill(empty, torch.finfo(queue.dtype).min / 4)
     left = torch.cat([first, torch.ones_like(first[:, :1])], 1)
-    none = torch.zeros(len(first), 0, dtype=torch.long, device=first.device)
+    none = torch.zeros(first.shape[0], 0, dtype=torch.long, device=first.device)
     negatives, _ = log_sums(left, torch.cat([queue, lowest], 1), none)
     return -logsigmoid((first * second).sum(1) - negatives)
 
@@ -116,7 +116,7 @@ def _two_views(
     scale = divisor(temperature, first)
     both = unit_rows(torch.stack([first, second])) / scale**0.5
     mine = both[:, own]
-    numbers = torch.arange(2 * len(first), device=first.device)
+    numbers = torch.arange(2 * first.shape[0], device=first.device)
     pair = numbers.reshape(2, -1).T[own]  # a row and its partner, of either view
     each = None if own == ALL else both.flatten(0, 1)
     skip, bound = torch.cat([pair, pair]), greatest_cosine(scale)
@@ -135,4 +135,4 @@ def _found(left: Tensor, right: Tensor, scale: Tensor | float, own: slice) -> Te
 
 def _places(rows: Tensor, own: slice) -> Tensor:
     """Return each own row's number, as a column."""
-    return torch.arange(len(rows), device=rows.device)[own].unsqueeze(1)
+    return torch.arange(rows.shape[0], device=rows.device)[own].unsqueeze(1)

@@ -73,14 +73,14 @@ def relational_distillation(
     Distances are divided by their mean over the batch; angles are cosines at the row between any
     two others.
     """
-    if input.ndim != 2 or target.ndim != 2 or len(input) != len(target):
+    if input.ndim != 2 or target.ndim != 2 or input.shape[0] != target.shape[0]:
         raise ValueError(
             f"input has shape {tuple(input.shape)} but target has shape {tuple(target.shape)}; "
             "embeddings must be (N, D), alike but for D"
         )
     student = promote(input)
     student, teacher = scaled(student), scaled(target.to(student.dtype))
-    rows = max(len(student), 1)
+    rows = torch.sym_max(student.shape[0], 1)
     gap = smooth_l1(_even(student), _even(teacher), beta=1.0).sum(1) / rows
     bend = smooth_l1(_angles(student), _angles(teacher), beta=1.0).sum((1, 2)) / rows**2
     return in_dtype(distance_weight, gap) * gap + in_dtype(angle_weight, bend) * bend
@@ -119,7 +119,7 @@ def _attention(features: Tensor, p: Tensor | float) -> Tensor:
 def _even(rows: Tensor) -> Tensor:
     """Return the distances of all pairs of rows, divided by the mean of those above 0."""
     gap = distances(rows, rows)
-    same = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    same = torch.eye(rows.shape[0], dtype=torch.bool, device=rows.device)
     gap = torch.where(same, 0, gap)
     mean = gap.sum() / (gap > 0).sum().clamp(min=1)
     return gap / torch.where(mean > 0, mean, 1)

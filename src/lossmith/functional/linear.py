@@ -79,7 +79,7 @@ def linear_cross_entropy(
     rows = rows.masked_fill(weighs == 0, 0)
     with torch.autocast(input.device.type, enabled=False):
         shared = sharded.distributed(weight)
-        if _choose(len(rows) * classes, classes, options, shared):
+        if _choose(rows.shape[0] * classes, classes, options, shared):
             values = kernel.fused(*head, rows, weighs, options)
         else:
             left_out = weighs == 0
@@ -205,7 +205,7 @@ def sampled_linear_cross_entropy(
     sampled, expected = sampled.to(target.device), beside(expected, target)
     _check_sample(sampled, expected, target, target_expected)
     dtype = torch.promote_types(promote(input).dtype, weight.dtype)
-    left = input.reshape(len(rows), weight.shape[1]).to(dtype)
+    left = input.reshape(rows.shape[0], weight.shape[1]).to(dtype)
     certain = torch.ones_like(rows, dtype=expected.dtype)
     drawn = certain if target_expected is None else target_expected.flatten()
     shift = -torch.cat([drawn, expected]).log().to(dtype)
@@ -213,8 +213,8 @@ def sampled_linear_cross_entropy(
     head = rows_of(weight, index, sparse=sparse).to(dtype)
     if bias is not None:
         shift = shift + rows_of(bias.unsqueeze(1), index).squeeze(1).to(dtype)
-    positive = (left * head[: len(rows)]).sum(1) + shift[: len(rows)]
-    negatives = _log_sum(left, head[len(rows) :], shift[len(rows) :], _hits(rows, sampled))
+    positive = (left * head[: rows.shape[0]]).sum(1) + shift[: rows.shape[0]]
+    negatives = _log_sum(left, head[rows.shape[0] :], shift[rows.shape[0] :], _hits(rows, sampled))
     return -logsigmoid(positive - negatives).reshape(target.shape)
 
 
@@ -240,7 +240,7 @@ def _log_sum(left: Tensor, head: Tensor, shift: Tensor, skip: Tensor) -> Tensor:
 
 def _hits(rows: Tensor, sampled: Tensor) -> Tensor:
     """Return what each row skips: its own class, if drawn, and the place behind the last."""
-    last = len(sampled)
+    last = sampled.shape[0]
     place = torch.searchsorted(sampled, rows).clamp(max=last - 1)
     none = torch.full_like(rows, last)
     return torch.stack([torch.where(sampled[place] == rows, place, none), none], 1)

@@ -16,7 +16,7 @@ def contrastive(input: Tensor, target: Tensor, *, margin: Tensor | float = 1.0) 
     apart = (in_dtype(margin, gap) - gap).relu()
     # Each part is masked before it is squared: far out the other part's square has no number.
     part = torch.where(alike, gap, torch.where(unlike, apart, 0))
-    return part.square().sum(1) / (2 * max(len(rows) - 1, 1))
+    return part.square().sum(1) / (2 * torch.sym_max(rows.shape[0] - 1, 1))
 
 
 def triplet(
@@ -37,7 +37,7 @@ def triplet(
     gap = (2 - 2 * cosines(rows, rows)).clamp(min=0)
     gap = gap if squared else root(gap)
     margin, most = in_dtype(margin, gap), torch.finfo(gap.dtype).max / 8
-    if len(rows) == 0:
+    if rows.shape[0] == 0:
         return gap.sum(1)
     if mining == "hardest":
         near = torch.where(unlike, gap, most).amin(1)
@@ -66,7 +66,7 @@ def _semi_hard(gap: Tensor, unlike: Tensor) -> Tensor:
         for each in (ranked, torch.ones_like(ranked))
     )
     place = torch.searchsorted(ranked.detach(), gap.detach().contiguous(), right=True)
-    found = place.clamp(max=len(gap) - 1)
+    found = place.clamp(max=gap.shape[0] - 1)
     mean = (sums / counts.clamp(min=1)).gather(1, level.gather(1, found))
     nearest = ranked.detach().gather(1, found) + (mean - mean.detach())  # a mean of equals rounds
     farthest = torch.where(unlike, gap, -most).amax(1, keepdim=True)
@@ -107,7 +107,7 @@ def multi_similarity(
     rows, classes = check_embeddings(input, target)
     alike, unlike = pair_masks(classes)
     cos = cosines(rows, rows)
-    if mining and len(rows) > 0:
+    if mining and rows.shape[0] > 0:
         slack, known = in_dtype(epsilon, cos), cos.detach()
         nearest = torch.where(unlike, known, -torch.inf).amax(1, keepdim=True)
         farthest = torch.where(alike, known, torch.inf).amin(1, keepdim=True)
@@ -164,7 +164,7 @@ def sup_con(
     label, counts = _groups(classes)
     sums = torch.zeros_like(rows).index_add(0, label, rows)
     alike = (counts[label] - 1)[own]
-    anchors, places = rows[own], torch.arange(len(rows), device=rows.device)[own].unsqueeze(1)
+    anchors, places = rows[own], torch.arange(rows.shape[0], device=rows.device)[own].unsqueeze(1)
     across, bound = None if own == slice(None) else rows, greatest_cosine(scale)
     others, _ = log_sums(anchors, across, places, bound=bound)
     positives = (anchors * (sums[label][own] - anchors)).sum(1) / alike.clamp(min=1)
@@ -197,7 +197,7 @@ def pair_masks(target: Tensor) -> tuple[Tensor, Tensor]:
     """Return which pairs of different rows are of one class, and which are not, each (N, N)."""
     _check_classes(target)
     same = target.unsqueeze(1) == target.unsqueeze(0)
-    itself = torch.eye(len(target), dtype=torch.bool, device=target.device)
+    itself = torch.eye(target.shape[0], dtype=torch.bool, device=target.device)
     return same & ~itself, ~same
 
 

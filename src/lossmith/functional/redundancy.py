@@ -27,7 +27,7 @@ def barlow_twins(
     Shapes: input and target (N, D), weight (N,) -> ().
     """
     first, second = same_shape(rows_of(input), target)
-    weight = first.new_ones(len(first)) if weight is None else weight.to(first.dtype)
+    weight = first.new_ones(first.shape[0]) if weight is None else weight.to(first.dtype)
     mass = weight.sum()
     share = (weight / torch.where(mass == 0, torch.ones_like(mass), mass)).unsqueeze(1)
 
@@ -62,7 +62,7 @@ def vicreg(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _spreads(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return how far standard deviations are below 1, and the squared covariances over D."""
     centred = rows - rows.mean(0)
-    free = max(len(rows) - 1, 1)
+    free = torch.sym_max(rows.shape[0] - 1, 1)
     deviation = (centred.square().sum(0) / free + 1e-4).sqrt()
     covariance = product(centred.T, centred) / free
     others = covariance.masked_fill(_diagonal(covariance), 0)
@@ -70,7 +70,7 @@ def _spreads(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _diagonal(square: Tensor) -> Tensor:
-    return torch.eye(len(square), dtype=torch.bool, device=square.device)
+    return torch.eye(square.shape[0], dtype=torch.bool, device=square.device)
 
 
 def koleo(input: Tensor, *, own: slice = ALL, eps: float = 1e-8) -> Tensor:
@@ -79,9 +79,9 @@ def koleo(input: Tensor, *, own: slice = ALL, eps: float = 1e-8) -> Tensor:
     Shapes: input (N, D) -> (N,), or as many as `own` picks.
     """
     rows = unit_rows(rows_of(input))
-    if len(rows) < 2:
+    if rows.shape[0] < 2:
         return rows[own].sum(1) * 0
-    places = torch.arange(len(rows), device=rows.device)
+    places = torch.arange(rows.shape[0], device=rows.device)
     cosines = product(rows[own], rows.T).detach()
     cosines = cosines.masked_fill(places[own].unsqueeze(1) == places, -2.0)
     square = (rows[own] - rows[cosines.argmax(1)]).square().sum(1)
@@ -98,7 +98,9 @@ def epps_pulley(input: Tensor, directions: Tensor, *, knots: int, bound: Tensor 
     grid = grid * in_dtype(bound, rows)
     normal = (-grid.square() / 2).exp()
     angles = product(rows, directions.to(rows)).unsqueeze(-1) * grid
-    count = max(len(rows), 1)
+    count = torch.sym_max(rows.shape[0], 1)
     real, imaginary = angles.cos().sum(0) / count, angles.sin().sum(0) / count
     gap = (real - normal).square() + imaginary.square()
-    return 2 * len(rows) * torch.trapezoid(gap * normal, grid)  # from −bound to bound: it is even
+    return (
+        2 * rows.shape[0] * torch.trapezoid(gap * normal, grid)
+    )  # from −bound to bound: it is even

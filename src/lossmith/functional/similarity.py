@@ -41,7 +41,7 @@ def log_sums(
     >>> rows
     tensor([0., 0.])
     """
-    count = len(left) * len(left if right is None else right)
+    count = left.shape[0] * (left if right is None else right).shape[0]
     with torch.autocast(left.device.type, enabled=False):
         if _choose("log_sums", count):
             return products.tiled(left, right, skip, columns, bound)
@@ -69,8 +69,8 @@ def softplus_sums(
     tensor([1.3863])
     """
     with torch.autocast(left.device.type, enabled=False):
-        if _choose("softplus_sums", len(left) * len(right)):
-            known = left.new_ones(len(left)) if row_weight is None else row_weight
+        if _choose("softplus_sums", left.shape[0] * right.shape[0]):
+            known = left.new_ones(left.shape[0]) if row_weight is None else row_weight
             return softplus.tiled(left, right, bias, skip, known)
         return softplus.reference(left, right, bias, skip)
 
@@ -81,6 +81,8 @@ def greatest_cosine(scale: Tensor | float) -> float | None:
 
 
 def _choose(kernel: str, count: int) -> bool:
+    if torch.compiler.is_exporting():
+        return False  # an exported graph holds torch's own operations, whatever the batch
     obstacles: Sequence[tuple[bool, Why]] = (
         (transformed(), "torch.func needs operations that it can transform"),
         (count < FEW_PRODUCTS, lambda: f"{count} products are fewer than {FEW_PRODUCTS}"),

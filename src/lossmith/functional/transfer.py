@@ -43,7 +43,7 @@ def mmd(
     """
     check_rows(input, target, "samples (N, D)")
     first, second = same_shape(input, target)
-    count, rows = len(first), torch.cat([first, second])
+    count, rows = first.shape[0], torch.cat([first, second])
     if count == 0:
         return rows.sum()
     squares = _squared_distances(scaled(rows))
@@ -73,7 +73,7 @@ def deep_coral(input: Tensor, target: Tensor) -> Tensor:
 
 
 def _covariance(rows: Tensor) -> Tensor:
-    count = len(rows)
+    count = rows.shape[0]
     away = rows - rows.sum(0) / max(count, 1)
     return product(away.T, away) / max(count - 1, 1)
 

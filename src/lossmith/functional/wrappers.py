@@ -63,7 +63,7 @@ def tilted(values: Tensor, weight: Tensor, *, tilt: Tensor | float) -> Tensor:
     if not values.numel():
         return values.sum()
     tilt, mass = tensor_like(tilt, values), weight.sum()
-    share = torch.where(mass == 0, 1 / len(weight), weight / torch.where(mass == 0, 1, mass))
+    share = torch.where(mass == 0, 1 / weight.shape[0], weight / torch.where(mass == 0, 1, mass))
     mean = (share * torch.where(weight > 0, values, 0)).sum().detach()
     kept = torch.where(weight > 0, values, mean)
     least, most = kept.detach().aminmax()

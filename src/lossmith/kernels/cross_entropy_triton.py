@@ -170,4 +170,4 @@ def rows(
 
 @rows.register_fake
 def _(logits: Tensor, *_: object) -> Tensor:
-    return logits.new_empty(len(logits), dtype=torch.float32)
+    return logits.new_empty(logits.shape[0], dtype=torch.float32)

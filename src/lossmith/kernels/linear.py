@@ -213,7 +213,7 @@ def _buffers(
     shapes, dtypes = (input.shape, weight.shape, weight.shape[:1]), (input.dtype, sums, sums)
     given = zip(shapes, dtypes, wanted, strict=True)
     a, b, c = (input.new_empty(s if want else (0,), dtype=dtype) for s, dtype, want in given)
-    return input.new_empty(len(input), dtype=sums), a, b, c
+    return input.new_empty(input.shape[0], dtype=sums), a, b, c
 
 
 def _reference_of_kept(

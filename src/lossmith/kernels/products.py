@@ -320,8 +320,8 @@ backward_op = torch.library.custom_op("lossmith::log_sums_backward", backward, m
 def _(
     left: Tensor, right: Tensor | None, skip: Tensor, columns: bool, bound: float | None
 ) -> tuple[Tensor, Tensor]:
-    down = len(right) if columns and right is not None else 0
-    return left.new_empty(len(left)), left.new_empty(down)
+    down = right.shape[0] if columns and right is not None else 0
+    return left.new_empty(left.shape[0]), left.new_empty(down)
 
 
 @backward_op.register_fake

@@ -111,7 +111,9 @@ def backward(
 def _buffers(left: Tensor, right: Tensor, wanted: list[bool]) -> tuple[Tensor, ...]:
     shapes = left.shape, right.shape, left.shape[:1]
     given = zip(shapes, wanted, strict=True)
-    return left.new_empty(len(left)), *(left.new_empty(s if want else (0,)) for s, want in given)
+    return left.new_empty(left.shape[0]), *(
+        left.new_empty(s if want else (0,)) for s, want in given
+    )
 
 
 _fused = fused_rows(
