@@ -48,7 +48,7 @@ VARIANTS: list[Pointwise] = [
 def test_so_are_those_of_other_hyperparameters(loss: Pointwise, dtype: torch.dtype) -> None:
     input, target = batch(loss.card.key, dtype=dtype)
     leaf = input.clone().requires_grad_()
-    assert loss.mean_at_once(input, target) is not None
+    assert execution.at_once(loss, input, target) is not None
     got, expected = loss(leaf, target), by_values(loss, leaf, target)
     torch.testing.assert_close(got, expected)
     torch.testing.assert_close(*(torch.autograd.grad(one, leaf) for one in (got, expected)))

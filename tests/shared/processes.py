@@ -1,5 +1,6 @@
 """Tests in several processes: a file of tests runs itself in each, which tell what they found."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,9 +12,13 @@ import torch.distributed as dist
 
 def found_by_ranks(file: str, folder: Path) -> dict[str, str]:
     """Run a file as four processes; return what any of them found wrong, by job and ranks."""
+    paths = filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])
     running = [
         subprocess.Popen(
-            [sys.executable, file, str(folder), str(rank)], stderr=subprocess.PIPE, text=True
+            [sys.executable, file, str(folder), str(rank)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
         for rank in range(4)
     ]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lossmith.study import select
+from lossmith import select
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Decision, Journal, Setting, Training
 from lossmith.study.training.stacked import StackedBatch

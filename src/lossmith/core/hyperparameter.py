@@ -302,9 +302,10 @@ class Gathering(Hyperparameter):
         def __get__(self, loss: Any, owner: Any = None) -> bool | str: ...
         def __set__(self, loss: Any, value: bool | ProcessGroup) -> None: ...
 
-    def checked(self, owner: str, name: str, value: Any) -> bool | str:
-        """Return a switch as it is, of a group its name: a group can't be copied."""
-        return kept(value)
+    def checked(self, owner: str, name: str, value: Any) -> Any:
+        """Return a switch or a group as it is."""
+        kept(value)
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
