@@ -84,6 +84,8 @@ def set_value(loss: SetLoss, input: Any, target: Any, weight: Any, denominator: 
 
 def call(loss: Loss, input: Any, target: Any, **more: Any) -> Any:
     """Return a loss's function of what it is given, and of the hyperparameters that it takes."""
+    if "function" not in loss.takes:
+        raise TypeError(f"{type(loss).__name__} states no function, nor writes what it computes")
     function = loss.function
     look = not (torch.compiler.is_dynamo_compiling() or _peek() is not None)
     given = numbers(loss, loss.takes["function"], look) | more
