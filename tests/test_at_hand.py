@@ -19,7 +19,7 @@ HEADS = [
 def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide what tensors hold, as on a GPU."""
     for name in ("functional.checks", "functional.binary", "functional.robust", "core.reduce"):
-        monkeypatch.setattr(import_module(f"lossmith.{name}"), "at_hand", lambda tensor: False)
+        monkeypatch.setattr(import_module(f"lossmith.{name}"), "is_concrete", lambda tensor: False)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e3, 1e12])

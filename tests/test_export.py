@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from lossmith import find
-from lossmith.core.tree import mapped
+from lossmith.core.tree import tree_map
 from lossmith.testing.cases import Case, example
 
 NOT = {
@@ -30,10 +30,10 @@ class Alone(nn.Module):
 @pytest.mark.parametrize("key", sorted(set(find()) - set(NOT)))
 def test_exports_with_any_batch(key: str) -> None:
     loss = example(find()[key])
-    given = [mapped(_single, part) for part in Case(loss).batch()]
+    given = [tree_map(_single, part) for part in Case(loss).batch()]
     module = Alone(loss) if given[1] is None else loss
     given = [part for part in given if part is not None]
-    sizes = [mapped(lambda part: {0: BATCH} if part.ndim else None, part) for part in given]
+    sizes = [tree_map(lambda part: {0: BATCH} if part.ndim else None, part) for part in given]
     torch.export.export(module, tuple(given), dynamic_shapes=_named(module, sizes), strict=False)
 
 

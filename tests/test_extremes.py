@@ -8,7 +8,7 @@ import torch
 
 import lossmith
 from lossmith.core import Loss
-from lossmith.core.tree import mapped
+from lossmith.core.tree import tree_map
 from lossmith.testing.cases import Case
 
 X, ZERO = torch.tensor([1.0, 2.0]), torch.zeros(2)
@@ -47,7 +47,7 @@ def test_next_to_a_limit_the_value_is_that_beside_it(
 
     def at(number: float, dtype: torch.dtype) -> tuple[Any, Any]:
         case = Case(lossmith.catalogue.get(key, **{**arguments, name: number}))
-        batch = (mapped(lambda x: _to(x, dtype), part) for part in case.batch())
+        batch = (tree_map(lambda x: _to(x, dtype), part) for part in case.batch())
         return case.slopes(*batch)
 
     (got, slopes), (right, exact) = at(value, torch.float32), at(beside, torch.float64)

@@ -20,8 +20,8 @@ from torch.nn.parallel import DistributedDataParallel
 from lossmith import NTXent, SoftF1, VICReg
 from lossmith.catalogue import find, get
 from lossmith.core import Loss, reduce
-from lossmith.core.ranks import Gather, gathered, summed
-from lossmith.core.tree import mapped
+from lossmith.core.distributed import Gather, all_gather_rows, all_reduce_sum
+from lossmith.core.tree import tree_map
 from lossmith.testing.cases import ROWS, Case, example, take, variants
 from shared.processes import found_by_ranks, work
 from shared.sound_losses import Gap, Views
@@ -138,8 +138,8 @@ def _collectives() -> None:
     own, ranks = _own(), dist.get_world_size()
     everyone = torch.arange(2.0 * ROWS, dtype=torch.float64).reshape(ROWS, 2)
     for part in (everyone, everyone.long(), everyone > 5):
-        assert torch.equal(gathered(part[own]), part)
-    assert summed(torch.ones(2)).tolist() == [ranks, ranks]
+        assert torch.equal(all_gather_rows(part[own]), part)
+    assert all_reduce_sum(torch.ones(2)).tolist() == [ranks, ranks]
     leaf = everyone[own].clone().requires_grad_()
     value = Gather.of(leaf)(leaf).pow(3).sum()
     (slope,) = torch.autograd.grad(value, leaf, create_graph=True)
@@ -154,7 +154,7 @@ def _collectives() -> None:
     torch.testing.assert_close(reduce(everyone[own], ranks=True), everyone.mean())
     none = torch.zeros_like(weight)
     assert reduce(everyone[own], weight=none[own], ranks=True) == 0
-    assert mapped(Gather.of(leaf), {"a": leaf})["a"].shape == (ROWS, 2)
+    assert tree_map(Gather.of(leaf), {"a": leaf})["a"].shape == (ROWS, 2)
 
 
 def _groups() -> None:

@@ -17,7 +17,7 @@ STEPS = 9
 STATEFUL = {
     key: kind
     for key, kind in find().items()
-    if kind.card.needs or kind.take_in is not Adaptive.take_in
+    if kind.card.needs or kind.observe_self is not Adaptive.observe_self
 }
 
 

@@ -28,7 +28,7 @@ from lossmith import (
     switch,
 )
 from lossmith import functional as F
-from lossmith.core.reduce import added
+from lossmith.core.reduce import sum_terms
 from lossmith.functional import lambert_w
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -137,7 +137,7 @@ def test_a_loss_of_several_terms_counts_as_their_sum(wrapped, inner) -> None:
     assert torch.allclose(wrapped(inner)(LOGITS, CLASSES), inner(LOGITS, CLASSES))
     hard = SuperLoss(inner)(LOGITS, CLASSES)
     assert torch.allclose(
-        hard, F.super_loss(added(inner.values(LOGITS, CLASSES)), tau=1, lam=1).mean()
+        hard, F.super_loss(sum_terms(inner.values(LOGITS, CLASSES)), tau=1, lam=1).mean()
     )
 
 

@@ -31,7 +31,7 @@ from lossmith import CrossEntropy
 from lossmith.catalogue import find
 from lossmith.core import Progress
 from lossmith.core.loss import Loss
-from lossmith.core.tree import mapped
+from lossmith.core.tree import tree_map
 from lossmith.testing.cases import Case, brought, example
 
 ROWS = 8
@@ -87,7 +87,7 @@ class Simulation(TorchDispatchMode):
 
 def outcome(call: Callable[..., Tensor], input: Any, target: Any, simulation: Any) -> Any:
     """Return the kernels of a loss forward and backward, and what it waits for."""
-    free = mapped(lambda x: x.detach().requires_grad_(x.is_floating_point()), input)
+    free = tree_map(lambda x: x.detach().requires_grad_(x.is_floating_point()), input)
     simulation.kernels, simulation.waits = 0, []
     value = call(free, target)
     forward = simulation.kernels
@@ -101,9 +101,9 @@ def outcome(call: Callable[..., Tensor], input: Any, target: Any, simulation: An
 
 def batch(case: Case, simulation: Simulation, rows: int = ROWS) -> tuple[Any, Any]:
     """Return a batch on the device, of float32 where real."""
-    input, target = (mapped(_single, part) for part in case.batch(rows))
+    input, target = (tree_map(_single, part) for part in case.batch(rows))
     with simulation.on():
-        return mapped(simulation.taken, input), mapped(simulation.taken, target)
+        return tree_map(simulation.taken, input), tree_map(simulation.taken, target)
 
 
 def _single(tensor: Tensor) -> Tensor:
@@ -145,9 +145,9 @@ def of_building_and_observing(device: str) -> dict[str, str]:
     for key, kind in find().items():
         simulation, loss = Simulation(device), example(kind)
         signals = brought(kind.card, *Case(loss).batch(ROWS)) if kind.card.needs else {}
-        signals = {name: mapped(_single, one) for name, one in signals.items()}
+        signals = {name: tree_map(_single, one) for name, one in signals.items()}
         with simulation.on():
-            given = {name: mapped(simulation.taken, one) for name, one in signals.items()}
+            given = {name: tree_map(simulation.taken, one) for name, one in signals.items()}
             try:
                 loss.observe(Progress(step=1, epoch=1, signals=given))
                 with torch.device(device):

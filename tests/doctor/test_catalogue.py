@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import lossmith
-from lossmith.core.tree import mapped, tensors
+from lossmith.core.tree import tree_leaves, tree_map
 from lossmith.doctor import check_setup
 from lossmith.testing.cases import Case, example
 
@@ -21,7 +21,7 @@ def batch(key: str) -> tuple[Any, Any]:
 
 
 def free(input: Any) -> Any:
-    return mapped(lambda x: x.clone().requires_grad_() if x.is_floating_point() else x, input)
+    return tree_map(lambda x: x.clone().requires_grad_() if x.is_floating_point() else x, input)
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -46,7 +46,7 @@ def test_gradients_are_the_same_where_a_loss_is_watched(key: str) -> None:
                 value.backward()
         if handle is not None:
             assert handle.last is not None or not value.requires_grad
-        parts = [*tensors(given), *loss.parameters()]
+        parts = [*tree_leaves(given), *loss.parameters()]
         return [*(one.grad for one in parts), torch.get_rng_state()]
 
     for mine, theirs in zip(slopes(True), slopes(False), strict=True):

@@ -58,7 +58,7 @@ class Adaptive(nn.Module):
         """The names of numbers that training moves, away from what the constructor was given."""
         return {*self._schedules, *self._followed}
 
-    def keep_number(self, name: str, value: Any, check: Callable[[float], None]) -> None:
+    def register_number(self, name: str, value: Any, check: Callable[[float], None]) -> None:
         """Keep a number, a list of numbers, a schedule or a parameter under a name.
 
         Raises:
@@ -87,7 +87,7 @@ class Adaptive(nn.Module):
         self.register_parameter(name, value)
         self._learned.append(name)
 
-    def keep_observed(self) -> None:
+    def register_observed(self) -> None:
         """Make room for the last step taken in, where state depends on what was seen."""
         if self.needs or self.watches:
             self.register_buffer("observed", count())
@@ -99,9 +99,9 @@ class Adaptive(nn.Module):
             ValueError: if a signal that a step must bring is missing.
         """
         for part in self.parts():
-            part.take_in(progress)
+            part.observe_self(progress)
 
-    def take_in(self, progress: Progress) -> None:
+    def observe_self(self, progress: Progress) -> None:
         """Take in a progress for this module alone; `observe` does so for all in it."""
         new = "observed" in self._numbers and progress.step > int(self.observed)
         with torch.no_grad():

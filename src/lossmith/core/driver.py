@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from lossmith.core.adaptive import Adaptive
+from lossmith.core.distributed import all_gather_rows, all_reduce_sum, is_distributed
 from lossmith.core.progress import Progress
-from lossmith.core.ranks import gathered, several, summed
 
 
 class LossScheduler:
@@ -125,7 +125,7 @@ class LossScheduler:
             step=self._position, total=self.total_steps, epoch=self._epochs(), signals=signals
         )
         for part in self._parts:
-            part.take_in(progress)
+            part.observe_self(progress)
 
     def _epochs(self) -> int | None:
         """Return the epochs done: as told, else counted, else None."""
@@ -213,14 +213,14 @@ def _shared(value: Any) -> Any:
     """Detach a signal and bring it together over ranks: rows gathered, numbers averaged."""
     if isinstance(value, Mapping):
         return {name: _shared(entry) for name, entry in value.items()}
-    if isinstance(value, float) and several():
+    if isinstance(value, float) and is_distributed():
         return _shared(torch.tensor(value, dtype=torch.float64)).item()
     if not isinstance(value, torch.Tensor):
         return value
     value = value.detach()
-    if value.ndim > 0 or not several():
-        return gathered(value) if value.ndim > 0 else value
-    return summed(value) / torch.distributed.get_world_size()
+    if value.ndim > 0 or not is_distributed():
+        return all_gather_rows(value) if value.ndim > 0 else value
+    return all_reduce_sum(value) / torch.distributed.get_world_size()
 
 
 def _how_to(missing: Iterable[str]) -> str:

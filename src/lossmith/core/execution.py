@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from lossmith.core.left_out import without_ignored, without_left_out
-from lossmith.core.ranks import Gather, named, several, summed
-from lossmith.core.reduce import joint, mass_of, or_one, reduce
-from lossmith.core.tree import mapped
+from lossmith.core.distributed import Gather, all_reduce_sum, is_distributed, named
+from lossmith.core.reduce import combine_weights, nonzero, reduce, total_weight
+from lossmith.core.tree import tree_map
+from lossmith.core.zero_weight import mask_ignored, mask_zero_weight
 from lossmith.kernels import choice
 from lossmith.kernels.blocks import FEW, blockwise, choose_blocks
 
@@ -33,7 +33,7 @@ def weighted_mean(loss: Pointwise, input: Any, target: Any, weight: Any, denomin
     """Return the weighted mean of values of independent rows, by name."""
     look, mean = not torch.compiler.is_dynamo_compiling(), None
     if weight is not None and not (look and _all_count(weight)):
-        input, target, weight = without_left_out(input, target, weight)
+        input, target, weight = mask_zero_weight(input, target, weight)
     if look:
         small = isinstance(input, Tensor) and input.numel() < FEW and not choice.listeners
         if not small:
@@ -45,18 +45,18 @@ def weighted_mean(loss: Pointwise, input: Any, target: Any, weight: Any, denomin
         return {loss.card.key: mean}
     own = loss.weights(target)
     if own is not None:
-        input, own = without_ignored(input, target, own)
+        input, own = mask_ignored(input, target, own)
     return _reduced(loss, loss.values(input, target), own, weight, denominator)
 
 
 def coupled_mean(loss: Coupled, input: Any, target: Any, weight: Any, denominator: Any) -> Terms:
     """Return the weighted mean of values that depend on all rows, those of all ranks, by name."""
     ranks = named(loss.gather)
-    if not several(ranks):
+    if not is_distributed(ranks):
         own = loss.weights(target)
         return _reduced(loss, loss.values(input, target), own, weight, denominator)
     gather = _gathering(loss, ranks, input, target)
-    input, target = mapped(gather, input), mapped(gather, target)
+    input, target = tree_map(gather, input), tree_map(gather, target)
     own = loss.weights(target)  # of rows among all ranks': whether there is a pair
     own = None if own is None else own[gather.own]
     values = loss.values(input, target, gather.own)
@@ -68,7 +68,7 @@ def statistic(loss: Statistic, input: Any, target: Any, weight: Any, denominator
     _refuse_denominator(loss, denominator)
     input, target, weight = _of_all_ranks(loss, input, target, weight)
     if weight is not None:
-        input, target, weight = without_left_out(input, target, weight)
+        input, target, weight = mask_zero_weight(input, target, weight)
     return _named(loss, loss.value(input, target, weight))
 
 
@@ -99,7 +99,7 @@ def values_of_rows(loss: Coupled, input: Any, target: Any, own: slice) -> Any:
     if "own" in loss.takes["function"]:
         return call(loss, input, target, own=own)
     found = call(loss, input, target)
-    return found if own == slice(None) else mapped(lambda values: values[own], found)
+    return found if own == slice(None) else tree_map(lambda values: values[own], found)
 
 
 def numbers(loss: Loss, names: tuple[str, ...], look: bool) -> dict[str, Any]:
@@ -146,11 +146,11 @@ def _by_blocks(
     if first is None:
         return None
     like = first.expand(len(input), *first.shape[1:])
-    weight = joint(like, loss.weights(target), weight)
-    count = or_one(mass_of(like, weight)) if denominator is None else denominator
+    weight = combine_weights(like, loss.weights(target), weight)
+    count = nonzero(total_weight(like, weight)) if denominator is None else denominator
 
     def share(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-        input, weight = without_ignored(input, target, weight)
+        input, weight = mask_ignored(input, target, weight)
         return reduce(loss.values(input, target), weight=weight, denominator=count)
 
     return blockwise(share, input, target, weight)
@@ -164,7 +164,7 @@ def _reduced(
         values = {loss.card.key: values}
     means = {}
     for name, part in values.items():
-        both = weight if own is None else joint(part, own, weight)
+        both = weight if own is None else combine_weights(part, own, weight)
         means[name] = reduce(part, weight=both, denominator=denominator, ranks=ranks)
     return means
 
@@ -184,10 +184,10 @@ def _named(loss: Loss, found: Any) -> Terms:
 
 def _of_all_ranks(loss: Any, *given: Any) -> tuple[Any, ...]:
     ranks = named(loss.gather)
-    if not several(ranks):
+    if not is_distributed(ranks):
         return given
     gather = _gathering(loss, ranks, *given)
-    return tuple(mapped(gather, part) for part in given)
+    return tuple(tree_map(gather, part) for part in given)
 
 
 def _gathering(loss: Loss, ranks: Any, *data: Any) -> Gather:
@@ -200,9 +200,9 @@ def _gathering(loss: Loss, ranks: Any, *data: Any) -> Gather:
 def agreed(loss: Loss, fine: bool) -> bool:
     """Return whether all ranks say so, where they share a batch: all go on, or none."""
     ranks = named(getattr(loss, "gather", False))
-    if not several(ranks):
+    if not is_distributed(ranks):
         return fine
-    return not summed(torch.tensor(float(not fine)), ranks).item()
+    return not all_reduce_sum(torch.tensor(float(not fine)), ranks).item()
 
 
 def _refuse_denominator(loss: Loss, denominator: Any) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 
 from lossmith.core.adaptive import Adaptive, Number
-from lossmith.core.ranks import kept
+from lossmith.core.distributed import kept
 from lossmith.core.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Real(Ranged):
                 raise TypeError(f"{owner}: {name} must be a plain value, got {value!r}")
         else:
             self._check_one(owner, name, value)
-        loss.keep_number(name, value, lambda number: self.check(owner, name, number))
+        loss.register_number(name, value, lambda number: self.check(owner, name, number))
 
     def _check_one(self, owner: str, name: str, value: Any) -> None:
         if isinstance(value, (str, bool)) or value is None:
@@ -195,7 +195,7 @@ class Reals(Ranged):
             raise self._wrong(owner, name, value)
         if not isinstance(value, (Schedule, nn.Parameter)):
             _numbers(self, owner, name, value)
-        loss.keep_number(name, value, lambda number: self.check(owner, name, number))
+        loss.register_number(name, value, lambda number: self.check(owner, name, number))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,15 +25,15 @@ from lossmith.core.adaptive import Adaptive, Number, forgets
 from lossmith.core.arguments import Constructed, parameters, short, unknown
 from lossmith.core.card import Card, Reduction
 from lossmith.core.compiled import in_one_pass
+from lossmith.core.distributed import kept
 from lossmith.core.docstring import documented
 from lossmith.core.hyperparameter import REQUIRED, Gathering, Hyperparameter, Ranged, declared
-from lossmith.core.left_out import without_ignored
-from lossmith.core.ranks import kept
-from lossmith.core.reduce import added, checked_weight, joint
+from lossmith.core.reduce import checked_weight, combine_weights, sum_terms
 from lossmith.core.schedule import Schedule
 from lossmith.core.serial import document_of, plain
-from lossmith.core.tree import check_names, mapped, tensors
-from lossmith.functional.checks import at_hand, check_real, require
+from lossmith.core.tree import check_names, tree_leaves, tree_map
+from lossmith.core.zero_weight import mask_ignored
+from lossmith.functional.checks import check_real, is_concrete, require
 
 if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
@@ -90,7 +90,7 @@ class Loss(Adaptive, metaclass=Constructed):
             value = given.get(name, hyper.default)
             if value is not REQUIRED:
                 hyper.keep(self, name, value)
-        self.keep_observed()
+        self.register_observed()
         for name, start in self._begin().items():
             if not isinstance(start, nn.Parameter):
                 self.register_buffer(name, start)
@@ -191,10 +191,10 @@ class Loss(Adaptive, metaclass=Constructed):
         check_names(owner, "input", input, card.input, card.optional)
         check_names(owner, "target", target, card.target, card.optional)
         for what, data in (("input", input), ("target", target)):
-            for tensor in tensors(data):
+            for tensor in tree_leaves(data):
                 if tensor.is_complex():
                     check_real(f"{owner}: {what}", tensor)
-        for tensor in tensors(input):
+        for tensor in tree_leaves(input):
             if not tensor.numel() and tensor.ndim > 1 and len(tensor) and not card.trains_head:
                 raise ValueError(
                     f"{owner}: input has shape {tuple(tensor.shape)}, rows that hold no numbers; "
@@ -227,7 +227,7 @@ class Loss(Adaptive, metaclass=Constructed):
             if name in self.hyperparameters:
                 self._check_learned(name)
         value = self.combine(self.terms(input, target, weight=weight, denominator=denominator))
-        if not at_hand(value) or math.isfinite(value.item()):
+        if not is_concrete(value) or math.isfinite(value.item()):
             return value
         return self._wide(value, input, target, weight, denominator)
 
@@ -235,12 +235,12 @@ class Loss(Adaptive, metaclass=Constructed):
         self, value: Tensor, input: Any, target: Any, weight: Any, denominator: Any
     ) -> Tensor:
         """Return the value in float64 where float32 overflowed on the way to it, else as it is."""
-        given = [tensor for part in (input, target) for tensor in tensors(part)]
+        given = [tensor for part in (input, target) for tensor in tree_leaves(part)]
         fine = all(tensor.isfinite().all() for tensor in given if tensor.is_floating_point())
         fine = execution.agreed(self, fine)
         if value.dtype == torch.float64 or not fine:
             return value
-        input, target, weight = (mapped(_double, part) for part in (input, target, weight))
+        input, target, weight = (tree_map(_double, part) for part in (input, target, weight))
         terms = self.terms(input, target, weight=weight, denominator=denominator)
         return self.combine(terms).to(value.dtype)
 
@@ -339,9 +339,9 @@ class Pointwise(Loss):
         self, input: Any, target: Any, weight: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Return the values and one weight a value: the targets' own times those given."""
-        input, own = without_ignored(input, target, self.weights(target))
-        values = added(self.values(input, target))
-        both = joint(values, own, weight)
+        input, own = mask_ignored(input, target, self.weights(target))
+        values = sum_terms(self.values(input, target))
+        both = combine_weights(values, own, weight)
         return values, torch.ones_like(values) if both is None else both
 
 

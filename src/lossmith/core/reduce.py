@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lossmith.core.ranks import summed
-from lossmith.functional.checks import at_hand, require
+from lossmith.core.distributed import all_reduce_sum
+from lossmith.functional.checks import is_concrete, require
 
 if TYPE_CHECKING:
-    from lossmith.core.ranks import Ranks
+    from lossmith.core.distributed import Ranks
 
 FEW = 1 << 15  # numbers of which a mean costs less than a sum, whose gradient takes no memory
 
@@ -50,15 +50,15 @@ def reduce(
     alone = weight is None and denominator is None and not ranks
     if alone and 0 < values.numel() < FEW:
         return values.mean()
-    weight = None if weight is None else spread(weight, values)
+    weight = None if weight is None else broadcast_weight(weight, values)
     mass: Tensor | float
     if weight is None:
         total, mass = values.sum(), values.numel()
     else:
         total, mass = (values.masked_fill(weight == 0, 0) * weight).sum(), weight.sum()
     if ranks:
-        total, mass = summed(torch.stack([total, torch.as_tensor(mass).to(total)]), ranks)
-    return total / (or_one(mass) if denominator is None else _count(denominator, total, mass))
+        total, mass = all_reduce_sum(torch.stack([total, torch.as_tensor(mass).to(total)]), ranks)
+    return total / (nonzero(mass) if denominator is None else _count(denominator, total, mass))
 
 
 def _count(denominator: Tensor | float, total: Tensor, mass: Tensor | float) -> Tensor | float:
@@ -69,7 +69,9 @@ def _count(denominator: Tensor | float, total: Tensor, mass: Tensor | float) -> 
             f"denominator must be one number, got a tensor of shape {tuple(denominator.shape)}; "
             "weights of samples are given as weight"
         )
-    if isinstance(denominator, Tensor) and (denominator.requires_grad or not at_hand(denominator)):
+    if isinstance(denominator, Tensor) and (
+        denominator.requires_grad or not is_concrete(denominator)
+    ):
         count = denominator.reshape(()).to(total)
         require((count < math.inf) & ((count > 0) | ((count == 0) & (mass == 0))), message)
         return count + (count == 0)
@@ -81,17 +83,17 @@ def _count(denominator: Tensor | float, total: Tensor, mass: Tensor | float) -> 
     return 1.0
 
 
-def added(values: Tensor | Mapping[str, Tensor]) -> Tensor:
+def sum_terms(values: Tensor | Mapping[str, Tensor]) -> Tensor:
     """Return one value a sample or element: of a loss of several terms their sum."""
     return values if isinstance(values, Tensor) else torch.stack(list(values.values())).sum(0)
 
 
-def mass_of(values: Tensor, weight: Tensor | None) -> Tensor | float:
+def total_weight(values: Tensor, weight: Tensor | None) -> Tensor | float:
     """Return the sum of the weights, one a value; the number of values where there are none."""
     return values.numel() if weight is None else weight.sum()
 
 
-def or_one(mass: Tensor | float) -> Tensor | float:
+def nonzero(mass: Tensor | float) -> Tensor | float:
     """Return what a mean divides by: 1 where nothing weighs anything."""
     return mass + (mass == 0)
 
@@ -113,7 +115,7 @@ def checked_weight(owner: str, weight: Any, *, of_mean: bool = True) -> Any:
             f"{owner}: weight must be a tensor of one weight a sample, got {weight!r}; a whole "
             "loss is scaled by 2.0 * loss"
         )
-    if not weight.numel() or not at_hand(weight):
+    if not weight.numel() or not is_concrete(weight):
         return weight
     least, most = weight.aminmax()
     low, high = least.item(), most.item()
@@ -125,7 +127,7 @@ def checked_weight(owner: str, weight: Any, *, of_mean: bool = True) -> Any:
     return (weight.double() * 2.0 ** -math.floor(math.log2(high))).to(weight.dtype)
 
 
-def spread(weight: Tensor, values: Tensor) -> Tensor:
+def broadcast_weight(weight: Tensor, values: Tensor) -> Tensor:
     """Return one weight a value from one weight a value or a sample."""
     if weight.shape == values.shape:
         return weight.to(values.dtype)
@@ -139,12 +141,16 @@ def spread(weight: Tensor, values: Tensor) -> Tensor:
     return weight.to(values.dtype).reshape(weight.shape + (1,) * missing).expand(values.shape)
 
 
-def joint(values: Tensor, *weights: Tensor | None) -> Tensor | None:
+def combine_weights(values: Tensor, *weights: Tensor | None) -> Tensor | None:
     """Return one weight a value, the product of those given; None where all weigh the same."""
     given = [one for one in weights if one is not None and not _keeps_all(one, values)]
-    return functools.reduce(torch.mul, (spread(one, values) for one in given)) if given else None
+    return (
+        functools.reduce(torch.mul, (broadcast_weight(one, values) for one in given))
+        if given
+        else None
+    )
 
 
 def _keeps_all(mask: Tensor, values: Tensor) -> bool:
     fits = mask.dtype == torch.bool and mask.shape == values.shape[: mask.ndim]
-    return fits and at_hand(mask) and bool(mask.all())
+    return fits and is_concrete(mask) and bool(mask.all())

@@ -10,7 +10,7 @@ from lossmith.functional.checks import check_tensor
 Data = Tensor | Mapping[str, Tensor] | None
 
 
-def tensors(data: Data) -> Iterator[Tensor]:
+def tree_leaves(data: Data) -> Iterator[Tensor]:
     """Yield the tensor, or each of the named ones."""
     if isinstance(data, Mapping):
         yield from data.values()
@@ -18,7 +18,7 @@ def tensors(data: Data) -> Iterator[Tensor]:
         yield data
 
 
-def mapped(function: Callable[[Tensor], Tensor], data: Data) -> Any:
+def tree_map(function: Callable[[Tensor], Tensor], data: Data) -> Any:
     """Return the tensor or the named tensors, each put through a function; None stays None."""
     if isinstance(data, Mapping):
         return {name: function(tensor) for name, tensor in data.items()}

@@ -46,7 +46,7 @@ class Weighting(Adaptive, ABC):
             )
         self.names = tuple(losses)
         self.begin(losses)
-        self.keep_observed()
+        self.register_observed()
         return self
 
     def begin(self, losses: Mapping[str, "Loss"]) -> None:
@@ -117,7 +117,7 @@ class Fixed(Weighting):
                         f"the weight of {name} must be 0 or more and finite, got {entry}"
                     )
 
-            self.keep_number(_slot(name), value, check)
+            self.register_number(_slot(name), value, check)
 
     def combine(self, terms: Mapping[str, Tensor]) -> Tensor:
         """Return the weighted sum; a term of weight 0 adds nothing to it, whatever its value."""

@@ -17,7 +17,7 @@ from lossmith.catalogue.from_torch import peer_of
 from lossmith.core.card import Card, Elicits
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
-from lossmith.core.tree import tensors
+from lossmith.core.tree import tree_leaves
 from lossmith.losses.transformed import TransformedTarget
 
 # What torch's functions read. "signs" are labels of −1 and 1.
@@ -232,7 +232,7 @@ def tensors_of(data: Any) -> list[Tensor]:
     """Return the tensors in what a loss was given."""
     if isinstance(data, (list, tuple)):
         return [one for part in data for one in tensors_of(part)]
-    return [one for one in tensors(data) if isinstance(one, Tensor)] if _holds(data) else []
+    return [one for one in tree_leaves(data) if isinstance(one, Tensor)] if _holds(data) else []
 
 
 def _holds(data: Any) -> bool:

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import in_dtype, promote, require, same_shape, widest, within
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    promote,
+    require,
+    same_shape,
+    widest,
+    within,
+)
 
 _LEAST = 1e-30
 _FLOOR = 1e-8  # of an estimate's energy: distortion ratios end at 80 dB
@@ -59,7 +66,7 @@ def multi_resolution_stft(
     if input.numel() == 0:  # which no transform takes
         return input.sum(-1)
     scale = torch.maximum(torch.maximum(_largest(input), _largest(target)), input.new_ones(()))
-    least = (in_dtype(epsilon, input) / scale / scale).clamp(min=_LEAST).unsqueeze(-1)
+    least = (as_scalar_or_tensor(epsilon, input) / scale / scale).clamp(min=_LEAST).unsqueeze(-1)
     total = torch.zeros(input.shape[:-1], dtype=input.dtype, device=input.device)
     for size, hop, window in zip(fft_sizes, hops, windows, strict=True):
         given, wanted = (

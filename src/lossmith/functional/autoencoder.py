@@ -7,7 +7,13 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.binary import binary_cross_entropy
-from lossmith.functional.checks import in_dtype, promote, same_rows, same_shape, tensor_like
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    promote,
+    same_rows,
+    same_shape,
+    tensor_like,
+)
 from lossmith.functional.embeddings import magnitude
 from lossmith.functional.regression import smooth_l1
 
@@ -71,9 +77,9 @@ def beta_tc(
     own = _log_normal(sample, mean, log_variance).sum(1)
     prior = _log_normal(sample, torch.zeros_like(mean), torch.zeros_like(mean)).sum(1)
     return {
-        "mutual_information": in_dtype(alpha, own) * (own - joint),
-        "total_correlation": in_dtype(beta, own) * (joint - product),
-        "dimension_kl": in_dtype(gamma, own) * (product - prior),
+        "mutual_information": as_scalar_or_tensor(alpha, own) * (own - joint),
+        "total_correlation": as_scalar_or_tensor(beta, own) * (joint - product),
+        "dimension_kl": as_scalar_or_tensor(gamma, own) * (product - prior),
     }
 
 
@@ -84,7 +90,7 @@ def vector_quantisation(input: Parts, *, beta: Tensor | float = 0.25) -> dict[st
     held = (encoded - code.detach()).square()
     return {
         "codebook": (encoded.detach() - code).square(),
-        "commitment": in_dtype(beta, encoded) * held,
+        "commitment": as_scalar_or_tensor(beta, encoded) * held,
     }
 
 
@@ -122,7 +128,7 @@ def _posterior(input: Parts) -> dict[str, Tensor]:
 def _divergence(named: Parts, beta: Tensor | float) -> dict[str, Tensor]:
     latent = {name: named[name] for name in ("mean", "log_variance")}
     total = _total(gaussian_kl(latent))
-    return {"divergence": in_dtype(beta, total) * total}
+    return {"divergence": as_scalar_or_tensor(beta, total) * total}
 
 
 def _total(values: Tensor) -> Tensor:

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from lossmith.functional.checks import at_hand, held, in_dtype, same_shape, tensor_like, within
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    clamp_if_outside,
+    is_concrete,
+    same_shape,
+    tensor_like,
+    within,
+)
 
 
 def binary_cross_entropy(
@@ -17,7 +24,7 @@ def binary_cross_entropy(
 ) -> Tensor:
     """Return −positive_weight·y·log σ(x) − (1 − y)·log σ(−x)."""
     input, target = same_shape(input, target)
-    positive = in_dtype(positive_weight, input)
+    positive = as_scalar_or_tensor(positive_weight, input)
     return _by_label(lambda x: softplus(x, threshold=40), input, target, positive, 1.0)
 
 
@@ -29,7 +36,7 @@ def binary_focal(
     alpha_t is alpha for positives and 1 − alpha for negatives.
     """
     input, target = same_shape(input, target)
-    gamma, alpha = in_dtype(gamma, input), in_dtype(alpha, input)
+    gamma, alpha = as_scalar_or_tensor(gamma, input), as_scalar_or_tensor(alpha, input)
 
     def value(x: Tensor) -> Tensor:
         if isinstance(gamma, float) and gamma >= 2:
@@ -70,7 +77,7 @@ def _by_label(
 
 
 def _hard(target: Tensor, side: Tensor) -> bool:
-    if target.requires_grad or not at_hand(target) or not target.numel():
+    if target.requires_grad or not is_concrete(target) or not target.numel():
         return False
     least, most = (side * side).aminmax()
     return least.item() == 1 == most.item()
@@ -102,7 +109,10 @@ def asymmetric(
     Positives: −(1 − p)^gamma_pos·log p; negatives: −q^gamma_neg·log(1 − q) of q = (p − clip)₊.
     """
     input, target = labels(input, target)
-    gamma_pos, gamma_neg = in_dtype(gamma_pos, input), in_dtype(gamma_neg, input)
+    gamma_pos, gamma_neg = (
+        as_scalar_or_tensor(gamma_pos, input),
+        as_scalar_or_tensor(gamma_neg, input),
+    )
     hit = (gamma_pos * _log_sigmoid(-input)).exp() * _log_sigmoid(input)
     log_q, log_rest = clipped_negative(input, clip)
     miss = (gamma_neg * log_q).exp() * log_rest
@@ -122,4 +132,4 @@ def clipped_negative(input: Tensor, clip: Tensor | float) -> tuple[Tensor, Tenso
 
 def _log_sigmoid(input: Tensor) -> Tensor:
     # Held at a hundredth of the lowest number, so that products with gamma stay finite.
-    return held(logsigmoid(input), torch.finfo(input.dtype).min / 100)
+    return clamp_if_outside(logsigmoid(input), torch.finfo(input.dtype).min / 100)

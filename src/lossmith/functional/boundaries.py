@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, max_pool3d
 
-from lossmith.functional.checks import in_dtype, require, same_shape
+from lossmith.functional.checks import as_scalar_or_tensor, require, same_shape
 from lossmith.functional.masks import binary_masks
 
 
@@ -90,7 +90,7 @@ def cl_dice(
         )
     predicted, true = binary_masks(input, target, ignore_index=ignore_index)
     predicted, true = (mask.reshape(target.shape).unsqueeze(1) for mask in (predicted, true))
-    smooth = in_dtype(smooth, predicted)
+    smooth = as_scalar_or_tensor(smooth, predicted)
     precision = _share(soft_skeleton(predicted, iterations), true, smooth)
     recall = _share(soft_skeleton(true, iterations), predicted, smooth)
     return 1 - 2 * precision * recall / (precision + recall)

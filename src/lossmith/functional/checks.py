@@ -41,14 +41,14 @@ def check_real(name: str, tensor: Tensor) -> None:
         )
 
 
-def in_dtype(hyper: Tensor | float, input: Tensor) -> Tensor | float:
+def as_scalar_or_tensor(hyper: Tensor | float, input: Tensor) -> Tensor | float:
     """Return a hyperparameter as a number where it is at hand, else as a tensor of input's dtype.
 
     Operations with numbers cost less; a 0-dim tensor of float64 would promote 0-dim inputs.
     """
     if not isinstance(hyper, Tensor):
         return hyper
-    if hyper.ndim == 0 and not hyper.requires_grad and at_hand(hyper):
+    if hyper.ndim == 0 and not hyper.requires_grad and is_concrete(hyper):
         return hyper.item()
     # A number of its own goes to any device's tensors from the CPU; several must be with them.
     return hyper.to(input) if hyper.ndim else hyper.to(input.dtype)
@@ -56,7 +56,7 @@ def in_dtype(hyper: Tensor | float, input: Tensor) -> Tensor | float:
 
 def tensor_like(hyper: Tensor | float, input: Tensor) -> Tensor:
     """Return a hyperparameter as a tensor of input's dtype, on its device."""
-    number = in_dtype(hyper, input)
+    number = as_scalar_or_tensor(hyper, input)
     if isinstance(number, Tensor):
         return number.to(input)
     return input.new_full((), number)  # written where it is needed: no copy to wait for
@@ -74,7 +74,7 @@ def beside(numbers: Tensor, other: Tensor) -> Tensor:
     return numbers.to(other.device, widest(other.device))
 
 
-def at_hand(tensor: Tensor) -> bool:
+def is_concrete(tensor: Tensor) -> bool:
     """Return whether Python may look at what a tensor holds: nothing waits for it or traces it."""
     return (
         type(tensor) is Tensor
@@ -84,7 +84,9 @@ def at_hand(tensor: Tensor) -> bool:
     )
 
 
-def held(values: Tensor, low: Tensor | float = -math.inf, high: float = math.inf) -> Tensor:
+def clamp_if_outside(
+    values: Tensor, low: Tensor | float = -math.inf, high: float = math.inf
+) -> Tensor:
     """Return values held within low … high: the tensor itself where it is at hand that all are.
 
     A bound that guards against what seldom occurs then costs one look, and its far side nothing.
@@ -92,15 +94,15 @@ def held(values: Tensor, low: Tensor | float = -math.inf, high: float = math.inf
     """
     if isinstance(low, Tensor):
         return values.clamp(min=low).clamp(max=high)
-    if at_hand(values) and not _beyond(values, low, high):
+    if is_concrete(values) and not _beyond(values, low, high):
         return values
     return values.clamp(low, high)
 
 
-def held_ratio(values: Tensor, scale: Tensor | float, most: float) -> Tensor:
+def clamped_ratio(values: Tensor, scale: Tensor | float, most: float) -> Tensor:
     """Return values/scale held within ±most, constant beyond: there a learned scale overflows."""
     if not (isinstance(scale, Tensor) and scale.requires_grad):
-        return held(values / scale, -most, most)
+        return clamp_if_outside(values / scale, -most, most)
     far = values.detach().abs() > most * scale.detach()
     return torch.where(far, most * values.detach().sign(), torch.where(far, 0, values) / scale)
 
@@ -108,8 +110,8 @@ def held_ratio(values: Tensor, scale: Tensor | float, most: float) -> Tensor:
 def limited(
     hyper: Tensor | float, input: Tensor, low: float = -math.inf, high: float = math.inf
 ) -> Tensor | float:
-    """Return a hyperparameter as `in_dtype` does, held within low … high."""
-    hyper = in_dtype(hyper, input)
+    """Return a hyperparameter as `as_scalar_or_tensor` does, held within low … high."""
+    hyper = as_scalar_or_tensor(hyper, input)
     return hyper.clamp(low, high) if isinstance(hyper, Tensor) else min(max(hyper, low), high)
 
 
@@ -163,7 +165,7 @@ def _inside(numbers: Tensor, low: float, high: float) -> Tensor | bool:
     if not numbers.numel():
         return True
     least, most = numbers.detach().aminmax()
-    if at_hand(least):
+    if is_concrete(least):
         return low <= least.item() and most.item() <= high
     return (least >= low) & (most <= high)
 
@@ -287,7 +289,7 @@ def class_logits(input: Tensor, target: Tensor, ignore_index: int = -100) -> tup
     check_head(input, target, classes)
     target = target.long()  # first: in uint8, −100 would wrap to class 156
     outside = not 0 <= ignore_index < classes
-    if not (outside and at_hand(target) and _inside(target, 0, classes - 1)):
+    if not (outside and is_concrete(target) and _inside(target, 0, classes - 1)):
         target = target.masked_fill(target == ignore_index, 0)
         check_classes(target, classes)
     return promote(input), target

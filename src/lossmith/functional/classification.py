@@ -10,12 +10,12 @@ from torch.nn.functional import nll_loss
 
 from lossmith.functional.checks import (
     LAST,
+    as_scalar_or_tensor,
     beside,
     check_classes,
+    clamp_if_outside,
     class_logits,
     head_dim,
-    held,
-    in_dtype,
     promote,
     same_shape,
     within,
@@ -33,7 +33,7 @@ def cross_entropy(
 
     A float target of input's shape holds a probability for each class.
     """
-    smoothing = in_dtype(label_smoothing, input)
+    smoothing = as_scalar_or_tensor(label_smoothing, input)
     if target.is_floating_point() and target.shape == input.shape and input.ndim > 0:
         input, target = same_shape(input, target)
         check_soft(target)
@@ -59,7 +59,7 @@ def focal(
     lowest = torch.finfo(log_p.dtype).min
     # log(1 − p_t) from the other classes: 1 − p_t itself is 0 where p_t rounds to 1.
     others = log_p.masked_fill(is_target(log_p, target), lowest).logsumexp(dim)
-    return -(in_dtype(gamma, log_p) * others).exp() * pick(log_p, target)
+    return -(as_scalar_or_tensor(gamma, log_p) * others).exp() * pick(log_p, target)
 
 
 def poly(
@@ -67,7 +67,7 @@ def poly(
 ) -> Tensor:
     """Return −log p_t + epsilon·(1 − p_t) of the softmax (Leng et al., 2022)."""
     log_p = -surprise(*class_logits(input, target, ignore_index))
-    return in_dtype(epsilon, log_p) * one_minus_exp(log_p) - log_p
+    return as_scalar_or_tensor(epsilon, log_p) * one_minus_exp(log_p) - log_p
 
 
 def brier(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
@@ -88,8 +88,8 @@ def square(
     """Return (k·(x_t − M)² + Σ_{c≠t} x_c²) / C of the raw outputs (Hui & Belkin, 2021)."""
     input, target = class_logits(input, target, ignore_index)
     hit = is_target(input, target).to(input.dtype)
-    scale = 1 + (in_dtype(k, input) - 1) * hit
-    return (scale * (input - in_dtype(M, input) * hit).square()).mean(head_dim(input))
+    scale = 1 + (as_scalar_or_tensor(k, input) - 1) * hit
+    return (scale * (input - as_scalar_or_tensor(M, input) * hit).square()).mean(head_dim(input))
 
 
 def squentropy(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
@@ -121,7 +121,7 @@ def z_penalty(input: Tensor) -> Tensor:
 def softcapped(input: Tensor, *, softcap: Tensor | float) -> Tensor:
     """Return the logits within ±softcap: softcap·tanh(x/softcap) (Gemma Team, 2024)."""
     input = promote(input)
-    cap = in_dtype(softcap, input)
+    cap = as_scalar_or_tensor(softcap, input)
     return cap * (input / cap).tanh()
 
 
@@ -131,13 +131,13 @@ def log_probabilities(input: Tensor) -> Tensor:
     Only inputs that differ by more are touched; −inf would make NaN of a product with 0.
     """
     log_p = input.log_softmax(head_dim(input))
-    return held(log_p, low=torch.finfo(log_p.dtype).min / 100)
+    return clamp_if_outside(log_p, low=torch.finfo(log_p.dtype).min / 100)
 
 
 def surprise(input: Tensor, target: Tensor) -> Tensor:
     """Return −log p_t of the softmax for logits and targets that were checked, held as above."""
     value = nll_loss(input.log_softmax(head_dim(input)), target, reduction="none")
-    return held(value, high=torch.finfo(value.dtype).max / 100)
+    return clamp_if_outside(value, high=torch.finfo(value.dtype).max / 100)
 
 
 def pick(values: Tensor, target: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from lossmith.functional.checks import (
-    held,
-    in_dtype,
+    as_scalar_or_tensor,
+    clamp_if_outside,
     promote,
     require,
     same_shape,
@@ -28,12 +28,12 @@ MANY = 100.0  # a count from which Stirling's series is exact to 1e-9
 def log_mean(output: Tensor, *, offset: Tensor | float) -> Tensor:
     """Return the mean exp(output + offset), by its tangent beyond exp(50)."""
     output = promote(output)
-    return grown(output + in_dtype(offset, output))
+    return grown(output + as_scalar_or_tensor(offset, output))
 
 
 def grown(z: Tensor) -> Tensor:
     """Return exp(z), by its tangent beyond z = 50."""
-    near = held(z, high=MOST)
+    near = clamp_if_outside(z, high=MOST)
     return z.exp() if near is z else near.exp() * (1 + (z - near))
 
 
@@ -41,7 +41,7 @@ def poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
     """Return mean − target·log mean + log(target!) (Poisson; the full likelihood)."""
     eta, target = _log_means(input, target, offset)
     require((target >= 0).all(), NEGATIVE)
-    if held(target, high=MANY) is target:
+    if clamp_if_outside(target, high=MANY) is target:
         return poisson_of_few(eta, target)
     many = target > MANY
     few = poisson_of_few(torch.where(many, 0, eta), torch.where(many, 0, target))
@@ -57,7 +57,7 @@ def poisson_of_few(eta: Tensor, target: Tensor) -> Tensor:
 def _poisson_of_many(eta: Tensor, target: Tensor) -> Tensor:
     """Return the value by Stirling's series of log(target!), whose large terms cancel exactly."""
     rise = eta - target.log()
-    near = held(rise, high=MOST)
+    near = clamp_if_outside(rise, high=MOST)
     share = torch.expm1(near)
     value = share - near + (rise - near) * share
     return target * value + (2 * math.pi * target).log() / 2 + 1 / (12 * target)
@@ -68,7 +68,7 @@ def gamma(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
     eta, target = _log_means(input, target, offset)
     require((target > 0).all(), "target holds numbers that are not positive; gamma needs y > 0")
     ratio = target.log() - eta
-    near = held(ratio, high=MOST)
+    near = clamp_if_outside(ratio, high=MOST)
     rise = torch.expm1(near)
     value = rise - near
     return value if near is ratio else value + (ratio - near) * rise
@@ -80,7 +80,7 @@ def tweedie(
     """Return half the deviance of variance mean^power, 1 < power < 2 (Tweedie, 1984)."""
     eta, target = _log_means(input, target, offset)
     require((target >= 0).all(), "target holds negative numbers; Tweedie needs y >= 0")
-    power = in_dtype(power, eta)
+    power = as_scalar_or_tensor(power, eta)
     below, above = power - 1, 2 - power
     share = target**above
     positive = target > 0
@@ -116,4 +116,4 @@ def negative_binomial(
 
 def _log_means(input: Tensor, target: Tensor, offset: Tensor | float) -> tuple[Tensor, Tensor]:
     input, target = same_shape(input, target)
-    return input + in_dtype(offset, input), target
+    return input + as_scalar_or_tensor(offset, input), target

@@ -9,7 +9,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import flat_rows, in_dtype, promote, same_shape, tensor_like
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    flat_rows,
+    promote,
+    same_shape,
+    tensor_like,
+)
 
 Pair = Mapping[str, Tensor]
 FAR = 1e30  # the SNR is held within 1/FAR and FAR, so that no weight is 0/0
@@ -69,10 +75,10 @@ def denoising(
     weight = _weight(
         snr,
         weighting,
-        gamma=in_dtype(gamma, input),
-        sigma_data=in_dtype(sigma_data, input),
-        p2_k=in_dtype(p2_k, input),
-        p2_gamma=in_dtype(p2_gamma, input),
+        gamma=as_scalar_or_tensor(gamma, input),
+        sigma_data=as_scalar_or_tensor(sigma_data, input),
+        p2_k=as_scalar_or_tensor(p2_k, input),
+        p2_gamma=as_scalar_or_tensor(p2_gamma, input),
     )
     # An error of x0 is 1/SNR of one of eps squared, and 1/(SNR + 1) of one of v.
     per_x0 = {"eps": snr, "v": snr + 1}.get(prediction)
@@ -83,7 +89,7 @@ def flow_matching(input: Tensor, target: Pair, *, sigma_min: Tensor | float = 0.
     """Return (x − (clean − (1 − sigma_min)·noise))² of each element (Lipman et al., 2023)."""
     input = promote(input)
     parts = _fitting(input, _either(target, "clean", "noise"), {})
-    velocity = parts["clean"] - (1 - in_dtype(sigma_min, input)) * parts["noise"]
+    velocity = parts["clean"] - (1 - as_scalar_or_tensor(sigma_min, input)) * parts["noise"]
     return (input - velocity).square()
 
 
@@ -97,7 +103,7 @@ def interpolant(
     """
     parts = _fitting(clean, {"noise": noise}, {"time": time})
     t = _wide(parts["time"], clean)
-    return (1 - (1 - in_dtype(sigma_min, clean)) * t) * parts["noise"] + t * clean
+    return (1 - (1 - as_scalar_or_tensor(sigma_min, clean)) * t) * parts["noise"] + t * clean
 
 
 def consistency(

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import (
+    as_scalar_or_tensor,
     class_logits,
     flat_rows,
-    in_dtype,
     product,
     promote,
     same_shape,
@@ -83,7 +83,10 @@ def relational_distillation(
     rows = torch.sym_max(student.shape[0], 1)
     gap = smooth_l1(_even(student), _even(teacher), beta=1.0).sum(1) / rows
     bend = smooth_l1(_angles(student), _angles(teacher), beta=1.0).sum((1, 2)) / rows**2
-    return in_dtype(distance_weight, gap) * gap + in_dtype(angle_weight, bend) * bend
+    return (
+        as_scalar_or_tensor(distance_weight, gap) * gap
+        + as_scalar_or_tensor(angle_weight, bend) * bend
+    )
 
 
 def _cooled(
@@ -91,7 +94,7 @@ def _cooled(
 ) -> tuple[Tensor, Tensor, Tensor | float]:
     check_rows(input, target, "logits (N, C)")
     student, teacher = same_shape(input, target)
-    heat = in_dtype(temperature, student)
+    heat = as_scalar_or_tensor(temperature, student)
     if not isinstance(heat, Tensor) and heat > 100:  # so even that differences have few digits
         wide = widest(student.device)
         student, teacher = student.to(wide), teacher.to(wide)
@@ -112,7 +115,7 @@ def _attention(features: Tensor, p: Tensor | float) -> Tensor:
     flat = features.flatten(2)
     if flat.numel() > 0:  # a map has unit length, so that the size of its features is free
         flat = flat / flat.detach().abs().amax((1, 2), keepdim=True).clamp(min=1e-12)
-    maps = flat.abs().pow(in_dtype(p, flat)).sum(1) / max(flat.shape[1], 1)
+    maps = flat.abs().pow(as_scalar_or_tensor(p, flat)).sum(1) / max(flat.shape[1], 1)
     return unit_rows(maps)
 
 

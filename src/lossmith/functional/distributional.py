@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import (
+    as_scalar_or_tensor,
     check_head,
+    clamp_if_outside,
     head_dim,
-    held,
-    in_dtype,
     promote,
     several_outputs,
 )
@@ -22,7 +22,10 @@ def gaussian_crps(input: Tensor, target: Tensor, *, floor: Tensor | float) -> Te
     input, target = several_outputs(input, target, 2)
     place, raw = input.unbind(head_dim(input))
     most = torch.finfo(input.dtype).max / 100
-    scale, r = held(in_dtype(floor, input) + grown(raw), high=most), place - target
+    scale, r = (
+        clamp_if_outside(as_scalar_or_tensor(floor, input) + grown(raw), high=most),
+        place - target,
+    )
     reach = 40 * scale  # beyond, Φ is 0 or 1 and φ is 0
     z = r.clamp(-reach, reach) / scale
     density = (-z.square() / 2).exp() * math.sqrt(2 / math.pi)
@@ -69,18 +72,18 @@ def hl_gauss(
     """
     check_head(input, target, bins)
     dim, input = head_dim(input), promote(input)
-    width = in_dtype((high - low) / bins, input)
-    position = (target.to(input.dtype) - in_dtype(low, input)) / width
+    width = as_scalar_or_tensor((high - low) / bins, input)
+    position = (target.to(input.dtype) - as_scalar_or_tensor(low, input)) / width
     probabilities = gaussian_bins(position.clamp(0, bins), bins=bins, sigma_ratio=sigma_ratio)
     most = torch.finfo(input.dtype).max / 4  # so that no difference of logits is infinite
-    logits = held(input, -most, most)
+    logits = clamp_if_outside(input, -most, most)
     return -(probabilities.movedim(-1, dim) * logits.log_softmax(dim)).sum(dim)
 
 
 def gaussian_bins(position: Tensor, *, bins: int, sigma_ratio: Tensor | float) -> Tensor:
     """Return a truncated Gaussian's mass in each unit bin of 0 … bins, in a last dimension."""
     edges = torch.arange(bins + 1, dtype=position.dtype, device=position.device)
-    sigma = in_dtype(sigma_ratio, position)
+    sigma = as_scalar_or_tensor(sigma_ratio, position)
     below = torch.erf((edges - position.unsqueeze(-1)) / (sigma * math.sqrt(2)))
     return below.diff(dim=-1) / (below[..., -1:] - below[..., :1])
 
@@ -97,5 +100,5 @@ def expected_value(
         )
     probabilities = output.softmax(dim).movedim(dim, -1)
     centres = torch.arange(bins, dtype=output.dtype, device=output.device) + 0.5
-    width = in_dtype((high - low) / bins, output)
-    return in_dtype(low, output) + width * (probabilities * centres).sum(-1)
+    width = as_scalar_or_tensor((high - low) / bins, output)
+    return as_scalar_or_tensor(low, output) + width * (probabilities * centres).sum(-1)

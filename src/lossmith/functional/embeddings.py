@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import held, product, promote, widest
+from lossmith.functional.checks import clamp_if_outside, product, promote, widest
 
 # The length below which the gradient of a direction grows no more. 64·√2, what ArcFace makes of a
 # cosine, over it is a number in float16.
@@ -26,7 +26,7 @@ def unit_rows(rows: Tensor, dim: int = -1) -> Tensor:
         return rows
     if rows.is_cpu:  # elsewhere nobody looks
         length = torch.linalg.vector_norm(rows, dim=dim, keepdim=True)
-        if held(length, SHORT, 1e18) is length:
+        if clamp_if_outside(length, SHORT, 1e18) is length:
             return rows / length
     size = rows.detach().abs().amax(dim, keepdim=True).clamp(min=1e-12)
     rows = rows / size  # a unit row does not depend on its size: its gradient needs no term of it

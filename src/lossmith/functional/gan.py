@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from lossmith.functional.checks import flat_rows, in_dtype, promote, same_rows, same_shape
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    flat_rows,
+    promote,
+    same_rows,
+    same_shape,
+)
 from lossmith.functional.gradient_penalty import zero_centred_penalty
 
 Scores = Mapping[str, Tensor]
@@ -41,11 +47,11 @@ def least_squares_gan(
 ) -> dict[str, Tensor]:
     """Return (real − b)²/2 and (fake − a)²/2; (fake − c)²/2 for the generator (Mao, 2017)."""
     scores = _scores(input, side)
-    fake, aim = scores["fake"], in_dtype(c if side == "generator" else a, scores["fake"])
+    fake, aim = scores["fake"], as_scalar_or_tensor(c if side == "generator" else a, scores["fake"])
     values = {"fake": (fake - aim).square() / 2}
     if side == "generator":
         return values
-    return {"real": (scores["real"] - in_dtype(b, fake)).square() / 2, **values}
+    return {"real": (scores["real"] - as_scalar_or_tensor(b, fake)).square() / 2, **values}
 
 
 def hinge_gan(input: Scores, *, side: str) -> dict[str, Tensor]:
@@ -84,8 +90,8 @@ def le_cam(
 ) -> dict[str, Tensor]:
     """Return (real − α_fake)² and (fake − α_real)² of moving averages α (Tseng et al., 2021)."""
     scores = _scores(input, "discriminator")
-    above = scores["real"] - in_dtype(anchors["fake"], scores["real"])
-    below = in_dtype(anchors["real"], scores["fake"]) - scores["fake"]
+    above = scores["real"] - as_scalar_or_tensor(anchors["fake"], scores["real"])
+    below = as_scalar_or_tensor(anchors["real"], scores["fake"]) - scores["fake"]
     if one_sided:
         above, below = above.relu(), below.relu()
     return {"real": above.square(), "fake": below.square()}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import flat_rows, in_dtype, promote
+from lossmith.functional.checks import as_scalar_or_tensor, flat_rows, promote
 
 
 def score_gradient(critic: Callable[[Tensor], Tensor], samples: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,7 +50,7 @@ def around(real: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
 def zero_centred_penalty(input: Tensor, *, gamma: Tensor | float = 10.0) -> Tensor:
     """Return γ/2·‖g‖² of each row: R1 at real samples, R2 at fake ones (Mescheder, 2018)."""
     input = promote(input)
-    return in_dtype(gamma, input) / 2 * flat_rows(input).square().sum(1)
+    return as_scalar_or_tensor(gamma, input) / 2 * flat_rows(input).square().sum(1)
 
 
 def gradient_penalty(
@@ -59,7 +59,7 @@ def gradient_penalty(
     """Return λ·(‖g‖ − k)² of each row (Gulrajani et al., 2017)."""
     input = promote(input)
     size = norm(flat_rows(input))
-    return in_dtype(lambda_, input) * (size - in_dtype(k, input)).square()
+    return as_scalar_or_tensor(lambda_, input) * (size - as_scalar_or_tensor(k, input)).square()
 
 
 def norm(rows: Tensor) -> Tensor:

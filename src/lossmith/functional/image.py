@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
 
-from lossmith.functional.checks import in_dtype, promote, same_shape, tensor_like
+from lossmith.functional.checks import as_scalar_or_tensor, promote, same_shape, tensor_like
 
 K1, K2 = 0.01, 0.03  # the paper's constants, in units of the data's range
 _LEAST = 1e-30
@@ -116,7 +116,7 @@ def _differences(
 def _blur(images: Tensor, window: int, sigma: Tensor | float) -> Tensor:
     """Gaussian means of all windows that lie within the images, over the last two dimensions."""
     places = torch.arange(window, dtype=images.dtype, device=images.device) - window // 2
-    kernel = (-(places / in_dtype(sigma, images)).square() / 2).softmax(0)
+    kernel = (-(places / as_scalar_or_tensor(sigma, images)).square() / 2).softmax(0)
     flat = images.reshape(-1, 1, *images.shape[-2:])
     with torch.autocast(images.device.type, enabled=False):
         flat = conv2d(flat, kernel.reshape(1, 1, -1, 1))

@@ -7,7 +7,7 @@ nothing is infinite.
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, head_dim, in_dtype, tensor_like
+from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim, tensor_like
 from lossmith.functional.classification import is_target, per_class, surprise
 
 
@@ -22,7 +22,7 @@ def logit_adjusted(
     """Return the cross-entropy of x + tau·log prior (Menon et al., 2021)."""
     input, target = class_logits(input, target, ignore_index)
     prior = per_class("counts", log_prior(counts), input).to(input)
-    return surprise(input + in_dtype(tau, input) * prior, target)
+    return surprise(input + as_scalar_or_tensor(tau, input) * prior, target)
 
 
 def balanced_softmax(
@@ -46,7 +46,7 @@ def ldam(
     margin = per_class("counts", class_margins(counts, max_m=max_m), input).to(input)
     # From the largest down, so that the scale cannot overflow upwards.
     below = input - input.detach().amax(head_dim(input), keepdim=True)
-    scaled = in_dtype(s, input) * (below - margin * is_target(below, target))
+    scaled = as_scalar_or_tensor(s, input) * (below - margin * is_target(below, target))
     return surprise(scaled, target)
 
 
@@ -57,7 +57,7 @@ def class_margins(counts: Tensor, *, max_m: Tensor | float) -> Tensor:
     tensor([0.2500, 0.5000])
     """
     margin = _seen(counts) ** -0.25
-    return margin * (in_dtype(max_m, margin) / margin.max())
+    return margin * (as_scalar_or_tensor(max_m, margin) / margin.max())
 
 
 def log_prior(counts: Tensor) -> Tensor:

@@ -6,7 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import head_dim, held, in_dtype, promote, several_outputs
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    clamp_if_outside,
+    head_dim,
+    promote,
+    several_outputs,
+)
 from lossmith.functional.robust import log1p_square
 
 _MOST = 50.0  # the exponent beyond which a weight grows no more
@@ -30,7 +36,7 @@ def student_t_nll(
     """Return (ν + 1)/2·log(1 + z²/ν) + log scale + log normaliser (Lange et al., 1989)."""
     r, log_scale = location_scale(input, target, floor)
     normaliser = _student_t_normaliser(degrees_of_freedom).to(r.dtype)
-    nu = in_dtype(degrees_of_freedom, r)
+    nu = as_scalar_or_tensor(degrees_of_freedom, r)
     tail = log1p_square(r, (-log_scale).exp() / nu**0.5)
     return (nu + 1) / 2 * tail + log_scale + normaliser
 
@@ -60,9 +66,11 @@ def location_scale(input: Tensor, target: Tensor, floor: Tensor | float) -> tupl
 
 def log_scale_of(raw: Tensor, floor: Tensor | float) -> Tensor:
     """Return log(floor + exp(raw)), finite for every raw output."""
-    floor = in_dtype(floor, raw)
+    floor = as_scalar_or_tensor(floor, raw)
     low = floor.log() if isinstance(floor, Tensor) else math.log(floor)
-    raw = held(raw, low - 40)  # below, the scale is the floor to the last bit of float64
+    raw = clamp_if_outside(
+        raw, low - 40
+    )  # below, the scale is the floor to the last bit of float64
     return low - nnf.logsigmoid(low - raw)
 
 
@@ -71,7 +79,7 @@ def beta_nll(
 ) -> Tensor:
     """Return (z²/2 + log scale)·scale^(2·beta), the last factor held constant (Seitzer, 2022)."""
     r, log_scale = location_scale(input, target, floor)
-    weight = (2 * in_dtype(beta, r) * log_scale.detach()).clamp(max=_MOST).exp()
+    weight = (2 * as_scalar_or_tensor(beta, r) * log_scale.detach()).clamp(max=_MOST).exp()
     return ((r * (-log_scale).exp()).square() / 2 + log_scale) * weight
 
 
@@ -82,9 +90,11 @@ def mixture_nll(input: Tensor, target: Tensor, *, components: int, floor: Tensor
     logits, means, raw = input.chunk(3, dim)
     log_scale = log_scale_of(raw, floor)
     most = torch.finfo(input.dtype).max
-    z = held((means - target.unsqueeze(dim)) * (-log_scale).exp(), -(most**0.499), most**0.499)
+    z = clamp_if_outside(
+        (means - target.unsqueeze(dim)) * (-log_scale).exp(), -(most**0.499), most**0.499
+    )
     parts = logits.log_softmax(dim) - z.square() / 2 - log_scale
-    return math.log(2 * math.pi) / 2 - held(parts, -most / 4).logsumexp(dim)
+    return math.log(2 * math.pi) / 2 - clamp_if_outside(parts, -most / 4).logsumexp(dim)
 
 
 def mixture_mean(output: Tensor, *, components: int) -> Tensor:
@@ -103,7 +113,7 @@ def evidential_regression(input: Tensor, target: Tensor, *, coefficient: Tensor 
     log_ratio = v.log() - (2 * b).log() - torch.log1p(v)
     nll = (math.log(math.pi) - log_ratio) / 2 - _log_gamma_step(a)
     nll = nll + (a + 0.5) * log1p_square(r, (log_ratio / 2).exp())
-    return nll + in_dtype(coefficient, r) * (r.abs() * (2 * v + a))
+    return nll + as_scalar_or_tensor(coefficient, r) * (r.abs() * (2 * v + a))
 
 
 def _log_gamma_step(a: Tensor) -> Tensor:

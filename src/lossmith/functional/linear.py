@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from lossmith.functional import sharded
-from lossmith.functional.checks import at_hand, beside, check_classes, promote, require, widest
+from lossmith.functional.checks import beside, check_classes, is_concrete, promote, require, widest
 from lossmith.functional.sharded import rows_of
 from lossmith.functional.similarity import log_sums
 from lossmith.kernels import linear as kernel
@@ -132,7 +132,7 @@ def _row_weight(row_weight: Tensor | None, target: Tensor) -> Tensor:
 
 def _number(value: Tensor | float | None) -> Tensor | None:
     """Return a hyperparameter as a 0-dim tensor, so that a change of value compiles nothing."""
-    if isinstance(value, Tensor) and (value.requires_grad or not at_hand(value)):
+    if isinstance(value, Tensor) and (value.requires_grad or not is_concrete(value)):
         return value.to(widest(value.device))
     return None if value is None or value == 0 else torch.as_tensor(value, dtype=torch.float64)
 

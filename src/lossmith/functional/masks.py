@@ -7,7 +7,7 @@ ignored pixel is 0 in all masks, the predicted and the true ones.
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import at_hand, class_logits, same_shape, within
+from lossmith.functional.checks import class_logits, is_concrete, same_shape, within
 
 
 def class_masks(input: Tensor, target: Tensor, *, ignore_index: int) -> tuple[Tensor, Tensor]:
@@ -17,7 +17,7 @@ def class_masks(input: Tensor, target: Tensor, *, ignore_index: int) -> tuple[Te
     known = torch.arange(logits.shape[1], device=classes.device)
     true = classes.flatten(1).unsqueeze(1) == known.unsqueeze(1)
     logits = logits.flatten(2)
-    if at_hand(kept) and kept.all():
+    if is_concrete(kept) and kept.all():
         return logits.softmax(1), true.to(logits.dtype)
     kept = kept.flatten(1).unsqueeze(1)
     predicted = torch.where(kept, logits, 0).softmax(1)  # before it, for what they hold may be NaN
@@ -37,7 +37,7 @@ def binary_pixels(
     """Check logits (N, …) and labels; return both, 0 where ignored, and which are not."""
     kept = _kept(target, ignore_index)
     logits, labels = same_shape(input, target)
-    if not (at_hand(kept) and kept.all()):
+    if not (is_concrete(kept) and kept.all()):
         logits, labels = torch.where(kept, logits, 0), torch.where(kept, labels, 0)
     message = f"target holds a label outside 0 … 1 that is not ignore_index, {ignore_index}"
     within(labels, 0, 1, message)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from lossmith.functional.binary import check_labels
 from lossmith.functional.checks import (
-    at_hand,
+    as_scalar_or_tensor,
     check_head,
     head_dim,
-    in_dtype,
+    is_concrete,
     promote,
     require,
     same_shape,
@@ -71,7 +71,7 @@ def mean_cross_entropy(
     """
     if z_loss is not None or softcap is not None:
         return None
-    smoothing = in_dtype(label_smoothing, input)
+    smoothing = as_scalar_or_tensor(label_smoothing, input)
     if isinstance(smoothing, Tensor) or (smoothing and class_weight is not None):
         return None
     if target.is_floating_point() or target.dtype == torch.bool or input.ndim != target.ndim + 1:
@@ -81,7 +81,7 @@ def mean_cross_entropy(
             return None
         check_head(input, target, input.shape[head_dim(input)])
         return _on_device(promote(input), target.long(), class_weight, ignore_index)
-    if not (at_hand(input) and at_hand(target) and target.numel()):
+    if not (is_concrete(input) and is_concrete(target) and target.numel()):
         return None
     input, target = promote(input), target if target.dtype == torch.int64 else target.long()
     counts = class_weight is None and ignore_index < 0 and target.min().item() >= 0
@@ -129,7 +129,7 @@ def mean_binary_cross_entropy(
 
     On a device, where nothing is looked at, it is torch's operation, of any labels from 0 to 1.
     """
-    positive = in_dtype(positive_weight, input)
+    positive = as_scalar_or_tensor(positive_weight, input)
     if isinstance(positive, Tensor) or not _plain(input, target):
         return None
     input, target = same_shape(input, target)
@@ -151,7 +151,7 @@ def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Te
 
     On a device, where nothing is looked at, it is formed in float64.
     """
-    shift = in_dtype(offset, input)
+    shift = as_scalar_or_tensor(offset, input)
     if isinstance(shift, Tensor) or not _plain(input, target):
         return None
     input, target = same_shape(input, target)
@@ -171,4 +171,6 @@ def _plain(input: Tensor, target: Tensor) -> bool:
     if not input.numel() or target.requires_grad or transformed() or torch.compiler.is_compiling():
         return False
     few = input.numel() <= _SHORT
-    return (input.is_cuda and target.is_cuda) or (few and at_hand(input) and at_hand(target))
+    return (input.is_cuda and target.is_cuda) or (
+        few and is_concrete(input) and is_concrete(target)
+    )

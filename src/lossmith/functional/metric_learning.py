@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import divisor, in_dtype, paired_rows, promote
+from lossmith.functional.checks import as_scalar_or_tensor, divisor, paired_rows, promote
 from lossmith.functional.embeddings import cosines, distances, dots, root, unit_rows
 from lossmith.functional.similarity import greatest_cosine, log_sums
 
@@ -13,7 +13,7 @@ def contrastive(input: Tensor, target: Tensor, *, margin: Tensor | float = 1.0) 
     rows, classes = check_embeddings(input, target)
     alike, unlike = pair_masks(classes)
     gap = distances(rows, rows)
-    apart = (in_dtype(margin, gap) - gap).relu()
+    apart = (as_scalar_or_tensor(margin, gap) - gap).relu()
     # Each part is masked before it is squared: far out the other part's square has no number.
     part = torch.where(alike, gap, torch.where(unlike, apart, 0))
     return part.square().sum(1) / (2 * torch.sym_max(rows.shape[0] - 1, 1))
@@ -36,7 +36,7 @@ def triplet(
     alike, unlike = pair_masks(classes)
     gap = (2 - 2 * cosines(rows, rows)).clamp(min=0)
     gap = gap if squared else root(gap)
-    margin, most = in_dtype(margin, gap), torch.finfo(gap.dtype).max / 8
+    margin, most = as_scalar_or_tensor(margin, gap), torch.finfo(gap.dtype).max / 8
     if rows.shape[0] == 0:
         return gap.sum(1)
     if mining == "hardest":
@@ -108,12 +108,12 @@ def multi_similarity(
     alike, unlike = pair_masks(classes)
     cos = cosines(rows, rows)
     if mining and rows.shape[0] > 0:
-        slack, known = in_dtype(epsilon, cos), cos.detach()
+        slack, known = as_scalar_or_tensor(epsilon, cos), cos.detach()
         nearest = torch.where(unlike, known, -torch.inf).amax(1, keepdim=True)
         farthest = torch.where(alike, known, torch.inf).amin(1, keepdim=True)
         # Dropped are those that are easy, which NaN is not.
         alike, unlike = alike & ~(known - slack >= nearest), unlike & ~(known + slack <= farthest)
-    alpha, beta, base = (in_dtype(one, cos) for one in (alpha, beta, base))
+    alpha, beta, base = (as_scalar_or_tensor(one, cos) for one in (alpha, beta, base))
     pull = log_one_plus(-alpha * (cos - base), alike) / alpha
     return pull + log_one_plus(beta * (cos - base), unlike) / beta
 
@@ -132,7 +132,7 @@ def circle(
     rows, classes = check_embeddings(input, target)
     alike, unlike = pair_masks(classes)
     cos = cosines(rows, rows)
-    gamma, margin = in_dtype(gamma, cos), in_dtype(margin, cos)
+    gamma, margin = as_scalar_or_tensor(gamma, cos), as_scalar_or_tensor(margin, cos)
     paces = (1 + margin - cos.detach()).relu(), (cos.detach() + margin).relu()
     pull = -gamma * paces[0] * (cos - 1 + margin)
     push = gamma * paces[1] * (cos - margin)

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from lossmith.functional.binary import labels
-from lossmith.functional.checks import in_dtype
+from lossmith.functional.checks import as_scalar_or_tensor
 
 
 def zlpr(input: Tensor, target: Tensor) -> Tensor:
@@ -27,7 +27,10 @@ def two_way(
     row or a column; without a positive its weight is 0.
     """
     input, target = label_rows(input, target)
-    hot, cold = in_dtype(positive_temperature, input), in_dtype(negative_temperature, input)
+    hot, cold = (
+        as_scalar_or_tensor(positive_temperature, input),
+        as_scalar_or_tensor(negative_temperature, input),
+    )
     positive = target > 0.5
 
     def along(dim: int) -> tuple[Tensor, Tensor]:
@@ -64,7 +67,7 @@ def soft_f1(
     """Return 1 − F_beta of the probabilities of each label, and whether it has a positive."""
     input, target = labels(input, target)
     tp, fp, fn, _ = _counts(input.sigmoid(), (-input).sigmoid(), target, weight)
-    return _f_miss(tp, fp, fn, in_dtype(beta, input) ** 2)
+    return _f_miss(tp, fp, fn, as_scalar_or_tensor(beta, input) ** 2)
 
 
 def any_loss(
@@ -72,7 +75,9 @@ def any_loss(
 ) -> tuple[Tensor, Tensor]:
     """Return 1 − metric of sigmoid(amplification·(p − ½)) of each label, and whether it counts."""
     input, target = labels(input, target)
-    lifted = in_dtype(amplification, input) * (input / 2).tanh() / 2  # p − ½ is tanh(x/2)/2
+    lifted = (
+        as_scalar_or_tensor(amplification, input) * (input / 2).tanh() / 2
+    )  # p − ½ is tanh(x/2)/2
     tp, fp, fn, tn = _counts(lifted.sigmoid(), (-lifted).sigmoid(), target, weight)
     if metric == "accuracy":
         return _share(fp + fn, tp + fp + fn + tn), tp + fp + fn + tn != 0
@@ -97,7 +102,7 @@ def auc_margin(
     mass = sides.sum(1, keepdim=True)
     mean = _share((sides * p).sum(1, keepdim=True), mass)
     spread = _share((sides * (p - mean).square()).sum(1), mass[:, 0])
-    short = (in_dtype(margin, input) - mean[0, 0] + mean[1, 0]).relu()
+    short = (as_scalar_or_tensor(margin, input) - mean[0, 0] + mean[1, 0]).relu()
     return spread.sum(0) + short.square(), (mass[:, 0] > 0).all(0)
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import (
+    as_scalar_or_tensor,
     class_logits,
     head_dim,
-    in_dtype,
     promote,
     tensor_like,
     widest,
@@ -28,7 +28,7 @@ def generalized_cross_entropy(
 ) -> Tensor:
     """Return (1 − max(p_t, k)^q) / q of the softmax (Zhang & Sabuncu, 2018)."""
     log_p = -surprise(*class_logits(input, target, ignore_index))
-    q, k = in_dtype(q, log_p), tensor_like(k, log_p)
+    q, k = as_scalar_or_tensor(q, log_p), tensor_like(k, log_p)
     least = torch.where(k > 0, torch.where(k > 0, k, 1).log(), torch.finfo(k.dtype).min)
     log_p = torch.maximum(log_p, least)
     return one_minus_exp(q * log_p) / q
@@ -43,7 +43,7 @@ def reverse_cross_entropy(
 ) -> Tensor:
     """Return −A·(1 − p_t) of the softmax, where A stands for log 0 (Wang et al., 2019)."""
     log_p = -surprise(*class_logits(input, target, ignore_index))
-    return -in_dtype(A, log_p) * one_minus_exp(log_p)
+    return -as_scalar_or_tensor(A, log_p) * one_minus_exp(log_p)
 
 
 def normalized_cross_entropy(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
@@ -60,7 +60,7 @@ def soft_bootstrapping(
 ) -> Tensor:
     """Return −Σ (beta·1[c = t] + (1 − beta)·p_c)·log p_c of the softmax (Reed et al., 2015)."""
     input, target = class_logits(input, target, ignore_index)
-    log_p, beta = log_probabilities(input), in_dtype(beta, input)
+    log_p, beta = log_probabilities(input), as_scalar_or_tensor(beta, input)
     entropy = -(log_p.exp() * log_p).sum(head_dim(log_p))
     return (1 - beta) * entropy - beta * pick(log_p, target)
 
@@ -70,7 +70,7 @@ def hard_bootstrapping(
 ) -> Tensor:
     """Return −beta·log p_t − (1 − beta)·log max_c p_c of the softmax (Reed et al., 2015)."""
     input, target = class_logits(input, target, ignore_index)
-    log_p, beta = log_probabilities(input), in_dtype(beta, input)
+    log_p, beta = log_probabilities(input), as_scalar_or_tensor(beta, input)
     return (beta - 1) * log_p.amax(head_dim(log_p)) - beta * pick(log_p, target)
 
 
@@ -83,7 +83,7 @@ def jensen_shannon(
     nothing cancels where the prediction is right.
     """
     log_p = -surprise(*class_logits(input, target, ignore_index))
-    dtype, share = log_p.dtype, in_dtype(pi, log_p)
+    dtype, share = log_p.dtype, as_scalar_or_tensor(pi, log_p)
     if not isinstance(share, Tensor) and not 0.01 < share < 0.99:  # parts cancel at either end
         log_p, pi = log_p.to(widest(log_p.device)), max(share, 1e-6)
     pi = tensor_like(pi, log_p)
@@ -100,7 +100,7 @@ def bootstrapped_probabilities(output: Tensor, *, beta: Tensor | float) -> Tenso
     It is the inverse of soft bootstrapping: where v is its minimiser, p is the distribution.
     """
     log_p, dim = log_probabilities(promote(output)), head_dim(output)
-    beta, p = in_dtype(beta, log_p), log_p.exp()
+    beta, p = as_scalar_or_tensor(beta, log_p), log_p.exp()
     entropy = -(p * log_p).sum(dim, keepdim=True)
     share = (p - (1 - beta) / beta * (p * entropy + p * log_p)).relu()
     return share / share.sum(dim, keepdim=True)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import in_dtype
+from lossmith.functional.checks import as_scalar_or_tensor
 from lossmith.functional.masks import binary_masks, binary_pixels, class_masks
 
 Number = Tensor | float
@@ -156,7 +156,7 @@ def generalized_dice(input: Tensor, target: Tensor, *, ignore_index: int = -100)
 
 
 def _dice(predicted: Tensor, true: Tensor, smooth: Number, squared: bool) -> Tensor:
-    smooth = in_dtype(smooth, predicted)
+    smooth = as_scalar_or_tensor(smooth, predicted)
     shared = (predicted * true).sum(2)
     both = predicted.square() + true.square() if squared else predicted + true
     return (1 - (2 * shared + smooth) / (both.sum(2) + smooth)).mean(1)
@@ -164,7 +164,9 @@ def _dice(predicted: Tensor, true: Tensor, smooth: Number, squared: bool) -> Ten
 
 def _missed(predicted: Tensor, true: Tensor, alpha: Number, beta: Number, smooth: Number) -> Tensor:
     """1 − (TP + smooth)/(TP + alpha·FP + beta·FN + smooth), without the difference."""
-    alpha, beta, smooth = (in_dtype(number, predicted) for number in (alpha, beta, smooth))
+    alpha, beta, smooth = (
+        as_scalar_or_tensor(number, predicted) for number in (alpha, beta, smooth)
+    )
     shared = predicted * true
     wrong = alpha * (predicted - shared).sum(2) + beta * (true - shared).sum(2)
     return wrong / (shared.sum(2) + wrong + smooth)
@@ -173,5 +175,5 @@ def _missed(predicted: Tensor, true: Tensor, alpha: Number, beta: Number, smooth
 def _root(values: Tensor, gamma: Number) -> Tensor:
     """values^(1/gamma), whose gradient at 0 is taken as 0."""
     none = values <= 0  # NaN stays
-    power = torch.where(none, 1.0, values).pow(1 / in_dtype(gamma, values))
+    power = torch.where(none, 1.0, values).pow(1 / as_scalar_or_tensor(gamma, values))
     return torch.where(none, 0.0, power)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from lossmith.functional.binary import clipped_negative
-from lossmith.functional.checks import head_dim, in_dtype, promote, tensor_like
+from lossmith.functional.checks import as_scalar_or_tensor, head_dim, promote, tensor_like
 from lossmith.functional.classification import log_probabilities
 
 
@@ -31,7 +31,7 @@ def focal_probabilities(output: Tensor, *, gamma: Tensor | float) -> Tensor:
     (2021).
     """
     log_p = log_probabilities(promote(output))
-    return _recovered(log_p, in_dtype(gamma, log_p)).softmax(head_dim(log_p))
+    return _recovered(log_p, as_scalar_or_tensor(gamma, log_p)).softmax(head_dim(log_p))
 
 
 def binary_focal_probability(
@@ -39,7 +39,7 @@ def binary_focal_probability(
 ) -> Tensor:
     """Return the probability of the positive class, the inverse of gamma and alpha alike."""
     output = promote(output)
-    gamma, alpha = in_dtype(gamma, output), in_dtype(alpha, output)
+    gamma, alpha = as_scalar_or_tensor(gamma, output), as_scalar_or_tensor(alpha, output)
     positive, negative = (_recovered(logsigmoid(x), gamma) for x in (output, -output))
     odds = tensor_like(alpha / (1 - alpha), output)
     return (positive - negative - odds.log()).sigmoid()
@@ -48,13 +48,13 @@ def binary_focal_probability(
 def generalized_probabilities(output: Tensor, *, q: Tensor | float) -> Tensor:
     """Return p ∝ v^(1 − q) of v = softmax, the inverse of generalized cross-entropy."""
     output = promote(output)
-    return (in_dtype(1 - q, output) * output).softmax(head_dim(output))
+    return (as_scalar_or_tensor(1 - q, output) * output).softmax(head_dim(output))
 
 
 def poly_probabilities(output: Tensor, *, epsilon: Tensor | float) -> Tensor:
     """Return p ∝ v / (1 + epsilon·v) of v = softmax, the inverse of Poly-1."""
     log_p = log_probabilities(promote(output))
-    scale = 1 + in_dtype(epsilon, log_p) * log_p.exp()
+    scale = 1 + as_scalar_or_tensor(epsilon, log_p) * log_p.exp()
     scale = scale.clamp(min=torch.finfo(log_p.dtype).tiny)
     return (log_p - scale.log()).softmax(head_dim(log_p))
 
@@ -65,7 +65,7 @@ def square_probabilities(output: Tensor, *, k: Tensor | float, M: Tensor | float
     Outside 0 … 1 the map goes on along its tangents, so that the order of the classes is kept.
     """
     output = promote(output)
-    k, g = in_dtype(k, output), output / in_dtype(M, output)
+    k, g = as_scalar_or_tensor(k, output), output / as_scalar_or_tensor(M, output)
     inner = g.clamp(0, 1)
     share = inner / (k - (k - 1) * inner)
     return project_to_simplex(share + k * (g - 1).relu() - (-g).relu() / k)
@@ -93,7 +93,10 @@ def asymmetric_probability(
 ) -> Tensor:
     """Return the probability of the positive class, the inverse of the asymmetric loss."""
     output = promote(output)
-    gamma_pos, gamma_neg = in_dtype(gamma_pos, output), in_dtype(gamma_neg, output)
+    gamma_pos, gamma_neg = (
+        as_scalar_or_tensor(gamma_pos, output),
+        as_scalar_or_tensor(gamma_neg, output),
+    )
     positive = _recovered(logsigmoid(output), gamma_pos)
     log_q, log_rest = clipped_negative(output, clip)
     negative = _recovered(log_rest, gamma_neg)

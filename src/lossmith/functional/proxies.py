@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import check_classes, in_dtype, tensor_like
+from lossmith.functional.checks import as_scalar_or_tensor, check_classes, tensor_like
 from lossmith.functional.classification import pick, surprise
 from lossmith.functional.embeddings import cosines, unit_rows
 from lossmith.functional.metric_learning import check_embeddings, log_one_plus
@@ -22,7 +22,7 @@ def proxy_nca(
     With include_positive the sum is over all classes: ProxyNCA++.
     """
     cos, classes = class_cosines(input, target, proxies)
-    logits = 2 * cos / in_dtype(temperature, cos)
+    logits = 2 * cos / as_scalar_or_tensor(temperature, cos)
     rivals = logits
     if not include_positive:
         rivals = torch.where(_own(cos, classes), torch.finfo(cos.dtype).min, logits)
@@ -42,7 +42,11 @@ def proxy_anchor(
     They are log(1 + Σ e^{−alpha(s − delta)}) and log(1 + Σ e^{alpha(s + delta)}).
     """
     cos, classes = class_cosines(input, target, proxies)
-    alpha, delta, own = in_dtype(alpha, cos), in_dtype(delta, cos), _own(cos, classes)
+    alpha, delta, own = (
+        as_scalar_or_tensor(alpha, cos),
+        as_scalar_or_tensor(delta, cos),
+        _own(cos, classes),
+    )
     pull = log_one_plus(-alpha * (cos - delta), own, 0)
     return pull, log_one_plus(alpha * (cos + delta), ~own, 0)
 
@@ -82,7 +86,9 @@ def cos_face(
 ) -> Tensor:
     """Return cross-entropy of scale·cos θ with cos θ − margin for the target's class."""
     cos, classes = class_cosines(input, target, proxies)
-    return _margin_entropy(cos, classes, pick(cos, classes) - in_dtype(margin, cos), scale)
+    return _margin_entropy(
+        cos, classes, pick(cos, classes) - as_scalar_or_tensor(margin, cos), scale
+    )
 
 
 def class_cosines(
@@ -113,7 +119,7 @@ def first_proxies(count: int, features: int) -> Tensor:
 
 def _margin_entropy(cos: Tensor, classes: Tensor, held: Tensor, scale: Tensor | float) -> Tensor:
     own = _own(cos, classes)
-    logits = in_dtype(scale, cos) * torch.where(own, held.unsqueeze(1), cos)
+    logits = as_scalar_or_tensor(scale, cos) * torch.where(own, held.unsqueeze(1), cos)
     return surprise(logits, classes)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import in_dtype, require, same_shape
+from lossmith.functional.checks import as_scalar_or_tensor, require, same_shape
 
 
 def ranknet(input: Tensor, target: Tensor, *, sigma: Tensor | float = 1.0) -> Tensor:
@@ -18,7 +18,7 @@ def ranknet(input: Tensor, target: Tensor, *, sigma: Tensor | float = 1.0) -> Te
     scores, relevance = check_lists(input, target)
     ordered = _first_above_second(relevance)
     gap = _differences(scores, ordered)
-    return _mean(-logsigmoid(in_dtype(sigma, gap) * gap), ordered)
+    return _mean(-logsigmoid(as_scalar_or_tensor(sigma, gap) * gap), ordered)
 
 
 def margin_ranking(input: Tensor, target: Tensor, *, margin: Tensor | float = 1.0) -> Tensor:
@@ -26,7 +26,7 @@ def margin_ranking(input: Tensor, target: Tensor, *, margin: Tensor | float = 1.
     scores, relevance = check_lists(input, target)
     ordered = _first_above_second(relevance)
     gap = _differences(scores, ordered)
-    return _mean((in_dtype(margin, gap) - gap).relu(), ordered)
+    return _mean((as_scalar_or_tensor(margin, gap) - gap).relu(), ordered)
 
 
 def listnet(input: Tensor, target: Tensor) -> Tensor:
@@ -71,11 +71,11 @@ def lambda_loss(
     delta = _discount(apart) - _discount(apart + 1)
     share = _discount(rank)
     rho = (share.unsqueeze(2) - share.unsqueeze(1)).abs()
-    mixed = rho + in_dtype(mu, rho) * delta
+    mixed = rho + as_scalar_or_tensor(mu, rho) * delta
     weight = {"ndcg2": delta, "lambdarank": rho, "ndcg2++": mixed}[scheme]
     gain = _gains(relevance)
     weight = weight * (gain.unsqueeze(2) - gain.unsqueeze(1)).abs()
-    cost = -logsigmoid(in_dtype(sigma, gap) * gap) / math.log(2)
+    cost = -logsigmoid(as_scalar_or_tensor(sigma, gap) * gap) / math.log(2)
     return torch.where(ordered & (weight != 0), weight * cost, 0).sum((1, 2))
 
 
@@ -92,7 +92,7 @@ def smooth_ap(input: Tensor, target: Tensor, *, temperature: Tensor | float = 0.
     """Return 1 − the mean over relevant i of soft rank among the relevant / soft rank among all."""
     scores, relevance = check_lists(input, target)
     relevant, others = relevance > 0, _others(relevance >= 0)
-    alpha = 1 / in_dtype(temperature, scores)
+    alpha = 1 / as_scalar_or_tensor(temperature, scores)
     above_all = _soft_above(scores, others, alpha)
     above = _soft_above(scores, others & relevant.unsqueeze(1), alpha)
     precision = torch.where(relevant, (1 + above) / (1 + above_all), 0).sum(1)
@@ -160,7 +160,7 @@ def _log_share(values: Tensor, real: Tensor) -> Tensor:
 def _soft_above(scores: Tensor, kept: Tensor, alpha: Tensor | float) -> Tensor:
     """Return Σ_j sigmoid(alpha·(s_j − s_i)) over the pairs kept: softly, how many are above i."""
     gap = torch.where(kept, scores.unsqueeze(1) - scores.unsqueeze(2), 0)
-    return torch.where(kept, (in_dtype(alpha, gap) * gap).sigmoid(), 0).sum(2)
+    return torch.where(kept, (as_scalar_or_tensor(alpha, gap) * gap).sigmoid(), 0).sum(2)
 
 
 def _ranks(scores: Tensor, real: Tensor) -> Tensor:

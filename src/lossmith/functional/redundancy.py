@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lossmith.functional.checks import in_dtype, product, promote, same_shape
+from lossmith.functional.checks import as_scalar_or_tensor, product, promote, same_shape
 from lossmith.functional.contrastive import ALL
 from lossmith.functional.embeddings import magnitude, root, unit_rows
 
@@ -40,7 +40,7 @@ def barlow_twins(
     correlation = product((share * standard(first)).T, standard(second))
     diagonal = correlation.diagonal()
     others = correlation.masked_fill(_diagonal(correlation), 0)
-    scale = in_dtype(off_diagonal, first)
+    scale = as_scalar_or_tensor(off_diagonal, first)
     value = (diagonal - 1).square().sum() + scale * others.square().sum()
     return value * (mass > 0)
 
@@ -95,7 +95,7 @@ def epps_pulley(input: Tensor, directions: Tensor, *, knots: int, bound: Tensor 
     """
     rows = rows_of(input)
     grid = torch.linspace(0, 1, knots, dtype=rows.dtype, device=rows.device)
-    grid = grid * in_dtype(bound, rows)
+    grid = grid * as_scalar_or_tensor(bound, rows)
     normal = (-grid.square() / 2).exp()
     angles = product(rows, directions.to(rows)).unsqueeze(-1) * grid
     count = torch.sym_max(rows.shape[0], 1)

@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from lossmith.functional.checks import (
+    as_scalar_or_tensor,
     check_head,
+    clamp_if_outside,
+    clamped_ratio,
     head_dim,
-    held,
-    held_ratio,
-    in_dtype,
     promote,
     same_shape,
     tensor_like,
@@ -58,15 +58,15 @@ def smooth_l1(input: Tensor, target: Tensor, *, beta: Tensor | float) -> Tensor:
     if isinstance(beta, float) and not transformed():
         values: Tensor = losses.smooth_l1_loss(input, target, NONE, beta)
         return values
-    r, beta = input - target, in_dtype(beta, input)
-    ratio = held_ratio(r, beta, 1)
+    r, beta = input - target, as_scalar_or_tensor(beta, input)
+    ratio = clamped_ratio(r, beta, 1)
     return ratio * (r - beta * ratio / 2)
 
 
 def log_cosh(input: Tensor, target: Tensor) -> Tensor:
     """Return log cosh r (Green, 1990), exact near 0 and without overflow."""
     r = residual(input, target)
-    near = held(r, -20, 20)  # beyond, log cosh r is linear to the last bit of float64
+    near = clamp_if_outside(r, -20, 20)  # beyond, log cosh r is linear to the last bit of float64
     value = torch.log1p(2 * torch.sinh(near / 2).square())
     return value if near is r else value + (r - near).abs()
 
@@ -79,7 +79,7 @@ def quantile(input: Tensor, target: Tensor, *, level: Tensor | float) -> Tensor:
     """
     if not isinstance(level, Tensor) or level.ndim == 0:
         r = residual(input, target)
-        return _pinball(r, in_dtype(level, r))
+        return _pinball(r, as_scalar_or_tensor(level, r))
     check_head(input, target, level.numel())
     dim, input = head_dim(input), promote(input)
     levels = level.to(input).reshape(-1, *(1,) * (target.ndim - dim))
@@ -109,7 +109,7 @@ def expectile(input: Tensor, target: Tensor, *, level: Tensor | float) -> Tensor
     """Return |level − 1[e < 0]|·e² of e = target − input (Newey & Powell, 1987)."""
     r = residual(input, target)
     above = (r.detach() > 0).to(r.dtype)
-    return (in_dtype(level, r) - above).abs() * r.square()
+    return (as_scalar_or_tensor(level, r) - above).abs() * r.square()
 
 
 def _pinball(r: Tensor, level: Any) -> Tensor:

@@ -6,7 +6,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import at_hand, held, held_ratio, in_dtype, limited, tensor_like
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    clamp_if_outside,
+    clamped_ratio,
+    is_concrete,
+    limited,
+    tensor_like,
+)
 from lossmith.functional.regression import residual
 
 _FAR = 1e9  # 1 + q² is q² beyond this ratio, to the last bit of float64
@@ -29,20 +36,22 @@ def pseudo_huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Ten
 def cauchy(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
     """Return log(1 + (r/scale)²/2) (Black & Anandan, 1996)."""
     r = residual(input, target)
-    return log1p_square(r, 1 / (in_dtype(scale, r) * math.sqrt(2)))
+    return log1p_square(r, 1 / (as_scalar_or_tensor(scale, r) * math.sqrt(2)))
 
 
 def welsch(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
     """Return 1 − exp(−(r/scale)²/2) (Dennis & Welsch, 1978)."""
     r = residual(input, target)
-    ratio = held_ratio(r, in_dtype(scale, r), 40)  # beyond, the exponential is 0 in float64
+    ratio = clamped_ratio(
+        r, as_scalar_or_tensor(scale, r), 40
+    )  # beyond, the exponential is 0 in float64
     return -torch.expm1(ratio.square() * -0.5)
 
 
 def geman_mcclure(input: Tensor, target: Tensor, *, scale: Tensor | float) -> Tensor:
     """Return 2·(r/scale)² / ((r/scale)² + 4) (Geman & McClure, 1985, scaled as by Barron)."""
     r = residual(input, target)
-    square = held_ratio(r, in_dtype(scale, r), _FAR).square()
+    square = clamped_ratio(r, as_scalar_or_tensor(scale, r), _FAR).square()
     return 2 * (square / (square + 4))
 
 
@@ -50,7 +59,7 @@ def tukey(input: Tensor, target: Tensor, *, cutoff: Tensor | float) -> Tensor:
     """Return c²/6·(1 − (1 − (r/c)²)³), c = cutoff, and c²/6 beyond (Beaton & Tukey, 1974)."""
     r = residual(input, target)
     cutoff = limited(cutoff, r, high=torch.finfo(r.dtype).max ** 0.5 / 4)  # c² is a number
-    ratio = held_ratio(r, cutoff, 1)
+    ratio = clamped_ratio(r, cutoff, 1)
     near, square = cutoff * ratio, ratio.square()
     return near * (near * ((3 - 3 * square + square.square()) / 6))
 
@@ -58,7 +67,7 @@ def tukey(input: Tensor, target: Tensor, *, cutoff: Tensor | float) -> Tensor:
 def log1p_square(r: Tensor, inverse: Tensor | float) -> Tensor:
     """Return log(1 + (r·inverse)²) without overflow of the square or of the product."""
     ratio = r * inverse
-    near = held(ratio, -_FAR, _FAR)
+    near = clamp_if_outside(ratio, -_FAR, _FAR)
     value = torch.log1p(near.square())
     if near is ratio:
         return value
@@ -71,10 +80,10 @@ def barron(
 ) -> Tensor:
     """Return b/alpha·(((r/scale)²/b + 1)^(alpha/2) − 1), b = |alpha − 2| (Barron, 2019)."""
     r = residual(input, target)
-    shape = in_dtype(alpha, r)
+    shape = as_scalar_or_tensor(alpha, r)
     if not isinstance(shape, Tensor):  # where Python chooses the formula by it, whatever r is on
         shape = torch.tensor(shape, dtype=r.dtype, device="cpu")
-    return general(r, shape, in_dtype(scale, r))
+    return general(r, shape, as_scalar_or_tensor(scale, r))
 
 
 def adaptive_barron(
@@ -104,7 +113,9 @@ def general(r: Tensor, alpha: Tensor, scale: Tensor | float) -> Tensor:
     alpha = alpha.clamp(-_MOST, _MOST)
     above = alpha - 2
     b = above.abs().clamp(min=_LEAST)
-    log = held(log1p_square(r, 1 / (scale * b.sqrt())), high=_MOST)  # not inf: 0·inf is NaN
+    log = clamp_if_outside(
+        log1p_square(r, 1 / (scale * b.sqrt())), high=_MOST
+    )  # not inf: 0·inf is NaN
     near_zero, near_two = alpha.abs() < _NEAR_ZERO, above.abs() < _NEAR_TWO
     near = near_zero | near_two
     shape = torch.where(near, torch.ones_like(alpha), alpha)
@@ -123,7 +134,7 @@ def general(r: Tensor, alpha: Tensor, scale: Tensor | float) -> Tensor:
 
 def _either(first: Tensor, one: Callable[[], Tensor], other: Callable[[], Tensor]) -> Tensor:
     """Return one or the other, computing it alone where the choice is at hand."""
-    if at_hand(first):
+    if is_concrete(first):
         return one() if first else other()
     return torch.where(first, one(), other())
 
@@ -138,5 +149,5 @@ def _series(alpha: Tensor, b: Tensor, log: Tensor) -> Tensor:
 
 def _parabola(ratio: Tensor, above: Tensor, log: Tensor) -> Tensor:
     most = torch.finfo(ratio.dtype).max ** 0.499  # beyond, the square is no number
-    ratio, change = held(ratio, -most, most), torch.expm1(above / 2 * log)
+    ratio, change = clamp_if_outside(ratio, -most, most), torch.expm1(above / 2 * log)
     return (ratio * (ratio * (1 + change)) + above.abs() * change) / (2 + above)

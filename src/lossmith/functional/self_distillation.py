@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import in_dtype, product, promote, same_shape
+from lossmith.functional.checks import as_scalar_or_tensor, product, promote, same_shape
 from lossmith.functional.embeddings import unit_rows
 
 
@@ -22,7 +22,7 @@ def log_softmax_at(logits: Tensor, temperature: Tensor | float) -> Tensor:
     """Return log softmax(logits / temperature) over the last dimension, finite at any size."""
     shifted = logits - logits.detach().amax(-1, keepdim=True)
     most = torch.finfo(shifted.dtype).max / 4
-    return (shifted / in_dtype(temperature, shifted)).clamp(min=-most).log_softmax(-1)
+    return (shifted / as_scalar_or_tensor(temperature, shifted)).clamp(min=-most).log_softmax(-1)
 
 
 def dino(
@@ -108,7 +108,7 @@ def sinkhorn(scores: Tensor, *, epsilon: Tensor | float, iterations: int) -> Ten
     if scores.numel() == 0:
         return scores
     most = torch.finfo(scores.dtype).max / 4
-    codes = ((scores - scores.max()) / in_dtype(epsilon, scores)).clamp(min=-most)
+    codes = ((scores - scores.max()) / as_scalar_or_tensor(epsilon, scores)).clamp(min=-most)
     for _ in range(iterations):
         codes = codes - codes.logsumexp(0, keepdim=True)
         codes = codes.log_softmax(-1)

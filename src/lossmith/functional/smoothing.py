@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote
+from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim, promote
 from lossmith.functional.classification import log_probabilities, pick
 
 
@@ -13,7 +13,7 @@ def early_learning(input: Tensor, remembered: Tensor, *, beta: Tensor | float) -
     The memory is held constant (Liu et al., 2020).
     """
     p = held_probabilities(input)
-    memory = mixed_memory(remembered.to(p), p.detach(), beta=in_dtype(beta, p))
+    memory = mixed_memory(remembered.to(p), p.detach(), beta=as_scalar_or_tensor(beta, p))
     return torch.log1p(-(memory * p).sum(1))
 
 
@@ -47,7 +47,7 @@ def online_label_smoothing(
             f"{tuple(soft_labels.shape)}; there must be one of each class for each class"
         )
     soft = soft_labels.to(log_p)[target].movedim(-1, dim)
-    share = in_dtype(alpha, log_p)
+    share = as_scalar_or_tensor(alpha, log_p)
     return -share * pick(log_p, target) - (1 - share) * (soft * log_p).sum(dim)
 
 

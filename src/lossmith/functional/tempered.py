@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as nnf
 
-from lossmith.functional.checks import class_logits, head_dim, held, in_dtype, promote, widest
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    clamp_if_outside,
+    class_logits,
+    head_dim,
+    promote,
+    widest,
+)
 from lossmith.functional.classification import is_target, pick
 from lossmith.functional.probabilities import project_to_simplex
 
@@ -31,7 +38,7 @@ def entmax(
     """Return (1 − Σp^alpha)/(alpha·(alpha − 1)) + Σp·x − x_t of p = alpha-entmax (Peters, 2019)."""
     input, target = class_logits(input, target, ignore_index)
     dtype, dim = input.dtype, head_dim(input)
-    t, input = _apart(2 - in_dtype(alpha, input), input)
+    t, input = _apart(2 - as_scalar_or_tensor(alpha, input), input)
     alpha = 2 - t
     log_p, held = _log_tempered(_from_top(input), t)
     p = torch.where(held, log_p.exp(), 0.0)
@@ -52,8 +59,8 @@ def bi_tempered(
 ) -> Tensor:
     """Return −log_t1 p_t − (1 − Σp^(2 − t1))/(2 − t1) of p = softmax at t2 (Amid et al., 2019)."""
     input, target = class_logits(input, target, ignore_index)
-    dtype, t1, dim = input.dtype, in_dtype(t1, input), head_dim(input)
-    t2, input = _apart(in_dtype(t2, input), input)
+    dtype, t1, dim = input.dtype, as_scalar_or_tensor(t1, input), head_dim(input)
+    t2, input = _apart(as_scalar_or_tensor(t2, input), input)
     log_p, _ = _log_tempered(_from_top(input), t2)
     own = pick(log_p, target)
     # 1 − Σp^(2 − t1) as 1 − p_t^(2 − t1) less the others, so that nothing cancels near p_t = 1.
@@ -75,7 +82,7 @@ def tempered_softmax(output: Tensor, *, t: Tensor | float) -> Tensor:
     """
     output = promote(output)
     dtype = output.dtype
-    t, output = _apart(in_dtype(t, output), output)
+    t, output = _apart(as_scalar_or_tensor(t, output), output)
     log_p, held = _log_tempered(_from_top(output), t)
     p = torch.where(held, log_p.exp(), 0.0)
     return (p / p.sum(head_dim(output), keepdim=True)).to(dtype)
@@ -96,7 +103,7 @@ def _apart(t: Tensor | float, input: Tensor) -> tuple[Tensor | float, Tensor]:
 def _from_top(input: Tensor) -> Tensor:
     """Return what lies below the largest output, within the dtype."""
     below = input - input.detach().amax(head_dim(input), keepdim=True)
-    return held(below, torch.finfo(input.dtype).min / 100)
+    return clamp_if_outside(below, torch.finfo(input.dtype).min / 100)
 
 
 def _log_tempered(x: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
@@ -142,7 +149,9 @@ def evidential(
     share, total = _shares(evidence, dim)
     noise = share * (1 - share) / (total + 1)
     price = _divergence(evidence * (1 - truth), dim)
-    return ((truth - share).square() + noise).sum(dim) + in_dtype(coefficient, logits) * price
+    return ((truth - share).square() + noise).sum(dim) + as_scalar_or_tensor(
+        coefficient, logits
+    ) * price
 
 
 def evidential_probabilities(output: Tensor) -> Tensor:
@@ -153,7 +162,7 @@ def evidential_probabilities(output: Tensor) -> Tensor:
 
 def _shares(evidence: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """Return the expected probabilities and the sum of the concentrations, never infinite."""
-    concentration = 1 + held(evidence, high=torch.finfo(evidence.dtype).max / 1e6)
+    concentration = 1 + clamp_if_outside(evidence, high=torch.finfo(evidence.dtype).max / 1e6)
     total = concentration.sum(dim, keepdim=True)
     return concentration / total, total
 
@@ -161,7 +170,7 @@ def _shares(evidence: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 def _divergence(evidence: Tensor, dim: int) -> Tensor:
     """Return the KL divergence of Dirichlet(1 + evidence) from the uniform one."""
     classes = evidence.shape[dim]
-    extra = held(evidence.to(widest(evidence.device)), high=_MOST)
+    extra = clamp_if_outside(evidence.to(widest(evidence.device)), high=_MOST)
     total = classes + extra.sum(dim, keepdim=True)
     value = torch.lgamma(total).squeeze(dim) - torch.lgamma(1 + extra).sum(dim)
     slope = (extra * (torch.digamma(1 + extra) - torch.digamma(total))).sum(dim)

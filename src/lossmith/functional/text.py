@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import class_logits, in_dtype, promote, same_rows
+from lossmith.functional.checks import as_scalar_or_tensor, class_logits, promote, same_rows
 from lossmith.functional.classification import log_probabilities, pick, surprise
 
 Pair = Mapping[str, Tensor]
@@ -46,7 +46,7 @@ def unlikelihood(
     count = here.to(torch.int32)
     before = (count.cumsum(2) - count > 0) & ~here
     others = torch.where(before, _log_one_minus(log_p), 0.0).sum(1)
-    return -pick(log_p, token) - in_dtype(alpha, others) * others
+    return -pick(log_p, token) - as_scalar_or_tensor(alpha, others) * others
 
 
 def _log_one_minus(log_p: Tensor) -> Tensor:
@@ -67,21 +67,24 @@ def dpo(
 ) -> Tensor:
     """Return −(1 − ε)·log σ(beta·h) − ε·log σ(−beta·h), h the log-ratio's lead (Rafailov, 2023)."""
     lead = _lead(*_against(input, target))
-    margin, share = in_dtype(beta, lead) * lead, in_dtype(label_smoothing, lead)
+    margin, share = (
+        as_scalar_or_tensor(beta, lead) * lead,
+        as_scalar_or_tensor(label_smoothing, lead),
+    )
     return -(1 - share) * logsigmoid(margin) - share * logsigmoid(-margin)
 
 
 def ipo(input: Pair, target: Pair, *, tau: Tensor | float = 0.1) -> Tensor:
     """Return (h − 1/(2·tau))², h the log-ratio's lead (Azar et al., 2023)."""
     lead = _lead(*_against(input, target))
-    return (lead - 1 / (2 * in_dtype(tau, lead))).square()
+    return (lead - 1 / (2 * as_scalar_or_tensor(tau, lead))).square()
 
 
 def sim_po(input: Pair, *, beta: Tensor | float = 2.0, gamma: Tensor | float = 1.0) -> Tensor:
     """Return −log σ(beta·(chosen − rejected) − gamma) (Meng et al., 2024)."""
     own = _alike(input)
     lead = own["chosen"] - own["rejected"]
-    return -logsigmoid(in_dtype(beta, lead) * lead - in_dtype(gamma, lead))
+    return -logsigmoid(as_scalar_or_tensor(beta, lead) * lead - as_scalar_or_tensor(gamma, lead))
 
 
 def orpo(input: Pair, *, lambda_: Tensor | float = 0.1) -> dict[str, Tensor]:
@@ -90,7 +93,7 @@ def orpo(input: Pair, *, lambda_: Tensor | float = 0.1) -> dict[str, Tensor]:
     ratio = _log_odds(own["chosen"]) - _log_odds(own["rejected"])
     return {
         "likelihood": -own["chosen"],
-        "odds_ratio": -in_dtype(lambda_, ratio) * logsigmoid(ratio),
+        "odds_ratio": -as_scalar_or_tensor(lambda_, ratio) * logsigmoid(ratio),
     }
 
 
@@ -113,8 +116,11 @@ def kto(
     same_rows({"completion": own["completion"], "desirable": good}, shapes=True)
     reward, other = (own[name] - reference[name] for name in names)
     point = (other.detach() / max(other.numel(), 1)).sum().clamp(min=0)
-    lead = in_dtype(beta, reward) * (reward - point)
-    up, down = in_dtype(lambda_desirable, reward), in_dtype(lambda_undesirable, reward)
+    lead = as_scalar_or_tensor(beta, reward) * (reward - point)
+    up, down = (
+        as_scalar_or_tensor(lambda_desirable, reward),
+        as_scalar_or_tensor(lambda_undesirable, reward),
+    )
     return good * up * torch.sigmoid(-lead) + (1 - good) * down * torch.sigmoid(lead)
 
 

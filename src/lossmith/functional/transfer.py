@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lossmith.functional.checks import in_dtype, product, promote, same_shape, widest
+from lossmith.functional.checks import as_scalar_or_tensor, product, promote, same_shape, widest
 from lossmith.functional.divergence import check_rows
 from lossmith.functional.embeddings import magnitude, scaled
 
@@ -54,7 +54,10 @@ def mmd(
     total = torch.zeros_like(squares)
     for place in range(kernels):
         total = (
-            total + (-squares / (width * in_dtype(spread, rows) ** (place - kernels // 2))).exp()
+            total
+            + (
+                -squares / (width * as_scalar_or_tensor(spread, rows) ** (place - kernels // 2))
+            ).exp()
         )
     within, pairs = total, count * count
     if unbiased:

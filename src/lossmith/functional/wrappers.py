@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import in_dtype, tensor_like
+from lossmith.functional.checks import as_scalar_or_tensor, tensor_like
 
 GAUSS = (  # nodes and weights of Gauss and Legendre's rule from 0 to 1
     (0.03376524289842403, 0.08566224618958514),
@@ -24,7 +24,7 @@ def self_paced(values: Tensor, *, threshold: Tensor | float) -> Tensor:
 
 def super_loss(values: Tensor, *, tau: Tensor | float, lam: Tensor | float) -> Tensor:
     """Return min over s of (v − tau)·s + lam·log(s)² (Castells, Weinzaepfel & Revaud, 2020)."""
-    excess = values - in_dtype(tau, values)
+    excess = values - as_scalar_or_tensor(tau, values)
     lam = tensor_like(lam, values)
     log_weight = -lambert_w(excess.detach(), per=2 * lam.detach())
     return excess * log_weight.exp() + lam * log_weight.square()

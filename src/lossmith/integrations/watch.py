@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.rows import of_half, row_sizes
-from lossmith.core.tree import tensors
+from lossmith.core.tree import tree_leaves
 from lossmith.integrations.logs import WATCHED, numbers
 from lossmith.integrations.readings import Reading, Sink, TermReading, sink_of
 
@@ -171,7 +171,7 @@ def _reading(input: Any, value: Tensor, weight: float) -> TermReading:
     """Return what a term does at a step, without its share."""
     number = value.sum().item()
     given = input if isinstance(input, (Tensor, Mapping)) else None
-    free = [one for one in tensors(given) if isinstance(one, Tensor) and one.requires_grad]
+    free = [one for one in tree_leaves(given) if isinstance(one, Tensor) and one.requires_grad]
     if not free or value.numel() != 1:
         return TermReading(value=number, weight=weight)
     slopes = torch.autograd.grad(value, free, retain_graph=True, allow_unused=True)

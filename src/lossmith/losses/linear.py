@@ -11,10 +11,10 @@ from torch.nn.functional import linear
 from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Choice, OptionalReal, PerClass, Real, Switch, Whole
-from lossmith.core.left_out import without_ignored, without_left_out
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
-from lossmith.core.reduce import reduce, spread
+from lossmith.core.reduce import broadcast_weight, reduce
+from lossmith.core.zero_weight import mask_ignored, mask_zero_weight
 from lossmith.functional.checks import beside, check_classes, head_dim, promote
 from lossmith.functional.sharded import as_forward, whole
 from lossmith.losses._classes import IGNORE, check_counts
@@ -78,13 +78,13 @@ class LinearHead(Loss, ABC):
         input, target, weight = whole(input), whole(target), whole(weight)
         features = input.movedim(-1, head_dim(input))  # where other losses have their head
         if weight is not None:
-            features, target, weight = without_left_out(features, target, weight)
+            features, target, weight = mask_zero_weight(features, target, weight)
         check_classes(target.masked_fill(target == self.ignore_index, 0), self.classes)
         own = F.target_weights(target, self.class_weight, ignore_index=self.ignore_index)
         own = own.to(torch.promote_types(self.head.weight.dtype, torch.float32))
         if weight is not None:
-            own = own * spread(weight, own)
-        features, _ = without_ignored(features, target, own)
+            own = own * broadcast_weight(weight, own)
+        features, _ = mask_ignored(features, target, own)
         features = features.movedim(head_dim(features), -1)
         values = as_forward(self.head, lambda rows: self.row_values(rows, target, own), features)
         return {self.card.key: reduce(values, weight=own, denominator=denominator)}
@@ -265,9 +265,9 @@ class SampledLinearCrossEntropy(LinearHead):
             ignore_index=ignored,
         )
 
-    def take_in(self, progress: Progress) -> None:
+    def observe_self(self, progress: Progress) -> None:
         """Draw the sample of a step."""
-        super().take_in(progress)
+        super().observe_self(progress)
         self.drawn.copy_(self._draw(progress.step))
 
     def _draw(self, step: int) -> Tensor:

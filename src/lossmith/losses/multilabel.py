@@ -10,7 +10,7 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Choice, Real
 from lossmith.core.loss import Pointwise, SetLoss, Statistic
-from lossmith.core.reduce import reduce, spread
+from lossmith.core.reduce import broadcast_weight, reduce
 from lossmith.functional.checks import promote
 
 LOG3 = math.log(3)
@@ -120,7 +120,7 @@ class LabelStatistic(Statistic, ABC):
     def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the mean over the labels."""
         input = promote(input)
-        weight = torch.ones_like(input) if weight is None else spread(weight, input)
+        weight = torch.ones_like(input) if weight is None else broadcast_weight(weight, input)
         if input.ndim == 0 and target.ndim == 0:
             input, target, weight = (one.unsqueeze(0) for one in (input, target, weight))
         values, counts = self.each_label(input, target, weight)

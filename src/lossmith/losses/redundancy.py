@@ -8,7 +8,7 @@ from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
 from lossmith.core.loss import ALL, Coupled, SetLoss, Statistic
 from lossmith.core.progress import Progress
-from lossmith.core.reduce import spread
+from lossmith.core.reduce import broadcast_weight
 
 
 class BarlowTwins(Statistic):
@@ -55,7 +55,7 @@ class BarlowTwins(Statistic):
     def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the distance of the cross-correlation from the identity."""
         if weight is not None:
-            weight = spread(weight, F.rows_of(input).sum(1))
+            weight = broadcast_weight(weight, F.rows_of(input).sum(1))
         return F.barlow_twins(input, target, weight, off_diagonal=self.off_diagonal)
 
 
@@ -198,9 +198,9 @@ class SIGReg(SetLoss):
             raise ValueError(f"input must be (N, {self.features}), got {tuple(input.shape)}")
         return F.epps_pulley(input, self.directions, knots=self.knots, bound=self.bound).mean()
 
-    def take_in(self, progress: Progress) -> None:
+    def observe_self(self, progress: Progress) -> None:
         """Draw the directions of a step."""
-        super().take_in(progress)
+        super().observe_self(progress)
         self.directions.copy_(self._drawn(progress.step))
 
     def _drawn(self, step: int) -> Tensor:

@@ -209,7 +209,7 @@ class Quantile(Pointwise):
     def __post_init__(self) -> None:
         levels = self.level.detach()
         if levels.shape == (1,):  # a list of one is one level
-            self.keep_number("level", levels[0], lambda level: None)
+            self.register_number("level", levels[0], lambda level: None)
         elif levels.ndim and (not levels.numel() or (levels.diff() <= 0).any()):
             raise ValueError(
                 f"Quantile: level must be one number or increasing ones, got {levels.tolist()}"

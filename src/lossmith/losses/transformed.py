@@ -11,9 +11,9 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Choice, Inner, Real, Switch
 from lossmith.core.loss import Pointwise
-from lossmith.core.reduce import spread
-from lossmith.core.tree import mapped
-from lossmith.functional.checks import in_dtype, promote, require
+from lossmith.core.reduce import broadcast_weight
+from lossmith.core.tree import tree_map
+from lossmith.functional.checks import as_scalar_or_tensor, promote, require
 from lossmith.losses._fitting import finite, quartiles, spread_of
 from lossmith.losses._wrapping import refit
 from lossmith.losses.regression import MSE
@@ -38,7 +38,10 @@ class Relative(Pointwise, ABC):
     def decode(self, output: Tensor) -> Tensor:
         """Return the prediction, center + scale·output."""
         output = promote(output)
-        return in_dtype(self.center, output) + in_dtype(self.scale, output) * output
+        return (
+            as_scalar_or_tensor(self.center, output)
+            + as_scalar_or_tensor(self.scale, output) * output
+        )
 
 
 class MSLE(Relative):
@@ -288,18 +291,24 @@ class TransformedTarget(Pointwise):
             )
             target = target.log1p()
         elif self.function == "power":
-            target = target.sign() * target.abs() ** in_dtype(self.exponent, target)
-        return (target - in_dtype(self.center, target)) / in_dtype(self.scale, target)
+            target = target.sign() * target.abs() ** as_scalar_or_tensor(self.exponent, target)
+        return (target - as_scalar_or_tensor(self.center, target)) / as_scalar_or_tensor(
+            self.scale, target
+        )
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the inner loss's reading of the head in the target's own unit, always finite."""
         reading = promote(self.loss.decode(output))
-        reading = reading * in_dtype(self.scale, reading) + in_dtype(self.center, reading)
+        reading = reading * as_scalar_or_tensor(self.scale, reading) + as_scalar_or_tensor(
+            self.center, reading
+        )
         most = torch.finfo(reading.dtype).max
         if self.function == "log1p":
             return reading.clamp(max=math.log(most) - 1).expm1()
         if self.function == "power":
-            reading = reading.sign() * reading.abs() ** in_dtype(1 / self.exponent, reading)
+            reading = reading.sign() * reading.abs() ** as_scalar_or_tensor(
+                1 / self.exponent, reading
+            )
         return reading.clamp(-most, most)
 
     def values(self, input: Tensor, target: Tensor) -> Any:
@@ -308,7 +317,7 @@ class TransformedTarget(Pointwise):
         if not self.relative:
             return values
         share = self.scale / _floating(target).abs().clamp(min=self.floor)
-        return mapped(lambda part: part * spread(share, part), values)
+        return tree_map(lambda part: part * broadcast_weight(share, part), values)
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return the inner loss's weights."""

@@ -10,8 +10,8 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Choice, Inner, Real
 from lossmith.core.progress import Progress
-from lossmith.core.reduce import added
-from lossmith.functional.checks import class_logits, head_dim, in_dtype, promote
+from lossmith.core.reduce import sum_terms
+from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim, promote
 from lossmith.losses._classes import ClassLoss
 from lossmith.losses._fitting import quantile_of
 from lossmith.losses._wrapping import BatchWrapper, Wrapper, check_inner
@@ -88,7 +88,7 @@ class Tempered(Wrapper):
         return self.loss.values(self._cooled(input), target)
 
     def _cooled(self, input: Tensor) -> Tensor:
-        return promote(input) / in_dtype(self.temperature, promote(input))
+        return promote(input) / as_scalar_or_tensor(self.temperature, promote(input))
 
 
 class OnProbabilities(ClassLoss):
@@ -137,7 +137,7 @@ class OnProbabilities(ClassLoss):
         dim = head_dim(logits)
         probabilities = logits.softmax(dim)
         truth = torch.zeros_like(probabilities).scatter(dim, safe.unsqueeze(dim), 1.0)
-        return added(self.loss.values(probabilities, truth)).sum(dim)
+        return sum_terms(self.loss.values(probabilities, truth)).sum(dim)
 
 
 class Following(Wrapper):
@@ -265,7 +265,7 @@ class SelfPaced(Wrapper):
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the inner values, cut off at the threshold."""
-        return F.self_paced(added(super().values(input, target)), threshold=self.threshold)
+        return F.self_paced(sum_terms(super().values(input, target)), threshold=self.threshold)
 
 
 class SuperLoss(Wrapper):
@@ -317,7 +317,7 @@ class SuperLoss(Wrapper):
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the inner values at the best confidence."""
-        return F.super_loss(added(super().values(input, target)), tau=self.tau, lam=self.lam)
+        return F.super_loss(sum_terms(super().values(input, target)), tau=self.tau, lam=self.lam)
 
 
 class Tilted(BatchWrapper):

@@ -11,7 +11,7 @@ from lossmith.catalogue.lookup import built
 from lossmith.core import Card, Choice, Loss
 from lossmith.core.arguments import demanded
 from lossmith.core.hyperparameter import Ranged
-from lossmith.core.tree import mapped, tensors
+from lossmith.core.tree import tree_leaves, tree_map
 from lossmith.testing.draws import draw, generator
 
 ROWS = 6
@@ -65,7 +65,7 @@ class Case:
     ) -> tuple[Any, Any]:
         """Draw an input of `dtype` and its target."""
         input, target = self.inputs(rows, seed=seed), self.targets(rows, seed=seed)
-        input = mapped(lambda x: x.to(dtype) if x.is_floating_point() else x, input)
+        input = tree_map(lambda x: x.to(dtype) if x.is_floating_point() else x, input)
         return input, target
 
     def head(self, rows: int) -> tuple[int, ...]:
@@ -75,20 +75,20 @@ class Case:
     def each(self, input: Any, target: Any) -> Tensor:
         """Return the loss of each row taken alone."""
         if not self.card.vmap:
-            rows = range(len(next(tensors(input))))
+            rows = range(len(next(tree_leaves(input))))
             return torch.stack([self.loss(*take((input, target), slice(i, i + 1))) for i in rows])
         if self.card.trains_head:
             return torch.func.vmap(self.loss)(input, target)
 
         def one(input: Any, target: Any) -> Tensor:
-            input, target = (mapped(lambda x: x.unsqueeze(0), part) for part in (input, target))
+            input, target = (tree_map(lambda x: x.unsqueeze(0), part) for part in (input, target))
             return self.loss(input, target)
 
         return torch.func.vmap(one, in_dims=(0, None if target is None else 0))(input, target)
 
     def free(self, input: Any, target: Any) -> list[Tensor]:
         """Return what gradients are taken of: the real tensors, of both sides if symmetric."""
-        given = [*tensors(input), *(tensors(target) if self.card.symmetric else ())]
+        given = [*tree_leaves(input), *(tree_leaves(target) if self.card.symmetric else ())]
         return [tensor for tensor in given if tensor.is_floating_point()]
 
     def at(self, input: Any, target: Any, free: Iterable[Tensor]) -> tuple[Any, Any]:
@@ -98,8 +98,8 @@ class Case:
         def other(tensor: Tensor) -> Tensor:
             return next(others) if tensor.is_floating_point() else tensor
 
-        input = mapped(other, input)
-        return input, mapped(other, target) if self.card.symmetric else target
+        input = tree_map(other, input)
+        return input, tree_map(other, target) if self.card.symmetric else target
 
     def slopes(self, input: Any, target: Any, **given: Any) -> tuple[Tensor, list[Tensor]]:
         """Return the value at a batch and the gradients of what is free there."""
@@ -111,7 +111,7 @@ class Case:
 
 def take(batch: tuple[Any, Any], rows: slice | Tensor) -> tuple[Any, Any]:
     """Return some rows of a batch."""
-    input, target = (mapped(lambda x: x[rows], part) for part in batch)
+    input, target = (tree_map(lambda x: x[rows], part) for part in batch)
     return input, target
 
 
@@ -123,8 +123,8 @@ def joined(first: tuple[Any, Any], second: tuple[Any, Any]) -> tuple[Any, Any]:
 
 def joined_data(first: Any, second: Any) -> Any:
     """Return the rows of two tensors, or of named ones, as one."""
-    others = tensors(second)
-    return mapped(lambda x: torch.cat([x, next(others)]), first)
+    others = tree_leaves(second)
+    return tree_map(lambda x: torch.cat([x, next(others)]), first)
 
 
 def domain(card: Card) -> tuple[float, float]:

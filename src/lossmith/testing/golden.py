@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lossmith.catalogue.lookup import from_config, loss_class
 from lossmith.core import Loss
-from lossmith.core.tree import mapped, tensors
+from lossmith.core.tree import tree_leaves, tree_map
 from lossmith.testing.draws import as_tensors
 
 
@@ -54,16 +54,16 @@ def differences(entry: Golden) -> tuple[float, float]:
 
 def _difference(entry: Golden, case: Mapping[str, Any]) -> tuple[float, float]:
     loss, card = _loss(entry, case), loss_class(entry.loss).card
-    input = mapped(_leaf, as_tensors(card.input, case["input"]))
+    input = tree_map(_leaf, as_tensors(card.input, case["input"]))
     weight = torch.tensor(case["weight"], dtype=torch.float64) if "weight" in case else None
     value = loss(input, as_tensors(card.target, case.get("target")), weight=weight)
     stated = case["value"]
     off = abs(value.item() - stated) / max(abs(stated), 1e-3)
     if "gradient" not in case:
         return off, 0.0
-    leaves = [leaf for leaf in tensors(input) if leaf.is_floating_point()]
+    leaves = [leaf for leaf in tree_leaves(input) if leaf.is_floating_point()]
     slopes = torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
-    expected = list(tensors(as_tensors(card.input, case["gradient"])))
+    expected = list(tree_leaves(as_tensors(card.input, case["gradient"])))
     size = max(1e-3, *(one.abs().max().item() for one in expected))
     gaps = ((a - b).abs().max().item() for a, b in zip(slopes, expected, strict=True))
     return off, max(gaps) / size

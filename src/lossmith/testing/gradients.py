@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.core.tree import mapped, tensors
+from lossmith.core.tree import tree_leaves, tree_map
 from lossmith.testing.cases import Case, example, joined_data, refusal
 from lossmith.testing.draws import as_tensors, degenerate, extreme, sized
 
@@ -28,7 +28,7 @@ def reference_value(case: Case) -> None:
     loss = example(type(case.loss))
     torch.manual_seed(0)
     input = as_tensors(card.input, card.example.input)
-    input = mapped(lambda x: x.double() if card.trains_head else x, input)
+    input = tree_map(lambda x: x.double() if card.trains_head else x, input)
     got = loss(input, as_tensors(card.target, card.example.target)).item()
     stated = card.example.value
     assert abs(got - stated) <= 1e-5 * max(1.0, abs(stated)), (
@@ -139,7 +139,7 @@ def not_nan_at_largest(case: Case) -> None:
     """The largest numbers of a dtype never give NaN."""
     for dtype in LARGE:
         for input, target in extremes(case, torch.finfo(dtype).max, dtype):
-            value, slopes = case.slopes(mapped(_cast(dtype), input), target)
+            value, slopes = case.slopes(tree_map(_cast(dtype), input), target)
             assert not value.isnan(), f"the value is NaN at the largest {dtype}"
             for slope in slopes:
                 assert not slope.isnan().any(), (
@@ -154,10 +154,10 @@ def as_in_float64(case: Case) -> None:
     for size in SIZES:
         far = sized(card.input, input, size)
         for other in (target, sized(card.target, target, size)):
-            given = [mapped(_cast(torch.float32), part) for part in (far, other)]
+            given = [tree_map(_cast(torch.float32), part) for part in (far, other)]
             try:
                 value, slopes = case.slopes(*given)
-                right, _ = case.slopes(*(mapped(_cast(torch.float64), part) for part in given))
+                right, _ = case.slopes(*(tree_map(_cast(torch.float64), part) for part in given))
             except ValueError:  # out of the loss's range
                 continue
             where = f"at size {size:g}: {value.item():g}, in float64 {right.item():g}"
@@ -178,7 +178,10 @@ def degenerate_rows(case: Case) -> None:
     usual = max([1e-3, *(slope.abs().max().item() for slope in case.slopes(input, target)[1])])
     for far, other in zip(degenerate(case.card.input, input), others, strict=False):
         for dtype in LARGE:
-            given = mapped(_cast(dtype), far), mapped(_cast(dtype), other) if symmetric else other
+            given = (
+                tree_map(_cast(dtype), far),
+                tree_map(_cast(dtype), other) if symmetric else other,
+            )
             for slope in case.slopes(*given)[1]:
                 largest = slope.abs().max().item()
                 assert largest <= 1e4 * usual, (
@@ -192,10 +195,10 @@ def half_precision(case: Case) -> None:
         for size in (1.0, *LARGE[dtype]):
             for input, target in extremes(case, size, dtype):
                 if case.card.symmetric:
-                    target = mapped(_cast(dtype), target)
-                input = mapped(_cast(dtype), input)
+                    target = tree_map(_cast(dtype), target)
+                input = tree_map(_cast(dtype), input)
                 half, slopes = case.slopes(input, target)
-                full, exact = case.slopes(*(mapped(_widened, part) for part in (input, target)))
+                full, exact = case.slopes(*(tree_map(_widened, part) for part in (input, target)))
                 assert half.dtype == torch.float32, f"{dtype} input gives a loss of {half.dtype}"
                 assert _equal(half, full), f"{dtype} gives {half.item()}, float32 {full.item()}"
                 for slope, right in zip(slopes, exact, strict=True):
@@ -206,7 +209,7 @@ def dtype_kept(case: Case) -> None:
     """A float32 input gives a float32 loss and gradient, a float64 input float64 ones."""
     for dtype in (torch.float32, torch.float64):
         input, target = case.batch(dtype=dtype)
-        target = mapped(_cast(dtype), target) if case.card.symmetric else target
+        target = tree_map(_cast(dtype), target) if case.card.symmetric else target
         value, slopes = case.slopes(input, target)
         assert value.dtype == dtype, f"{dtype} input gives a loss of {value.dtype}"
         assert {slope.dtype for slope in slopes} <= {dtype}, f"{dtype} input, another gradient"
@@ -216,7 +219,7 @@ def dtype_kept(case: Case) -> None:
 def integer_input(case: Case) -> None:
     """An input of integers is a TypeError."""
     input, target = case.batch()
-    refusal(TypeError, "an input of integers", case.loss, mapped(Tensor.long, input), target)
+    refusal(TypeError, "an input of integers", case.loss, tree_map(Tensor.long, input), target)
 
 
 def extremes(case: Case, size: float, dtype: torch.dtype) -> Iterator[tuple[Any, Any]]:
@@ -275,7 +278,7 @@ def _hit(case: Case, input: Tensor, target: Tensor) -> Tensor:
 
 def _ends_at_0(case: Case, input: Any) -> set[int]:
     """Return which of the inputs cannot be above 0."""
-    kinds, real = case.card.input, [part.is_floating_point() for part in tensors(input)]
+    kinds, real = case.card.input, [part.is_floating_point() for part in tree_leaves(input)]
     named = [kinds] if isinstance(kinds, str) else [kinds[name] for name in input]
     free = [kind for kind, is_real in zip(named, real, strict=True) if is_real]
     return {place for place, kind in enumerate(free) if kind == "log_probabilities"}
@@ -324,15 +327,15 @@ def _widened(tensor: Tensor) -> Tensor:
 def _held(data: Any, dtype: torch.dtype, both: bool = True) -> Any:
     """The numbers that `dtype` holds, in the dtype that the loss is computed in."""
     computed = dtype if dtype == torch.float64 else torch.float32
-    return mapped(lambda x: _cast(computed)(_cast(dtype)(x)), data) if both else data
+    return tree_map(lambda x: _cast(computed)(_cast(dtype)(x)), data) if both else data
 
 
 def _representable(case: Case, input: Any, target: Any) -> bool:
     """Whether the value in float64 is a number of the input's dtype; heads always give one."""
     if case.card.trains_head:
         return True
-    most = torch.finfo(next(tensors(input)).dtype).max
-    value, slopes = case.slopes(*(mapped(_cast(torch.float64), part) for part in (input, target)))
+    most = torch.finfo(next(tree_leaves(input)).dtype).max
+    value, slopes = case.slopes(*(tree_map(_cast(torch.float64), part) for part in (input, target)))
     return all(bool((part.abs() < most / 1e3).all()) for part in (value, *slopes))
 
 

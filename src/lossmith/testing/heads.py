@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lossmith.core import Loss
 from lossmith.core.arguments import demanded
-from lossmith.core.tree import mapped
+from lossmith.core.tree import tree_map
 from lossmith.testing.cases import ROWS, Case, domain, refusal, training_targets
 from lossmith.testing.gradients import extremes
 from lossmith.testing.minimise import minimiser
@@ -79,8 +79,8 @@ def strict_names(case: Case) -> None:
 def scalars(case: Case) -> None:
     """One number in place of a batch, or a row without one, is read or refused clearly."""
     input, target = case.batch()
-    number = [mapped(lambda x: x.flatten()[0], part) for part in (input, target)]
-    row = [mapped(lambda x: x[0], part) for part in (input, target)]
+    number = [tree_map(lambda x: x.flatten()[0], part) for part in (input, target)]
+    row = [tree_map(lambda x: x[0], part) for part in (input, target)]
     for given in (number, [number[0], target], [input, number[1]], row):
         with contextlib.suppress(TypeError, ValueError):
             case.loss(*given)
@@ -168,7 +168,7 @@ def refuses_complex(case: Case) -> None:
 def refuses_rows_of_nothing(case: Case) -> None:
     """A row without a number, an image of no channels say, is a ValueError that names the shape."""
     input, target = case.batch()
-    cut = mapped(lambda part: part[:, :0] if part.ndim > 1 else part, input)
+    cut = tree_map(lambda part: part[:, :0] if part.ndim > 1 else part, input)
     if any(part.ndim > 1 for _, part in _named(input)):
         message = refusal(ValueError, "a row of no numbers", case.loss, cut, target)
         assert f"({ROWS}, 0" in message, f"the error does not name the shape: {message}"
@@ -181,7 +181,7 @@ def integers_of_any_size(case: Case) -> None:
     wide = case.loss(input, target)
     for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32):
         torch.manual_seed(0)
-        value = case.loss(input, mapped(partial(_narrowed, dtype=dtype), target))
+        value = case.loss(input, tree_map(partial(_narrowed, dtype=dtype), target))
         assert torch.equal(value, wide), f"{dtype} gives {value.item():g}, int64 {wide.item():g}"
 
 

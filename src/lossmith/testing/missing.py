@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.core.tree import mapped
+from lossmith.core.tree import tree_map
 from lossmith.testing.cases import ROWS, Case, take
 from lossmith.testing.reductions import same, spoilt, vanishes
 
@@ -43,13 +43,13 @@ def ignored_rows(case: Case) -> None:
     batch, kept = case.batch(), torch.tensor([1, 2, 3, 4, 5])
     left = case.loss(*take(batch, kept))
     input, ignored = _ignored(case, batch, slice(0, 1))
-    for given in (input, mapped(spoilt, input)):
+    for given in (input, tree_map(spoilt, input)):
         value, slopes = case.slopes(given, ignored)
         same(value, left, "an ignored row and the row left out")
         for slope in slopes:
             assert (slope[0] == 0).all(), f"an ignored row has the gradient {slope[0].tolist()}"
             assert slope.isfinite().all(), "an ignored row spoils the others' gradients"
-    missing = mapped(lambda part: spoilt(part, ROWS), input)
+    missing = tree_map(lambda part: spoilt(part, ROWS), input)
     nothing = missing, _ignored(case, batch, slice(None))[1]
     vanishes(case, nothing, "all rows ignored")
     for count in (0, torch.tensor(0)):

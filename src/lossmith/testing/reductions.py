@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core import Coupled, Pointwise
-from lossmith.core.tree import mapped, tensors
+from lossmith.core.tree import tree_leaves, tree_map
 from lossmith.testing.cases import ROWS, Case, joined, refusal, take
 
 
@@ -39,7 +39,7 @@ def weight_zero(case: Case) -> None:
     """A weight of 0 equals the sample left out, whatever it holds, and its gradient is zero."""
     batch, weight = case.batch(), _weights((0, 0.0))
     left = case.loss(*take(batch, slice(1, None)))
-    for given in (batch, [mapped(spoilt, part) for part in batch]):
+    for given in (batch, [tree_map(spoilt, part) for part in batch]):
         value, slopes = case.slopes(*given, weight=weight)
         same(value, left, "weight 0 and sample left out")
         for slope in slopes:
@@ -56,7 +56,7 @@ def weighs_anchors(case: Case) -> None:
     values, own = case.loss.values(*batch), case.loss.weights(batch[1])
     weight = weight if own is None else weight * own
     expected = sum((w * v for w, v in zip(weight, alone, strict=True)), torch.zeros(()))
-    for part in tensors(values):
+    for part in tree_leaves(values):
         assert part.shape[:1] == (ROWS,), f"values has shape {tuple(part.shape)}"
     got = case.loss(*batch, weight=torch.linspace(0.0, 2.0, ROWS, dtype=torch.float64))
     same(got, expected / weight.sum(), "loss and weighted mean of its rows' values")
@@ -119,7 +119,7 @@ def nothing_to_learn(case: Case) -> None:
         if kind != "set":
             vanishes(case, batch, "all weights zero", weight=none, **given)
         if kind in ("mean", "statistic"):
-            input, target = (mapped(lambda part: spoilt(part, ROWS), data) for data in batch)
+            input, target = (tree_map(lambda part: spoilt(part, ROWS), data) for data in batch)
             vanishes(case, (input, target), "all weights zero, NaN", weight=none, **given)
         vanishes(case, take(batch, slice(0, 0)), "an empty batch", **given)
 

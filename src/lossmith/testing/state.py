@@ -18,18 +18,18 @@ from lossmith.catalogue import find, load
 from lossmith.core import Choice, Loss
 from lossmith.core.arguments import demanded, parameters
 from lossmith.core.hyperparameter import Hyperparameter, Ranged, Whole, Wholes
-from lossmith.core.tree import tensors
+from lossmith.core.tree import tree_leaves
 from lossmith.testing.cases import Case, hyper_values, rebuilding, refusal, tunable
 
 
 def forward_reads_only(case: Case) -> None:
     """Forward leaves the loss, its input and its target as they were."""
     input, target = case.batch()
-    given = [tensor.clone() for tensor in (*tensors(input), *tensors(target))]
+    given = [tensor.clone() for tensor in (*tree_leaves(input), *tree_leaves(target))]
     before, state = _attributes(case.loss), _tensors(case.loss)
     first = case.loss(input, target)
     second = case.loss(input, target)
-    for tensor, before_it in zip((*tensors(input), *tensors(target)), given, strict=True):
+    for tensor, before_it in zip((*tree_leaves(input), *tree_leaves(target)), given, strict=True):
         assert torch.equal(tensor, before_it), "forward changes its input or target"
     assert torch.equal(first, second), f"the same call gives {first.item()}, then {second.item()}"
     after = _tensors(case.loss)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core import Loss, Progress
-from lossmith.core.tree import mapped, tensors
+from lossmith.core.tree import tree_leaves, tree_map
 from lossmith.testing.cases import Case, brought, hyper_values, rebuilding, tunable
 
 HALVES = (torch.float16, torch.bfloat16)
@@ -83,8 +83,8 @@ def vmap_equals_loop(case: Case) -> None:
     names = tunable(case.loss)
     sets = [dict(zip(names, row, strict=True)) for row in _settings(case, names)]
     drawn = [case.inputs(seed=seed) for seed in range(2)]
-    others = tensors(drawn[1])
-    inputs = mapped(lambda x: torch.stack([x, next(others)]), drawn[0])
+    others = tree_leaves(drawn[1])
+    inputs = tree_map(lambda x: torch.stack([x, next(others)]), drawn[0])
     target = case.targets()
     stacked = {name: torch.stack([row[name] for row in sets]) for name in names}
 
@@ -97,14 +97,14 @@ def vmap_equals_loop(case: Case) -> None:
             inputs, stacked
         )
         if names
-        else [mapped(_row, part) for part in torch.func.vmap(lambda x: both(x, {}))(inputs)]
+        else [tree_map(_row, part) for part in torch.func.vmap(lambda x: both(x, {}))(inputs)]
     )
     slopes, values = everything
     for row, hypers in enumerate(sets):
         for model, input in enumerate(drawn):
             slope, value = both(input, hypers)
             assert torch.allclose(values[row, model], value), f"vmap's value differs at {hypers}"
-            for got, right in zip(tensors(slopes), tensors(slope), strict=True):
+            for got, right in zip(tree_leaves(slopes), tree_leaves(slope), strict=True):
                 assert torch.allclose(got[row, model], right), f"vmap's gradient differs: {hypers}"
 
 
@@ -148,7 +148,7 @@ def half_precision_follows(case: Case) -> None:
     """State that a model cast to half precision, or built in it, gathers is that of float32."""
     batches = [case.batch(seed=seed) for seed in range(20)]
     for half in HALVES:
-        seen = [tuple(mapped(_to(half), part) for part in batch) for batch in batches]
+        seen = [tuple(tree_map(_to(half), part) for part in batch) for batch in batches]
         progress = [
             Progress(step=step, epoch=step // 5, signals=brought(case.card, *batch))
             for step, batch in enumerate(seen, 1)

@@ -120,9 +120,9 @@ class RandomWeights(Moving):
         super().begin(losses)
         self.factor.copy_(self._draw(0))
 
-    def take_in(self, progress: Progress) -> None:
+    def observe_self(self, progress: Progress) -> None:
         """Draw the weights of a step; the same step draws the same."""
-        super().take_in(progress)
+        super().observe_self(progress)
         self.factor.copy_(self._draw(progress.step))
 
     def _draw(self, step: int) -> Tensor:

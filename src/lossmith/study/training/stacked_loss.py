@@ -9,7 +9,7 @@ from torch.func import vmap
 
 from lossmith.core.adaptive import Adaptive
 from lossmith.core.loss import Loss, Pointwise
-from lossmith.core.reduce import joint, or_one
+from lossmith.core.reduce import combine_weights, nonzero
 from lossmith.core.serial import plain
 from lossmith.losses import TransformedTarget
 
@@ -89,11 +89,11 @@ def _at_once(loss: Pointwise) -> Total:
     def total(output: Tensor, target: Tensor) -> Tensor:
         models, rows = target.shape[:2]
         output, target = output.flatten(0, 1), target.flatten(0, 1)
-        weight = joint(output[:, 0] if output.ndim > 1 else output, loss.weights(target))
+        weight = combine_weights(output[:, 0] if output.ndim > 1 else output, loss.weights(target))
         if weight is None:
             return models * loss(output, target)
         mass = weight.view(models, rows).sum(1).repeat_interleave(rows)
-        return loss(output, target, weight=1 / or_one(mass), denominator=1.0)
+        return loss(output, target, weight=1 / nonzero(mass), denominator=1.0)
 
     return total
 

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd import Function
 
-from lossmith.core.tree import Data, tensors
+from lossmith.core.tree import Data, tree_leaves
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -30,7 +30,7 @@ def is_group(ranks: Any) -> bool:
     return dist.is_available() and isinstance(ranks, dist.ProcessGroup)
 
 
-def several(ranks: "Ranks" = True) -> bool:
+def is_distributed(ranks: "Ranks" = True) -> bool:
     """Return whether there is more than one process, in a group if one is given."""
     if ranks is False or not (dist.is_available() and dist.is_initialized()):
         return False
@@ -83,7 +83,7 @@ class Gather:
     def __init__(
         self, rows: int, device: torch.device, ranks: "Ranks" = True, told: str = ""
     ) -> None:
-        self.counts, self.group, self.several = [rows], _group(ranks), several(ranks)
+        self.counts, self.group, self.several = [rows], _group(ranks), is_distributed(ranks)
         before = 0
         if self.several:
             held = torch.tensor([rows, zlib.crc32(told.encode())], device=device)
@@ -103,10 +103,10 @@ class Gather:
         Raises:
             ValueError: if a tensor is one number, which has no rows.
         """
-        first = next(tensors(data))
+        first = next(tree_leaves(data))
         if first.ndim == 0:
             raise ValueError("over several processes each needs a batch of rows, got a scalar")
-        if several(ranks):
+        if is_distributed(ranks):
             told = ", ".join([told, *(_form(one) for one in (data, *others))])
         return cls(len(first), first.device, ranks, told)
 
@@ -127,24 +127,24 @@ class Gather:
         return together
 
 
-def gathered(tensor: Tensor, ranks: "Ranks" = True) -> Tensor:
+def all_gather_rows(tensor: Tensor, ranks: "Ranks" = True) -> Tensor:
     """Return the rows of all ranks, in their order; the tensor itself in a single process.
 
     Ranks may hold different numbers of rows. A gradient flows back to every row from all ranks.
 
-    >>> gathered(torch.tensor([1.0, 2.0]))
+    >>> all_gather_rows(torch.tensor([1.0, 2.0]))
     tensor([1., 2.])
     """
     return Gather.of(tensor, ranks=ranks)(tensor)
 
 
-def summed(tensor: Tensor, ranks: "Ranks" = True) -> Tensor:
+def all_reduce_sum(tensor: Tensor, ranks: "Ranks" = True) -> Tensor:
     """Return the sum over ranks of tensors of one shape, gradients too summed over ranks.
 
-    >>> summed(torch.tensor([1.0, 2.0]))
+    >>> all_reduce_sum(torch.tensor([1.0, 2.0]))
     tensor([1., 2.])
     """
-    if not several(ranks):
+    if not is_distributed(ranks):
         return tensor
     total: Tensor = _Sum.apply(tensor, _group(ranks))
     return total

@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.core.tree import Data, mapped, tensors
-from lossmith.functional.checks import at_hand
+from lossmith.core.tree import Data, tree_leaves, tree_map
+from lossmith.functional.checks import is_concrete
 
 
-def without_left_out(input: Data, target: Data, weight: Tensor) -> tuple[Any, Any, Tensor]:
+def mask_zero_weight(input: Data, target: Data, weight: Tensor) -> tuple[Any, Any, Tensor]:
     """Return input, target and weight, rows of weight 0 replaced: by zeros, and by one that counts.
 
     A NaN there, or a target outside the loss's range, then reaches neither gradients nor checks.
@@ -18,14 +18,14 @@ def without_left_out(input: Data, target: Data, weight: Tensor) -> tuple[Any, An
     counts = weight != 0
     if _all(counts):
         return input, target, weight
-    if at_hand(counts) and not counts.any() and _rows_fit(input, target, weight):
-        return mapped(_none, input), mapped(_none, target), _none(weight)
+    if is_concrete(counts) and not counts.any() and _rows_fit(input, target, weight):
+        return tree_map(_none, input), tree_map(_none, target), _none(weight)
     first = counts.flatten().long().argmax().reshape(1)
-    filled = mapped(lambda rows: _filled(rows, counts, first), target)
+    filled = tree_map(lambda rows: _filled(rows, counts, first), target)
     return _without(input, target, counts), filled, weight
 
 
-def without_ignored(input: Data, target: Data, own: Tensor | None) -> tuple[Any, Tensor | None]:
+def mask_ignored(input: Data, target: Data, own: Tensor | None) -> tuple[Any, Tensor | None]:
     """Return input and the weights of the targets themselves, None for these where all count alike.
 
     Rows of weight 0 are replaced by zeros; their targets stay, for the loss knows them.
@@ -36,11 +36,11 @@ def without_ignored(input: Data, target: Data, own: Tensor | None) -> tuple[Any,
 
 
 def _all(counts: Tensor) -> bool:
-    return not counts.numel() or (at_hand(counts) and bool(counts.all()))
+    return not counts.numel() or (is_concrete(counts) and bool(counts.all()))
 
 
 def _rows_fit(input: Data, target: Data, weight: Tensor) -> bool:
-    parts = (*tensors(input), *tensors(target))
+    parts = (*tree_leaves(input), *tree_leaves(target))
     return weight.ndim > 0 and all(part.shape[:1] == weight.shape[:1] for part in parts)
 
 
@@ -49,7 +49,7 @@ def _none(rows: Tensor) -> Tensor:
 
 
 def _without(input: Data, target: Data, counts: Tensor) -> Any:
-    return mapped(lambda rows: _zeroed(rows, target, counts), input)
+    return tree_map(lambda rows: _zeroed(rows, target, counts), input)
 
 
 def _zeroed(input: Tensor, target: Data, counts: Tensor) -> Tensor:
