@@ -192,7 +192,7 @@ def test_summaries_are_one_sentence() -> None:
 
 def test_the_committed_document_is_up_to_date() -> None:
     written = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8")
-    assert written == document(), "run `make docs`"
+    assert written == document(), "run `make pages`"
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning:runpy")
