@@ -12,11 +12,7 @@ _EXAMPLE = re.compile(r"^>>> (?:[^\n]+\n?)+", re.MULTILINE)
 
 
 def as_markdown(text: str) -> str:
-    r"""Return reStructuredText's mathematics and doctests as Markdown has them.
-
-    >>> as_markdown("Where :math:`x` is 0.")
-    'Where $x$ is 0.'
-    """
+    """Return reStructuredText's mathematics and doctests as Markdown has them."""
     text = _BLOCK.sub(_formula, _INLINE.sub(r"$\1$", text))
     return _EXAMPLE.sub(lambda found: f"```pycon\n{found[0].rstrip()}\n```\n", text)
 

@@ -32,7 +32,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
             sections.append({task: []})
         elif path not in seen:
             seen.add(path)
-            list(sections[-1].values())[0].append({name: path})
+            next(iter(sections[-1].values())).append({name: path})
     entry = next(entry for entry in config.nav or [] if "Losses" in entry)
     entry["Losses"] = [one for one in sections if isinstance(one, str) or all(one.values())]
     return config
@@ -97,9 +97,7 @@ def add(files: Files, config: MkDocsConfig, path: str) -> File | None:
     uri = uri_of(path)
     if files.get_file_from_path(uri):
         return None
-    file = File.generated(
-        config, uri, content=content(path), inclusion=InclusionLevel.NOT_IN_NAV
-    )
+    file = File.generated(config, uri, content=content(path), inclusion=InclusionLevel.NOT_IN_NAV)
     files.append(file)
     return file
 

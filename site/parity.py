@@ -1,4 +1,7 @@
-"""Write docs/parity.md: how far each loss is from its references, from tests/golden."""
+"""Write docs/parity.md: how far each loss is from its references, from tests/golden.
+
+python site/parity.py docs/parity.md
+"""
 
 import sys
 from pathlib import Path
@@ -26,6 +29,7 @@ Here what does not count leaves no trace, and what counts is seen; see [the cont
 
 
 def row(entry: Golden) -> str:
+    """Return one reference's row of the table."""
     source = section(find()[entry.loss], "Source") or ""
     value, gradient = differences(entry)
     cells = [
@@ -43,6 +47,7 @@ def row(entry: Golden) -> str:
 
 
 def main(out: str) -> None:
+    """Write the table."""
     entries = [one for path in sorted(Path("tests/golden").glob("*.json")) for one in read(path)]
     rows = [row(entry) for entry in sorted(entries, key=lambda one: (one.loss, one.reference))]
     missing = sorted(set(find()) - {entry.loss for entry in entries})
