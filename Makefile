@@ -61,8 +61,7 @@ pages: $(DEV)
 
 # The documentation site: into build/site, or served and renewed as docs/ and src/ change.
 docs: $(DEV)
-	$(MKDOCS) build --quiet --file site/mkdocs.yml
-	@echo build/site/index.html
+	$(MKDOCS) build --file site/mkdocs.yml
 
 site: $(DEV)
 	$(MKDOCS) serve --file site/mkdocs.yml
