@@ -66,9 +66,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
 
 
 def drawn(browser) -> bool:
-    """Whether MathJax has come to its end."""
+    """Whether MathJax has drawn all formulas of the page, if there are any."""
     return browser.execute_async_script(
-        "const done = arguments[0]; MathJax.startup.promise.then(() => done(true))"
+        """const done = arguments[0], formulas = document.querySelectorAll(".arithmatex");
+        const look = () => [...formulas].every(one => one.querySelector("mjx-container"))
+            ? done(true) : setTimeout(look, 50);
+        look()"""
     )
 
 
