@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(?<=\]\()([^)#\s:]+)(?=[)#])")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 MATHJAX = Path(str(package_files("mathjax"))) / "static" / "mathjax" / "es5"
+SOUGHT = ("losses/", "guides/", "choosing.md", "quickstart.md")  # before evidence and changelog
 LISTED = re.compile(r"^## (.+)|^\| \[(\w+)\]\((losses/\w+\.md)\)", re.MULTILINE)
 
 
@@ -57,8 +58,10 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
-    """Point links to files outside docs/ at the pages made of them."""
+    """Point links to files outside docs/ at the pages made of them; put what is sought first."""
     here = page.file.src_uri
+    if here.startswith(SOUGHT):
+        page.meta.setdefault("search", {"boost": 2})
 
     def moved(found: re.Match[str]) -> str:
         path = repository_path(here, found[1])

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+import lossmith
 from lossmith.catalogue import find
 from lossmith.catalogue.pages import default, facts, has_shape, searched
 from lossmith.core import Loss
@@ -24,7 +25,8 @@ HEAD = """# Losses
 same in a terminal, and [how to choose](choosing.md) says how to find the one that serves you.
 """
 NAMES = {"gan": "GAN", "metric_learning": "Metric learning", "self_supervised": "Self-supervised"}
-_FLAGS = re.compile(r"  # doctest: .*")
+_LEFT = re.compile(r"  # doctest: .*|^>>> (?:import torch|from lossmith import .*)\n", re.MULTILINE)
+_NAMES = {name for name in lossmith.__all__ if name[0].isupper()}
 _INLINE = re.compile(r":math:`([^`]+)`")
 
 
@@ -76,8 +78,12 @@ def _hyperparameters(kind: type[Loss]) -> str:
 
 def _examples(kind: type[Loss]) -> str:
     paragraphs = (inspect.getdoc(kind) or "").split("\n\n")
-    examples = [_FLAGS.sub("", one.strip()) for one in paragraphs if one.startswith(">>> ")]
-    return "\n\n".join(["## Example", *(f"```pycon\n{one}\n```" for one in examples)])
+    examples = [_LEFT.sub("", one.strip()) for one in paragraphs if one.startswith(">>> ")]
+    used = set(re.findall(r"\b[A-Za-z_]\w*\b(?! ?=)", "\n".join(examples)))
+    imports = ">>> import torch\n" * ("torch" in used)
+    imports += f">>> from lossmith import {', '.join(sorted(used & _NAMES))}\n"
+    blocks = [imports + examples[0], *examples[1:]]
+    return "\n\n".join(["## Example", *(f"```pycon\n{one}\n```" for one in blocks)])
 
 
 def _facts(told: dict[str, str]) -> str:

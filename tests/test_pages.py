@@ -1,5 +1,6 @@
 """The Python of README.md and docs/ runs; links between the repository's texts lead somewhere."""
 
+import doctest
 import re
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -53,6 +54,18 @@ def test_the_python_of_a_page_runs(
     page = module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "page", page)
     spec.loader.exec_module(page)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("docs/losses/*.md")), ids=lambda path: path.stem)
+def test_the_example_of_a_loss_runs(path: Path) -> None:
+    examples = "\n\n".join(
+        re.findall(r"^```pycon\n(.*?)^```", path.read_text("utf-8"), re.M | re.S)
+    )
+    test = doctest.DocTestParser().get_doctest(examples, {}, path.name, str(path), 0)
+    told: list[str] = []
+    ran = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=told.append)
+    assert ran.attempted > 1
+    assert ran.failed == 0, "".join(told)
 
 
 def test_what_does_not_run_says_why() -> None:
