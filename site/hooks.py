@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(?<=\]\()([^)#\s:]+)(?=[)#])")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 MATHJAX = Path(str(package_files("mathjax"))) / "static" / "mathjax" / "es5"
+TEXT = ("", ".cff", ".md", ".py", ".toml", ".txt", ".yml")
 SOUGHT = ("losses/", "guides/", "choosing.md", "quickstart.md")  # before evidence and changelog
 LISTED = re.compile(r"^## (.+)|^\| \[(\w+)\]\((losses/\w+\.md)\)", re.MULTILINE)
 
@@ -49,8 +50,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
         page = pages.pop()
         for target in LINK.findall(FENCE.sub("", page.content_string)):
             found = repository_path(page.src_uri, target)
-            if found and (new := add(files, config, found)):
-                pages.append(new)
+            new = add(files, config, found) if found else None
+            pages += [new] if new and new.is_documentation_page() else []
     for path in [MATHJAX / "tex-chtml.js", *MATHJAX.glob("output/chtml/fonts/woff-v2/*.woff")]:
         uri = f"assets/mathjax/{path.relative_to(MATHJAX).as_posix()}"
         files.append(File.generated(config, uri, abs_src_path=str(path)))
@@ -86,8 +87,12 @@ def uri_of(path: str) -> str:
         return "index.md"
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
-    name = f"source/{path}"
-    return name if path.endswith(".md") else f"{name}.md"
+    return f"source/{path}" if is_copied(path) or path.endswith(".md") else f"source/{path}.md"
+
+
+def is_copied(path: str) -> bool:
+    """Whether a file goes into the site as it is: a picture, say."""
+    return (ROOT / path).is_file() and posixpath.splitext(path)[1] not in TEXT
 
 
 def relative(here: str, uri: str) -> str:
@@ -100,7 +105,14 @@ def add(files: Files, config: MkDocsConfig, path: str) -> File | None:
     uri = uri_of(path)
     if files.get_file_from_path(uri):
         return None
-    file = File.generated(config, uri, content=content(path), inclusion=InclusionLevel.NOT_IN_NAV)
+    copied = is_copied(path)
+    file = File.generated(
+        config,
+        uri,
+        content=None if copied else content(path),
+        abs_src_path=str(ROOT / path) if copied else None,
+        inclusion=InclusionLevel.NOT_IN_NAV,
+    )
     files.append(file)
     return file
 
