@@ -48,7 +48,7 @@ def link(key: str, kind: type[Loss]) -> str:
 
 def page(key: str, kind: type[Loss], parity: list[str]) -> str:
     """Return the page of one loss as Markdown; `parity` are its rows of that table."""
-    told = {name: _INLINE.sub(r"$\1$", text) for name, text in facts(kind).items()}
+    told = facts(kind)
     parts = [
         f"# {kind.__name__}\n\n{summary(kind)} As `lossmith.{kind.__name__}`, or by key "
         f'`lossmith.get("{key}")`.',
@@ -61,7 +61,7 @@ def page(key: str, kind: type[Loss], parity: list[str]) -> str:
         _facts(told),
         _parity(parity),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return _INLINE.sub(r"$\1$", "\n\n".join(part for part in parts if part)) + "\n"
 
 
 def _hyperparameters(kind: type[Loss]) -> str:
