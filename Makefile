@@ -1,4 +1,4 @@
-# Few verbs: demo, test, check, bench, docs. Each sets up .venv first, with nothing but python and make.
+# Few verbs: demo, test, check, bench, pages, docs, site. Each sets up .venv first, with nothing but python and make.
 PYTHON ?= python3
 TORCH := $(or $(TORCH),2.13.0)
 VENV := .venv
@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 export PYTHONWARNINGS ?= ignore
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench pages docs site clean
 .DEFAULT_GOAL := demo
 
 # torch first and pinned: an unpinned one would bring gigabytes of CUDA packages. pip reads
@@ -46,17 +47,25 @@ bench: $(DEV)
 	$(BIN)/python bench/choice.py --out bench/results/choice.jsonl
 	$(BIN)/python bench/adaptive.py --out bench/results/adaptive.jsonl
 
-docs: $(DEV)
+# What is generated under docs/, from the classes, golden values and measurements.
+pages: $(DEV)
 	$(BIN)/python -m lossmith.cli.index
-	$(BIN)/python -m lossmith.catalogue.pages docs/losses.md
 	$(BIN)/python -m lossmith.catalogue.torch_page docs/from_torch.md
-	$(BIN)/python bench/shapes.py docs/shapes
-	$(BIN)/python bench/parity.py docs/parity.md
+	$(BIN)/python site/shapes.py docs/shapes
+	$(BIN)/python site/parity.py docs/parity.md
+	$(BIN)/python site/losses.py docs
 	$(BIN)/python bench/speed.py --table bench/results/speed.jsonl > docs/speed.md
 	$(BIN)/python bench/device.py --table bench/results/device.json >> docs/speed.md
 	$(BIN)/python bench/choice.py --table bench/results/choice.jsonl > docs/choice.md
 	$(BIN)/python bench/unseen.py --summary bench/results/unseen.jsonl > docs/unseen.md
 	$(BIN)/python bench/adaptive.py --table bench/results/adaptive.jsonl > docs/adaptive_evidence.md
 
+# The documentation site: into build/site, or served and renewed as docs/ and src/ change.
+docs: $(DEV)
+	$(MKDOCS) build --file site/mkdocs.yml
+
+site: $(DEV)
+	$(MKDOCS) serve --file site/mkdocs.yml
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) build runs

@@ -8,7 +8,7 @@ Forward and backward; torch {torch}, {threads} thread{s}, CPU; medians of {round
 all contenders take turns. Beside a case stands the time of what the others are multiples of: three
 matrix products alone, or lossmith itself; there, what is over 1 is slower than lossmith. Memory is
 the peak of a fresh process above its inputs. Differences of a few per cent mean nothing. Made by
-`make docs` from `bench/results/speed.jsonl`, which `bench/speed.py` writes.
+`make pages` from `bench/results/speed.jsonl`, which `bench/speed.py` writes.
 
 `plain` is the mean of the loss's values at one go, without weights; `torch.compile` the compiled
 loss, `loss.compile()` [value and gradients in one graph](contract.md#loss). A peer of another

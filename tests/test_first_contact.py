@@ -52,7 +52,7 @@ def test_a_study_leaves_the_slow_packages_until_it_needs_them(name: str) -> None
 
 
 def test_the_committed_index_is_up_to_date() -> None:
-    assert index.index() == json.loads(json.dumps(index.made())), "run `make docs`"
+    assert index.index() == json.loads(json.dumps(index.made())), "run `make pages`"
 
 
 def test_a_loss_that_is_not_yet_in_the_index_is_shown(

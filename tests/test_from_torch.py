@@ -97,7 +97,7 @@ def test_other_names_find_the_nearest() -> None:
 
 def test_the_page_is_up_to_date() -> None:
     written = (ROOT / "docs" / "from_torch.md").read_text(encoding="utf-8")
-    assert written == document(), "run `make docs`"
+    assert written == document(), "run `make pages`"
 
 
 # What the page says of reductions and weights.

@@ -1,16 +1,14 @@
-"""The catalogue as data and as text: listings, one page a loss, and the document of all."""
+"""The catalogue as data and as text: listings, and one page a loss."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from torch import Tensor
 
 from lossmith.catalogue.formula import as_text
 from lossmith.catalogue.lookup import find, loss_class
-from lossmith.core.card import Card, Claims, Kinds, Task
+from lossmith.core.card import Card, Claims, Kinds
 from lossmith.core.docstring import SECTIONS, math, section, summary
 from lossmith.core.hyperparameter import REQUIRED, Choice, Hyperparameter
 from lossmith.core.loss import Loss
@@ -80,9 +78,19 @@ def table(task: str | None = None) -> str:
 def page(key: str) -> str:
     """Return what there is to know about one loss; UnknownLossError if there is no such loss."""
     kind = loss_class(key)
+    lines = [f"{kind.__name__} ({key})", summary(kind), ""]
+    told = {"formula": prose(kind).get("formula"), **facts(kind)}
+    lines += [f"{name:<11} {text}" for name, text in told.items() if text]
+    if kind.hyperparameters:
+        lines += ["", "hyperparameters"]
+        lines += [f"  {name} = {_hyper(hyper)}" for name, hyper in kind.hyperparameters.items()]
+    return "\n".join(lines)
+
+
+def facts(kind: type[Loss]) -> dict[str, str]:
+    """Return what docstring and card say, by the names that pages call it; the formula aside."""
     card, told = kind.card, prose(kind)
-    facts = {
-        "formula": told.get("formula"),
+    said = {
         "shapes": told.get("shapes"),
         "use when": told.get("use_when"),
         "avoid when": told.get("avoid_when"),
@@ -94,55 +102,12 @@ def page(key: str) -> str:
         "can": _can(card),
         "source": told.get("source"),
     }
-    lines = [f"{kind.__name__} ({key})", summary(kind), ""]
-    lines += [f"{name:<11} {text}" for name, text in facts.items() if text]
-    if kind.hyperparameters:
-        lines += ["", "hyperparameters"]
-        lines += [f"  {name} = {_hyper(hyper)}" for name, hyper in kind.hyperparameters.items()]
-    return "\n".join(lines)
-
-
-def document() -> str:
-    """Return the documentation of all losses as Markdown, made from their classes."""
-    lines = ["# Losses", ""]
-    lines += ["Made from the classes by `python -m lossmith.catalogue.pages docs/losses.md`.", ""]
-    for task in get_args(Task):
-        keys = ", ".join(f"[{key}](#{key})" for key in find(task))
-        lines += [f"- {task}: {keys}"] if keys else []
-    for key, kind in find().items():
-        lines += ["", *_section(key, kind)]
-    return "\n".join(lines) + "\n"
+    return {name: text for name, text in said.items() if text}
 
 
 def has_shape(kind: type[Loss]) -> bool:
     """Whether a loss can be drawn over one moving output: a value a row of a model's head."""
     return kind.card.trains_head and kind.reduction == "mean" and not kind.card.needs
-
-
-def _section(key: str, kind: type[Loss]) -> list[str]:
-    card, told = kind.card, prose(kind)
-    lines = [f"## {key}", "", f"`{kind.__name__}`: {summary(kind)}", ""]
-    lines += ["```math", told["math"], "```", ""]
-    lines += [f"- **Shapes:** {told['shapes']}"]
-    lines += [f"- **Use when:** {told['use_when']}", f"- **Avoid when:** {told['avoid_when']}"]
-    lines += [f"- **Tasks:** {', '.join(card.tasks)}"]
-    lines += [
-        f"- **Input:** {_kinds(card.input)}; **target:** {_kinds(card.target)}; "
-        f"**reduction:** {kind.reduction}"
-    ]
-    lines += [f"- **Claims:** {_claims(card)}", f"- **Can:** {_can(card)}"]
-    lines += [f"- **Source:** {told['source']}", "- **References:** [parity](parity.md)"]
-    if has_shape(kind):
-        lines += ["", f"![value and gradient of {key}](shapes/{key}.svg)"]
-    if kind.hyperparameters:
-        lines += ["", "| hyperparameter | default | range | a study tries | meaning |"]
-        lines += ["|---|---|---|---|---|"]
-        lines += [
-            f"| `{name}` | {_default(hyper)} | {hyper.range or '—'} | "
-            f"{_searched(hyper) or 'the default'} | {_cell(hyper.doc)} |"
-            for name, hyper in kind.hyperparameters.items()
-        ]
-    return lines
 
 
 def _claims(card: Card) -> str:
@@ -168,22 +133,20 @@ def _can(card: Card) -> str:
 def _hyper(hyper: Hyperparameter) -> str:
     within = "" if isinstance(hyper, Choice) else "in "
     allowed = f", {within}{hyper.range}" if hyper.range else ""
-    tried = f"; a study tries {_searched(hyper)}" if hyper.search else ""
-    return f"{_default(hyper)}{allowed}: {hyper.doc}{tried}"
+    tried = f"; a study tries {searched(hyper)}" if hyper.search else ""
+    return f"{default(hyper)}{allowed}: {hyper.doc}{tried}"
 
 
-def _default(hyper: Hyperparameter) -> str:
+def default(hyper: Hyperparameter) -> str:
+    """Return a hyperparameter's default as text."""
     if hyper.default is REQUIRED:
         return "given or fitted"
     return "none" if hyper.default is None else str(hyper.default)
 
 
-def _searched(hyper: Hyperparameter) -> str:
+def searched(hyper: Hyperparameter) -> str:
+    """Return the values of a hyperparameter that a study tries, as text."""
     return ", ".join(str(value) for value in hyper.search)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def _plain(value: Any) -> Any:
@@ -196,7 +159,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     return value
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(document(), encoding="utf-8")

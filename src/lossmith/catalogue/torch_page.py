@@ -8,7 +8,7 @@ from lossmith.catalogue.lookup import find
 
 HEAD = """# From torch
 
-Made by `make docs` from the table in `lossmith.catalogue.from_torch`; tests compare its rows with
+Made by `make pages` from the table in `lossmith.catalogue.from_torch`; tests compare its rows with
 torch.
 
 `loss(input, target)` reads what a loss of `torch.nn` reads, in the same shapes, and gives the mean.
@@ -39,7 +39,7 @@ def document() -> str:
     losses, rows = find(), []
     for peer in PEERS:
         called = ", ".join(f"`{name}`" for name in peer.names) or "–"
-        here = f"[{losses[peer.key].__name__}](losses.md#{peer.key})" if peer.key else "–"
+        here = f"[{losses[peer.key].__name__}](losses/{peer.key}.md)" if peer.key else "–"
         same = "yes" if peer.same else "no"
         rows.append(f"| {peer.torch} | {called} | {here} | {same} | {peer.differs or '–'} |\n")
     return HEAD + "".join(rows)

@@ -52,10 +52,7 @@ def explain(call: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Choice]
     """Call a loss or a function once and return which paths it took, and why.
 
     The list is empty where there is one path only, and for what is compiled: there the choice was
-    made when it was traced.
-
-    Raises:
-        What the call raises.
+    made when it was traced. Errors of the call are raised.
 
     >>> import lossmith
     >>> loss = lossmith.LinearCrossEntropy(in_features=4, classes=3)

@@ -47,8 +47,8 @@ class Tempered(Wrapper):
     Avoid when: Only the order of the classes matters.
     Source: Guo et al., On Calibration of Modern Neural Networks (2017).
 
-    >>> Tempered(temperature=2.0)(torch.tensor([[2 * LOG3, 0.0]]), torch.tensor([0])).exp()
-    tensor(1.3333)
+    >>> Tempered(temperature=2.0)(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))
+    tensor(0.3133)
     """
 
     loss: Inner = Inner(

@@ -47,8 +47,9 @@ def judge(
         metric: what the scores are, for the report.
         train_share: of the rows that trained, for scores without rows: all other folds, if None.
         tried: losses tried beside the default, where the data leaves some out.
-        loss, fold, seed: what these columns, or an Optuna study's parameters, are called; fold
-            may be an Optuna user attribute that lists one score a fold.
+        loss: what this column, or an Optuna study's parameter, is called.
+        fold: the same of folds; it may be an Optuna user attribute that lists one score a fold.
+        seed: the same of seeds.
         name: of the report.
         command: that is told in the report.
 

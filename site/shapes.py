@@ -1,6 +1,6 @@
 """Draw docs/shapes/<key>.svg: each loss of a head and its gradient, as its first output moves.
 
-    python bench/shapes.py docs/shapes
+    python site/shapes.py docs/shapes
 
 The other outputs of a head stay at 0. Regression: the target is that of the card's example. Classes
 and labels: the target is class 0, or label 1.
@@ -63,6 +63,7 @@ def draw(key: str, loss: Loss, folder: Path) -> None:
 
 
 def main(out: str) -> None:
+    """Draw all, and remove the drawings of losses that are no more."""
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {key: kind for key, kind in find().items() if has_shape(kind)}
