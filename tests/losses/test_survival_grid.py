@@ -145,8 +145,10 @@ def test_a_grid_that_is_none_is_refused(kind: type) -> None:
     for times in ([1.0], 2.0, [2.0, 1.0], [1.0, 1.0], [0.0, 1.0], []):
         with pytest.raises(ValueError, match="times must be"):
             kind(times=times)
-    with pytest.raises(ValueError, match="target is empty"):
+    with pytest.raises(ValueError, match="target holds no event"):
         kind.for_target({"time": torch.ones(3), "event": torch.zeros(3)})
+    with pytest.raises(TypeError, match="target must be"):
+        kind.for_target(torch.ones(3))
     with pytest.raises(ValueError, match="times must be two or more increasing numbers"):
         kind.for_target({"time": torch.ones(3), "event": torch.ones(3)})
 

@@ -10,6 +10,7 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Real, Reals
 from lossmith.core.loss import ALL, Coupled, Loss, Pointwise
+from lossmith.core.tree import check_names
 from lossmith.losses._fitting import finite, quantile_of
 from lossmith.losses.survival import TARGET
 
@@ -43,15 +44,20 @@ class Grid(Loss):
         Equal ones count once, so that there may be fewer.
 
         Raises:
+            TypeError: if target is no dict of `time` and `event`.
             ValueError: if events have fewer than two different times.
 
         >>> time, event = torch.tensor([1.0, 2.0, 3.0, 9.0]), torch.tensor([1, 1, 1, 0])
         >>> MTLR.for_target({"time": time, "event": event}, intervals=2).times
         tensor([2., 3.], dtype=torch.float64)
         """
+        check_names(cls.__name__, "target", target, cls.card.target, cls.card.optional)
         if "times" in hypers:
             return cls(**hypers)
-        ordered = finite(target["time"][target["event"] == 1]).sort().values
+        time = target["time"][(target["event"] == 1) & (target["time"] > 0)]
+        if not len(time):
+            raise ValueError(f"{cls.__name__}: target holds no event after time 0; pass times=")
+        ordered = finite(time).sort().values
         ends = {quantile_of(ordered, k / intervals).item() for k in range(1, intervals + 1)}
         return cls(**{"times": sorted(ends), **hypers})
 
