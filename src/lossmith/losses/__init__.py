@@ -113,7 +113,8 @@ from lossmith.losses.robust import (
 )
 from lossmith.losses.self_distillation import DINO, IBOT, NegativeCosine, SwAV
 from lossmith.losses.smoothing import EarlyLearning, OnlineLabelSmoothing
-from lossmith.losses.survival import Cox
+from lossmith.losses.survival import Cox, LogNormalAFT, WeibullAFT
+from lossmith.losses.survival_grid import MTLR, DeepHit, LogisticHazard, PCHazard
 from lossmith.losses.tempered import BiTempered, Entmax, EvidentialDirichlet, Sparsemax
 from lossmith.losses.text import DPO, IPO, KTO, ORPO, SimPO, Unlikelihood
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
@@ -151,6 +152,7 @@ __all__ = [
     "MSE",
     "MSLE",
     "MSSSIM",
+    "MTLR",
     "ORPO",
     "R1",
     "R2",
@@ -196,6 +198,7 @@ __all__ = [
     "CrossEntropy",
     "DIoU",
     "DeepCORAL",
+    "DeepHit",
     "Denoising",
     "Dice",
     "Distillation",
@@ -242,6 +245,8 @@ __all__ = [
     "ListMLE",
     "ListNet",
     "LogCosh",
+    "LogNormalAFT",
+    "LogisticHazard",
     "LogitAdjusted",
     "LovaszHinge",
     "LovaszSoftmax",
@@ -261,6 +266,7 @@ __all__ = [
     "OnProbabilities",
     "OnlineLabelSmoothing",
     "OrderedWasserstein",
+    "PCHazard",
     "Perceptual",
     "Poisson",
     "Poly",
@@ -307,5 +313,6 @@ __all__ = [
     "VectorQuantisation",
     "Wasserstein1D",
     "WassersteinGAN",
+    "WeibullAFT",
     "Welsch",
 ]
