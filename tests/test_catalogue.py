@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -94,6 +95,16 @@ def test_load_nested(tmp_path: Path) -> None:
 def test_load_refuses_what_is_no_loss(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match="is not a loss saved by lossmith"):
         load(save(tmp_path, text))
+
+
+@pytest.mark.parametrize("name", ["DWA", "FAMO", "GradNorm", "Uncertainty"])
+def test_load_knows_every_weighting_in_a_fresh_process(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "loss.json"
+    weighting = getattr(lossmith, name)()
+    lossmith.Hybrid(a=lossmith.MSE(), b=lossmith.MAE(), weighting=weighting).save(path)
+    code = f"import lossmith; print(type(lossmith.load({str(path)!r}).weighting).__name__)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == name
 
 
 def test_load_refuses_another_format(tmp_path: Path) -> None:
