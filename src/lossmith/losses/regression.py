@@ -4,7 +4,7 @@ from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
-from lossmith.core.hyperparameter import Real, Reals
+from lossmith.core.hyperparameter import Real, RealOrReals
 from lossmith.core.loss import Pointwise
 from lossmith.core.schedule import Linear
 
@@ -189,7 +189,7 @@ class Quantile(Pointwise):
     tensor([[1.3069, 2.0000, 2.6931]])
     """
 
-    level: Reals = Reals(
+    level: RealOrReals = RealOrReals(
         default=0.5,
         low=0.0,
         high=1.0,
