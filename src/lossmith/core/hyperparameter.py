@@ -8,7 +8,7 @@ the constructor: `delta: Real = Real(default=1.0, low=0.0, exclusive=True, doc="
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
 from numbers import Integral
@@ -398,20 +398,3 @@ def _whole(value: Any) -> int | None:
         value = value.item()
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     return int(value) if whole else None
-
-
-def declared(kind: type) -> Mapping[str, Hyperparameter]:
-    """Take the declarations off a class; return them with those it inherits, its own first.
-
-    What a class states otherwise under an inherited name, as a property or a plain value, takes
-    that hyperparameter away.
-    """
-    own = {name: one for name, one in vars(kind).items() if isinstance(one, Hyperparameter)}
-    for name in own:
-        delattr(kind, name)
-    inherited: dict[str, Hyperparameter] = {}
-    for base in kind.__bases__:
-        for name, one in getattr(base, "hyperparameters", {}).items():
-            inherited.setdefault(name, one)
-    stated = {name for name in inherited if name in vars(kind)}
-    return {**own, **{n: one for n, one in inherited.items() if n not in own and n not in stated}}

@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from types import FunctionType, MappingProxyType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
@@ -25,9 +25,10 @@ from lossmith.core.adaptive import Adaptive, Number, forgets
 from lossmith.core.arguments import Constructed, parameters, short, unknown
 from lossmith.core.card import Card, Reduction
 from lossmith.core.compiled import in_one_pass
+from lossmith.core.declared import functions_of, hyperparameters_of
 from lossmith.core.distributed import kept
 from lossmith.core.docstring import documented
-from lossmith.core.hyperparameter import REQUIRED, Gathering, Hyperparameter, Ranged, declared
+from lossmith.core.hyperparameter import REQUIRED, Gathering, Hyperparameter, Ranged
 from lossmith.core.reduce import checked_weight, combine_weights, sum_terms
 from lossmith.core.schedule import Schedule
 from lossmith.core.serial import document_of, plain
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
 
 ALL = slice(None)  # all rows of a batch
-FUNCTIONS = ("function", "mean_function")  # what a class may state instead of a method
 
 
 class UnknownHeadError(ValueError, AttributeError):
@@ -63,20 +63,15 @@ class Loss(Adaptive, metaclass=Constructed):
     reduction: ClassVar[Reduction] = "mean"
     hyperparameters: ClassVar[Mapping[str, Hyperparameter]] = MappingProxyType({})
     function: ClassVar[Callable[..., Any]]  # of input, target and the hyperparameters it takes
-    takes: ClassVar[dict[str, tuple[str, ...]]] = {}  # which those are, of each function stated
+    takes: ClassVar[dict[str, dict[str, Any]]] = {}  # which those are, of each function stated
     composite: ClassVar[type["Hybrid"]]  # what adding, scaling and routing losses gives
 
     def __init_subclass__(cls, composes: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
         if composes:
             Loss.composite = cls  # type: ignore[assignment]
-        cls.hyperparameters = MappingProxyType(declared(cls))
-        for name in FUNCTIONS:
-            stated = vars(cls).get(name)
-            if isinstance(stated, FunctionType):  # it reads no self, whether this is said or not
-                setattr(cls, name, staticmethod(stated))
-            if callable(stated):
-                cls.takes = {**cls.takes, name: execution.taken(getattr(cls, name))}
+        cls.hyperparameters = MappingProxyType(hyperparameters_of(cls))
+        cls.takes = functions_of(cls)
         cls.__doc__ = documented(cls)
 
     def __init__(self, **given: Any) -> None:
