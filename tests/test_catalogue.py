@@ -12,8 +12,10 @@ import torch
 
 import lossmith
 from lossmith.catalogue import find, from_config, get, load
+from lossmith.catalogue.formula import readable
 from lossmith.catalogue.pages import document, entry, listing, page, prose, table
 from lossmith.core import Card
+from lossmith.core.docstring import allowed
 from lossmith.core.loss import plain
 
 ROOT = Path(__file__).parents[1]
@@ -186,8 +188,8 @@ def test_a_page_tells_all(key: str) -> None:
     assert "\\" not in said.pop("formula")
     assert said.pop("math") in " ".join(str(kind.__doc__).split())
     told = [kind.__name__, key, *said.values(), *kind.hyperparameters]
-    told += [hyper.doc for hyper in kind.hyperparameters.values()]
-    told += [hyper.range for hyper in kind.hyperparameters.values() if hyper.range]
+    told += [readable(hyper.doc) for hyper in kind.hyperparameters.values()]
+    told += [allowed(hyper) for hyper in kind.hyperparameters.values() if allowed(hyper)]
     told += [card.claims.elicits] if card.claims.elicits else []
     assert [part for part in told if part not in text] == []
 

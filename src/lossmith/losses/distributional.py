@@ -137,7 +137,7 @@ class EnsembleCRPS(Pointwise):
     """
 
     function = staticmethod(F.ensemble_crps)
-    members: Whole = Whole(default=10, low=2, doc="M, at least 2")
+    members: Whole = Whole(default=10, low=2, doc="M, the size of the ensemble")
     fair: Switch = Switch(default=False, doc="whether to take f = 1")
     card = Card(
         key="ensemble_crps",

@@ -212,7 +212,7 @@ class SampledLinearCrossEntropy(LinearHead):
         low=0.0,
         exclusive=True,
         doc="numbers in proportion to which classes are drawn instead, such as how often each "
-        "occurs in training; all above 0",
+        "occurs in training",
     )
     correct_target: Switch = Switch(
         default=True, doc="whether the target's own logit is corrected too, as TensorFlow does"

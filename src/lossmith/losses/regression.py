@@ -194,7 +194,7 @@ class Quantile(Pointwise):
         low=0.0,
         high=1.0,
         exclusive=True,
-        doc="the quantile's level q, or several in increasing order, each in (0, 1)",
+        doc="the quantile's level q, or several in increasing order",
     )
     card = Card(
         key="quantile",
@@ -251,7 +251,7 @@ class Expectile(Pointwise):
         low=0.0,
         high=1.0,
         exclusive=True,
-        doc="the expectile's level :math:`\\tau`, in (0, 1)",
+        doc="the expectile's level :math:`\\tau`",
     )
     card = Card(
         key="expectile",
