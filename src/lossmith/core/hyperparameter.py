@@ -23,6 +23,9 @@ from lossmith.core.distributed import kept
 from lossmith.core.plain import shown
 from lossmith.core.schedule import Schedule
 
+if TYPE_CHECKING:
+    from lossmith.core.loss import Loss
+
 REQUIRED: Any = Parameter.empty  # the default of what must be given, or is fitted by `for_target`
 
 
@@ -371,7 +374,7 @@ class Inner(Hyperparameter):
     if TYPE_CHECKING:
 
         def __get__(self, loss: Any, owner: Any = None) -> Any: ...
-        def __set__(self, loss: Any, value: Any) -> None: ...
+        def __set__(self, loss: Any, value: Loss | None) -> None: ...
 
     def checked(self, owner: str, name: str, value: Any) -> Any:
         """Return the loss, that of `make` for None."""

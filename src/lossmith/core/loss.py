@@ -94,6 +94,19 @@ class Loss(Adaptive, metaclass=Constructed):
                 keep(name, nn.Parameter(start.to("meta")) if forgets() else start)
         self.__post_init__()
 
+    if TYPE_CHECKING:  # torch types no call
+
+        def __call__(
+            self,
+            input: Any,
+            target: Any = None,
+            *,
+            weight: Tensor | Mapping[str, Any] | None = None,
+            denominator: Tensor | float | None = None,
+        ) -> Tensor:
+            """Return the loss as one scalar."""
+            ...
+
     __init__.takes_declared = True  # type: ignore[attr-defined]  # for the constructor's signature
 
     def __post_init__(self) -> None:
