@@ -147,9 +147,13 @@ class Numbers(Ranged):
         loss.register_number(name, value, lambda number: self.check(owner, name, number))
 
     def _check_numbers(self, owner: str, name: str, value: Any) -> None:
-        if isinstance(value, (str, bool)) or value is None:
+        try:
+            with torch.device("cpu"):
+                numbers = torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self._wrong(owner, name, value) from error
+        if numbers.is_complex() or isinstance(value, bool):
             raise self._wrong(owner, name, value)
-        numbers = _numbers(self, owner, name, value)
         learned = isinstance(value, nn.Parameter)
         fits = numbers.numel() == 1 if learned else numbers.ndim in self.dimensions
         if not fits and (learned or self.dimensions == (0,)):
@@ -381,18 +385,6 @@ class Inner(Hyperparameter):
         value = self.make() if value is None else value
         self.accepts(owner, value)
         return value
-
-
-def _numbers(hyper: Hyperparameter, owner: str, name: str, value: Any) -> Tensor:
-    """Return real numbers as a tensor; TypeError where they are none."""
-    try:
-        with torch.device("cpu"):
-            numbers = torch.as_tensor(value)
-        if numbers.is_complex():
-            raise TypeError
-        return numbers
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise hyper._wrong(owner, name, value) from error
 
 
 def _whole(value: Any) -> int | None:
