@@ -1,5 +1,7 @@
 """Losses of a user's own: what a class may override, declare, inherit and state."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -132,3 +134,15 @@ def test_coupled_values_may_be_those_of_all_rows() -> None:
             return (input - target).square()
 
     assert Own().values(INPUT, TARGET, slice(1, 2)).tolist() == [9.0]
+
+
+def test_a_loss_is_not_saved_as_its_base(tmp_path: Path) -> None:
+    class Twice(Huber):
+        def values(self, input: Tensor, target: Tensor) -> Tensor:
+            return 2 * super().values(input, target)
+
+    for loss in (Twice(), 0.5 * Twice() + Huber()):
+        with pytest.raises(TypeError, match="Twice has the card of another loss, huber"):
+            loss.save(tmp_path / "loss.json")
+    Base().save(tmp_path / "own.json")
+    assert '"loss": "own"' in (tmp_path / "own.json").read_text()

@@ -268,7 +268,11 @@ class Loss(Adaptive, metaclass=Constructed):
         return cls(**arguments)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the loss as plain JSON, to be read by `lossmith.load`."""
+        """Write the loss as plain JSON, to be read by `lossmith.load`.
+
+        Raises:
+            TypeError: if its class has the card of its base, as which it would be read back.
+        """
         Path(path).write_text(json.dumps(document_of(self), indent=2) + "\n", encoding="utf-8")
 
     def learned(self) -> dict[str, Tensor]:
