@@ -69,7 +69,7 @@ def _hyperparameters(kind: type[Loss]) -> str:
         return ""
     rows = [
         f"| `{name}` | {default(hyper)} | {_cell(hyper.range or '–')} | "
-        f"{searched(hyper) or 'the default'} | {_cell(hyper.doc)} |"
+        f"{searched(hyper) or 'the default'} | {_cell(readable(hyper.doc))} |"
         for name, hyper in kind.hyperparameters.items()
     ]
     head = "| name | default | range | a study tries | meaning |\n|---|---|---|---|---|"

@@ -2,6 +2,8 @@
 
 import json
 import runpy
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,8 +12,10 @@ import torch
 
 import lossmith
 from lossmith.catalogue import find, from_config, get, load
+from lossmith.catalogue.formula import readable
 from lossmith.catalogue.pages import entry, listing, page, prose, table
 from lossmith.core import Card
+from lossmith.core.docstring import allowed
 from lossmith.core.loss import plain
 
 ROOT = Path(__file__).parents[1]
@@ -95,6 +99,16 @@ def test_load_refuses_what_is_no_loss(tmp_path: Path, text: str) -> None:
         load(save(tmp_path, text))
 
 
+@pytest.mark.parametrize("name", ["DWA", "FAMO", "GradNorm", "Uncertainty"])
+def test_load_knows_every_weighting_in_a_fresh_process(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "loss.json"
+    weighting = getattr(lossmith, name)()
+    lossmith.Hybrid(a=lossmith.MSE(), b=lossmith.MAE(), weighting=weighting).save(path)
+    code = f"import lossmith; print(type(lossmith.load({str(path)!r}).weighting).__name__)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == name
+
+
 def test_load_refuses_another_format(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has format 99; this lossmith reads format 1"):
         load(save(tmp_path, {"lossmith": 99, "loss": "mse", "arguments": {}}))
@@ -174,8 +188,8 @@ def test_a_page_tells_all(key: str) -> None:
     assert "\\" not in said.pop("formula")
     assert said.pop("math") in " ".join(str(kind.__doc__).split())
     told = [kind.__name__, key, *said.values(), *kind.hyperparameters]
-    told += [hyper.doc for hyper in kind.hyperparameters.values()]
-    told += [hyper.range for hyper in kind.hyperparameters.values() if hyper.range]
+    told += [readable(hyper.doc) for hyper in kind.hyperparameters.values()]
+    told += [allowed(hyper) for hyper in kind.hyperparameters.values() if allowed(hyper)]
     told += [card.claims.elicits] if card.claims.elicits else []
     assert [part for part in told if part not in text] == []
 

@@ -1,5 +1,6 @@
 """reduce, the hyperparameters that a loss keeps, and the card."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,15 +8,18 @@ from hypothesis import strategies as st
 
 from lossmith import (
     MSE,
+    MSSSIM,
     BalancedSoftmax,
     CrossEntropy,
     HLGauss,
     Huber,
+    Linear,
     Quantile,
     TransformedTarget,
     reduce,
 )
-from lossmith.core import Real
+from lossmith.catalogue import find
+from lossmith.core import Loss, Real
 
 numbers = st.floats(-100, 100)
 whole = st.integers(0, 4)
@@ -122,11 +126,41 @@ def test_unknown_argument_of_a_loss_without_hypers() -> None:
         (lambda: Huber(delta=[1.0, 2.0]), r"Huber: delta must be one number, got \[1.0, 2.0\]"),
         (lambda: TransformedTarget(relative=1), "relative must be True or False, got 1"),
         (lambda: HLGauss(low=0.0, high=1.0, bins="2"), "bins must be a whole number, got '2'"),
+        (lambda: HLGauss(low=Linear(0, 9), high=1.0), "HLGauss: low must be a plain value"),
+        (lambda: CrossEntropy(class_weight=2.0), "class_weight must be one number a class, got 2"),
+        (lambda: CrossEntropy(class_weight=Linear(0, 1)), "class_weight must be a plain value"),
+        (lambda: MSSSIM(scale_weights=1.0), "scale_weights must be several numbers, got 1.0"),
+        (lambda: BalancedSoftmax(counts=None), "needs counts; give them, or fit them"),
+        (lambda: Huber(delta=10**400), r"Huber: delta must be a number, got 10* …$"),
     ],
 )
 def test_hypers_of_the_wrong_type(call: object, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         call()
+
+
+HYPERS = [(kind, name) for kind in find().values() for name in kind.hyperparameters]
+
+
+@pytest.mark.parametrize(("kind", "name"), HYPERS, ids=lambda one: getattr(one, "__name__", one))
+def test_a_value_of_another_kind_is_named_on_one_line(kind: type[Loss], name: str) -> None:
+    given = kind.card.example.arguments
+    for wrong in (object(), {"a": torch.eye(9)}, torch.nn.Parameter(torch.ones(3, 3)), 1j):
+        with pytest.raises(TypeError) as caught:
+            kind(**{**given, name: wrong})
+        text = str(caught.value)
+        assert text.startswith(f"{kind.__name__}: {name} must be ")
+        assert "\n" not in text
+
+
+def test_a_whole_number_may_be_that_of_numpy_or_a_tensor() -> None:
+    for three in (3, np.int64(3), torch.tensor(3)):
+        loss = CrossEntropy(classes=three)
+        assert type(loss.classes) is int
+        assert loss.config()["classes"] == 3
+    for wrong in (torch.tensor(3.0), torch.tensor(True), torch.tensor([3]), 3.0, True):
+        with pytest.raises(TypeError, match="classes must be a whole number"):
+            CrossEntropy(classes=wrong)
 
 
 def test_several_numbers_where_the_card_allows_them() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossmith import LinearCrossEntropy, LossScheduler, Progress, SampledLinearCrossEntropy, reduce
 from lossmith import functional as F
-from lossmith.functional import sampled_softmax as module
+from lossmith.functional import linear as module
 from lossmith.functional import similarity
 
 N, D, C, S = 7, 4, 30, 9

@@ -34,6 +34,7 @@ _STYLES = ["mathrm", "text", "operatorname", "mathcal", "mathbf", "textstyle"]
 _ACCENTS = {"hat": "\u0302", "bar": "\u0304", "tilde": "\u0303"}
 _RAISED = dict(zip("0123456789+-n()T*", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ⁽⁾ᵀ*", strict=True)) | {"−": "⁻", "ᵀ": "ᵀ"}
 _LOWERED = dict(zip("0123456789aeijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉ₐₑᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
+_ROLE = re.compile(r":math:`([^`]*)`")
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\s+|.")
 _FUNCTION = re.compile(r"\b(log|exp|cos|max|min|tanh|cosh|arctan|arg)(?=[^\W\d_₀-₉]|[∏∑])")
 _ATOM = re.compile(r"[\w∞ℓ\u0300-\u036f]+|[\w]*\([^()]*\)|\|[^|]*\||‖[^‖]*‖")
@@ -47,6 +48,15 @@ def as_text(latex: str) -> str:
     """
     text = _FUNCTION.sub(r"\1 ", _sequence(_TOKEN.findall(latex)))
     return re.sub(r" +", " ", text).strip().replace(" ,", ",").replace(" ;", ";")
+
+
+def readable(text: str) -> str:
+    r"""Return prose with the formulas that stand in it as text.
+
+    >>> readable(r"the mean :math:`\mu` of the noise")
+    'the mean μ of the noise'
+    """
+    return _ROLE.sub(lambda found: as_text(found[1]), text)
 
 
 def _sequence(tokens: list[str], closing: str | None = None) -> str:

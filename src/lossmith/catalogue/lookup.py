@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
+import lossmith.weighting  # noqa: F401  # enters its kinds among those that files name
 from lossmith import losses
 from lossmith.catalogue.from_torch import own_key, peer_of
 from lossmith.core import serial

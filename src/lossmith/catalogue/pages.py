@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from lossmith.catalogue.formula import as_text
+from lossmith.catalogue.formula import as_text, readable
 from lossmith.catalogue.lookup import find, loss_class
 from lossmith.core.card import Card, Claims, Kinds
-from lossmith.core.docstring import SECTIONS, math, section, summary
-from lossmith.core.hyperparameter import REQUIRED, Choice, Hyperparameter
+from lossmith.core.docstring import SECTIONS, allowed, math, section, summary
+from lossmith.core.hyperparameter import REQUIRED, Hyperparameter
 from lossmith.core.loss import Loss
 from lossmith.core.schedule import Schedule
 from lossmith.core.serial import plain
@@ -49,9 +49,11 @@ def entry(key: str) -> dict[str, Any]:
 def prose(kind: type[Loss]) -> dict[str, str]:
     """Return what a loss's docstring says: its formula, shapes, when, when not and source."""
     latex = math(kind)
-    told = {"formula": latex and as_text(latex), "math": latex}
-    told |= {name.lower().replace(" ", "_"): section(kind, name) for name in SECTIONS}
-    return {name: text for name, text in told.items() if text}
+    found = {"formula": latex and as_text(latex), "math": latex}
+    found |= {name.lower().replace(" ", "_"): section(kind, name) for name in SECTIONS}
+    return {
+        name: text if name == "math" else readable(text) for name, text in found.items() if text
+    }
 
 
 def _facts(hyper: Hyperparameter) -> dict[str, Any]:
@@ -63,6 +65,7 @@ def _facts(hyper: Hyperparameter) -> dict[str, Any]:
         "required": hyper.default is REQUIRED,
         "range": hyper.range,
         **facts,
+        "doc": readable(hyper.doc),
     }
 
 
@@ -131,10 +134,9 @@ def _can(card: Card) -> str:
 
 
 def _hyper(hyper: Hyperparameter) -> str:
-    within = "" if isinstance(hyper, Choice) else "in "
-    allowed = f", {within}{hyper.range}" if hyper.range else ""
+    within = ", ".join(text for text in (default(hyper), allowed(hyper)) if text)
     tried = f"; a study tries {searched(hyper)}" if hyper.search else ""
-    return f"{default(hyper)}{allowed}: {hyper.doc}{tried}"
+    return f"{within}: {readable(hyper.doc)}{tried}"
 
 
 def default(hyper: Hyperparameter) -> str:

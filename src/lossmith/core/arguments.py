@@ -24,6 +24,7 @@ T = TypeVar("T")
         declare.Real,
         declare.OptionalReal,
         declare.Reals,
+        declare.RealOrReals,
         declare.PerClass,
         declare.Whole,
         declare.OptionalWhole,
@@ -115,8 +116,9 @@ def _check(kind: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
     for name in named:
         if name not in taken and not _takes_any(kind):  # what takes any checks them itself
             raise unknown(kind, name)
-    there = {*named, *by_place[: len(given)]}
-    missing = [name for name in demanded(kind) if name not in there]
+    there = {**named, **dict(zip(by_place, given, strict=False))}
+    none = {n for n, value in there.items() if value is None and n in kind.hyperparameters}
+    missing = [name for name in demanded(kind) if name not in there or name in none]
     if missing:
         raise TypeError(
             f"{kind.__name__} needs {', '.join(missing)}; give them, or fit them to the training "
@@ -143,7 +145,7 @@ def _by_name(kind: Any, given: tuple[Any, ...], by_place: list[str]) -> str:
 
 def _instead(kind: Any, name: str) -> str:
     """Return what to write instead of an argument that a loss does not have."""
-    taken = parameters(kind)
+    taken = {**parameters(kind), **(kind.hyperparameters if _takes_any(kind) else {})}
     if name in OF_REDUCTION:
         if kind.reduction in ("statistic", "set"):
             return "it is one number of the whole batch"

@@ -6,7 +6,8 @@ gives the same number; `lossmith.kernels.choice.explain` says which one a call t
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Mapping
+from inspect import Parameter
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -102,26 +103,21 @@ def values_of_rows(loss: Coupled, input: Any, target: Any, own: slice) -> Any:
     return found if own == slice(None) else tree_map(lambda values: values[own], found)
 
 
-def numbers(loss: Loss, names: tuple[str, ...], look: bool) -> dict[str, Any]:
+def numbers(loss: Loss, takes: Mapping[str, Any], look: bool) -> dict[str, Any]:
     """Return attributes by name: numbers as Python has them where it may look.
 
     Under a compiler and torch.func they stay tensors, so that a schedule compiles nothing again.
+    What has a default and is no attribute is left to it.
     """
     own, given = loss.__dict__, {}
-    for name in names:
-        if name in OF_THE_CALL:
+    for name, default in takes.items():
+        if name in OF_THE_CALL or (default is not Parameter.empty and not hasattr(loss, name)):
             continue
         value = own[name] if name in own else getattr(loss, name)
         if look and name in loss._numbers:
             value = value.item()
         given[name] = value
     return given
-
-
-def taken(function: Any) -> tuple[str, ...]:
-    """Return the names of a function's keyword-only arguments: hyperparameters, and state."""
-    everything = inspect.signature(function).parameters.values()
-    return tuple(one.name for one in everything if one.kind is one.KEYWORD_ONLY)
 
 
 def at_once(loss: Pointwise, input: Any, target: Any) -> Tensor | None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example
 from lossmith.core.loss import Loss, UnknownHeadError
+from lossmith.core.plain import shown
 from lossmith.core.schedule import By, Piecewise, Schedule
 from lossmith.core.serial import plain
 from lossmith.core.triggers import Complement, Plateau, When
@@ -60,7 +61,7 @@ class Hybrid(Loss, composes=True):
             raise ValueError("Hybrid needs at least one loss")
         for name, (loss, _) in terms.items():
             if not isinstance(loss, Loss):
-                raise TypeError(f"Hybrid: {name} must be a lossmith loss, got {loss!r}")
+                raise TypeError(f"Hybrid: {name} must be a lossmith loss, got {shown(loss)}")
         self.losses = nn.ModuleDict({name: loss for name, (loss, _) in terms.items()})
         self.routes = {name: route for name, (_, route) in terms.items()}
         _check_heads(self.losses, self.routes)  # type: ignore[arg-type]
@@ -106,7 +107,7 @@ class Hybrid(Loss, composes=True):
         weights: dict[str, Number] = {}
         for loss in losses:
             if not isinstance(loss, Loss):
-                raise TypeError(f"only losses can be added to a loss, got {loss!r}")
+                raise TypeError(f"only losses can be added to a loss, got {shown(loss)}")
             own, factors = _terms(loss)
             for name, term in own.items():
                 free = _free(name, terms)
@@ -270,7 +271,7 @@ def _mixed(losses: Sequence[Loss], weights: Iterable[Schedule]) -> Hybrid:
     by_name: dict[str, Number] = {}
     for loss, weight in zip(losses, weights, strict=True):
         if not isinstance(loss, Loss):
-            raise TypeError(f"a hybrid is made of lossmith losses, got {loss!r}")
+            raise TypeError(f"a hybrid is made of lossmith losses, got {shown(loss)}")
         name = _free(loss.card.key, terms)
         terms[name], by_name[name] = (loss, None), weight
     return Hybrid.of(terms, Fixed(by_name))

@@ -8,7 +8,7 @@ the constructor: `delta: Real = Real(default=1.0, low=0.0, exclusive=True, doc="
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
 from numbers import Integral
@@ -20,10 +20,11 @@ from torch.distributed import ProcessGroup
 
 from lossmith.core.adaptive import Adaptive, Number
 from lossmith.core.distributed import kept
+from lossmith.core.plain import shown
 from lossmith.core.schedule import Schedule
 
 if TYPE_CHECKING:
-    pass
+    from lossmith.core.loss import Loss
 
 REQUIRED: Any = Parameter.empty  # the default of what must be given, or is fitted by `for_target`
 
@@ -72,7 +73,7 @@ class Hyperparameter:
         return value
 
     def _wrong(self, owner: str, name: str, value: Any) -> TypeError:
-        return TypeError(f"{owner}: {name} must be {self.wanted}, got {value!r}")
+        return TypeError(f"{owner}: {name} must be {self.wanted}, got {shown(value)}")
 
     def parameter(self, name: str) -> Parameter:
         """Return the constructor's parameter."""
@@ -123,14 +124,50 @@ class Ranged(Hyperparameter):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Real(Ranged):
-    """A real number, which a schedule or a learned parameter may stand for.
+class Numbers(Ranged):
+    """Real numbers within a range, kept as a tensor of float64.
 
-    It is kept as a 0-dim tensor of float64 on the CPU. static: it is read once, when the loss is
-    built, so that nothing can move it.
+    static: none of what moves, a schedule or a learned parameter, may stand for them.
     """
 
     static: bool = False
+
+    dimensions: ClassVar[tuple[int, ...]] = (0,)
+
+    def keep(self, loss: Adaptive, name: str, value: Any) -> None:
+        """Check numbers, a schedule or a parameter and keep them."""
+        owner = type(loss).__name__
+        if value is None and self.optional:
+            setattr(loss, name, None)
+            return
+        if self.static and isinstance(value, (Schedule, nn.Parameter)):
+            raise TypeError(f"{owner}: {name} must be a plain value, got {shown(value)}")
+        if not isinstance(value, Schedule):
+            self._check_numbers(owner, name, value)
+        loss.register_number(name, value, lambda number: self.check(owner, name, number))
+
+    def _check_numbers(self, owner: str, name: str, value: Any) -> None:
+        try:
+            with torch.device("cpu"):
+                numbers = torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self._wrong(owner, name, value) from error
+        if numbers.is_complex() or isinstance(value, bool):
+            raise self._wrong(owner, name, value)
+        learned = isinstance(value, nn.Parameter)
+        fits = numbers.numel() == 1 if learned else numbers.ndim in self.dimensions
+        if not fits and (learned or self.dimensions == (0,)):
+            raise TypeError(f"{owner}: {name} must be one number, got {shown(value)}")
+        if not fits:
+            raise self._wrong(owner, name, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Real(Numbers):
+    """A real number, which a schedule or a learned parameter may stand for unless it is static.
+
+    It is kept as a 0-dim tensor of float64 on the CPU.
+    """
 
     wanted = "a number"
     annotation = Number
@@ -139,25 +176,6 @@ class Real(Ranged):
 
         def __get__(self, loss: Any, owner: Any = None) -> Tensor: ...
         def __set__(self, loss: Any, value: Number) -> None: ...
-
-    def keep(self, loss: Adaptive, name: str, value: Any) -> None:
-        """Check a number, schedule or parameter and keep it."""
-        owner = type(loss).__name__
-        if value is None and self.optional:
-            setattr(loss, name, None)
-            return
-        if isinstance(value, (Schedule, nn.Parameter)):
-            if self.static:
-                raise TypeError(f"{owner}: {name} must be a plain value, got {value!r}")
-        else:
-            self._check_one(owner, name, value)
-        loss.register_number(name, value, lambda number: self.check(owner, name, number))
-
-    def _check_one(self, owner: str, name: str, value: Any) -> None:
-        if isinstance(value, (str, bool)) or value is None:
-            raise self._wrong(owner, name, value)
-        if _numbers(self, owner, name, value).ndim:
-            raise TypeError(f"{owner}: {name} must be one number, got {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,28 +192,33 @@ class OptionalReal(Real):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reals(Ranged):
-    """Several real numbers, or one, of which each lies within the range; kept as a tensor."""
+class RealOrReals(Numbers):
+    """A real number, a schedule or a learned parameter, or several real numbers."""
 
     wanted = "a number, or several"
     annotation = Number | Sequence[float]
+    dimensions = (0, 1)
 
     if TYPE_CHECKING:
 
         def __get__(self, loss: Any, owner: Any = None) -> Tensor: ...
         def __set__(self, loss: Any, value: Number | Sequence[float] | Tensor) -> None: ...
 
-    def keep(self, loss: Adaptive, name: str, value: Any) -> None:
-        """Check the numbers and keep them."""
-        owner = type(loss).__name__
-        if value is None and self.optional:
-            setattr(loss, name, None)
-            return
-        if isinstance(value, (str, bool)) or value is None:
-            raise self._wrong(owner, name, value)
-        if not isinstance(value, (Schedule, nn.Parameter)):
-            _numbers(self, owner, name, value)
-        loss.register_number(name, value, lambda number: self.check(owner, name, number))
+
+@dataclass(frozen=True, kw_only=True)
+class Reals(Numbers):
+    """Several real numbers."""
+
+    static: bool = True
+
+    wanted = "several numbers"
+    annotation = Sequence[float]
+    dimensions = (1,)
+
+    if TYPE_CHECKING:
+
+        def __get__(self, loss: Any, owner: Any = None) -> Tensor: ...
+        def __set__(self, loss: Any, value: Sequence[float] | Tensor) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,10 +251,11 @@ class Whole(Ranged):
 
     def checked(self, owner: str, name: str, value: Any) -> int:
         """Return the number as an int."""
-        if not isinstance(value, Integral) or isinstance(value, bool):
+        number = _whole(value)
+        if number is None:
             raise self._wrong(owner, name, value)
-        self.check(owner, name, int(value))
-        return int(value)
+        self.check(owner, name, number)
+        return number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,14 +285,13 @@ class Wholes(Ranged):
 
     def checked(self, owner: str, name: str, value: Any) -> list[int]:
         """Return the numbers as a list."""
-        whole = isinstance(value, (list, tuple)) and all(
-            isinstance(one, Integral) and not isinstance(one, bool) for one in value
-        )
-        if not whole:
+        found = [_whole(one) for one in value] if isinstance(value, (list, tuple)) else [None]
+        numbers = [one for one in found if one is not None]
+        if len(numbers) < len(found):
             raise self._wrong(owner, name, value)
-        for one in value:
-            self.check(owner, name, int(one))
-        return [int(one) for one in value]
+        for one in numbers:
+            self.check(owner, name, one)
+        return numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,7 +327,10 @@ class Gathering(Hyperparameter):
 
     def checked(self, owner: str, name: str, value: Any) -> Any:
         """Return a switch or a group as it is."""
-        kept(value)
+        try:
+            kept(value)
+        except TypeError as error:
+            raise self._wrong(owner, name, value) from error
         return value
 
 
@@ -332,7 +358,7 @@ class Choice(Hyperparameter):
         if not isinstance(value, str):
             raise self._wrong(owner, name, value)
         if self.choices and value not in self.choices:
-            raise ValueError(f"{owner}: {name} must be {self.range}, got {value!r}")
+            raise ValueError(f"{owner}: {name} must be {self.range}, got {shown(value)}")
         return value
 
 
@@ -352,7 +378,7 @@ class Inner(Hyperparameter):
     if TYPE_CHECKING:
 
         def __get__(self, loss: Any, owner: Any = None) -> Any: ...
-        def __set__(self, loss: Any, value: Any) -> None: ...
+        def __set__(self, loss: Any, value: Loss | None) -> None: ...
 
     def checked(self, owner: str, name: str, value: Any) -> Any:
         """Return the loss, that of `make` for None."""
@@ -361,33 +387,9 @@ class Inner(Hyperparameter):
         return value
 
 
-def _numbers(hyper: Hyperparameter, owner: str, name: str, value: Any) -> Tensor:
-    """Return real numbers as a tensor; TypeError where they are none."""
-    try:
-        with torch.device("cpu"):
-            numbers = torch.as_tensor(value)
-        if numbers.is_complex():
-            raise TypeError
-        return numbers
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise hyper._wrong(owner, name, value) from error
-
-
-KINDS = (Real, OptionalReal, Reals, PerClass, Whole, OptionalWhole, Wholes, Switch, Choice, Inner)
-
-
-def declared(kind: type) -> Mapping[str, Hyperparameter]:
-    """Take the declarations off a class; return them with those it inherits, its own first.
-
-    What a class states otherwise under an inherited name, as a property or a plain value, takes
-    that hyperparameter away.
-    """
-    own = {name: one for name, one in vars(kind).items() if isinstance(one, Hyperparameter)}
-    for name in own:
-        delattr(kind, name)
-    inherited: dict[str, Hyperparameter] = {}
-    for base in kind.__bases__:
-        for name, one in getattr(base, "hyperparameters", {}).items():
-            inherited.setdefault(name, one)
-    stated = {name for name in inherited if name in vars(kind)}
-    return {**own, **{n: one for n, one in inherited.items() if n not in own and n not in stated}}
+def _whole(value: Any) -> int | None:
+    """Return a whole number as an int, also one of numpy or a tensor; None where it is none."""
+    if isinstance(value, Tensor) and not value.ndim:
+        value = value.item()
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return int(value) if whole else None

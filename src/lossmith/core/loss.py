@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from types import FunctionType, MappingProxyType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
@@ -25,9 +25,10 @@ from lossmith.core.adaptive import Adaptive, Number, forgets
 from lossmith.core.arguments import Constructed, parameters, short, unknown
 from lossmith.core.card import Card, Reduction
 from lossmith.core.compiled import in_one_pass
+from lossmith.core.declared import functions_of, hyperparameters_of
 from lossmith.core.distributed import kept
 from lossmith.core.docstring import documented
-from lossmith.core.hyperparameter import REQUIRED, Gathering, Hyperparameter, Ranged, declared
+from lossmith.core.hyperparameter import REQUIRED, Gathering, Hyperparameter, Ranged
 from lossmith.core.reduce import checked_weight, combine_weights, sum_terms
 from lossmith.core.schedule import Schedule
 from lossmith.core.serial import document_of, plain
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
 
 ALL = slice(None)  # all rows of a batch
-FUNCTIONS = ("function", "mean_function")  # what a class may state instead of a method
 
 
 class UnknownHeadError(ValueError, AttributeError):
@@ -63,20 +63,15 @@ class Loss(Adaptive, metaclass=Constructed):
     reduction: ClassVar[Reduction] = "mean"
     hyperparameters: ClassVar[Mapping[str, Hyperparameter]] = MappingProxyType({})
     function: ClassVar[Callable[..., Any]]  # of input, target and the hyperparameters it takes
-    takes: ClassVar[dict[str, tuple[str, ...]]] = {}  # which those are, of each function stated
+    takes: ClassVar[dict[str, dict[str, Any]]] = {}  # which those are, of each function stated
     composite: ClassVar[type["Hybrid"]]  # what adding, scaling and routing losses gives
 
     def __init_subclass__(cls, composes: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
         if composes:
             Loss.composite = cls  # type: ignore[assignment]
-        cls.hyperparameters = MappingProxyType(declared(cls))
-        for name in FUNCTIONS:
-            stated = vars(cls).get(name)
-            if isinstance(stated, FunctionType):  # it reads no self, whether this is said or not
-                setattr(cls, name, staticmethod(stated))
-            if callable(stated):
-                cls.takes = {**cls.takes, name: execution.taken(getattr(cls, name))}
+        cls.hyperparameters = MappingProxyType(hyperparameters_of(cls))
+        cls.takes = functions_of(cls)
         cls.__doc__ = documented(cls)
 
     def __init__(self, **given: Any) -> None:
@@ -98,6 +93,19 @@ class Loss(Adaptive, metaclass=Constructed):
                 keep = self.learn if start.numel() == 1 else self.register_parameter
                 keep(name, nn.Parameter(start.to("meta")) if forgets() else start)
         self.__post_init__()
+
+    if TYPE_CHECKING:  # torch types no call
+
+        def __call__(
+            self,
+            input: Any,
+            target: Any = None,
+            *,
+            weight: Tensor | Mapping[str, Any] | None = None,
+            denominator: Tensor | float | None = None,
+        ) -> Tensor:
+            """Return the loss as one scalar."""
+            ...
 
     __init__.takes_declared = True  # type: ignore[attr-defined]  # for the constructor's signature
 
@@ -260,7 +268,11 @@ class Loss(Adaptive, metaclass=Constructed):
         return cls(**arguments)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the loss as plain JSON, to be read by `lossmith.load`."""
+        """Write the loss as plain JSON, to be read by `lossmith.load`.
+
+        Raises:
+            TypeError: if its class has the card of its base, as which it would be read back.
+        """
         Path(path).write_text(json.dumps(document_of(self), indent=2) + "\n", encoding="utf-8")
 
     def learned(self) -> dict[str, Tensor]:

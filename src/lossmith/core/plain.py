@@ -1,4 +1,4 @@
-"""Plain data from files: read from JSON, and held against the shape it must have."""
+"""Plain data from files, held against the shape it must have; values as errors show them."""
 
 import json
 import os
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+SHOWN = 80  # the most letters that an error shows of what it was given
 DEEPEST = 100  # levels of nesting; what a study or a loss writes has under twenty
 _NAMES = {
     dict: "an object",
@@ -101,3 +102,9 @@ def _shallow(document: Any) -> bool:
         if not level:
             return True
     return False
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error shows it: on one line, and not all of what is long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]} …"

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lossmith.core.distributed import Ranks
 
 FEW = 1 << 15  # numbers of which a mean costs less than a sum, whose gradient takes no memory
+Mass = TypeVar("Mass", bound=Tensor | float)
 
 
 def reduce(
@@ -93,9 +94,9 @@ def total_weight(values: Tensor, weight: Tensor | None) -> Tensor | float:
     return values.numel() if weight is None else weight.sum()
 
 
-def nonzero(mass: Tensor | float) -> Tensor | float:
+def nonzero(mass: Mass) -> Mass:
     """Return what a mean divides by: 1 where nothing weighs anything."""
-    return mass + (mass == 0)
+    return mass + (mass == 0)  # type: ignore[return-value]
 
 
 def checked_weight(owner: str, weight: Any, *, of_mean: bool = True) -> Any:

@@ -2,7 +2,6 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
@@ -322,8 +321,3 @@ def _read(value: Any) -> Any:
     if isinstance(value, dict) and "schedule" in value:
         return schedule_of(value)
     return tuple(tuple(p) for p in value) if isinstance(value, list) else value
-
-
-def signals_of(schedules: Iterable[Schedule]) -> tuple[str, ...]:
-    """Return the signals that any of the schedules needs, each once."""
-    return tuple(dict.fromkeys(name for one in schedules for name in one.signals))

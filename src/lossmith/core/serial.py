@@ -31,7 +31,17 @@ def plain(value: Any) -> Any:
 
 
 def document_of(loss: Any) -> dict[str, Any]:
-    """Return what a file holds of a loss."""
+    """Return what a file holds of a loss.
+
+    Raises:
+        TypeError: if a loss in it has the card of its base, as which it would be read back.
+    """
+    for kind in {type(part): None for part in loss.modules() if hasattr(part, "card")}:
+        if "card" not in vars(kind):
+            raise TypeError(
+                f"{kind.__name__} has the card of another loss, {kind.card.key}, as which it would "
+                "be read back; give it one with a key of its own"
+            )
     return {"lossmith": FORMAT, **_plain_loss(loss)}
 
 

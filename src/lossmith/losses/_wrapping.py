@@ -6,12 +6,13 @@ from typing import Any, Self
 from torch import Tensor
 
 from lossmith.core.loss import Loss, Pointwise, Statistic
+from lossmith.core.plain import shown
 
 
 def check_inner(owner: str, loss: Any) -> None:
     """Raise TypeError unless a loss has a value a sample."""
     if not isinstance(loss, Pointwise):
-        raise TypeError(f"{owner}: loss must be a loss with a value a sample, got {loss!r}")
+        raise TypeError(f"{owner}: loss must be a loss with a value a sample, got {shown(loss)}")
 
 
 def refit(loss: Pointwise | type[Pointwise], target: Tensor) -> Pointwise:

@@ -194,7 +194,7 @@ class Poly(ClassLoss):
         low=-1.0,
         exclusive=True,
         search=(2.0,),
-        doc="what is added to the weight of the first term, above −1",
+        doc="what is added to the weight of the first term",
     )
     card = Card(
         key="poly",

@@ -125,7 +125,7 @@ class Tweedie(LogMean):
         high=2.0,
         exclusive=True,
         search=(1.2, 1.7),
-        doc="p, in (1, 2): the variance is proportional to :math:`\\mu^p`. The paper sets none",
+        doc="p: the variance is proportional to :math:`\\mu^p`. The paper sets none",
     )
     card = Card(
         key="tweedie",

@@ -137,7 +137,7 @@ class EnsembleCRPS(Pointwise):
     """
 
     function = staticmethod(F.ensemble_crps)
-    members: Whole = Whole(default=10, low=2, doc="M, at least 2")
+    members: Whole = Whole(default=10, low=2, doc="M, the size of the ensemble")
     fair: Switch = Switch(default=False, doc="whether to take f = 1")
     card = Card(
         key="ensemble_crps",
@@ -191,8 +191,8 @@ class HLGauss(Pointwise):
     """
 
     function = staticmethod(F.hl_gauss)
-    low: Real = Real(doc="the lower edge of the first bin, in the target's unit")
-    high: Real = Real(doc="the upper edge of the last bin, in the target's unit")
+    low: Real = Real(static=True, doc="the lower edge of the first bin, in the target's unit")
+    high: Real = Real(static=True, doc="the upper edge of the last bin, in the target's unit")
     bins: Whole = Whole(
         default=51, low=2, doc="the number of bins. Farebrother et al. use 51, Imani & White 100"
     )

@@ -23,7 +23,6 @@ IN_FEATURES = Whole(low=1, doc="width of what the head reads")
 CLASSES = Whole(low=2, doc="number of classes")
 BIAS = Switch(default=False, doc="whether the head has a bias")
 CLASS_WEIGHT = PerClass(default=None, low=0.0, doc="one weight a class")
-DISTRIBUTIONS = ("uniform", "log_uniform")
 
 
 class LinearHead(Loss, ABC):
@@ -212,7 +211,7 @@ class SampledLinearCrossEntropy(LinearHead):
         low=0.0,
         exclusive=True,
         doc="numbers in proportion to which classes are drawn instead, such as how often each "
-        "occurs in training; all above 0",
+        "occurs in training",
     )
     correct_target: Switch = Switch(
         default=True, doc="whether the target's own logit is corrected too, as TensorFlow does"

@@ -46,7 +46,7 @@ class GeneralizedCrossEntropy(ClassLoss):
         high=1.0,
         exclusive=True,
         search=(0.7,),
-        doc="how robust to wrong labels, between 0 and 1",
+        doc="how robust to wrong labels",
     )
     k: Real = Real(
         default=0.0,

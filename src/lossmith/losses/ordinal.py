@@ -10,9 +10,7 @@ from lossmith.core.hyperparameter import OptionalWhole
 from lossmith.losses._classes import ClassLoss
 
 _LOG3 = math.log(3)
-_ORDERED = OptionalWhole(
-    default=None, low=3, doc="number of ordered classes, at least 3; for_target finds it"
-)
+_ORDERED = OptionalWhole(default=None, low=3, doc="number of ordered classes; for_target finds it")
 
 
 class CORAL(ClassLoss):

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
-from lossmith.core.hyperparameter import Real, Reals
+from lossmith.core.hyperparameter import Real, RealOrReals
 from lossmith.core.loss import Pointwise
 from lossmith.core.schedule import Linear
 
@@ -189,12 +189,12 @@ class Quantile(Pointwise):
     tensor([[1.3069, 2.0000, 2.6931]])
     """
 
-    level: Reals = Reals(
+    level: RealOrReals = RealOrReals(
         default=0.5,
         low=0.0,
         high=1.0,
         exclusive=True,
-        doc="the quantile's level q, or several in increasing order, each in (0, 1)",
+        doc="the quantile's level q, or several in increasing order",
     )
     card = Card(
         key="quantile",
@@ -251,7 +251,7 @@ class Expectile(Pointwise):
         low=0.0,
         high=1.0,
         exclusive=True,
-        doc="the expectile's level :math:`\\tau`, in (0, 1)",
+        doc="the expectile's level :math:`\\tau`",
     )
     card = Card(
         key="expectile",

@@ -11,8 +11,10 @@ from lossmith.core.hyperparameter import Real, Whole
 from lossmith.core.loss import Coupled, Pointwise
 from lossmith.core.progress import Progress
 
-STUDENT = Real(default=0.1, low=0.0, exclusive=True, doc="what the student's logits are divided by")
-MOMENTUM = Real(default=0.9, low=0.0, high=1.0, doc="share of the centre that stays")
+STUDENT = Real(
+    default=0.1, low=0.0, exclusive=True, doc="τ_s, what the student's logits are divided by"
+)
+MOMENTUM = Real(default=0.9, low=0.0, high=1.0, doc="the share of the centre that a step keeps")
 
 
 class NegativeCosine(Pointwise):
@@ -75,16 +77,14 @@ class DINO(Pointwise):
     """
 
     features: Whole = Whole(low=1, doc="K, how many logits")
-    student_temperature: Real = Real(default=0.1, low=0.0, exclusive=True, doc="τ_s")
+    student_temperature: Real = STUDENT
     teacher_temperature: Real = Real(
         default=0.04,
         low=0.0,
         exclusive=True,
         doc="τ_t; takes a schedule. The paper warms it up from 0.04 to 0.07",
     )
-    momentum: Real = Real(
-        default=0.9, low=0.0, high=1.0, doc="the share of the centre that a step keeps"
-    )
+    momentum: Real = MOMENTUM
     card = Card(
         key="dino",
         tasks=("self_supervised",),
@@ -146,16 +146,14 @@ class IBOT(Pointwise):
     """
 
     features: Whole = Whole(low=1, doc="K, how many logits")
-    student_temperature: Real = Real(default=0.1, low=0.0, exclusive=True, doc="τ_s")
+    student_temperature: Real = STUDENT
     teacher_temperature: Real = Real(
         default=0.07,
         low=0.0,
         exclusive=True,
         doc="τ_t; takes a schedule. The paper's code warms it up from 0.04",
     )
-    momentum: Real = Real(
-        default=0.9, low=0.0, high=1.0, doc="the share of the centre that a step keeps"
-    )
+    momentum: Real = MOMENTUM
     card = Card(
         key="ibot",
         tasks=("self_supervised",),

@@ -73,9 +73,7 @@ class Entmax(ClassLoss):
     """
 
     function = staticmethod(F.entmax)
-    alpha: Real = Real(
-        default=1.5, low=1.0, high=2.0, exclusive=True, doc="how sparse, between 1 and 2"
-    )
+    alpha: Real = Real(default=1.5, low=1.0, high=2.0, exclusive=True, doc="how sparse")
     card = Card(
         key="entmax",
         tasks=("binary", "multiclass"),
@@ -126,9 +124,9 @@ class BiTempered(ClassLoss):
         low=0.0,
         high=1.0,
         exclusive=True,
-        doc="temperature of the logarithm, between 0 and 1",
+        doc="temperature of the logarithm",
     )
-    t2: Real = Real(default=1.2, low=1.0, exclusive=True, doc="temperature of the softmax, above 1")
+    t2: Real = Real(default=1.2, low=1.0, exclusive=True, doc="temperature of the softmax")
     card = Card(
         key="bi_tempered",
         tasks=("binary", "multiclass"),

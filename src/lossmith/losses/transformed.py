@@ -11,6 +11,7 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Choice, Inner, Real, Switch
 from lossmith.core.loss import Pointwise
+from lossmith.core.plain import shown
 from lossmith.core.reduce import broadcast_weight
 from lossmith.core.tree import tree_map
 from lossmith.functional.checks import as_scalar_or_tensor, promote, require
@@ -181,7 +182,7 @@ def _of_raw_targets(owner: str, loss: Any) -> None:
     if not fine or "regression" not in loss.card.tasks:
         raise TypeError(
             f"{owner}: loss must be a regression loss with a value a sample, and not another "
-            f"TransformedTarget; got {loss!r}"
+            f"TransformedTarget; got {shown(loss)}"
         )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Choice, Inner, Real
+from lossmith.core.plain import shown
 from lossmith.core.progress import Progress
 from lossmith.core.reduce import sum_terms
 from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim, promote
@@ -24,13 +25,15 @@ LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
 def _reads_logits(owner: str, loss: Any) -> None:
     check_inner(owner, loss)
     if loss.card.input != "logits":
-        raise TypeError(f"{owner}: loss must read logits, {loss!r} reads {loss.card.input}")
+        raise TypeError(f"{owner}: loss must read logits, {shown(loss)} reads {loss.card.input}")
 
 
 def _of_one_output(owner: str, loss: Any) -> None:
     check_inner(owner, loss)
     if "regression" not in loss.card.tasks or loss.out_features != 1:
-        raise TypeError(f"{owner}: loss must be a regression loss with one output, got {loss!r}")
+        raise TypeError(
+            f"{owner}: loss must be a regression loss with one output, got {shown(loss)}"
+        )
 
 
 class Tempered(Wrapper):

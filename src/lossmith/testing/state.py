@@ -17,7 +17,7 @@ from torch import Tensor
 from lossmith.catalogue import find, load
 from lossmith.core import Choice, Loss
 from lossmith.core.arguments import demanded, parameters
-from lossmith.core.hyperparameter import Hyperparameter, Ranged, Whole, Wholes
+from lossmith.core.hyperparameter import Hyperparameter, Ranged, Reals, Whole, Wholes
 from lossmith.core.tree import tree_leaves
 from lossmith.testing.cases import Case, hyper_values, rebuilding, refusal, tunable
 
@@ -154,10 +154,11 @@ def _outside(hyper: Hyperparameter) -> list[Any]:
         return []
     bounds = [] if hyper.low is None else [hyper.low if hyper.exclusive else hyper.low - 1]
     bounds += [] if hyper.high is None else [hyper.high if hyper.exclusive else hyper.high + 1]
-    if isinstance(hyper, Wholes):
-        return [[int(bound)] for bound in bounds]
-    whole = isinstance(hyper, Whole)
-    return [int(b) if whole else b for b in bounds] + ([] if whole or not bounds else [torch.nan])
+    if isinstance(hyper, (Whole, Wholes)):
+        bounds = [int(bound) for bound in bounds]
+    elif bounds:
+        bounds.append(torch.nan)
+    return [[bound] for bound in bounds] if isinstance(hyper, (Reals, Wholes)) else list(bounds)
 
 
 def _attributes(loss: Loss) -> dict[str, Any]:
