@@ -13,6 +13,7 @@ from lossmith.study.search.trial import Budget, TrialSpec, batches
 from lossmith.study.training import stacked as stacked_module
 from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.mlp import StackedMLP, dropout_masks
+from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedBatch
 
 ROWS, BATCH, EPOCHS = 21, 8, 3  # two full batches an epoch, five rows left over
@@ -84,7 +85,8 @@ def plain_model(body: StackedMLP, fold: int) -> nn.Sequential:
 
 def plain_outputs(rows: Rows, one: TrialSpec, fold: int, epochs: int) -> Tensor:
     """Train one member on one fold in the ordinary loop; return its averaged outputs."""
-    body = StackedMLP(rows.features.shape[-1], [one.out_features], [rows.seeds[fold]])
+    body = StackedMLP(rows.width, [one.out_features], [rows.seeds[fold]])
+    embedding = PiecewiseLinear.of(rows.features[[fold]])
     model = plain_model(body, 0)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=one.learning_rate, weight_decay=WEIGHT_DECAY
@@ -95,7 +97,7 @@ def plain_outputs(rows: Rows, one: TrialSpec, fold: int, epochs: int) -> Tensor:
         shuffled = torch.randperm(ROWS, generator=order)
         for start in range(0, ROWS - BATCH + 1, BATCH):
             index = shuffled[start : start + BATCH]
-            output = model(rows.features[fold, index])
+            output = model(embedding(rows.features[fold, index]))
             output = output[:, 0] if one.out_features == 1 else output
             optimizer.zero_grad()
             one.losses[fold](output, rows.target[fold, index]).backward()
@@ -108,7 +110,7 @@ def plain_outputs(rows: Rows, one: TrialSpec, fold: int, epochs: int) -> Tensor:
     for mean, weight in zip(weights, model.parameters(), strict=True):
         weight.data = mean
     with torch.no_grad():
-        output = model(rows.valid[fold])
+        output = model(embedding(rows.valid[fold]))
     return output[:, 0] if one.out_features == 1 else output
 
 
@@ -301,7 +303,8 @@ def test_outputs_do_not_depend_on_padded_rows() -> None:
     batch.advance(1)
     stack = batch.stacks[0]
     with torch.no_grad(), stack.average.applied(stack.model):
-        shorter = stack.model(torch.stack([x[:3] for x in batch.rows.valid]))
+        embedding = batch.rows.embedding
+        shorter = stack.model(embedding(torch.stack([x[:3] for x in batch.rows.valid])))
     wanted = torch.cat([part[..., 0] for part in shorter[:1]], dim=1)[:, 0]
     torch.testing.assert_close(batch.outputs()[0][0][:3], wanted[0])
 

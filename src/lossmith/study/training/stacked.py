@@ -12,6 +12,7 @@ from lossmith.study.search.trial import Budget, TrialSpec, batches
 from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.heads import one_column
 from lossmith.study.training.mlp import Masks, StackedMLP, dropout_masks
+from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked_loss import stack_key, stacked_loss
 
 WEIGHT_DECAY = 0.05
@@ -38,7 +39,18 @@ class Rows:
         self.features = torch.stack([_pad(x[:shortest], columns) for x, _ in train])
         self.target = torch.stack([target[:shortest] for _, target in train])
         self.valid = [_pad(x, columns) for x in valid]
+        self.embedding = PiecewiseLinear.of(self.features)
         self.seeds = tuple(seeds)
+
+    @property
+    def width(self) -> int:
+        """How many numbers a body sees of a row."""
+        return self.features.shape[-1] + self.embedding.added
+
+    def batch(self, chosen: Tensor) -> Tensor:
+        """Return what bodies see of each fold's chosen rows, (folds, rows, width)."""
+        folds = torch.arange(len(self.seeds)).unsqueeze(1)
+        return self.embedding(self.features[folds, chosen])
 
 
 class StackedTrials:
@@ -52,9 +64,7 @@ class StackedTrials:
             zip(trials, keys, strict=True), key=lambda pair: (pair[0].out_features, pair[1])
         )
         self.trials, self.keys = [trial for trial, _ in ordered], [key for _, key in ordered]
-        self.model = StackedMLP(
-            rows.features.shape[-1], [t.out_features for t in self.trials], rows.seeds
-        )
+        self.model = StackedMLP(rows.width, [t.out_features for t in self.trials], rows.seeds)
         self.losses = torch.nn.ModuleList(loss for t in self.trials for loss in t.losses)
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.model, self.losses, weight_decay=WEIGHT_DECAY),
@@ -126,7 +136,6 @@ class StackedBatch:
 
     def advance(self, epochs: int) -> None:
         """Train every trial for some epochs."""
-        folds = torch.arange(len(self.rows.seeds)).unsqueeze(1)
         for _ in range(epochs):
             self._observe()
             orders = [
@@ -135,7 +144,7 @@ class StackedBatch:
             ]
             for chosen in zip(*orders, strict=True):
                 index = torch.stack(chosen)
-                self._step(self.rows.features[folds, index], index)
+                self._step(self.rows.batch(index), index)
 
     def _observe(self) -> None:
         """Tell losses on schedules which epoch begins."""
@@ -165,6 +174,7 @@ class StackedBatch:
         """Return each trial's raw outputs on each fold's validation rows, averaged weights."""
         lengths = [len(features) for features in self.rows.valid]
         padded = torch.stack([_pad(x.mT, max(lengths)).mT for x in self.rows.valid])
+        padded = self.rows.embedding(padded)
         found: list[Tensor] = []
         for stack in self.stacks:
             with stack.average.applied(stack.model):

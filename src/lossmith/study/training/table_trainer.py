@@ -99,7 +99,12 @@ class TableTrainer:
         batch = StackedBatch(rows, [trial], self.budget)
         batch.advance(epochs)
         body = batch.stacks[0].averaged()
-        return TableModel(encoder=encoder, loss=bare(candidate.fit(target)), body=body)
+        return TableModel(
+            encoder=encoder,
+            loss=bare(candidate.fit(target)),
+            body=body,
+            embedding=rows.embedding,
+        )
 
     def _encode(self, folds: tuple[int, ...]) -> Rows:
         start = time.perf_counter()
