@@ -1,5 +1,7 @@
 """Columns in pieces: each is how far a value is through it, whatever the folds beside it hold."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 
@@ -15,8 +17,7 @@ from lossmith.study.training.piecewise import (
 
 def embedded(column: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Return a column's pieces by numpy's interpolation, one at a time."""
-    pairs = zip(edges[:-1], edges[1:], strict=True)
-    return SCALE * np.stack([np.interp(column, pair, (0, 1)) for pair in pairs], axis=1)
+    return SCALE * np.stack([np.interp(column, pair, (0, 1)) for pair in pairwise(edges)], axis=1)
 
 
 def test_few_values_are_the_ends_of_pieces_themselves() -> None:

@@ -134,11 +134,26 @@ def _unmeasured(measurements: Measurements, blank: CandidateResult) -> Candidate
     return replace(
         blank,
         score=measurements.measure.error(rank_error(best)),
+        default_score=_beside(measurements, best, reached),
         learning_rate=best.key.learning_rate,
         epochs=reached,
         cells=len(best.errors),
         note=f"left after {reached} epochs on {len(best.errors)} folds",
     )
+
+
+def _beside(measurements: Measurements, history: TrialHistory, reached: int) -> float | None:
+    """Return the default's score on a trial's folds by its epoch: the best of several, as is its.
+
+    None where the default has none there.
+    """
+    folds, found = list(history.errors), []
+    for other in measurements.of_candidate(measurements.candidates.default):
+        if not other.diverged and set(folds) <= set(other.errors):
+            table, epochs = other.errors_by_epoch(folds)
+            found.append(table[:, np.array(epochs) <= reached].mean(axis=0).min(initial=np.inf))
+    least = min(found, default=np.inf)
+    return measurements.measure.error(float(least)) if np.isfinite(least) else None
 
 
 def _status(

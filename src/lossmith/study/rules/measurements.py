@@ -9,6 +9,7 @@ import numpy as np
 from lossmith.study.base.direction import Better
 from lossmith.study.candidates import CandidateSet
 from lossmith.study.rules.compare import FoldErrors, evaluate_at_best_epoch
+from lossmith.study.rules.convergence import beyond, improving
 from lossmith.study.rules.history import TrialHistory, TrialKey
 
 
@@ -77,6 +78,28 @@ class Measurements:
         best = self.evaluate(history).best_epoch
         last = history.errors_by_epoch(self.folds)[1][-1]
         return best if self.finished or best < last else self.epochs
+
+    @property
+    def still_improving(self) -> tuple[str, ...]:
+        """Of the default and the finalists no worse than it, those best at the end of training."""
+        curves = {name: history.errors_by_epoch(self.folds) for name, history in self._contending()}
+        return tuple(n for n, (table, epochs) in curves.items() if improving(table.mean(0), epochs))
+
+    @property
+    def at_edge(self) -> tuple[str, ...]:
+        """Of the same, those whose best learning rate is the smallest or largest they tried."""
+        rates = {
+            name: [h.key.learning_rate for h in self.of_candidate(name)]
+            for name in self.final_histories()
+        }
+        return tuple(n for n, h in self._contending() if beyond(h.key.learning_rate, rates[n]))
+
+    def _contending(self) -> list[tuple[str, TrialHistory]]:
+        """Return the default and the finalists that are no worse, as far as was measured."""
+        alive = {n: h for n, h in self.final_histories().items() if not h.diverged}
+        errors = {name: history.rank_error(self.folds) for name, history in alive.items()}
+        level = errors.get(self.candidates.default, np.inf)
+        return [(name, history) for name, history in alive.items() if errors[name] <= level]
 
     def of_candidate(self, name: str) -> list[TrialHistory]:
         """Return the histories of all of a candidate's trials."""

@@ -54,10 +54,10 @@ def _trained(name: str, measurements: Measurements, trainer: Trainer, clock: Clo
 def _cost(measurements: Measurements, trainer: Trainer, clock: Clock, finals: int) -> Cost:
     """Return what the study took, beside what its default alone would."""
     default = measurements.default_history()
-    variants = len(measurements.candidates[measurements.candidates.default].variants)
-    settings = variants * len(measurements.learning_rates)
+    settings = len(measurements.of_candidate(measurements.candidates.default))
     epochs = measurements.training_epochs(default)
-    default_seconds = trainer.reference_seconds(default, epochs, settings)
+    longest = measurements.epochs
+    default_seconds = trainer.reference_seconds(default, epochs, settings, longest)
     seconds = clock.seconds
     return Cost(
         seconds=seconds,

@@ -1,4 +1,7 @@
-"""The search: every candidate starts, the hopeless leave early, the rest run on all folds."""
+"""The search: every candidate starts, the hopeless leave early, the rest run on all folds.
+
+It goes on, longer and at further learning rates, where that may still help those that are left.
+"""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -8,6 +11,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.base.clock import Clock, OutOfTimeError
 from lossmith.study.base.errors import InputError
 from lossmith.study.candidates import CandidateSet, CandidateSpec
+from lossmith.study.rules.convergence import beyond
 from lossmith.study.rules.halving import Check, Futility, Rung, SuccessiveHalving
 from lossmith.study.rules.history import TrialHistory, TrialKey
 from lossmith.study.rules.measurements import Measurements
@@ -17,6 +21,7 @@ from lossmith.study.search.trial import TrialSpec
 
 EVIDENCE_ROWS = 1000  # whose raw outputs are kept for the report
 SCREENING_SHARE = 0.4  # of a search's time, for the progress display
+WIDENINGS = 2  # learning rates beyond each edge of the grid, at most
 
 
 @dataclass
@@ -29,6 +34,7 @@ class Search:
     learning_rates: Sequence[float]
     clock: Clock
     n_earlier_comparisons: int = 0
+    widen: bool = False  # whether learning rates beyond these may be tried
     trainings: int = 0  # of earlier searches too
     futility: Futility = field(default_factory=Futility)
     histories: dict[TrialKey, TrialHistory] = field(default_factory=dict)
@@ -41,6 +47,8 @@ class Search:
     def __post_init__(self) -> None:
         self.screening_folds = self.trainer.split.screening_folds
         self.confirmation_folds = self.trainer.split.confirmation_folds
+        self.epochs = self.trainer.budget.epochs
+        self.batches: list[tuple[TrialBatch, Sequence[int]]] = []  # in training, and on which folds
         self.halving = SuccessiveHalving(
             default=self.candidates.default,
             common=self.candidates.common,
@@ -51,7 +59,11 @@ class Search:
         """Search to the end, or until the user or the clock stops it; return what is known."""
         try:
             self._screen()
+            if self.widen:
+                self._widen()
+            self._lengthen()
             self._confirm()
+            self._lengthen()
             self.finished = True
         except (KeyboardInterrupt, OutOfTimeError):
             self._stop()
@@ -76,6 +88,65 @@ class Search:
             running = len({trial.candidate for trial in batch.trials})
             self.clock.tick(SCREENING_SHARE * share, f"screening {running} losses")
         self._promote()
+
+    def _widen(self) -> None:
+        """Try those beyond the grid whose best learning rate is at its edge."""
+        for _ in range(WIDENINGS):
+            trials = []
+            for key in self._leading():
+                candidate = self.candidates[key.candidate]
+                own = [k.learning_rate for k in self.histories if k.candidate == key.candidate]
+                further = beyond(key.learning_rate, own)
+                if further is not None:
+                    losses = self._fitted(candidate.variants[key.variant], self.screening_folds)
+                    assert losses is not None  # it fitted them before
+                    trials.append(_trial(key._replace(learning_rate=further), losses))
+            if not trials:
+                return
+            batch = self._start(self.screening_folds, trials)
+            for _ in self._checkpoints(batch, self.screening_folds):
+                self.clock.tick(SCREENING_SHARE, "screening further learning rates")
+            self._promote()
+
+    def _leading(self) -> list[TrialKey]:
+        """Return the finalists, each at its best setting."""
+        best: dict[str, TrialKey] = {}
+        for key in self.finalists:
+            best.setdefault(key.candidate, key)
+        return list(best.values())
+
+    def _lengthen(self) -> None:
+        """Train those that are left on, up to the cap, while that helps any that may be chosen."""
+        while self.measurements().still_improving and (
+            marks := self.trainer.budget.later(self.epochs)
+        ):
+            self._keep_finalists()
+            done = self.epochs
+            for epoch in marks:
+                for batch, folds in self.batches:
+                    batch.advance(epoch - done)
+                    self._record(batch, folds, epoch)
+                done = epoch
+                self.clock.tick(self._share(), f"training {len(self._leading())} losses longer")
+            self.epochs = done
+            for _, folds in self.batches:
+                self.scorer.exclude_outliers(folds)
+            if len(self.folds) == len(self.screening_folds):
+                self._promote()
+
+    def _share(self) -> float:
+        started = len(self.folds) > len(self.screening_folds)
+        return 1.0 if started else SCREENING_SHARE
+
+    def _keep_finalists(self) -> None:
+        """Stop training all others, on whichever folds."""
+        kept = []
+        for batch, folds in self.batches:
+            own = [i for i, trial in enumerate(batch.trials) if trial.key in self.finalists]
+            if own:
+                batch.keep(own)
+                kept.append((batch, folds))
+        self.batches = kept
 
     def _confirm(self) -> None:
         """Measure the finalists on all other folds; those without prospects leave."""
@@ -127,16 +198,20 @@ class Search:
             if trial.key not in self.histories:
                 self.histories[trial.key] = self.scorer.history(trial.key)
         self.trainings += len(trials) * len(folds)
-        return self.trainer.start(folds, trials)
+        batch = self.trainer.start(folds, trials)
+        self.batches.append((batch, folds))
+        return batch
 
     def _checkpoints(self, batch: TrialBatch, folds: Sequence[int]) -> Iterator[float]:
         """Train from checkpoint to checkpoint and score each; yield the share of the epochs."""
-        done, budget = 0, self.trainer.budget
-        for epoch in budget.checkpoints():
+        done, marks = 0, self.trainer.budget.checkpoints()
+        while marks[-1] < self.epochs:
+            marks += self.trainer.budget.later(marks[-1])
+        for epoch in marks:
             batch.advance(epoch - done)
             self._record(batch, folds, epoch)
             done = epoch
-            yield epoch / budget.epochs
+            yield epoch / self.epochs
 
     def _record(self, batch: TrialBatch, folds: Sequence[int], epoch: int) -> None:
         """Score every trial on every fold."""
@@ -149,9 +224,11 @@ class Search:
             for position, fold in enumerate(folds)
         }
         self.scorer.record(histories, predictions, epoch)
-        default = next(t for t in trials if t.candidate == self.candidates.default)
-        self.trainer.time_reference(default.losses[0])
-        self.running = [trial.key for trial in trials]
+        default = next((t for t in trials if t.candidate == self.candidates.default), None)
+        if default is not None:
+            self.trainer.time_reference(default.losses[0])
+        beside = [other.trials for other, own in self.batches if own == folds]
+        self.running = [trial.key for some in beside for trial in some]
         if folds[0] == self.screening_folds[0]:
             for history, trial, raw in zip(histories, trials, outputs, strict=True):
                 loss = trial.losses[0]
@@ -203,7 +280,7 @@ class Search:
                 number: split.units(fold.valid[self.scorer.scored(number)])
                 for number, fold in enumerate(split.folds)
             },
-            epochs=self.trainer.budget.epochs,
+            epochs=self.epochs,
             learning_rates=tuple(self.learning_rates),
             notes=dict(self.notes),
             trainings=self.trainings,

@@ -58,5 +58,7 @@ class Trainer(Protocol):
     def time_reference(self, loss: Loss) -> None:
         """Time a little of what evaluating the default alone takes; called now and then."""
 
-    def reference_seconds(self, history: TrialHistory, epochs: int, settings: int) -> float:
+    def reference_seconds(
+        self, history: TrialHistory, epochs: int, settings: int, longest: int
+    ) -> float:
         """Return what evaluating the default alone takes by plain sequential training."""

@@ -164,9 +164,7 @@ def _read(path: Path) -> SavedModel:
     if len(losses) != len(targets):
         raise ValueError(f"model.json names {len(targets)} targets, loss.json has others")
     saved = SavedModel(
-        model=TableModel(
-            encoder=encoder, loss=loss, body=_body(state, loss), embedding=embedding
-        ),
+        model=TableModel(encoder=encoder, loss=loss, body=_body(state, loss), embedding=embedding),
         outputs=tuple(_output_spec(*pair) for pair in zip(targets, losses, strict=True)),
     )
     saved.predict(encoder.blank())  # what does not fit together shows now

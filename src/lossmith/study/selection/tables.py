@@ -53,6 +53,7 @@ class TableRequest:
     time: Any = None
     candidates: Sequence[str] | None = None
     learning_rates: tuple[float, ...]
+    widen: bool = False
     epochs: int | None = None
     batch_size: int | None = None
     keep_outliers: bool = False
@@ -184,6 +185,7 @@ class Plan:
             candidates=field,
             scorer=Scorer(self.metrics[place], trainer, exclude_outliers=exclude),
             learning_rates=self.request.learning_rates,
+            widen=self.request.widen,
             clock=_part_of(self.clock, problem.name, place, count),
         )
 
@@ -207,6 +209,7 @@ class Plan:
                 [one.target[self.split.develop] for one in targets],
             ),
             learning_rates=self.request.learning_rates,
+            widen=self.request.widen,
             clock=Clock(
                 clock.limit,
                 lambda share, text: clock.report(ALONE + (1 - ALONE) * share, text),

@@ -17,11 +17,11 @@ class PiecewiseLinear(nn.Module):
 
     .. math:: \tfrac12 \min(1, \max(0, (x - a) / (b - a)))
 
-    A step, a bend or a level of its own is then one weight of the first layer, which a small network
-    otherwise needs thousands of steps to form (Gorishniy et al., *On Embeddings for Numerical
-    Features in Tabular Deep Learning*, 2022). Pieces end at quantiles of the training rows, or at
-    the values themselves where these are few. Nothing here is trained, so all trials of a fold
-    share what a batch becomes; folds have pieces of their own.
+    A step, a bend or a level of its own is then one weight of the first layer, which a small
+    network otherwise needs thousands of steps to form (Gorishniy et al., *On Embeddings for
+    Numerical Features in Tabular Deep Learning*, 2022). Pieces end at quantiles of the training
+    rows, or at the values themselves where these are few. Nothing here is trained, so all trials
+    of a fold share what a batch becomes; folds have pieces of their own.
 
     Args:
         columns: of which each piece is, (folds, pieces).
@@ -87,4 +87,3 @@ def _edges(column: Tensor, values: Tensor, most: int) -> Tensor:
         return values
     ranks = torch.linspace(0, len(column) - 1, min(PIECES, most) + 1).round().long()
     return column.sort().values[ranks].unique()
-

@@ -11,7 +11,7 @@ from lossmith.core.driver import parameter_groups
 from lossmith.study.search.trial import Budget, TrialSpec, batches
 from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.heads import one_column
-from lossmith.study.training.mlp import Masks, StackedMLP, dropout_masks
+from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked_loss import stack_key, stacked_loss
 
@@ -78,10 +78,10 @@ class StackedTrials:
             for _, group in groupby(ordered, key=lambda pair: pair[0].out_features)
         ]
 
-    def forward(self, features: Tensor, masks: Masks | None = None) -> dict[str, Tensor]:
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
         """Return (folds, trials, rows, outputs) for each kind of loss."""
         parts: dict[str, Tensor] = {}
-        for output, shares in zip(self.model(features, masks), self.shares, strict=True):
+        for output, shares in zip(self.model(features), self.shares, strict=True):
             parts |= zip(shares, output.split(list(shares.values()), dim=1), strict=True)
         return parts
 
@@ -127,7 +127,6 @@ class StackedBatch:
         ]
         self.objectives = self._objectives()
         self.orders = [torch.Generator().manual_seed(seed) for seed in rows.seeds]
-        self.dropout = torch.Generator().manual_seed(rows.seeds[0])
 
     @property
     def trials(self) -> list[TrialSpec]:
@@ -156,8 +155,7 @@ class StackedBatch:
         self.epoch += 1
 
     def _step(self, features: Tensor, index: Tensor) -> None:
-        masks = dropout_masks(self.dropout, *features.shape[:2])
-        parts = [stack.forward(features, masks) for stack in self.stacks]
+        parts = [stack.forward(features) for stack in self.stacks]
         losses = [
             objective(torch.cat([part[key] for part in parts if key in part], dim=1), index)
             for key, objective in self.objectives.items()

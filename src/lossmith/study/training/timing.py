@@ -10,7 +10,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.search.trial import batches
 from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.heads import one_column
-from lossmith.study.training.mlp import DROPOUT, WIDTH
+from lossmith.study.training.mlp import WIDTH
 from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked import WEIGHT_DECAY
 
@@ -25,10 +25,8 @@ def plain_mlp(features: Tensor, out_features: int) -> nn.Sequential:
         embedding,
         nn.Linear(features.shape[1] + embedding.added, WIDTH),
         nn.SiLU(),
-        nn.Dropout(DROPOUT),
         nn.Linear(WIDTH, WIDTH),
         nn.SiLU(),
-        nn.Dropout(DROPOUT),
         nn.Linear(WIDTH, out_features),
     )
 
