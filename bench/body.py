@@ -5,8 +5,8 @@
     python bench/body.py --table bench/results/body.jsonl > docs/body.md
 
 Each table's rows are split 70 : 30; nobody is tuned on the 30 %. The tables are those that the
-study was developed on, ISLP's Bikeshare, and the first tables of unseen.py's draw whose target boosting
-predicts on the 70 % in part, and not wholly. What the file holds already is not done again.
+study was developed on, ISLP's Bikeshare, and the first tables of unseen.py's draw whose target
+boosting predicts on the 70 % in part, and not wholly. What the file holds is not done again.
 """
 
 import argparse

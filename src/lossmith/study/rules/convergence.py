@@ -26,15 +26,15 @@ def improving(errors: np.ndarray, epochs: Sequence[int]) -> bool:
 
 
 def beyond(rate: float, rates: Sequence[float]) -> float | None:
-    """Return the learning rate beyond one that is at an edge of those tried, else None.
+    """Return the learning rate beyond one that is at an edge of three or more tried, else None.
 
     >>> beyond(0.01, [0.001, 0.003, 0.01]), beyond(0.001, [0.001, 0.003, 0.01])
     (0.03, 0.0003)
-    >>> beyond(0.003, [0.001, 0.003, 0.01]), beyond(0.1, [0.1])
+    >>> beyond(0.003, [0.001, 0.003, 0.01]), beyond(0.1, [0.01, 0.1])
     (None, None)
     """
     ordered = sorted(rates)
-    if len(ordered) < 2 or rate not in (ordered[0], ordered[-1]):
+    if len(ordered) < 3 or rate not in (ordered[0], ordered[-1]):
         return None
-    inner = ordered[1] if rate == ordered[0] else ordered[-2]
-    return float(f"{rate * rate / inner:.1g}")
+    first, second = ordered[1:3] if rate == ordered[0] else ordered[-2:-4:-1]
+    return float(f"{rate * first / second:.2g}")
