@@ -113,7 +113,7 @@ def test_a_budget_goes_on_to_eight_times_as_many_epochs_unless_they_are_given() 
 
 
 def test_a_dropped_loss_stands_beside_the_default_at_its_own_epoch_and_folds() -> None:
-    """The folds of the screening are easy, so that the dropped look better than the default does."""
+    """The folds of the screening are easy, so that the dropped look better than the default."""
 
     def script(name: str, fold: int, epoch: int, rate: float) -> float:
         return learning(name, fold, epoch, rate) + (2.0 if fold > 1 else 0.0)
