@@ -85,6 +85,16 @@ def test_learning_rates_go_on_beyond_an_edge(best: float) -> None:
     assert {key.learning_rate for key in found.histories if key.candidate == "b"} == set(RATES)
 
 
+def test_an_edge_that_hardly_gains_is_none() -> None:
+    def script(name: str, fold: int, epoch: int, rate: float) -> float:
+        return LEVELS[name] * (1 - 0.4 * TOLERANCE * np.log10(rate)) + 0.02 * noise(name, fold)
+
+    found = searched(script, BUDGET, widen=True)
+    assert {key.learning_rate for key in found.histories} == set(RATES)
+    assert found.default_history().key.learning_rate == RATES[-1]
+    assert not found.at_edge
+
+
 def test_learning_rates_that_were_asked_for_are_kept_to() -> None:
     found = searched(lambda name, fold, epoch, rate: LEVELS[name] / rate, BUDGET)
     assert {key.learning_rate for key in found.histories} == set(RATES)

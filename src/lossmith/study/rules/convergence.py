@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-TOLERANCE = 0.002  # of the error: what the last quarter of a training must gain to go on
+TOLERANCE = 0.002  # of the error: what an end or an edge must gain to go on
 
 
 def improving(errors: np.ndarray, epochs: Sequence[int]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from lossmith.study.base.direction import Better
 from lossmith.study.candidates import CandidateSet
 from lossmith.study.rules.compare import FoldErrors, evaluate_at_best_epoch
-from lossmith.study.rules.convergence import beyond, improving
+from lossmith.study.rules.convergence import TOLERANCE, beyond, improving
 from lossmith.study.rules.history import TrialHistory, TrialKey
 
 
@@ -87,12 +87,20 @@ class Measurements:
 
     @property
     def at_edge(self) -> tuple[str, ...]:
-        """Of the same, those whose best learning rate is the smallest or largest they tried."""
-        rates = {
-            name: [h.key.learning_rate for h in self.of_candidate(name)]
-            for name in self.final_histories()
-        }
-        return tuple(n for n, h in self._contending() if beyond(h.key.learning_rate, rates[n]))
+        """Of the same, those that a learning rate beyond those they tried may still help."""
+        return tuple(name for name, history in self._contending() if self.further_rate(history.key))
+
+    def further_rate(self, key: TrialKey) -> float | None:
+        """Return the rate beyond a setting's own, if that is at an edge and better than all others.
+
+        All were measured on the screening folds.
+        """
+        others = [h for h in self.of_candidate(key.candidate) if h.key.variant == key.variant]
+        errors = {h.key.learning_rate: h.rank_error(self.screening_folds) for h in others}
+        own = errors[key.learning_rate]
+        worse = [error for rate, error in errors.items() if rate != key.learning_rate]
+        gains = min(worse, default=own) - own > TOLERANCE * abs(own)
+        return beyond(key.learning_rate, list(errors)) if gains else None
 
     def _contending(self) -> list[tuple[str, TrialHistory]]:
         """Return the default and the finalists that are no worse, as far as was measured."""

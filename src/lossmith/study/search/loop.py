@@ -11,7 +11,6 @@ from lossmith.core.loss import Loss
 from lossmith.study.base.clock import Clock, OutOfTimeError
 from lossmith.study.base.errors import InputError
 from lossmith.study.candidates import CandidateSet, CandidateSpec
-from lossmith.study.rules.convergence import beyond
 from lossmith.study.rules.halving import Check, Futility, Rung, SuccessiveHalving
 from lossmith.study.rules.history import TrialHistory, TrialKey
 from lossmith.study.rules.measurements import Measurements
@@ -92,19 +91,17 @@ class Search:
     def _widen(self) -> None:
         """Try those beyond the grid whose best learning rate is at its edge."""
         for _ in range(WIDENINGS):
-            trials = []
-            for key in self._leading():
-                candidate = self.candidates[key.candidate]
-                own = [k.learning_rate for k in self.histories if k.candidate == key.candidate]
-                further = beyond(key.learning_rate, own)
-                if further is not None:
-                    losses = self._fitted(candidate.variants[key.variant], self.screening_folds)
-                    assert losses is not None  # it fitted them before
-                    trials.append(_trial(key._replace(learning_rate=further), losses))
+            found, folds = self.measurements(), self.screening_folds
+            further = {key: found.further_rate(key) for key in self._leading()}
+            trials = [
+                self._of(key._replace(learning_rate=rate), folds)
+                for key, rate in further.items()
+                if rate is not None
+            ]
             if not trials:
                 return
-            batch = self._start(self.screening_folds, trials)
-            for _ in self._checkpoints(batch, self.screening_folds):
+            batch = self._start(folds, trials)
+            for _ in self._checkpoints(batch, folds):
                 self.clock.tick(SCREENING_SHARE, "screening further learning rates")
             self._promote()
 
@@ -151,7 +148,7 @@ class Search:
     def _confirm(self) -> None:
         """Measure the finalists on all other folds; those without prospects leave."""
         folds = self.confirmation_folds
-        batch = self._start(folds, [self._finalist(key) for key in self.finalists])
+        batch = self._start(folds, [self._of(key, folds) for key in self.finalists])
         checks = list(self.futility.checks)
         for share in self._checkpoints(batch, folds):
             self.folds = [*self.screening_folds, *folds]
@@ -175,9 +172,9 @@ class Search:
             for rate in self.learning_rates
         ]
 
-    def _finalist(self, key: TrialKey) -> TrialSpec:
+    def _of(self, key: TrialKey, folds: Sequence[int]) -> TrialSpec:
         variant = self.candidates[key.candidate].variants[key.variant]
-        return _trial(key, self.trainer.losses(variant, self.confirmation_folds))
+        return _trial(key, self.trainer.losses(variant, folds))
 
     def _fitted(self, candidate: CandidateSpec, folds: Sequence[int]) -> tuple[Loss, ...] | None:
         """Return a candidate's losses, one a fold, or None with a note where it does not fit.
