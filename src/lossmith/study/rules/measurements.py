@@ -88,19 +88,24 @@ class Measurements:
     @property
     def at_edge(self) -> tuple[str, ...]:
         """Of the same, those that a learning rate beyond those they tried may still help."""
-        return tuple(name for name, history in self._contending() if self.further_rate(history.key))
+        return tuple(key.candidate for key in self.further_rates())
 
-    def further_rate(self, key: TrialKey) -> float | None:
-        """Return the rate beyond a setting's own, if that is at an edge and better than all others.
+    def further_rates(self) -> dict[TrialKey, float]:
+        """Return the rate beyond for each of them whose own is at an edge and gains there.
 
-        All were measured on the screening folds.
+        All rates were measured on the screening folds.
         """
-        others = [h for h in self.of_candidate(key.candidate) if h.key.variant == key.variant]
-        errors = {h.key.learning_rate: h.rank_error(self.screening_folds) for h in others}
-        own = errors[key.learning_rate]
-        worse = [error for rate, error in errors.items() if rate != key.learning_rate]
-        gains = min(worse, default=own) - own > TOLERANCE * abs(own)
-        return beyond(key.learning_rate, list(errors)) if gains else None
+        found = {}
+        for _, history in self._contending():
+            key = history.key
+            others = [h for h in self.of_candidate(key.candidate) if h.key.variant == key.variant]
+            errors = {h.key.learning_rate: h.rank_error(self.screening_folds) for h in others}
+            own = errors[key.learning_rate]
+            worse = [error for rate, error in errors.items() if rate != key.learning_rate]
+            further = beyond(key.learning_rate, list(errors))
+            if further is not None and min(worse) - own > TOLERANCE * abs(own):
+                found[key] = further
+        return found
 
     def _contending(self) -> list[tuple[str, TrialHistory]]:
         """Return the default and the finalists that are no worse, as far as was measured."""

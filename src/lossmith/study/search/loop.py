@@ -89,14 +89,12 @@ class Search:
         self._promote()
 
     def _widen(self) -> None:
-        """Try those beyond the grid whose best learning rate is at its edge."""
+        """Try those that may be chosen beyond the grid, where their best rate is at its edge."""
         for _ in range(WIDENINGS):
             found, folds = self.measurements(), self.screening_folds
-            further = {key: found.further_rate(key) for key in self._leading()}
             trials = [
                 self._of(key._replace(learning_rate=rate), folds)
-                for key, rate in further.items()
-                if rate is not None
+                for key, rate in found.further_rates().items()
             ]
             if not trials:
                 return
@@ -104,13 +102,6 @@ class Search:
             for _ in self._checkpoints(batch, folds):
                 self.clock.tick(SCREENING_SHARE, "screening further learning rates")
             self._promote()
-
-    def _leading(self) -> list[TrialKey]:
-        """Return the finalists, each at its best setting."""
-        best: dict[str, TrialKey] = {}
-        for key in self.finalists:
-            best.setdefault(key.candidate, key)
-        return list(best.values())
 
     def _lengthen(self) -> None:
         """Train those that are left on, up to the cap, while that helps any that may be chosen."""
@@ -124,7 +115,10 @@ class Search:
                     batch.advance(epoch - done)
                     self._record(batch, folds, epoch)
                 done = epoch
-                self.clock.tick(self._share(), f"training {len(self._leading())} losses longer")
+                self.clock.tick(
+                    self._share(),
+                    f"training {len(self.measurements().final_histories())} losses longer",
+                )
             self.epochs = done
             for _, folds in self.batches:
                 self.scorer.exclude_outliers(folds)

@@ -6,7 +6,7 @@ from torch.nn import functional as nnf
 
 LEVELS = 32  # distinct values up to which each step between two is a piece
 PIECES = 12  # of a column with more values, equally many rows in each
-WIDEST = 768  # pieces of all columns together; wide tables get fewer a column
+WIDEST = 256  # pieces of all columns together; wide tables get fewer a column
 FEWEST = 3  # pieces a column below which a table has none
 STEEPEST = 1e30  # a piece of hardly any width is a step
 SCALE = 0.5  # of a piece beside the columns themselves
@@ -68,10 +68,10 @@ def _pieces(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the columns, beginnings and steepness of one fold's pieces."""
     values = [column.unique() for column in features.T]
     many = [column for column, distinct in enumerate(values) if len(distinct) > 2]
-    most = WIDEST // max(len(many), 1)
-    if most < FEWEST:
-        many = []
-    edges = [_edges(features[:, column], values[column], most) for column in many]
+    wanted = [_wanted(len(values[column])) for column in many]
+    affordable = [most for most in range(LEVELS + 1) if _total(wanted, most) <= WIDEST]
+    many = many if affordable[-1] >= FEWEST else []
+    edges = [_edges(features[:, column], values[column], affordable[-1]) for column in many]
     columns = [torch.full((len(ends) - 1,), c) for c, ends in zip(many, edges, strict=True)]
     empty = [features.new_empty(0)]
     return (
@@ -81,9 +81,19 @@ def _pieces(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
+def _wanted(values: int) -> int:
+    """Return how many pieces a column of so many values has."""
+    return values - 1 if values - 1 <= LEVELS else PIECES
+
+
+def _total(wanted: list[int], most: int) -> int:
+    return sum(min(own, most) for own in wanted)
+
+
 def _edges(column: Tensor, values: Tensor, most: int) -> Tensor:
     """Return where a column's pieces begin and end: its values, or quantiles of its rows."""
-    if len(values) - 1 <= min(LEVELS, most):
+    wanted = _wanted(len(values))
+    if wanted == len(values) - 1 <= most:
         return values
     ranks = torch.linspace(0, len(column) - 1, min(PIECES, most) + 1).round().long()
     return column.sort().values[ranks].unique()
