@@ -7,6 +7,7 @@ import pytest
 
 from lossmith.study.rules.convergence import TOLERANCE, beyond, improving
 from lossmith.study.rules.decision import decide
+from lossmith.study.rules.history import TrialKey
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.search.loop import WIDENINGS
 from lossmith.study.search.trial import LONGER, Budget
@@ -83,6 +84,18 @@ def test_learning_rates_go_on_beyond_an_edge(best: float) -> None:
     assert len(tried) <= len(RATES) + WIDENINGS
     assert set(history.errors) == set(range(10))
     assert {key.learning_rate for key in found.histories if key.candidate == "b"} == set(RATES)
+
+
+def test_a_rate_beyond_that_is_worse_leaves_early() -> None:
+    def script(name: str, fold: int, epoch: int, rate: float) -> float:
+        off = rate > 0.01 if name == "default" else rate != 0.003
+        return LEVELS[name] + 0.2 * off - 5 * min(rate, 0.01) + 0.02 * noise(name, fold)
+
+    found = searched(script, BUDGET, widen=True)
+    beyond = found.histories[TrialKey("default", 0.03)]
+    assert max(beyond.errors[0]) < BUDGET.epochs / 2
+    assert found.default_history().key.learning_rate == 0.01
+    assert not found.at_edge
 
 
 def test_an_edge_that_hardly_gains_is_none() -> None:

@@ -147,13 +147,14 @@ def _beside(measurements: Measurements, history: TrialHistory, reached: int) -> 
 
     None where the default has none there.
     """
-    folds, found = list(history.errors), []
-    for other in measurements.of_candidate(measurements.candidates.default):
-        if not other.diverged and set(folds) <= set(other.errors):
-            table, epochs = other.errors_by_epoch(folds)
-            found.append(table[:, np.array(epochs) <= reached].mean(axis=0).min(initial=np.inf))
+    folds = list(history.errors)
+    found = [
+        other.rank_error(folds, reached)
+        for other in measurements.of_candidate(measurements.candidates.default)
+        if set(folds) <= set(other.errors)
+    ]
     least = min(found, default=np.inf)
-    return measurements.measure.error(float(least)) if np.isfinite(least) else None
+    return measurements.measure.error(least) if np.isfinite(least) else None
 
 
 def _status(

@@ -44,8 +44,12 @@ class TrialHistory:
         rows = [[self.errors[fold][epoch] for epoch in epochs] for fold in folds]
         return np.array(rows), epochs
 
-    def rank_error(self, folds: Sequence[int]) -> float:
-        """Return the mean error at the best epoch; infinite if it diverged, however well before."""
+    def rank_error(self, folds: Sequence[int], until: float = np.inf) -> float:
+        """Return the mean error at the best epoch; infinite if it diverged, however well before.
+
+        until: the last epoch that counts.
+        """
         if self.diverged:
             return np.inf
-        return float(self.errors_by_epoch(folds)[0].mean(axis=0).min())
+        errors, epochs = self.errors_by_epoch(folds)
+        return float(errors[:, np.array(epochs) <= until].mean(axis=0).min(initial=np.inf))

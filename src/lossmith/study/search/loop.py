@@ -4,7 +4,7 @@ It goes on, longer and at further learning rates, where that may still help thos
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lossmith.core.loss import Loss
@@ -92,16 +92,30 @@ class Search:
         """Try those that may be chosen beyond the grid, where their best rate is at its edge."""
         for _ in range(WIDENINGS):
             found, folds = self.measurements(), self.screening_folds
-            trials = [
-                self._of(key._replace(learning_rate=rate), folds)
-                for key, rate in found.further_rates().items()
-            ]
-            if not trials:
+            further = found.further_rates()
+            if not further:
                 return
-            batch = self._start(folds, trials)
-            for _ in self._checkpoints(batch, folds):
+            origins = {key._replace(learning_rate=rate): key for key, rate in further.items()}
+            batch = self._start(folds, [self._of(key, folds) for key in origins])
+            for share in self._checkpoints(batch, folds):
+                if share >= self.futility.checks[0].after:
+                    self._keep_no_worse(batch, origins)
+                if not batch.trials:
+                    break
                 self.clock.tick(SCREENING_SHARE, "screening further learning rates")
             self._promote()
+
+    def _keep_no_worse(self, batch: TrialBatch, origins: Mapping[TrialKey, TrialKey]) -> None:
+        """Let those further learning rates go on that are no worse than where they came from."""
+        kept = []
+        for index, trial in enumerate(batch.trials):
+            own, origin = self.histories[trial.key], self.histories[origins[trial.key]]
+            folds = self.screening_folds
+            reached = max(own.errors[folds[0]])
+            if own.rank_error(folds) <= origin.rank_error(folds, reached):
+                kept.append(index)
+        if len(kept) < len(batch.trials):
+            batch.keep(kept)
 
     def _lengthen(self) -> None:
         """Train those that are left on, up to the cap, while that helps any that may be chosen."""
