@@ -3,11 +3,22 @@
 import numpy as np
 import pytest
 
+from lossmith.study.base.clock import OutOfTimeError
 from lossmith.study.journal import Setting
 from lossmith.study.rules.convergence import LONGER, TOLERANCE, WIDENINGS, beyond, improving
 from lossmith.study.rules.decision import decide
 from lossmith.study.rules.measurements import Measurements
-from shared.scripted import BUDGET, LEVELS, RATES, Script, Scripted, learning, noise, search
+from shared.scripted import (
+    BUDGET,
+    LEVELS,
+    RATES,
+    Script,
+    Scripted,
+    ScriptedBatch,
+    learning,
+    noise,
+    search,
+)
 
 CAP = LONGER * BUDGET.epochs
 
@@ -51,6 +62,41 @@ def test_training_goes_on_as_long_as_it_helps(name: str, until: int) -> None:
     for fold in found.folds:  # what is compared was measured at the same epochs everywhere
         assert scored(found, best, fold)[-1] == found.epochs
         assert scored(found, best, fold) == scored(found, best, 0)
+
+
+def late(candidate: str, fold: int, epoch: int, rate: float) -> float:
+    """Tell only on the folds after the screening that one of them gets better for longer."""
+    return falling(40 if fold < 2 else 70)(candidate, fold, epoch, rate)
+
+
+def test_finalists_go_on_where_only_all_folds_show_that_it_helps() -> None:
+    found = searched(late)
+    lengths = [one for name, one in found.facts.decisions.items() if name.startswith("length")]
+    assert [one["epochs"] for one in lengths] == [80]
+    assert lengths[0]["folds"] == list(range(10))
+    assert found.finished
+    for fold in found.folds:
+        assert scored(found, found.default, fold)[-1] == 80
+
+
+@pytest.mark.parametrize("stop", [OutOfTimeError, KeyboardInterrupt])
+def test_a_study_that_is_stopped_while_it_goes_on_has_what_it_had_before(
+    stop: type[BaseException],
+) -> None:
+    def interrupt(batch: ScriptedBatch) -> None:
+        if batch.folds[0] == 2 and batch.epoch > BUDGET.epochs:
+            raise stop
+
+    trainer = Scripted(late)
+    trainer.on_advance = interrupt
+    one = search(trainer)
+    one.lengthen = True
+    found = one.run()
+    assert not found.finished
+    assert found.past_last_check
+    assert found.epochs == BUDGET.epochs
+    assert set(found.folds) == set(range(10))
+    assert decide(found).candidates
 
 
 def test_the_cap_ends_it_and_is_told() -> None:

@@ -91,6 +91,10 @@ class Design:
         """Return what is decided while the finalists train: nothing before a look."""
         return None
 
+    def length(self, decisions: Mapping[str, Any]) -> int:
+        """Return how many epochs trainings last by what was decided."""
+        return self.epochs
+
     def extend(self, facts: Facts) -> Decision | None:
         """Return how the screening goes on before finalists are chosen: not at all."""
         return None

@@ -172,7 +172,7 @@ class StackedDesign(Design):
         widenings = _widenings(facts.decisions)
         if not widenings:
             return None
-        name, origins = list(widenings.items())[-1]
+        origins = list(widenings.values())[-1]
         open_ = {
             Training(one, fold): facts.records[Training(one, fold)]
             for fold in self.screening
@@ -192,7 +192,7 @@ class StackedDesign(Design):
         ]
         why = f"the learning rate beside it did better by epoch {epoch}"
         return Decision(
-            f"rates of {name} at {epoch}",
+            f"rates {len(widenings)} after epoch {epoch}",
             named(kept),
             resume=[one for one in open_ if one.setting in kept],
             stop=[(one, why) for one in open_ if one.setting not in kept],

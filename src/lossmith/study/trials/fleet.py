@@ -74,6 +74,7 @@ class Fleet:
     earlier: int = 0
     trainings: int = 0
     notes: dict[str, str] = field(default_factory=dict)
+    done: float = 0.0  # the share that was told last
 
     def _prepare(self) -> None:
         """Fit the candidates, make the stack that starts, and open the journal.
@@ -264,7 +265,7 @@ class Fleet:
                 if start < epoch <= pause:
                     seconds[epoch] = self._train(stack, histories, folds, epoch)
                     if epoch < pause:
-                        self._tick(stack, folds, epoch / length)
+                        self._tick(stack, folds, length)
             self.scorer.exclude_outliers(folds)
         except BaseException as error:
             self.stacks.pop(name, None)  # it may stand within an epoch
@@ -277,7 +278,7 @@ class Fleet:
         with self.journal.transaction():
             self._leave_out(folds)
             self._report(claims, histories, seconds, "done" if pause == length else "paused")
-        self._tick(stack, folds, pause / length)
+        self._tick(stack, folds, length)
 
     def _train(
         self, stack: Stack, histories: Mapping[Setting, History], folds: tuple[int, ...], epoch: int
@@ -329,15 +330,18 @@ class Fleet:
         name = f"{LEFT_OUT} of folds {folds[0]} to {folds[-1]}"
         self.journal.decide(Decision(name, {"targets": targets, "shared": shared}))
 
-    def _tick(self, stack: Stack, folds: tuple[int, ...], share: float) -> None:
+    def _tick(self, stack: Stack, folds: tuple[int, ...], length: int) -> None:
         """Tell how far the study is; end it where its time is used up."""
-        trials = stack.batch.trials
+        share, trials = stack.epoch / length, stack.batch.trials
         if folds[0] == 0:
+            share *= SCREENING_SHARE
             text = f"screening {len({trial.candidate for trial in trials})} losses"
-            self.clock.tick(SCREENING_SHARE * share, text)
-            return
-        text = f"measuring {len(trials)} losses on {len(self.folds)} folds"
-        self.clock.tick(SCREENING_SHARE + (1 - SCREENING_SHARE) * share, text)
+        else:
+            share = SCREENING_SHARE + (1 - SCREENING_SHARE) * share
+            text = f"measuring {len(trials)} losses on {len(self.folds)} folds"
+        longer = f", {stack.epoch:,} epochs" if stack.epoch > self.design.epochs else ""
+        self.done = max(self.done, share)  # a study that goes on stands where it was
+        self.clock.tick(self.done, text + longer)
 
     def _bring(
         self, name: str, settings: Collection[Setting], folds: tuple[int, ...], epoch: int
