@@ -66,7 +66,7 @@ def test_training_goes_on_as_long_as_it_helps(name: str, until: int) -> None:
 
 def late(candidate: str, fold: int, epoch: int, rate: float) -> float:
     """Tell only on the folds after the screening that one of them gets better for longer."""
-    return falling(40 if fold < 2 else 70)(candidate, fold, epoch, rate)
+    return falling(10 if fold < 2 else 50)(candidate, fold, epoch, rate)
 
 
 def test_finalists_go_on_where_only_all_folds_show_that_it_helps() -> None:
