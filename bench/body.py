@@ -163,7 +163,7 @@ MODELS: dict[str, Callable[[Rows], np.ndarray]] = {
 
 
 def _predicted(model, features: pd.DataFrame) -> np.ndarray:
-    found = model.predict_proba(features) if hasattr(model, "classes_") else None
+    found = model.predict_proba(features) if hasattr(model, "predict_proba") else None
     return np.asarray(model.predict(features) if found is None else found, dtype=float)
 
 
