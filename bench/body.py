@@ -1,7 +1,7 @@
 """Is the default body good enough? Beside boosting, RealMLP and CatBoost on the same rows.
 
     pip install pytabkit catboost; pip install --no-deps ISLP   # the peers, and one of the tables
-    python bench/body.py --out bench/results/body.jsonl [--seeds 1] [--drawn 30]
+    python bench/body.py --out bench/results/body.jsonl [--seeds 1] [--drawn 20]
     python bench/body.py --table bench/results/body.jsonl > docs/body.md
 
 Each table's rows are split 70 : 30; nobody is tuned on the 30 %. The tables are those that the
@@ -142,7 +142,7 @@ def catboost(rows: Rows) -> np.ndarray:
 
     native = boosting_features(rows.problem.features)
     texts = native.select_dtypes("category").columns
-    native[texts] = native[texts].astype(str)
+    native[texts] = native[texts].astype(object).fillna("missing").astype(str)
     shared = {"random_seed": rows.seed, "thread_count": 1, "verbose": False}
     shared |= {"allow_writing_files": False, "cat_features": [*texts]}
     if rows.regression:
@@ -163,7 +163,7 @@ MODELS: dict[str, Callable[[Rows], np.ndarray]] = {
 
 
 def _predicted(model, features: pd.DataFrame) -> np.ndarray:
-    found = model.predict_proba(features) if hasattr(model, "classes_") else None
+    found = model.predict_proba(features) if hasattr(model, "predict_proba") else None
     return np.asarray(model.predict(features) if found is None else found, dtype=float)
 
 
@@ -256,7 +256,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench/results/body.jsonl"))
     parser.add_argument("--table", type=Path)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--drawn", type=int, default=30)
+    parser.add_argument("--drawn", type=int, default=20)
     parser.add_argument("--models", default=",".join(MODELS))
     options = parser.parse_args()
     if options.table is not None:
