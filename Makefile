@@ -41,7 +41,7 @@ check: $(DEV)
 bench: $(DEV)
 	$(BIN)/python bench/start.py --out docs/start.md
 	$(BIN)/python bench/cost.py
-	$(BIN)/python bench/body.py
+	$(BIN)/python bench/body.py --out bench/results/body.jsonl
 	$(BIN)/python bench/speed.py --out bench/results/speed.jsonl
 	$(BIN)/python bench/sampled.py --out docs/sampled.md
 	$(BIN)/python bench/choice.py --out bench/results/choice.jsonl
@@ -56,6 +56,7 @@ pages: $(DEV)
 	$(BIN)/python site/losses.py docs
 	$(BIN)/python bench/speed.py --table bench/results/speed.jsonl > docs/speed.md
 	$(BIN)/python bench/device.py --table bench/results/device.json >> docs/speed.md
+	$(BIN)/python bench/body.py --table bench/results/body.jsonl > docs/body.md
 	$(BIN)/python bench/choice.py --table bench/results/choice.jsonl > docs/choice.md
 	$(BIN)/python bench/unseen.py --summary bench/results/unseen.jsonl > docs/unseen.md
 	$(BIN)/python bench/adaptive.py --table bench/results/adaptive.jsonl > docs/adaptive_evidence.md

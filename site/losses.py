@@ -13,6 +13,7 @@ from typing import get_args
 
 import lossmith
 from lossmith.catalogue import find
+from lossmith.catalogue.formula import readable
 from lossmith.catalogue.pages import default, facts, has_shape, searched
 from lossmith.core import Loss
 from lossmith.core.card import Task

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
 from lossmith.losses import MAE, MSE, BalancedSoftmax, CrossEntropy, HLGauss, Huber, LogitAdjusted
-from lossmith.study.training import stacked as stacked_module
 from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.budget import Budget, TrialSpec, batches
-from lossmith.study.training.mlp import StackedMLP, dropout_masks
+from lossmith.study.training.mlp import StackedMLP
+from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedBatch
 
 ROWS, BATCH, EPOCHS = 21, 8, 3  # two full batches an epoch, five rows left over
@@ -57,10 +57,6 @@ def mixed() -> list[TrialSpec]:
     ]
 
 
-def without_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stacked_module, "dropout_masks", lambda *_: None)
-
-
 def by_name(batch: StackedBatch) -> dict[tuple[str, float], list[Tensor]]:
     found = zip(batch.trials, batch.outputs(), strict=True)
     return {(m.candidate, m.learning_rate): outputs for m, outputs in found}
@@ -84,7 +80,8 @@ def plain_model(body: StackedMLP, fold: int) -> nn.Sequential:
 
 def plain_outputs(rows: Rows, one: TrialSpec, fold: int, epochs: int) -> Tensor:
     """Train one member on one fold in the ordinary loop; return its averaged outputs."""
-    body = StackedMLP(rows.features.shape[-1], [one.out_features], [rows.seeds[fold]])
+    body = StackedMLP(rows.width, [one.out_features], [rows.seeds[fold]])
+    embedding = PiecewiseLinear.of(rows.features[[fold]])
     model = plain_model(body, 0)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=one.learning_rate, weight_decay=WEIGHT_DECAY
@@ -95,7 +92,7 @@ def plain_outputs(rows: Rows, one: TrialSpec, fold: int, epochs: int) -> Tensor:
         shuffled = torch.randperm(ROWS, generator=order)
         for start in range(0, ROWS - BATCH + 1, BATCH):
             index = shuffled[start : start + BATCH]
-            output = model(rows.features[fold, index])
+            output = model(embedding(rows.features[fold, index]))
             output = output[:, 0] if one.out_features == 1 else output
             optimizer.zero_grad()
             one.losses[fold](output, rows.target[fold, index]).backward()
@@ -108,12 +105,11 @@ def plain_outputs(rows: Rows, one: TrialSpec, fold: int, epochs: int) -> Tensor:
     for mean, weight in zip(weights, model.parameters(), strict=True):
         weight.data = mean
     with torch.no_grad():
-        output = model(rows.valid[fold])
+        output = model(embedding(rows.valid[fold]))
     return output[:, 0] if one.out_features == 1 else output
 
 
-def test_every_member_of_a_fleet_equals_the_ordinary_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_dropout(monkeypatch)
+def test_every_member_of_a_fleet_equals_the_ordinary_loop() -> None:
     data, members = rows(), mixed()
     batch = StackedBatch(data, members, BUDGET)
     batch.advance(EPOCHS)
@@ -301,7 +297,8 @@ def test_outputs_do_not_depend_on_padded_rows() -> None:
     batch.advance(1)
     stack = batch.stacks[0]
     with torch.no_grad(), stack.average.applied(stack.model):
-        shorter = stack.model(torch.stack([x[:3] for x in batch.rows.valid]))
+        embedding = batch.rows.embedding
+        shorter = stack.model(embedding(torch.stack([x[:3] for x in batch.rows.valid])))
     wanted = torch.cat([part[..., 0] for part in shorter[:1]], dim=1)[:, 0]
     torch.testing.assert_close(batch.outputs()[0][0][:3], wanted[0])
 
@@ -312,16 +309,7 @@ def test_cells_of_unequal_length_lose_their_last_rows() -> None:
     assert data.target.shape == (2, 7)
 
 
-def test_dropout_is_shared_by_members_and_keeps_the_mean() -> None:
-    first, second = dropout_masks(torch.Generator().manual_seed(0), 3, 200)
-    assert first.shape == second.shape == (3, 200, 64)
-    assert not torch.equal(first, second)
-    for mask in (first, second):
-        assert mask.unique().tolist() == pytest.approx([0, 1 / 0.9])
-        assert mask.mean().item() == pytest.approx(1, abs=0.02)
-
-
-def test_equal_losses_stay_equal_under_dropout() -> None:
+def test_equal_losses_stay_equal() -> None:
     twins = [
         TrialSpec(candidate="a", learning_rate=1e-2, losses=(BalancedSoftmax(counts=[9, 5]),) * 2),
         TrialSpec(candidate="b", learning_rate=1e-2, losses=(LogitAdjusted(counts=[9, 5]),) * 2),
@@ -352,12 +340,3 @@ def test_averages_differ_from_the_live_weights() -> None:
     live = stack.model.w2.detach().clone()
     assert isinstance(stack.average, WeightAverage)
     assert not torch.equal(stack.averaged().w2, live)
-
-
-def test_each_hidden_layer_has_its_own_mask() -> None:
-    body, generator = StackedMLP(4, [2], [5]), torch.Generator().manual_seed(0)
-    masks, x = dropout_masks(generator, 1, 9), torch.randn(1, 9, 4, generator=generator)
-    plain = plain_model(body, 0)
-    hidden = plain[1](plain[0](x[0])) * masks[0][0]
-    hidden = plain[3](plain[2](hidden)) * masks[1][0]
-    torch.testing.assert_close(body(x, masks)[0][0, 0], plain[4](hidden))

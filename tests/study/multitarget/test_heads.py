@@ -3,16 +3,15 @@
 import copy
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor, nn
 
 import lossmith
 from lossmith.losses import MAE, CrossEntropy
 from lossmith.study.multitarget.heads import Heads
-from lossmith.study.training import stacked as stacked_module
 from lossmith.study.training.budget import Budget, TrialSpec
 from lossmith.study.training.heads import read
+from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedBatch
 
 
@@ -67,10 +66,7 @@ def log_variances(one: TrialSpec) -> Tensor:
     return torch.stack([loss.hybrid.weighting.log_variance.detach() for loss in one.losses])  # type: ignore
 
 
-def test_learned_weights_in_a_fleet_are_those_of_the_ordinary_loop(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(stacked_module, "dropout_masks", lambda *_: None)
+def test_learned_weights_in_a_fleet_are_those_of_the_ordinary_loop() -> None:
     data, (one,) = rows_of_both(), members("learned")
     start = StackedBatch(data, members("learned"), Budget(epochs=EPOCHS, batch=BATCH))
     body = start.stacks[0].model
@@ -87,7 +83,7 @@ def test_learned_weights_in_a_fleet_are_those_of_the_ordinary_loop(
             linear.weight.data = weight.detach().T.clone()
             linear.bias.data = bias.detach().clone()
             layers += [linear, nn.SiLU()]
-        model = nn.Sequential(*layers[:-1])
+        model = nn.Sequential(PiecewiseLinear.of(data.features[[fold]]), *layers[:-1])
         groups = lossmith.parameter_groups(model, loss, weight_decay=WEIGHT_DECAY)
         optimizer, order = torch.optim.AdamW(groups, lr=0.01), torch.Generator()
         order.manual_seed(SEEDS[fold])

@@ -113,6 +113,8 @@ class Result:
     constant prediction's, and `targets` holds what was found for each. A task "study" is one of
     the user's own loop, "scores" one of scores at hand: these have a `comparison` and no test rows.
     withheld: the loss that looked better, where rows may belong together and the default is kept.
+    still_improving: losses that were best at the end of training, or at an edge of their learning
+    rates, when the study went no further; the sentence says so.
     """
 
     task: str
@@ -137,6 +139,7 @@ class Result:
     command: str = ""
     comparison: Comparison | None = None
     withheld: str = ""
+    still_improving: tuple[str, ...] = ()
 
     def error(self, score: float) -> float:
         """Return a score such that lower is better; twice gives it back."""

@@ -152,9 +152,9 @@ def _trained(result: Result) -> bool:
 def _score_note(result: Result, candidate: CandidateResult, places: int) -> str:
     """Return the interval of a score, or on how few folds and seeds it rests."""
     full = max(c.cells for c in result.candidates)
-    if 0 < candidate.cells < full:
-        beside = candidate.default_score
-        there = "" if beside is None else f"; default {number(beside, places)}"
+    beside = candidate.default_score
+    if 0 < candidate.cells < full or beside is not None:
+        there = "" if beside is None else f"; default there {number(beside, places)}"
         return f"on {candidate.cells:,} of {full:,} fits{there}"
     return interval(candidate.low, candidate.high, places)
 

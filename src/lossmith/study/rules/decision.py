@@ -1,6 +1,6 @@
 """From measurements to a verdict: every candidate's evidence, and the loss to train with."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +8,6 @@ import numpy as np
 from lossmith.study.base.direction import Better, as_error
 from lossmith.study.base.result import CandidateResult, Status
 from lossmith.study.candidates import CandidateSpec
-from lossmith.study.journal.facts import Setting
 from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.rules.paired_test import LEVEL
@@ -129,14 +128,9 @@ def _result(
 
 def _unmeasured(measurements: Measurements, blank: CandidateResult) -> CandidateResult:
     """Describe a candidate that left early by the folds it was seen on."""
-    means: dict[Setting, float] = {}
     seen = measurements.of_candidate(blank.name)
-    for setting, folds in seen.items():
-        if folds and not measurements.diverged(setting):
-            means[setting] = float(
-                measurements.errors_by_epoch(setting, folds)[0].mean(axis=0).min()
-            )
-    if not means:
+    means = {one: measurements.rank_error(one, folds) for one, folds in seen.items() if folds}
+    if not np.isfinite([*means.values()]).any():
         note = measurements.notes.get(blank.name, "diverged at every learning rate")
         return replace(blank, note=note)
     best = min(means, key=lambda setting: means[setting])
@@ -144,11 +138,24 @@ def _unmeasured(measurements: Measurements, blank: CandidateResult) -> Candidate
     return replace(
         blank,
         score=measurements.measure.error(means[best]),
+        default_score=_beside(measurements, seen[best], reached),
         learning_rate=best.learning_rate,
         epochs=reached,
         cells=len(seen[best]),
         note=f"left after {reached} epochs on {len(seen[best])} folds",
     )
+
+
+def _beside(measurements: Measurements, folds: Sequence[int], reached: int) -> float | None:
+    """Return the default's score on a setting's folds by its epoch: the best of several, as is its.
+
+    None where the default has none there.
+    """
+    own = measurements.of_candidate(measurements.design.default)
+    whole = [setting for setting, seen in own.items() if set(folds) <= set(seen)]
+    found = [measurements.rank_error(setting, folds, reached) for setting in whole]
+    least = min(found, default=np.inf)
+    return measurements.measure.error(least) if np.isfinite(least) else None
 
 
 def _status(measurements: Measurements, name: str, found: Evidence, selected: str) -> Status:

@@ -50,6 +50,7 @@ class SuccessiveHalving:
     common: str
     least: int
     rungs: tuple[Rung, ...] = (
+        Rung(after=0.05, keep=0.6, most=60, per_candidate=2),
         Rung(after=0.1, keep=0.4, most=30, per_candidate=2),
         Rung(after=0.3, keep=0.4, most=12, per_candidate=2),
         Rung(after=0.6, keep=0.6, most=7, per_candidate=1),

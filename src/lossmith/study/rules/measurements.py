@@ -13,6 +13,7 @@ from lossmith.study.journal.facts import Facts, Record, Setting, Training
 from lossmith.study.journal.storage import Storage
 from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.evidence import Shape, errors_by_epoch
+from lossmith.study.rules.further import diverged, further_rates, rank_error, still_improving
 from lossmith.study.rules.halving import Futility
 from lossmith.study.rules.plan import Evidence, Read, finalists, weigh
 from lossmith.study.rules.stacked import StackedDesign
@@ -86,7 +87,7 @@ class Measurements:
     def past_last_check(self) -> bool:
         """Whether the finalists trained long enough for a fast start not to decide."""
         started = len(self.folds) > len(self.design.screening)
-        last = Futility().checks[-1].after * self.design.epochs
+        last = Futility().checks[-1].after * self.epochs
         return started and self.errors_by_epoch(self.default)[1][-1] >= last
 
     def evaluate(self, setting: Setting, folds: Sequence[int] | None = None) -> FoldErrors:
@@ -124,7 +125,28 @@ class Measurements:
         """Return how long to train finally: to the best epoch, or on where a stop cut it off."""
         best = self.evaluate(setting).best_epoch
         last = self.errors_by_epoch(setting)[1][-1]
-        return best if self.finished or best < last else self.design.epochs
+        return best if self.finished or best < last else self.epochs
+
+    def rank_error(self, setting: Setting, folds: Sequence[int], until: float = np.inf) -> float:
+        """Return a setting's mean error at the best epoch up to one; infinite if it diverged."""
+        return rank_error(self.design, self.facts, setting, folds, until)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the longest trainings have, of those that were not stopped."""
+        return self.design.reached(self.facts)
+
+    @property
+    def still_improving(self) -> tuple[str, ...]:
+        """Of the default and the finalists no worse than it, those best at the end of training."""
+        found = still_improving(self.design, self.facts, self.finalists, self.folds)
+        return tuple(setting.candidate for setting in found)
+
+    @property
+    def at_edge(self) -> tuple[str, ...]:
+        """Of the same, those that a learning rate beyond those they tried may still help."""
+        found = further_rates(self.design, self.facts, self.finalists, self.folds)
+        return tuple(setting.candidate for setting in found)
 
     def of_candidate(self, name: str) -> dict[Setting, list[int]]:
         """Return each setting at which a candidate was started, with the folds it has scores of."""
@@ -142,8 +164,7 @@ class Measurements:
 
     def diverged(self, setting: Setting) -> bool:
         """Tell whether any of a setting's scores is not finite."""
-        scores = [score for r in self.records(setting).values() for score in r.scores.values()]
-        return not np.isfinite(scores).all()
+        return diverged(self.facts, setting)
 
     def detail(self, setting: Setting, fold: int, epoch: int) -> dict[str, np.ndarray]:
         """Return what is kept beside a score, as arrays by name."""

@@ -91,6 +91,24 @@ class Design:
         """Return what is decided while the finalists train: nothing before a look."""
         return None
 
+    def length(self, decisions: Mapping[str, Any]) -> int:
+        """Return how many epochs trainings last by what was decided."""
+        return self.epochs
+
+    def extend(self, facts: Facts) -> Decision | None:
+        """Return how the screening goes on before finalists are chosen: not at all."""
+        return None
+
+    def left(self, facts: Facts) -> set[Setting] | None:
+        """Return what the latest cut left, or None before the first.
+
+        A quick worker may have ended a training that the cut would have stopped: it is out too.
+        """
+        cuts = [
+            name for name in facts.decisions if name == "first fold" or name.startswith("rung ")
+        ]
+        return {Setting(*one) for one in facts.decisions[cuts[-1]]} if cuts else None
+
     def rungs(self) -> tuple[int, ...]:
         """Return the epochs after which a screening that can pause is cut."""
         return tuple(
@@ -119,7 +137,7 @@ def due(design: Design, facts: Facts, read: Read) -> Decision | None:
     if "screening" not in made:
         return _screening(design)
     if "finalists" not in made:
-        return _cut(design, facts) or _finalists(design, facts)
+        return _cut(design, facts) or design.extend(facts) or _finalists(design, facts)
     return design.review(facts, read) or _look(design, facts, read)
 
 
@@ -171,7 +189,8 @@ def _pauses(design: Design, facts: Facts) -> Decision | None:
     return Decision("pauses", False) if first.ended or beyond else None
 
 
-def _screened(design: Design, facts: Facts) -> list[tuple[Training, Record]]:
+def screened(design: Design, facts: Facts) -> list[tuple[Training, Record]]:
+    """Return the trainings of the screening with what is known of them."""
     return [
         (training, record)
         for training, record in facts.records.items()
@@ -181,7 +200,7 @@ def _screened(design: Design, facts: Facts) -> list[tuple[Training, Record]]:
 
 def _cut(design: Design, facts: Facts) -> Decision | None:
     """Return the next cut of the screening, once all that it ranks has been measured."""
-    open_ = [(t, record) for t, record in _screened(design, facts) if not record.ended]
+    open_ = [(t, record) for t, record in screened(design, facts) if not record.ended]
     if not facts.decisions.get("pauses", True):
         if len(design.screening) < 2 or "first fold" in facts.decisions or open_:
             return None
@@ -201,10 +220,10 @@ def _cut(design: Design, facts: Facts) -> Decision | None:
 
 def _cut_to(name: str, design: Design, facts: Facts, rung: Rung, why: str) -> Decision:
     """Let the best on the folds so far go on; after the first folds they start on the others."""
-    screened = _screened(design, facts)
-    folds = sorted({training.fold for training, _ in screened})
+    own = screened(design, facts)
+    folds = sorted({training.fold for training, _ in own})
     kept = survivors(design, facts, folds, rung)
-    paused = [training for training, record in screened if not record.ended]
+    paused = [training for training, record in own if not record.ended]
     starting = [fold for fold in design.screening if fold not in folds]
     return Decision(
         name,
@@ -239,8 +258,8 @@ def errors_of(design: Design, facts: Facts, folds: Sequence[int]) -> dict[Settin
     It is infinite where a score is not finite, however well the training did before.
     """
     found: dict[Setting, float] = {}
-    still = _still_in(facts)
-    for setting in design.settings:
+    still = design.left(facts)
+    for setting in dict.fromkeys((*design.settings, *(one.setting for one in facts.records))):
         if still is not None and setting not in still:
             continue
         records = [facts.records.get(Training(setting, fold)) for fold in folds]
@@ -255,15 +274,6 @@ def errors_of(design: Design, facts: Facts, folds: Sequence[int]) -> dict[Settin
     return found
 
 
-def _still_in(facts: Facts) -> set[Setting] | None:
-    """Return what the latest cut left, or None before the first.
-
-    A quick worker may have ended a training that the cut would have stopped: it is out like others.
-    """
-    cuts = [name for name in facts.decisions if name == "first fold" or name.startswith("rung ")]
-    return {Setting(*one) for one in facts.decisions[cuts[-1]]} if cuts else None
-
-
 def named(settings: Iterable[Setting]) -> list[list[Any]]:
     """Return settings as plain data."""
     return [list(setting) for setting in settings]
@@ -271,18 +281,27 @@ def named(settings: Iterable[Setting]) -> list[list[Any]]:
 
 def _finalists(design: Design, facts: Facts) -> Decision | None:
     """Choose who runs on the other folds, once the screening has ended."""
-    if any(not record.ended for _, record in _screened(design, facts)):
+    if any(not record.ended for _, record in screened(design, facts)):
         return None
     return choose(design, facts)
 
 
-def choose(design: Design, facts: Facts) -> Decision:
-    """Return who is measured on the other folds, by what is known now."""
+def promoted(design: Design, facts: Facts) -> list[Setting]:
+    """Return who would be a finalist by what is known now.
+
+    Raises:
+        InputError: if every training diverged, or every one of the default.
+    """
     found = errors_of(design, facts, design.screening)
     places = {name: place for place, name in enumerate(design.candidates)}
     errors = {s: found[s] for s in sorted(found, key=lambda s: (places[s.candidate], s.variant))}
+    return design.halving.promote(errors)
+
+
+def choose(design: Design, facts: Facts) -> Decision:
+    """Return who is measured on the other folds, by what is known now."""
     try:
-        chosen = design.halving.promote(errors)
+        chosen = promoted(design, facts)
     except InputError as error:
         return Decision("end", {"folds": 0, "proven": [], "failed": str(error)})
     return Decision("finalists", named(chosen), plan=_until_next(design, chosen, 0))

@@ -4,19 +4,28 @@ Trainings that are one stacked model are cheap, can all pause and are determinis
 probed first, the cuts of the screening are gentler, and the finalists run on all other folds at
 once: rivals without prospects leave after a share of the epochs, not of the folds, and the test
 comes once, at the end.
+
+A study goes on while that helps those that may be chosen (`further`). The screening is widened by
+learning rates beyond the edge of the grid, which leave where they are worse than the edge was by
+then, and lengthened before finalists are chosen; the finalists are lengthened on all folds. How
+long trainings are is what was decided last: `epochs` and `marks` are those planned at first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from lossmith.study.base.errors import InputError
 from lossmith.study.journal.facts import Decision, Facts, Setting, Training
+from lossmith.study.rules.convergence import WIDENINGS, later
+from lossmith.study.rules.further import further_rates, rank_error, still_improving
 from lossmith.study.rules.halving import Check, Futility, SuccessiveHalving
-from lossmith.study.rules.plan import Design, Read, finalists, named
+from lossmith.study.rules.plan import Design, Read, finalists, named, promoted, screened
 
 FINALISTS = 5  # beside the default and the common loss
+WIDENING, LENGTHENING = "widening ", "lengthening "  # how decisions are called that a study goes on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +33,14 @@ class StackedDesign(Design):
     """A study whose trainings advance together.
 
     starts: what the screening starts, in the order of the stack. marks: the epochs after which
-    trainings are scored, the last one included.
+    trainings are scored, the last one included. longest: epochs to which a training may go on;
+    widen: whether learning rates beyond the grid may be tried.
     """
 
     starts: tuple[Setting, ...]
     marks: tuple[int, ...]
+    longest: int = 0
+    widen: bool = False
     finalists: int = FINALISTS
     probes: ClassVar[bool] = False
 
@@ -59,27 +71,79 @@ class StackedDesign(Design):
 
     def rungs(self) -> tuple[int, ...]:
         """Return the epochs after which the screening is cut."""
-        return self._first([rung.after for rung in self.halving.rungs])
+        return _first(self.marks, [rung.after for rung in self.halving.rungs])
 
-    def checks(self) -> dict[int, Check]:
+    def length(self, decisions: Mapping[str, Any]) -> int:
+        """Return how many epochs trainings last by what was decided."""
+        return max([self.epochs, *(one["epochs"] for one in _lengthenings(decisions))])
+
+    def reached(self, facts: Facts) -> int:
+        """Return the last length to which all came that were to train so long."""
+        ends = [
+            outcome["epochs"]
+            for outcome in _lengthenings(facts.decisions)
+            if all(facts.records[one].epoch >= outcome["epochs"] for one in _resumed(outcome))
+        ]
+        return max([self.epochs, *ends])
+
+    def scored_after(self, length: int) -> tuple[int, ...]:
+        """Return the epochs after which trainings are scored, up to a length."""
+        found = self.marks
+        while found[-1] < length:
+            found += tuple(later(found[-1], self.longest))
+        return found
+
+    def checks(self, decisions: Mapping[str, Any]) -> dict[int, Check]:
         """Return the epochs after which finalists leave that have no prospects."""
-        checks = Futility().checks
-        return dict(zip(self._first([check.after for check in checks]), checks, strict=False))
+        marks, checks = self.scored_after(self._confirmed_to(decisions)), Futility().checks
+        return dict(zip(_first(marks, [one.after for one in checks]), checks, strict=False))
 
-    def pauses(self, folds: Sequence[int]) -> tuple[int, ...]:
-        """Return the epochs after which trainings on some folds pause, the last one included."""
-        found = self.rungs() if folds[0] in self.screening else tuple(self.checks())
-        return (*(epoch for epoch in found if epoch < self.epochs), self.epochs)
+    def stack_of(self, training: Training, decisions: Mapping[str, Any]) -> str:
+        """Return the decision that planned a training: what was planned at once is one model."""
+        if training.fold not in self.screening:
+            return "finalists"
+        widenings = _widenings(decisions)
+        return next((n for n, own in widenings.items() if training.setting in own), "screening")
+
+    def pauses(self, stack: str, decisions: Mapping[str, Any]) -> tuple[int, ...]:
+        """Return the epochs after which a stack pauses, the last one included."""
+        end, found = self.epochs, self.rungs()
+        if stack == "finalists":
+            end, found = self._confirmed_to(decisions), tuple(self.checks(decisions))
+        elif stack != "screening":
+            found = self._early()
+        later_ends = [o["epochs"] for o in _lengthenings(decisions) if o["epochs"] > end]
+        return (*(epoch for epoch in found if epoch < end), end, *later_ends)
+
+    def left(self, facts: Facts) -> set[Setting] | None:
+        """Return what the latest cut left, with what the screening was widened by since."""
+        still = super().left(facts)
+        for further in _widenings(facts.decisions).values():
+            still = still if still is None else still | set(further)
+        for outcome in _lengthenings(facts.decisions):
+            still = {Setting(*one) for one in outcome["kept"]}
+        return still
+
+    def extend(self, facts: Facts) -> Decision | None:
+        """Return how the screening goes on: at further learning rates, then for longer."""
+        if any(not record.ended for _, record in screened(self, facts)):
+            return self._review_further(facts)
+        try:
+            chosen = promoted(self, facts)
+        except InputError:
+            return None  # which ends the study
+        return self._widening(facts, chosen) or self._lengthening(facts, chosen, self.screening)
 
     def review(self, facts: Facts, read: Read) -> Decision | None:
-        """Return which finalists go on, once all have come to a check."""
-        still = finalists(facts)
+        """Return which finalists go on at a check, or for how much longer after the last."""
+        still, checks = finalists(facts), self.checks(facts.decisions)
         others = [fold for fold in range(self.folds) if fold not in self.screening]
-        checks = self.checks()
-        epoch = next((one for one in checks if f"check {one}" not in facts.decisions), None)
         trainings = [Training(setting, fold) for fold in others for setting in still]
-        if epoch is None or not others or any(_behind(facts, one, epoch) for one in trainings):
+        epoch = next((one for one in checks if f"check {one}" not in facts.decisions), None)
+        if not others or any(_behind(facts, one, epoch or 0) for one in trainings):
             return None
+        if epoch is None:
+            return self._lengthening(facts, still, range(self.folds))
         kept = self._with_prospects(still, checks[epoch], read)
         paused = [one for one in trainings if facts.records[one].state == "paused"]
         return Decision(
@@ -88,6 +152,79 @@ class StackedDesign(Design):
             resume=[one for one in paused if one.setting in kept],
             stop=[(one, "no prospects") for one in paused if one.setting not in kept],
         )
+
+    def _widening(self, facts: Facts, chosen: Sequence[Setting]) -> Decision | None:
+        """Return which learning rates beyond the grid are tried next, and beside which."""
+        before = len(_widenings(facts.decisions))
+        if not self.widen or before == WIDENINGS or _lengthenings(facts.decisions):
+            return None
+        further = further_rates(self, facts, chosen, self.screening)
+        if not further:
+            return None
+        return Decision(
+            f"{WIDENING}{before + 1}",
+            [named(pair) for pair in further.items()],
+            plan=[Training(one, fold) for fold in self.screening for one in further.values()],
+        )
+
+    def _review_further(self, facts: Facts) -> Decision | None:
+        """Return which further learning rates go on: those no worse than where they came from."""
+        widenings = _widenings(facts.decisions)
+        if not widenings:
+            return None
+        origins = list(widenings.values())[-1]
+        open_ = {
+            Training(one, fold): facts.records[Training(one, fold)]
+            for fold in self.screening
+            for one in origins
+            if not facts.records[Training(one, fold)].ended
+        }
+        if any(record.state != "paused" for record in open_.values()):
+            return None
+        epoch = min((record.epoch for record in open_.values()), default=self.epochs)
+        if epoch not in self._early():
+            return None  # it was lengthened since
+        kept = [
+            one
+            for one in dict.fromkeys(training.setting for training in open_)
+            if rank_error(self, facts, one, self.screening)
+            <= rank_error(self, facts, origins[one], self.screening, epoch)
+        ]
+        why = f"the learning rate beside it did better by epoch {epoch}"
+        return Decision(
+            f"rates {len(widenings)} after epoch {epoch}",
+            named(kept),
+            resume=[one for one in open_ if one.setting in kept],
+            stop=[(one, why) for one in open_ if one.setting not in kept],
+        )
+
+    def _lengthening(
+        self, facts: Facts, chosen: Sequence[Setting], folds: Sequence[int]
+    ) -> Decision | None:
+        """Let those chosen train on while that helps any of them, up to the cap."""
+        trainings = [Training(setting, fold) for fold in folds for setting in chosen]
+        length = self.length(facts.decisions)
+        further = later(length, self.longest)
+        done = all(facts.records[one].ended for one in trainings)
+        if not done or not further or not still_improving(self, facts, chosen, folds):
+            return None
+        before = len(_lengthenings(facts.decisions))
+        return Decision(
+            f"{LENGTHENING}{before + 1}",
+            {"epochs": further[-1], "kept": named(chosen), "folds": list(folds)},
+            resume=trainings,
+        )
+
+    def _early(self) -> tuple[int, ...]:
+        """Return the epochs after which further learning rates are held to those beside them."""
+        after = Futility().checks[0].after * self.epochs
+        return tuple(mark for mark in self.marks if after <= mark < self.epochs)
+
+    def _confirmed_to(self, decisions: Mapping[str, Any]) -> int:
+        """Return the epochs that finalists train on the other folds, before they are lengthened."""
+        names = [*decisions]
+        before = names[: names.index("finalists")] if "finalists" in names else names
+        return self.length({name: decisions[name] for name in before})
 
     def _with_prospects(self, still: Sequence[Setting], check: Check, read: Read) -> list[Setting]:
         """Return the default and the finalists that may still be better; all if it diverged."""
@@ -101,14 +238,33 @@ class StackedDesign(Design):
         kept = {rivals[index] for index in Futility().keep(check, p_values)}
         return [setting for setting in still if setting in own or setting in kept]
 
-    def _first(self, shares: Sequence[float]) -> tuple[int, ...]:
-        """Return the first mark at or after each share of the epochs, each mark once."""
-        found, rest = [], list(self.marks)
-        for share in shares:
-            rest = [mark for mark in rest if mark / self.epochs >= share]
-            found += rest[:1]
-            rest = rest[1:]
-        return tuple(found)
+
+def _first(marks: Sequence[int], shares: Sequence[float]) -> tuple[int, ...]:
+    """Return the first mark at or after each share of the epochs, each mark once."""
+    found, rest = [], list(marks)
+    for share in shares:
+        rest = [mark for mark in rest if mark / marks[-1] >= share]
+        found += rest[:1]
+        rest = rest[1:]
+    return tuple(found)
+
+
+def _widenings(decisions: Mapping[str, Any]) -> dict[str, dict[Setting, Setting]]:
+    """Return for each widening its learning rates, with the setting that each is beside."""
+    return {
+        name: {Setting(*further): Setting(*origin) for origin, further in outcome}
+        for name, outcome in decisions.items()
+        if name.startswith(WIDENING)
+    }
+
+
+def _lengthenings(decisions: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [outcome for name, outcome in decisions.items() if name.startswith(LENGTHENING)]
+
+
+def _resumed(outcome: Mapping[str, Any]) -> list[Training]:
+    """Return the trainings that a lengthening went on with."""
+    return [Training(Setting(*one), fold) for fold in outcome["folds"] for one in outcome["kept"]]
 
 
 def _behind(facts: Facts, training: Training, epoch: int) -> bool:

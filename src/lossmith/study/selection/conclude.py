@@ -125,9 +125,10 @@ def conclude(
         selected=decision.selected,
         verdict="switch" if decision.selected != default else "keep",
         sentence=_sentence(measurements, decision, problem, suspected(findings))
-        + (STOPPED if interrupted else ""),
+        + (STOPPED if interrupted else _unsettled(measurements)),
         equivalents=decision.equivalents,
         withheld=decision.withheld,
+        still_improving=tuple(dict.fromkeys(measurements.still_improving + measurements.at_edge)),
         candidates=view.rows(estimates, decision.candidates),
         test={} if problem.several else tests[0],
         targets=view.results(estimates, decision.selected, tests) if problem.several else (),
@@ -196,6 +197,17 @@ def _sentence(
         tried = f"{len([row for row in rows.values() if row.cells > 0]) - 1} other losses"
         where = metric
     return f"Keep {base}: none of {tried} is better on {where} beyond doubt."
+
+
+def _unsettled(measurements: Measurements) -> str:
+    """Return a sentence on what was still improving when the study went no further, or nothing."""
+    longer, edge = measurements.still_improving, measurements.at_edge
+    reasons = []
+    if longer:
+        reasons.append(f"after {measurements.epochs:,} epochs with {', '.join(longer)}")
+    if edge:
+        reasons.append(f"at the edge of the learning rates with {', '.join(edge)}")
+    return f" Scores were still improving {' and '.join(reasons)}." if reasons else ""
 
 
 def _gain(

@@ -54,10 +54,10 @@ def _cost(measurements: Measurements, trainer: Trainer, clock: Clock, finals: in
     """Return what the study took, beside what its default alone would."""
     default = measurements.default
     variants = measurements.candidates[default.candidate].variants
-    settings = len(variants) * len(measurements.design.learning_rates)
+    settings = len(measurements.of_candidate(default.candidate))
     epochs = measurements.training_epochs(default)
     (loss,) = trainer.losses(variants[default.variant], trainer.split.screening_folds[:1])
-    default_seconds = trainer.reference_seconds(loss, epochs, settings)
+    default_seconds = trainer.reference_seconds(loss, epochs, settings, measurements.epochs)
     seconds = clock.seconds
     return Cost(
         seconds=seconds,

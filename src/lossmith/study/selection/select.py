@@ -88,8 +88,10 @@ def select(
         budget: seconds after which the study ends with what it has.
         out: a folder for the report, the result, the loss, the model and the predictions.
         force: replace the run that `out` holds.
-        learning_rates: tried for every loss.
-        epochs: the longest training; about 500 steps if None. The best number is chosen.
+        learning_rates: tried for every loss. Of a table, those of the default are extended where
+            the best is at their edge.
+        epochs: the longest training; about 500 steps if None, and of a table up to eight times
+            as many where the score still improves. The best number is chosen.
         batch_size: rows a step; chosen by the number of rows if None.
         optimizer: of your own model, called as optimizer(parameters, lr=rate); AdamW if None.
         workers: processes that train your own model side by side, each on one thread, on Linux
@@ -194,6 +196,7 @@ def select(
             time=time,
             candidates=candidates,
             learning_rates=tuple(learning_rates),
+            widen=tuple(learning_rates) == RATES,
             epochs=epochs,
             batch_size=batch_size,
             keep_outliers=keep_outliers,

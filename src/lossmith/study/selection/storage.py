@@ -29,9 +29,12 @@ from lossmith.study.multitarget.heads import losses_of, width_of
 from lossmith.study.report import write_report
 from lossmith.study.selection.conclude import Selection
 from lossmith.study.training.mlp import StackedMLP
+from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.predictor import TableModel
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)  # 1: the body saw the encoder's columns alone
+EMBEDDING = "embedding."
 TARGET = {"labels": [object], "decision": ([float], type(None))}
 NAMED = {"name": str, **TARGET}
 READING = (
@@ -146,19 +149,22 @@ def _replace(partial: Path, path: Path) -> None:
 def _read(path: Path) -> SavedModel:
     facts = read_json(path / "model.json")
     check_shape(facts, {"lossmith": int}, "model.json")
-    if facts["lossmith"] != FORMAT:
-        raise ValueError(f"model.json has format {facts['lossmith']}, not {FORMAT}")
+    if facts["lossmith"] not in READABLE:
+        raise ValueError(
+            f"model.json has format {facts['lossmith']}, not {' or '.join(map(str, READABLE))}"
+        )
     targets = _targets(facts)
     state = _state(path / "model.safetensors")
     loss, encoder = load_loss(path / "loss.json"), Encoder.load(path / "encoder.skops")
-    width = state["w1"].shape[1]
+    embedding = _embedding(state, encoder.width)
+    width = state["w1"].shape[1] - embedding.added
     if encoder.width != width:
         raise ValueError(f"encoder.skops gives {encoder.width} features, the model takes {width}")
     losses = losses_of(loss)
     if len(losses) != len(targets):
         raise ValueError(f"model.json names {len(targets)} targets, loss.json has others")
     saved = SavedModel(
-        model=TableModel(encoder=encoder, loss=loss, body=_body(state, loss)),
+        model=TableModel(encoder=encoder, loss=loss, body=_body(state, loss), embedding=embedding),
         outputs=tuple(_output_spec(*pair) for pair in zip(targets, losses, strict=True)),
     )
     saved.predict(encoder.blank())  # what does not fit together shows now
@@ -183,6 +189,18 @@ def _state(file: Path) -> dict[str, torch.Tensor]:
     if not all(torch.isfinite(value).all() for value in state.values()):
         raise ValueError(f"{file.name} holds numbers that are not finite")
     return state
+
+
+def _embedding(state: dict[str, torch.Tensor], width: int) -> PiecewiseLinear:
+    """Take the embedding's numbers out of the model's; of format 1 there are none."""
+    folds, none = state["w1"].shape[0], torch.empty(state["w1"].shape[0], 0)
+    columns = state.pop(f"{EMBEDDING}columns", none.long())
+    low, steepness = (state.pop(f"{EMBEDDING}{name}", none) for name in ("low", "steepness"))
+    if not (columns.shape == low.shape == steepness.shape == (folds, low.shape[-1])):
+        raise ValueError("model.safetensors holds an embedding of unequal shapes")
+    if columns.dtype != torch.long or not ((columns >= 0) & (columns < width)).all():
+        raise ValueError(f"model.safetensors embeds columns beyond the {width} of the encoder")
+    return PiecewiseLinear(columns, low, steepness)
 
 
 def _body(state: dict[str, torch.Tensor], loss: Loss) -> StackedMLP:
@@ -219,12 +237,14 @@ def _write(selection: Handed, path: Path) -> None:
     if isinstance(selection.model, TableModel):
         _write_model(cast(Selection, selection), selection.model, path)
     else:
-        _write_weights(selection.model.body, path)
+        _write_weights(path, {"": selection.model.body})
 
 
-def _write_weights(body: torch.nn.Module, path: Path) -> None:
+def _write_weights(path: Path, parts: dict[str, torch.nn.Module]) -> None:
     state = {
-        name: value.detach().cpu().clone().contiguous() for name, value in body.state_dict().items()
+        prefix + name: value.detach().cpu().clone().contiguous()
+        for prefix, part in parts.items()
+        for name, value in part.state_dict().items()
     }
     (path / "model.safetensors").write_bytes(saved_weights(state))
 
@@ -232,7 +252,7 @@ def _write_weights(body: torch.nn.Module, path: Path) -> None:
 def _write_model(selection: Selection, model: TableModel, path: Path) -> None:
     facts = {"lossmith": FORMAT, **selection.facts()}
     (path / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    _write_weights(model.body, path)
+    _write_weights(path, {"": model.body, EMBEDDING: model.embedding})
     model.encoder.save(path / "encoder.skops")
 
 

@@ -56,6 +56,7 @@ class TableRequest:
     time: Any = None
     candidates: Sequence[str] | None = None
     learning_rates: tuple[float, ...]
+    widen: bool = False
     epochs: int | None = None
     batch_size: int | None = None
     keep_outliers: bool = False
@@ -211,6 +212,8 @@ class Plan:
             candidates=field,
             scorer=Scorer(self.metrics[place], trainer, exclude_outliers=exclude),
             learning_rates=self.request.learning_rates,
+            widen=self.request.widen,
+            lengthen=self.request.epochs is None,
             clock=_part_of(self.clock, problem.name, place, count),
             folder=self._place(f"target-{place + 1}"),
             about=self._about(problem),
@@ -238,6 +241,8 @@ class Plan:
                 [one.target[self.split.develop] for one in targets],
             ),
             learning_rates=self.request.learning_rates,
+            widen=self.request.widen,
+            lengthen=self.request.epochs is None,
             clock=Clock(
                 clock.limit,
                 lambda share, text: clock.report(ALONE + (1 - ALONE) * share, text),

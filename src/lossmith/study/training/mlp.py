@@ -7,17 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as nnf
 
 WIDTH = 64
-DROPOUT = 0.1
-
-Masks = tuple[Tensor, Tensor]
 
 
 class StackedMLP(nn.Module):
     """MLPs `inputs → 64 → 64 → outputs`, one for each pair of a fold and a trial.
 
     Folds differ in their rows and their seed. Every fold holds the same trials; they start from
-    the fold's weights, see the same batches under the same dropout masks, and differ in their
-    heads' width and in what they are trained with. The first layer of a fold is one product.
+    the fold's weights, see the same batches, and differ in their heads' width and in what they are
+    trained with. The first layer of a fold is one product.
 
     Args:
         in_features: number of input columns.
@@ -50,19 +47,15 @@ class StackedMLP(nn.Module):
         """Return the heads as (width, number of trials), in order."""
         return [(width, self.out_features.count(width)) for width in sorted(set(self.out_features))]
 
-    def forward(self, input: Tensor, masks: Masks | None = None) -> list[Tensor]:
+    def forward(self, input: Tensor) -> list[Tensor]:
         """Map (folds, rows, inputs) to (folds, trials, rows, outputs), one tensor a head width."""
         folds, rows = input.shape[:2]
         hidden = torch.baddbmm(self.b1.flatten(2), input, self.w1.flatten(2))
         hidden = nnf.silu(hidden).view(folds, rows, -1, WIDTH).transpose(1, 2)
-        if masks is not None:
-            hidden = hidden * masks[0].unsqueeze(1)
         hidden = torch.baddbmm(
             self.b2.flatten(0, 1), hidden.reshape(-1, rows, WIDTH), self.w2.flatten(0, 1)
         )
         hidden = nnf.silu(hidden).view(folds, -1, rows, WIDTH)
-        if masks is not None:
-            hidden = hidden * masks[1].unsqueeze(1)
         parts = hidden.split([head.shape[1] for head in self.heads], dim=1)
         return [
             torch.baddbmm(
@@ -86,13 +79,6 @@ class StackedMLP(nn.Module):
                 start += count
                 if own.numel():
                     yield parameter, 1, own
-
-
-def dropout_masks(generator: torch.Generator, folds: int, rows: int) -> Masks:
-    """Draw one mask for each hidden layer, shared by a fold's trials."""
-    drawn = torch.rand(2, folds, rows, WIDTH, generator=generator)
-    first, second = drawn.ge_(DROPOUT).div_(1 - DROPOUT)
-    return first, second
 
 
 def _normal(generator: torch.Generator, rows: int, columns: int) -> Tensor:

@@ -13,17 +13,22 @@ from lossmith.study.data.encoder import Encoder
 from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.training.heads import called, decoded, moved, one_column, predict, read
 from lossmith.study.training.mlp import StackedMLP
+from lossmith.study.training.piecewise import PiecewiseLinear
 
 CHUNK = 4096  # rows predicted at a time
 
 
 @dataclass(kw_only=True)
 class TableModel:
-    """An encoder, a few MLPs of different seeds, and the loss that decodes their heads."""
+    """An encoder, a few MLPs of different seeds, and the loss that decodes their heads.
+
+    embedding: between encoder and MLPs; of a run saved before there was one, of no pieces.
+    """
 
     encoder: Encoder
     loss: Loss
     body: StackedMLP
+    embedding: PiecewiseLinear
 
     def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
         """Return each target's points (n,) or probabilities (n, C), averaged over the seeds."""
@@ -33,7 +38,8 @@ class TableModel:
 
     @torch.no_grad()
     def _decoded(self, features: Tensor) -> tuple[np.ndarray, ...]:
-        output = self.body(features.expand(self.body.w1.shape[0], -1, -1))[0][:, 0]
+        seen = self.embedding(features.expand(self.body.w1.shape[0], -1, -1))
+        output = self.body(seen)[0][:, 0]
         seeds = [read(self.loss, one) for one in output]
         return tuple(np.mean(of_target, axis=0) for of_target in zip(*seeds, strict=True))
 

@@ -12,7 +12,8 @@ from lossmith.core.driver import parameter_groups
 from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.budget import Budget, TrialSpec, batches
 from lossmith.study.training.heads import one_column
-from lossmith.study.training.mlp import Masks, StackedMLP, dropout_masks
+from lossmith.study.training.mlp import StackedMLP
+from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked_loss import stack_key, stacked_loss
 
 WEIGHT_DECAY = 0.05
@@ -39,7 +40,18 @@ class Rows:
         self.features = torch.stack([_pad(x[:shortest], columns) for x, _ in train])
         self.target = torch.stack([target[:shortest] for _, target in train])
         self.valid = [_pad(x, columns) for x in valid]
+        self.embedding = PiecewiseLinear.of(self.features)
         self.seeds = tuple(seeds)
+
+    @property
+    def width(self) -> int:
+        """How many numbers a body sees of a row."""
+        return self.features.shape[-1] + self.embedding.added
+
+    def batch(self, chosen: Tensor) -> Tensor:
+        """Return what bodies see of each fold's chosen rows, (folds, rows, width)."""
+        folds = torch.arange(len(self.seeds)).unsqueeze(1)
+        return self.embedding(self.features[folds, chosen])
 
 
 class StackedTrials:
@@ -53,9 +65,7 @@ class StackedTrials:
             zip(trials, keys, strict=True), key=lambda pair: (pair[0].out_features, pair[1])
         )
         self.trials, self.keys = [trial for trial, _ in ordered], [key for _, key in ordered]
-        self.model = StackedMLP(
-            rows.features.shape[-1], [t.out_features for t in self.trials], rows.seeds
-        )
+        self.model = StackedMLP(rows.width, [t.out_features for t in self.trials], rows.seeds)
         self.losses = torch.nn.ModuleList(loss for t in self.trials for loss in t.losses)
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.model, self.losses, weight_decay=WEIGHT_DECAY),
@@ -69,10 +79,10 @@ class StackedTrials:
             for _, group in groupby(ordered, key=lambda pair: pair[0].out_features)
         ]
 
-    def forward(self, features: Tensor, masks: Masks | None = None) -> dict[str, Tensor]:
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
         """Return (folds, trials, rows, outputs) for each kind of loss."""
         parts: dict[str, Tensor] = {}
-        for output, shares in zip(self.model(features, masks), self.shares, strict=True):
+        for output, shares in zip(self.model(features), self.shares, strict=True):
             parts |= zip(shares, output.split(list(shares.values()), dim=1), strict=True)
         return parts
 
@@ -134,7 +144,6 @@ class StackedBatch:
         ]
         self.objectives = self._objectives()
         self.orders = [torch.Generator().manual_seed(seed) for seed in rows.seeds]
-        self.dropout = torch.Generator().manual_seed(rows.seeds[0])
 
     @property
     def trials(self) -> list[TrialSpec]:
@@ -143,7 +152,6 @@ class StackedBatch:
 
     def advance(self, epochs: int) -> None:
         """Train every trial for some epochs."""
-        folds = torch.arange(len(self.rows.seeds)).unsqueeze(1)
         for _ in range(epochs):
             self._observe()
             orders = [
@@ -152,7 +160,7 @@ class StackedBatch:
             ]
             for chosen in zip(*orders, strict=True):
                 index = torch.stack(chosen)
-                self._step(self.rows.features[folds, index], index)
+                self._step(self.rows.batch(index), index)
 
     def _observe(self) -> None:
         """Tell losses on schedules which epoch begins."""
@@ -164,8 +172,7 @@ class StackedBatch:
         self.epoch += 1
 
     def _step(self, features: Tensor, index: Tensor) -> None:
-        masks = dropout_masks(self.dropout, *features.shape[:2])
-        parts = [stack.forward(features, masks) for stack in self.stacks]
+        parts = [stack.forward(features) for stack in self.stacks]
         losses = [
             objective(torch.cat([part[key] for part in parts if key in part], dim=1), index)
             for key, objective in self.objectives.items()
@@ -182,6 +189,7 @@ class StackedBatch:
         """Return each trial's raw outputs on each fold's validation rows, averaged weights."""
         lengths = [len(features) for features in self.rows.valid]
         padded = torch.stack([_pad(x.mT, max(lengths)).mT for x in self.rows.valid])
+        padded = self.rows.embedding(padded)
         found: list[Tensor] = []
         for stack in self.stacks:
             with stack.average.applied(stack.model):
@@ -204,11 +212,10 @@ class StackedBatch:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that training has changed, as tensors and numbers."""
-        generators = (*self.orders, self.dropout)
         return {
             "epoch": self.epoch,
             "stacks": [stack.state_dict() for stack in self.stacks],
-            "generators": [generator.get_state() for generator in generators],
+            "generators": [generator.get_state() for generator in self.orders],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -216,7 +223,7 @@ class StackedBatch:
         self.epoch = state["epoch"]
         for stack, own in zip(self.stacks, state["stacks"], strict=True):
             stack.load_state_dict(own)
-        for one, own in zip((*self.orders, self.dropout), state["generators"], strict=True):
+        for one, own in zip(self.orders, state["generators"], strict=True):
             one.set_state(own)
 
     def _objectives(self) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:

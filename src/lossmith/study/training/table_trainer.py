@@ -54,10 +54,11 @@ class TableTrainer:
         """Return the targets of a fold's validation rows."""
         return self.problem.target[self.split.folds[fold].valid]
 
-    def reference_seconds(self, loss: Loss, epochs: int, settings: int) -> float:
+    def reference_seconds(self, loss: Loss, epochs: int, settings: int, longest: int) -> float:
         """Return what the default alone takes by plain sequential training.
 
-        That is its settings on the screening folds, the best of them on all others, and the final
+        That is its settings on the screening folds, the best of them trained to the same end as in
+        the study there and on all others, and the final
         model, at the time that one step of the ordinary loop takes; with the same encoding of
         features. The second setting that a search gives the default is not counted.
         """
@@ -67,9 +68,10 @@ class TableTrainer:
         if not timer.count:  # nothing was trained here: all was measured before
             timer.measure()
         steps = len(rows.target[0]) // self.budget.batch
-        trainings = settings * len(screening) + len(others)
+        first = (settings - 1) * len(screening) * self.budget.epochs
+        best = (len(screening) + len(others)) * longest
         final = self.ensemble * epochs * (len(self.split.develop) // self.budget.batch)
-        return self.encoding + timer.step * (trainings * self.budget.epochs * steps + final)
+        return self.encoding + timer.step * ((first + best) * steps + final)
 
     def time_reference(self, loss: Loss) -> None:
         """Time a few steps of the ordinary loop beside the search."""
@@ -100,7 +102,12 @@ class TableTrainer:
         batch = StackedBatch(rows, [trial], self.budget)
         batch.advance(epochs)
         body = batch.stacks[0].averaged()
-        return TableModel(encoder=encoder, loss=bare(candidate.fit(target)), body=body)
+        return TableModel(
+            encoder=encoder,
+            loss=bare(candidate.fit(target)),
+            body=body,
+            embedding=rows.embedding,
+        )
 
     def _encode(self, folds: tuple[int, ...]) -> Rows:
         start = time.perf_counter()

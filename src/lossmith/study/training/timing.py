@@ -10,22 +10,23 @@ from lossmith.core.loss import Loss
 from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.budget import batches
 from lossmith.study.training.heads import one_column
-from lossmith.study.training.mlp import DROPOUT, WIDTH
+from lossmith.study.training.mlp import WIDTH
+from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked import WEIGHT_DECAY
 
 WARM_UP = 10  # steps before the clock starts
 STEPS = 10  # on the clock at a time
 
 
-def plain_mlp(in_features: int, out_features: int) -> nn.Sequential:
-    """Return the default body as one model, written as anyone would."""
+def plain_mlp(features: Tensor, out_features: int) -> nn.Sequential:
+    """Return the default body for some training rows as one model, written as anyone would."""
+    embedding = PiecewiseLinear.of(features.unsqueeze(0))
     return nn.Sequential(
-        nn.Linear(in_features, WIDTH),
+        embedding,
+        nn.Linear(features.shape[1] + embedding.added, WIDTH),
         nn.SiLU(),
-        nn.Dropout(DROPOUT),
         nn.Linear(WIDTH, WIDTH),
         nn.SiLU(),
-        nn.Dropout(DROPOUT),
         nn.Linear(WIDTH, out_features),
     )
 
@@ -35,7 +36,7 @@ def plain_steps(
 ) -> Iterator[nn.Sequential]:
     """Train the default body on a loss in the ordinary loop; yield it after every step."""
     torch.manual_seed(seed)
-    model = plain_mlp(features.shape[1], loss.out_features)
+    model = plain_mlp(features, loss.out_features)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=True
     )

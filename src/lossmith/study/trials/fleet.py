@@ -24,6 +24,7 @@ from lossmith.study.candidates import CandidateSet, CandidateSpec
 from lossmith.study.journal import Claim, Decision, Facts, Journal, Report, Setting, State, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
+from lossmith.study.rules.convergence import LONGER
 from lossmith.study.rules.evidence import LEFT_OUT, Shape, reader
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.rules.plan import choose, due, named
@@ -34,7 +35,7 @@ from lossmith.study.trials.measured import History, changes
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.scoring import Scoring
 from lossmith.study.trials.splits import fingerprint
-from lossmith.study.trials.trainer import Trainer
+from lossmith.study.trials.trainer import Trainer, TrialBatch
 from lossmith.study.trials.trial import folder_of
 
 EVIDENCE_ROWS = 1000  # whose raw outputs are kept for the report
@@ -43,11 +44,20 @@ PATIENCE = 1.0  # seconds after which to look for processes that died
 
 
 @dataclass
+class Stack:
+    """What was planned at once, as one model after an epoch."""
+
+    batch: TrialBatch
+    epoch: int = 0
+
+
+@dataclass
 class Fleet:
     """One study of candidates over a trainer's folds.
 
     folder: where its journal is kept; None for memory. about: what else it is of, as plain data: a
     folder that holds another study is refused. alone: whether the screening is all of it.
+    widen, lengthen: whether it may go on at further learning rates, and for more epochs.
     earlier, trainings: comparisons and trainings of earlier studies whose best take part.
     """
 
@@ -59,9 +69,12 @@ class Fleet:
     folder: Path | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     alone: bool = False
+    widen: bool = False
+    lengthen: bool = False
     earlier: int = 0
     trainings: int = 0
     notes: dict[str, str] = field(default_factory=dict)
+    done: float = 0.0  # the share that was told last
 
     def _prepare(self) -> None:
         """Fit the candidates, make the stack that starts, and open the journal.
@@ -71,7 +84,7 @@ class Fleet:
         """
         split, budget = self.trainer.split, self.trainer.budget
         self.folds = split.screening_folds if self.alone else tuple(range(len(split.folds)))
-        self.batch = self.trainer.start(split.screening_folds, self._everyone())
+        batch = self.trainer.start(split.screening_folds, self._everyone())
         self.design = StackedDesign(
             candidates=tuple(one.name for one in self.candidates.candidates),
             default=self.candidates.default,
@@ -81,10 +94,12 @@ class Fleet:
             folds=len(self.folds),
             better=self.scorer.metric.better,
             earlier=self.earlier,
-            starts=tuple(trial.key for trial in self.batch.trials),
+            starts=tuple(trial.key for trial in batch.trials),
             marks=tuple(budget.checkpoints()),
+            longest=budget.epochs * (LONGER if self.lengthen and not self.alone else 1),
+            widen=self.widen and not self.alone,
         )
-        self.at: tuple[tuple[int, ...], int] | None = (split.screening_folds, 0)  # of the batch
+        self.stacks = {"screening": Stack(batch)}
         self.journal = self._open()
         for name, outcome in self.journal.decisions().items():
             if name.startswith(LEFT_OUT):
@@ -103,9 +118,9 @@ class Fleet:
         self._prepare()
         try:
             while "end" not in self._decided().decisions:
-                claims = self.journal.claim(this_worker(), FIRST, most=None)
+                name, claims = self._claim()
                 if claims:
-                    self._advance(claims)
+                    self._advance(name, claims)
                 else:
                     self.journal.wait(PATIENCE)
             self._forget()
@@ -170,6 +185,8 @@ class Fleet:
             "shape": [len(folds), folds[0].seed],
             "marks": list(self.design.marks),
             "starts": named(self.design.starts),
+            "longest": self.design.longest,
+            "widen": self.design.widen,
             **self.about,
         }
         if self.folder is not None:
@@ -199,11 +216,9 @@ class Fleet:
     def _forget(self) -> None:
         """Remove what only a study that goes on has use for."""
         if self.folder is not None:
-            for folds in (
-                self.trainer.split.screening_folds,
-                self.trainer.split.confirmation_folds,
-            ):
-                forget(self._place(folds))
+            facts = self.journal.facts()
+            for name in {self.design.stack_of(one, facts.decisions) for one in facts.records}:
+                forget(self._place(name))
 
     def _stop(self) -> None:
         """End where the study stands, with finalists if anything was measured.
@@ -224,22 +239,36 @@ class Fleet:
             Decision("end", {"folds": folds, "proven": [], "failed": False, "stopped": True})
         )
 
-    def _advance(self, claims: Sequence[Claim]) -> None:
+    def _claim(self) -> tuple[str, list[Claim]]:
+        """Take what is planned of one stack; of others it stays planned."""
+        with self.journal.transaction():
+            claims = self.journal.claim(this_worker(), FIRST, most=None)
+            decisions = self.journal.decisions()
+            stacks = [self.design.stack_of(claim.training, decisions) for claim in claims]
+            for claim, stack in zip(claims, stacks, strict=True):
+                if stack != stacks[0]:
+                    self.journal.end(claim, "planned")
+        own = [claim for claim, stack in zip(claims, stacks, strict=True) if stack == stacks[0]]
+        return stacks[0] if stacks else "", own
+
+    def _advance(self, name: str, claims: Sequence[Claim]) -> None:
         """Train what was claimed to the next pause, and report it in one transaction."""
         folds, start = tuple(sorted({claim.training.fold for claim in claims})), claims[0].epoch
+        decisions = self.journal.decisions()
+        length = self.design.length(decisions)
         histories, seconds = {}, {}
         try:
-            self._bring({claim.training.setting for claim in claims}, folds, start)
-            pause = next(epoch for epoch in self.design.pauses(folds) if epoch > start)
-            histories = {trial.key: self.scorer.history(trial.key) for trial in self.batch.trials}
-            for epoch in self.design.marks:
+            stack = self._bring(name, {claim.training.setting for claim in claims}, folds, start)
+            pause = next(e for e in self.design.pauses(name, decisions) if e > start)
+            histories = {trial.key: self.scorer.history(trial.key) for trial in stack.batch.trials}
+            for epoch in self.design.scored_after(length):
                 if start < epoch <= pause:
-                    seconds[epoch] = self._train(histories, folds, epoch)
+                    seconds[epoch] = self._train(stack, histories, folds, epoch)
                     if epoch < pause:
-                        self._tick(folds, epoch)
+                        self._tick(stack, folds, length)
             self.scorer.exclude_outliers(folds)
         except BaseException as error:
-            self.at = None  # the batch may stand within an epoch
+            self.stacks.pop(name, None)  # it may stand within an epoch
             stopped = isinstance(error, KeyboardInterrupt) and not self.alone
             if stopped or isinstance(error, OutOfTimeError):
                 self._report(claims, histories, seconds, "paused")
@@ -248,18 +277,17 @@ class Fleet:
             raise
         with self.journal.transaction():
             self._leave_out(folds)
-            end: State = "done" if pause == self.design.epochs else "paused"
-            self._report(claims, histories, seconds, end)
-        self._tick(folds, pause)
+            self._report(claims, histories, seconds, "done" if pause == length else "paused")
+        self._tick(stack, folds, length)
 
     def _train(
-        self, histories: Mapping[Setting, History], folds: tuple[int, ...], epoch: int
+        self, stack: Stack, histories: Mapping[Setting, History], folds: tuple[int, ...], epoch: int
     ) -> float:
         """Train every trial up to an epoch and score it on every fold; return the seconds."""
         start = time.perf_counter()
-        self.batch.advance(epoch - (self.at or (folds, 0))[1])
-        self.at = folds, epoch
-        outputs, trials = self.batch.outputs(), self.batch.trials
+        stack.batch.advance(epoch - stack.epoch)
+        stack.epoch = epoch
+        outputs, trials = stack.batch.outputs(), stack.batch.trials
         own = [histories[trial.key] for trial in trials]
         predictions = {
             fold: self.scorer.predictions(
@@ -268,8 +296,8 @@ class Fleet:
             for position, fold in enumerate(folds)
         }
         self.scorer.record(own, predictions, epoch)
-        default = next(t for t in trials if t.candidate == self.candidates.default)
-        self.trainer.time_reference(default.losses[0])
+        for default in [t for t in trials if t.candidate == self.candidates.default][:1]:
+            self.trainer.time_reference(default.losses[0])
         if folds[0] == 0 and len(self.scorer.targets) == 1:
             for history, trial, raw in zip(own, trials, outputs, strict=True):
                 history.outputs[epoch] = _as_it_is(trial.losses[0]), raw[0][:EVIDENCE_ROWS]
@@ -302,51 +330,59 @@ class Fleet:
         name = f"{LEFT_OUT} of folds {folds[0]} to {folds[-1]}"
         self.journal.decide(Decision(name, {"targets": targets, "shared": shared}))
 
-    def _tick(self, folds: tuple[int, ...], epoch: int) -> None:
+    def _tick(self, stack: Stack, folds: tuple[int, ...], length: int) -> None:
         """Tell how far the study is; end it where its time is used up."""
-        share, running = epoch / self.design.epochs, len({t.candidate for t in self.batch.trials})
+        share, trials = stack.epoch / length, stack.batch.trials
         if folds[0] == 0:
-            self.clock.tick(SCREENING_SHARE * share, f"screening {running} losses")
-            return
-        text = f"measuring {len(self.batch.trials)} losses on {len(self.folds)} folds"
-        self.clock.tick(SCREENING_SHARE + (1 - SCREENING_SHARE) * share, text)
+            share *= SCREENING_SHARE
+            text = f"screening {len({trial.candidate for trial in trials})} losses"
+        else:
+            share = SCREENING_SHARE + (1 - SCREENING_SHARE) * share
+            text = f"measuring {len(trials)} losses on {len(self.folds)} folds"
+        longer = f", {stack.epoch:,} epochs" if stack.epoch > self.design.epochs else ""
+        self.done = max(self.done, share)  # a study that goes on stands where it was
+        self.clock.tick(self.done, text + longer)
 
-    def _bring(self, settings: Collection[Setting], folds: tuple[int, ...], epoch: int) -> None:
-        """Let the batch be of some settings after an epoch, and save it where it goes on."""
-        if self.at != (folds, epoch):
-            self._rebuild(settings, folds, epoch)
-        self._keep(settings)
+    def _bring(
+        self, name: str, settings: Collection[Setting], folds: tuple[int, ...], epoch: int
+    ) -> Stack:
+        """Return a stack of some settings after an epoch, and save it where it goes on."""
+        stack = self.stacks.get(name)
+        if stack is None or stack.epoch != epoch:
+            stack = self.stacks[name] = self._rebuilt(name, settings, folds, epoch)
+        _keep(stack.batch, settings)
         if self.folder is not None and epoch > 0:
-            write(self._place(folds), epoch, self.batch.state_dict())
-            forget_before(self._place(folds), epoch)
+            write(self._place(name), epoch, stack.batch.state_dict())
+            forget_before(self._place(name), epoch)
+        return stack
 
-    def _rebuild(self, settings: Collection[Setting], folds: tuple[int, ...], epoch: int) -> None:
-        """Make the batch anew: from what was saved of it last, or from its start."""
-        reached: dict[Setting, int] = {}
-        for training, record in self.journal.facts().records.items():
-            if training.fold == folds[0]:
+    def _rebuilt(
+        self, name: str, settings: Collection[Setting], folds: tuple[int, ...], epoch: int
+    ) -> Stack:
+        """Make a stack anew: from what was saved of it last, or from its start."""
+        facts, reached = self.journal.facts(), {}
+        for training, record in facts.records.items():
+            own = self.design.stack_of(training, facts.decisions) == name
+            if own and training.fold == folds[0]:
                 reached[training.setting] = record.epoch
-        start = latest(self._place(folds), epoch) if self.folder is not None else 0
+        start = latest(self._place(name), epoch) if self.folder is not None else 0
         left = {s for s in reached if s in settings or reached[s] > start}
         trials = [self._trial(setting, folds) for setting in reached if setting in left]
-        self.batch = self.trainer.start(folds, trials)
+        stack = Stack(self.trainer.start(folds, trials))
         if start:
-            self.batch.load_state_dict(read(self._place(folds), start))
-        for pause in (*(one for one in self.design.pauses(folds) if one < epoch), epoch):
+            stack.batch.load_state_dict(read(self._place(name), start))
+        pauses = self.design.pauses(name, facts.decisions)
+        for pause in (*(one for one in pauses if one < epoch), epoch):
             if pause > start:
-                self.batch.advance(pause - start)
-                self._keep({s for s in reached if s in settings or reached[s] > pause})
+                stack.batch.advance(pause - start)
+                _keep(stack.batch, {s for s in reached if s in settings or reached[s] > pause})
                 start = pause
-        self.at = folds, epoch
+        stack.epoch = epoch
+        return stack
 
-    def _keep(self, settings: Collection[Setting]) -> None:
-        kept = [i for i, trial in enumerate(self.batch.trials) if trial.key in settings]
-        if len(kept) < len(self.batch.trials):
-            self.batch.keep(kept)
-
-    def _place(self, folds: tuple[int, ...]) -> Path:
+    def _place(self, name: str) -> Path:
         assert self.folder is not None
-        return folder_of(self.folder, folds[0])
+        return folder_of(self.folder, name)
 
     def _everyone(self) -> list[TrialSpec]:
         return [
@@ -382,6 +418,12 @@ def _trial(key: Setting, losses: tuple[Loss, ...]) -> TrialSpec:
     return TrialSpec(
         candidate=key.candidate, learning_rate=key.learning_rate, losses=own, variant=key.variant
     )
+
+
+def _keep(batch: TrialBatch, settings: Collection[Setting]) -> None:
+    kept = [i for i, trial in enumerate(batch.trials) if trial.key in settings]
+    if len(kept) < len(batch.trials):
+        batch.keep(kept)
 
 
 def _as_it_is(loss: Loss) -> Loss:

@@ -16,9 +16,8 @@ def cost_of(design: Design, facts: Facts) -> Cost:
     own = [r for t, r in records.items() if t.setting.candidate == design.default and r.reports]
     epochs = sum(record.epoch for record in own)
     epoch = sum(report.seconds for r in own for report in r.reports) / max(1, epochs)
-    trainings = len(design.learning_rates) * len(design.screening)
-    trainings += design.folds - len(design.screening)
-    alone = epoch * design.epochs * trainings
+    others = (len(design.learning_rates) - 1) * len(design.screening) * design.epochs
+    alone = epoch * (others + design.folds * design.length(facts.decisions))
     ran = sum(1 for record in records.values() if record.reports)
     return Cost(
         seconds=seconds,

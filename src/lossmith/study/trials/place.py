@@ -86,6 +86,8 @@ _WORDS = {
     "folds": "split of the rows",
     "shape": "number of folds, or seed",
     "losses": "set of losses",
+    "longest": "number of epochs that it may go on to",
+    "widen": "say on further learning rates",
 }
 
 

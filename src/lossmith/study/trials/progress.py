@@ -11,6 +11,7 @@ from lossmith.study.journal import Facts, Record, Training
 from lossmith.study.journal.workers import lives
 from lossmith.study.rules.evidence import LEFT_OUT
 from lossmith.study.rules.plan import Design, finalists, pause_after
+from lossmith.study.rules.stacked import LENGTHENING, WIDENING
 from lossmith.study.trials.standing import Standing, last_line, standing, trainings_of
 from lossmith.study.trials.verdict import View
 
@@ -60,7 +61,7 @@ def progress_of(view: View) -> Progress:
         better=design.better,
         default=design.default,
         folds=design.folds,
-        epochs=design.epochs,
+        epochs=design.length(facts.decisions),
         ended="end" in facts.decisions,
         losses=tuple(_loss(design, facts, name) for name in design.candidates),
         counts=counts,
@@ -80,7 +81,8 @@ def _running(design: Design, facts: Facts) -> tuple[str, ...]:
     together: dict[str, list[Training]] = {}
     for training, record in facts.records.items():
         if record.state == "running":
-            together.setdefault(_where(record, design), []).append(training)
+            place = _where(record, design.length(facts.decisions))
+            together.setdefault(place, []).append(training)
     return tuple(
         f"{_named(some[0]) if len(some) == 1 else counted(len(some), 'training')}, {place}"
         for place, some in together.items()
@@ -117,10 +119,10 @@ def _state(facts: Facts, name: str, records: Sequence[Record]) -> str:
     return "finalist" if name in {one.candidate for one in finalists(facts)} else "dropped"
 
 
-def _where(record: Record, design: Design) -> str:
+def _where(record: Record, epochs: int) -> str:
     """Return how far a training that runs is, and who trains it."""
     host, process, _ = record.worker.rsplit(":", 2)
-    place = f"after epoch {record.epoch} of {design.epochs}, process {process} on {host}"
+    place = f"after epoch {record.epoch} of {epochs}, process {process} on {host}"
     if not lives(record.worker):
         return f"{place}, which has died: to be taken over"
     if record.expires < time.time():
@@ -197,16 +199,27 @@ def _decided(name: str, outcome: Any) -> str:
     if name.startswith(LEFT_OUT):
         rows = counted(sum(map(len, outcome["shared"].values())), "row")
         return f"Not scored as gross errors{name.removeprefix(LEFT_OUT)}: {rows}."
-    kept = outcome["kept"] if name.startswith(("look ", "check ")) else outcome
+    return _going_on(name, outcome)
+
+
+def _going_on(name: str, outcome: Any) -> str:
+    """Return in a line who goes on, or starts, by a decision."""
+    if name.startswith(WIDENING):
+        outcome = [further for _, further in outcome]
+    kept = outcome["kept"] if isinstance(outcome, Mapping) else outcome
     names = [f"{loss} at {rate:g}" for loss, rate, _ in kept]
-    said = {"first fold": "First fold", "finalists": "Finalists"}.get(name)
+    verb = "starts" if name.startswith(WIDENING) else "goes on"
+    verb = verb if len(names) < 2 else {"starts": "start", "goes on": "go on"}[verb]
+    to = f" to epoch {outcome['epochs']}" if name.startswith(LENGTHENING) else ""
+    said = name.capitalize()
     for word, text in {
-        "look": "Look after fold",
-        "check": "Check after epoch",
-        "rung": "Cut",
+        "Look": "Look after fold",
+        "Check": "Check after epoch",
+        "Rung": "Cut",
+        "Rates": "Further learning rates",
     }.items():
-        said = said or (name.replace(word, text) if name.startswith(word) else None)
-    return f"{said}: {listed(names)} {'go' if len(names) != 1 else 'goes'} on."
+        said = said.replace(word, text)
+    return f"{said}: {listed(names) or 'none'} {verb}{to}."
 
 
 def _named(training: Training) -> str:

@@ -62,8 +62,8 @@ def design_of(spec: Mapping[str, Any]) -> Design:
         if "starts" not in spec:
             return Design(**plan)
         starts = tuple(Setting(*one) for one in spec["starts"])
-        marks, earlier = tuple(spec["marks"]), spec["earlier"]
-        return StackedDesign(**plan, starts=starts, marks=marks, earlier=earlier)
+        own: dict[str, Any] = {name: spec[name] for name in ("earlier", "longest", "widen")}
+        return StackedDesign(**plan, **own, starts=starts, marks=tuple(spec["marks"]))
     except (KeyError, TypeError, IndexError) as error:
         raise InputError(f"the journal's description of the study is damaged: {error}") from error
 

@@ -63,5 +63,5 @@ class Trainer(Protocol):
     def time_reference(self, loss: Loss) -> None:
         """Time a little of what evaluating the default alone takes; called now and then."""
 
-    def reference_seconds(self, loss: Loss, epochs: int, settings: int) -> float:
+    def reference_seconds(self, loss: Loss, epochs: int, settings: int, longest: int) -> float:
         """Return what evaluating the default alone takes by plain sequential training."""

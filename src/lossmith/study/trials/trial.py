@@ -244,9 +244,9 @@ class Trial:
         return f"<Trial {self.id}, epochs {self.start + 1} to {self.total_epochs}>"
 
 
-def folder_of(folder: Path, trial: int) -> Path:
-    """Return where a trial's checkpoints lie."""
-    return folder / "trials" / str(trial)
+def folder_of(folder: Path, trial: int | str) -> Path:
+    """Return where the checkpoints of a trial lie, or of those that a decision planned."""
+    return folder / "trials" / str(trial).replace(" ", "-")
 
 
 def outputs_of(folder: Path, trial: int) -> Path:
