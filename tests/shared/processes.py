@@ -12,13 +12,14 @@ import torch.distributed as dist
 
 def found_by_ranks(file: str, folder: Path) -> dict[str, str]:
     """Run a file as four processes; return what any of them found wrong, by job and ranks."""
-    paths = filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     running = [
         subprocess.Popen(
             [sys.executable, file, str(folder), str(rank)],
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env=env,
         )
         for rank in range(4)
     ]
