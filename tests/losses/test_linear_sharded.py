@@ -113,7 +113,7 @@ def _colwise(head: str) -> None:
 
 def _chunks(head: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sharded, "chunk_rows", lambda classes, size: 3)
+        patch.setattr(sharded, "chunk_rows", lambda device, classes, size: 3)
         _first_derivatives(head)
 
 
