@@ -140,7 +140,7 @@ def test_for_target_refuses_what_is_not_a_training_target():
 def test_what_is_missing_or_does_not_fit_is_named():
     with pytest.raises(ValueError, match=r"pass classes= or use Focal.for_target\(target\)"):
         _ = Focal().out_features
-    with pytest.raises(ValueError, match="ClassBalanced needs counts"):
+    with pytest.raises(TypeError, match="ClassBalanced needs counts"):
         ClassBalanced()
     for bad in ([0.0, 0.0], [3.0], [[1.0, 2.0]]):
         with pytest.raises(ValueError, match="counts must be at least two finite numbers"):

@@ -341,7 +341,7 @@ class Pointwise(Loss):
         >>> loss = Huber()
         >>> loss.compile(backend="eager")
         >>> loss(torch.tensor([3.0], requires_grad=True), torch.zeros(1))
-        tensor(2.5000, grad_fn=<_OnePassBackward>)
+        tensor(2.5000, grad_fn=<_ValueAndGradBackward>)
         """
         super().compile(**options)
         if self.card.fullgraph:
