@@ -142,9 +142,11 @@ def test_what_is_missing_or_does_not_fit_is_named():
         _ = Focal().out_features
     with pytest.raises(TypeError, match="ClassBalanced needs counts"):
         ClassBalanced()
-    for bad in ([0.0, 0.0], [3.0], [[1.0, 2.0]]):
+    for bad in ([0.0, 0.0], [3.0]):
         with pytest.raises(ValueError, match="counts must be at least two finite numbers"):
             LogitAdjusted(counts=bad)
+    with pytest.raises(TypeError, match="counts must be several numbers"):
+        LogitAdjusted(counts=[[1.0, 2.0]])
     with pytest.raises(ValueError, match=r"counts must be in \[0, inf\), got inf"):
         LogitAdjusted(counts=[1.0, math.inf])
     input, target = classes_batch()
