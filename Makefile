@@ -63,10 +63,10 @@ pages: $(DEV)
 
 # The documentation site: into build/site, or served and renewed as docs/ and src/ change.
 docs: $(DEV)
-	$(MKDOCS) build --file site/mkdocs.yml
+	$(MKDOCS) build --strict --config-file site/mkdocs.yml
 
 site: $(DEV)
-	$(MKDOCS) serve --file site/mkdocs.yml
+	$(MKDOCS) serve --config-file site/mkdocs.yml
 
 clean:
 	rm -rf $(VENV) build runs

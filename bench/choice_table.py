@@ -14,6 +14,7 @@ bench/results/choice.jsonl` writes. {studies} of {planned} planned studies so fa
 seeds {seeds}, clean and with outliers in the target (regression) or with label noise (classes).
 30 % of each table's rows are set aside before anything is corrupted; every number below is
 measured on them.
+Measured with the body before columns were seen in pieces, too; it is to be run anew.
 
 All differences are in per cent of the default's error (the metric, or 1 − metric where higher is
 better); positive is better than the default. The default is the loss that the metric elicits;
