@@ -5,8 +5,10 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from lossmith.core.hyperparameter import Inner
 from lossmith.core.loss import Loss, Pointwise, Statistic
 from lossmith.core.plain import shown
+from lossmith.losses.regression import MAE
 
 
 def check_inner(owner: str, loss: Any) -> None:
@@ -26,6 +28,14 @@ def refit(loss: Pointwise | type[Pointwise], target: Tensor) -> Pointwise:
 
 class Wrapping(Loss, ABC):
     """A loss made of another one's values: it has that one's head and targets."""
+
+    loss: Inner = Inner(
+        default=None,
+        kw_only=False,
+        make=MAE,
+        accepts=check_inner,
+        doc="a loss with a value a sample; None is MAE",
+    )
 
     @property
     def out_features(self) -> int:

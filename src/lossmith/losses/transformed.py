@@ -23,8 +23,16 @@ from lossmith.losses.regression import MSE
 class Relative(Pointwise, ABC):
     """A loss of a prediction center + scale·input, so that a fresh head starts amid the targets."""
 
-    center: Real = Real(default=0.0, doc="the prediction of a head that gives 0")
-    scale: Real = Real(default=1.0, low=0.0, exclusive=True, doc="what 1 of the head stands for")
+    center: Real = Real(
+        default=0.0,
+        doc="added to the scaled input, in the target's unit; 0 unless `for_target` fits it",
+    )
+    scale: Real = Real(
+        default=1.0,
+        low=0.0,
+        exclusive=True,
+        doc="multiplies the input, in the target's unit; 1 unless `for_target` fits it",
+    )
 
     @classmethod
     def for_target(cls, target: Tensor, **hypers: Any) -> Self:
@@ -65,16 +73,6 @@ class MSLE(Relative):
     tensor(0.4805)
     """
 
-    center: Real = Real(
-        default=0.0,
-        doc="added to the scaled input, in the target's unit; 0 unless `for_target` fits it",
-    )
-    scale: Real = Real(
-        default=1.0,
-        low=0.0,
-        exclusive=True,
-        doc="multiplies the input, in the target's unit; 1 unless `for_target` fits it",
-    )
     card = Card(
         key="msle",
         tasks=("regression",),
@@ -110,16 +108,6 @@ class MAPE(Relative):
     tensor(0.3750)
     """
 
-    center: Real = Real(
-        default=0.0,
-        doc="added to the scaled input, in the target's unit; 0 unless `for_target` fits it",
-    )
-    scale: Real = Real(
-        default=1.0,
-        low=0.0,
-        exclusive=True,
-        doc="multiplies the input, in the target's unit; 1 unless `for_target` fits it",
-    )
     card = Card(
         key="mape",
         tasks=("regression",),
@@ -153,16 +141,6 @@ class SMAPE(Relative):
     tensor(0.5000)
     """
 
-    center: Real = Real(
-        default=0.0,
-        doc="added to the scaled input, in the target's unit; 0 unless `for_target` fits it",
-    )
-    scale: Real = Real(
-        default=1.0,
-        low=0.0,
-        exclusive=True,
-        doc="multiplies the input, in the target's unit; 1 unless `for_target` fits it",
-    )
     card = Card(
         key="smape",
         tasks=("regression",),

@@ -17,7 +17,7 @@ from lossmith.losses._classes import ClassLoss
 from lossmith.losses._fitting import quantile_of
 from lossmith.losses._wrapping import BatchWrapper, Wrapper, check_inner
 from lossmith.losses.classification import CrossEntropy
-from lossmith.losses.regression import MAE, MSE, Huber
+from lossmith.losses.regression import MSE, Huber
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
 
@@ -242,13 +242,6 @@ class SelfPaced(Wrapper):
     tensor(2.5000)
     """
 
-    loss: Inner = Inner(
-        default=None,
-        kw_only=False,
-        make=MAE,
-        accepts=check_inner,
-        doc="a loss with a value a sample; None is MAE",
-    )
     threshold: Real = Real(
         default=1.0,
         low=0.0,
@@ -291,13 +284,6 @@ class SuperLoss(Wrapper):
     tensor(0.)
     """
 
-    loss: Inner = Inner(
-        default=None,
-        kw_only=False,
-        make=MAE,
-        accepts=check_inner,
-        doc="a loss with a value a sample; None is MAE",
-    )
     tau: Real = Real(
         default=1.0,
         doc="the loss that separates easy from hard; log C for cross-entropy of C classes",
@@ -341,13 +327,6 @@ class Tilted(BatchWrapper):
     tensor(2.)
     """
 
-    loss: Inner = Inner(
-        default=None,
-        kw_only=False,
-        make=MAE,
-        accepts=check_inner,
-        doc="a loss with a value a sample; None is MAE",
-    )
     tilt: Real = Real(
         default=1.0,
         doc="t, in the inverse of the loss's unit; positive favours hard rows, negative easy ones",
@@ -384,13 +363,6 @@ class CVaR(BatchWrapper):
     tensor(3.)
     """
 
-    loss: Inner = Inner(
-        default=None,
-        kw_only=False,
-        make=MAE,
-        accepts=check_inner,
-        doc="a loss with a value a sample; None is MAE",
-    )
     fraction: Real = Real(
         default=0.1, low=1e-06, high=1.0, doc="q, the share of the rows that count; 1 is the mean"
     )
