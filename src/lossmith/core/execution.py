@@ -97,7 +97,7 @@ def call(loss: Loss, input: Any, target: Any, **more: Any) -> Any:
 
 def values_of_rows(loss: Coupled, input: Any, target: Any, own: slice) -> Any:
     """Return the function's values of some rows: without forming the others' where it can."""
-    if "own" in loss.takes["function"]:
+    if "own" in loss.takes.get("function", ()):
         return call(loss, input, target, own=own)
     found = call(loss, input, target)
     return found if own == slice(None) else tree_map(lambda values: values[own], found)
@@ -107,13 +107,18 @@ def numbers(loss: Loss, takes: Mapping[str, Any], look: bool) -> dict[str, Any]:
     """Return attributes by name: numbers as Python has them where it may look.
 
     Under a compiler and torch.func they stay tensors, so that a schedule compiles nothing again.
-    What has a default and is no attribute is left to it.
+    What is no attribute has its default.
     """
     own, given = loss.__dict__, {}
     for name, default in takes.items():
-        if name in OF_THE_CALL or (default is not Parameter.empty and not hasattr(loss, name)):
+        if name in OF_THE_CALL:
             continue
-        value = own[name] if name in own else getattr(loss, name)
+        if name in own:
+            value = own[name]
+        elif default is Parameter.empty:
+            value = getattr(loss, name)
+        else:
+            value = getattr(loss, name, default)
         if look and name in loss._numbers:
             value = value.item()
         given[name] = value
