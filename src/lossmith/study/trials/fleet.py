@@ -27,13 +27,14 @@ from lossmith.study.journal.workers import this_worker
 from lossmith.study.rules.convergence import LONGER
 from lossmith.study.rules.evidence import LEFT_OUT, Shape, reader
 from lossmith.study.rules.measurements import Measurements
-from lossmith.study.rules.plan import choose, due, named
+from lossmith.study.rules.plan import choose, due
 from lossmith.study.rules.stacked import StackedDesign
 from lossmith.study.training.budget import TrialSpec
 from lossmith.study.trials.checkpoint import forget, forget_before, latest, read, write
 from lossmith.study.trials.measured import History, changes
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.scoring import Scoring
+from lossmith.study.trials.spec import plan_of
 from lossmith.study.trials.splits import fingerprint
 from lossmith.study.trials.trainer import Trainer, TrialBatch
 from lossmith.study.trials.trial import folder_of
@@ -167,26 +168,16 @@ class Fleet:
         units = [split.units(fold.valid) for fold in folds]
         arrays = [part for fold in folds for part in (fold.train, fold.valid)]
         spec = {
+            **plan_of(self.design),
             "metric": self.scorer.metric.name,
-            "better": self.design.better,
-            "default": self.design.default,
-            "common": self.design.common,
             "losses": {one.name: one.parameters for one in self.candidates.candidates},
-            "learning_rates": list(self.design.learning_rates),
-            "epochs": self.design.epochs,
             "batch": self.trainer.budget.batch,
-            "finalists": self.design.finalists,
-            "earlier": self.design.earlier,
             "folds": fingerprint(*arrays, *units),
             "rows": len(split.develop),
             "fixed": False,
             "grouped": split.groups is not None,
             "overlap": 0.0,
             "shape": [len(folds), folds[0].seed],
-            "marks": list(self.design.marks),
-            "starts": named(self.design.starts),
-            "longest": self.design.longest,
-            "widen": self.design.widen,
             **self.about,
         }
         if self.folder is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Setting
 from lossmith.study.metrics.study_metric import StudyMetric
-from lossmith.study.rules.plan import Design
+from lossmith.study.rules.plan import Design, named
 from lossmith.study.rules.stacked import StackedDesign
 from lossmith.study.trials.contenders import Contender, told_function
 from lossmith.study.trials.splits import Folds, fingerprint
@@ -24,14 +24,9 @@ def spec_of(
 ) -> dict[str, Any]:
     """Return what a study is."""
     return {
+        **plan_of(design),
         "metric": metric.name,
-        "better": metric.better,
-        "default": design.default,
-        "common": design.common,
         "losses": {name: one.identity for name, one in contenders.items()},
-        "learning_rates": list(design.learning_rates),
-        "epochs": design.epochs,
-        "finalists": design.finalists,
         "folds": folds.fingerprint(),
         "rows": None if target is None else len(target),
         "target": None if target is None else fingerprint(target),
@@ -44,6 +39,22 @@ def spec_of(
             for name, one in recipe.items()
         },
     }
+
+
+def plan_of(design: Design) -> dict[str, Any]:
+    """Return what `design_of` reads beside the losses and the folds."""
+    plan: dict[str, Any] = {
+        "better": design.better,
+        "default": design.default,
+        "common": design.common,
+        "learning_rates": list(design.learning_rates),
+        "epochs": design.epochs,
+        "finalists": design.finalists,
+    }
+    if not isinstance(design, StackedDesign):
+        return plan
+    own = {"earlier": design.earlier, "longest": design.longest, "widen": design.widen}
+    return {**plan, **own, "starts": named(design.starts), "marks": list(design.marks)}
 
 
 def design_of(spec: Mapping[str, Any]) -> Design:
