@@ -238,6 +238,7 @@ class SelfPaced(Wrapper):
     Source: Kumar, Packer & Koller, Self-Paced Learning for Latent Variable Models (2010).
 
     >>> import torch
+    >>> from lossmith import MAE
     >>> SelfPaced(MAE(), threshold=4.0)(torch.tensor([1.0, 9.0]), torch.zeros(2))
     tensor(2.5000)
     """
@@ -280,6 +281,7 @@ class SuperLoss(Wrapper):
     Learning (2020).
 
     >>> import torch
+    >>> from lossmith import MAE
     >>> SuperLoss(MAE(), tau=1.0)(torch.tensor([1.0]), torch.zeros(1))
     tensor(0.)
     """
@@ -323,6 +325,7 @@ class Tilted(BatchWrapper):
     Source: Li et al., Tilted Empirical Risk Minimization (2021).
 
     >>> import torch
+    >>> from lossmith import MAE
     >>> Tilted(MAE(), tilt=0.0)(torch.tensor([1.0, 3.0]), torch.zeros(2))
     tensor(2.)
     """
@@ -359,6 +362,7 @@ class CVaR(BatchWrapper):
     Source: Rockafellar & Uryasev, Optimization of Conditional Value-at-Risk (2000).
 
     >>> import torch
+    >>> from lossmith import MAE
     >>> CVaR(MAE(), fraction=0.5)(torch.tensor([1.0, 3.0]), torch.zeros(2))
     tensor(3.)
     """
