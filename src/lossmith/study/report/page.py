@@ -154,7 +154,7 @@ def _score_note(result: Result, candidate: CandidateResult, places: int) -> str:
     full = max(c.cells for c in result.candidates)
     beside = candidate.default_score
     if 0 < candidate.cells < full or beside is not None:
-        there = "" if beside is None else f"</small><small>default there {number(beside, places)}"
+        there = "" if beside is None else f"; default there {number(beside, places)}"
         return f"on {candidate.cells:,} of {full:,} fits{there}"
     return interval(candidate.low, candidate.high, places)
 
