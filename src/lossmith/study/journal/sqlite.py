@@ -122,10 +122,15 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Let this process alone write for a while; what it wrote counts whole or not at all."""
+        with self._within("BEGIN IMMEDIATE"):
+            yield
+
+    @contextmanager
+    def _within(self, begin: str) -> Iterator[None]:
         if self._database.in_transaction:  # within another of the same process
             yield
             return
-        self._run("BEGIN IMMEDIATE")
+        self._run(begin)
         try:
             yield
         except BaseException:
@@ -176,7 +181,11 @@ class Journal:
         return [np.frombuffer(blob, "<i8") for (blob,) in rows]
 
     def facts(self) -> Facts:
-        """Return all that is known now."""
+        """Return all that is known at one moment, whoever writes meanwhile."""
+        with self._within("BEGIN"):  # else a training could have ended, and its last report lack
+            return self._facts()
+
+    def _facts(self) -> Facts:
         reports: dict[int, list[Report]] = {}
         for training, *report in self._run(
             "SELECT training, epoch, score, seconds, at FROM report ORDER BY training, epoch"

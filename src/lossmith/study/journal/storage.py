@@ -22,7 +22,7 @@ class Storage(Protocol):
         """Return the units that each fold validates on, by fold."""
 
     def facts(self) -> Facts:
-        """Return all that is known now."""
+        """Return all that is known at one moment, whoever writes meanwhile."""
 
     def decisions(self) -> dict[str, Any]:
         """Return what was decided, in order."""
