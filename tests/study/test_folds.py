@@ -5,7 +5,16 @@ import warnings
 import numpy as np
 import pytest
 
-from lossmith.study.data.folds import FOLDS, REPEATS, SCREENING, split_rows
+from lossmith.study.data.folds import (
+    FOLDS,
+    LARGEST_SAMPLE,
+    REPEATS,
+    SAMPLE,
+    SAMPLE_OF_CLASS,
+    SCREENING,
+    split_by_time,
+    split_rows,
+)
 from lossmith.study.training.budget import Budget, batches
 
 REGRESSION = np.random.default_rng(0).normal(size=203)
@@ -99,3 +108,63 @@ def test_rounds_and_siblings() -> None:
         assert len(near) == FOLDS - 1
         assert all(not set(split.folds[c].valid) & set(fold.valid) for c in near)
     assert split.siblings(0, split.screening_folds) == [1]
+
+
+def _repeats(split) -> list[np.ndarray]:
+    rows = [[f.valid for f in split.folds if f.repeat == r] for r in range(REPEATS)]
+    return [np.sort(np.concatenate(one)) for one in rows]
+
+
+def test_a_large_table_is_studied_on_samples_that_share_no_row() -> None:
+    rows = 200_000
+    split = split_rows("regression", np.arange(rows), 0)
+    first, second = _repeats(split)
+    assert len(split.develop) == 0.8 * rows
+    assert split.sampled
+    assert split.studied == len(first) + len(second)
+    assert SAMPLE <= len(first) < 2 * SAMPLE
+    assert not set(first) & set(second)
+    assert set(first) | set(second) <= set(split.develop)
+    for fold in split.folds:
+        own = first if fold.repeat == 0 else second
+        assert sorted([*fold.train, *fold.valid]) == own.tolist()
+
+
+def test_a_table_below_two_samples_is_studied_whole() -> None:
+    split = split_rows("regression", np.arange(int(2 * SAMPLE / 0.8) - 2), 0)
+    assert not split.sampled
+    assert all(np.array_equal(rows, np.sort(split.develop)) for rows in _repeats(split))
+
+
+def test_samples_hold_enough_of_the_rarest_class() -> None:
+    target = np.zeros(400_000, dtype=int)
+    target[np.random.default_rng(0).permutation(len(target))[:1500]] = 1  # 1,200 develop
+    for rows in _repeats(split_rows("binary", target, 0)):
+        assert target[rows].sum() >= SAMPLE_OF_CLASS
+        assert len(rows) > 2 * SAMPLE
+        assert np.isclose(target[rows].mean(), target.mean(), rtol=0.01)
+    target[target.nonzero()[0][100:]] = 0  # a hundred of them: more rows, but within a bound
+    for rows in _repeats(split_rows("binary", target, 0)):
+        assert len(rows) <= LARGEST_SAMPLE
+        assert target[rows].sum() >= 20
+
+
+def test_samples_keep_groups_whole() -> None:
+    groups = np.random.default_rng(0).integers(0, 3000, 120_000)
+    split = split_rows("regression", np.arange(len(groups)), 0, groups)
+    first, second = _repeats(split)
+    assert split.sampled
+    assert not set(groups[first]) & set(groups[second])
+    few = split_rows("regression", np.arange(120_000), 0, groups % 30)
+    assert not few.sampled  # thirty groups are too few to part
+
+
+def test_a_large_table_in_order_of_time_is_thinned_evenly() -> None:
+    times = np.arange(300_000)
+    split = split_by_time(times, 0)
+    assert split.sampled
+    for fold in split.folds:
+        assert fold.train.max() < fold.valid.min()
+        steps = np.diff(fold.train)
+        assert steps.min() == steps.max() == np.diff(fold.valid).max()
+        assert SAMPLE <= len(fold.train) < 2 * SAMPLE

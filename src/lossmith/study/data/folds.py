@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
+from lossmith.study.data.units import units_by_class
 
 TEST_SHARE = 0.2
 FOLDS = 5
@@ -17,6 +19,10 @@ REPEATS = 2
 SCREENING = 2  # folds of the first repeat on which every candidate starts
 LATER = 0.4  # share of the rows in order of time that validate, each after those that train for it
 LEAST_LATER = 8  # rows of a fold that validate in order of time
+# A table of twice as many rows, or more, is studied on samples of at least so many, in each of which
+# are at least so many units of the rarest class; a few must do where samples would be very large.
+SAMPLE, SAMPLE_OF_CLASS = 20_000, 200
+LARGEST_SAMPLE, LEAST_OF_CLASS = 100_000, 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +40,9 @@ class Split:
     """The rows of a study.
 
     screening_folds: numbers of the folds on which every candidate starts; confirmation_folds: of
-    all others. Folds of one repeat share no validation rows. groups: a code a row of the table;
-    rows of one code count as one unit, and stay together unless time parts them. None where every
-    row is its own.
+    all others. Folds of one repeat share no validation rows; of a large table they are of a sample,
+    each repeat's its own. groups: a code a row of the table; rows of one code count as one unit,
+    and stay together unless time parts them. None where every row is its own.
     """
 
     develop: np.ndarray
@@ -45,6 +51,17 @@ class Split:
     screening_folds: tuple[int, ...]
     confirmation_folds: tuple[int, ...]
     groups: np.ndarray | None = None
+
+    @cached_property
+    def studied(self) -> int:
+        """The number of rows that train or judge in some fold."""
+        rows = [part for fold in self.folds for part in (fold.train, fold.valid)]
+        return len(np.unique(np.concatenate(rows)))
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the study is of samples of the rows, though the final models see them all."""
+        return self.studied < len(self.develop)
 
     def units(self, rows: np.ndarray) -> np.ndarray:
         """Return the numbers of the units that rows belong to."""
@@ -70,14 +87,34 @@ def split_rows(
     classes = None if task == "regression" else target
     develop, test = _untouched(len(target), classes, groups, seed)
     folds = []
-    for repeat in range(REPEATS):
-        own_classes, own_groups = (_of(part, develop) for part in (classes, groups))
-        part = _folds(len(develop), own_classes, own_groups, seed + repeat)
+    for repeat, rows in enumerate(_samples(develop, classes, groups, seed)):
+        own_classes, own_groups = (_of(part, rows) for part in (classes, groups))
+        part = _parts(len(rows), own_classes, own_groups, FOLDS, seed + repeat)
         for number in range(FOLDS):
             own = 1000 * seed + FOLDS * repeat + number
-            train, valid = develop[part != number], develop[part == number]
+            train, valid = rows[part != number], rows[part == number]
             folds.append(Fold(seed=own, repeat=repeat, train=train, valid=valid))
     return _split(develop, test, folds, groups)
+
+
+def _samples(
+    rows: np.ndarray, classes: np.ndarray | None, groups: np.ndarray | None, seed: int
+) -> list[np.ndarray]:
+    """Return the rows of each repeat: all of them, or of a large table samples that share none."""
+    own_classes = np.zeros(len(rows), dtype=int) if classes is None else classes[rows]
+    rarest = int(units_by_class(own_classes, _of(groups, rows)).min())
+    count = _samples_in(len(rows), rarest)
+    if count == 1:
+        return [rows] * REPEATS
+    part = _parts(len(rows), _of(classes, rows), _of(groups, rows), count, seed)
+    return [rows[part == repeat] for repeat in range(REPEATS)]
+
+
+def _samples_in(rows: int, rarest: int) -> int:
+    """Return in how many samples rows are parted; rarest: units of the rarest class, or all."""
+    wanted = min(rows // SAMPLE, rarest // SAMPLE_OF_CLASS)
+    needed = min(-(-rows // LARGEST_SAMPLE), rarest // LEAST_OF_CLASS)
+    return max(1, wanted, needed)
 
 
 def split_by_time(times: np.ndarray, seed: int, groups: np.ndarray | None = None) -> Split:
@@ -110,6 +147,7 @@ def split_by_time(times: np.ndarray, seed: int, groups: np.ndarray | None = None
             f"aside, and {SCREENING} or more blocks of the rest must follow rows that train"
         )
     window = min(start for _, start, _ in pairs)
+    thin = slice(None, None, _samples_in(window, window))  # of a large table every so many-th row
     return _split(
         develop=order[:cut],
         test=order[cut:],
@@ -117,8 +155,8 @@ def split_by_time(times: np.ndarray, seed: int, groups: np.ndarray | None = None
             Fold(
                 seed=1000 * seed + number,
                 repeat=repeat,
-                train=order[start - window : start],
-                valid=order[start:end],
+                train=order[start - window : start][thin],
+                valid=order[start:end][thin],
             )
             for number, (repeat, start, end) in enumerate(pairs)
         ],
@@ -163,19 +201,19 @@ def _untouched(
     return order[parts[order] != near], order[parts[order] == near]
 
 
-def _folds(
-    rows: int, classes: np.ndarray | None, groups: np.ndarray | None, seed: int
+def _parts(
+    rows: int, classes: np.ndarray | None, groups: np.ndarray | None, parts: int, seed: int
 ) -> np.ndarray:
-    """Return the fold of each row, rows of a class dealt out in turn, however few they are."""
+    """Return the part of each row, rows of a class dealt out in turn, however few they are."""
     rng = np.random.default_rng(seed)
     if groups is not None:
-        return _dealt(groups, classes, FOLDS, rng)
+        return _dealt(groups, classes, parts, rng)
     order = rng.permutation(rows)
     if classes is not None:
         order = order[np.argsort(classes[order], kind="stable")]
-    folds = np.empty(rows, dtype=int)
-    folds[order] = np.arange(rows) % FOLDS
-    return folds
+    found = np.empty(rows, dtype=int)
+    found[order] = np.arange(rows) % parts
+    return found
 
 
 def _dealt(

@@ -158,9 +158,10 @@ def conclude(
 
 
 def _row_counts(split: Split, dropped: int) -> dict[str, int]:
-    """Return how many rows train, test and were left out."""
+    """Return how many rows train, test and were left out, and of how many the study was."""
     train, test = len(split.develop), len(split.test)
-    return {"total": train + test + dropped, "train": train, "test": test, "dropped": dropped}
+    counts = {"total": train + test + dropped, "train": train, "test": test, "dropped": dropped}
+    return counts | ({"studied": split.studied} if split.sampled else {})
 
 
 def versions() -> dict[str, str]:

@@ -74,11 +74,13 @@ def select_table(request: TableRequest, clock: Clock) -> Selection:
         InputError: with one line that says what to change.
     """
     problem, metrics = _problem(request)
+    split = problem.split(request.seed)
     findings = diagnose_each(problem)
+    findings = [(*_sampled(split), *findings[0]), *findings[1:]]
     pairs = zip(problem.targets, findings, strict=True)
     named = sum((problem.under(*pair) for pair in pairs), ())
     doubted = bool(suspected(named))
-    plan = Plan(request, problem, metrics, problem.split(request.seed), clock, doubted)
+    plan = Plan(request, problem, metrics, split, clock, doubted)
     studies = plan.studies()
     if request.on_diagnosis is not None:
         for one, found in zip(problem.targets, findings, strict=True):
@@ -96,6 +98,17 @@ def select_table(request: TableRequest, clock: Clock) -> Selection:
         seed=request.seed,
         command=request.command,
     )
+
+
+def _sampled(split: Split) -> tuple[Finding, ...]:
+    """Return what is said of a study of samples."""
+    if not split.sampled:
+        return ()
+    meaning = (
+        f"{len(split.develop):,} rows are more than a verdict needs: losses are compared on "
+        f"samples of {split.studied:,} of them, and the final models train on all"
+    )
+    return (Finding(name="rows studied", value=f"{split.studied:,}", meaning=meaning),)
 
 
 def _problem(request: TableRequest) -> tuple[TableProblem, list[Metric]]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -21,6 +22,7 @@ from lossmith.study.training.stacked import Rows, StackedBatch
 from lossmith.study.training.timing import StepTimer
 
 ENSEMBLE = 4  # seeds of the final model
+MOST_STEPS = 8  # times the steps on a fold; of a large table the folds are of a sample
 
 
 class TableTrainer:
@@ -70,7 +72,8 @@ class TableTrainer:
         steps = len(rows.target[0]) // self.budget.batch
         first = (settings - 1) * len(screening) * self.budget.epochs
         best = (len(screening) + len(others)) * longest
-        final = self.ensemble * epochs * (len(self.split.develop) // self.budget.batch)
+        last = self._final_epochs(epochs)
+        final = self.ensemble * last * (len(self.split.develop) // self.budget.batch)
         return self.encoding + timer.step * ((first + best) * steps + final)
 
     def time_reference(self, loss: Loss) -> None:
@@ -99,8 +102,9 @@ class TableTrainer:
         rows = Rows([(features, target)] * ENSEMBLE, [features[:1]] * ENSEMBLE, seeds)
         losses = tuple(candidate.fit(target) for _ in seeds)
         trial = TrialSpec(candidate=candidate.name, learning_rate=rate, losses=losses)
-        batch = StackedBatch(rows, [trial], self.budget)
-        batch.advance(epochs)
+        budget = replace(self.budget, epochs=self._final_epochs(self.budget.epochs))
+        batch = StackedBatch(rows, [trial], budget)
+        batch.advance(self._final_epochs(epochs))
         body = batch.stacks[0].averaged()
         return TableModel(
             encoder=encoder,
@@ -108,6 +112,11 @@ class TableTrainer:
             body=body,
             embedding=rows.embedding,
         )
+
+    def _final_epochs(self, epochs: int) -> int:
+        """Return how many epochs of all rows stand for epochs of a fold, which may be a sample."""
+        share = MOST_STEPS * len(self.split.folds[0].train) / len(self.split.develop)
+        return max(1, round(epochs * min(1.0, share)))
 
     def _encode(self, folds: tuple[int, ...]) -> Rows:
         start = time.perf_counter()

@@ -1,0 +1,141 @@
+"""Tables of many rows: what a study of samples costs, and whether it says what a whole one does.
+
+    python bench/large.py --out bench/results/large.jsonl    # cases that are done are kept
+    python bench/large.py --table bench/results/large.jsonl > docs/large.md
+
+A case is a table and whether it is studied as it comes (on samples, from 40,000 rows on) or whole,
+in a process of its own, on one thread. `made` is a function of ten columns with heavy-tailed noise,
+at any number of rows; the others are real. Seconds are of the process, memory is its peak.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tables import TABLES
+
+MANY = 10**9
+LOSSES = ["mae", "huber", "hl_gauss", "log_cosh", "quantile", "mse"]
+HEAD = """# Large tables
+
+Made by `bench/large.py`. Of 40,000 rows or more the folds are of samples (see
+[the study](study.md#large-tables)); the final models train on all rows but the untouched fifth.
+Each case ran in a process of its own, one thread; seconds are of the process. `whole` is the same
+study on all rows. Test scores are of untouched rows, the same for both.
+"""
+
+
+def made(rows: int) -> pd.DataFrame:
+    """Return a table of ten columns whose target is a function of seven, with heavy tails."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, 8)).astype(np.float32)
+    letter = rng.choice(list("abcdefgh"), size=rows)
+    target = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2
+    target += 10 * x[:, 3] + 5 * x[:, 4] + 6 * (letter == "a") + 3 * rng.standard_t(2, size=rows)
+    numbers = {f"x{number}": x[:, number] for number in range(8)}
+    place = rng.integers(0, 30, rows).astype(str)
+    return pd.DataFrame(numbers | {"letter": letter, "place": place, "target": target})
+
+
+def real(name: str) -> tuple[pd.DataFrame, str]:
+    """Return a development table with all its rows."""
+    (table,) = [one for one in TABLES if one.name == name]
+    return table.load().dropna(subset=[table.target]).reset_index(drop=True), table.target
+
+
+CASES: dict[str, Callable[[], tuple[pd.DataFrame, str]]] = {
+    "diamonds": lambda: real("diamonds"),
+    "flights": lambda: real("flights"),
+    "made, 100,000": lambda: (made(100_000), "target"),
+    "made, 1,000,000": lambda: (made(1_000_000), "target"),
+}
+WHOLE = ("diamonds", "made, 100,000")  # what can be studied whole in minutes
+
+
+def run(name: str, whole: bool, every: bool) -> None:
+    """Study one table and print a line of JSON; every: all losses, else a few."""
+    import lossmith
+    from lossmith.study.data import folds
+
+    frame, target = CASES[name]()
+    if whole:
+        folds.SAMPLE = folds.LARGEST_SAMPLE = MANY
+    start, candidates = time.process_time(), None if every else LOSSES
+    chosen = lossmith.select(frame, target=target, metric="mae", candidates=candidates)
+    result = chosen.result
+    print(
+        json.dumps(
+            {
+                "case": name,
+                "whole": whole,
+                "every": every,
+                "rows": len(frame),
+                "studied": result.rows.get("studied", result.rows["train"]),
+                "verdict": result.verdict,
+                "selected": result.selected,
+                "scores": {c.name: c.score for c in result.candidates if c.low is not None},
+                "test": result.test,
+                "seconds": time.process_time() - start,
+                "wall": result.cost.seconds,
+                "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+            }
+        )
+    )
+
+
+def measure(out: Path) -> None:
+    """Run the cases that the file does not hold yet, each in a process of its own."""
+    done = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    held = {(one["case"], one["whole"], one["every"]) for one in done}
+    cases = [(name, False, True) for name in CASES]
+    cases += [(name, whole, False) for name in WHOLE for whole in (False, True)]
+    for case in cases:
+        if case in held:
+            continue
+        told = [sys.executable, __file__, "--run", *map(str, case)]
+        line = subprocess.run(told, check=True, capture_output=True, text=True).stdout
+        with out.open("a") as file:
+            file.write(line.splitlines()[-1] + "\n")
+
+
+def table(results: Path) -> str:
+    """Return the page of such a file."""
+    head = "| table | rows | losses | studied | verdict | test MAE | CPU s | memory, MiB |"
+    lines = [HEAD, head, "|---|---|---|---|---|---|---|---|"]
+    for line in results.read_text().splitlines():
+        one = json.loads(line)
+        losses = "all that fit" if one["every"] else str(len(LOSSES))
+        rows = f"{one['rows']:,} | {losses} | {one['studied']:,}{' (whole)' * one['whole']}"
+        lines.append(
+            f"| {one['case']} | {rows} | {one['verdict']}: {one['selected']} "
+            f"| {one['test']['selected']:.4g} | {one['seconds']:,.0f} | {one['mib']:,} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what the arguments say."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--run", nargs=3)
+    given = parser.parse_args()
+    if given.run:
+        name, *flags = given.run
+        run(name, *(flag == "True" for flag in flags))
+    elif given.table:
+        print(table(given.table))
+    else:
+        measure(given.out)
+
+
+if __name__ == "__main__":
+    main()
