@@ -19,8 +19,8 @@ REPEATS = 2
 SCREENING = 2  # folds of the first repeat on which every candidate starts
 LATER = 0.4  # share of the rows in order of time that validate, each after those that train for it
 LEAST_LATER = 8  # rows of a fold that validate in order of time
-# A table of twice as many rows, or more, is studied on samples of at least so many, in each of which
-# are at least so many units of the rarest class; a few must do where samples would be very large.
+# A table of twice as many rows, or more, is studied on samples of at least so many, each with at
+# least so many units of the rarest class; a few must do where samples would be very large.
 SAMPLE, SAMPLE_OF_CLASS = 20_000, 200
 LARGEST_SAMPLE, LEAST_OF_CLASS = 100_000, 20
 
@@ -74,7 +74,12 @@ class Split:
 
 
 def split_rows(
-    task: Task, target: np.ndarray, seed: int, groups: np.ndarray | None = None
+    task: Task,
+    target: np.ndarray,
+    seed: int,
+    groups: np.ndarray | None = None,
+    *,
+    whole: bool = False,
 ) -> Split:
     """Split rows into untouched test rows and repeated folds of the rest, stratified by class.
 
@@ -87,7 +92,8 @@ def split_rows(
     classes = None if task == "regression" else target
     develop, test = _untouched(len(target), classes, groups, seed)
     folds = []
-    for repeat, rows in enumerate(_samples(develop, classes, groups, seed)):
+    samples = [develop] * REPEATS if whole else _samples(develop, classes, groups, seed)
+    for repeat, rows in enumerate(samples):
         own_classes, own_groups = (_of(part, rows) for part in (classes, groups))
         part = _parts(len(rows), own_classes, own_groups, FOLDS, seed + repeat)
         for number in range(FOLDS):

@@ -113,7 +113,7 @@ class Rows:
         classes = examples.task in ("binary", "multiclass")
         target = examples.target if classes else everyone
         task = examples.task if classes and examples.task else "regression"
-        split = split_rows(task, target, request.seed, groups)
+        split = split_rows(task, target, request.seed, groups, whole=True)
         return cls(
             develop=split.develop,
             test=split.test,
