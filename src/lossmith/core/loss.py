@@ -34,7 +34,7 @@ from lossmith.core.schedule import Schedule
 from lossmith.core.serial import document_of, plain
 from lossmith.core.tree import check_names, tree_leaves, tree_map
 from lossmith.core.zero_weight import mask_ignored
-from lossmith.functional.checks import check_real, is_concrete, require
+from lossmith.functional.checks import check_real, readable, require
 
 if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
@@ -209,15 +209,16 @@ class Loss(Adaptive, metaclass=Constructed):
                     "leave them out, or give each at least one"
                 )
 
-    def _check_learned(self, name: str) -> None:
+    def _check_learned(self) -> None:
         """Raise ValueError where training has moved a number out of its range."""
-        hyper, number = self.hyperparameters[name], getattr(self, name)
-        if isinstance(hyper, Ranged):
-            require(
-                hyper.holds(number.detach()),
-                f"{type(self).__name__}: {name} was learned out of its range {hyper.range}; only "
-                "a loss with a normaliser holds its own numbers",
-            )
+        for name in self._learned:
+            hyper, number = self.hyperparameters.get(name), getattr(self, name)
+            if isinstance(hyper, Ranged):
+                require(
+                    hyper.holds(number.detach()),
+                    f"{type(self).__name__}: {name} was learned out of its range {hyper.range}; "
+                    "only a loss with a normaliser holds its own numbers",
+                )
 
     def forward(
         self,
@@ -229,15 +230,15 @@ class Loss(Adaptive, metaclass=Constructed):
     ) -> Tensor:
         """Return the loss as one scalar."""
         self.check_given(input, target)
+        look = not torch.compiler.is_dynamo_compiling()
         if weight is not None:
-            weight = checked_weight(type(self).__name__, weight, of_mean=denominator is None)
-        for name in self._learned:
-            if name in self.hyperparameters:
-                self._check_learned(name)
+            weight = checked_weight(type(self).__name__, weight, look, of_mean=denominator is None)
+        if self._learned:
+            self._check_learned()
         value = self.combine(self.terms(input, target, weight=weight, denominator=denominator))
-        if not is_concrete(value) or math.isfinite(value.item()):
-            return value
-        return self._wide(value, input, target, weight, denominator)
+        if look and readable(value) and not math.isfinite(value.item()):
+            return self._wide(value, input, target, weight, denominator)
+        return value
 
     def _wide(
         self, value: Tensor, input: Any, target: Any, weight: Any, denominator: Any

@@ -18,6 +18,8 @@ from lossmith.functional.checks import (
     within,
 )
 
+_ONE = torch.ones(())
+
 
 def binary_cross_entropy(
     input: Tensor, target: Tensor, *, positive_weight: Tensor | float = 1.0
@@ -65,22 +67,26 @@ def _by_label(
 
     Where it is at hand that all labels are 0 or 1, one of the two values is enough.
     """
-    side = torch.rsub(target, 1, alpha=2)  # 1 − 2 y, in one operation
-    if not _hard(target, side):
+    if not _hard(target):
         check_labels(target)
         below, above = negative * value(input), positive * value(-input)
         return torch.lerp(below, above, target)
-    values = value(side * input)
+    values = value(sides(target) * input)
     if isinstance(positive, float) and positive == negative:
         return positive * values if positive != 1 else values
     return (negative + (positive - negative) * target) * values
 
 
-def _hard(target: Tensor, side: Tensor) -> bool:
+def _hard(target: Tensor) -> bool:
+    """Return whether it is at hand that all labels are 0 or 1."""
     if target.requires_grad or not is_concrete(target) or not target.numel():
         return False
-    least, most = (side * side).aminmax()
-    return least.item() == 1 == most.item()
+    return torch.equal(target * target, target)
+
+
+def sides(target: Tensor) -> Tensor:
+    """Return 1 for labels of 0 and −1 for labels of 1, in one operation."""
+    return torch.add(_ONE, target, alpha=-2)  # by a tensor, which costs less than by a number
 
 
 def check_labels(target: Tensor) -> None:

@@ -29,6 +29,7 @@ class KL(Pointwise):
     """
 
     function = staticmethod(F.kl)
+    mean_function = staticmethod(F.mean_kl)
     card = Card(
         key="kl",
         tasks=("divergence",),
