@@ -24,7 +24,8 @@ from lossmith.kernels import choice
 from lossmith.kernels.blocks import FEW, blockwise, choose_blocks
 
 if TYPE_CHECKING:
-    from lossmith.core.loss import Coupled, Loss, Pointwise, SetLoss, Statistic
+    from lossmith.core.bases import Coupled, Pointwise, SetLoss, Statistic
+    from lossmith.core.loss import Loss
 
 Terms = dict[str, Tensor]
 _peek = torch._C._functorch.peek_interpreter_stack  # what torch.func transforms, if anything

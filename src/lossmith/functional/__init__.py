@@ -12,16 +12,36 @@ from lossmith.functional.autoencoder import (
     straight_through,
     vector_quantisation,
 )
-from lossmith.functional.binary import (
+from lossmith.functional.binary.elementwise import (
     asymmetric,
     binary_cross_entropy,
     binary_focal,
     clipped_negative,
     hinge,
 )
-from lossmith.functional.boundaries import boundary, cl_dice, signed_distance, soft_skeleton
+from lossmith.functional.binary.multilabel import (
+    any_loss,
+    auc_margin,
+    label_rows,
+    soft_f1,
+    two_way,
+    zlpr,
+)
 from lossmith.functional.boxes import ciou, diou, giou, iou
-from lossmith.functional.classification import (
+from lossmith.functional.classification.imbalance import (
+    balanced_softmax,
+    class_balanced_weights,
+    class_margins,
+    ldam,
+    logit_adjusted,
+)
+from lossmith.functional.classification.linear import (
+    draw_classes,
+    drawing_time,
+    linear_cross_entropy,
+    sampled_linear_cross_entropy,
+)
+from lossmith.functional.classification.multiclass import (
     brier,
     cross_entropy,
     focal,
@@ -35,8 +55,24 @@ from lossmith.functional.classification import (
     target_weights,
     z_penalty,
 )
+from lossmith.functional.classification.ordinal import (
+    coral,
+    coral_probabilities,
+    corn,
+    corn_probabilities,
+    corn_weights,
+    squared_emd,
+)
+from lossmith.functional.classification.tempered import (
+    bi_tempered,
+    entmax,
+    evidential,
+    evidential_probabilities,
+    sparse_probabilities,
+    sparsemax,
+    tempered_softmax,
+)
 from lossmith.functional.contrastive import clip, dcl, info_nce, nt_xent, queue_nce, siglip
-from lossmith.functional.counts import gamma, log_mean, negative_binomial, poisson, tweedie
 from lossmith.functional.diffusion import (
     consistency,
     denoised,
@@ -52,7 +88,17 @@ from lossmith.functional.distillation import (
     hint,
     relational_distillation,
 )
-from lossmith.functional.distributional import (
+from lossmith.functional.distributional.likelihood import (
+    beta_nll,
+    evidential_regression,
+    gaussian_nll,
+    laplace_nll,
+    location,
+    mixture_mean,
+    mixture_nll,
+    student_t_nll,
+)
+from lossmith.functional.distributional.scores import (
     ensemble_crps,
     ensemble_mean,
     expected_value,
@@ -71,7 +117,7 @@ from lossmith.functional.divergence import (
 )
 from lossmith.functional.embeddings import cosines, distances, dots, unit_rows
 from lossmith.functional.features import features
-from lossmith.functional.gan import (
+from lossmith.functional.gan.adversarial import (
     feature_matching,
     hinge_gan,
     le_cam,
@@ -84,7 +130,7 @@ from lossmith.functional.gan import (
     same_scores,
     wasserstein_gan,
 )
-from lossmith.functional.gradient_penalty import (
+from lossmith.functional.gan.gradient_penalty import (
     around,
     between,
     gradient_penalty,
@@ -92,30 +138,6 @@ from lossmith.functional.gradient_penalty import (
     zero_centred_penalty,
 )
 from lossmith.functional.image import image_total_variation, ms_ssim, perceptual, ssim
-from lossmith.functional.imbalance import (
-    balanced_softmax,
-    class_balanced_weights,
-    class_margins,
-    ldam,
-    logit_adjusted,
-)
-from lossmith.functional.likelihood import (
-    beta_nll,
-    evidential_regression,
-    gaussian_nll,
-    laplace_nll,
-    location,
-    mixture_mean,
-    mixture_nll,
-    student_t_nll,
-)
-from lossmith.functional.linear import (
-    draw_classes,
-    drawing_time,
-    linear_cross_entropy,
-    sampled_linear_cross_entropy,
-)
-from lossmith.functional.masks import image_weights
 from lossmith.functional.means import (
     mean_binary_cross_entropy,
     mean_cross_entropy,
@@ -126,7 +148,7 @@ from lossmith.functional.means import (
     mean_poisson,
     mean_smooth_l1,
 )
-from lossmith.functional.metric_learning import (
+from lossmith.functional.metric_learning.pairs import (
     circle,
     contrastive,
     multi_similarity,
@@ -137,8 +159,15 @@ from lossmith.functional.metric_learning import (
     with_both,
     with_positive,
 )
-from lossmith.functional.multilabel import any_loss, auc_margin, label_rows, soft_f1, two_way, zlpr
-from lossmith.functional.noisy import (
+from lossmith.functional.metric_learning.proxies import (
+    arc_face,
+    cos_face,
+    first_proxies,
+    nearest_cosines,
+    proxy_anchor,
+    proxy_nca,
+)
+from lossmith.functional.noisy.robust import (
     bootstrapped_probabilities,
     generalized_cross_entropy,
     hard_bootstrapping,
@@ -147,26 +176,12 @@ from lossmith.functional.noisy import (
     reverse_cross_entropy,
     soft_bootstrapping,
 )
-from lossmith.functional.ordinal import (
-    coral,
-    coral_probabilities,
-    corn,
-    corn_probabilities,
-    corn_weights,
-    squared_emd,
-)
-from lossmith.functional.overlap import (
-    binary_dice,
-    binary_focal_tversky,
-    binary_jaccard,
-    binary_tversky,
-    dice,
-    focal_tversky,
-    generalized_dice,
-    jaccard,
-    lovasz_hinge,
-    lovasz_softmax,
-    tversky,
+from lossmith.functional.noisy.smoothing import (
+    correct_predictions,
+    early_learning,
+    held_probabilities,
+    mixed_memory,
+    online_label_smoothing,
 )
 from lossmith.functional.probabilities import (
     asymmetric_probability,
@@ -177,14 +192,6 @@ from lossmith.functional.probabilities import (
     sigmoid,
     softmax,
     square_probabilities,
-)
-from lossmith.functional.proxies import (
-    arc_face,
-    cos_face,
-    first_proxies,
-    nearest_cosines,
-    proxy_anchor,
-    proxy_nca,
 )
 from lossmith.functional.ranking import (
     approx_ndcg,
@@ -198,8 +205,14 @@ from lossmith.functional.ranking import (
     ranknet,
     smooth_ap,
 )
-from lossmith.functional.redundancy import barlow_twins, epps_pulley, koleo, rows_of, vicreg
-from lossmith.functional.regression import (
+from lossmith.functional.regression.counts import (
+    gamma,
+    log_mean,
+    negative_binomial,
+    poisson,
+    tweedie,
+)
+from lossmith.functional.regression.point import (
     expectile,
     huber,
     log_cosh,
@@ -209,7 +222,7 @@ from lossmith.functional.regression import (
     quantile,
     smooth_l1,
 )
-from lossmith.functional.robust import (
+from lossmith.functional.regression.robust import (
     adaptive_barron,
     barron,
     cauchy,
@@ -218,15 +231,42 @@ from lossmith.functional.robust import (
     tukey,
     welsch,
 )
-from lossmith.functional.self_distillation import dino, ibot, negative_cosine, sinkhorn, swav
-from lossmith.functional.smoothing import (
-    correct_predictions,
-    early_learning,
-    held_probabilities,
-    mixed_memory,
-    online_label_smoothing,
+from lossmith.functional.regression.transformed import mape, msle, smape
+from lossmith.functional.segmentation.boundaries import (
+    boundary,
+    cl_dice,
+    signed_distance,
+    soft_skeleton,
 )
-from lossmith.functional.survival import (
+from lossmith.functional.segmentation.masks import image_weights
+from lossmith.functional.segmentation.overlap import (
+    binary_dice,
+    binary_focal_tversky,
+    binary_jaccard,
+    binary_tversky,
+    dice,
+    focal_tversky,
+    generalized_dice,
+    jaccard,
+    lovasz_hinge,
+    lovasz_softmax,
+    tversky,
+)
+from lossmith.functional.self_supervised.redundancy import (
+    barlow_twins,
+    epps_pulley,
+    koleo,
+    rows_of,
+    vicreg,
+)
+from lossmith.functional.self_supervised.self_distillation import (
+    dino,
+    ibot,
+    negative_cosine,
+    sinkhorn,
+    swav,
+)
+from lossmith.functional.survival.continuous import (
     cox,
     log_normal_aft,
     log_normal_survival,
@@ -234,7 +274,7 @@ from lossmith.functional.survival import (
     weibull_aft,
     weibull_survival,
 )
-from lossmith.functional.survival_grid import (
+from lossmith.functional.survival.grid import (
     deep_hit,
     hazard_curve,
     logistic_hazard,
@@ -242,15 +282,6 @@ from lossmith.functional.survival_grid import (
     mtlr,
     mtlr_curve,
     pc_hazard,
-)
-from lossmith.functional.tempered import (
-    bi_tempered,
-    entmax,
-    evidential,
-    evidential_probabilities,
-    sparse_probabilities,
-    sparsemax,
-    tempered_softmax,
 )
 from lossmith.functional.text import (
     dpo,
@@ -268,7 +299,6 @@ from lossmith.functional.transfer import (
     mmd,
     sinkhorn_divergence,
 )
-from lossmith.functional.transformed import mape, msle, smape
 from lossmith.functional.wrappers import cvar, lambert_w, self_paced, super_loss, tilted
 
 __all__ = [

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import same_shape
-from lossmith.functional.classification import log_probabilities
+from lossmith.functional.classification.multiclass import log_probabilities
 
 
 def kl(input: Tensor, target: Tensor) -> Tensor:

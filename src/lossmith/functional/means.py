@@ -10,11 +10,11 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.binary import check_labels, sides
+from lossmith.functional.binary.elementwise import check_labels, sides
 from lossmith.functional.checks import check_head, head_dim, promote, require, same_shape
-from lossmith.functional.counts import MANY, NEGATIVE, poisson_of_few
 from lossmith.functional.divergence import check_rows
 from lossmith.functional.fused import MEAN, NONE, losses
+from lossmith.functional.regression.counts import MANY, NEGATIVE, poisson_of_few
 
 _SHORT = 1 << 12  # numbers of which calls cost more than passes over memory
 _LARGE = torch.finfo(torch.float32).max / 100  # from here values are held

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.bases import Pointwise
 from lossmith.core.hyperparameter import OptionalWhole, Reals, Whole
-from lossmith.core.loss import Pointwise, UnknownHeadError
+from lossmith.core.loss import UnknownHeadError
 from lossmith.functional.checks import check_head, check_tensor, head_dim
 
 CLASSES = OptionalWhole(
