@@ -17,6 +17,18 @@ from lossmith.functional.checks import (
 from lossmith.functional.embeddings import magnitude
 from lossmith.functional.regression.point import smooth_l1
 
+__all__ = [
+    "bernoulli_elbo",
+    "beta_tc",
+    "gaussian_elbo",
+    "gaussian_kl",
+    "latent_prediction",
+    "masked_reconstruction",
+    "sampled",
+    "straight_through",
+    "vector_quantisation",
+]
+
 Parts = Mapping[str, Tensor]
 FAR = 1e15  # densities are held where their differences are still numbers
 

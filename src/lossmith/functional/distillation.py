@@ -17,6 +17,14 @@ from lossmith.functional.divergence import check_rows, relative_entropy
 from lossmith.functional.embeddings import distances, scaled, unit_rows
 from lossmith.functional.regression.point import smooth_l1
 
+__all__ = [
+    "attention_transfer",
+    "decoupled_distillation",
+    "distillation",
+    "hint",
+    "relational_distillation",
+]
+
 
 def distillation(input: Tensor, target: Tensor, *, temperature: Tensor | float = 4.0) -> Tensor:
     """Return T²·KL(softmax(teacher/T)‖softmax(student/T)) of a student's and a teacher's logits."""

@@ -8,6 +8,15 @@ from torch import Tensor
 from lossmith.functional.checks import same_shape
 from lossmith.functional.classification.multiclass import log_probabilities
 
+__all__ = [
+    "jensen_shannon_divergence",
+    "kl",
+    "ordered_wasserstein",
+    "reverse_kl",
+    "total_variation_distance",
+    "wasserstein_1d",
+]
+
 
 def kl(input: Tensor, target: Tensor) -> Tensor:
     """Return KL(p‖q) = Σ p_c (log p_c − log q_c) of p = softmax(target), q = softmax(input)."""

@@ -16,6 +16,17 @@ from lossmith.functional.divergence import check_rows
 from lossmith.functional.fused import MEAN, NONE, losses
 from lossmith.functional.regression.counts import MANY, NEGATIVE, poisson_of_few
 
+__all__ = [
+    "mean_binary_cross_entropy",
+    "mean_cross_entropy",
+    "mean_huber",
+    "mean_kl",
+    "mean_mae",
+    "mean_mse",
+    "mean_poisson",
+    "mean_smooth_l1",
+]
+
 _SHORT = 1 << 12  # numbers of which calls cost more than passes over memory
 _LARGE = torch.finfo(torch.float32).max / 100  # from here values are held
 _APART = 1e-4  # a divergence from which its first-order terms need not cancel by parts

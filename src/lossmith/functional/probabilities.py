@@ -12,6 +12,17 @@ from lossmith.functional.binary.elementwise import clipped_negative
 from lossmith.functional.checks import as_scalar_or_tensor, head_dim, promote, tensor_like
 from lossmith.functional.classification.multiclass import log_probabilities
 
+__all__ = [
+    "asymmetric_probability",
+    "binary_focal_probability",
+    "focal_probabilities",
+    "generalized_probabilities",
+    "poly_probabilities",
+    "sigmoid",
+    "softmax",
+    "square_probabilities",
+]
+
 
 def softmax(output: Tensor) -> Tensor:
     """Return the softmax along the class dimension, of half precision in float32."""

@@ -18,6 +18,8 @@ from lossmith.functional.checks import (
     within,
 )
 
+__all__ = ["asymmetric", "binary_cross_entropy", "binary_focal", "clipped_negative", "hinge"]
+
 _ONE = torch.ones(())
 
 

@@ -7,6 +7,8 @@ from torch.nn.functional import softplus
 from lossmith.functional.binary.elementwise import labels
 from lossmith.functional.checks import as_scalar_or_tensor
 
+__all__ = ["any_loss", "auc_margin", "label_rows", "soft_f1", "two_way", "zlpr"]
+
 
 def zlpr(input: Tensor, target: Tensor) -> Tensor:
     """Return log(1 + Σ(1 − y)·exp x) + log(1 + Σy·exp(−x)) of each sample (Su et al., 2022)."""

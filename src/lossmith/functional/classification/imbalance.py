@@ -10,6 +10,8 @@ from torch import Tensor
 from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim, tensor_like
 from lossmith.functional.classification.multiclass import is_target, per_class, surprise
 
+__all__ = ["balanced_softmax", "class_balanced_weights", "class_margins", "ldam", "logit_adjusted"]
+
 
 def logit_adjusted(
     input: Tensor,

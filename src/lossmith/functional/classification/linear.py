@@ -14,6 +14,8 @@ from lossmith.functional.similarity import log_sums
 from lossmith.kernels import linear as kernel
 from lossmith.kernels.choice import Why, choose, transformed
 
+__all__ = ["draw_classes", "drawing_time", "linear_cross_entropy", "sampled_linear_cross_entropy"]
+
 FEW_LOGITS = 1 << 22
 FEW_CLASSES = 512
 FEW = 4  # how many classes a draw there must be for drawing one after another to cost less

@@ -21,6 +21,21 @@ from lossmith.functional.checks import (
     within,
 )
 
+__all__ = [
+    "brier",
+    "cross_entropy",
+    "focal",
+    "multi_hinge",
+    "per_class",
+    "poly",
+    "soft_weights",
+    "softcapped",
+    "square",
+    "squentropy",
+    "target_weights",
+    "z_penalty",
+]
+
 
 def cross_entropy(
     input: Tensor,

@@ -6,6 +6,15 @@ from torch.nn import functional as nnf
 
 from lossmith.functional.checks import check_head, class_logits, head_dim, promote, within
 
+__all__ = [
+    "coral",
+    "coral_probabilities",
+    "corn",
+    "corn_probabilities",
+    "corn_weights",
+    "squared_emd",
+]
+
 
 def coral(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
     """Return the sum over k of binary cross-entropies of target > k (Cao et al., 2020)."""

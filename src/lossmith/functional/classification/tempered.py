@@ -17,6 +17,16 @@ from lossmith.functional.checks import (
 from lossmith.functional.classification.multiclass import is_target, pick
 from lossmith.functional.probabilities import project_to_simplex
 
+__all__ = [
+    "bi_tempered",
+    "entmax",
+    "evidential",
+    "evidential_probabilities",
+    "sparse_probabilities",
+    "sparsemax",
+    "tempered_softmax",
+]
+
 # Of 1, by which differences are divided: values there are as near to the limit, and rounding in
 # float32, or in float64, is as small.
 NEAR, NEAR_WIDE = 1e-5, 1e-8

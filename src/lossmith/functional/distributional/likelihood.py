@@ -15,6 +15,17 @@ from lossmith.functional.checks import (
 )
 from lossmith.functional.regression.robust import log1p_square
 
+__all__ = [
+    "beta_nll",
+    "evidential_regression",
+    "gaussian_nll",
+    "laplace_nll",
+    "location",
+    "mixture_mean",
+    "mixture_nll",
+    "student_t_nll",
+]
+
 _MOST = 50.0  # the exponent beyond which a weight grows no more
 
 

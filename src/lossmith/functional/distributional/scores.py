@@ -16,6 +16,16 @@ from lossmith.functional.checks import (
 from lossmith.functional.regression.counts import grown
 from lossmith.functional.regression.point import non_crossing, quantile
 
+__all__ = [
+    "ensemble_crps",
+    "ensemble_mean",
+    "expected_value",
+    "gaussian_bins",
+    "gaussian_crps",
+    "hl_gauss",
+    "quantile_crps",
+]
+
 
 def gaussian_crps(input: Tensor, target: Tensor, *, floor: Tensor | float) -> Tensor:
     """Return scale·(z·(2Φ(z) − 1) + 2φ(z) − 1/√π) (Gneiting & Raftery, 2007)."""

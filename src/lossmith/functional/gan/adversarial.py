@@ -19,6 +19,20 @@ from lossmith.functional.checks import (
 )
 from lossmith.functional.gan.gradient_penalty import zero_centred_penalty
 
+__all__ = [
+    "feature_matching",
+    "hinge_gan",
+    "le_cam",
+    "least_squares_gan",
+    "minimax_gan",
+    "non_saturating_gan",
+    "r3gan",
+    "relativistic_average_gan",
+    "relativistic_gan",
+    "same_scores",
+    "wasserstein_gan",
+]
+
 Scores = Mapping[str, Tensor]
 
 

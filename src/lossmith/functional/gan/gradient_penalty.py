@@ -7,6 +7,8 @@ from torch import Tensor
 
 from lossmith.functional.checks import as_scalar_or_tensor, flat_rows, promote
 
+__all__ = ["around", "between", "gradient_penalty", "score_gradient", "zero_centred_penalty"]
+
 
 def score_gradient(critic: Callable[[Tensor], Tensor], samples: Tensor) -> tuple[Tensor, Tensor]:
     """Return the critic's scores and their gradient by the samples, itself differentiable.

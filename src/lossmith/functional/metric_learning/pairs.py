@@ -7,6 +7,18 @@ from lossmith.functional.checks import as_scalar_or_tensor, divisor, paired_rows
 from lossmith.functional.embeddings import cosines, distances, dots, root, unit_rows
 from lossmith.functional.similarity import greatest_cosine, log_sums
 
+__all__ = [
+    "circle",
+    "contrastive",
+    "multi_similarity",
+    "n_pair",
+    "sup_con",
+    "triplet",
+    "triplets_of",
+    "with_both",
+    "with_positive",
+]
+
 
 def contrastive(input: Tensor, target: Tensor, *, margin: Tensor | float = 1.0) -> Tensor:
     """Return the mean over all others of d²/2 if alike, max(0, margin − d)²/2 if not."""

@@ -8,6 +8,8 @@ from lossmith.functional.classification.multiclass import pick, surprise
 from lossmith.functional.embeddings import cosines, unit_rows
 from lossmith.functional.metric_learning.pairs import check_embeddings, log_one_plus
 
+__all__ = ["arc_face", "cos_face", "first_proxies", "nearest_cosines", "proxy_anchor", "proxy_nca"]
+
 
 def proxy_nca(
     input: Tensor,

@@ -22,6 +22,16 @@ from lossmith.functional.classification.multiclass import (
     surprise,
 )
 
+__all__ = [
+    "bootstrapped_probabilities",
+    "generalized_cross_entropy",
+    "hard_bootstrapping",
+    "jensen_shannon",
+    "normalized_cross_entropy",
+    "reverse_cross_entropy",
+    "soft_bootstrapping",
+]
+
 
 def generalized_cross_entropy(
     input: Tensor,

@@ -6,6 +6,14 @@ from torch import Tensor
 from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim, promote
 from lossmith.functional.classification.multiclass import log_probabilities, pick
 
+__all__ = [
+    "correct_predictions",
+    "early_learning",
+    "held_probabilities",
+    "mixed_memory",
+    "online_label_smoothing",
+]
+
 
 def early_learning(input: Tensor, remembered: Tensor, *, beta: Tensor | float) -> Tensor:
     """Return log(1 − Σ m·p) of the softmax p and the memory m = beta·remembered + (1 − beta)·p.

@@ -20,6 +20,8 @@ from lossmith.functional.checks import (
     widest,
 )
 
+__all__ = ["gamma", "log_mean", "negative_binomial", "poisson", "tweedie"]
+
 MOST = 50.0
 NEGATIVE = "target holds negative numbers; Poisson needs counts, 0 or more"
 MANY = 100.0  # a count from which Stirling's series is exact to 1e-9

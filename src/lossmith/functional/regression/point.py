@@ -19,6 +19,8 @@ from lossmith.functional.checks import (
 from lossmith.functional.fused import NONE, losses
 from lossmith.kernels.choice import transformed
 
+__all__ = ["expectile", "huber", "log_cosh", "mae", "mse", "non_crossing", "quantile", "smooth_l1"]
+
 
 def residual(input: Tensor, target: Tensor) -> Tensor:
     """Return input − target in the dtype of computation; ValueError where the shapes differ."""

@@ -16,6 +16,16 @@ from lossmith.functional.checks import (
 )
 from lossmith.functional.regression.point import residual
 
+__all__ = [
+    "adaptive_barron",
+    "barron",
+    "cauchy",
+    "geman_mcclure",
+    "pseudo_huber",
+    "tukey",
+    "welsch",
+]
+
 _FAR = 1e9  # 1 + q² is q² beyond this ratio, to the last bit of float64
 _NEAR_ZERO, _NEAR_TWO = 1e-3, 1e-3
 _LEAST, _MOST = 1e-16, 1e16  # of |alpha − 2|; beyond, the limits are reached to the last bit

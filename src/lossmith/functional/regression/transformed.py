@@ -5,6 +5,8 @@ from torch import Tensor
 
 from lossmith.functional.checks import require, same_shape
 
+__all__ = ["mape", "msle", "smape"]
+
 
 def msle(input: Tensor, target: Tensor) -> Tensor:
     """Return (log(1 + input) − log(1 + target))²; below 0 input stands for log(1 + input)."""

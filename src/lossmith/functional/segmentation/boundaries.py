@@ -10,6 +10,8 @@ from torch.nn.functional import max_pool2d, max_pool3d
 from lossmith.functional.checks import as_scalar_or_tensor, require, same_shape
 from lossmith.functional.segmentation.masks import binary_masks
 
+__all__ = ["boundary", "cl_dice", "signed_distance", "soft_skeleton"]
+
 
 def boundary(input: Tensor, target: Tensor) -> Tensor:
     """Return the mean over classes and pixels of softmax × signed distance (Kervadec et al., 2019).

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from lossmith.functional.checks import class_logits, is_concrete, same_shape, within
 
+__all__ = ["image_weights"]
+
 
 def class_masks(input: Tensor, target: Tensor, *, ignore_index: int) -> tuple[Tensor, Tensor]:
     """Return the softmax of logits (N, C, …) and integer classes (N, …), each as C masks."""

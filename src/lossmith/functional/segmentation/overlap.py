@@ -6,6 +6,20 @@ from torch import Tensor
 from lossmith.functional.checks import as_scalar_or_tensor
 from lossmith.functional.segmentation.masks import binary_masks, binary_pixels, class_masks
 
+__all__ = [
+    "binary_dice",
+    "binary_focal_tversky",
+    "binary_jaccard",
+    "binary_tversky",
+    "dice",
+    "focal_tversky",
+    "generalized_dice",
+    "jaccard",
+    "lovasz_hinge",
+    "lovasz_softmax",
+    "tversky",
+]
+
 Number = Tensor | float
 
 

@@ -8,6 +8,8 @@ from lossmith.functional.checks import as_scalar_or_tensor, product, promote, sa
 from lossmith.functional.contrastive import ALL
 from lossmith.functional.embeddings import magnitude, root, unit_rows
 
+__all__ = ["barlow_twins", "epps_pulley", "koleo", "rows_of", "vicreg"]
+
 _BATCH_NORM = 1e-5  # what batch normalisation adds to a variance
 
 

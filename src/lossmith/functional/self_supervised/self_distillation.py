@@ -6,6 +6,8 @@ from torch import Tensor
 from lossmith.functional.checks import as_scalar_or_tensor, product, promote, same_shape
 from lossmith.functional.embeddings import unit_rows
 
+__all__ = ["dino", "ibot", "negative_cosine", "sinkhorn", "swav"]
+
 
 def negative_cosine(input: Tensor, target: Tensor) -> Tensor:
     """Return −cos of each row and its target.

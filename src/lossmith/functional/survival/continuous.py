@@ -15,6 +15,15 @@ from lossmith.functional.checks import (
 from lossmith.functional.distributional.likelihood import log_scale_of
 from lossmith.functional.regression.counts import grown
 
+__all__ = [
+    "cox",
+    "log_normal_aft",
+    "log_normal_survival",
+    "median_time",
+    "weibull_aft",
+    "weibull_survival",
+]
+
 
 def cox(input: Tensor, time: Tensor, event: Tensor, *, ties: str) -> Tensor:
     """Return log Σ_j s_ij·exp(input_j) − input_i for rows i with an event, of any value elsewhere.

@@ -22,6 +22,16 @@ from lossmith.functional.checks import (
 from lossmith.functional.regression.counts import grown
 from lossmith.functional.survival.continuous import happened
 
+__all__ = [
+    "deep_hit",
+    "hazard_curve",
+    "logistic_hazard",
+    "mass_curve",
+    "mtlr",
+    "mtlr_curve",
+    "pc_hazard",
+]
+
 _ALL = slice(None)
 
 
