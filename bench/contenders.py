@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+import lossmith
 from lossmith import core, find
 from lossmith import functional as F
 from peers import TORCH, agreed
 
 Run = Callable[[], object]
+Loss = Callable[[Tensor, Tensor], Tensor]
 BLOCK = {"cpu": 2**21, "cuda": 2**28}  # products that the limit forms at a time
 
 
@@ -25,6 +27,8 @@ class Case:
     name: str
     build: Callable[[], dict[str, Run]]
     memory: bool = False
+    turns: int = 1  # into which a round of what takes microseconds is divided
+    base: str = ""  # the contender that others are multiples of; the limit or lossmith's unless set
     exact: bool = False  # whether "torch eager" in float64 can tell how exact the others are
 
 
@@ -181,6 +185,89 @@ def segmentation(key: str, side: int = 512, classes: int = 8):
     }
 
 
+def _of_values(rows: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(rows), torch.randn(rows)
+
+
+def _of_counts(rows: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(rows), torch.poisson(torch.full((rows,), 3.0))
+
+
+def _of_labels(rows: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(rows), torch.randint(2, (rows,)).float()
+
+
+def _of_classes(rows: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(rows // 10, 10), torch.randint(10, (rows // 10,))
+
+
+def _of_two(rows: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(rows, 2), torch.randn(rows)
+
+
+def _of_distributions(rows: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(rows // 10, 10), torch.randn(rows // 10, 10)
+
+
+def standard() -> dict[str, tuple[Callable[[int], tuple[Tensor, Tensor]], Loss, Loss]]:
+    """Return by name what makes a batch of so many numbers, our loss and torch's module.
+
+    Torch's Gaussian takes a variance and its divergence log-probabilities, which are formed of the
+    same head; its Poisson has the constant that ours has, by Stirling's series.
+    """
+    weights = torch.linspace(0.5, 2, 10)
+    gaussian, poisson = nn.GaussianNLLLoss(full=True), nn.PoissonNLLLoss(full=True)
+    nll, kl = nn.NLLLoss(), nn.KLDivLoss(reduction="batchmean", log_target=True)
+    return {
+        "MSE": (_of_values, lossmith.MSE(), nn.MSELoss()),
+        "L1": (_of_values, lossmith.MAE(), nn.L1Loss()),
+        "Huber": (_of_values, lossmith.Huber(), nn.HuberLoss()),
+        "SmoothL1": (_of_values, lossmith.SmoothL1(), nn.SmoothL1Loss()),
+        "cross-entropy": (_of_classes, lossmith.CrossEntropy(), nn.CrossEntropyLoss()),
+        "cross-entropy, class weights": (
+            _of_classes,
+            lossmith.CrossEntropy(class_weight=weights),
+            nn.CrossEntropyLoss(weight=weights),
+        ),
+        "cross-entropy, smoothed": (
+            _of_classes,
+            lossmith.CrossEntropy(label_smoothing=0.1),
+            nn.CrossEntropyLoss(label_smoothing=0.1),
+        ),
+        "NLL of the softmax": (
+            _of_classes,
+            lossmith.CrossEntropy(),
+            lambda x, y: nll(x.log_softmax(1), y),
+        ),
+        "BCE": (_of_labels, lossmith.BinaryCrossEntropy(), nn.BCEWithLogitsLoss()),
+        "BCE, positive weight": (
+            _of_labels,
+            lossmith.BinaryCrossEntropy(positive_weight=3.0),
+            nn.BCEWithLogitsLoss(pos_weight=torch.tensor(3.0)),
+        ),
+        "Poisson": (_of_counts, lossmith.Poisson(), poisson),
+        "Gaussian": (
+            _of_two,
+            lossmith.GaussianNLL(),
+            lambda x, y: gaussian(x[:, 0], y, (x[:, 1].exp() + 1e-3).square()),
+        ),
+        "KL": (
+            _of_distributions,
+            lossmith.KL(),
+            lambda x, y: kl(x.log_softmax(1), y.log_softmax(1)),
+        ),
+    }
+
+
+def beside_torch(name: str, size: int) -> dict[str, Run]:
+    """Return a standard loss and torch's module, called as they are called in training."""
+    batch, ours, theirs = standard()[name]
+    input, target = batch(size)
+    input.requires_grad_()
+    both = {"lossmith": ours, "torch": theirs}
+    return {who: Step(lambda x, loss=loss: loss(x, target), input) for who, loss in both.items()}
+
+
 LARGE = {"focal", "barron", "quantile", "pseudo_huber", "binary_focal", "gaussian_nll", *TORCH}
 COMPILED = {"binary_focal", "barron", "quantile", "huber", "pseudo_huber", "binary_cross_entropy"}
 
@@ -202,6 +289,15 @@ def cases() -> Iterator[Case]:
             )
     for key in ("jaccard", "tversky", "lovasz_softmax", "lovasz_hinge"):
         yield Case("segmentation", key, lambda k=key: segmentation(k))
+    for size in (10**3, 10**2):
+        for name in standard():
+            yield Case(
+                f"beside torch, {size:,} numbers",
+                name,
+                lambda n=name, s=size: beside_torch(n, s),
+                turns=40,
+                base="torch",
+            )
     keys = [
         key
         for key, kind in find().items()

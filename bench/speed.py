@@ -42,12 +42,12 @@ def measure(case: Case, rounds: int) -> dict[str, object]:
     torch.manual_seed(0)
     runs = case.build()
     seen: dict[str, list[float]] = {name: [] for name in runs}
-    for count in range(rounds + 1):
+    for count in range((rounds + 1) * case.turns):
         for name, run in runs.items():
-            seconds = timed(run, 0.1)
-            if count:
+            seconds = timed(run, 0.1 / case.turns)
+            if count >= case.turns:
                 seen[name].append(seconds)
-    base = "floor" if "floor" in runs else "lossmith"
+    base = case.base or ("floor" if "floor" in runs else "lossmith")
     ratios = {
         name: statistics.median(a / b for a, b in zip(times, seen[base], strict=True))
         for name, times in seen.items()

@@ -48,7 +48,7 @@ def row(entry: Golden) -> str:
 
 def main(out: str) -> None:
     """Write the table."""
-    entries = [one for path in sorted(Path("tests/golden").glob("*.json")) for one in read(path)]
+    entries = [one for path in sorted(Path("tests/golden").rglob("*.json")) for one in read(path)]
     rows = [row(entry) for entry in sorted(entries, key=lambda one: (one.loss, one.reference))]
     missing = sorted(set(find()) - {entry.loss for entry in entries})
     tail = (

@@ -1,5 +1,6 @@
 """Losses by key and from files, listings as data and text, and the generated documentation."""
 
+import importlib
 import json
 import runpy
 import subprocess
@@ -213,4 +214,9 @@ def test_the_committed_pages_are_up_to_date() -> None:
 def test_a_function_is_not_hidden_by_a_module_of_its_name() -> None:
     from lossmith import functional
 
-    assert [name for name in functional.__all__ if not callable(getattr(functional, name))] == []
+    for path in Path(functional.__file__).parent.rglob("[a-z]*.py"):
+        place = path.relative_to(Path(functional.__file__).parent).with_suffix("")
+        module = importlib.import_module(".".join((functional.__name__, *place.parts)))
+        for name in getattr(module, "__all__", ()):
+            assert getattr(functional, name) is getattr(module, name)
+            assert name in functional.__all__

@@ -11,7 +11,7 @@ import pytest
 from lossmith.testing.golden import Golden, differences, read
 
 ENTRIES = [
-    one for path in sorted((Path(__file__).parent / "golden").glob("*.json")) for one in read(path)
+    one for path in sorted((Path(__file__).parent / "golden").rglob("*.json")) for one in read(path)
 ]
 
 

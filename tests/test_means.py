@@ -18,6 +18,10 @@ def batch(key: str, rows: int = 50, dtype: torch.dtype = torch.float64) -> tuple
     classes = find()[key].card.target == "classes"
     shape = (rows, 3) if classes else (rows,)
     input = 3 * torch.randn(shape, generator=generator, dtype=dtype)
+    if key == "kl":
+        return input[:, None] * torch.arange(3), torch.randn((rows, 3), generator=generator).to(
+            dtype
+        )
     if classes:
         return input, torch.randint(3, (rows,), generator=generator)
     target = torch.randn(rows, generator=generator, dtype=dtype)
@@ -31,7 +35,7 @@ def by_values(loss: Pointwise, input: Tensor, target: Tensor) -> Tensor:
 
 def test_these_losses_have_one() -> None:
     standard = {"mse", "mae", "huber", "smooth_l1", "cross_entropy", "binary_cross_entropy"}
-    assert set(OWN) == {*standard, "poisson"}
+    assert set(OWN) == {*standard, "poisson", "kl"}
 
 
 VARIANTS: list[Pointwise] = [
@@ -39,6 +43,8 @@ VARIANTS: list[Pointwise] = [
     CrossEntropy(class_weight=[0.1, 2.0, 0.0]),
     CrossEntropy(class_weight=[0.1, 2.0, 3.0], ignore_index=1),
     CrossEntropy(label_smoothing=0.1, ignore_index=0),
+    BinaryCrossEntropy(positive_weight=1e-6),
+    BinaryCrossEntropy(positive_weight=20.0),
     Poisson(offset=0.5),
 ]
 
@@ -143,6 +149,16 @@ def test_one_input_for_several_targets() -> None:
     got = torch.vmap(CrossEntropy(), in_dims=(None, 0))(input, targets)
     expected = torch.stack([CrossEntropy()(input, one) for one in targets])
     torch.testing.assert_close(got, expected)
+
+
+def test_distributions_that_are_near_keep_their_digits() -> None:
+    torch.manual_seed(0)
+    target = torch.randn(5, 4)
+    input = (target + 1e-4 * torch.randn(5, 4)).requires_grad_()
+    exact = input.detach().double().requires_grad_()
+    for leaf in (input, exact):
+        find()["kl"]()(leaf, target.to(leaf)).backward()
+    torch.testing.assert_close(input.grad.double(), exact.grad, rtol=1e-2, atol=1e-9)
 
 
 def test_ignored_classes_do_not_count() -> None:

@@ -11,7 +11,7 @@ import pytest
 from lossmith.testing.golden import read
 
 ROOT = Path(__file__).parents[1]
-GOLDEN = (ROOT / "tests" / "golden").glob("*.json")
+GOLDEN = (ROOT / "tests" / "golden").rglob("*.json")
 TEXTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 WHY = re.compile(r"\*Not run in the tests: (.+)\*")
 ELSEWHERE = ROOT / "docs" / "examples.md"  # the examples themselves run

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy, linear
 
 from lossmith import CrossEntropy, LinearCrossEntropy, reduce
 from lossmith import functional as F
-from lossmith.functional import linear as functional_linear
+from lossmith.functional.classification import linear as functional_linear
 from lossmith.kernels import devices, explain
 from lossmith.kernels import linear as kernel
 from lossmith.kernels.fused_rows import proportion

@@ -9,8 +9,8 @@ from torch.autograd import forward_ad
 
 from lossmith import LogCosh, find
 from lossmith import functional as F
-from lossmith.functional import linear as functional_linear
 from lossmith.functional import similarity
+from lossmith.functional.classification import linear as functional_linear
 from lossmith.functional.similarity import log_sums, softplus_sums
 from lossmith.kernels import blocks, devices, explain, products, softplus
 from lossmith.kernels.value_and_grad import value_and_grad

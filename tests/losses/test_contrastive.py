@@ -9,7 +9,7 @@ from torch import Tensor
 import lossmith
 from lossmith import Progress
 from lossmith import functional as F
-from lossmith.core.loss import ALL
+from lossmith.core.bases import ALL
 
 X = torch.randn(5, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 Y = X + 0.5 * torch.randn(5, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from lossmith.core import Card, Claims, Coupled, Example, Pointwise, Real, Statistic, Whole, reduce
-from lossmith.core.loss import ALL
+from lossmith.core.bases import ALL
 from lossmith.functional.checks import class_logits, flat_rows, product, same_shape
 from lossmith.functional.embeddings import unit_rows
 

@@ -1,6 +1,7 @@
 """The contract: Loss, Card, reduce, Progress, Schedule, Weighting, Hybrid."""
 
 from lossmith.core.adaptive import Adaptive, Number
+from lossmith.core.bases import Coupled, Pointwise, SetLoss, Statistic
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.driver import LossScheduler, ModelWithLoss, parameter_groups
 from lossmith.core.hybrid import Hybrid, blend, sequence, switch
@@ -17,7 +18,7 @@ from lossmith.core.hyperparameter import (
     Whole,
     Wholes,
 )
-from lossmith.core.loss import Coupled, Loss, Pointwise, SetLoss, Statistic
+from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
 from lossmith.core.reduce import reduce
 from lossmith.core.schedule import (

@@ -19,11 +19,13 @@ from lossmith.core.distributed import Gather, all_reduce_sum, is_distributed, na
 from lossmith.core.reduce import combine_weights, nonzero, reduce, total_weight
 from lossmith.core.tree import tree_map
 from lossmith.core.zero_weight import mask_ignored, mask_zero_weight
+from lossmith.functional.checks import readable
 from lossmith.kernels import choice
 from lossmith.kernels.blocks import FEW, blockwise, choose_blocks
 
 if TYPE_CHECKING:
-    from lossmith.core.loss import Coupled, Loss, Pointwise, SetLoss, Statistic
+    from lossmith.core.bases import Coupled, Pointwise, SetLoss, Statistic
+    from lossmith.core.loss import Loss
 
 Terms = dict[str, Tensor]
 _peek = torch._C._functorch.peek_interpreter_stack  # what torch.func transforms, if anything
@@ -33,7 +35,7 @@ OF_THE_CALL = ("own", "weight")  # what a function takes that is no attribute of
 def weighted_mean(loss: Pointwise, input: Any, target: Any, weight: Any, denominator: Any) -> Terms:
     """Return the weighted mean of values of independent rows, by name."""
     look, mean = not torch.compiler.is_dynamo_compiling(), None
-    if weight is not None and not (look and _all_count(weight)):
+    if weight is not None and not (look and readable(weight) and weight.all()):
         input, target, weight = mask_zero_weight(input, target, weight)
     if look:
         small = isinstance(input, Tensor) and input.numel() < FEW and not choice.listeners
@@ -47,7 +49,10 @@ def weighted_mean(loss: Pointwise, input: Any, target: Any, weight: Any, denomin
     own = loss.weights(target)
     if own is not None:
         input, own = mask_ignored(input, target, own)
-    return _reduced(loss, loss.values(input, target), own, weight, denominator)
+    values = loss.values(input, target)
+    if own is None and isinstance(values, Tensor):
+        return {loss.card.key: reduce(values, weight=weight, denominator=denominator)}
+    return _reduced(loss, values, own, weight, denominator)
 
 
 def coupled_mean(loss: Coupled, input: Any, target: Any, weight: Any, denominator: Any) -> Terms:
@@ -109,19 +114,19 @@ def numbers(loss: Loss, takes: Mapping[str, Any], look: bool) -> dict[str, Any]:
     Under a compiler and torch.func they stay tensors, so that a schedule compiles nothing again.
     What is no attribute has its default.
     """
-    own, given = loss.__dict__, {}
+    own, buffers, known, given = loss.__dict__, loss._buffers, loss._numbers, {}
     for name, default in takes.items():
-        if name in OF_THE_CALL:
-            continue
         if name in own:
             value = own[name]
+        elif name in buffers:
+            value = buffers[name]
+        elif name in OF_THE_CALL:
+            continue
         elif default is Parameter.empty:
             value = getattr(loss, name)
         else:
             value = getattr(loss, name, default)
-        if look and name in loss._numbers:
-            value = value.item()
-        given[name] = value
+        given[name] = value.item() if look and name in known else value
     return given
 
 
@@ -172,11 +177,6 @@ def _reduced(
 
 def _on_cpu(input: Any) -> bool:
     return not isinstance(input, Tensor) or input.is_cpu
-
-
-def _all_count(weight: Any) -> bool:
-    """Return whether it is plain to see that no weight is 0."""
-    return type(weight) is Tensor and weight.is_cpu and _peek() is None and bool(weight.all())
 
 
 def _named(loss: Loss, found: Any) -> Terms:

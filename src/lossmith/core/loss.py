@@ -1,7 +1,6 @@
 """The contract that every loss keeps: `combine ∘ terms`, a head it reads, plain data.
 
-How the terms are formed, in one operation, block by block or over all ranks, is in `execution`;
-how a loss becomes plain data, in `serial`.
+The four ways to reduce rows are in `bases`; how a loss becomes plain data, in `serial`.
 """
 
 import functools
@@ -24,22 +23,17 @@ from lossmith.core import execution
 from lossmith.core.adaptive import Adaptive, Number, forgets
 from lossmith.core.arguments import Constructed, parameters, short, unknown
 from lossmith.core.card import Card, Reduction
-from lossmith.core.compiled import in_one_pass
 from lossmith.core.declared import functions_of, hyperparameters_of
-from lossmith.core.distributed import kept
 from lossmith.core.docstring import documented
-from lossmith.core.hyperparameter import REQUIRED, Gathering, Hyperparameter, Ranged
-from lossmith.core.reduce import checked_weight, combine_weights, sum_terms
+from lossmith.core.hyperparameter import REQUIRED, Hyperparameter, Ranged
+from lossmith.core.reduce import checked_weight
 from lossmith.core.schedule import Schedule
 from lossmith.core.serial import document_of, plain
 from lossmith.core.tree import check_names, tree_leaves, tree_map
-from lossmith.core.zero_weight import mask_ignored
-from lossmith.functional.checks import check_real, is_concrete, require
+from lossmith.functional.checks import check_real, readable, require
 
 if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
-
-ALL = slice(None)  # all rows of a batch
 
 
 class UnknownHeadError(ValueError, AttributeError):
@@ -209,15 +203,16 @@ class Loss(Adaptive, metaclass=Constructed):
                     "leave them out, or give each at least one"
                 )
 
-    def _check_learned(self, name: str) -> None:
+    def _check_learned(self) -> None:
         """Raise ValueError where training has moved a number out of its range."""
-        hyper, number = self.hyperparameters[name], getattr(self, name)
-        if isinstance(hyper, Ranged):
-            require(
-                hyper.holds(number.detach()),
-                f"{type(self).__name__}: {name} was learned out of its range {hyper.range}; only "
-                "a loss with a normaliser holds its own numbers",
-            )
+        for name in self._learned:
+            hyper, number = self.hyperparameters.get(name), getattr(self, name)
+            if isinstance(hyper, Ranged):
+                require(
+                    hyper.holds(number.detach()),
+                    f"{type(self).__name__}: {name} was learned out of its range {hyper.range}; "
+                    "only a loss with a normaliser holds its own numbers",
+                )
 
     def forward(
         self,
@@ -229,15 +224,15 @@ class Loss(Adaptive, metaclass=Constructed):
     ) -> Tensor:
         """Return the loss as one scalar."""
         self.check_given(input, target)
+        look = not torch.compiler.is_dynamo_compiling()
         if weight is not None:
-            weight = checked_weight(type(self).__name__, weight, of_mean=denominator is None)
-        for name in self._learned:
-            if name in self.hyperparameters:
-                self._check_learned(name)
+            weight = checked_weight(type(self).__name__, weight, look, of_mean=denominator is None)
+        if self._learned:
+            self._check_learned()
         value = self.combine(self.terms(input, target, weight=weight, denominator=denominator))
-        if not is_concrete(value) or math.isfinite(value.item()):
-            return value
-        return self._wide(value, input, target, weight, denominator)
+        if look and readable(value) and not math.isfinite(value.item()):
+            return self._wide(value, input, target, weight, denominator)
+        return value
 
     def _wide(
         self, value: Tensor, input: Any, target: Any, weight: Any, denominator: Any
@@ -302,161 +297,6 @@ class Loss(Adaptive, metaclass=Constructed):
         return self.composite.scaled(self, weight)
 
     __rmul__ = __mul__
-
-
-class Pointwise(Loss):
-    """A loss that is the weighted mean of one value a row or element, each independent of others.
-
-    A weight of 2 equals the row twice, a weight of 0 the row left out.
-    """
-
-    mean_function: ClassVar[Callable[..., Tensor | None]]  # `function`'s mean in one operation
-
-    def values(self, input: Any, target: Any) -> Any:
-        """Return one value a row or element, unreduced; a dict of them for several terms."""
-        return execution.call(self, input, target)
-
-    def weights(self, target: Any) -> Tensor | None:
-        """Return the weights that the targets themselves carry: ignored rows, classes; or None."""
-        return None
-
-    def terms(
-        self,
-        input: Any,
-        target: Any = None,
-        *,
-        weight: Tensor | None = None,
-        denominator: Tensor | float | None = None,
-    ) -> dict[str, Tensor]:
-        """Return the weighted mean of the values, by name; under the loss's key if there is one."""
-        return execution.weighted_mean(self, input, target, weight, denominator)
-
-    def compile(self, **options: Any) -> None:
-        """Compile the loss in place, by `torch.compile` with these options.
-
-        A call then forms value and gradients in one graph, which takes less time than compiling it
-        as a function does, and no memory but the gradients'.
-
-        >>> from lossmith import Huber
-        >>> loss = Huber()
-        >>> loss.compile(backend="eager")
-        >>> loss(torch.tensor([3.0], requires_grad=True), torch.zeros(1))
-        tensor(2.5000, grad_fn=<_ValueAndGradBackward>)
-        """
-        super().compile(**options)
-        if self.card.fullgraph:
-            self._compiled_call_impl = in_one_pass(self, self._compiled_call_impl, **options)
-
-    def values_and_weights(
-        self, input: Any, target: Any, weight: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Return the values and one weight a value: the targets' own times those given."""
-        input, own = mask_ignored(input, target, self.weights(target))
-        values = sum_terms(self.values(input, target))
-        both = combine_weights(values, own, weight)
-        return values, torch.ones_like(values) if both is None else both
-
-
-class _OfAllRanks(Loss):
-    """A loss that couples the rows of a batch, which over several processes is that of all ranks.
-
-    Every rank must then call it. A subclass that states `gather = False` stays on its own rank.
-    A process group is kept by its name.
-    """
-
-    gather: Gathering = Gathering(
-        default=True,
-        doc="over several processes, whether the batch is that of all ranks, or of a process group",
-    )
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, kept(value) if name == "gather" else value)
-
-    def arguments(self) -> dict[str, Any]:
-        """Return what the constructor takes; a group is of one run, in another it is all ranks."""
-        found = super().arguments()
-        return {**found, "gather": bool(self.gather)} if "gather" in found else found
-
-
-class Coupled(_OfAllRanks):
-    """A loss that is the weighted mean of values which depend on the whole batch.
-
-    A weight weighs a row's own value; the row stays in the others'.
-    """
-
-    reduction = "coupled"
-
-    def values(self, input: Any, target: Any, own: slice = ALL) -> Any:
-        """Return one value a row, of some rows alone against all; a dict for several terms."""
-        return execution.values_of_rows(self, input, target, own)
-
-    def weights(self, target: Any) -> Tensor | None:
-        """Return the weights that the targets themselves carry: rows without a pair; or None."""
-        return None
-
-    def terms(
-        self,
-        input: Any,
-        target: Any = None,
-        *,
-        weight: Tensor | None = None,
-        denominator: Tensor | float | None = None,
-    ) -> dict[str, Tensor]:
-        """Return the weighted mean of the values, by name; under the loss's key if there is one."""
-        return execution.coupled_mean(self, input, target, weight, denominator)
-
-
-class Statistic(_OfAllRanks):
-    """A loss that is one number of the weighted sample, no mean over rows: F1, AUC, CVaR.
-
-    A weight of 2 equals the row twice; there is no denominator.
-    """
-
-    reduction = "statistic"
-
-    def value(self, input: Any, target: Any, weight: Tensor | None) -> Any:
-        """Return the number, or a dict of several that add up."""
-        return execution.call(self, input, target, weight=weight)
-
-    def terms(
-        self,
-        input: Any,
-        target: Any = None,
-        *,
-        weight: Tensor | None = None,
-        denominator: Tensor | float | None = None,
-    ) -> dict[str, Tensor]:
-        """Return the number under the loss's key, or the named ones.
-
-        Raises:
-            ValueError: if a denominator is given.
-        """
-        return execution.statistic(self, input, target, weight, denominator)
-
-
-class SetLoss(_OfAllRanks):
-    """A loss that is one number of the batch as a whole, as a distance of sets; without weights."""
-
-    reduction = "set"
-
-    def value(self, input: Any, target: Any) -> Any:
-        """Return the number, or a dict of several that add up."""
-        return execution.call(self, input, target)
-
-    def terms(
-        self,
-        input: Any,
-        target: Any = None,
-        *,
-        weight: Tensor | None = None,
-        denominator: Tensor | float | None = None,
-    ) -> dict[str, Tensor]:
-        """Return the number under the loss's key, or the named ones.
-
-        Raises:
-            ValueError: if a weight or a denominator is given.
-        """
-        return execution.set_value(self, input, target, weight, denominator)
 
 
 def _double(tensor: Tensor) -> Tensor:

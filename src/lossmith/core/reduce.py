@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core.distributed import all_reduce_sum
-from lossmith.functional.checks import is_concrete, require
+from lossmith.functional.checks import is_concrete, readable, require
 
 if TYPE_CHECKING:
     from lossmith.core.distributed import Ranks
@@ -99,8 +99,8 @@ def nonzero(mass: Mass) -> Mass:
     return mass + (mass == 0)  # type: ignore[return-value]
 
 
-def checked_weight(owner: str, weight: Any, *, of_mean: bool = True) -> Any:
-    """Return weights: a tensor, or several by name, none of them below 0.
+def checked_weight(owner: str, weight: Any, look: bool, *, of_mean: bool = True) -> Any:
+    """Return weights: a tensor, or several by name, none of them below 0 as far as one may look.
 
     Those of a mean come back smaller or larger by a power of two where their sum is no number: a
     factor of all weights changes no mean.
@@ -110,13 +110,13 @@ def checked_weight(owner: str, weight: Any, *, of_mean: bool = True) -> Any:
         ValueError: if one holds a number below 0, infinity or NaN.
     """
     if type(weight) is not Tensor and isinstance(weight, Mapping):
-        return {n: checked_weight(owner, one, of_mean=of_mean) for n, one in weight.items()}
+        return {n: checked_weight(owner, one, look, of_mean=of_mean) for n, one in weight.items()}
     if not isinstance(weight, Tensor):
         raise TypeError(
             f"{owner}: weight must be a tensor of one weight a sample, got {weight!r}; a whole "
             "loss is scaled by 2.0 * loss"
         )
-    if not weight.numel() or not is_concrete(weight):
+    if not (look and weight.numel() and readable(weight)):
         return weight
     least, most = weight.aminmax()
     low, high = least.item(), most.item()

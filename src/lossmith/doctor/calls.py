@@ -18,7 +18,7 @@ from lossmith.core.card import Card, Elicits
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.tree import tree_leaves
-from lossmith.losses.transformed import TransformedTarget
+from lossmith.losses.regression.transformed import TransformedTarget
 
 # What torch's functions read. "signs" are labels of −1 and 1.
 _READS: dict[Any, tuple[str, str]] = {

@@ -14,6 +14,8 @@ from lossmith.functional.checks import (
     within,
 )
 
+__all__ = ["ctc", "esr", "multi_resolution_stft", "si_sdr", "sounding"]
+
 _LEAST = 1e-30
 _FLOOR = 1e-8  # of an estimate's energy: distortion ratios end at 80 dB
 _FAR = 1e9  # log-probabilities whose sums keep the digits of a difference in float64

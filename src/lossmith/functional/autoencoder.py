@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lossmith.functional.binary import binary_cross_entropy
+from lossmith.functional.binary.elementwise import binary_cross_entropy
 from lossmith.functional.checks import (
     as_scalar_or_tensor,
     promote,
@@ -15,7 +15,19 @@ from lossmith.functional.checks import (
     tensor_like,
 )
 from lossmith.functional.embeddings import magnitude
-from lossmith.functional.regression import smooth_l1
+from lossmith.functional.regression.point import smooth_l1
+
+__all__ = [
+    "bernoulli_elbo",
+    "beta_tc",
+    "gaussian_elbo",
+    "gaussian_kl",
+    "latent_prediction",
+    "masked_reconstruction",
+    "sampled",
+    "straight_through",
+    "vector_quantisation",
+]
 
 Parts = Mapping[str, Tensor]
 FAR = 1e15  # densities are held where their differences are still numbers

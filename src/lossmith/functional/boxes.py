@@ -11,6 +11,8 @@ from torch import Tensor
 
 from lossmith.functional.checks import same_shape
 
+__all__ = ["ciou", "diou", "giou", "iou"]
+
 _MOST = 1e8  # a coordinate whose fourth power float32 still holds
 _LEAST = 1e-18  # an area whose square float32 still holds
 

@@ -76,10 +76,14 @@ def beside(numbers: Tensor, other: Tensor) -> Tensor:
 
 def is_concrete(tensor: Tensor) -> bool:
     """Return whether Python may look at what a tensor holds: nothing waits for it or traces it."""
-    return (
+    return not torch.compiler.is_dynamo_compiling() and readable(tensor)
+
+
+def readable(tensor: Tensor) -> bool:
+    """Return what `is_concrete` does, where it is known that no compiler traces."""
+    return (  # other tracers than Dynamo bring tensors of their own
         type(tensor) is Tensor
         and tensor.is_cpu
-        and not torch.compiler.is_dynamo_compiling()  # other tracers bring tensors of their own
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
 

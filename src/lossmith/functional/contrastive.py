@@ -12,6 +12,8 @@ from lossmith.functional.checks import divisor, paired_rows, tensor_like
 from lossmith.functional.embeddings import unit_rows
 from lossmith.functional.similarity import greatest_cosine, log_sums, softplus_sums
 
+__all__ = ["clip", "dcl", "info_nce", "nt_xent", "queue_nce", "siglip"]
+
 ALL = slice(None)
 
 

@@ -17,6 +17,8 @@ from lossmith.functional.checks import (
     tensor_like,
 )
 
+__all__ = ["consistency", "denoised", "denoising", "flow_matching", "interpolant", "noised"]
+
 Pair = Mapping[str, Tensor]
 FAR = 1e30  # the SNR is held within 1/FAR and FAR, so that no weight is 0/0
 

@@ -12,10 +12,18 @@ from lossmith.functional.checks import (
     same_shape,
     widest,
 )
-from lossmith.functional.classification import log_probabilities
+from lossmith.functional.classification.multiclass import log_probabilities
 from lossmith.functional.divergence import check_rows, relative_entropy
 from lossmith.functional.embeddings import distances, scaled, unit_rows
-from lossmith.functional.regression import smooth_l1
+from lossmith.functional.regression.point import smooth_l1
+
+__all__ = [
+    "attention_transfer",
+    "decoupled_distillation",
+    "distillation",
+    "hint",
+    "relational_distillation",
+]
 
 
 def distillation(input: Tensor, target: Tensor, *, temperature: Tensor | float = 4.0) -> Tensor:

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import same_shape
-from lossmith.functional.classification import log_probabilities
+from lossmith.functional.classification.multiclass import log_probabilities
+
+__all__ = [
+    "jensen_shannon_divergence",
+    "kl",
+    "ordered_wasserstein",
+    "reverse_kl",
+    "total_variation_distance",
+    "wasserstein_1d",
+]
 
 
 def kl(input: Tensor, target: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from torch import Tensor
 
 from lossmith.functional.checks import clamp_if_outside, product, promote, widest
 
+__all__ = ["cosines", "distances", "dots", "unit_rows"]
+
 # The length below which the gradient of a direction grows no more. 64·√2, what ArcFace makes of a
 # cosine, over it is a number in float16.
 SHORT = 2e-3

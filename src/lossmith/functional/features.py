@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+__all__ = ["features"]
+
 
 def features(model: nn.Module, input: Any, names: Iterable[str]) -> dict[str, Tensor]:
     """Return what the named modules of a model give on one input, by name.

@@ -6,6 +6,8 @@ from torch.nn.functional import avg_pool2d, conv2d
 
 from lossmith.functional.checks import as_scalar_or_tensor, promote, same_shape, tensor_like
 
+__all__ = ["image_total_variation", "ms_ssim", "perceptual", "ssim"]
+
 K1, K2 = 0.01, 0.03  # the paper's constants, in units of the data's range
 _LEAST = 1e-30
 

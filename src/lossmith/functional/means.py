@@ -1,7 +1,8 @@
 """Means of standard losses in torch's one operation; None where that would be another number.
 
 Torch's operations know no learned numbers, give NaN for the mean of nothing, and hold nothing that
-overflows. They fail under vmap within vmap (torch 2.13): who calls looks for that.
+overflows. They fail under vmap within vmap (torch 2.13), and what is looked at here ends a graph:
+who calls has made sure that neither torch.func nor a compiler is at work.
 """
 
 import math
@@ -9,22 +10,26 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.binary import check_labels
-from lossmith.functional.checks import (
-    as_scalar_or_tensor,
-    check_head,
-    head_dim,
-    is_concrete,
-    promote,
-    require,
-    same_shape,
-)
-from lossmith.functional.counts import MANY, NEGATIVE, poisson_of_few
-from lossmith.functional.fused import MEAN, losses
-from lossmith.kernels.choice import transformed
+from lossmith.functional.binary.elementwise import check_labels, sides
+from lossmith.functional.checks import check_head, head_dim, promote, require, same_shape
+from lossmith.functional.divergence import check_rows
+from lossmith.functional.fused import MEAN, NONE, losses
+from lossmith.functional.regression.counts import MANY, NEGATIVE, poisson_of_few
+
+__all__ = [
+    "mean_binary_cross_entropy",
+    "mean_cross_entropy",
+    "mean_huber",
+    "mean_kl",
+    "mean_mae",
+    "mean_mse",
+    "mean_poisson",
+    "mean_smooth_l1",
+]
 
 _SHORT = 1 << 12  # numbers of which calls cost more than passes over memory
 _LARGE = torch.finfo(torch.float32).max / 100  # from here values are held
+_APART = 1e-4  # a divergence from which its first-order terms need not cancel by parts
 
 
 def mean_mse(input: Tensor, target: Tensor) -> Tensor | None:
@@ -69,28 +74,32 @@ def mean_cross_entropy(
 
     Smoothing and weights at once are not torch's, which weighs each smoothed term.
     """
-    if z_loss is not None or softcap is not None:
+    if z_loss is not None or softcap is not None or isinstance(label_smoothing, Tensor):
         return None
-    smoothing = as_scalar_or_tensor(label_smoothing, input)
-    if isinstance(smoothing, Tensor) or (smoothing and class_weight is not None):
+    if label_smoothing and class_weight is not None:
         return None
-    if target.is_floating_point() or target.dtype == torch.bool or input.ndim != target.ndim + 1:
+    if target.dtype != torch.int64:
+        if target.is_floating_point() or target.dtype == torch.bool:
+            return None
+        target = target.long()
+    if input.ndim != target.ndim + 1 or not target.numel():
         return None
     if input.is_cuda and target.is_cuda:
-        if smoothing or torch.compiler.is_compiling() or transformed() or not target.numel():
+        if label_smoothing or torch.compiler.is_compiling():
             return None
         check_head(input, target, input.shape[head_dim(input)])
-        return _on_device(promote(input), target.long(), class_weight, ignore_index)
-    if not (is_concrete(input) and is_concrete(target) and target.numel()):
+        return _on_device(promote(input), target, class_weight, ignore_index)
+    if not (type(input) is type(target) is Tensor and input.is_cpu and target.is_cpu):
         return None
-    input, target = promote(input), target if target.dtype == torch.int64 else target.long()
-    counts = class_weight is None and ignore_index < 0 and target.min().item() >= 0
-    if not counts and not math.isfinite(input.detach().sum().item()):
-        return None  # of a row that does not count nothing may be seen
+    if input.dtype != torch.float32:
+        input = promote(input)
+    some_left_out = ignore_index >= 0 or target.min().item() < 0
+    if some_left_out and not math.isfinite(input.detach().sum().item()):
+        return None  # of a row that is left out nothing may be seen
     weight = None if class_weight is None else class_weight.to(input)
     try:
         mean: Tensor = losses.cross_entropy_loss(
-            input, target, weight, MEAN, ignore_index, smoothing
+            input, target, weight, MEAN, ignore_index, label_smoothing
         )
     except (IndexError, RuntimeError, ValueError):  # of which `cross_entropy` has more to say
         return None
@@ -125,25 +134,40 @@ def _on_device(
 def mean_binary_cross_entropy(
     input: Tensor, target: Tensor, *, positive_weight: Tensor | float = 1.0
 ) -> Tensor | None:
-    """Return the mean of −log σ(±x) of few labels that are 0 or 1, where nothing overflows.
+    """Return the mean of −log σ(±x) of few labels that are 0 or 1, positives weighed.
 
     On a device, where nothing is looked at, it is torch's operation, of any labels from 0 to 1.
     """
-    positive = as_scalar_or_tensor(positive_weight, input)
-    if isinstance(positive, Tensor) or not _plain(input, target):
+    if isinstance(positive_weight, Tensor) or not _plain(input, target):
         return None
     input, target = same_shape(input, target)
     if not input.is_cpu:
         check_labels(target)
-        weight = None if positive == 1 else input.new_full((), positive)
+        weight = None if positive_weight == 1 else input.new_full((), positive_weight)
         given = (input, target, None, weight, MEAN)
         found: Tensor = torch.binary_cross_entropy_with_logits(*given)
         return found
-    sides = target * target
-    if positive != 1 or not torch.equal(sides, target):
+    if not torch.equal(target * target, target):
         return None
-    mean: Tensor = losses.soft_margin_loss(input, sides.add_(target).sub_(1), MEAN)  # of 2 y − 1
-    return mean if math.isfinite(mean.item()) else None
+    values = losses.softplus(sides(target) * input, 1, 40)
+    # As a product with each value's share of the mean, which takes fewer steps than the mean.
+    share = input.new_full((values.numel(),), 1 / values.numel())
+    if positive_weight != 1:
+        share.lerp_(input.new_full((), positive_weight / values.numel()), target.flatten())
+    return torch.dot(values if values.ndim == 1 else values.flatten(), share)
+
+
+def mean_kl(input: Tensor, target: Tensor) -> Tensor | None:
+    """Return the mean of few rows' KL(p‖q) where p and q are apart in all of them."""
+    check_rows(input, target, "logits (N, C)")
+    if not _plain(input, target):
+        return None
+    input, target = same_shape(input, target)
+    log_q, log_p = input.log_softmax(1), target.log_softmax(1)
+    values = torch.kl_div(log_q, log_p, NONE, log_target=True)
+    mean = values.sum() / len(values)
+    fine = values.detach().sum(1).min().item() > _APART and mean.item() < _LARGE
+    return mean if fine else None
 
 
 def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor | None:
@@ -151,26 +175,29 @@ def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Te
 
     On a device, where nothing is looked at, it is formed in float64.
     """
-    shift = as_scalar_or_tensor(offset, input)
-    if isinstance(shift, Tensor) or not _plain(input, target):
+    if isinstance(offset, Tensor) or not _plain(input, target):
         return None
     input, target = same_shape(input, target)
+    eta = input + offset if offset else input
     if not input.is_cpu:
         require((target >= 0).all(), NEGATIVE)
-        wide = poisson_of_few((input + shift if shift else input).double(), target.double())
+        wide = poisson_of_few(eta.double(), target.double())
         return wide.mean().to(input.dtype)  # whose digits do for large counts too
     least, most = target.aminmax()
     if not (least.item() >= 0 and most.item() <= MANY):
         return None
-    eta = input + shift if shift else input
     return poisson_of_few(eta, target).mean()
 
 
 def _plain(input: Tensor, target: Tensor) -> bool:
     """Return whether there are few numbers at hand, or eager ones on CUDA, with no other slope."""
-    if not input.numel() or target.requires_grad or transformed() or torch.compiler.is_compiling():
+    if not input.numel() or target.requires_grad:
         return False
-    few = input.numel() <= _SHORT
-    return (input.is_cuda and target.is_cuda) or (
-        few and is_concrete(input) and is_concrete(target)
+    if input.is_cuda and target.is_cuda:
+        return not torch.compiler.is_compiling()
+    return (
+        input.numel() <= _SHORT
+        and type(input) is type(target) is Tensor
+        and input.is_cpu
+        and target.is_cpu
     )

@@ -8,9 +8,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.binary import clipped_negative
+from lossmith.functional.binary.elementwise import clipped_negative
 from lossmith.functional.checks import as_scalar_or_tensor, head_dim, promote, tensor_like
-from lossmith.functional.classification import log_probabilities
+from lossmith.functional.classification.multiclass import log_probabilities
+
+__all__ = [
+    "asymmetric_probability",
+    "binary_focal_probability",
+    "focal_probabilities",
+    "generalized_probabilities",
+    "poly_probabilities",
+    "sigmoid",
+    "softmax",
+    "square_probabilities",
+]
 
 
 def softmax(output: Tensor) -> Tensor:

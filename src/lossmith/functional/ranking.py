@@ -12,6 +12,19 @@ from torch.nn.functional import logsigmoid
 
 from lossmith.functional.checks import as_scalar_or_tensor, require, same_shape
 
+__all__ = [
+    "approx_ndcg",
+    "has_pair",
+    "has_relevant",
+    "has_two",
+    "lambda_loss",
+    "listmle",
+    "listnet",
+    "margin_ranking",
+    "ranknet",
+    "smooth_ap",
+]
+
 
 def ranknet(input: Tensor, target: Tensor, *, sigma: Tensor | float = 1.0) -> Tensor:
     """Return the mean of log(1 + exp(−sigma·(s_i − s_j))) over pairs with y_i > y_j."""

@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from lossmith.functional.checks import as_scalar_or_tensor, class_logits, promote, same_rows
-from lossmith.functional.classification import log_probabilities, pick, surprise
+from lossmith.functional.classification.multiclass import log_probabilities, pick, surprise
+
+__all__ = ["dpo", "ipo", "kto", "orpo", "sequence_log_probability", "sim_po", "unlikelihood"]
 
 Pair = Mapping[str, Tensor]
 SURE = -1e-12  # log-probabilities above it are taken as it: the odds of 1 are infinite

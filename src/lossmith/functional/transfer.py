@@ -9,6 +9,8 @@ from lossmith.functional.checks import as_scalar_or_tensor, product, promote, sa
 from lossmith.functional.divergence import check_rows
 from lossmith.functional.embeddings import magnitude, scaled
 
+__all__ = ["deep_coral", "flat_parameters", "l2_sp", "mmd", "sinkhorn_divergence"]
+
 _STEPS = 200  # of Newton, at each temperature
 _ROUGH, _NEAR = 1e-2, 1e-5  # what the plan's margins may miss by, together: on the way, at the end
 

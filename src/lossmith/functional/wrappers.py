@@ -7,6 +7,8 @@ from torch import Tensor
 
 from lossmith.functional.checks import as_scalar_or_tensor, tensor_like
 
+__all__ = ["cvar", "lambert_w", "self_paced", "super_loss", "tilted"]
+
 GAUSS = (  # nodes and weights of Gauss and Legendre's rule from 0 to 1
     (0.03376524289842403, 0.08566224618958514),
     (0.16939530676686776, 0.18038078652406936),

@@ -10,10 +10,17 @@ from lossmith.losses.autoencoder import (
     MaskedReconstruction,
     VectorQuantisation,
 )
-from lossmith.losses.binary import Asymmetric, BinaryCrossEntropy, BinaryFocal, Hinge
-from lossmith.losses.boundaries import Boundary, ClDice
+from lossmith.losses.binary.elementwise import Asymmetric, BinaryCrossEntropy, BinaryFocal, Hinge
+from lossmith.losses.binary.multilabel import ZLPR, AnyLoss, AUCMargin, SoftF1, TwoWay
 from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
-from lossmith.losses.classification import (
+from lossmith.losses.classification.imbalance import (
+    LDAM,
+    BalancedSoftmax,
+    ClassBalanced,
+    LogitAdjusted,
+)
+from lossmith.losses.classification.linear import LinearCrossEntropy, SampledLinearCrossEntropy
+from lossmith.losses.classification.multiclass import (
     Brier,
     CrossEntropy,
     Focal,
@@ -22,11 +29,25 @@ from lossmith.losses.classification import (
     Square,
     Squentropy,
 )
+from lossmith.losses.classification.ordinal import CORAL, CORN, SquaredEMD
+from lossmith.losses.classification.tempered import (
+    BiTempered,
+    Entmax,
+    EvidentialDirichlet,
+    Sparsemax,
+)
 from lossmith.losses.contrastive import CLIP, DCL, InfoNCE, MoCo, NTXent, SigLIP
-from lossmith.losses.counts import Gamma, NegativeBinomial, Poisson, Tweedie
 from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
 from lossmith.losses.distillation import DKD, RKD, AttentionTransfer, Distillation, Hint
-from lossmith.losses.distributional import EnsembleCRPS, GaussianCRPS, HLGauss, QuantileCRPS
+from lossmith.losses.distributional.likelihood import (
+    BetaNLL,
+    EvidentialRegression,
+    GaussianNLL,
+    LaplaceNLL,
+    MixtureDensity,
+    StudentTNLL,
+)
+from lossmith.losses.distributional.scores import EnsembleCRPS, GaussianCRPS, HLGauss, QuantileCRPS
 from lossmith.losses.divergence import (
     KL,
     JensenShannonDivergence,
@@ -35,7 +56,7 @@ from lossmith.losses.divergence import (
     TotalVariationDistance,
     Wasserstein1D,
 )
-from lossmith.losses.gan import (
+from lossmith.losses.gan.adversarial import (
     R3GAN,
     FeatureMatching,
     HingeGAN,
@@ -47,19 +68,9 @@ from lossmith.losses.gan import (
     RelativisticGAN,
     WassersteinGAN,
 )
-from lossmith.losses.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
+from lossmith.losses.gan.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
 from lossmith.losses.image import MSSSIM, SSIM, ImageTotalVariation, Perceptual
-from lossmith.losses.imbalance import LDAM, BalancedSoftmax, ClassBalanced, LogitAdjusted
-from lossmith.losses.likelihood import (
-    BetaNLL,
-    EvidentialRegression,
-    GaussianNLL,
-    LaplaceNLL,
-    MixtureDensity,
-    StudentTNLL,
-)
-from lossmith.losses.linear import LinearCrossEntropy, SampledLinearCrossEntropy
-from lossmith.losses.metric_learning import (
+from lossmith.losses.metric_learning.pairs import (
     Circle,
     Contrastive,
     MultiSimilarity,
@@ -67,8 +78,14 @@ from lossmith.losses.metric_learning import (
     SupCon,
     Triplet,
 )
-from lossmith.losses.multilabel import ZLPR, AnyLoss, AUCMargin, SoftF1, TwoWay
-from lossmith.losses.noisy import (
+from lossmith.losses.metric_learning.proxies import (
+    ArcFace,
+    CosFace,
+    ProxyAnchor,
+    ProxyNCA,
+    SubCenterArcFace,
+)
+from lossmith.losses.noisy.robust import (
     ActivePassive,
     GeneralizedCrossEntropy,
     HardBootstrapping,
@@ -76,8 +93,30 @@ from lossmith.losses.noisy import (
     SoftBootstrapping,
     SymmetricCrossEntropy,
 )
-from lossmith.losses.ordinal import CORAL, CORN, SquaredEMD
-from lossmith.losses.overlap import (
+from lossmith.losses.noisy.smoothing import EarlyLearning, OnlineLabelSmoothing
+from lossmith.losses.ranking import (
+    ApproxNDCG,
+    LambdaLoss,
+    ListMLE,
+    ListNet,
+    MarginRanking,
+    RankNet,
+    SmoothAP,
+)
+from lossmith.losses.regression.counts import Gamma, NegativeBinomial, Poisson, Tweedie
+from lossmith.losses.regression.point import MAE, MSE, Expectile, Huber, LogCosh, Quantile, SmoothL1
+from lossmith.losses.regression.robust import (
+    AdaptiveBarron,
+    Barron,
+    Cauchy,
+    GemanMcClure,
+    PseudoHuber,
+    Tukey,
+    Welsch,
+)
+from lossmith.losses.regression.transformed import MAPE, MSLE, SMAPE, TransformedTarget
+from lossmith.losses.segmentation.boundaries import Boundary, ClDice
+from lossmith.losses.segmentation.overlap import (
     BinaryDice,
     BinaryFocalTversky,
     BinaryJaccard,
@@ -90,35 +129,12 @@ from lossmith.losses.overlap import (
     LovaszSoftmax,
     Tversky,
 )
-from lossmith.losses.proxies import ArcFace, CosFace, ProxyAnchor, ProxyNCA, SubCenterArcFace
-from lossmith.losses.ranking import (
-    ApproxNDCG,
-    LambdaLoss,
-    ListMLE,
-    ListNet,
-    MarginRanking,
-    RankNet,
-    SmoothAP,
-)
-from lossmith.losses.redundancy import BarlowTwins, KoLeo, SIGReg, VICReg
-from lossmith.losses.regression import MAE, MSE, Expectile, Huber, LogCosh, Quantile, SmoothL1
-from lossmith.losses.robust import (
-    AdaptiveBarron,
-    Barron,
-    Cauchy,
-    GemanMcClure,
-    PseudoHuber,
-    Tukey,
-    Welsch,
-)
-from lossmith.losses.self_distillation import DINO, IBOT, NegativeCosine, SwAV
-from lossmith.losses.smoothing import EarlyLearning, OnlineLabelSmoothing
-from lossmith.losses.survival import Cox, LogNormalAFT, WeibullAFT
-from lossmith.losses.survival_grid import MTLR, DeepHit, LogisticHazard, PCHazard
-from lossmith.losses.tempered import BiTempered, Entmax, EvidentialDirichlet, Sparsemax
+from lossmith.losses.self_supervised.redundancy import BarlowTwins, KoLeo, SIGReg, VICReg
+from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, NegativeCosine, SwAV
+from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
+from lossmith.losses.survival.grid import MTLR, DeepHit, LogisticHazard, PCHazard
 from lossmith.losses.text import DPO, IPO, KTO, ORPO, SimPO, Unlikelihood
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
-from lossmith.losses.transformed import MAPE, MSLE, SMAPE, TransformedTarget
 from lossmith.losses.wrappers import (
     CVaR,
     Following,

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.bases import Pointwise
 from lossmith.core.hyperparameter import OptionalWhole, Reals, Whole
-from lossmith.core.loss import Pointwise, UnknownHeadError
+from lossmith.core.loss import UnknownHeadError
 from lossmith.functional.checks import check_head, check_tensor, head_dim
 
 CLASSES = OptionalWhole(
@@ -49,7 +50,7 @@ class ClassLoss(Pointwise, ABC):
     def check_given(self, input: Any, target: Any) -> None:
         """Raise as every loss does, and ValueError where the head is not that of the classes."""
         super().check_given(input, target)
-        if "classes" not in self.hyperparameters or self.classes is None or not input.ndim:
+        if self.classes is None or "classes" not in self.hyperparameters or not input.ndim:
             return  # where they follow from counts, these are checked
         wanted, width = self.out_features, input.shape[head_dim(input)]
         if width != wanted:

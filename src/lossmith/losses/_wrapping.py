@@ -5,10 +5,11 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from lossmith.core.bases import Pointwise, Statistic
 from lossmith.core.hyperparameter import Inner
-from lossmith.core.loss import Loss, Pointwise, Statistic
+from lossmith.core.loss import Loss
 from lossmith.core.plain import shown
-from lossmith.losses.regression import MAE
+from lossmith.losses.regression.point import MAE
 
 
 def check_inner(owner: str, loss: Any) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Claims, Example, Kind
 from lossmith.core.hyperparameter import Real, Switch, Whole, Wholes
-from lossmith.core.loss import Pointwise
 
 _SIGNAL = [1.0, -2.0, 3.5, 0.5, -1.5, 2.0, 0.25, -0.75]
 _TARGET: Mapping[str, Kind] = {"classes": "classes", "lengths": "counts", "frames": "counts"}

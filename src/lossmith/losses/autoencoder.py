@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.bases import Coupled, Pointwise, Statistic
 from lossmith.core.card import Card, Example, Kind
 from lossmith.core.hyperparameter import Choice, Real, Switch, Whole
-from lossmith.core.loss import Coupled, Pointwise, Statistic
 from lossmith.core.reduce import reduce
 from lossmith.functional.checks import flat_rows
 

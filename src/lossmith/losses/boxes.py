@@ -3,8 +3,8 @@
 import math
 
 from lossmith import functional as F
+from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
-from lossmith.core.loss import Pointwise
 
 _INPUT, _TARGET = [[0.0, 0.0, 2.0, 2.0]], [[1.0, 1.0, 3.0, 4.0]]
 _UNLIKE = 4 / math.pi**2 * (math.atan(2 / 3) - math.atan(1.0)) ** 2

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.bases import ALL, Coupled, Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
-from lossmith.core.loss import ALL, Coupled, Pointwise
 from lossmith.core.progress import Progress
 from lossmith.losses._learned import exact, learned
 

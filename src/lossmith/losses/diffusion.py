@@ -1,9 +1,9 @@
 """Losses of diffusion models, flows and consistency models."""
 
 from lossmith import functional as F
+from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Choice, OptionalReal, Real
-from lossmith.core.loss import Pointwise
 
 
 class Denoising(Pointwise):

@@ -5,9 +5,9 @@ import math
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.bases import Coupled, Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
-from lossmith.core.loss import Coupled, Pointwise
 from lossmith.functional.checks import promote
 from lossmith.losses._classes import IGNORE
 

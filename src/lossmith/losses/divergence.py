@@ -3,8 +3,8 @@
 import math
 
 from lossmith import functional as F
+from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
-from lossmith.core.loss import Pointwise
 
 # q = (1/2, 1/2) against p = (3/4, 1/4)
 EVEN, UNEVEN = [[0.0, 0.0]], [[math.log(3), 0.0]]
@@ -29,6 +29,7 @@ class KL(Pointwise):
     """
 
     function = staticmethod(F.kl)
+    mean_function = staticmethod(F.mean_kl)
     card = Card(
         key="kl",
         tasks=("divergence",),

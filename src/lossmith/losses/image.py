@@ -1,9 +1,9 @@
 """Losses of images: structural similarity, total variation, distance of a network's features."""
 
 from lossmith import functional as F
+from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Reals, Switch, Whole
-from lossmith.core.loss import Pointwise
 
 _RANGE = Real(default=1.0, low=0.0, exclusive=True, doc="largest less smallest possible value")
 _WINDOW = Whole(default=11, low=1, doc="side of the Gaussian window in pixels, odd")

@@ -6,9 +6,9 @@ from abc import ABC
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Choice, Real
-from lossmith.core.loss import Pointwise
 
 SIGMA = Real(default=1.0, low=0.0, exclusive=True, doc="steepness of the logistic in score gaps")
 ORDERED = [[2.0, 1.0, 0.0]]

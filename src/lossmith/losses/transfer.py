@@ -5,9 +5,9 @@ import math
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.bases import SetLoss
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Switch, Whole
-from lossmith.core.loss import SetLoss
 
 
 class L2SP(SetLoss):

@@ -16,8 +16,8 @@ from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_d
 from lossmith.losses._classes import ClassLoss
 from lossmith.losses._fitting import quantile_of
 from lossmith.losses._wrapping import BatchWrapper, Wrapper, check_inner
-from lossmith.losses.classification import CrossEntropy
-from lossmith.losses.regression import MSE, Huber
+from lossmith.losses.classification.multiclass import CrossEntropy
+from lossmith.losses.regression.point import MSE, Huber
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
 

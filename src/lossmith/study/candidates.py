@@ -14,7 +14,7 @@ from lossmith.catalogue.lookup import loss_class
 from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.core.serial import plain
-from lossmith.losses.transformed import TransformedTarget
+from lossmith.losses.regression.transformed import TransformedTarget
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric
 

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossmith.core.loss import Loss, Pointwise
+from lossmith.core.bases import Pointwise
+from lossmith.core.loss import Loss
 from lossmith.study.base.result import Outputs
 from lossmith.study.report.svg import COLOURS, inline, label_ticks
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from lossmith.core.adaptive import Adaptive
-from lossmith.core.loss import Loss, Pointwise
+from lossmith.core.bases import Pointwise
+from lossmith.core.loss import Loss
 from lossmith.core.reduce import combine_weights, nonzero
 from lossmith.core.serial import plain
 from lossmith.losses import TransformedTarget

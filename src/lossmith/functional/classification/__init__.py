@@ -1,0 +1,1 @@
+"""Functions of the losses of one class out of several."""

@@ -1,0 +1,1 @@
+"""Functions of the losses of a predicted distribution: likelihoods and proper scores."""

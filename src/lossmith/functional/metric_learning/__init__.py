@@ -1,0 +1,1 @@
+"""Functions of the losses of embeddings and the classes they belong to."""

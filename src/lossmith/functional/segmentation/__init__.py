@@ -1,0 +1,1 @@
+"""Functions of the losses of images of classes: regions and their boundaries."""

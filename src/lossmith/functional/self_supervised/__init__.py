@@ -1,0 +1,1 @@
+"""Functions of the losses of views of the same rows, without labels."""

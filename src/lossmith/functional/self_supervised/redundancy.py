@@ -1,0 +1,108 @@
+"""What keeps embeddings from collapsing: correlations, variances, neighbours, normality."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lossmith.functional.checks import as_scalar_or_tensor, product, promote, same_shape
+from lossmith.functional.contrastive import ALL
+from lossmith.functional.embeddings import magnitude, root, unit_rows
+
+__all__ = ["barlow_twins", "epps_pulley", "koleo", "rows_of", "vicreg"]
+
+_BATCH_NORM = 1e-5  # what batch normalisation adds to a variance
+
+
+def rows_of(input: Tensor) -> Tensor:
+    """Check rows of embeddings (N, D), and bring them to the dtype of computation."""
+    input = promote(input)
+    if input.ndim != 2:
+        raise ValueError(f"embeddings must be rows (N, D), got {tuple(input.shape)}")
+    return input
+
+
+def barlow_twins(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, off_diagonal: Tensor | float
+) -> Tensor:
+    """Return how far the cross-correlation of two views is from the identity.
+
+    Shapes: input and target (N, D), weight (N,) -> ().
+    """
+    first, second = same_shape(rows_of(input), target)
+    weight = first.new_ones(first.shape[0]) if weight is None else weight.to(first.dtype)
+    mass = weight.sum()
+    share = (weight / torch.where(mass == 0, torch.ones_like(mass), mass)).unsqueeze(1)
+
+    def standard(rows: Tensor) -> Tensor:
+        size = magnitude(rows).clamp(min=1.0)  # of rows, so that their squares are numbers
+        rows = rows / size
+        centred = rows - (share * rows).sum(0)
+        return centred / ((share * centred.square()).sum(0) + _BATCH_NORM / size / size).sqrt()
+
+    correlation = product((share * standard(first)).T, standard(second))
+    diagonal = correlation.diagonal()
+    others = correlation.masked_fill(_diagonal(correlation), 0)
+    scale = as_scalar_or_tensor(off_diagonal, first)
+    value = (diagonal - 1).square().sum() + scale * others.square().sum()
+    return value * (mass > 0)
+
+
+def vicreg(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the invariance, the lack of variance, and the covariance of two views, unweighted.
+
+    Shapes: input and target (N, D) -> three of ().
+    """
+    first, second = same_shape(rows_of(input), target)
+    if first.numel() == 0:
+        none = first.sum() + second.sum()
+        return none, none, none
+    invariance = (first - second).square().mean()
+    one, other = _spreads(first), _spreads(second)
+    return invariance, (one[0] + other[0]) / 2, one[1] + other[1]
+
+
+def _spreads(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how far standard deviations are below 1, and the squared covariances over D."""
+    centred = rows - rows.mean(0)
+    free = torch.sym_max(rows.shape[0] - 1, 1)
+    deviation = (centred.square().sum(0) / free + 1e-4).sqrt()
+    covariance = product(centred.T, centred) / free
+    others = covariance.masked_fill(_diagonal(covariance), 0)
+    return functional.relu(1 - deviation).mean(), others.square().sum() / rows.shape[1]
+
+
+def _diagonal(square: Tensor) -> Tensor:
+    return torch.eye(square.shape[0], dtype=torch.bool, device=square.device)
+
+
+def koleo(input: Tensor, *, own: slice = ALL, eps: float = 1e-8) -> Tensor:
+    """Return −log of each unit row's distance to its nearest other; a row alone has the value 0.
+
+    Shapes: input (N, D) -> (N,), or as many as `own` picks.
+    """
+    rows = unit_rows(rows_of(input))
+    if rows.shape[0] < 2:
+        return rows[own].sum(1) * 0
+    places = torch.arange(rows.shape[0], device=rows.device)
+    cosines = product(rows[own], rows.T).detach()
+    cosines = cosines.masked_fill(places[own].unsqueeze(1) == places, -2.0)
+    square = (rows[own] - rows[cosines.argmax(1)]).square().sum(1)
+    return -(root(square) + eps).log()
+
+
+def epps_pulley(input: Tensor, directions: Tensor, *, knots: int, bound: Tensor | float) -> Tensor:
+    """Return the Epps-Pulley statistic of normality along each direction.
+
+    Shapes: input (N, D), directions (D, S) of length 1 -> (S,).
+    """
+    rows = rows_of(input)
+    grid = torch.linspace(0, 1, knots, dtype=rows.dtype, device=rows.device)
+    grid = grid * as_scalar_or_tensor(bound, rows)
+    normal = (-grid.square() / 2).exp()
+    angles = product(rows, directions.to(rows)).unsqueeze(-1) * grid
+    count = torch.sym_max(rows.shape[0], 1)
+    real, imaginary = angles.cos().sum(0) / count, angles.sin().sum(0) / count
+    gap = (real - normal).square() + imaginary.square()
+    return (
+        2 * rows.shape[0] * torch.trapezoid(gap * normal, grid)
+    )  # from −bound to bound: it is even

@@ -1,0 +1,1 @@
+"""Functions of the losses of times to an event, some of them censored."""

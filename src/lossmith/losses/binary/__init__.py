@@ -1,0 +1,1 @@
+"""Losses of labels that are 0 or 1: one a row, or many."""

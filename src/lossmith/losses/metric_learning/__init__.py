@@ -1,0 +1,1 @@
+"""Losses of embeddings and the classes they belong to."""

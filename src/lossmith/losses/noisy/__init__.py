@@ -1,0 +1,1 @@
+"""Losses of classes some of which are wrong."""

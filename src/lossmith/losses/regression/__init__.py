@@ -1,0 +1,1 @@
+"""Losses of a number: residuals, robust ones, transformed targets and counts."""

@@ -1,0 +1,197 @@
+"""Losses of counts and positive numbers whose head gives the logarithm of the mean."""
+
+from abc import ABC
+from typing import Any, Self
+
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.bases import Pointwise
+from lossmith.core.card import Card, Claims, Example
+from lossmith.core.hyperparameter import Real
+from lossmith.losses._fitting import finite
+
+
+class LogMean(Pointwise, ABC):
+    """A loss whose head gives log mean − offset; `for_target` sets offset to the log mean."""
+
+    offset: Real = Real(default=0.0, doc="added to the input: the log mean of a head that gives 0")
+
+    @classmethod
+    def for_target(cls, target: Tensor, **hypers: Any) -> Self:
+        """Return the loss whose fresh head predicts the mean of the targets.
+
+        >>> Poisson.for_target(torch.tensor([1.0, 3.0])).decode(torch.zeros(1))
+        tensor([2.])
+        """
+        mean = _mean(cls, finite(target))
+        return cls(**{"offset": mean.log().item() if mean > 0 else 0.0, **hypers})
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the mean."""
+        return F.log_mean(output, offset=self.offset)
+
+
+class Poisson(LogMean):
+    r"""Negative log-likelihood of the Poisson distribution: variance equal to the mean.
+
+    .. math:: \ell(x, y) = \mu - y \log\mu + \log y! \qquad \mu = e^{x + \text{offset}}
+
+    Shapes: input and target alike, any shape. Values in nats: the full likelihood, log y!
+    included, where torch leaves it out or takes Stirling's approximation. Targets are counts, or
+    any numbers from 0 up, of which it still learns the mean; `decode` gives it. Where
+    :math:`\log\mu` exceeds 50 the exponential goes on as its tangent.
+
+    Use when: Targets are counts of events, or numbers from 0 up whose mean is wanted.
+    Avoid when: The variance is far above the mean: negative binomial or Tweedie then.
+    Source: Nelder & Wedderburn, Generalized Linear Models (1972).
+
+    >>> Poisson()(torch.tensor([0.0]), torch.tensor([2.0]))  # 1 + log 2
+    tensor(1.6931)
+    """
+
+    function = staticmethod(F.poisson)
+    mean_function = staticmethod(F.mean_poisson)
+    card = Card(
+        key="poisson",
+        tasks=("regression",),
+        input="values",
+        target="counts",
+        # means 1 and 2: 1, and 2 - 4 log 2 + log 24
+        example=Example(
+            input=[0.0, 0.6931471805599453], target=[0.0, 4.0], value=1.7027325540540824
+        ),
+        claims=Claims(convex=True, elicits="mean"),
+    )
+
+
+class Gamma(LogMean):
+    r"""Half the gamma distribution's deviance: errors count by their ratio to the mean.
+
+    .. math:: \ell(x, y) = \frac{y}{\mu} - 1 - \log\frac{y}{\mu} \qquad
+        \mu = e^{x + \text{offset}}
+
+    Shapes: input and target alike, any shape. Values are pure numbers, 0 where the mean is the
+    target: the negative log-likelihood divided by the distribution's shape, without what does
+    not depend on the mean. `decode` gives the mean.
+
+    Use when: Targets are positive and skewed, their spread grows with the mean: costs, times.
+    Avoid when: Targets are 0 or close to it; Tweedie allows zeros.
+    Source: Nelder & Wedderburn, Generalized Linear Models (1972).
+
+    >>> Gamma()(torch.tensor([0.0]), torch.tensor([2.0]))  # 1 − log 2
+    tensor(0.3069)
+    """
+
+    function = staticmethod(F.gamma)
+    card = Card(
+        key="gamma",
+        tasks=("regression",),
+        input="values",
+        target="positive",
+        # 1/2 - 1 + log 2, and 3 - 1 - log 3
+        example=Example(
+            input=[0.6931471805599453, 0.0], target=[1.0, 3.0], value=0.5472674459459178
+        ),
+        claims=Claims(convex=True, elicits="mean"),
+    )
+
+
+class Tweedie(LogMean):
+    r"""Half the Tweedie deviance: exact zeros and a skewed positive rest under one mean.
+
+    .. math:: \ell(x, y) = \frac{y^{2-p}}{(1-p)(2-p)} - \frac{y \mu^{1-p}}{1-p} +
+        \frac{\mu^{2-p}}{2-p} \qquad \mu = e^{x + \text{offset}}
+
+    Shapes: input and target alike, any shape. Values in the target's unit to the power
+    :math:`2 - p`, 0 where the mean is the target: the likelihood's kernel; in full it is an
+    infinite series. Between Poisson, :math:`p = 1`, and gamma, :math:`p = 2`, it is the deviance
+    of a Poisson number of gamma amounts. Targets are any numbers from 0 up; `decode` gives the
+    mean.
+
+    Use when: Many targets are exactly 0 and the rest is positive and skewed: claims, rain.
+    Avoid when: Targets are never 0, gamma then, or small counts, Poisson then.
+    Source: Tweedie, An Index Which Distinguishes between Some Important Exponential Families
+    (1984).
+
+    >>> Tweedie(power=1.5)(torch.tensor([0.0]), torch.tensor([4.0]))  # −8 + 8 + 2
+    tensor(2.)
+    """
+
+    function = staticmethod(F.tweedie)
+    power: Real = Real(
+        default=1.5,
+        low=1.0,
+        high=2.0,
+        exclusive=True,
+        search=(1.2, 1.7),
+        doc="p: the variance is proportional to :math:`\\mu^p`. The paper sets none",
+    )
+    card = Card(
+        key="tweedie",
+        tasks=("regression",),
+        input="values",
+        target="counts",
+        # p = 1.5, mean 1: 2 for a target of 0, -4*2 + 2*4 + 2 for one of 4
+        example=Example(input=[0.0, 0.0], target=[0.0, 4.0], value=2.0),
+        claims=Claims(convex=True, elicits="mean"),
+    )
+
+
+class NegativeBinomial(LogMean):
+    r"""Negative log-likelihood of counts whose variance exceeds the mean.
+
+    .. math:: \ell(x, y) = \tfrac1a \log(1 + a\mu) + y \log\left(1 + \tfrac{1}{a\mu}\right)
+        - \log\frac{\Gamma(y + 1/a)}{\Gamma(1/a) \, y!} \qquad \mu = e^{x + \text{offset}}
+
+    Shapes: input and target alike, any shape. Values in nats: the full likelihood, so that
+    dispersions compare. The variance is :math:`\mu + a\mu^2` (NB2). One row pulls no harder than
+    :math:`\max(y, 1/a)`. `decode` gives the mean.
+
+    Use when: Counts vary more than their mean, with a few very large ones.
+    Avoid when: The variance is that of Poisson, or targets are not counts.
+    Source: Lawless, Negative Binomial and Mixed Poisson Regression (1987).
+
+    >>> NegativeBinomial(dispersion=1.0)(torch.tensor([0.0]), torch.tensor([1.0]))  # 2 log 2
+    tensor(1.3863)
+    """
+
+    function = staticmethod(F.negative_binomial)
+    dispersion: Real = Real(
+        default=1.0,
+        low=0.0,
+        exclusive=True,
+        doc="a; as it falls to 0 the distribution becomes Poisson's. `for_target` fits it by "
+        "moments, (variance − mean)/mean², at least 0.01",
+    )
+    card = Card(
+        key="negative_binomial",
+        tasks=("regression",),
+        input="values",
+        target="counts",
+        # a = 1, mean 1 is geometric: 2^-(y + 1)
+        example=Example(input=[0.0, 0.0], target=[0.0, 4.0], value=2.0794415416798357),
+        claims=Claims(convex=True, lipschitz=True, elicits="mean"),
+    )
+
+    @classmethod
+    def for_target(cls, target: Tensor, **hypers: Any) -> Self:
+        """Return the loss with the targets' mean and dispersion.
+
+        >>> NegativeBinomial.for_target(torch.tensor([0.0, 4.0])).dispersion.item()
+        0.5
+        """
+        values = finite(target)
+        mean = _mean(cls, values)
+        if mean > 0:
+            excess = (values.var(correction=0) - mean) / mean**2
+            hypers = {"dispersion": excess.clamp(min=0.01).item(), **hypers}
+        return super().for_target(target, **hypers)
+
+
+def _mean(kind: type[LogMean], values: Tensor) -> Tensor:
+    least = values.min().item()
+    if least < 0 or (kind.card.target == "positive" and least == 0):
+        wanted = "positive" if kind.card.target == "positive" else "0 or more"
+        raise ValueError(f"{kind.__name__}: targets must be {wanted}, the least is {least:g}")
+    return values.mean()

@@ -1,0 +1,1 @@
+"""Losses of images of classes: regions and their boundaries."""

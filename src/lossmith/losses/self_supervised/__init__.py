@@ -1,0 +1,1 @@
+"""Losses of views of the same rows, without labels."""

@@ -1,0 +1,169 @@
+"""Censored times: Cox's order of events, and likelihoods of accelerated failure times."""
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.bases import Pointwise, SetLoss
+from lossmith.core.card import Card, Example, Kind
+from lossmith.core.hyperparameter import Choice, Real
+from lossmith.core.reduce import reduce
+
+TARGET: Mapping[str, Kind] = {"time": "positive", "event": "labels"}
+_LOG3 = math.log(3)
+_FLOOR = Real(default=0.001, low=0.0, exclusive=True, doc="least :math:`\\sigma`, of log time")
+
+
+class Cox(SetLoss):
+    r"""Negative log partial likelihood of proportional hazards.
+
+    .. math:: L = \frac{1}{\sum_i d_i} \sum_{i: d_i = 1} \left(\log \sum_{j: t_j \ge t_i} s_{ij}
+        e^{x_j} - x_i\right)
+
+    with time t, and event d = 1, or 0 where a row was censored at t. s is 1, or under Efron's
+    ties :math:`1 - r/m` for the m rows that have their event at :math:`t_i`, r = 0 … m − 1 in
+    turn: those that went before in the tie count no more in full.
+
+    Shapes: input (N,), the log hazard of each row; target a dict of `time` and `event`, both
+    (N,). Values in nats an event, where Cox's own sum is not divided. Rows compete with the
+    others of their batch alone, so that batches should be large; memory grows with N². A batch
+    without events gives 0. It takes no weights: a row twice is a tie, not a weight of 2.
+
+    Use when: Times to an event are partly censored and risks need only be ordered.
+    Avoid when: Hazards of two groups cross over time, or batches hold few events.
+    Source: Cox, Regression Models and Life-Tables (1972); ties after Efron (1977) and Breslow
+    (1974).
+
+    >>> target = {"time": torch.tensor([1.0, 1.0]), "event": torch.tensor([1, 1])}
+    >>> Cox()(torch.zeros(2), target), Cox(ties="breslow")(torch.zeros(2), target)
+    (tensor(0.3466), tensor(0.6931))
+    """
+
+    ties: Choice = Choice(
+        default="efron", choices=("efron", "breslow"), doc='"efron", the more exact, or "breslow"'
+    )
+    card = Card(
+        key="cox",
+        tasks=("survival",),
+        input="scores",
+        target=TARGET,
+        # hazards 3, 1, 1, the first two tied: log(5/3), and log 3 with 5 - 4/2 at risk
+        example=Example(
+            input=[_LOG3, 0.0, 0.0],
+            target={"time": [1.0, 1.0, 3.0], "event": [1.0, 1.0, 0.0]},
+            value=(math.log(5 / 3) + math.log(3)) / 2,
+        ),
+    )
+
+    def value(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+        """Return the negative log partial likelihood an event."""
+        values = F.cox(input, target["time"], target["event"], ties=self.ties)
+        return reduce(values, weight=target["event"].to(values.dtype))
+
+
+class WeibullAFT(Pointwise):
+    r"""Negative log-likelihood of Weibull times, partly censored: the head gives scale and shape.
+
+    .. math:: \ell = e^z + d \, (\log\sigma + \log t - z) \qquad
+        z = \frac{\log t - \mu}{\sigma}, \; \sigma = \text{floor} + e^{u}
+
+    with time t, and event d = 1, or 0 where a row was censored at t.
+
+    Shapes: input (N, 2), in dimension 1 the log-scale :math:`\mu` of the time and the raw
+    :math:`\log\sigma` u; target a dict of `time`, above 0, and `event`, both (N,). Values in
+    nats: the density of the time itself, so that distributions compare. The Weibull's shape is
+    :math:`1/\sigma`, its scale :math:`e^\mu`. `decode` gives the median time, `survival` the
+    probability to outlive given times. Beyond z = 50 the exponential goes on as its tangent.
+
+    Use when: A time to an event is predicted beyond the last one seen, and hazards rise or fall.
+    Avoid when: Hazards rise and fall again, log-normal then, or times are far from 1: rescale.
+    Source: Kalbfleisch & Prentice, The Statistical Analysis of Failure Time Data (1980).
+
+    >>> target = {"time": torch.tensor([2.0, 2.0]), "event": torch.tensor([1, 0])}
+    >>> WeibullAFT(floor=1e-9)(torch.zeros(2, 2), target)  # 2 both: at rate 1
+    tensor(2.)
+    >>> WeibullAFT(floor=1e-9).decode(torch.zeros(1, 2))  # log 2
+    tensor([0.6931])
+    """
+
+    floor: Real = _FLOOR
+    out_features: int = 2
+    card = Card(
+        key="weibull_aft",
+        tasks=("survival",),
+        input="parameters",
+        target=TARGET,
+        # sigma 2: sqrt(4) + log 2 + log 4 - log(4)/2; sqrt(9)
+        example=Example(
+            arguments={"floor": 1.0},
+            input=[[0.0, 0.0], [0.0, 0.0]],
+            target={"time": [4.0, 9.0], "event": [1.0, 0.0]},
+            value=(5 + 2 * math.log(2)) / 2,
+        ),
+    )
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the median time."""
+        return F.median_time(output, middle=math.log(math.log(2)), floor=self.floor)
+
+    def survival(self, output: Tensor, time: Tensor) -> Tensor:
+        """Return the probability to outlive a time, one for each row."""
+        return F.weibull_survival(output, time, floor=self.floor)
+
+    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+        """Return the negative log-likelihood of each row."""
+        return F.weibull_aft(input, target["time"], target["event"], floor=self.floor)
+
+
+class LogNormalAFT(Pointwise):
+    r"""Negative log-likelihood of log-normal times, partly censored: mean and spread of their log.
+
+    .. math:: \ell = \begin{cases} z^2 / 2 + \log\sigma + \log t + \tfrac12 \log 2\pi & d = 1 \\
+        -\log \Phi(-z) & d = 0 \end{cases} \qquad z = \frac{\log t - \mu}{\sigma}, \;
+        \sigma = \text{floor} + e^{u}
+
+    with time t, and event d = 1, or 0 where a row was censored at t.
+
+    Shapes: input (N, 2), in dimension 1 the mean :math:`\mu` of the log time and the raw
+    :math:`\log\sigma` u; target a dict of `time`, above 0, and `event`, both (N,). Values in
+    nats: the density of the time itself, so that distributions compare. `decode` gives the median
+    time :math:`e^\mu`, `survival` the probability to outlive given times.
+
+    Use when: A time to an event is predicted whose hazard rises and then falls.
+    Avoid when: Hazards only rise or only fall, Weibull then, or times are far from 1: rescale.
+    Source: Kalbfleisch & Prentice, The Statistical Analysis of Failure Time Data (1980).
+
+    >>> target = {"time": torch.tensor([1.0, 1.0]), "event": torch.tensor([1, 0])}
+    >>> LogNormalAFT(floor=1e-9)(torch.zeros(2, 2), target)  # log(2 pi)/2 and log 2
+    tensor(0.8060)
+    """
+
+    floor: Real = _FLOOR
+    out_features: int = 2
+    card = Card(
+        key="log_normal_aft",
+        tasks=("survival",),
+        input="parameters",
+        target=TARGET,
+        # sigma 2: log 2 + log(2 pi)/2 at z = 0; log 2 where censored at the median
+        example=Example(
+            arguments={"floor": 1.0},
+            input=[[0.0, 0.0], [_LOG3, 0.0]],
+            target={"time": [1.0, 3.0], "event": [1.0, 0.0]},
+            value=math.log(2) + math.log(2 * math.pi) / 4,
+        ),
+    )
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the median time."""
+        return F.median_time(output, middle=0.0, floor=self.floor)
+
+    def survival(self, output: Tensor, time: Tensor) -> Tensor:
+        """Return the probability to outlive a time, one for each row."""
+        return F.log_normal_survival(output, time, floor=self.floor)
+
+    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+        """Return the negative log-likelihood of each row."""
+        return F.log_normal_aft(input, target["time"], target["event"], floor=self.floor)
