@@ -16,7 +16,13 @@ def _started(path: Path) -> tuple[Journal, list[Claim]]:
     journal = Journal(path)
     journal.create({}, [])
     journal.decide(Decision("screening", 3, plan=TRAININGS))
-    return journal, journal.claim("here:1:0", 60.0, most=None)
+    return journal, journal.claim("here:1:0", most=None)
+
+
+def _write(writer: Journal, claim: Claim, left: int) -> None:
+    writer.report(claim, Report(1, 0.5, 0.1, time.time()), np.zeros(4))
+    writer.end(claim, "done")
+    writer.decide(Decision(f"look {left}", claim.training.fold))
 
 
 def test_a_training_is_never_read_as_ended_without_its_last_report(
@@ -32,10 +38,7 @@ def test_a_training_is_never_read_as_ended_without_its_last_report(
         rows = run(statement, values)
         if left and statement.startswith("SELECT"):
             claim = left.pop()
-            with writer.transaction():
-                writer.report(claim, Report(1, 0.5, 0.1, time.time()), np.zeros(4))
-                writer.end(claim, "done")
-                writer.decide(Decision(f"look {len(left)}", claim.training.fold))
+            writer.atomically(lambda: _write(writer, claim, len(left)))
         return rows
 
     monkeypatch.setattr(reader, "_run", and_another_process_writes)

@@ -4,7 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from lossmith.study.base.errors import InputError
+from lossmith.study.base.errors import StorageError
 
 BUSY = 60.0  # seconds that a process waits for another's transaction
 
@@ -15,7 +15,7 @@ def connect(path: Path | None, write: bool, durable: bool) -> sqlite3.Connection
     Each transaction reaches the disk before it ends, if it is to be durable.
 
     Raises:
-        InputError: if the file is no journal, is damaged, or cannot be written.
+        StorageError: if the file is no journal, is damaged, or cannot be written.
     """
     place, reads = ":memory:" if path is None else str(path), path is not None and not write
     if path is not None and not write:
@@ -29,9 +29,9 @@ def connect(path: Path | None, write: bool, durable: bool) -> sqlite3.Connection
             database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
         ((found,),) = database.execute("PRAGMA quick_check(1)")
     except sqlite3.DatabaseError as error:
-        raise InputError(damaged(path, error)) from error
+        raise StorageError(damaged(path, error)) from error
     if found != "ok":
-        raise InputError(damaged(path, found))
+        raise StorageError(damaged(path, found))
     return database
 
 

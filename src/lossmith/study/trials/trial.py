@@ -12,8 +12,8 @@ import numpy as np
 from torch import nn
 
 from lossmith.core.loss import Loss
-from lossmith.study.base.errors import InputError
-from lossmith.study.journal import Claim, Journal
+from lossmith.study.base.errors import InputError, StorageError
+from lossmith.study.journal import Claim, Storage
 from lossmith.study.rules.plan import Design
 from lossmith.study.training.heads import told
 from lossmith.study.trials import checkpoint
@@ -24,7 +24,7 @@ class Host(Protocol):
     """What a trial asks of its study."""
 
     folder: Path
-    journal: Journal
+    journal: Storage
     design: Design
 
     def fitted(self, name: str, rows: np.ndarray | None) -> nn.Module:
@@ -140,6 +140,8 @@ class Trial:
         with checkpoint.seeded(self.seed):
             try:
                 yield
+            except StorageError:
+                raise  # of which no training is to blame: it is asked for again
             except Exception as error:
                 self._study.fail(self, error)
 
@@ -226,11 +228,6 @@ class Trial:
         passed, self._lap = now - self._lap, now
         return passed
 
-    @property
-    def folder_of_outputs(self) -> Path:
-        """Where predictions are kept whose influences are formed when they are read."""
-        return outputs_of(self._study.folder, self.claim.id)
-
     def forget_checkpoints(self) -> None:
         """Remove what an ended trial has no more use for."""
         checkpoint.forget(self._place)
@@ -247,8 +244,3 @@ class Trial:
 def folder_of(folder: Path, trial: int | str) -> Path:
     """Return where the checkpoints of a trial lie, or of those that a decision planned."""
     return folder / "trials" / str(trial).replace(" ", "-")
-
-
-def outputs_of(folder: Path, trial: int) -> Path:
-    """Return where a trial's predictions are kept, of those that are."""
-    return folder / "outputs" / str(trial)
