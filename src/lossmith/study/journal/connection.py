@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from lossmith.study.base.errors import StorageError
+from lossmith.study.journal.network import check_local
 
 BUSY = 60.0  # seconds that a process waits for another's transaction
 
@@ -17,6 +18,8 @@ def connect(path: Path | None, write: bool, durable: bool) -> sqlite3.Connection
     Raises:
         StorageError: if the file is no journal, is damaged, or cannot be written.
     """
+    if path is not None and write:
+        check_local(path.parent)
     place, reads = ":memory:" if path is None else str(path), path is not None and not write
     if path is not None and not write:
         # Beside a folder that can't be written to, nobody can write to the journal either.

@@ -10,11 +10,12 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from lossmith.study.base.errors import StorageError
@@ -84,7 +85,6 @@ class PostgresqlJournal(Storage):
         try:
             connection = engine.connect()
             settings = SESSION | {"search_path": f'"{self.schema}"'}
-            settings |= {} if self.write else {"default_transaction_read_only": "on"}
             for name, value in settings.items():
                 connection.exec_driver_sql("SELECT set_config(%s, %s, false)", (name, value))
         except (DBAPIError, OSError) as error:
@@ -100,11 +100,11 @@ class PostgresqlJournal(Storage):
         self._connection, self._begun = None, False
 
     def _drop(self) -> None:
-        """Forget a connection that is lost."""
-        try:
-            self.close()
-        except SQLAlchemyError:
-            self._connection, self._begun = None, False
+        """Forget a connection that is lost, and the transaction that it was in."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+        self._connection, self._begun = None, False
 
     @property
     def inside(self) -> bool:
@@ -128,6 +128,7 @@ class PostgresqlJournal(Storage):
             return [tuple(row) for row in cursor] if cursor.returns_rows else []
         except DBAPIError as error:
             if error.connection_invalidated:
+                self._drop()  # and with it the transaction
                 raise LostError(error) from error
             raise self._damaged(error) from error
 
@@ -142,7 +143,6 @@ class PostgresqlJournal(Storage):
             try:
                 return work()
             except LostError as error:
-                self._drop()
                 if time.monotonic() > until:
                     raise StorageError(f"{self} went away: {_told(error)}") from error
             time.sleep(pause * random.Random().uniform(0.5, 1.0))  # not the seeded one of training
@@ -158,8 +158,9 @@ class PostgresqlJournal(Storage):
     def _begin(self, alone: bool) -> None:
         # Whoever waits for the lock must see what its holder wrote: READ COMMITTED looks anew at
         # each statement, and nobody else writes meanwhile.
-        level = "READ COMMITTED READ WRITE" if alone else "REPEATABLE READ READ ONLY"
-        self._directly(f"BEGIN ISOLATION LEVEL {level}")
+        level = "READ COMMITTED" if alone else "REPEATABLE READ"
+        mode = "READ WRITE" if alone and self.write else "READ ONLY"
+        self._directly(f"BEGIN ISOLATION LEVEL {level} {mode}")
         self._begun, self._number = True, None
         if alone:
             ((_, self._number),) = self._directly(
@@ -172,7 +173,6 @@ class PostgresqlJournal(Storage):
             self._directly("COMMIT")
             self._begun = False
         except LostError:
-            self._drop()
             if self._number is None or not self._counts(self._number):
                 raise
 
@@ -185,13 +185,10 @@ class PostgresqlJournal(Storage):
             time.sleep(PAUSES[0])
 
     def _rollback(self) -> None:
-        if not self.inside:
-            return
-        try:
-            self._directly("ROLLBACK")
+        if self.inside:
+            with suppress(LostError):  # which undoes it, too
+                self._directly("ROLLBACK")
             self._begun = False
-        except LostError:
-            self._drop()
 
     def _exists(self) -> bool:
         return self._run("SELECT to_regclass(?)", (f'"{self.schema}".study',)) != [(None,)]

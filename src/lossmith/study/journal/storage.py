@@ -11,7 +11,6 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
@@ -19,16 +18,8 @@ import numpy as np
 
 from lossmith.study.base.errors import InputError, StorageError
 from lossmith.study.journal.arrays import packed, unpacked
-from lossmith.study.journal.facts import (
-    Claim,
-    Decision,
-    Facts,
-    Record,
-    Report,
-    Setting,
-    State,
-    Training,
-)
+from lossmith.study.journal.facts import Claim, Decision, Facts, Report, State, Training
+from lossmith.study.journal.known import Known, training_of
 from lossmith.study.journal.schema import FORMAT, WHICH
 from lossmith.study.journal.workers import lives
 
@@ -50,17 +41,6 @@ def atomic(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any
         return self.atomically(lambda: method(self, *args, **more))
 
     return whole
-
-
-@dataclass
-class Known:
-    """What was read of a journal, up to a version."""
-
-    version: int = -1
-    records: dict[Training, Record] = field(default_factory=dict)
-    which: dict[int, Training] = field(default_factory=dict)
-    decisions: dict[str, Any] = field(default_factory=dict)
-    last: int = 0  # row of the last decision
 
 
 class Storage(ABC):
@@ -191,43 +171,11 @@ class Storage(ABC):
 
     def _facts(self) -> Facts:
         ((version, now),) = self._run(f"SELECT version, {self.NOW} FROM study")
-        if version != self._known.version:
-            self._learn(version)
-        known = self._known
-        return Facts(records=dict(known.records), decisions=dict(known.decisions), at=now)
-
-    def _learn(self, version: int) -> None:
-        """Read what is newer than what is known."""
-        known = self._known if version > self._known.version else Known()  # brought back older
-        reports: dict[int, list[Report]] = {}
-        for key, *report in self._run(
-            "SELECT training, epoch, score, seconds, at FROM report WHERE training IN "
-            "(SELECT id FROM training WHERE version > ?) ORDER BY training, epoch",
-            (known.version,),
-        ):
-            reports.setdefault(key, []).append(Report(*report))
-        for key, state, attempt, note, worker, expires, *which in self._run(
-            f"SELECT id, state, attempt, note, worker, expires, {WHICH} FROM training "
-            "WHERE version > ? ORDER BY id",
-            (known.version,),
-        ):
-            known.records[known.which.setdefault(key, _training(*which))] = Record(
-                id=key,
-                state=state,
-                attempt=attempt,
-                reports=tuple(reports.get(key, ())),
-                note=note,
-                worker=worker or "",
-                expires=expires or 0.0,
-            )
-        for row, name, text in self._run(
-            f"SELECT {self.ROWID}, name, outcome FROM decision WHERE {self.ROWID} > ? "
-            f"ORDER BY {self.ROWID}",
-            (known.last,),
-        ):
-            known.decisions[name], known.last = self._read(text), row
-        known.version = version
-        self._known = known
+        if version < self._known.version:  # another's, or brought back older
+            self._known = Known()
+        if version > self._known.version:
+            self._known.learn(self._run, self._read, self.ROWID, version)
+        return self._known.facts(now)
 
     def decisions(self) -> dict[str, Any]:
         """Return what was decided, in order."""
@@ -289,7 +237,7 @@ class Storage(ABC):
         for key, *_ in rows:
             self._change(key, state="running", worker=worker, again=True, more=until)
         return [
-            Claim(key, _training(*which), attempt, epoch) for key, attempt, epoch, *which in rows
+            Claim(key, training_of(*which), attempt, epoch) for key, attempt, epoch, *which in rows
         ]
 
     @atomic
@@ -385,7 +333,7 @@ class Storage(ABC):
             "WHERE state = 'running' ORDER BY id"
         )
         return {
-            key: _training(*which)
+            key: training_of(*which)
             for key, worker, spent, *which in running
             if spent or not lives(worker)
         }
@@ -421,10 +369,6 @@ class Storage(ABC):
             return json.loads(text)
         except (TypeError, ValueError) as error:
             raise self._damaged(error) from error
-
-
-def _training(candidate: str, rate: float, variant: int, fold: int, twin: int) -> Training:
-    return Training(Setting(candidate, rate, variant), fold, bool(twin))
 
 
 def _digest(text: Any) -> str:
