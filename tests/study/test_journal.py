@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,25 @@ def test_a_study_is_begun_once(address: str, tmp_path: Path) -> None:
     assert one.spec() == other.spec() == {"epochs": 3}
     assert [part.tolist() for part in other.units()] == [[0, 1, 2, 3], [4, 5, 6, 7, 8]]
     assert one.identity == other.identity
+
+
+def _begin(address: str, at: float, begun: Any) -> None:
+    journal = open_journal(address)
+    journal.spec()
+    time.sleep(max(0.0, at - time.time()))
+    begun.put(journal.create({"epochs": 3}, [np.arange(4)]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_many_processes_one_begins_a_study(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    address, begun = address_of(kind, tmp_path), get_context("fork").Queue()
+    at = time.time() + 0.5
+    workers = [start(_begin, address, at, begun) for _ in range(6)]
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    assert sorted(begun.get() for _ in workers) == [False] * 5 + [True]
 
 
 def test_of_two_workers_one_has_a_training(address: str) -> None:

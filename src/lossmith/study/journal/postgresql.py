@@ -27,7 +27,7 @@ PAUSES = 0.1, 2.0  # seconds between two tries, at first and at most
 TOO_MANY = "too many"  # clients, says a server that has no connection left
 # A machine that is gone holds no lock for longer, and its own calls end.
 SESSION = {"idle_in_transaction_session_timeout": "30s", "synchronous_commit": "on"}
-LINK = {
+LINK = {  # as libpq calls it
     "connect_timeout": 10,
     "keepalives_idle": 15,
     "keepalives_interval": 5,
@@ -80,7 +80,7 @@ class PostgresqlJournal(Storage):
             self.url,
             isolation_level="AUTOCOMMIT",
             poolclass=NullPool,
-            connect_args=LINK | dict(self.url.query),
+            connect_args=dict(LINK if "psycopg" in self.url.drivername else {}, **self.url.query),
         )
         try:
             connection = engine.connect()
@@ -191,7 +191,13 @@ class PostgresqlJournal(Storage):
             self._begun = False
 
     def _exists(self) -> bool:
-        return self._run("SELECT to_regclass(?)", (f'"{self.schema}".study',)) != [(None,)]
+        # Of the catalog's rows: functions that look a name up may not see what others just made.
+        return bool(
+            self._run(
+                "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = ? AND tablename = 'study'",
+                (self.schema,),
+            )
+        )
 
     def _make(self) -> None:
         self._run(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"')
