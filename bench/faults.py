@@ -3,9 +3,9 @@
     .ci/postgresql python bench/faults.py [--only killed hung] [--seed 0]
 
 One study is run undisturbed by a plain loop, and again by two processes under each fault; all save
-checkpoints to a folder that they share. So that silence ends in seconds, others take a training over
-after 5 s of it instead of 60. Prints a table in Markdown. Cutting a machine off and filling a disk
-need root; the rows of PostgreSQL need one.
+checkpoints to a folder that they share. So that silence ends in seconds, others take a training
+over after 5 s of it instead of 60. Prints a table in Markdown. Cutting a machine off and filling a
+disk need root; the rows of PostgreSQL need one.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,11 +51,13 @@ class Run:
 
     address: str
     folder: Path
+    log: Path
     draw: random.Random
     strikes: int = 5
 
     def start(self, **how: Any) -> BaseProcess:
-        return start(work, self.address, self.folder, **how)
+        """Start a process that works on the study."""
+        return start(work, self.address, self.folder, self.log, **how)
 
     def running(self) -> list[Record]:
         """Return the trainings that run and have reported."""
@@ -63,6 +65,7 @@ class Run:
         return [record for record in records if record.state == "running" and record.reports]
 
     def ended(self, workers: list[BaseProcess]) -> bool:
+        """Tell whether all processes have done their work."""
         for worker in workers:
             if worker.exitcode not in (None, 0):
                 raise RuntimeError(f"a worker ended with {worker.exitcode}")
@@ -81,7 +84,9 @@ class Run:
         return struck
 
 
-def work(address: str, folder: Path, *, minutes: float = 0.0, twice: bool = False) -> None:
+def work(
+    address: str, folder: Path, log: Path, *, minutes: float = 0.0, twice: bool = False
+) -> None:
     """Train what a study asks for, to its end, maybe with a wrong clock or reports sent twice."""
     torch.set_num_threads(1)
     storage.LEAST = LEASE
@@ -93,7 +98,7 @@ def work(address: str, folder: Path, *, minutes: float = 0.0, twice: bool = Fals
     if twice:
         report = one.journal.report
         one.journal.report = lambda *said: report(*said) and report(*said)  # type: ignore[method-assign]
-    one.run(lambda trial: train(trial, saves=True, log=folder.with_suffix(".log"), pause=PAUSE))
+    one.run(lambda trial: train(trial, saves=True, log=log, pause=PAUSE))
 
 
 def killed(run: Run) -> int:
@@ -202,6 +207,7 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
 
     def cut(self) -> None:
+        """Break off what is connected now."""
         pairs, self.pairs = self.pairs, []
         for end in pairs:
             with suppress(OSError):
@@ -214,7 +220,7 @@ class Proxy:
 
 def cut_connections(run: Run) -> int:
     proxy = Proxy("127.0.0.1")
-    by_it = Run(proxy.address(run.address, "127.0.0.1"), run.folder, run.draw, 10 * run.strikes)
+    by_it = replace(run, address=proxy.address(run.address, "127.0.0.1"), strikes=10 * run.strikes)
 
     def strike() -> None:
         for _ in range(10):  # the moments are random to the microsecond
@@ -264,7 +270,7 @@ def _as_guest(run: Run) -> None:
     way = run.folder.parent / "way"
     while not way.exists():
         time.sleep(0.05)
-    work(way.read_text(), run.folder)
+    work(way.read_text(), run.folder, run.log)
 
 
 FAULTS: dict[str, tuple[str, Fault, list[str], int]] = {
@@ -306,9 +312,10 @@ def row(name: str, kind: str, calm: tuple[str, list[list[object]]], seed: int) -
         folder = place / "study"
         own = kind == "folder"
         address = str(folder) if own else address_of("postgresql", folder)
-        struck = fault(Run(address, folder, random.Random(f"{seed} {name}"), strikes))
+        log = Path(made) / "log"
+        struck = fault(Run(address, folder, log, random.Random(f"{seed} {name}"), strikes))
         verdict, scores = facts(address, None if own else folder)
-        epochs = Counter(folder.with_suffix(".log").read_text().splitlines())
+        epochs = Counter(log.read_text().splitlines())
     cells = [
         what,
         kind,

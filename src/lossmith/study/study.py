@@ -5,6 +5,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lossmith.study.base.errors import InputError
+from lossmith.study.base.errors import InputError, StorageError
 from lossmith.study.base.settings import check_numbers
 from lossmith.study.journal import Facts, Report, Setting, Training
 from lossmith.study.journal.workers import this_worker
@@ -173,7 +174,8 @@ class Study:
             try:
                 yield trial
             except GeneratorExit:
-                self.release(trial)
+                with suppress(StorageError):  # else it is asked for again when this process ends
+                    self.release(trial)
                 raise
             self.close(trial)
 

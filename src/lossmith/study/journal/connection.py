@@ -41,6 +41,8 @@ def connect(path: Path | None, write: bool, durable: bool) -> sqlite3.Connection
 def damaged(path: Path | None, error: object) -> str:
     """Return what is said of a file that cannot be read or written."""
     why = " ".join(str(error).split())
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return f"{path} cannot be written ({why}); make room, and go on: no report is lost"
     return (
         f"{path} is no journal of a study, is damaged or cannot be written ({why}); choose "
         "another folder, or bring back a copy"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
@@ -132,7 +133,7 @@ class Trial:
 
         Python's, numpy's and torch's generators start from the fold's seed and are put back
         afterwards. An exception marks the trial as failed, with its traceback, and the study goes
-        on; Ctrl-C ends the study, and the trial is asked for again.
+        on; Ctrl-C, a full disk or a journal out of reach end it, and the trial is asked for again.
 
         Raises:
             InputError: when the default has failed at every learning rate of a fold.
@@ -140,9 +141,10 @@ class Trial:
         with checkpoint.seeded(self.seed):
             try:
                 yield
-            except StorageError:
-                raise  # of which no training is to blame: it is asked for again
             except Exception as error:
+                full = isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT)
+                if full or isinstance(error, StorageError):
+                    raise  # for which no training is to blame: it is asked for again
                 self._study.fail(self, error)
 
     def report(
