@@ -15,19 +15,23 @@ and seeds are all the evidence there is.
 example:
   lossmith judge scores.csv --default dice --better higher --out report.html"""
 
+ADDRESS = "the study's folder, or postgresql://user@host/database?study=NAME"
+
 
 def add(commands: "argparse._SubParsersAction") -> None:
     """Add the verbs to the command line."""
     status = commands.add_parser("status", help="show how a study of your own loop goes")
-    status.add_argument("folder", help="of the study")
+    status.add_argument("address", help=ADDRESS)
     status.add_argument("--once", action="store_true", help="print once, and do not follow it")
     status.set_defaults(verb=show_status)
     verdict = commands.add_parser("verdict", help="print the verdict of a study of your own loop")
-    verdict.add_argument("folder", help="of the study")
+    verdict.add_argument("address", help=ADDRESS)
     verdict.set_defaults(verb=show_verdict)
     report = commands.add_parser("report", help="write the report of a study of your own loop")
-    report.add_argument("folder", help="of the study")
-    report.add_argument("--out", metavar="FILE", help="the page (default: report.html in FOLDER)")
+    report.add_argument("address", help=ADDRESS)
+    report.add_argument(
+        "--out", metavar="FILE", help="the page (default: report.html in the folder)"
+    )
     report.set_defaults(verb=write_report)
     _add_judge(commands)
 
@@ -63,7 +67,7 @@ def show_status(options: argparse.Namespace) -> None:
     with study_errors("status"):
         from lossmith.cli.watch import watch
 
-        watch(Path(options.folder), once=options.once)
+        watch(options.address, once=options.once)
 
 
 def show_verdict(options: argparse.Namespace) -> None:
@@ -71,7 +75,7 @@ def show_verdict(options: argparse.Namespace) -> None:
     with study_errors("verdict"):
         from lossmith.study.trials.onlooker import verdict_in
 
-        _print(str(verdict_in(Path(options.folder))))
+        _print(str(verdict_in(options.address)))
 
 
 def write_report(options: argparse.Namespace) -> None:
@@ -79,15 +83,23 @@ def write_report(options: argparse.Namespace) -> None:
     with study_errors("report"):
         from lossmith.study.trials.onlooker import verdict_in
 
-        folder = Path(options.folder)
-        if not options.out and (folder / "loss.json").is_file():
-            raise UserError(
-                f"{folder} is a run of select, whose report.html tells more; give --out to write "
-                "another page"
-            )
-        place = Path(options.out) if options.out else folder / "report.html"
-        verdict_in(folder).write(place)
+        place = Path(options.out) if options.out else _page_in(options.address)
+        verdict_in(options.address).write(place)
         _print(f"Report: {place}")
+
+
+def _page_in(address: str) -> Path:
+    """Return where the report of a study goes that was not told."""
+    from lossmith.study.journal import is_url
+
+    if is_url(address):
+        raise UserError("say where to write the report of a study in a database: --out report.html")
+    if (Path(address) / "loss.json").is_file():
+        raise UserError(
+            f"{address} is a run of select, whose report.html tells more; give --out to write "
+            "another page"
+        )
+    return Path(address) / "report.html"
 
 
 def judge(options: argparse.Namespace) -> None:

@@ -23,18 +23,18 @@ WIDTH = 100  # of output that goes to no terminal
 SHOWN = 12  # lines of failures
 
 
-def watch(folder: Path, *, once: bool, console: Console | None = None) -> None:
+def watch(address: str | Path, *, once: bool, console: Console | None = None) -> None:
     """Print how a study goes; on a terminal, unless once, until it ends or Ctrl-C."""
     out = console or Console(highlight=False)
     if not out.is_terminal and console is None:
         out.width = WIDTH
-    progress = progress_in(folder)
+    progress = progress_in(address)
     if out.is_terminal and not once and not progress.ended:
         with Live(pictured(progress), console=out, transient=True, auto_refresh=False) as live:
             try:
                 while not progress.ended:
                     time.sleep(EVERY)
-                    progress = progress_in(folder)
+                    progress = progress_in(address)
                     live.update(pictured(progress), refresh=True)
             except KeyboardInterrupt:
                 pass

@@ -1,5 +1,6 @@
 """What a journal knows: which trainings are wanted, what they reported, how they ended."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -67,6 +68,7 @@ class Facts:
 
     records: Mapping[Training, Record]
     decisions: Mapping[str, Any] = field(default_factory=dict)  # by the name of what was due
+    at: float = field(default_factory=time.time)  # by the journal's clock, as all its times
 
 
 class Decision(NamedTuple):

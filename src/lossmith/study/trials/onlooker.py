@@ -1,4 +1,4 @@
-"""Looking at the folder of a study from outside: its verdict and how it goes, without its code."""
+"""Looking at a study from outside: its verdict and how it goes, without its code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,35 +16,35 @@ from lossmith.study.trials.verdict import Verdict, View, verdict_of
 READING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-def verdict_in(folder: Path) -> Verdict:
-    """Return the verdict of the study in a folder, as it stands.
+def verdict_in(address: str | Path) -> Verdict:
+    """Return the verdict of the study at an address, as it stands.
 
     Raises:
         InputError: if there is no study, or its journal is damaged.
     """
-    with _view(folder) as view:
+    with _view(address) as view:
         return verdict_of(view)
 
 
-def progress_in(folder: Path) -> Progress:
-    """Return how the study in a folder goes.
+def progress_in(address: str | Path) -> Progress:
+    """Return how the study at an address goes.
 
     Raises:
         InputError: if there is no study, or its journal is damaged.
     """
-    with _view(folder) as view:
+    with _view(address) as view:
         return progress_of(view)
 
 
 @contextmanager
-def _view(folder: Path) -> Iterator[View]:
-    journal = read_place(folder)
+def _view(address: str | Path) -> Iterator[View]:
+    journal = read_place(address)
     try:
         yield View.of(journal, form=_unformed)
     except InputError:
         raise
     except READING as error:
-        raise InputError(f"{journal.path} is damaged: {error}") from error
+        raise InputError(f"{journal} is damaged: {error}") from error
     finally:
         journal.close()
 
