@@ -18,6 +18,7 @@ from lossmith.study.base.settings import check_numbers
 from lossmith.study.journal import Facts, Report, Setting, Training
 from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
+from lossmith.study.launch.launcher import Needs, Train, launch
 from lossmith.study.metrics.reported import reported
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.study_metric import to_array
@@ -151,6 +152,7 @@ class Study:
         )
         self._memory = tempfile.TemporaryDirectory(prefix="lossmith-") if folder is None else None
         self.folder = Path(self._memory.name if self._memory else folder)  # type: ignore[arg-type]
+        self.address = str(self.folder.resolve())  # by which workers open the same study
         self.journal = open_place(
             self.folder,
             spec_of(
@@ -174,11 +176,20 @@ class Study:
                 raise
             self.close(trial)
 
-    def run(self, train: Callable[[Trial], Any]) -> Verdict:
-        """Call a function with each trial, seeded, until the study has ended."""
-        for trial in self:
-            with trial.seeded():
-                train(trial)
+    def run(
+        self, train: Train, *, workers: int | None = None, on: Any = None, resources: Needs = None
+    ) -> Verdict:
+        """Call a function with each trial, seeded, until the study has ended: here, or in workers.
+
+        Args:
+            train: a function of a trial, or "module:function"; workers open the study by the
+                function `study(address)` of the same module.
+            workers: how many train side by side; this process trains by itself if None.
+            on: what places them: "processes" of this machine if None, "ray", "torchrun", whose
+                ranks train one trial together, or whatever has a `submit(fn, *args)`.
+            resources: of each worker, as {"gpu": 0.5}, for an engine that asks.
+        """
+        launch(self, train, workers, on, resources)
         return self.verdict()
 
     def ask(self) -> Trial | None:
