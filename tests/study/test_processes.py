@@ -85,7 +85,9 @@ def test_each_process_has_one_thread_and_one_that_dies_leaves_the_rest(tmp_path:
     with Processes() as engine:
         for _ in range(3):
             engine.submit(work)
-        follow(engine.running, lambda: time.sleep(0.01) is not None, lambda e: errors.append(str(e)))
+        follow(
+            engine.running, lambda: time.sleep(0.01) is not None, lambda e: errors.append(str(e))
+        )
     found = {int(path.name): path.read_text() for path in tmp_path.iterdir()}
     assert len(found) == 3
     assert HERE not in found
