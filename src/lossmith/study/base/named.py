@@ -52,6 +52,14 @@ def place_of(function: Any) -> str:
     return f"{Path(file).resolve()}:{name}"
 
 
+def home_of(thing: Any) -> str:
+    """Return the last word of the name of a thing's module, however it was imported or begun."""
+    home = str(getattr(thing, "__module__", ""))
+    if home == "__main__":
+        home = Path(getattr(sys.modules[home], "__file__", None) or home).stem
+    return home.rpartition(".")[2]
+
+
 def _module(where: str) -> ModuleType:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
