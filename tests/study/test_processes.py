@@ -19,8 +19,9 @@ from lossmith.core.schedule import Linear
 from lossmith.losses import AdaptiveBarron, Huber
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal.sqlite import Journal
+from lossmith.study.launch.launcher import follow
+from lossmith.study.launch.processes import Processes, can_fork
 from lossmith.study.selection.select import select
-from lossmith.study.training.parallel import can_fork, work_together
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="processes are forked on Linux's CPUs")
 DIGITS = load_digits()
@@ -80,11 +81,18 @@ def test_each_process_has_one_thread_and_one_that_dies_leaves_the_rest(tmp_path:
         if os.getpid() % 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    work_together(work, 3, lambda: None)
+    errors: list[str] = []
+    with Processes() as engine:
+        for _ in range(3):
+            engine.submit(work)
+        follow(
+            engine.running, lambda: time.sleep(0.01) is not None, lambda e: errors.append(str(e))
+        )
     found = {int(path.name): path.read_text() for path in tmp_path.iterdir()}
     assert len(found) == 3
     assert HERE not in found
     assert set(found.values()) == {"1"}
+    assert errors == ["its process ended with -9"] * sum(process % 2 for process in found)
 
 
 def test_what_dying_processes_leave_is_done_here() -> None:
@@ -106,8 +114,10 @@ def test_ctrl_c_ends_the_processes() -> None:
     start = time.monotonic()
     timer = threading.Timer(0.5, os.kill, (HERE, signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        work_together(lambda: time.sleep(60), 2, lambda: None)
+    with pytest.raises(KeyboardInterrupt), Processes() as engine:
+        engine.submit(time.sleep, 60)
+        engine.submit(time.sleep, 60)
+        follow(engine.running, lambda: time.sleep(0.1) is not None, lambda error: None)
     assert time.monotonic() - start < 30
     assert not multiprocessing.active_children()
 

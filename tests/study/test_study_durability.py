@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lossmith.study.training.parallel import can_fork
+from lossmith.study.launch.processes import can_fork
 from lossmith.study.trials.trial import Trial
 from shared.own_loop import start, study, train, work, work_with_kills
 

@@ -13,7 +13,7 @@ import torch
 from sklearn.model_selection import KFold
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.training.parallel import can_fork
+from lossmith.study.launch.processes import can_fork
 from lossmith.study.trials.place import read_place
 from lossmith.study.trials.trial import Trial
 from lossmith.study.trials.verdict import View, verdict_of

@@ -1,12 +1,8 @@
 """The verb `doctor`: what is wrong in a training set-up, or in a table."""
 
 import argparse
-import importlib
-import importlib.util
 import os
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from lossmith.cli.verbs import UserError, study_errors
@@ -83,34 +79,12 @@ def _setup(options: argparse.Namespace) -> Any:
 
 def _returned(place: str) -> Any:
     """Return what a function gives that is named as module:function."""
-    where, _, name = place.rpartition(":")
-    if not where or not name:
-        hint = "; a table needs --target COLUMN" if os.path.exists(place) else ""
-        raise UserError(f"{place!r} is no module:function and no file.py:function{hint}")
-    sys.path.insert(0, os.getcwd())
-    function = getattr(_module(where), name, None)
-    if not callable(function):
-        raise UserError(f"{where} has no function {name!r}")
+    from lossmith.study.base.named import function_at
+
+    if os.path.exists(place):
+        raise UserError(f"{place!r} is no module:function; a table needs --target COLUMN")
+    _, function = function_at(place)
     try:
         return function()
     except Exception as error:  # whatever a user's code raises
         raise UserError(f"{place} raised {type(error).__name__}: {error}") from error
-
-
-def _module(where: str) -> Any:
-    try:
-        if not where.endswith(".py"):
-            return importlib.import_module(where)
-        if not Path(where).is_file():
-            raise UserError(f"there is no file {where}")
-        spec = importlib.util.spec_from_file_location(Path(where).stem, where)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.path.insert(0, str(Path(where).resolve().parent))  # of what it imports beside it
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-    except UserError:
-        raise
-    except Exception as error:  # whatever a user's code raises
-        raise UserError(f"{where} can't be imported: {type(error).__name__}: {error}") from error

@@ -1,12 +1,17 @@
 """The verbs about a study of one's own loop, and about scores at hand."""
 
 import argparse
+import os
 import shlex
+import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lossmith.cli.verbs import UserError, study_errors
 from lossmith.printable import printable
 
+TERMINATED = 143  # 128 + SIGTERM
 JUDGE_EPILOG = """\
 columns: loss, fold and score, and where there are: seed (of the training), row (then score is that
 row's, and a fold's score is their mean), group (of rows that belong together). Without row, folds
@@ -16,6 +21,15 @@ example:
   lossmith judge scores.csv --default dice --better higher --out report.html"""
 
 ADDRESS = "the study's folder, or postgresql://user@host/database?study=NAME"
+WORK_EPILOG = """\
+TRAIN stands in a module of yours beside a function study(address) that returns
+lossmith.Study(address, ...): every worker opens the study by it.
+
+SIGTERM gives the trial back at once, to be taken by another worker.
+
+examples:
+  lossmith work runs/retina retina.py:train
+  torchrun --nproc-per-node 4 --no-python lossmith work runs/retina retina.py:train --torchrun"""
 
 
 def add(commands: "argparse._SubParsersAction") -> None:
@@ -33,7 +47,27 @@ def add(commands: "argparse._SubParsersAction") -> None:
         "--out", metavar="FILE", help="the page (default: report.html in the folder)"
     )
     report.set_defaults(verb=write_report)
+    _add_work(commands)
     _add_judge(commands)
+
+
+def _add_work(commands: "argparse._SubParsersAction") -> None:
+    parser = commands.add_parser(
+        "work",
+        help="train what a study of your own loop asks for, beside other workers",
+        description="Trains what a study asks for, until it ends; any number of workers may join "
+        "and leave.",
+        epilog=WORK_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("address", help=f"{ADDRESS}; begun if it is new")
+    parser.add_argument(
+        "train", metavar="TRAIN", help="module:function or file.py:function, of a trial"
+    )
+    parser.add_argument(
+        "--torchrun", action="store_true", help="all ranks of torchrun train one trial together"
+    )
+    parser.set_defaults(verb=work)
 
 
 def _add_judge(commands: "argparse._SubParsersAction") -> None:
@@ -100,6 +134,35 @@ def _page_in(address: str) -> Path:
             "another page"
         )
     return Path(address) / "report.html"
+
+
+def work(options: argparse.Namespace) -> None:
+    """Train what a study asks for; say each training that has ended."""
+    with study_errors("work"):
+        from lossmith.study.launch.worker import opened
+
+        study, train = opened(options.address, options.train)
+        signal.signal(signal.SIGTERM, _leave)
+        study.run(_told(train), on="torchrun" if options.torchrun else None)
+
+
+def _told(train: Callable[[Any], Any]) -> Callable[[Any], None]:
+    """Return what trains, with a line of each training; of several ranks the first one's."""
+    say = _print if os.environ.get("RANK", "0") == "0" else str
+
+    def trained(trial: Any) -> None:
+        try:
+            train(trial)
+        except Exception as error:
+            say(f"{trial.id}: failed after epoch {trial.epoch}: {error}")
+            raise
+        say(f"{trial.id}: {trial.outcome or 'done'} after epoch {trial.reported}")
+
+    return trained
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(TERMINATED)
 
 
 def judge(options: argparse.Namespace) -> None:

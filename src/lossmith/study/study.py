@@ -16,8 +16,9 @@ from torch import nn
 
 from lossmith.study.base.errors import InputError, StorageError
 from lossmith.study.base.settings import check_numbers
-from lossmith.study.journal import Facts, Report, Setting, Training
+from lossmith.study.journal import Facts, Report, Setting, Training, absolute
 from lossmith.study.journal.workers import this_worker
+from lossmith.study.launch.launcher import Needs, Train, launch
 from lossmith.study.metrics.reported import reported
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.study_metric import to_array
@@ -154,8 +155,9 @@ class Study:
             finalists=finalists,
         )
         self._memory = tempfile.TemporaryDirectory(prefix="lossmith-") if address is None else None
+        self.address = absolute(self._memory.name if self._memory else str(address))
         self.journal, self.folder = open_study(
-            self._memory.name if self._memory else str(address),
+            self.address,
             spec_of(
                 self.design, self.metric, self.contenders, self.folds, self.target, recipe or {}
             ),
@@ -179,11 +181,20 @@ class Study:
                 raise
             self.close(trial)
 
-    def run(self, train: Callable[[Trial], Any]) -> Verdict:
-        """Call a function with each trial, seeded, until the study has ended."""
-        for trial in self:
-            with trial.seeded():
-                train(trial)
+    def run(
+        self, train: Train, *, workers: int | None = None, on: Any = None, resources: Needs = None
+    ) -> Verdict:
+        """Call a function with each trial, seeded, until the study has ended: here, or in workers.
+
+        Args:
+            train: a function of a trial, or "module:function"; workers open the study by the
+                function `study(address)` of the same module.
+            workers: how many train side by side; this process trains by itself if None.
+            on: what places them: "processes" of this machine if None, "ray", "torchrun", whose
+                ranks train one trial together, or whatever has a `submit(fn, *args)`.
+            resources: of each worker, as {"gpu": 0.5}, for an engine that asks.
+        """
+        launch(self, train, workers, on, resources)
         return self.verdict()
 
     def ask(self) -> Trial | None:

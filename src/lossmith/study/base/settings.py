@@ -54,10 +54,9 @@ def check_numbers(
     **counts: int | None,
 ) -> None:
     """Raise InputError unless all are numbers within their ranges; counts: whole, above 0."""
-    counts = {"seed": seed, **counts}
-    for name, count in counts.items():
-        if not (count is None or isinstance(count, Integral)):
-            raise InputError(f"{name} must be a whole number, got {count!r}")
+    check_counts(**counts)
+    if not isinstance(seed, Integral):
+        raise InputError(f"seed must be a whole number, got {seed!r}")
     if not (budget is None or isinstance(budget, Real)):
         raise InputError(f"budget must be seconds, got {budget!r}")
     if not isinstance(learning_rates, Iterable) or not all(
@@ -66,8 +65,16 @@ def check_numbers(
         raise InputError(f"learning_rates must be a list of numbers, got {learning_rates!r}")
     if not 0 <= seed < LARGEST_SEED:
         raise InputError(f"seed must be from 0 to {LARGEST_SEED - 1}, got {seed}")
-    for name, value in (*counts.items(), ("budget", budget)):
-        if name != "seed" and value is not None and not value > 0:
-            raise InputError(f"{name} must be above 0, got {value}")
+    if budget is not None and not budget > 0:
+        raise InputError(f"budget must be above 0, got {budget}")
     if not len(learning_rates) or not all(0 < rate < math.inf for rate in learning_rates):
         raise InputError(f"learning_rates must be numbers above 0, got {list(learning_rates)}")
+
+
+def check_counts(**counts: int | None) -> None:
+    """Raise InputError unless all are whole and above 0, or None."""
+    for name, count in counts.items():
+        if not (count is None or isinstance(count, Integral)):
+            raise InputError(f"{name} must be a whole number, got {count!r}")
+        if count is not None and not count > 0:
+            raise InputError(f"{name} must be above 0, got {count}")

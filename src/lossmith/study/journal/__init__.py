@@ -1,6 +1,6 @@
 """The journal of a study: durable facts that processes share; nothing is pickled."""
 
-from lossmith.study.journal.address import JOURNAL, is_url, open_journal
+from lossmith.study.journal.address import JOURNAL, absolute, is_url, open_journal
 from lossmith.study.journal.facts import (
     Claim,
     Decision,
@@ -26,6 +26,7 @@ __all__ = [
     "State",
     "Storage",
     "Training",
+    "absolute",
     "is_url",
     "open_journal",
 ]

@@ -17,6 +17,11 @@ def is_url(address: str | Path) -> bool:
     return isinstance(address, str) and "://" in address
 
 
+def absolute(address: str) -> str:
+    """Return an address by which every process finds the same study."""
+    return address if is_url(address) else str(Path(address).resolve())
+
+
 def open_journal(address: str | Path, *, write: bool = True, durable: bool = True) -> Storage:
     """Return the journal at an address, which may not hold a study yet.
 

@@ -1,5 +1,6 @@
 """The trainings of a study of a user's own model: which rows, how, in how many processes."""
 
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from lossmith.study.base.result import Finding
 from lossmith.study.data.arrangement import together
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.folds import split_rows
+from lossmith.study.launch.launcher import follow
+from lossmith.study.launch.processes import Processes, can_fork, one_thread
+from lossmith.study.launch.worker import train_all
 from lossmith.study.study import Study
 from lossmith.study.training.budget import Budget
 from lossmith.study.training.heads import told
@@ -28,7 +32,6 @@ from lossmith.study.training.module_training import (
     Recipe,
     shares_parameters,
 )
-from lossmith.study.training.parallel import can_fork, one_thread, work_together
 from lossmith.study.training.predictor import TorchModel
 from lossmith.study.trials.checkpoint import seeded
 from lossmith.study.trials.trial import Trial
@@ -164,7 +167,10 @@ class Runner:
         self._rehearse()
         try:
             if self.workers > 1:
-                work_together(self._work, self.workers, self._tick)
+                with Processes() as engine:
+                    for _ in range(self.workers):
+                        engine.submit(self._work)
+                    follow(engine.running, self._waited, lambda error: None)
                 for text in self.study.verdict().warnings:  # other processes have kept silent
                     warnings.warn(text, stacklevel=4)
             self._work(self._tick)  # what is left, which is nothing where all went well
@@ -182,9 +188,12 @@ class Runner:
         warnings.warn(finding.meaning, stacklevel=5)
 
     def _work(self, tick: Callable[[], None] = lambda: None) -> None:
-        for trial in self.study:
-            with trial.seeded():
-                self._train(trial, tick)
+        train_all(self.study, lambda trial: self._train(trial, tick))
+
+    def _waited(self) -> bool:
+        self._tick()
+        time.sleep(0.1)
+        return False
 
     def _train(self, trial: Trial, tick: Callable[[], None]) -> None:
         training = ModuleTraining(

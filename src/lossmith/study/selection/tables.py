@@ -76,7 +76,7 @@ def select_table(request: TableRequest, clock: Clock) -> Selection:
     problem, metrics = _problem(request)
     split = problem.split(request.seed)
     findings = diagnose_each(problem)
-    findings = [(*_sampled(split), *findings[0]), *findings[1:]]
+    findings = ((*_sampled(split), *findings[0]), *findings[1:])
     pairs = zip(problem.targets, findings, strict=True)
     named = sum((problem.under(*pair) for pair in pairs), ())
     doubted = bool(suspected(named))

@@ -18,6 +18,7 @@ from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.serial import plain
 from lossmith.study.base.errors import InputError
+from lossmith.study.base.named import home_of
 from lossmith.study.candidates import Candidate, CandidateSpec, candidates_for
 from lossmith.study.metrics import Metric
 
@@ -84,7 +85,7 @@ def contender(loss: Any, name: str | None = None) -> Contender:
         )
     if callable(loss) and not isinstance(loss, type):
         called = name or str(getattr(loss, "__name__", type(loss).__name__))
-        told = f"{getattr(loss, '__module__', '')}.{told_function(loss)}"
+        told = f"{home_of(loss)}.{told_function(loss)}"
         return Contender(name=called, make=lambda _: FunctionLoss(loss), identity=told)
     raise InputError(
         f"{loss!r} is no loss: give a name of the catalogue, an nn.Module (an instance), or a "
@@ -188,7 +189,7 @@ def _told(loss: nn.Module) -> str:
     for name, tensor in loss.state_dict().items():
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().float().numpy()).tobytes())
-    return f"{type(loss).__module__}.{loss!r} {digest.hexdigest()[:16]}"
+    return f"{home_of(type(loss))}.{loss!r} {digest.hexdigest()[:16]}"
 
 
 def told_function(function: Callable[..., Any]) -> str:

@@ -1,0 +1,1 @@
+"""Who trains a study: workers, and the engines that place them."""
