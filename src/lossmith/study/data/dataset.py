@@ -15,6 +15,7 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.data.problem import MINIMUM_ROWS
 from lossmith.study.data.units import copies, first_rows, same_inputs
 from lossmith.study.metrics import Metric
+from lossmith.study.tasks import TABLE_TASKS, table_task
 
 LOOKED_AT = 8  # samples that are read twice, to see whether validation rows stand still
 
@@ -67,11 +68,10 @@ class SupervisedDataset:
         classes = 0
         if metric is not None and target.ndim == 1:
             found, classes = _task(target, task, metric)
-        kind = {"regression": float, "binary": int, "multiclass": int}
         one = cls(
             dataset=dataset,
             valid=judged,
-            target=target if found is None else target.astype(kind[found]),
+            target=target if found is None else target.astype(TABLE_TASKS[found].kind),
             task=found,
             classes=classes,
             collate=collate,
@@ -158,23 +158,14 @@ def _task(target: np.ndarray, task: Task | None, metric: Metric) -> tuple[Task, 
             f"task {task!r} does not go with {metric.name}, which is for "
             f"{' or '.join(metric.tasks)}"
         )
-    regression = "regression" in metric.tasks
-    if regression and (target == target[0]).all():
-        raise InputError(f"every target is {target[0]:g}; there is nothing to learn")
+    of = next(one for one in TABLE_TASKS.values() if one.name in metric.tasks)
+    of.check(target)
     metric.check(target)
-    if regression:
-        return "regression", 0
-    if np.issubdtype(target.dtype, np.floating) or target.min() < 0:
-        raise InputError(f"classes must be integers from 0, got targets of {target.dtype}")
-    counts = np.bincount(target)
-    if len(counts) < 2 or counts.min() < 5:
-        raise InputError(
-            f"class {int(counts.argmin())} has {counts.min()} samples; a study needs 5 of each"
-        )
-    found: Task = "binary" if len(counts) == 2 else "multiclass"
+    classes = of.classes_of(target) or 0
+    found = table_task(metric, classes).name
     if task not in (None, found):
-        raise InputError(f"task {task!r} does not go with targets of {len(counts)} classes")
-    return found, len(counts)
+        raise InputError(f"task {task!r} does not go with targets of {classes} classes")
+    return found, classes
 
 
 def _dataset(name: str, given: Any) -> Any:

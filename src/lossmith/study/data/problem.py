@@ -21,12 +21,12 @@ from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import as_saved
 from lossmith.study.data.table import decoded, leading_zero, missing_words, nearest
 from lossmith.study.data.units import copies, first_rows, same_features, units_by_class
-from lossmith.study.metrics import CLASSES, REGRESSION, lookup
+from lossmith.study.metrics import lookup
 from lossmith.study.metrics import metric as fitting
+from lossmith.study.tasks import TABLE_TASKS
+from lossmith.study.tasks.classes import MINIMUM_CLASS_ROWS
 
-STUDIED = (*REGRESSION, *CLASSES)
 MINIMUM_ROWS = 50  # a test part and five folds that still measure something
-MINIMUM_CLASS_ROWS = 5  # about one row a fold
 FEW_INTEGERS = 10  # distinct integers that are still read as classes
 NUMBERS = (str, Real, Decimal)  # what a number may be written as
 DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64, pd.Period)
@@ -52,6 +52,11 @@ class Problem:
     dropped: int = 0
     notes: tuple[str, ...] = ()
     arrangement: Arrangement = field(default_factory=Arrangement)
+
+    @property
+    def numbers(self) -> bool:
+        """Whether the target is a quantity, and no class."""
+        return TABLE_TASKS[self.task].numbers
 
     @cached_property
     def columns(self) -> Columns:
@@ -254,10 +259,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _named_task(task: str, distinct: int, name: str) -> Task:
-    if task not in STUDIED:
-        raise InputError(
-            f"a study's task is {', '.join(STUDIED[:-1])} or {STUDIED[-1]}, not {task!r}"
-        )
+    if task not in TABLE_TASKS:
+        *some, last = TABLE_TASKS
+        raise InputError(f"a study's task is {', '.join(some)} or {last}, not {task!r}")
     if task == "binary" and distinct > 2:
         raise InputError(
             f"column {name!r} has {distinct} distinct values; --task binary needs two, "

@@ -87,7 +87,7 @@ class TableProblem:
         That is every combination of classes where each is common enough, else the classes of the
         target with the rarest one.
         """
-        codes = [one.target for one in self.targets if one.task != "regression"]
+        codes = [one.target for one in self.targets if not one.numbers]
         if not codes:
             return None
         _, joined = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
@@ -130,7 +130,7 @@ def table_problem(
         _one_of(targets, rows, arrangement, name, *own)
         for name, *own in zip(targets, metrics, tasks, positives, strict=True)
     ]
-    classes = [one.name for one in problems if one.task != "regression"]
+    classes = [one.name for one in problems if not one.numbers]
     notes = [left_out_note(dropped, "every target", frame, classes)] * bool(dropped)
     return TableProblem(
         targets=_noted(problems, notes), dropped=dropped + sum(one.dropped for one in problems)

@@ -45,12 +45,17 @@ def metric(name: str, task: Task) -> Metric:
         InputError: for an unknown name, or a metric that does not fit the task.
     """
     found = lookup(name)
-    if task not in found.tasks:
+    check_task(found, task)
+    return found
+
+
+def check_task(metric: Metric, task: Task) -> None:
+    """Raise InputError where a metric does not fit a task."""
+    if task not in metric.tasks:
         raise InputError(
-            f"metric {found.name} is for {' or '.join(found.tasks)}, but the task is {task}; "
+            f"metric {metric.name} is for {' or '.join(metric.tasks)}, but the task is {task}; "
             f"metrics for {task}: {', '.join(names(task))}"
         )
-    return found
 
 
 def metric_name(name: str) -> str:

@@ -24,12 +24,11 @@ from lossmith.study.metrics.tuned import TunedMetric, tuned
 from lossmith.study.selection.conclude import versions
 from lossmith.study.selection.own_trainings import Request, Rows, Runner, recipe_of
 from lossmith.study.study import Study
+from lossmith.study.tasks import TABLE_TASKS
 from lossmith.study.training.predictor import TorchModel
 from lossmith.study.trials.contenders import all_that_fit
 from lossmith.study.trials.place import WITHIN, clear_place
 from lossmith.study.trials.verdict import Verdict
-
-TASKS = ("regression", "binary", "multiclass")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +132,9 @@ def _check_task(task: Any, metric: Metric | None) -> None:
     """Raise InputError for a task that is none, or that the metric does not ask for."""
     if task is None:
         return
-    if task not in TASKS:
-        raise InputError(f"task must be {', '.join(TASKS[:2])} or {TASKS[2]}, got {task!r}")
+    if task not in TABLE_TASKS:
+        *some, last = TABLE_TASKS
+        raise InputError(f"task must be {', '.join(some)} or {last}, got {task!r}")
     if metric is None:
         raise InputError(
             f"task={task!r} is for metrics of one number or class a row, as mae or accuracy; "

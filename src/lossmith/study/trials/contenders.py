@@ -13,13 +13,14 @@ import numpy as np
 from torch import Tensor, nn
 
 from lossmith.catalogue.lookup import loss_class
-from lossmith.core.card import Task
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.serial import plain
 from lossmith.study.base.errors import InputError
-from lossmith.study.candidates import Candidate, CandidateSpec, candidates_for
+from lossmith.study.candidates import CandidateSpec, candidates_for
 from lossmith.study.metrics import Metric
+from lossmith.study.tasks import table_task
+from lossmith.study.tasks.candidate import Candidate
 
 Make = Callable[[Tensor | None], nn.Module]  # from the training targets of a fold
 
@@ -147,8 +148,8 @@ def all_that_fit(
 
     keys: of the losses, beside these two; all if None.
     """
-    task: Task = "regression" if not classes else "binary" if classes == 2 else "multiclass"
-    found = candidates_for(task, metric, target, classes or None, keys)
+    task = table_task(metric, classes)
+    found = candidates_for(task.name, metric, target, classes or None, keys)
     contenders = [
         Contender(name=one.name, make=_of_candidate(one), identity=one.name)
         for one in found.candidates
