@@ -21,7 +21,7 @@ def made() -> dict[str, Any]:
     """Return the index as the catalogue and the metrics make it."""
     from lossmith.catalogue import find, pages
     from lossmith.core.card import Task
-        from lossmith.study.metrics import names
+    from lossmith.study.metrics import names
     from lossmith.study.tasks import TABLE_TASKS
 
     tables = {"": pages.table()} | {task: pages.table(task) for task in get_args(Task)}
