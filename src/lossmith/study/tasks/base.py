@@ -9,6 +9,7 @@ import numpy as np
 from lossmith.catalogue import find
 from lossmith.core.card import Task
 from lossmith.core.loss import Loss
+from lossmith.study.metrics import Metric
 from lossmith.study.tasks.candidate import Candidate
 
 Array = np.ndarray
@@ -23,14 +24,6 @@ class StudyTask(ABC):
 
     name: ClassVar[Task]
     numbers: ClassVar[bool] = False
-
-    @abstractmethod
-    def default(self, metric: Any, classes: int | None) -> Candidate:
-        """Return the loss whose minimiser is what the metric rewards: the one to beat."""
-
-    @abstractmethod
-    def common(self, classes: int | None) -> Candidate:
-        """Return what people start with, whatever the metric."""
 
     def losses(self) -> dict[str, type[Loss]]:
         """Return the losses whose cards fit."""
@@ -71,6 +64,14 @@ class TableTask(StudyTask):
     @abstractmethod
     def check(self, target: Array) -> None:
         """Raise InputError for targets that nothing can be learned of."""
+
+    @abstractmethod
+    def default(self, metric: Metric, classes: int | None) -> Candidate:
+        """Return the loss whose minimiser is what the metric rewards: the one to beat."""
+
+    @abstractmethod
+    def common(self, classes: int | None) -> Candidate:
+        """Return what people start with, whatever the metric."""
 
     def classes_of(self, target: Array) -> int | None:
         """Return how many classes the codes have; None of numbers."""

@@ -1,12 +1,13 @@
 """A loss that takes part, or a sum of losses, still to be fitted to training targets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
 from lossmith.catalogue.lookup import loss_class
+from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.serial import plain
 from lossmith.losses.transformed import TransformedTarget
@@ -18,6 +19,7 @@ class Candidate:
 
     key: str
     hypers: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)  # of the target, and in no name
     function: str | None = None  # of the target, for regression
     relative: bool = False
     classes: int | None = None
@@ -51,6 +53,28 @@ class Candidate:
             return TransformedTarget.for_target(
                 target, loss=inner, function=self.function, relative=self.relative
             )
-        if kind.card.target == "classes":
-            return kind.for_target(target, classes=self.classes, **self.hypers)
-        return kind.for_target(target, **self.hypers)
+        hypers = {**self.given, **self.hypers}
+        if self.classes is not None and kind.card.target == "classes":
+            hypers["classes"] = self.classes
+        return kind.for_target(target, **hypers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sum:
+    """Losses that read one head, added."""
+
+    parts: Sequence[Candidate]
+
+    @property
+    def key(self) -> str:
+        """The keys of the losses: cross_entropy + dice."""
+        return " + ".join(one.key for one in self.parts)
+
+    @property
+    def name(self) -> str:
+        """The name shown to people."""
+        return " + ".join(one.name for one in self.parts)
+
+    def fit(self, target: Any) -> Loss:
+        """Return the sum with each loss fitted to training targets."""
+        return Hybrid.summed(*(one.fit(target) for one in self.parts))

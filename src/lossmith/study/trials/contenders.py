@@ -19,10 +19,11 @@ from lossmith.core.serial import plain
 from lossmith.study.base.errors import InputError
 from lossmith.study.candidates import CandidateSpec, candidates_for
 from lossmith.study.metrics import Metric
-from lossmith.study.tasks import table_task
-from lossmith.study.tasks.candidate import Candidate
+from lossmith.study.metrics.study_metric import StudyMetric
+from lossmith.study.tasks import ArrayTask, table_task
+from lossmith.study.tasks.candidate import Candidate, Sum
 
-Make = Callable[[Tensor | None], nn.Module]  # from the training targets of a fold
+Make = Callable[[Any], nn.Module]  # from the training targets of a fold
 
 
 class FunctionLoss(nn.Module):
@@ -45,7 +46,7 @@ class Contender:
     make: Make
     identity: str  # what it is, as text that is equal in every process
 
-    def fit(self, target: Tensor | None) -> nn.Module:
+    def fit(self, target: Any) -> nn.Module:
         """Return a fresh module of it, fitted to the training targets where it can be."""
         return self.make(target)
 
@@ -157,9 +158,19 @@ def all_that_fit(
     return contenders, found.default, found.common
 
 
-def _of_candidate(candidate: CandidateSpec) -> Make:
-    def make(target: Tensor | None) -> nn.Module:
-        assert target is not None  # all_that_fit has one
+def all_of_task(
+    task: ArrayTask, metric: StudyMetric, target: Any
+) -> tuple[list[Contender], str, str]:
+    """Return what fits of a task of any targets, the metric's default and the common loss."""
+    contenders = [
+        Contender(name=one.name, make=_of_candidate(one), identity=one.name)
+        for one in task.everyone(metric, target)
+    ]
+    return contenders, task.default(metric, target).name, task.common(target).name
+
+
+def _of_candidate(candidate: CandidateSpec | Sum) -> Make:
+    def make(target: Any) -> nn.Module:
         return candidate.fit(target)
 
     return make
