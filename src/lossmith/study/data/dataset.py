@@ -11,11 +11,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from lossmith.core.card import Task
+from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.data.problem import MINIMUM_ROWS
 from lossmith.study.data.units import copies, first_rows, same_inputs
 from lossmith.study.metrics import Metric
-from lossmith.study.tasks import TABLE_TASKS, table_task
+from lossmith.study.metrics.study_metric import StudyMetric
+from lossmith.study.tasks import TABLE_TASKS, ArrayTask, array_task, table_task
 
 LOOKED_AT = 8  # samples that are read twice, to see whether validation rows stand still
 
@@ -35,6 +37,7 @@ class SupervisedDataset:
     classes: int
     collate: Callable[[list[Any]], Any] | None = None
     workers: int = 0  # of a loader
+    other: ArrayTask | None = None  # the task of targets that tables do not have, where it is known
 
     @classmethod
     def of(
@@ -43,6 +46,7 @@ class SupervisedDataset:
         task: Task | None,
         metric: Metric | None,
         *,
+        other: StudyMetric | None = None,
         valid: Any = None,
         collate: Callable[[list[Any]], Any] | None = None,
         workers: int = 0,
@@ -50,6 +54,7 @@ class SupervisedDataset:
         """Read the targets of a map-style dataset or of a pair of tensors.
 
         metric: of tables, whose targets are one number or class a row; None for any other.
+        other: the metric, for targets of another kind.
 
         Raises:
             InputError: if the data is neither, too small, or its targets do not fit the metric.
@@ -76,6 +81,7 @@ class SupervisedDataset:
             classes=classes,
             collate=collate,
             workers=workers,
+            other=None if found or other is None else array_task(other, target),
         )
         one._check_copies()
         return one
@@ -111,6 +117,12 @@ class SupervisedDataset:
         if self.task is None and self.target.dtype.kind in "iu":
             classes = int(self.target.max()) + 1
         return classes if classes > 2 else 1
+
+    def width_of(self, loss: Any) -> int | None:
+        """Return the width of the head that a loss reads; None where it does not say."""
+        if not isinstance(loss, Loss):
+            return None
+        return loss.out_features if self.other is None else self.other.width(loss, self.target)
 
     @property
     def plain(self) -> bool:

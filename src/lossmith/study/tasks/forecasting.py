@@ -34,7 +34,8 @@ class Forecasting(ArrayTask):
     def trains(self, kind: type[Loss]) -> bool:
         """Tell whether a loss reads one output for each number."""
         plain = (kind.card.input, kind.card.target) == ("values", "values")
-        return super().trains(kind) and plain and "members" not in kind.hyperparameters
+        wide = {"members", "levels"} & set(kind.hyperparameters)  # heads of several outputs
+        return super().trains(kind) and plain and not wide
 
     def width(self, loss: Loss, target: Any) -> int:
         """Return one output a number."""

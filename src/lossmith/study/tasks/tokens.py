@@ -11,7 +11,7 @@ LIKELIHOOD = Baseline("cross_entropy", "the logarithm of perplexity, which it mi
 
 
 class Tokens(ArrayTask):
-    """Codes (N, T), with logits (N, V, T) over a vocabulary that the model knows."""
+    """Codes (N, T), with logits (N, V, T)."""
 
     name = "text"
     wanted = "token codes (N, T), negative ones ignored,"
@@ -34,5 +34,6 @@ class Tokens(ArrayTask):
         plain = (kind.card.input, kind.card.target) == ("logits", "classes")
         return plain and not kind.card.needs and not {"loss", "counts"} & set(kind.hyperparameters)
 
-    def width(self, loss: Loss, target: Any) -> None:
-        """Return None: the vocabulary is the model's."""
+    def width(self, loss: Loss, target: Any) -> int:
+        """Return how many tokens are seen; the model's vocabulary may be larger."""
+        return int(target.max()) + 1

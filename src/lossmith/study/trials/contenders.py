@@ -5,7 +5,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -81,9 +81,8 @@ def contender(loss: Any, name: str | None = None) -> Contender:
     if isinstance(loss, type) and issubclass(loss, Loss):
         return Contender(name=name or loss.card.key, make=_fitted(loss), identity=loss.card.key)
     if isinstance(loss, nn.Module):
-        return Contender(
-            name=name or _name_of(loss), make=lambda _: copy.deepcopy(loss), identity=_told(loss)
-        )
+        make = _refitted(loss) if isinstance(loss, Hybrid) else lambda _: copy.deepcopy(loss)
+        return Contender(name=name or _name_of(loss), make=make, identity=_told(loss))
     if callable(loss) and not isinstance(loss, type):
         called = name or str(getattr(loss, "__name__", type(loss).__name__))
         told = f"{getattr(loss, '__module__', '')}.{told_function(loss)}"
@@ -94,7 +93,32 @@ def contender(loss: Any, name: str | None = None) -> Contender:
     )
 
 
+def _refitted(loss: Hybrid) -> Make:
+    """Return how a sum of losses is made: each fits itself to the training targets."""
+
+    def make(target: Any) -> nn.Module:
+        try:
+            routed = any(loss.routes.values()) and not isinstance(target, Mapping)
+            return copy.deepcopy(loss) if target is None or routed else loss.refitted(target)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{_name_of(loss)}: {error}") from error
+
+    return make
+
+
 def _by_name(text: str, name: str) -> Contender:
+    """Return the loss of a name, or the sum of those of several: cross_entropy + dice."""
+    parts = [_one_by_name(part.strip(), part.strip()) for part in text.split(" + ")]
+    if len(parts) == 1:
+        return replace(parts[0], name=name)
+
+    def make(target: Any) -> nn.Module:
+        return Hybrid.summed(*(part.fit(target) for part in parts))  # type: ignore[arg-type]
+
+    return Contender(name=name, make=make, identity=text)
+
+
+def _one_by_name(text: str, name: str) -> Contender:
     key, _, arguments = text.partition("(")
     try:
         kind, hypers = loss_class(key), _hypers(arguments)
