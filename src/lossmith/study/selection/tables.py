@@ -47,6 +47,7 @@ class TableRequest:
     metric: Any
     task: Any = None
     positive: Any = None
+    order: Any = None
     groups: Any = None
     time: Any = None
     candidates: Sequence[str] | None = None
@@ -109,6 +110,7 @@ def _problem(request: TableRequest) -> tuple[TableProblem, list[Metric]]:
         tasks=_of_each("task", request.task, targets),
         positives=_of_each("positive", request.positive, targets),
         arrangement=arrangement,
+        orders=_of_each("order", request.order, targets),
     )
     pairs = zip(metrics, problem.targets, strict=True)
     return problem, [metric_for(metric, one.task) for metric, one in pairs]

@@ -11,6 +11,7 @@ from lossmith.study.tasks.binary import Binary
 from lossmith.study.tasks.forecasting import Forecasting
 from lossmith.study.tasks.multiclass import Multiclass
 from lossmith.study.tasks.multilabel import Multilabel
+from lossmith.study.tasks.ordinal import Ordinal
 from lossmith.study.tasks.ranking import Ranking
 from lossmith.study.tasks.regression import Regression
 from lossmith.study.tasks.retrieval import Retrieval
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 TABLE_TASKS: dict[str, TableTask] = {
-    one.name: one for one in (Regression(), Binary(), Multiclass())
+    one.name: one for one in (Regression(), Binary(), Multiclass(), Ordinal())
 }
 ARRAY_TASKS: tuple[ArrayTask, ...] = (
     Segmentation(),

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from lossmith.catalogue import find
 from lossmith.core.card import Task
@@ -64,6 +65,16 @@ class TableTask(StudyTask):
     @abstractmethod
     def check(self, target: Array) -> None:
         """Raise InputError for targets that nothing can be learned of."""
+
+    def arranged(
+        self, codes: Array, labels: Array, column: pd.Series, name: str, said: Any
+    ) -> tuple[Array, Array]:
+        """Return codes and labels in the order that matters, of which a user may have said more."""
+        return codes, labels
+
+    def notes(self, labels: Array, codes: Array) -> list[str]:
+        """Return what a user should know of the order of the labels."""
+        return []
 
     @abstractmethod
     def default(self, metric: Metric, classes: int | None) -> Candidate:
