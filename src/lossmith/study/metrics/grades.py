@@ -74,7 +74,7 @@ class QuadraticKappa(GradeMetric):
         return np.where(total > 0, (ratio * chance - squares) / np.where(total > 0, total, 1), 0.0)
 
     def _parts(self, target: Array, predictions: Array) -> tuple[Array, Array]:
-        """Return each row's squared error and, to first order, its part in that of chance, (k, n)."""
+        """Return the rows' squared errors and, to first order, their parts in those of chance."""
         a, b = target.astype(np.float64), self.grades(predictions).astype(np.float64)
         mean_a, mean_b = a.mean(), b.mean(axis=1, keepdims=True)
         whole = (a**2).mean() + (b**2).mean(axis=1, keepdims=True) - 2 * mean_a * mean_b
