@@ -25,6 +25,7 @@ from lossmith.study.metrics import lookup
 from lossmith.study.metrics import metric as fitting
 from lossmith.study.tasks import TABLE_TASKS
 from lossmith.study.tasks.classes import MINIMUM_CLASS_ROWS
+from lossmith.study.tasks.ordinal import ranks
 
 MINIMUM_ROWS = 50  # a test part and five folds that still measure something
 FEW_INTEGERS = 10  # distinct integers that are still read as classes
@@ -139,7 +140,8 @@ def frame_problem(
     if found == "regression":
         values, labels = _values(column, target), np.empty(0)
     else:
-        said = positive if found == "binary" else order
+        known = order if order is not None else ranks(frame[target])
+        said = positive if found == "binary" else known
         values, labels = _codes(column, target, found, said)
         notes += TABLE_TASKS[found].notes(labels, values)
     if metric is not None:

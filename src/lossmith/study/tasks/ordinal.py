@@ -32,7 +32,7 @@ class Ordinal(Classes):
     def arranged(
         self, codes: Array, labels: Array, column: pd.Series, name: str, said: Any
     ) -> tuple[Array, Array]:
-        """Return codes and labels from low to high: as said, as a category, or as words say it.
+        """Return codes and labels from low to high: as said, or as numbers or words say it.
 
         Raises:
             InputError: where the order can't be told, or what is said are not the labels.
@@ -45,15 +45,19 @@ class Ordinal(Classes):
         return [f"the grades from low to high: {' < '.join(map(str, labels.tolist()))}"]
 
 
+def ranks(column: pd.Series) -> list[Any] | None:
+    """Return the values of an ordered category from low to high; None of any other column."""
+    if not (isinstance(column.dtype, pd.CategoricalDtype) and column.cat.ordered):
+        return None
+    return column.cat.remove_unused_categories().cat.categories.tolist()
+
+
 def _order(
     written: list[str], column: pd.Series, name: str, said: Sequence[Any] | None
 ) -> list[int]:
     """Return the places of labels, as they are written, from low to high."""
     if said is not None:
         return _places(written, [str(one).strip() for one in said], name)
-    if isinstance(column.dtype, pd.CategoricalDtype) and column.cat.ordered:
-        ranks = [str(one) for one in column.cat.categories]
-        return _places(written, [one for one in ranks if one in written], name)
     if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
         return list(range(len(written)))  # ascending
     low = [one.strip().lower() for one in written]
