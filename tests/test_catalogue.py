@@ -42,6 +42,18 @@ def test_find_by_task(task: str) -> None:
     assert found == {key: kind for key, kind in find().items() if task in kind.card.tasks}
 
 
+@pytest.mark.parametrize(
+    ("task", "keys"),
+    [
+        ("segmentation", {"cross_entropy", "binary_cross_entropy", "focal", "binary_focal"}),
+        ("multilabel", {"binary_cross_entropy", "binary_focal"}),
+        ("ordinal", {"cross_entropy"}),
+    ],
+)
+def test_everyday_baselines_are_found_where_people_look(task: str, keys: set[str]) -> None:
+    assert keys <= set(find(task))
+
+
 def test_unknown_task() -> None:
     with pytest.raises(ValueError, match=r"'guessing'.*regression, binary, multiclass"):
         find("guessing")

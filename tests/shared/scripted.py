@@ -11,10 +11,11 @@ from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.losses import MSE
 from lossmith.study.base.clock import Clock
-from lossmith.study.candidates import Candidate, CandidateSet
+from lossmith.study.candidates import CandidateSet
 from lossmith.study.data.folds import split_rows
 from lossmith.study.metrics import metric
 from lossmith.study.rules.measurements import Measurements
+from lossmith.study.tasks.candidate import Candidate
 from lossmith.study.training.budget import Budget, TrialSpec
 from lossmith.study.trials.fleet import Fleet
 from lossmith.study.trials.scoring import Scorer

@@ -9,8 +9,9 @@ import torch
 from lossmith.catalogue import find
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
-from lossmith.study.candidates import Candidate, CandidateSet, candidates_for
+from lossmith.study.candidates import CandidateSet, candidates_for
 from lossmith.study.metrics import metric, names
+from lossmith.study.tasks.candidate import Candidate
 
 RNG = np.random.default_rng(0)
 TARGETS = {

@@ -25,6 +25,7 @@ CASES["average_precision with ties"] = (
     CASES["average_precision"][1].round(1),
 )
 CASES |= {f"{name} of 3": _classes(3) for name in names("multiclass")}
+CASES |= {name: _classes(4) for name in names("ordinal")}
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -10,8 +10,8 @@ from torch import Tensor
 from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.losses import CrossEntropy
-from lossmith.study.candidates import Candidate
 from lossmith.study.metrics import lookup
+from lossmith.study.tasks.candidate import Candidate
 from lossmith.study.training.budget import TrialSpec
 from shared.scripted import LEVELS, Scripted, finished, learning, search
 

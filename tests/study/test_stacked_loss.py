@@ -9,13 +9,13 @@ from torch import Tensor
 from lossmith.catalogue import find
 from lossmith.core.loss import Loss
 from lossmith.losses import MSE, Huber, Quantile, TransformedTarget
-from lossmith.study.data.problem import STUDIED
+from lossmith.study.tasks import TABLE_TASKS
 from lossmith.study.training.stacked_loss import stack_key, stacked_loss, structure
 
 CELLS, MEMBERS, ROWS, CLASSES = 2, 3, 12, 4
 CATALOGUE = [
     (task, key)
-    for task in STUDIED
+    for task in TABLE_TASKS
     for key, kind in find(task).items()
     if kind is TransformedTarget  # the one wrapper that a study puts round its candidates
     or (kind.card.trains_head and not kind.card.needs and "loss" not in kind.hyperparameters)

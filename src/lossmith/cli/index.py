@@ -21,15 +21,15 @@ def made() -> dict[str, Any]:
     """Return the index as the catalogue and the metrics make it."""
     from lossmith.catalogue import find, pages
     from lossmith.core.card import Task
-    from lossmith.study.data.problem import STUDIED
     from lossmith.study.metrics import names
+    from lossmith.study.tasks import TABLE_TASKS
 
     tables = {"": pages.table()} | {task: pages.table(task) for task in get_args(Task)}
     return {
         "tables": tables,
         "pages": {key: pages.page(key) for key in find()},
         "cards": pages.listing(),
-        "metrics": {task: names(task) for task in STUDIED},
+        "metrics": {one.name: names(one.name) for one in TABLE_TASKS.values()},
     }
 
 

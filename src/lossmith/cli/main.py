@@ -163,6 +163,11 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         help="of two (default: the rarer one); of several targets: a=yes,b=no",
     )
     parser.add_argument(
+        "--order",
+        metavar="GRADE,…",
+        help="the grades of an ordinal task from low to high (default: as the column says it)",
+    )
+    parser.add_argument(
         "--groups",
         metavar="COLUMN",
         help="which rows belong together, as those of a patient; none: rows are independent",

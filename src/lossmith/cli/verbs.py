@@ -64,8 +64,12 @@ def select(options: argparse.Namespace) -> None:
 def _wanted(options: argparse.Namespace) -> dict[str, Any]:
     """Return what to predict and by which metric; as many metrics as targets, between commas."""
     named: dict[str, Any] = {name: getattr(options, name) for name in ("task", "positive")}
+    order = None if options.order is None else _listed(options.order)
     if "," not in options.metric:
-        return {"target": options.target, "metric": options.metric, **named}
+        one = {"target": options.target, "metric": options.metric}
+        return {**one, "order": order, **named}
+    if order is not None:
+        raise UserError("--order is for one target; of several, name grades by number")
     for name, text in named.items():
         pairs = [pair.partition("=") for pair in _listed(text or "")]
         if not all(value for _, _, value in pairs):

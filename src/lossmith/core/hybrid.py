@@ -1,5 +1,6 @@
 """Hybrids: several losses as one, added, scaled, routed, blended or switched between."""
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
@@ -113,6 +114,38 @@ class Hybrid(Loss, composes=True):
                 free = _free(name, terms)
                 terms[free], weights[free] = term, factors[name]
         return cls.of(terms, Fixed(weights))
+
+    @classmethod
+    def for_target(
+        cls, target: Any, *, losses: Sequence[Loss | type[Loss]] = (), **hypers: Any
+    ) -> Self:
+        """Return the sum of losses fitted to the training targets.
+
+        Args:
+            target: of all losses, or a dict of targets where they are routed.
+            losses: classes, fitted as they are by default, and losses, whose arguments are kept.
+            hypers: those of each class's `for_target`.
+
+        >>> from lossmith import CrossEntropy, Dice
+        >>> masks = torch.tensor([[[0, 1], [2, 2]]])
+        >>> Hybrid.for_target(masks, losses=[CrossEntropy, Dice(squared=False)]).out_features
+        3
+        """
+        fitted = [
+            one.for_target(target, **hypers) if isinstance(one, type) else one.refitted(target)
+            for one in losses
+        ]
+        return cls.summed(*fitted)
+
+    def refitted(self, target: Any) -> Self:
+        """Return the same terms and weighting, each loss fitted to its training targets."""
+        found = copy.deepcopy(self)
+        for name, loss in self.losses.items():
+            route = self.routes[name]
+            own = target if route is None else target[route[1]]
+            found.losses[name] = loss.refitted(own)  # type: ignore[operator]
+        _check_heads(found.losses, found.routes)  # type: ignore[arg-type]
+        return found
 
     @property
     def out_features(self) -> int:

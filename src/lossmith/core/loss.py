@@ -166,6 +166,15 @@ class Loss(Adaptive, metaclass=Constructed):
         """Return the loss fitted to the training targets: class counts, bin range, scale."""
         return cls(**hypers)
 
+    def refitted(self, target: Any) -> Self:
+        """Return a loss like this one, fitted to training targets; what it was told is kept.
+
+        What its card leaves to `for_target`, as counts, is found anew.
+        """
+        fitted = {name for name, hyper in self.hyperparameters.items() if hyper.fitted}
+        kept = {name: value for name, value in self.arguments().items() if name not in fitted}
+        return type(self).for_target(target, **kept)
+
     @abstractmethod
     def terms(
         self,

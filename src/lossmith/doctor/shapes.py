@@ -116,7 +116,7 @@ def _classes(call: Call) -> int | None:
     alone = isinstance(input, Tensor) and isinstance(target, Tensor)
     if not alone or call.reads != ("logits", "classes") or input.ndim == 0:
         return None
-    ordered = call.card is not None and "ordinal" in call.card.tasks  # heads of their own width
+    ordered = call.card is not None and call.card.tasks == ("ordinal",)  # heads of their own width
     return None if ordered else int(input.shape[1 if input.ndim > 1 else 0])
 
 

@@ -20,11 +20,7 @@ def check_inner(owner: str, loss: Any) -> None:
 
 def refit(loss: Pointwise | type[Pointwise], target: Tensor) -> Pointwise:
     """Return a loss fitted to the targets: a class, or a loss whose stated arguments are kept."""
-    if isinstance(loss, type):
-        return loss.for_target(target)
-    fitted = {name for name, hyper in loss.hyperparameters.items() if hyper.fitted}
-    kept = {name: value for name, value in loss.arguments().items() if name not in fitted}
-    return type(loss).for_target(target, **kept)
+    return loss.for_target(target) if isinstance(loss, type) else loss.refitted(target)
 
 
 class Wrapping(Loss, ABC):

@@ -52,6 +52,10 @@ class Unlikelihood(Pointwise):
         ),
     )
 
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the softmax: one probability a token, along dimension 1."""
+        return F.softmax(output)
+
     def weights(self, target: Tensor) -> Tensor | None:
         """Return 1 for each token, 0 where it is ignored."""
         return F.target_weights(target, ignore_index=self.ignore_index)

@@ -11,26 +11,24 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import nn
 
-from lossmith.study.base.errors import InputError, StorageError
+from lossmith.study.base.errors import StorageError
 from lossmith.study.base.settings import check_numbers
 from lossmith.study.journal import Facts, Report, Setting, Training, absolute
 from lossmith.study.journal.workers import this_worker
 from lossmith.study.launch.launcher import Needs, Train, launch
 from lossmith.study.metrics.reported import reported
 from lossmith.study.metrics.resolve import as_metric
-from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.rules.plan import Design, due, pause_after
-from lossmith.study.training.heads import decoded
+from lossmith.study.trials.aim import Aim
 from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.field import contestants
 from lossmith.study.trials.history import frame_of
 from lossmith.study.trials.outcomes import check_default, outcome_of
 from lossmith.study.trials.place import open_study
 from lossmith.study.trials.progress import share_of
-from lossmith.study.trials.scored import Scored, kept_pair, scored
+from lossmith.study.trials.scored import kept_pair
 from lossmith.study.trials.spec import spec_of
 from lossmith.study.trials.splits import folds_of
 from lossmith.study.trials.trial import Trial, folder_of
@@ -61,7 +59,8 @@ class Study:
         metric: what a good prediction is: a name, a callable(target, prediction) -> float, a
             torchmetrics.Metric or a scikit-learn scorer; or any name for what `rows=` or `score=`
             report, with `better`.
-        target: one entry a row, for losses that fit themselves and for scoring outputs; or None.
+        target: one entry a row, or a dict of such, for losses that fit themselves and for scoring
+            outputs; or None.
         losses: names, modules and functions, or a dict of them by name; all that fit if None.
         default: the loss to beat: one of them, or another; what the metric asks for if None.
         splits: pairs (train, valid) of row numbers, of any splitter; a single pair; or None for
@@ -73,6 +72,7 @@ class Study:
         seed: of splits, weights and batches.
         better: "lower" or "higher", where the metric does not say.
         seeds: trainings of each loss on each split; five on a single split, else one.
+        task: as "segmentation" or "metric_learning", where metric and target do not tell it.
         decode: from raw outputs to predictions, for losses that do not read their own head.
         finalists: losses measured on all folds beside the default.
         recipe: what else trainings depend on, as {"batch_size": 64}; a folder that was begun with
@@ -117,6 +117,7 @@ class Study:
         seed: int = 0,
         better: Literal["lower", "higher"] | None = None,
         seeds: int | None = None,
+        task: str | None = None,
         decode: Callable[[Any], Any] | None = None,
         finalists: int = 3,
         recipe: Mapping[str, Any] | None = None,
@@ -131,16 +132,13 @@ class Study:
             learning_rates=learning_rates,
         )
         self.metric = reported(metric, better) or as_metric(metric, better=better)
-        self.target = None if target is None else to_array(target)
-        self.decode, self._on_event = decode, on_event
-        self.contenders, own, common = contestants(losses, default, metric, self.target)
-        labels = self.target is not None and self.target.ndim == 1
-        classes = labels and not torch.is_floating_point(torch.as_tensor(self.target))
+        self.aim, self._on_event = Aim.of(self.metric, target, task, decode), on_event
+        self.contenders, own, common = contestants(losses, default, metric, self.aim)
         self.folds = folds_of(
             splits,
             groups=groups,
-            target=self.target,
-            classes=classes,
+            target=self.aim.first,
+            classes=self.aim.strata is not None,
             seeds=seeds,
             seed=seed,
         )
@@ -159,7 +157,7 @@ class Study:
         self.journal, self.folder = open_study(
             self.address,
             spec_of(
-                self.design, self.metric, self.contenders, self.folds, self.target, recipe or {}
+                self.design, self.metric, self.contenders, self.folds, self.aim.target, recipe or {}
             ),
             [np.unique(fold.units) for fold in self.folds.folds],
             durable=self._memory is None,
@@ -226,7 +224,14 @@ class Study:
         """Write down how a trial stands after an epoch; see `Trial.report`."""
         epoch = trial.epoch if epoch is None else epoch
         trial.check_report(epoch)
-        said = self._score(trial, outputs, rows, score, target)
+        said = self.aim.scored(
+            self.folds.folds[trial.fold],
+            trial.loss,
+            outputs=outputs,
+            rows=rows,
+            score=score,
+            target=target,
+        )
         report = Report(epoch, said.score, trial.lap(), time.time())
         trial.reports += 1
 
@@ -300,10 +305,11 @@ class Study:
 
     def fitted(self, name: str, rows: np.ndarray | None) -> nn.Module:
         """Return a fresh module of a loss, fitted to the targets of some rows, or of all."""
-        if self.target is None:
-            return self.contenders[name].fit(None)
-        chosen = self.target if rows is None else self.target[rows]
-        return self.contenders[name].fit(torch.as_tensor(chosen))
+        return self.aim.fitted(self.contenders[name], rows)
+
+    def width_of(self, loss: nn.Module) -> int | None:
+        """Return the width of the head that a loss reads here; None where it does not say."""
+        return self.aim.width(loss)
 
     def best_setting(self, name: str) -> tuple[float, int]:
         """Return the learning rate and the number of epochs that suit a loss best so far."""
@@ -338,20 +344,6 @@ class Study:
             return False
         rung = pause_after(design, self.journal.decisions())
         return rung is not None and epoch >= rung
-
-    def _score(self, trial: Trial, outputs: Any, rows: Any, score: Any, target: Any) -> Scored:
-        given = [value for value in (outputs, rows, score) if value is not None]
-        if len(given) != 1:
-            raise InputError("report one of outputs=, rows= or score=")
-        fold = self.folds.folds[trial.fold]
-        if outputs is None:
-            return scored(self.metric, fold, rows=rows, score=score)
-        if target is None:
-            if self.target is None:
-                raise InputError("the study has no target=; report(outputs=…, target=…) or rows=")
-            target = self.target[trial.valid]
-        predictions = decoded(trial.loss, outputs, self.decode)
-        return scored(self.metric, fold, predictions=predictions, target=target)
 
     def _end(self, trial: Trial, outcome: Any, note: str) -> None:
         self.journal.end(trial.claim, outcome, note)

@@ -8,9 +8,10 @@ from torch import Tensor
 
 import lossmith
 from lossmith.losses import MSE, BinaryCrossEntropy
-from lossmith.study.candidates import Candidate, CandidateSet
+from lossmith.study.candidates import CandidateSet
 from lossmith.study.multitarget.candidates import Combination, combinations, grid
 from lossmith.study.selection.tables import term_names
+from lossmith.study.tasks.candidate import Candidate
 
 
 def candidate(weighting: str = "tuned weights", **more: Any) -> Combination:

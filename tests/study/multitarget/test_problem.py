@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.candidates import Candidate
 from lossmith.study.data.table import read_table
 from lossmith.study.data.table_problem import TableProblem, table_problem
 from lossmith.study.diagnose import diagnose_each
 from lossmith.study.metrics import lookup
 from lossmith.study.selection.select import select
 from lossmith.study.selection.tables import _fields
+from lossmith.study.tasks.candidate import Candidate
 from shared.houses import ROWS, houses
 
 

@@ -38,7 +38,7 @@ class BinaryCrossEntropy(Pointwise):
     )
     card = Card(
         key="binary_cross_entropy",
-        tasks=("binary",),
+        tasks=("binary", "multilabel", "segmentation"),
         input="logits",
         target="labels",
         example=Example(
@@ -88,7 +88,7 @@ class BinaryFocal(Pointwise):
     )
     card = Card(
         key="binary_focal",
-        tasks=("binary",),
+        tasks=("binary", "multilabel", "segmentation"),
         input="logits",
         target="labels",
         example=Example(

@@ -65,7 +65,7 @@ class CrossEntropy(ClassLoss):
     )
     card = Card(
         key="cross_entropy",
-        tasks=("binary", "multiclass", "text"),
+        tasks=("binary", "multiclass", "ordinal", "segmentation", "text"),
         input="logits",
         target="classes",
         example=Example(
@@ -141,7 +141,7 @@ class Focal(ClassLoss):
     alpha: PerClass = PerClass(default=None, low=0.0, doc="one weight a class")
     card = Card(
         key="focal",
-        tasks=("binary", "multiclass"),
+        tasks=("binary", "multiclass", "segmentation"),
         input="logits",
         target="classes",
         example=Example(

@@ -11,10 +11,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from lossmith.core.card import Task
+from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.data.problem import MINIMUM_ROWS
 from lossmith.study.data.units import copies, first_rows, same_inputs
 from lossmith.study.metrics import Metric
+from lossmith.study.metrics.study_metric import StudyMetric
+from lossmith.study.tasks import TABLE_TASKS, ArrayTask, array_task, table_task
 
 LOOKED_AT = 8  # samples that are read twice, to see whether validation rows stand still
 
@@ -34,6 +37,7 @@ class SupervisedDataset:
     classes: int
     collate: Callable[[list[Any]], Any] | None = None
     workers: int = 0  # of a loader
+    other: ArrayTask | None = None  # the task of targets that tables do not have, where it is known
 
     @classmethod
     def of(
@@ -42,6 +46,7 @@ class SupervisedDataset:
         task: Task | None,
         metric: Metric | None,
         *,
+        other: StudyMetric | None = None,
         valid: Any = None,
         collate: Callable[[list[Any]], Any] | None = None,
         workers: int = 0,
@@ -49,6 +54,7 @@ class SupervisedDataset:
         """Read the targets of a map-style dataset or of a pair of tensors.
 
         metric: of tables, whose targets are one number or class a row; None for any other.
+        other: the metric, for targets of another kind.
 
         Raises:
             InputError: if the data is neither, too small, or its targets do not fit the metric.
@@ -67,15 +73,15 @@ class SupervisedDataset:
         classes = 0
         if metric is not None and target.ndim == 1:
             found, classes = _task(target, task, metric)
-        kind = {"regression": float, "binary": int, "multiclass": int}
         one = cls(
             dataset=dataset,
             valid=judged,
-            target=target if found is None else target.astype(kind[found]),
+            target=target if found is None else target.astype(TABLE_TASKS[found].kind),
             task=found,
             classes=classes,
             collate=collate,
             workers=workers,
+            other=None if found or other is None else array_task(other, target),
         )
         one._check_copies()
         return one
@@ -111,6 +117,12 @@ class SupervisedDataset:
         if self.task is None and self.target.dtype.kind in "iu":
             classes = int(self.target.max()) + 1
         return classes if classes > 2 else 1
+
+    def width_of(self, loss: Any) -> int | None:
+        """Return the width of the head that a loss reads; None where it does not say."""
+        if not isinstance(loss, Loss):
+            return None
+        return loss.out_features if self.other is None else self.other.width(loss, self.target)
 
     @property
     def plain(self) -> bool:
@@ -158,23 +170,14 @@ def _task(target: np.ndarray, task: Task | None, metric: Metric) -> tuple[Task, 
             f"task {task!r} does not go with {metric.name}, which is for "
             f"{' or '.join(metric.tasks)}"
         )
-    regression = "regression" in metric.tasks
-    if regression and (target == target[0]).all():
-        raise InputError(f"every target is {target[0]:g}; there is nothing to learn")
+    of = next(one for one in TABLE_TASKS.values() if one.name in metric.tasks)
+    of.check(target)
     metric.check(target)
-    if regression:
-        return "regression", 0
-    if np.issubdtype(target.dtype, np.floating) or target.min() < 0:
-        raise InputError(f"classes must be integers from 0, got targets of {target.dtype}")
-    counts = np.bincount(target)
-    if len(counts) < 2 or counts.min() < 5:
-        raise InputError(
-            f"class {int(counts.argmin())} has {counts.min()} samples; a study needs 5 of each"
-        )
-    found: Task = "binary" if len(counts) == 2 else "multiclass"
+    classes = of.classes_of(target) or 0
+    found = table_task(metric, classes).name
     if task not in (None, found):
-        raise InputError(f"task {task!r} does not go with targets of {len(counts)} classes")
-    return found, len(counts)
+        raise InputError(f"task {task!r} does not go with targets of {classes} classes")
+    return found, classes
 
 
 def _dataset(name: str, given: Any) -> Any:

@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
 from lossmith.study.data.units import units_by_class
+from lossmith.study.tasks import TABLE_TASKS
 
 TEST_SHARE = 0.2
 FOLDS = 5
@@ -89,7 +90,7 @@ def split_rows(
     Raises:
         InputError: if there are too few groups to part.
     """
-    classes = None if task == "regression" else target
+    classes = None if TABLE_TASKS[task].numbers else target
     develop, test = _untouched(len(target), classes, groups, seed)
     folds = []
     samples = [develop] * REPEATS if whole else _samples(develop, classes, groups, seed)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lossmith.study.metrics import decide
+from lossmith.study.metrics.tuning import Rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +17,7 @@ class OutputSpec:
     name: str
     labels: np.ndarray
     decision: np.ndarray | None  # of a tuned metric
+    rule: Rule = "mode"
 
 
 def predictions_table(values: Sequence[np.ndarray], outputs: Sequence[OutputSpec]) -> pd.DataFrame:
@@ -25,7 +27,7 @@ def predictions_table(values: Sequence[np.ndarray], outputs: Sequence[OutputSpec
     """
     frames = []
     for predicted, spec in zip(values, outputs, strict=True):
-        frame = prediction_frame(predicted, spec.labels, spec.decision)
+        frame = prediction_frame(predicted, spec.labels, spec.decision, spec.rule)
         if len(outputs) > 1:
             frame.columns = [_column(str(column), spec.name) for column in frame.columns]
         frames.append(frame)
@@ -33,13 +35,13 @@ def predictions_table(values: Sequence[np.ndarray], outputs: Sequence[OutputSpec
 
 
 def prediction_frame(
-    values: np.ndarray, labels: np.ndarray, decision: np.ndarray | None
+    values: np.ndarray, labels: np.ndarray, decision: np.ndarray | None, rule: Rule = "mode"
 ) -> pd.DataFrame:
     """Return one target's predictions as a table."""
     if not len(labels):
         return pd.DataFrame({"prediction": values})
     columns = {f"probability_{label}": values[:, code] for code, label in enumerate(labels)}
-    return pd.DataFrame({"prediction": labels[decide(values, decision)], **columns})
+    return pd.DataFrame({"prediction": labels[decide(values, decision, rule)], **columns})
 
 
 def _column(column: str, target: str) -> str:

@@ -14,19 +14,20 @@ from pandas.api import types
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted, percent
+from lossmith.study.base.formatting import counted
 from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.encoder import Columns
 from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import as_saved
 from lossmith.study.data.table import decoded, leading_zero, missing_words, nearest
 from lossmith.study.data.units import copies, first_rows, same_features, units_by_class
-from lossmith.study.metrics import CLASSES, REGRESSION, lookup
+from lossmith.study.metrics import lookup
 from lossmith.study.metrics import metric as fitting
+from lossmith.study.tasks import TABLE_TASKS
+from lossmith.study.tasks.classes import MINIMUM_CLASS_ROWS
+from lossmith.study.tasks.ordinal import ranks
 
-STUDIED = (*REGRESSION, *CLASSES)
 MINIMUM_ROWS = 50  # a test part and five folds that still measure something
-MINIMUM_CLASS_ROWS = 5  # about one row a fold
 FEW_INTEGERS = 10  # distinct integers that are still read as classes
 NUMBERS = (str, Real, Decimal)  # what a number may be written as
 DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64, pd.Period)
@@ -52,6 +53,11 @@ class Problem:
     dropped: int = 0
     notes: tuple[str, ...] = ()
     arrangement: Arrangement = field(default_factory=Arrangement)
+
+    @property
+    def numbers(self) -> bool:
+        """Whether the target is a quantity, and no class."""
+        return TABLE_TASKS[self.task].numbers
 
     @cached_property
     def columns(self) -> Columns:
@@ -87,13 +93,14 @@ def frame_problem(
     task: str | None = None,
     positive: Any = None,
     arrangement: Arrangement | None = None,
+    order: Any = None,
 ) -> Problem:
     """Return the problem of predicting one column of a table from the others.
 
     The task is `task` if given; else text, booleans, categories and two distinct values are
     classes, and so are at most 10 distinct integers unless `metric` is one for regression.
     positive: the positive class of a binary task, the rarer one if None. arrangement: of the
-    table's rows.
+    table's rows. order: of an ordinal task's grades from low to high; told by the column if None.
 
     Raises:
         InputError: when the target, the features or the metric do not make a task.
@@ -128,11 +135,15 @@ def frame_problem(
     dropped = int((~kept).sum())
     if positive is not None and found != "binary":
         raise InputError(f"--positive is for two classes, but the task of {target!r} is {found}")
+    if order is not None and found != "ordinal":
+        raise InputError(f"--order is for grades, but the task of {target!r} is {found}")
     if found == "regression":
         values, labels = _values(column, target), np.empty(0)
     else:
-        values, labels = _codes(column, target, found, positive)
-        notes += _labels_note(found, labels, values)
+        grades = order if order is not None else ranks(frame[target])
+        said = positive if found == "binary" else grades
+        values, labels = _codes(column, target, found, said)
+        notes += TABLE_TASKS[found].notes(labels, values)
     if metric is not None:
         lookup(metric).check(values)
     arrangement = (arrangement or Arrangement()).at(kept.to_numpy())
@@ -224,6 +235,8 @@ def _task(
         found = _named_task(task, distinct, name)
     elif metric is not None and "regression" in lookup(metric).tasks:
         found = "regression"
+    elif metric is not None and lookup(metric).tasks == ("ordinal",):
+        found = _named_task("ordinal", distinct, name)
     elif not numeric or metric is not None or distinct == 2:
         found = "binary" if distinct <= 2 else "multiclass"
     elif distinct <= FEW_INTEGERS and (column % 1 == 0).all():
@@ -254,14 +267,18 @@ def _is_number(value: Any) -> bool:
 
 
 def _named_task(task: str, distinct: int, name: str) -> Task:
-    if task not in STUDIED:
-        raise InputError(
-            f"a study's task is {', '.join(STUDIED[:-1])} or {STUDIED[-1]}, not {task!r}"
-        )
+    if task not in TABLE_TASKS:
+        *some, last = TABLE_TASKS
+        raise InputError(f"a study's task is {', '.join(some)} or {last}, not {task!r}")
     if task == "binary" and distinct > 2:
         raise InputError(
             f"column {name!r} has {distinct} distinct values; --task binary needs two, "
             "use --task multiclass"
+        )
+    if task == "ordinal" and distinct < 3:
+        raise InputError(
+            f"column {name!r} has {distinct} distinct values; grades are three at least, "
+            "use --task binary"
         )
     return "binary" if task == "multiclass" and distinct == 2 else task  # type: ignore[return-value]
 
@@ -311,10 +328,8 @@ def _values(column: pd.Series, name: str) -> np.ndarray:
     return values
 
 
-def _codes(
-    column: pd.Series, name: str, task: Task, positive: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return codes and labels; of two classes the positive one, else the rarer, has code 1."""
+def _codes(column: pd.Series, name: str, task: Task, said: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes and labels in the order of the task."""
     if types.is_float_dtype(column) and (column % 1 == 0).all():
         column = column.astype(np.int64)  # 0.0 and 1.0 come from a column with missing values
     codes, labels = pd.factorize(column, sort=types.is_numeric_dtype(column))
@@ -324,8 +339,7 @@ def _codes(
     labels = as_saved(labels.tolist(), name)
     counts = np.bincount(codes)
     _check_classes(name, task, [str(label) for label in labels], counts)
-    if task == "binary" and _positive_code(labels, counts, positive) == 0:
-        codes, labels = 1 - codes, labels[::-1]
+    codes, labels = TABLE_TASKS[task].arranged(codes, labels, column, name, said)
     return codes.astype(np.int64), labels
 
 
@@ -349,28 +363,3 @@ def _check_classes(
             f"a study needs at least {MINIMUM_CLASS_ROWS}; "
             "remove such rows or merge them with another class"
         )
-
-
-def _positive_code(labels: Any, counts: np.ndarray, positive: Any) -> int:
-    if positive is None:
-        return int(counts[1] <= counts[0])
-    numeric = types.is_numeric_dtype(labels)
-    for code, label in enumerate(labels):
-        if str(positive) == str(label) or (numeric and _equal_numbers(positive, label)):
-            return code
-    classes = " and ".join(map(str, labels))
-    raise InputError(f"--positive is {str(positive)!r}, but the classes are {classes}")
-
-
-def _equal_numbers(one: Any, other: Any) -> bool:
-    """Tell 2.0 from a file or a command, which may be the class 2."""
-    try:
-        return float(one) == float(other)
-    except (TypeError, ValueError):
-        return False
-
-
-def _labels_note(task: Task, labels: np.ndarray, codes: np.ndarray) -> list[str]:
-    if task != "binary":
-        return []
-    return [f"the positive class is {str(labels[1])!r}, {percent(np.mean(codes))} of the rows"]

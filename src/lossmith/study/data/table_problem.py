@@ -87,7 +87,7 @@ class TableProblem:
         That is every combination of classes where each is common enough, else the classes of the
         target with the rarest one.
         """
-        codes = [one.target for one in self.targets if one.task != "regression"]
+        codes = [one.target for one in self.targets if not one.numbers]
         if not codes:
             return None
         _, joined = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
@@ -110,6 +110,7 @@ def table_problem(
     tasks: Sequence[str | None],
     positives: Sequence[Any],
     arrangement: Arrangement | None = None,
+    orders: Sequence[Any] | None = None,
 ) -> TableProblem:
     """Return the problem of predicting one or several columns of a table from all others.
 
@@ -119,6 +120,7 @@ def table_problem(
     """
     if len(targets) > 1:
         _check_names(frame, targets)
+    orders = [None] * len(targets) if orders is None else orders
     for what, values in (("metric", metrics), ("task", tasks), ("positive", positives)):
         if len(values) != len(targets):
             raise InputError(
@@ -128,9 +130,9 @@ def table_problem(
     rows, arrangement, dropped = _complete(frame, arrangement or Arrangement(), targets)
     problems = [
         _one_of(targets, rows, arrangement, name, *own)
-        for name, *own in zip(targets, metrics, tasks, positives, strict=True)
+        for name, *own in zip(targets, metrics, tasks, positives, orders, strict=True)
     ]
-    classes = [one.name for one in problems if one.task != "regression"]
+    classes = [one.name for one in problems if not one.numbers]
     notes = [left_out_note(dropped, "every target", frame, classes)] * bool(dropped)
     return TableProblem(
         targets=_noted(problems, notes), dropped=dropped + sum(one.dropped for one in problems)
@@ -160,11 +162,12 @@ def _one_of(
     metric: str,
     task: str | None,
     positive: Any,
+    order: Any,
 ) -> Problem:
     """Return the problem of one target; of several, a mistake says whose it is."""
     frame = rows.drop(columns=[other for other in targets if other != name])
     try:
-        return frame_problem(frame, name, metric, task, positive, arrangement)
+        return frame_problem(frame, name, metric, task, positive, arrangement, order)
     except InputError as error:
         if len(targets) == 1 or repr(name) in str(error):
             raise

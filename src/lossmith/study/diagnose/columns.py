@@ -29,7 +29,7 @@ def of_columns(problem: Problem) -> Iterator[Finding]:
 
 
 def _leaks(problem: Problem) -> Iterator[Finding]:
-    test = _gives_number if problem.task == "regression" else _gives_class
+    test = _gives_number if problem.numbers else _gives_class
     for name, (kind, _) in problem.columns.kinds.items():
         if reason := test(problem.features[name], kind, problem.target):
             yield Finding(

@@ -106,7 +106,7 @@ def _least_values(name: str, kind: str, column: pd.Series) -> int:
 
 def _standard(problem: Problem) -> np.ndarray:
     """Return the target as (n, k) of mean 0: ranks of numbers, an indicator of each class."""
-    if problem.task == "regression":
+    if problem.numbers:
         table = stats.rankdata(problem.target)[:, None]
     else:
         table = np.eye(len(problem.classes))[problem.target]

@@ -16,7 +16,7 @@ FEW_ROWS = 20  # of a class whose scores are luck
 
 def of_target(problem: Problem) -> Iterator[Finding]:
     """Yield what a target of numbers or of classes says."""
-    if problem.task == "regression":
+    if problem.numbers:
         for check in (_range, _outliers, _tail, _skew, _repeats):
             yield from check(problem.target)
     else:

@@ -7,6 +7,7 @@ import numpy as np
 
 from lossmith.core.card import Task
 from lossmith.study.base.direction import Better, Value, as_error
+from lossmith.study.metrics.tuning import Rule
 
 Array = np.ndarray
 Elicits = Literal["mean", "median", "quantile", "probabilities", "balanced", "decision"]
@@ -23,7 +24,8 @@ class Metric(ABC):
     score, "" if it has none. best: the score of a perfect prediction. tasks: that it fits. elicits:
     the functional of the target that scores best; "decision" is a class read from probabilities.
     level: of a quantile. transform: the scale on which the functional is taken, "log1p" of the
-    target, or errors "relative" to it. tuned: whether `tune` decides classes.
+    target, or errors "relative" to it. tuned: whether `tune` decides classes. rule: that decides a
+    class from probabilities.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Metric(ABC):
     level: float | None = None
     transform: Literal["log1p", "relative"] | None = None
     tuned: ClassVar[bool] = False
+    rule: Rule = "mode"
 
     @abstractmethod
     def score(self, target: Array, prediction: Array) -> float:

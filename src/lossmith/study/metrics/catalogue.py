@@ -4,11 +4,12 @@ import difflib
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
-from lossmith.study.metrics import classification, regression
+from lossmith.study.metrics import classification, grades, regression
 from lossmith.study.metrics.base import Metric
 
 METRICS: dict[str, Metric] = {
-    found.name.partition("@")[0]: found for found in (*regression.METRICS, *classification.METRICS)
+    found.name.partition("@")[0]: found
+    for found in (*regression.METRICS, *classification.METRICS, *grades.METRICS)
 }
 
 
@@ -45,12 +46,17 @@ def metric(name: str, task: Task) -> Metric:
         InputError: for an unknown name, or a metric that does not fit the task.
     """
     found = lookup(name)
-    if task not in found.tasks:
+    check_task(found, task)
+    return found
+
+
+def check_task(metric: Metric, task: Task) -> None:
+    """Raise InputError where a metric does not fit a task."""
+    if task not in metric.tasks:
         raise InputError(
-            f"metric {found.name} is for {' or '.join(found.tasks)}, but the task is {task}; "
+            f"metric {metric.name} is for {' or '.join(metric.tasks)}, but the task is {task}; "
             f"metrics for {task}: {', '.join(names(task))}"
         )
-    return found
 
 
 def metric_name(name: str) -> str:

@@ -20,7 +20,7 @@ from lossmith.study.metrics.functions import (
 )
 from lossmith.study.metrics.labels import Hamming, MacroF1, MicroF1, QuadraticKappa, WithinOne
 from lossmith.study.metrics.overlap import Dice, MeanImageDice, MeanIoU
-from lossmith.study.metrics.retrieval import MAP, MRR, NDCG, HitRate, Precision, Recall
+from lossmith.study.metrics.retrieval import MAP, MRR, NDCG, HitRate, MAPAtR, Precision, Recall
 from lossmith.study.metrics.study_metric import Better, StudyMetric
 from lossmith.study.metrics.survival import Concordance
 from lossmith.study.metrics.table_metric import TableMetric
@@ -30,7 +30,7 @@ _OF_ANY_SHAPE: tuple[type[StudyMetric], ...] = (
     *(MeanIoU, Dice, MeanImageDice),
     *(MicroF1, MacroF1, Hamming, QuadraticKappa, WithinOne),
     *(Perplexity, TokenAccuracy),
-    *(Recall, Precision, HitRate, MRR, MAP, NDCG),
+    *(Recall, Precision, HitRate, MRR, MAP, MAPAtR, NDCG),
     *(WeightedQuantileLoss, SMAPE),
     Concordance,
 )

@@ -127,6 +127,25 @@ class MAP(Ranked):
         return found / np.clip(hit.sum(axis=1), 1, self.k)
 
 
+class MAPAtR(MAP):
+    r"""Average precision of each query among its first R items, R the number of relevant ones.
+
+    .. math:: m = \operatorname*{mean}_q \frac{1}{|R_q|} \sum_{i \in R_q,\,
+        \mathrm{place}_i \le |R_q|} \mathrm{precision}_q(\mathrm{place}_i)
+
+    Source: Musgrave, Belongie & Lim, A Metric Learning Reality Check, 2020.
+    """
+
+    name, label = "map_at_r", "MAP at R"
+
+    def queries(self, ranked: Array) -> Array:
+        """Return the mean of the precisions at the relevant items among the first R."""
+        hit = ranked > 0
+        places, most = np.arange(1, 1 + hit.shape[1]), hit.sum(axis=1)
+        seen = hit * (places <= most[:, None])
+        return (seen * hit.cumsum(axis=1) / places).sum(axis=1) / np.maximum(most, 1)
+
+
 class NDCG(Ranked):
     r"""Discounted relevance of the first k items over that of the best order.
 

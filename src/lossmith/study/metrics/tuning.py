@@ -4,10 +4,12 @@ A decision is subtracted from the log-probabilities before the most probable cla
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
 Array = np.ndarray
+Rule = Literal["mode", "median", "mean"]
 AtThresholds = Callable[[Array, Array, int, int], Array]  # see `TunedMetric.at_thresholds`
 FACTORS = np.linspace(0.0, 1.5, 16)  # of the log of the class frequencies
 
@@ -21,8 +23,22 @@ def shifted(predictions: Array, decision: Array | None) -> Array:
     return _log(predictions) - shift
 
 
-def decide(prediction: Array, decision: Array | None = None) -> Array:
-    """Return class codes (n,) from probabilities (n, C) and a tuned decision (C,)."""
+def decide(prediction: Array, decision: Array | None = None, rule: Rule = "mode") -> Array:
+    """Return class codes (n,) from probabilities (n, C) and a tuned decision (C,).
+
+    rule: the likeliest class, or of ordered ones the median or the rounded mean.
+
+    >>> probabilities = np.array([[0.4, 0.1, 0.1, 0.4], [0.1, 0.2, 0.3, 0.4]])
+    >>> [decide(probabilities, rule=rule).tolist() for rule in ("mode", "median", "mean")]
+    [[0, 3], [1, 2], [2, 2]]
+    """
+    if rule == "median":
+        sums = np.cumsum(prediction, axis=-1)
+        return (sums < 0.5 * sums[..., -1:] - 1e-9).sum(axis=-1)
+    if rule == "mean":
+        total = np.maximum(prediction.sum(axis=-1), np.finfo(np.float32).tiny)
+        mean = prediction @ np.arange(prediction.shape[-1]) / total
+        return np.rint(mean).astype(np.int64)
     return shifted(prediction, decision).argmax(axis=-1)
 
 

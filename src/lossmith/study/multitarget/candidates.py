@@ -11,8 +11,9 @@ from lossmith.catalogue.lookup import loss_class
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.weighting import Fixed, Weighting
-from lossmith.study.candidates import Candidate, CandidateSet
+from lossmith.study.candidates import CandidateSet
 from lossmith.study.multitarget.heads import Heads
+from lossmith.study.tasks.candidate import Candidate
 from lossmith.weighting import GeometricMean, Uncertainty
 
 FACTORS = (3.0, 9.0, 27.0)  # by which one target's share is raised over the others'

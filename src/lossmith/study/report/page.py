@@ -13,6 +13,7 @@ from lossmith.study.report.figures import compared, difference_places, forest, l
 from lossmith.study.report.snippet import snippet
 from lossmith.study.report.text import breakable, finished, opening, settings, table
 from lossmith.study.report.tradeoff import tradeoff
+from lossmith.study.tasks import of_numbers
 
 _STATUS = {"default": "finished", "selected": "finished"}
 _TRAINED = ("learning rate", "epochs")
@@ -196,7 +197,7 @@ def _shapes(result: Result, evidence: Evidence) -> str:
 
 
 def _shapes_key(result: Result) -> str:
-    if result.task == "regression":
+    if of_numbers(result.task):
         what = (
             "the residual, prediction − actual, in units of the target: the central 98&nbsp;% of "
             "the validation rows, or ten times the spread of their middle half where that is less"
@@ -215,7 +216,7 @@ def _shapes_key(result: Result) -> str:
 
 
 def _fit_title(result: Result) -> str:
-    kind = "Residuals" if result.task == "regression" else "Calibration"
+    kind = "Residuals" if of_numbers(result.task) else "Calibration"
     return f"{kind} on the test rows"
 
 
@@ -224,7 +225,7 @@ def _fit(result: Result, evidence: Evidence) -> str:
     if not shown:
         return ""
     names = {"default": result.default, "chosen": result.selected}
-    draw = fit.residuals if result.task == "regression" else fit.calibration
+    draw = fit.residuals if of_numbers(result.task) else fit.calibration
     return f"<p>{fit.legend(shown, names)}</p>{draw(evidence, shown)}"
 
 

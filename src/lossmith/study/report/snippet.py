@@ -4,6 +4,7 @@ import numpy as np
 
 from lossmith.catalogue import find
 from lossmith.study.base.result import Evidence, Result, TargetResult
+from lossmith.study.tasks import of_numbers
 
 _PROGRAM = """\
 import torch
@@ -64,7 +65,7 @@ def _single(result: Result, evidence: Evidence) -> dict[str, str]:
         "of_rows": "y[rows]",
         "after": "        clock.step()\n" if moves else "",
         "every_output": "model(x).squeeze(-1)",
-        "meaning": "probabilities" if result.task != "regression" else "in the target's unit",
+        "meaning": "in the target's unit" if of_numbers(result.task) else "probabilities",
     }
 
 
@@ -88,13 +89,13 @@ def _several(result: Result) -> dict[str, str]:
 
 
 def _values(one: TargetResult) -> str:
-    if one.task == "regression":
+    if of_numbers(one.task):
         return "torch.rand(512)"
     return f"torch.randint(0, {one.classes}, (512,))"
 
 
 def _target(result: Result, evidence: Evidence) -> str:
-    if result.task == "regression":
+    if of_numbers(result.task):
         known = evidence.test_target[np.isfinite(evidence.test_target)]
         low, high = np.quantile(known, [0.05, 0.95]) if len(known) else (0.0, 1.0)
         high = high if high > low else low + 1

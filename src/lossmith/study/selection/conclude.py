@@ -86,6 +86,7 @@ class Selection:
                     "name": one.name,
                     "labels": to_json(one.labels.tolist()),
                     "decision": None if one.decision is None else one.decision.tolist(),
+                    "rule": one.rule,
                 }
                 for one in self.outputs
             ]
@@ -149,8 +150,10 @@ def conclude(
         model=models.selected,
         problem=problem,
         outputs=tuple(
-            OutputSpec(name=one.name, labels=one.labels, decision=tuned)
-            for one, tuned in zip(problem.targets, decisions[1], strict=True)
+            OutputSpec(name=one.name, labels=one.labels, decision=tuned, rule=scorer.metric.rule)
+            for one, tuned, scorer in zip(
+                problem.targets, decisions[1], fleet.scorer.targets, strict=True
+            )
         ),
         test_rows=split.test,
         test_predictions=predictions[1],

@@ -24,12 +24,11 @@ from lossmith.study.metrics.tuned import TunedMetric, tuned
 from lossmith.study.selection.conclude import versions
 from lossmith.study.selection.own_trainings import Request, Rows, Runner, recipe_of
 from lossmith.study.study import Study
+from lossmith.study.tasks import TABLE_TASKS
 from lossmith.study.training.predictor import TorchModel
 from lossmith.study.trials.contenders import all_that_fit
 from lossmith.study.trials.place import WITHIN, clear_place
 from lossmith.study.trials.verdict import Verdict
-
-TASKS = ("regression", "binary", "multiclass")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +81,7 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
         request.train,
         request.task,
         known,
+        other=as_metric(request.metric, better=request.better),
         valid=request.valid,
         collate=request.collate,
         workers=request.loader_workers,
@@ -133,8 +133,9 @@ def _check_task(task: Any, metric: Metric | None) -> None:
     """Raise InputError for a task that is none, or that the metric does not ask for."""
     if task is None:
         return
-    if task not in TASKS:
-        raise InputError(f"task must be {', '.join(TASKS[:2])} or {TASKS[2]}, got {task!r}")
+    if task not in TABLE_TASKS:
+        *some, last = TABLE_TASKS
+        raise InputError(f"task must be {', '.join(some)} or {last}, got {task!r}")
     if metric is None:
         raise InputError(
             f"task={task!r} is for metrics of one number or class a row, as mae or accuracy; "
@@ -154,16 +155,17 @@ def _losses(request: Request, metric: Metric | None, examples: SupervisedDataset
             "candidates must be a list of keys, as ['huber'], of modules or functions, or a dict "
             f"by name; got {given!r}"
         )
-    if examples.task is None and (given is None or request.default is None):
+    known = examples.task is not None or examples.other is not None
+    if not known and (given is None or request.default is None):
         raise InputError(
-            "give candidates= and default=: what fits is known for metrics of one number or class "
-            "a row, by name, with one target a sample"
+            "give candidates= and default=: what fits can be told by the name of a metric and "
+            "targets that go with it, as masks with mean_iou"
         )
     if given is None or metric is None or examples.task is None or isinstance(given, dict):
         return given
     names = [one for one in given if isinstance(one, str) and "(" not in one]
-    known, *_ = all_that_fit(metric, examples.target, examples.classes, names)
-    return [*known, *(one for one in given if one not in names)]
+    fitting, *_ = all_that_fit(metric, examples.target, examples.classes, names)
+    return [*fitting, *(one for one in given if one not in names)]
 
 
 def _conclude(runner: Runner, rows: Rows, finished: bool) -> ModelSelection:

@@ -113,10 +113,8 @@ class Rows:
             pairs = [tuple(pairs)] if len(pairs) == 2 and np.ndim(pairs[0]) == 1 else pairs
             return cls(develop=everyone, test=everyone[:0], splits=pairs, groups=groups)
         groups = together(examples.units, groups)
-        classes = examples.task in ("binary", "multiclass")
-        target = examples.target if classes else everyone
-        task = examples.task if classes and examples.task else "regression"
-        split = split_rows(task, target, request.seed, groups, whole=True)
+        target = examples.target if examples.classes else everyone
+        split = split_rows(examples.task or "regression", target, request.seed, groups, whole=True)
         return cls(
             develop=split.develop,
             test=split.test,

@@ -35,6 +35,7 @@ def select(
     train: Any = None,
     task: Task | Mapping[str, Task] | None = None,
     positive: Any = None,
+    order: Sequence[Any] | Mapping[str, Sequence[Any]] | None = None,
     candidates: Any = None,
     seed: int = 0,
     budget: float | None = None,
@@ -78,10 +79,12 @@ def select(
             module; it is called for every training under a fixed seed.
         train: the data of such a model: a map-style dataset of (input, target) or a pair of
             tensors.
-        task: "regression", "binary" or "multiclass"; inferred if None. Of several targets, a
-            dict by target.
+        task: "regression", "binary", "multiclass" or "ordinal"; inferred if None. Of several
+            targets, a dict by target.
         positive: the positive class of a binary task; the rarer one if None. Of several targets,
             a dict by target.
+        order: of an ordinal task the grades from low to high; if None, numbers ascend, an ordered
+            category says it, and so do words of a common scale. Of several targets, a dict.
         candidates: keys of the losses to compare with the default; all that fit if None. For your
             own model also modules and functions, or a dict of them by name.
         seed: of the split, the folds, the initial weights and the batches.
@@ -192,6 +195,7 @@ def select(
             metric=metric,
             task=task,
             positive=positive,
+            order=order,
             groups=groups,
             time=time,
             candidates=candidates,

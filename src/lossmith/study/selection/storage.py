@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from lossmith.study.base.result import Evidence, Result
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.labels import from_json
 from lossmith.study.data.predictions import OutputSpec, predictions_table
+from lossmith.study.metrics.tuning import Rule
 from lossmith.study.multitarget.heads import losses_of, width_of
 from lossmith.study.report import write_report
 from lossmith.study.selection.conclude import Selection
@@ -213,7 +214,11 @@ def _body(state: dict[str, torch.Tensor], loss: Loss) -> StackedMLP:
 def _output_spec(facts: dict[str, Any], loss: Loss) -> OutputSpec:
     """Return a target's labels and decision, held against its loss."""
     labels, decision = from_json(facts["labels"]), facts["decision"]
-    classes = 0 if "regression" in loss.card.tasks else max(loss.out_features, 2)
+    known = getattr(loss, "classes", None)  # of grades more than outputs
+    classes = 0 if "regression" in loss.card.tasks else int(known or max(loss.out_features, 2))
+    rule = facts.get("rule", "mode")
+    if rule not in get_args(Rule):
+        raise ValueError(f"model.json decides by {rule!r}, not by {' or '.join(get_args(Rule))}")
     if len(labels) != classes or len({str(label) for label in labels.tolist()}) != classes:
         raise ValueError(f"model.json names {len(labels)} classes, the loss has {classes}")
     if decision is not None and len(decision) != classes:
@@ -222,6 +227,7 @@ def _output_spec(facts: dict[str, Any], loss: Loss) -> OutputSpec:
         name=facts["name"],
         labels=labels,
         decision=None if decision is None else np.array(decision, dtype=float),
+        rule=rule,
     )
 
 

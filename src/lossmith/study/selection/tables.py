@@ -13,13 +13,7 @@ from lossmith.catalogue import find
 from lossmith.study.base.clock import Clock
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.result import Finding
-from lossmith.study.candidates import (
-    Candidate,
-    CandidateSet,
-    CandidateSpec,
-    candidates_for,
-    known_loss,
-)
+from lossmith.study.candidates import CandidateSet, CandidateSpec, candidates_for, known_loss
 from lossmith.study.data.arrangement import Arrangement
 from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
@@ -31,6 +25,7 @@ from lossmith.study.metrics import metric as metric_for
 from lossmith.study.multitarget.candidates import WEIGHTINGS, combinations
 from lossmith.study.selection.conclude import Selection, conclude
 from lossmith.study.selection.final import train_final_models
+from lossmith.study.tasks.candidate import Candidate
 from lossmith.study.training.table_trainer import TableTrainer
 from lossmith.study.trials.combined import combine
 from lossmith.study.trials.fleet import SCREENING_SHARE, Fleet
@@ -52,6 +47,7 @@ class TableRequest:
     metric: Any
     task: Any = None
     positive: Any = None
+    order: Any = None
     groups: Any = None
     time: Any = None
     candidates: Sequence[str] | None = None
@@ -127,6 +123,7 @@ def _problem(request: TableRequest) -> tuple[TableProblem, list[Metric]]:
         tasks=_of_each("task", request.task, targets),
         positives=_of_each("positive", request.positive, targets),
         arrangement=arrangement,
+        orders=_of_each("order", request.order, targets),
     )
     pairs = zip(metrics, problem.targets, strict=True)
     return problem, [metric_for(metric, one.task) for metric, one in pairs]
@@ -245,7 +242,7 @@ class Plan:
             trainer=self._trainer(self.problem),
             candidates=combinations(
                 term_names([one.name for one in targets]),
-                [one.task != "regression" for one in targets],
+                [not one.numbers for one in targets],
                 [one.candidates for one in studies],
                 best,
             ),

@@ -44,8 +44,8 @@ def decoded(loss: nn.Module, output: Any, decode: Callable[[Any], Any] | None) -
     if not isinstance(output, Tensor):
         return output
     output = output.detach()
-    if isinstance(loss, Loss) and loss.card.trains_head:
-        return loss.decode(output)
+    if isinstance(loss, Loss) and (loss.card.trains_head or decode is None):
+        return loss.decode(output) if output.is_floating_point() else output
     if decode is not None:
         return decode(output)
     if isinstance(loss, nn.CrossEntropyLoss):

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.core.driver import parameter_groups
-from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.training.averaging import WeightAverage
@@ -56,7 +55,7 @@ class ModuleTraining:
     ) -> None:
         self.recipe, self.examples, self.rows = recipe, examples, rows
         self.loss = loss.to(recipe.device)
-        self.width = loss.out_features if isinstance(loss, Loss) else None
+        self.width = examples.width_of(loss)
         torch.manual_seed(seed)
         model = recipe.make_model(self._wanted_width())
         torch.manual_seed(seed)  # dropout is the same for all, however much a head has drawn

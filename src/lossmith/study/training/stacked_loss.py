@@ -90,10 +90,12 @@ def _at_once(loss: Pointwise) -> Total:
     def total(output: Tensor, target: Tensor) -> Tensor:
         models, rows = target.shape[:2]
         output, target = output.flatten(0, 1), target.flatten(0, 1)
-        weight = combine_weights(output[:, 0] if output.ndim > 1 else output, loss.weights(target))
+        own = loss.weights(target)
+        each = own is not None and own.ndim == output.ndim  # one an output, not one a row
+        weight = combine_weights(output if each or output.ndim == 1 else output[:, 0], own)
         if weight is None:
             return models * loss(output, target)
-        mass = weight.view(models, rows).sum(1).repeat_interleave(rows)
+        mass = weight.reshape(models, -1).sum(1).repeat_interleave(rows)
         return loss(output, target, weight=1 / nonzero(mass), denominator=1.0)
 
     return total

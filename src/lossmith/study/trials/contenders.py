@@ -5,7 +5,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,16 +13,18 @@ import numpy as np
 from torch import Tensor, nn
 
 from lossmith.catalogue.lookup import loss_class
-from lossmith.core.card import Task
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.serial import plain
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.named import home_of
-from lossmith.study.candidates import Candidate, CandidateSpec, candidates_for
+from lossmith.study.candidates import CandidateSpec, candidates_for
 from lossmith.study.metrics import Metric
+from lossmith.study.metrics.study_metric import StudyMetric
+from lossmith.study.tasks import ArrayTask, table_task
+from lossmith.study.tasks.candidate import Candidate, Sum
 
-Make = Callable[[Tensor | None], nn.Module]  # from the training targets of a fold
+Make = Callable[[Any], nn.Module]  # from the training targets of a fold
 
 
 class FunctionLoss(nn.Module):
@@ -45,7 +47,7 @@ class Contender:
     make: Make
     identity: str  # what it is, as text that is equal in every process
 
-    def fit(self, target: Tensor | None) -> nn.Module:
+    def fit(self, target: Any) -> nn.Module:
         """Return a fresh module of it, fitted to the training targets where it can be."""
         return self.make(target)
 
@@ -80,9 +82,8 @@ def contender(loss: Any, name: str | None = None) -> Contender:
     if isinstance(loss, type) and issubclass(loss, Loss):
         return Contender(name=name or loss.card.key, make=_fitted(loss), identity=loss.card.key)
     if isinstance(loss, nn.Module):
-        return Contender(
-            name=name or _name_of(loss), make=lambda _: copy.deepcopy(loss), identity=_told(loss)
-        )
+        make = _refitted(loss) if isinstance(loss, Hybrid) else lambda _: copy.deepcopy(loss)
+        return Contender(name=name or _name_of(loss), make=make, identity=_told(loss))
     if callable(loss) and not isinstance(loss, type):
         called = name or str(getattr(loss, "__name__", type(loss).__name__))
         told = f"{home_of(loss)}.{told_function(loss)}"
@@ -93,7 +94,32 @@ def contender(loss: Any, name: str | None = None) -> Contender:
     )
 
 
+def _refitted(loss: Hybrid) -> Make:
+    """Return how a sum of losses is made: each fits itself to the training targets."""
+
+    def make(target: Any) -> nn.Module:
+        try:
+            routed = any(loss.routes.values()) and not isinstance(target, Mapping)
+            return copy.deepcopy(loss) if target is None or routed else loss.refitted(target)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{_name_of(loss)}: {error}") from error
+
+    return make
+
+
 def _by_name(text: str, name: str) -> Contender:
+    """Return the loss of a name, or the sum of those of several: cross_entropy + dice."""
+    parts = [_one_by_name(part.strip(), part.strip()) for part in text.split(" + ")]
+    if len(parts) == 1:
+        return replace(parts[0], name=name)
+
+    def make(target: Any) -> nn.Module:
+        return Hybrid.summed(*(part.fit(target) for part in parts))  # type: ignore[arg-type]
+
+    return Contender(name=name, make=make, identity=text)
+
+
+def _one_by_name(text: str, name: str) -> Contender:
     key, _, arguments = text.partition("(")
     try:
         kind, hypers = loss_class(key), _hypers(arguments)
@@ -148,8 +174,8 @@ def all_that_fit(
 
     keys: of the losses, beside these two; all if None.
     """
-    task: Task = "regression" if not classes else "binary" if classes == 2 else "multiclass"
-    found = candidates_for(task, metric, target, classes or None, keys)
+    task = table_task(metric, classes)
+    found = candidates_for(task.name, metric, target, classes or None, keys)
     contenders = [
         Contender(name=one.name, make=_of_candidate(one), identity=one.name)
         for one in found.candidates
@@ -157,9 +183,19 @@ def all_that_fit(
     return contenders, found.default, found.common
 
 
-def _of_candidate(candidate: CandidateSpec) -> Make:
-    def make(target: Tensor | None) -> nn.Module:
-        assert target is not None  # all_that_fit has one
+def all_of_task(
+    task: ArrayTask, metric: StudyMetric, target: Any
+) -> tuple[list[Contender], str, str]:
+    """Return what fits of a task of any targets, the metric's default and the common loss."""
+    contenders = [
+        Contender(name=one.name, make=_of_candidate(one), identity=one.name)
+        for one in task.everyone(metric, target)
+    ]
+    return contenders, task.default(metric, target).name, task.common(target).name
+
+
+def _of_candidate(candidate: CandidateSpec | Sum) -> Make:
+    def make(target: Any) -> nn.Module:
         return candidate.fit(target)
 
     return make

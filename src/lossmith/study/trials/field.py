@@ -2,15 +2,23 @@
 
 from typing import Any
 
+import numpy as np
+
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric, lookup
-from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.metrics.table_metric import TableMetric
-from lossmith.study.trials.contenders import Contender, all_that_fit, contender, contenders_of
+from lossmith.study.trials.aim import Aim
+from lossmith.study.trials.contenders import (
+    Contender,
+    all_of_task,
+    all_that_fit,
+    contender,
+    contenders_of,
+)
 
 
 def contestants(
-    losses: Any, default: Any, metric: Any, target: Any
+    losses: Any, default: Any, metric: Any, aim: Aim
 ) -> tuple[dict[str, Contender], str, str | None]:
     """Return the losses by name, the name of the default, and that of the common loss if known.
 
@@ -18,12 +26,12 @@ def contestants(
         InputError: where a loss is none, or the default cannot be told from metric and target.
     """
     found = None if losses is None else contenders_of(losses)
-    known = None if found is not None and default is not None else _fitting(metric, target)
+    known = None if found is not None and default is not None else _fitting(metric, aim)
     if known is None and (found is None or default is None):
         lacking = "losses=" if found is None else "default="
         raise InputError(
-            f"say {lacking}: what fits can be told for metrics of regression and classes with one "
-            "target a row, by name, as metric='mae', target=y"
+            f"say {lacking}: what fits can be told by the name of a metric and the targets, as "
+            "metric='mae', target=y, and by task='metric_learning' of embeddings"
         )
     everyone, own, common = known if known is not None else ([], "", None)
     by_name = {one.name: one for one in (everyone if found is None else found)}
@@ -40,16 +48,21 @@ def contestants(
     return by_name, own, common if common in by_name else None
 
 
-def _fitting(metric: Any, target: Any) -> tuple[list[Contender], str, str] | None:
-    """Return what fits a metric of tables by name and a target of one entry a row, else None."""
+def _fitting(metric: Any, aim: Aim) -> tuple[list[Contender], str, str] | None:
+    """Return what fits the task of metric and targets, the default and the common loss, else None.
+
+    Of one entry a row that is a task of tables, by a metric of theirs.
+    """
+    if aim.task is not None:
+        return all_of_task(aim.task, aim.metric, aim.target)
     try:
         known = lookup(metric) if isinstance(metric, str) else metric
     except InputError:
         return None
     known = known.metric if isinstance(known, TableMetric) else known
-    if not isinstance(known, Metric) or target is None:
+    values = aim.target
+    if not isinstance(known, Metric) or not isinstance(values, np.ndarray):
         return None
-    values = to_array(target)
     if values.ndim != 1 or values.dtype.kind not in "biuf":
         return None
     known.check(values)

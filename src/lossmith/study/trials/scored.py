@@ -8,7 +8,7 @@ import numpy as np
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Storage, Training
-from lossmith.study.metrics.study_metric import StudyMetric, to_array
+from lossmith.study.metrics.study_metric import StudyMetric, mapped, parts, to_array
 from lossmith.study.metrics.units import rows_measure
 from lossmith.study.trials.splits import Fold
 
@@ -59,14 +59,14 @@ def scored(
             return Scored(score=metric.worst, influences=np.zeros(len(np.unique(fold.units))))
         mean, influences = rows_measure(values, fold.units)
         return Scored(score=mean, influences=influences)
-    prediction, target = to_array(predictions), to_array(target)
-    if len(prediction) != len(fold.valid):
+    prediction, target = mapped(to_array, predictions), mapped(to_array, target)
+    if len(parts(prediction)[0]) != len(fold.valid):
         raise InputError(
             f"outputs= must be for the {len(fold.valid)} rows of trial.valid, in their order; got "
-            f"{len(prediction)}"
+            f"{len(parts(prediction)[0])}"
         )
     value = metric.score(target, prediction)
-    if metric.cheap or not np.isfinite(value):
+    if metric.cheap or not np.isfinite(value) or isinstance(target, Mapping):
         return Scored(score=value, influences=metric.influences(target, prediction, fold.units))
     kept = {"prediction": prediction, "target": target}
     return Scored(score=value, influences=None, predictions=kept)

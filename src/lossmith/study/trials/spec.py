@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Setting
-from lossmith.study.metrics.study_metric import StudyMetric
+from lossmith.study.metrics.study_metric import StudyMetric, parts
 from lossmith.study.rules.plan import Design, named
 from lossmith.study.rules.stacked import StackedDesign
 from lossmith.study.trials.contenders import Contender, told_function
@@ -19,7 +17,7 @@ def spec_of(
     metric: StudyMetric,
     contenders: Mapping[str, Contender],
     folds: Folds,
-    target: np.ndarray | None,
+    target: Any,
     recipe: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what a study is."""
@@ -28,8 +26,8 @@ def spec_of(
         "metric": metric.name,
         "losses": {name: one.identity for name, one in contenders.items()},
         "folds": folds.fingerprint(),
-        "rows": None if target is None else len(target),
-        "target": None if target is None else fingerprint(target),
+        "rows": None if target is None else len(parts(target)[0]),
+        "target": None if target is None else fingerprint(*parts(target)),
         "fixed": folds.fixed,
         "grouped": folds.grouped,
         "overlap": folds.overlap,

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 from torch import nn
 
-from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError, StorageError
 from lossmith.study.journal import Claim, Storage
 from lossmith.study.rules.plan import Design
@@ -30,6 +29,9 @@ class Host(Protocol):
 
     def fitted(self, name: str, rows: np.ndarray | None) -> nn.Module:
         """Return a fresh module of a loss, fitted to the targets of some rows, or of all."""
+
+    def width_of(self, loss: nn.Module) -> int | None:
+        """Return the width of the head that a loss reads here."""
 
     def tell(
         self,
@@ -110,7 +112,7 @@ class Trial:
     @property
     def out_features(self) -> int | None:
         """The width of the head that the loss reads; None where the loss does not say."""
-        return self.loss.out_features if isinstance(self.loss, Loss) else None
+        return self._study.width_of(self.loss)
 
     @property
     def folder(self) -> Path:

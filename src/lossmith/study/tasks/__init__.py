@@ -1,0 +1,83 @@
+"""The tasks of a study, one object and one file each: all that depends on the task stands there."""
+
+from typing import Any
+
+from lossmith.study.base.errors import InputError
+from lossmith.study.metrics import Metric, check_task
+from lossmith.study.metrics.study_metric import StudyMetric
+from lossmith.study.tasks.arrays import ArrayTask
+from lossmith.study.tasks.base import TableTask
+from lossmith.study.tasks.binary import Binary
+from lossmith.study.tasks.forecasting import Forecasting
+from lossmith.study.tasks.multiclass import Multiclass
+from lossmith.study.tasks.multilabel import Multilabel
+from lossmith.study.tasks.ordinal import Ordinal
+from lossmith.study.tasks.ranking import Ranking
+from lossmith.study.tasks.regression import Regression
+from lossmith.study.tasks.retrieval import Retrieval
+from lossmith.study.tasks.segmentation import Segmentation
+from lossmith.study.tasks.survival import Survival
+from lossmith.study.tasks.tokens import Tokens
+
+__all__ = [
+    "ARRAY_TASKS",
+    "TABLE_TASKS",
+    "ArrayTask",
+    "TableTask",
+    "array_task",
+    "of_numbers",
+    "table_task",
+]
+
+TABLE_TASKS: dict[str, TableTask] = {
+    one.name: one for one in (Regression(), Binary(), Multiclass(), Ordinal())
+}
+ARRAY_TASKS: tuple[ArrayTask, ...] = (
+    Segmentation(),
+    Multilabel(),
+    Ranking(),
+    Survival(),
+    Tokens(),
+    Retrieval(),
+    Forecasting(),
+)
+
+
+def array_task(metric: StudyMetric, target: Any, name: str | None = None) -> ArrayTask | None:
+    """Return the task of a metric and of targets of any shape, or the one of a name; None if none.
+
+    Raises:
+        InputError: for a name that is none, or metric and targets that are not of that task.
+    """
+    if name is None:
+        fitting = (one for one in ARRAY_TASKS if one.inferred and one.suits(metric, target))
+        return next(fitting, None)
+    found = next((one for one in ARRAY_TASKS if one.name == name), None)
+    if name in TABLE_TASKS and not (found and found.suits(metric, target)):
+        return None
+    if found is None:
+        names = dict.fromkeys([*TABLE_TASKS, *(one.name for one in ARRAY_TASKS)])
+        raise InputError(f"a study's task is one of {', '.join(names)}, got {name!r}")
+    found.check(metric, target)
+    return found
+
+
+def table_task(metric: Metric, classes: int) -> TableTask:
+    """Return the task of a metric of tables and of so many classes, 0 of numbers.
+
+    >>> from lossmith.study.metrics import lookup
+    >>> table_task(lookup("auroc"), 2).name, table_task(lookup("auroc"), 5).name
+    ('binary', 'multiclass')
+
+    Raises:
+        InputError: where the metric is for none such.
+    """
+    own = [one for one in TABLE_TASKS.values() if one.least <= classes <= one.most]
+    found = next((one for one in own if one.name in metric.tasks), own[0])
+    check_task(metric, found.name)
+    return found
+
+
+def of_numbers(task: str) -> bool:
+    """Tell whether targets of a task, as a result names it, are quantities of a table."""
+    return task in TABLE_TASKS and TABLE_TASKS[task].numbers

@@ -1,0 +1,97 @@
+"""What a task is: its targets, the losses that fit them, its metrics and the losses to beat."""
+
+import itertools
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from lossmith.catalogue import find
+from lossmith.core.card import Task
+from lossmith.core.loss import Loss
+from lossmith.study.metrics import Metric
+from lossmith.study.tasks.candidate import Candidate
+
+Array = np.ndarray
+
+
+class StudyTask(ABC):
+    """A task of a study: one object says all that depends on the task.
+
+    name: as a user and the cards of losses write it. numbers: whether targets are numbers, not
+    classes that folds share out evenly.
+    """
+
+    name: ClassVar[Task]
+    numbers: ClassVar[bool] = False
+
+    def losses(self) -> dict[str, type[Loss]]:
+        """Return the losses whose cards fit."""
+        return find(self.name)
+
+    def trains(self, kind: type[Loss]) -> bool:
+        """Tell whether a study gives a loss all it needs: no signals, and nothing to wrap."""
+        return kind.card.trains_head and not kind.card.needs and "loss" not in kind.hyperparameters
+
+    def admits(self, kind: type[Loss], target: Array) -> bool:
+        """Tell whether a loss can be trained on these targets."""
+        return self.trains(kind)
+
+    def candidates(self, metric: Any, target: Array, classes: int | None) -> list[Candidate]:
+        """Return every loss that fits, at the values that its card lists."""
+        return [
+            one
+            for key, kind in self.losses().items()
+            if self.admits(kind, target)
+            for one in self.variants(key, kind, metric, target, classes)
+        ]
+
+    def variants(
+        self, key: str, kind: type[Loss], metric: Any, target: Array, classes: int | None
+    ) -> list[Candidate]:
+        """Return one loss at the values that its card lists."""
+        hypers = grid(kind, getattr(metric, "level", None))
+        return [Candidate(key=key, hypers=one, classes=classes) for one in hypers]
+
+
+class TableTask(StudyTask):
+    """A task of one number or class a row: that a column of a table may be the target of."""
+
+    kind: ClassVar[type]  # of the targets in memory
+    least: ClassVar[int] = 0  # classes that it has, 0 of numbers
+    most: ClassVar[float] = 0
+
+    @abstractmethod
+    def check(self, target: Array) -> None:
+        """Raise InputError for targets that nothing can be learned of."""
+
+    def arranged(
+        self, codes: Array, labels: Array, column: pd.Series, name: str, said: Any
+    ) -> tuple[Array, Array]:
+        """Return codes and labels in the order that matters, of which a user may have said more."""
+        return codes, labels
+
+    def notes(self, labels: Array, codes: Array) -> list[str]:
+        """Return what a user should know of the order of the labels."""
+        return []
+
+    @abstractmethod
+    def default(self, metric: Metric, classes: int | None) -> Candidate:
+        """Return the loss whose minimiser is what the metric rewards: the one to beat."""
+
+    @abstractmethod
+    def common(self, classes: int | None) -> Candidate:
+        """Return what people start with, whatever the metric."""
+
+    def classes_of(self, target: Array) -> int | None:
+        """Return how many classes the codes have; None of numbers."""
+        return None if self.numbers else int(target.max()) + 1
+
+
+def grid(kind: type[Loss], level: float | None) -> list[dict[str, Any]]:
+    """Return the hyperparameters to try; a level is the metric's own, or the loss is left out."""
+    axes = {name: hyper.search for name, hyper in kind.hyperparameters.items() if hyper.search}
+    if "level" in kind.hyperparameters:
+        axes["level"] = () if level is None else (level,)
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]

@@ -1,0 +1,44 @@
+"""Multi-label: any number of labels a row."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lossmith.core.loss import Loss
+from lossmith.study.tasks.arrays import ArrayTask, Baseline
+
+MARGINALS = Baseline(
+    "binary_cross_entropy",
+    "asks for each label's own probability: Dembczyński et al., On Label Dependence, 2012",
+)
+DECIDED = Baseline(
+    "binary_cross_entropy",
+    "decides by each label's own probability: Koyejo et al., Consistent Multilabel Classification, "
+    "2015",
+)
+
+
+class Multilabel(ArrayTask):
+    """Labels (N, L) of 0 and 1; a head of one logit a label."""
+
+    name = "multilabel"
+    wanted = "labels (N, L) of 0 and 1"
+    start = "binary_cross_entropy"
+    defaults: ClassVar[Mapping[str, Baseline]] = {
+        **dict.fromkeys(("hamming", "log_loss", "brier", "auroc", "average_precision"), MARGINALS),
+        **dict.fromkeys(("f1_macro", "f1_micro"), DECIDED),
+    }
+
+    def accepts(self, target: Any) -> bool:
+        """Tell whether targets are labels."""
+        fine = isinstance(target, np.ndarray) and target.ndim == 2 and target.dtype.kind in "biuf"
+        return fine and bool(np.isin(target, (0, 1)).all())
+
+    def admits(self, kind: type[Loss], target: Any) -> bool:
+        """Tell whether a loss reads labels."""
+        return kind.card.target == "labels"
+
+    def width(self, loss: Loss, target: Any) -> int:
+        """Return one output a label."""
+        return int(target.shape[1])

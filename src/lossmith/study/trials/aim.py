@@ -1,0 +1,93 @@
+"""What the trials of a study aim at: its targets, its metric, and the task that both make."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lossmith.core.loss import Loss
+from lossmith.study.base.errors import InputError
+from lossmith.study.metrics.study_metric import StudyMetric, mapped, parts, to_array
+from lossmith.study.tasks import ArrayTask, array_task
+from lossmith.study.training.heads import decoded
+from lossmith.study.trials.contenders import Contender
+from lossmith.study.trials.scored import Scored, scored
+from lossmith.study.trials.splits import Fold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aim:
+    """The targets of a study, one entry a row; task: of targets that tables do not have."""
+
+    metric: StudyMetric
+    target: Any
+    task: ArrayTask | None
+    decode: Callable[[Any], Any] | None
+
+    @classmethod
+    def of(
+        cls,
+        metric: StudyMetric,
+        target: Any,
+        task: str | None,
+        decode: Callable[[Any], Any] | None,
+    ) -> "Aim":
+        """Return the aim of what a user gives.
+
+        Raises:
+            InputError: where the task is none, or not that of metric and targets.
+        """
+        found = None if target is None else mapped(to_array, target)
+        return cls(metric=metric, target=found, task=array_task(metric, found, task), decode=decode)
+
+    @property
+    def first(self) -> np.ndarray | None:
+        """The targets, or of several parts the first, by which rows are counted."""
+        return None if self.target is None else parts(self.target)[0]
+
+    @property
+    def strata(self) -> np.ndarray | None:
+        """The classes that folds share out evenly, if any."""
+        if self.target is None or isinstance(self.target, Mapping):
+            return None
+        labels = self.target.ndim == 1 and self.target.dtype.kind != "f"
+        return self.target if labels else None
+
+    def fitted(self, contender: Contender, rows: np.ndarray | None) -> nn.Module:
+        """Return a fresh module of a loss, fitted to the targets of some rows, or of all."""
+        if self.target is None:
+            return contender.fit(None)
+        return contender.fit(mapped(torch.as_tensor, self._of(rows)))
+
+    def width(self, loss: nn.Module) -> int | None:
+        """Return the width of the head that a loss reads; None where the loss does not say."""
+        if not isinstance(loss, Loss):
+            return None
+        return loss.out_features if self.task is None else self.task.width(loss, self.target)
+
+    def scored(
+        self, fold: Fold, loss: nn.Module, *, outputs: Any, rows: Any, score: Any, target: Any
+    ) -> Scored:
+        """Score what a trial reports: raw outputs, one score a row, or a bare score.
+
+        Raises:
+            InputError: where it is none of these, or more than one.
+        """
+        if sum(value is not None for value in (outputs, rows, score)) != 1:
+            raise InputError("report one of outputs=, rows= or score=")
+        if outputs is None:
+            return scored(self.metric, fold, rows=rows, score=score)
+        if target is None:
+            if self.target is None:
+                raise InputError("the study has no target=; report(outputs=…, target=…) or rows=")
+            target = self._of(fold.valid)
+        predictions = decoded(loss, outputs, self.decode)
+        if self.task is not None:
+            target, predictions = self.task.read(self.metric, loss, predictions, target)
+        return scored(self.metric, fold, predictions=predictions, target=target)
+
+    def _of(self, rows: np.ndarray | None) -> Any:
+        return self.target if rows is None else mapped(lambda part: part[rows], self.target)

@@ -1,0 +1,141 @@
+"""Ordered grades of a table: their order, how metrics decide them, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import cohen_kappa_score
+
+from lossmith.cli.main import main
+from lossmith.study.base.errors import InputError
+from lossmith.study.data.problem import Problem, frame_problem
+from lossmith.study.metrics import lookup
+from lossmith.study.metrics.resolve import as_metric
+from lossmith.study.selection.storage import load
+
+RNG = np.random.default_rng(0)
+NUMBER = RNG.integers(4, size=120)
+WORDS = np.array(["poor", "fair", "good", "excellent"])
+
+
+def table(grades: object) -> pd.DataFrame:
+    return pd.DataFrame({"x": NUMBER + RNG.normal(size=120), "grade": grades})
+
+
+def problem(grades: object, order: object = None, metric: str = "grade_mae") -> Problem:
+    return frame_problem(table(grades), "grade", metric, order=order)
+
+
+@pytest.mark.parametrize(
+    ("grades", "order", "labels"),
+    [
+        (NUMBER + 3, None, "3 4 5 6"),
+        (WORDS[NUMBER], None, "poor fair good excellent"),
+        (
+            np.array(["zeta", "beta", "eta", "alpha"])[NUMBER],
+            ["zeta", "beta", "eta", "alpha"],
+            None,
+        ),
+        (np.array(["A", "B", "C", "D"])[NUMBER], ["D", "C", "B", "A"], "D C B A"),
+        (NUMBER, ["3", "2", "1", "0"], "3 2 1 0"),
+        (
+            pd.Categorical(np.array(list("dcba"))[NUMBER], categories=list("dcba"), ordered=True),
+            None,
+            "d c b a",
+        ),
+    ],
+)
+def test_grades_are_in_the_order_given_or_told(
+    grades: object, order: object, labels: str | None
+) -> None:
+    found = problem(grades, order)
+    wanted = labels.split() if labels else list(order)  # type: ignore[call-overload]
+    assert found.task == "ordinal"
+    assert list(found.classes) == wanted
+    assert (
+        found.labels[found.target].astype(str).tolist() == np.asarray(grades).astype(str).tolist()
+    )
+    assert f"the grades from low to high: {' < '.join(wanted)}" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("grades", "order", "message"),
+    [
+        (np.array(list("wxyz"))[NUMBER], None, "order of 'w', 'x', 'y', 'z'.*--order w,x,y,z"),
+        (WORDS[NUMBER], ["poor", "fair", "good"], "it also holds 'excellent'"),
+        (WORDS[NUMBER], ["poor", "fair", "good", "best"], "it holds no 'best'"),
+        (WORDS[NUMBER], [*WORDS, "poor"], "it has each grade once"),
+        (NUMBER % 2, None, "2 distinct values; grades are three at least"),
+        (np.where(np.arange(120) < 2, 9, NUMBER), None, "class '9'.*has 2 rows"),
+    ],
+)
+def test_a_wrong_order_is_told_in_one_line(grades: object, order: object, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        problem(grades, order)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_order_is_for_grades() -> None:
+    with pytest.raises(InputError, match="--order is for grades, but the task of 'grade' is multi"):
+        problem(WORDS[NUMBER], list(WORDS), "accuracy")
+
+
+def test_each_metric_decides_what_it_asks_for() -> None:
+    split = np.array([[[0.45, 0.0, 0.1, 0.45]]])
+    target = np.array([2])
+    assert lookup("grade_mae").scores(target, split)[0] == 0  # the median
+    assert lookup("within_one").scores(np.array([0]), split)[0] == 0
+    skewed = np.array([[[0.6, 0.0, 0.0, 0.4]]])  # of mean 1.2
+    assert lookup("grade_mae").scores(np.array([0]), skewed)[0] == 0
+    assert lookup("quadratic_kappa").grades(skewed)[0, 0] == 1  # type: ignore[attr-defined]
+
+
+def test_kappa_is_that_of_others() -> None:
+    chosen = np.clip(NUMBER + RNG.integers(-1, 2, size=120), 0, 3)
+    hard = np.eye(4)[chosen]
+    wanted = cohen_kappa_score(NUMBER, chosen, weights="quadratic")
+    assert lookup("quadratic_kappa").score(NUMBER, hard) == pytest.approx(wanted)
+    assert as_metric("quadratic_kappa").score(NUMBER, chosen) == pytest.approx(wanted)
+    assert lookup("quadratic_kappa").constant_score(NUMBER) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--metric", "mae", "--task", "ordinal"], "metrics for ordinal: quadratic_kappa"),
+        (["--metric", "grade_mae", "--order", "poor,good"], "--order must name each grade"),
+        (["--metric", "grade_mae,mae", "--order", "a,b"], "--order is for one target"),
+    ],
+)
+def test_the_command_refuses_in_one_line(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "t.csv"
+    table(WORDS[NUMBER]).to_csv(file, index=False)
+    target = "grade,x" if "," in options[1] else "grade"
+    assert main(["select", str(file), "--target", target, *options]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert message in said[-1]
+    assert len(said) == 1
+
+
+def test_a_run_predicts_the_grade_that_the_metric_asks_for(tmp_path: Path) -> None:
+    import lossmith
+
+    frame = table(WORDS[NUMBER])
+    selection = lossmith.select(
+        frame,
+        target="grade",
+        metric="quadratic_kappa",
+        candidates=["corn", "coral"],
+        epochs=3,
+        learning_rates=[0.01],
+        out=tmp_path / "run",
+    )
+    predicted = selection.predict(frame)
+    chances = predicted[[f"probability_{word}" for word in WORDS]].to_numpy()
+    mean = np.rint(chances @ np.arange(4) / chances.sum(axis=1)).astype(int)
+    assert predicted["prediction"].tolist() == WORDS[mean].tolist()
+    pd.testing.assert_frame_equal(load(tmp_path / "run").predict(frame), predicted)
+    assert "ordinal" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

@@ -1,0 +1,197 @@
+"""Tasks of any targets: what fits, what is to beat, how heads are sized and read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lossmith
+from lossmith import CrossEntropy, Dice
+from lossmith.core.hybrid import Hybrid
+from lossmith.study.base.errors import InputError
+from lossmith.study.metrics.resolve import as_metric
+from lossmith.study.study import Study
+from lossmith.study.tasks import ARRAY_TASKS, array_task
+from lossmith.study.training.heads import decoded
+
+RNG = np.random.default_rng(0)
+ROWS = 24
+MASKS = RNG.integers(2, size=(ROWS, 6, 6))
+CLASSES = RNG.integers(3, size=(ROWS, 6, 6))
+IGNORED = np.where(np.arange(6)[:, None] < 2, 255, CLASSES)
+LABELS = RNG.integers(2, size=(ROWS, 4))
+RELEVANCE = RNG.integers(3, size=(ROWS, 7))
+TIMES = {"time": 0.1 + RNG.exponential(size=ROWS), "event": RNG.integers(2, size=ROWS)}
+TOKENS = RNG.integers(9, size=(ROWS, 5))
+CODES = RNG.integers(4, size=ROWS)
+NUMBERS = RNG.normal(size=(ROWS, 3))
+CASES: list[tuple[str, Any, str | None, str, str]] = [
+    ("mean_iou", MASKS, None, "binary_cross_entropy + lovasz_hinge", "binary_cross_entropy"),
+    ("mean_iou", CLASSES, None, "cross_entropy + lovasz_softmax", "cross_entropy"),
+    ("dice", IGNORED, None, "cross_entropy + dice", "cross_entropy"),
+    ("mean_image_dice", CLASSES, None, "cross_entropy + dice", "cross_entropy"),
+    ("f1_macro", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
+    ("average_precision", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
+    ("ndcg@3", RELEVANCE, None, "lambda_loss", "listnet"),
+    ("mrr", RELEVANCE, None, "listnet", "listnet"),
+    ("concordance", TIMES, None, "cox", "cox"),
+    ("perplexity", TOKENS, None, "cross_entropy", "cross_entropy"),
+    ("map_at_r", CODES, "metric_learning", "multi_similarity", "triplet"),
+    ("mae", NUMBERS, None, "mae", "mse"),
+]
+WIDTHS = {"text": 9, "metric_learning": 5}  # which the model knows
+
+
+def tensors(target: Any) -> Any:
+    if isinstance(target, Mapping):
+        return {name: torch.as_tensor(part) for name, part in target.items()}
+    return torch.as_tensor(target)
+
+
+def output(task: str, width: int) -> torch.Tensor:
+    shape = {
+        "segmentation": (ROWS, width, 6, 6) if width > 1 else (ROWS, 6, 6),
+        "ranking": (ROWS, 7),
+        "survival": (ROWS, width) if width > 1 else (ROWS,),
+        "text": (ROWS, width, 5),
+    }.get(task, (ROWS, width))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0), requires_grad=True)
+
+
+@pytest.mark.parametrize(("name", "target", "said", "default", "common"), CASES)
+def test_every_loss_of_a_task_trains_and_is_read(
+    name: str, target: Any, said: str | None, default: str, common: str
+) -> None:
+    metric = as_metric(name)
+    task = array_task(metric, target, said)
+    assert task is not None
+    assert (task.default(metric, target).name, task.common(target).name) == (default, common)
+    found = task.everyone(metric, target)
+    assert len(found) >= 5
+    assert {default, common, *map(_named(task, target), task.sums)} <= {one.name for one in found}
+    for one in found:
+        loss = one.fit(tensors(target))
+        raw = output(task.name, task.width(loss, target) or WIDTHS[task.name])
+        loss(raw, tensors(target)).backward()
+        assert raw.grad is not None
+        assert raw.grad.isfinite().all(), one.name
+        actual, predicted = task.read(metric, loss, decoded(loss, raw, None), target)
+        assert np.isfinite(metric.score(actual, predicted)), one.name
+        assert metric.influences(actual, predicted).shape == (ROWS,), one.name
+
+
+def _named(task: Any, target: Any) -> Any:
+    return lambda keys: task.named(keys, target).name
+
+
+def test_every_metric_of_a_task_has_a_source() -> None:
+    for task in ARRAY_TASKS:
+        for name, baseline in task.defaults.items():
+            assert as_metric(f"{name}@5" if name in ("recall", "precision", "hit_rate") else name)
+            assert baseline.source, (task.name, name)
+
+
+def test_ignored_pixels_are_known_to_every_loss() -> None:
+    task = array_task(as_metric("dice"), IGNORED)
+    assert task is not None
+    raw = output("segmentation", 3)
+    for one in task.everyone(as_metric("dice"), IGNORED):
+        loss, target = one.fit(torch.as_tensor(IGNORED)), torch.as_tensor(IGNORED)
+        parts = loss.losses.values() if isinstance(loss, Hybrid) else [loss]
+        assert all(part.ignore_index == 255 for part in parts), one.name
+        assert "255" not in one.name
+        moved = torch.where(target[:, None] == 255, 7.0, raw)
+        torch.testing.assert_close(loss(raw, target), loss(moved, target))
+
+
+@pytest.mark.parametrize(
+    ("key", "risk"),
+    [("cox", 1), ("weibull_aft", -1), ("log_normal_aft", -1), ("deep_hit", -1)],
+)
+def test_a_longer_life_is_a_lower_risk(key: str, risk: int) -> None:
+    metric = as_metric("concordance")
+    task = array_task(metric, TIMES)
+    assert task is not None
+    loss = task.one(key, TIMES).fit(tensors(TIMES))
+    rising = torch.linspace(-2, 2, ROWS)
+    late = torch.linspace(-1, 1, loss.out_features)
+    raw = rising if key == "cox" else rising[:, None] * late
+    if loss.out_features == 2:
+        raw = torch.stack([rising, torch.zeros(ROWS)], dim=1)
+    _, found = task.read(metric, loss, decoded(loss, raw, None), TIMES)
+    assert (np.sign(np.diff(found)) == risk).all()
+
+
+def test_a_row_is_no_neighbour_of_itself() -> None:
+    task = array_task(as_metric("map_at_r"), CODES, "metric_learning")
+    assert task is not None
+    actual, near = task.read(
+        as_metric("map_at_r"), lossmith.SupCon(), torch.eye(4)[torch.as_tensor(CODES)], CODES
+    )
+    assert (np.diag(actual) == -1).all()
+    assert as_metric("map_at_r").score(actual, near) == 1
+
+
+def test_map_at_r_looks_at_as_many_items_as_are_relevant() -> None:
+    target, scores = np.array([[1, 0, 1, 0]]), np.array([[4.0, 3.0, 2.0, 1.0]])
+    assert as_metric("map_at_r").score(target, scores) == 0.5  # (1/1 + 0) / 2
+    assert as_metric("map").score(target, scores) == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_sums_fit_themselves() -> None:
+    both, target = CrossEntropy() + 0.5 * Dice(squared=False), torch.as_tensor(CLASSES)
+    fitted = both.refitted(target)
+    assert fitted.out_features == 3
+    assert fitted.losses["dice"].squared is False
+    assert fitted.weighting.weights() == both.weighting.weights()
+    raw = output("segmentation", 3)
+    torch.testing.assert_close(fitted(raw, target), both(raw, target))
+    made = Hybrid.for_target(target, losses=[CrossEntropy, Dice(squared=False)])
+    assert made.out_features == 3
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy() + Dice(), "cross_entropy + dice"])
+def test_a_study_sizes_the_head_of_a_sum(loss: Any) -> None:
+    study = Study(None, metric="mean_iou", target=CLASSES, losses=[loss], epochs=1)
+    widths = {name: study.width_of(study.fitted(name, None)) for name in study.contenders}
+    assert widths == {"cross_entropy + dice": 3, "cross_entropy + lovasz_softmax": 3}
+
+
+def test_a_study_of_masks_finds_its_losses() -> None:
+    masks = torch.as_tensor(MASKS)
+    images = masks[:, None] + 0.5 * torch.randn(
+        ROWS, 1, 6, 6, generator=torch.Generator().manual_seed(0)
+    )
+    study = Study(None, metric="mean_iou", target=masks, epochs=1, learning_rates=[0.1])
+    assert study.design.default == "binary_cross_entropy + lovasz_hinge"
+    assert len(study.contenders) > 10
+    for trial in study:
+        with trial.seeded():
+            assert trial.out_features == 1
+            model = torch.nn.Conv2d(1, trial.out_features, 1)
+            optimizer = torch.optim.Adam(model.parameters(), lr=trial.learning_rate)
+            for _ in trial.epochs:
+                for _ in range(5):
+                    optimizer.zero_grad()
+                    trial.loss(model(images[trial.train])[:, 0], masks[trial.train]).backward()
+                    optimizer.step()
+                trial.report(outputs=model(images[trial.valid])[:, 0])
+    assert study.verdict().verdict in ("switch", "keep")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"task": "masks"}, "a study's task is one of regression, .*segmentation.*got 'masks'"),
+        ({"task": "segmentation"}, "needs masks"),
+        ({"metric": "mae", "task": "ranking"}, "task 'ranking' is judged by ndcg, .*not mae"),
+        ({"metric": "hit_rate@1"}, "say losses=: .*task='metric_learning'"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_one_line(given: dict[str, Any], message: str) -> None:
+    arguments = {"metric": "mean_iou", "target": CODES, "epochs": 1} | given
+    with pytest.raises(InputError, match=message) as caught:
+        Study(None, **arguments)
+    assert "\n" not in str(caught.value)
