@@ -1,4 +1,4 @@
-"""Fine-tuning on few samples: does a pull towards the pretrained weights help, all along or at first?
+"""Fine-tuning on few samples: does a pull towards the pretrained weights help, and for how long?
 
 python examples/transfer.py [folder]
 

@@ -1,4 +1,4 @@
-"""Which loss trains a CNN best on 500 images, with DataLoader, augmentation and a GPU if there is one.
+"""Which loss trains a CNN best on 500 images: DataLoaders, augmentation, and a GPU if there is one.
 
 python examples/own_loop/augmentation.py [folder]
 
