@@ -46,8 +46,7 @@ def main() -> int:
     if options.page:
         options.page.write_text(page(known, FOLDER), encoding="utf-8")
         return 0
-    there = sorted(path.relative_to(FOLDER) for path in FOLDER.rglob("*.py"))
-    names = [path.with_suffix("").as_posix() for path in there if describes(FOLDER / path)]
+    names = names_in(FOLDER)
     wanted = options.examples or names
     known = {name: one for name, one in known.items() if name in names}
     print(f"{'example':28} {'seconds':>8} {'of CPU':>7}  verdict, or the last line", flush=True)
@@ -62,10 +61,14 @@ def main() -> int:
     return int(any(known[name]["failed"] for name in wanted))
 
 
-def describes(path: Path) -> bool:
-    """Return whether a file is an example, not a helper of examples: whether it has a main."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return any(isinstance(one, ast.FunctionDef) and one.name == "main" for one in tree.body)
+def names_in(folder: Path) -> list[str]:
+    """Return the examples below a folder: files with a main, not what these share."""
+    names = []
+    for path in folder.rglob("*.py"):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        if any(isinstance(one, ast.FunctionDef) and one.name == "main" for one in body):
+            names.append(path.relative_to(folder).with_suffix("").as_posix())
+    return sorted(names)
 
 
 def run(name: str) -> dict[str, Any]:

@@ -18,9 +18,11 @@ import collections
 import copy
 import re
 from collections.abc import Callable
+from pathlib import Path
 from pydoc_data.topics import topics
 
 import torch
+from matplotlib import pyplot as plt
 from torch import Tensor, nn
 
 import lossmith
@@ -94,6 +96,19 @@ def continued(model: nn.Module, words: Tensor, target: Tensor) -> Tensor:
     return sequence_log_probability(model(words[:, :-1]), after, mean=True)
 
 
+def draw(found: dict[str, tuple[float, float]], real: float) -> None:
+    """Draw repetition over perplexity; lower and further left is better, down to real text."""
+    figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
+    for name, place in found.items():
+        axes.plot(*place, "o", label=name)
+    axes.axhline(real, color="grey", linestyle="--", label="real text")
+    axes.set(xlabel="perplexity", ylabel="share of repeated words")
+    axes.legend(bbox_to_anchor=(1, 1), frameon=False)
+    path = Path("runs/text/picture.svg")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
 def main() -> None:
     """Train, tune in three ways, and print repetition and perplexity on untouched pieces."""
     words, target = load()
@@ -106,12 +121,15 @@ def main() -> None:
     def tokens(model: nn.Module, loss: lossmith.Loss, batch: Tensor | slice) -> Tensor:
         return loss(model(words[batch, :-1]), target[batch, 1:])
 
+    found: dict[str, tuple[float, float]] = {}
+
     def report(name: str, model: nn.Module) -> None:
         with torch.no_grad():
             perplexity = tokens(model, likelihood, test).exp()
             own = go_on(model, words[test])
             real = continued(model, words[test], target[test])
             better = (real > continued(model, made, made)).float().mean()
+        found[name] = float(perplexity), repeated(own)
         print(
             f"{name:26} repeated {repeated(own):6.1%}   perplexity {perplexity:6.1f}   "
             f"real preferred {better:6.1%}"
@@ -141,6 +159,7 @@ def main() -> None:
 
     steps(preferring, tuned, 3, preference)
     report("+ SimPO + cross-entropy", preferring)
+    draw(found, repeated(target[test]))
 
 
 if __name__ == "__main__":
