@@ -4,9 +4,9 @@
     python bench/examples.py --page docs/examples.md
 
 Each runs in an empty folder of its own, on one thread, with the arguments that it has by itself.
-What is measured goes into bench/results/examples.json, and the picture into docs/pictures:
-`picture.svg` or `picture.png` where the example leaves one, else the differences of its study to
-the default. The page is made of that and of the examples' docstrings. Ends with 1 where one fails.
+What is measured goes into bench/results/examples.json, and a picture into docs/pictures: an
+example's own where it takes `--picture FILE`, else the differences of its study to the default. The
+page is made of that and of the examples' docstrings. Ends with 1 where one fails.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from examples_page import page, shown
+from examples_page import described, page, shown
 from lossmith.study.base.result import CandidateResult, Result
 from lossmith.study.report.figures import forest
 from lossmith.study.report.svg import COLOURS
@@ -73,11 +73,15 @@ def names_in(folder: Path) -> list[str]:
 
 def run(name: str) -> dict[str, Any]:
     """Return how long an example took and what it printed; keep its picture."""
+    draws = "--picture" in described(FOLDER, name)
     with tempfile.TemporaryDirectory(prefix="lossmith-example-") as folder:
         before, start = cpu_seconds(), time.perf_counter()
         try:
             done = subprocess.run(
-                [sys.executable, "-W", "ignore", FOLDER / f"{name}.py"],
+                [
+                    *(sys.executable, "-W", "ignore", FOLDER / f"{name}.py"),
+                    *(("--picture", "picture.png") if draws else ()),
+                ],
                 cwd=folder,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "100"},
                 capture_output=True,
@@ -111,9 +115,9 @@ def keep_picture(name: str, folder: Path) -> str | None:
     stem = name.replace("/", "-")
     for old in PICTURES.glob(f"{stem}.*"):
         old.unlink()
-    for own in sorted(folder.rglob("picture.*")):
-        shutil.copy(own, PICTURES / f"{stem}{own.suffix}")
-        return f"{stem}{own.suffix}"
+    if (folder / "picture.png").exists():
+        shutil.copy(folder / "picture.png", PICTURES / f"{stem}.png")
+        return f"{stem}.png"
     result = result_in(folder)
     if result is None:
         return None

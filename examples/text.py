@@ -1,6 +1,6 @@
 """A tiny language model that repeats itself, and two losses that teach it not to.
 
-python examples/text.py
+python examples/text.py [--picture FILE]
 
 The text is Python's own help on its language (`pydoc_data`), in pieces of 25 words. A small GRU
 learns it by cross-entropy, padding and rare words ignored. Given the first words of untouched
@@ -14,11 +14,11 @@ Unlikelihood lowers repetition, at alpha 5 for some perplexity; SimPO learns the
 repeats as before.
 """
 
+import argparse
 import collections
 import copy
 import re
 from collections.abc import Callable
-from pathlib import Path
 from pydoc_data.topics import topics
 
 import torch
@@ -96,7 +96,7 @@ def continued(model: nn.Module, words: Tensor, target: Tensor) -> Tensor:
     return sequence_log_probability(model(words[:, :-1]), after, mean=True)
 
 
-def draw(found: dict[str, tuple[float, float]], real: float) -> None:
+def draw(found: dict[str, tuple[float, float]], real: float, picture: str) -> None:
     """Draw repetition over perplexity; lower and further left is better, down to real text."""
     figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
     for name, place in found.items():
@@ -104,12 +104,10 @@ def draw(found: dict[str, tuple[float, float]], real: float) -> None:
     axes.axhline(real, color="grey", linestyle="--", label="real text")
     axes.set(xlabel="perplexity", ylabel="share of repeated words")
     axes.legend(bbox_to_anchor=(1, 1), frameon=False)
-    path = Path("runs/text/picture.svg")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    figure.savefig(picture, dpi=110)
 
 
-def main() -> None:
+def main(picture: str | None = None) -> None:
     """Train, tune in three ways, and print repetition and perplexity on untouched pieces."""
     words, target = load()
     rows, tuned = len(words) - HELD, 1000
@@ -159,8 +157,11 @@ def main() -> None:
 
     steps(preferring, tuned, 3, preference)
     report("+ SimPO + cross-entropy", preferring)
-    draw(found, repeated(target[test]))
+    if picture:
+        draw(found, repeated(target[test]), picture)
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--picture", metavar="FILE", help="draw the results")
+    main(**vars(parser.parse_args()))

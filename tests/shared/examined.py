@@ -88,7 +88,7 @@ def found_in(example: str, folder: Path, seconds: float) -> dict[str, tuple[Find
     for name in ("STEPS", "EPOCHS", "SEEDS"):
         if hasattr(module, name):
             setattr(module, name, min(getattr(module, name), 2))
-    given = [str(folder)] if inspect.signature(module.main).parameters else []
+    given = [str(folder)] if "folder" in inspect.signature(module.main).parameters else []
     before, kept = signal.signal(signal.SIGPROF, _stop), sys.argv
     signal.setitimer(signal.ITIMER_PROF, seconds)
     sys.argv = [example]
