@@ -7,6 +7,7 @@
 # step is what a reader would type; its time, its command and the end of what it printed are told, and
 # the walk ends with 1 where a step fails. PORT is that of the site.
 set -uo pipefail
+unset OMP_NUM_THREADS PYTHONHOME PYTHONPATH PYTHONWARNINGS VIRTUAL_ENV  # as if for the first time
 repository=$(cd "$(dirname "$0")/.." && pwd)
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
