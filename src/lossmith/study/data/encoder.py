@@ -14,6 +14,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from lossmith.core.plain import check_shape
 from lossmith.study.base.errors import InputError
+from lossmith.study.data.levels import Known, learn_levels, level_numbers
 from lossmith.study.data.table import as_text, decoded, leading_zero, nearest
 
 FORMAT = 1
@@ -66,13 +67,15 @@ class Encoder:
     (skrub's SquashingScaler), a missing value becomes the median with a column that marks it.
     Dates become days, and month, weekday and hour as circles. Other text becomes one column a
     frequent category; where there are many categories their spelling is encoded too (skrub's
-    StringEncoder). Categories not seen by `fit` count as rare ones.
+    StringEncoder). Categories not seen by `fit` count as rare ones. Where a column has many levels
+    that tell of the target, `fit_transform` adds what each one's rows have as target.
     """
 
     def __init__(self) -> None:
         # An encoder that an older version saved keeps these.
         self.blanks: dict[str, list[str]] = {}
         self.targets: list[str] = []
+        self.levels: dict[str, Known] = {}
 
     def fit(self, frame: pd.DataFrame, columns: Columns | None = None) -> Self:
         """Learn from the training rows how each column is encoded.
@@ -99,6 +102,24 @@ class Encoder:
         self.width = self.transform(frame.iloc[:1]).shape[1]
         return self
 
+    def fit_transform(
+        self,
+        frame: pd.DataFrame,
+        target: np.ndarray,
+        columns: Columns | None = None,
+        units: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Learn from the training rows and their target; return them as (n, width) float32.
+
+        units: a code a row; of rows of one code none tells another's target (see `levels`).
+        """
+        self.fit(frame, columns)
+        encoded = self.transform(frame)
+        units = np.arange(len(frame)) if units is None else units
+        self.levels, own = learn_levels(self._levelled(frame), target, units)
+        self.width += own.shape[1]
+        return np.concatenate([encoded, own], axis=1, dtype=np.float32)
+
     def transform(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the rows as (n, width) float32; other columns than the fitted ones are ignored.
 
@@ -124,6 +145,8 @@ class Encoder:
                 rows, words = pd.factorize(column)
                 encoded = self.spellings[name].transform(pd.Series(words, name=name))
                 blocks.append(encoded.to_numpy()[rows])
+        levelled = self._levelled(frame) if self.levels else {}
+        blocks += [level_numbers(levelled[name], known) for name, known in self.levels.items()]
         return np.concatenate(blocks, axis=1, dtype=np.float32)
 
     def blank(self) -> pd.DataFrame:
@@ -196,6 +219,11 @@ class Encoder:
             _date_parts(as_dates(frame[name], self.kinds[name][1])) for name in self._named("date")
         ]
         return np.clip(np.concatenate(blocks, axis=1), -LARGEST, LARGEST)
+
+    def _levelled(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Return the columns that may have levels: texts and numbers, not dates."""
+        texts = zip(self._named("text"), self._texts(frame).T, strict=True)
+        return dict(texts) | {n: as_numbers(frame[n]) for n in self._named("number")}
 
     def _texts(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the text columns, (n, columns) of str with a word for what is missing."""

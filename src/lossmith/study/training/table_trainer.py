@@ -90,10 +90,9 @@ class TableTrainer:
     def final(self, candidate: CandidateSpec, rate: float, epochs: int) -> TableModel:
         """Train a candidate on all rows but the test rows, under several seeds."""
         develop = self.split.develop
-        frame = self.problem.features.iloc[develop]
         start = time.perf_counter()
-        encoder = Encoder().fit(frame, self.problem.columns)
-        features, target = torch.from_numpy(encoder.transform(frame)), self._target(develop)
+        encoder, features = self._fitted(develop)
+        target = self._target(develop)
         self.encoding += time.perf_counter() - start
         seeds = [self.split.folds[0].seed + number for number in range(ENSEMBLE)]
         rows = Rows([(features, target)] * ENSEMBLE, [features[:1]] * ENSEMBLE, seeds)
@@ -114,15 +113,20 @@ class TableTrainer:
         train, valid = [], []
         for number in folds:
             fold = self.split.folds[number]
-            frame = self.problem.features.iloc[fold.train]
-            encoder = Encoder().fit(frame, self.problem.columns)
-            features = torch.from_numpy(encoder.transform(frame))
+            encoder, features = self._fitted(fold.train)
             train.append((features, self._target(fold.train)))
             valid.append(
                 torch.from_numpy(encoder.transform(self.problem.features.iloc[fold.valid]))
             )
         self.encoding += time.perf_counter() - start
         return Rows(train, valid, [self.split.folds[number].seed for number in folds])
+
+    def _fitted(self, rows: np.ndarray) -> tuple[Encoder, Tensor]:
+        """Return an encoder of some rows, and these as it encodes them for training."""
+        encoder = Encoder()
+        frame, target = self.problem.features.iloc[rows], self.problem.target[rows]
+        encoded = encoder.fit_transform(frame, target, self.problem.columns, self.split.units(rows))
+        return encoder, torch.from_numpy(encoded)
 
     def _target(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(self.problem.target[rows])
