@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import CandidateSpec
+from lossmith.study.data.cells import Cells
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
@@ -115,18 +116,25 @@ class TableTrainer:
             fold = self.split.folds[number]
             encoder, features = self._fitted(fold.train)
             train.append((features, self._target(fold.train)))
-            valid.append(
-                torch.from_numpy(encoder.transform(self.problem.features.iloc[fold.valid]))
-            )
+            valid.append(torch.from_numpy(encoder.transform(self._cells.at(fold.valid))))
+        rows = Rows(train, valid, [self.split.folds[number].seed for number in folds])
         self.encoding += time.perf_counter() - start
-        return Rows(train, valid, [self.split.folds[number].seed for number in folds])
+        return rows
 
     def _fitted(self, rows: np.ndarray) -> tuple[Encoder, Tensor]:
         """Return an encoder of some rows, and these as it encodes them for training."""
         encoder = Encoder()
-        frame, target = self.problem.features.iloc[rows], self.problem.target[rows]
-        encoded = encoder.fit_transform(frame, target, self.problem.columns, self.split.units(rows))
+        encoded = encoder.fit_transform(
+            self._cells.at(rows),
+            self.problem.target[rows],
+            self.problem.columns,
+            self.split.units(rows),
+        )
         return encoder, torch.from_numpy(encoded)
+
+    @cached_property
+    def _cells(self) -> Cells:
+        return self.problem.columns.read(self.problem.features)
 
     def _target(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(self.problem.target[rows])
