@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.data.encoder import TRUSTED, Columns, Encoder
+from lossmith.study.data.cells import Columns
+from lossmith.study.data.encoder import TRUSTED, Encoder
 
 ROWS = 120
 

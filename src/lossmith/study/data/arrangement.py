@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import counted
-from lossmith.study.data.encoder import as_dates, as_numbers, kind
+from lossmith.study.data.cells import as_dates, as_numbers, kind
 from lossmith.study.data.folds import LEAST_GROUPS, Split, split_by_time, split_rows
 from lossmith.study.data.table import as_text, nearest
 

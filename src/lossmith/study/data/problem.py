@@ -16,7 +16,7 @@ from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import counted
 from lossmith.study.data.arrangement import Arrangement, together
-from lossmith.study.data.encoder import Columns
+from lossmith.study.data.cells import Columns
 from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import as_saved
 from lossmith.study.data.table import decoded, leading_zero, missing_words, nearest

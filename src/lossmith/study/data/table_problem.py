@@ -12,7 +12,7 @@ from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.result import Finding
 from lossmith.study.data.arrangement import Arrangement, together
-from lossmith.study.data.encoder import Columns
+from lossmith.study.data.cells import Columns
 from lossmith.study.data.folds import FOLDS, Split
 from lossmith.study.data.problem import MINIMUM_ROWS, Problem, frame_problem, given, left_out_note
 from lossmith.study.data.table import nearest

@@ -9,7 +9,7 @@ from scipy import stats
 
 from lossmith.study.base.formatting import counted, listed, percent
 from lossmith.study.base.result import Finding
-from lossmith.study.data.encoder import as_numbers
+from lossmith.study.data.cells import as_numbers
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import as_text
 from lossmith.study.data.units import same_features

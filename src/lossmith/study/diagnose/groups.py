@@ -9,7 +9,7 @@ from scipy import stats
 
 from lossmith.study.base.formatting import listed, percent
 from lossmith.study.base.result import Finding
-from lossmith.study.data.encoder import as_numbers
+from lossmith.study.data.cells import as_numbers
 from lossmith.study.data.folds import LEAST_GROUPS
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.units import same_features

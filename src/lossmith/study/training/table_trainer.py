@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import CandidateSpec
+from lossmith.study.data.cells import Cells
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
@@ -93,10 +94,9 @@ class TableTrainer:
     def final(self, candidate: CandidateSpec, rate: float, epochs: int) -> TableModel:
         """Train a candidate on all rows but the test rows, under several seeds."""
         develop = self.split.develop
-        frame = self.problem.features.iloc[develop]
         start = time.perf_counter()
-        encoder = Encoder().fit(frame, self.problem.columns)
-        features, target = torch.from_numpy(encoder.transform(frame)), self._target(develop)
+        encoder, features = self._fitted(develop)
+        target = self._target(develop)
         self.encoding += time.perf_counter() - start
         seeds = [self.split.folds[0].seed + number for number in range(ENSEMBLE)]
         rows = Rows([(features, target)] * ENSEMBLE, [features[:1]] * ENSEMBLE, seeds)
@@ -123,15 +123,27 @@ class TableTrainer:
         train, valid = [], []
         for number in folds:
             fold = self.split.folds[number]
-            frame = self.problem.features.iloc[fold.train]
-            encoder = Encoder().fit(frame, self.problem.columns)
-            features = torch.from_numpy(encoder.transform(frame))
+            encoder, features = self._fitted(fold.train)
             train.append((features, self._target(fold.train)))
-            valid.append(
-                torch.from_numpy(encoder.transform(self.problem.features.iloc[fold.valid]))
-            )
+            valid.append(torch.from_numpy(encoder.transform(self._cells.at(fold.valid))))
+        rows = Rows(train, valid, [self.split.folds[number].seed for number in folds])
         self.encoding += time.perf_counter() - start
-        return Rows(train, valid, [self.split.folds[number].seed for number in folds])
+        return rows
+
+    def _fitted(self, rows: np.ndarray) -> tuple[Encoder, Tensor]:
+        """Return an encoder of some rows, and these as it encodes them for training."""
+        encoder = Encoder()
+        encoded = encoder.fit_transform(
+            self._cells.at(rows),
+            self.problem.target[rows],
+            self.problem.columns,
+            self.split.units(rows),
+        )
+        return encoder, torch.from_numpy(encoded)
+
+    @cached_property
+    def _cells(self) -> Cells:
+        return self.problem.columns.read(self.problem.features)
 
     def _target(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(self.problem.target[rows])
