@@ -13,22 +13,20 @@ from it with the losses' differences kept and taken away. Both go on where they 
 import argparse
 import os
 import sys
-import time
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-import numpy as np
 
 from lossmith.study.rules.halving import Check, Futility, Rung
 from policy_record import Recorded, record_all
 from policy_replay import Outcome, Rule, Urn, replay
 from resume import Lines, resumed
 
-DRAWS = 4  # of each kind from every record
+DRAWS = 6  # of each kind from every record
 TODAY = (
     Rung(after=0.05, keep=0.6, most=60, per_candidate=2),
     Rung(after=0.1, keep=0.4, most=30, per_candidate=2),
@@ -47,6 +45,13 @@ THREE = (
     Rung(after=0.6, keep=0.6, most=4, per_candidate=1),
 )
 FIRST = (Rung(after=0.02, keep=0.25, most=15, per_candidate=2), *THREE[1:])
+TIGHT = (
+    Rung(after=0.05, keep=0.25, most=20, per_candidate=2),
+    Rung(after=0.1, keep=0.5, most=10, per_candidate=2),
+    Rung(after=0.3, keep=0.7, most=7, per_candidate=1),
+    Rung(after=0.6, keep=0.8, most=6, per_candidate=1),
+)
+GENTLE = (Rung(after=0.02, keep=0.6, most=60, per_candidate=2), *HALF)
 LATE = (Check(after=0.3, p_value=0.5), Check(after=0.6, p_value=0.3))
 MORE = (
     Check(after=0.3, p_value=0.5),
@@ -70,24 +75,20 @@ def _rule(
 
 RULES: Mapping[str, Rule] = {
     "no cut, 12 finalists": Rule(rungs=(), finalists=12, futility=ALL),
-    "no cut, 5 finalists": Rule(rungs=(), finalists=5, futility=ALL),
     "before: 60/30/12/7, 5 finalists, 3 protected": _rule(TODAY, 5),
-    "60/30/12/7, 5 finalists, 1 protected": _rule(TODAY, 5, LATE, 1),
     "60/30/12/7, 5 finalists, 3 checks, 1 protected": _rule(TODAY, 5, MORE, 1),
     "60/30/12/7, 5 finalists, 4 checks, 1 protected": _rule(TODAY, 5, EARLY, 1),
     "60/30/12/7, 3 finalists, 3 checks, 1 protected": _rule(TODAY, 3, MORE, 1),
     "30/15/8/5, 5 finalists, 3 protected": _rule(HALF, 5),
     "30/15/8/5, 5 finalists, 3 checks, 1 protected": _rule(HALF, 5, MORE, 1),
     "30/15/8/5, 3 finalists, 3 checks, 1 protected": _rule(HALF, 3, MORE, 1),
-    "15/6/4 from 10 %, 3 finalists, 3 protected": _rule(THREE, 3),
+    "30/15/8/5, 5 finalists, 4 checks, 1 protected": _rule(HALF, 5, EARLY, 1),
+    "60 from 2 %, 30/15/8/5, 5 finalists, 4 checks, 1 protected": _rule(GENTLE, 5, EARLY, 1),
+    "20/10/7/6, 5 finalists, 4 checks, 1 protected": _rule(TIGHT, 5, EARLY, 1),
     "15/6/4 from 10 %, 3 finalists, 3 checks, 1 protected": _rule(THREE, 3, MORE, 1),
     "15/6/4 from 2 %, 3 finalists, 3 checks, 1 protected": _rule(FIRST, 3, MORE, 1),
-    "60/30/12/7, 5 finalists, 1 setting of the default": _rule(TODAY, 5, default_settings=1),
     "60/30/12/7, 5 finalists, looks after 3, 5, 7, 10 folds": _rule(TODAY, 5, looks=(3, 5, 7, 10)),
     "60/30/12/7, 5 finalists, looks after 5, 10 folds": _rule(TODAY, 5, looks=(5, 10)),
-    "15/6/4 from 10 %, 3 finalists, looks after 3, 5, 7, 10 folds": _rule(
-        THREE, 3, looks=(3, 5, 7, 10)
-    ),
 }
 
 
@@ -133,7 +134,7 @@ def _told(found: Outcome, urn: Urn) -> dict[str, Any]:
         gain = urn.gain(found.setting)
     return {
         "selected": found.selected,
-        "finalists": [one.candidate for one in found.finalists],
+        "gains": found.gains,
         "steps": found.steps,
         "trained": found.trained,
         "gain": gain,
@@ -146,16 +147,15 @@ KEYS = ("table", "metric", "condition", "seed")
 
 def replay_all(folder: Path, out: Path, workers: int) -> None:
     """Replay the records whose lines the file lacks."""
-    files = sorted(path for path in folder.glob("*.npz") if ".partial" not in path.name)
-    jobs = [(path,) for path in files]
-    start = time.perf_counter()
-    for progress, lines in resumed(_job, [(p.name, str(p)) for (p,) in jobs], ("file",), out, workers):
-        print(f"{progress} {lines[0]['file']} {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    files = sorted(path.name for path in folder.glob("*.npz") if ".partial" not in path.name)
+    jobs = [(name,) for name in files]
+    for progress, lines in resumed(partial(_job, folder), jobs, ("file",), out, workers):
+        print(f"{progress} {lines[0]['file']}", file=sys.stderr)
 
 
-def _job(job: tuple[str, str]) -> Lines:
+def _job(folder: Path, job: tuple[str]) -> Lines:
     warnings.filterwarnings("ignore")
-    return replayed(Path(job[1]))
+    return replayed(folder / job[0])
 
 
 def main() -> None:

@@ -11,18 +11,19 @@ differences kept the draw is another study of the same table; without them no lo
 another, and each switch is a false one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from lossmith.study.base.direction import as_error
 from lossmith.study.journal import Decision, Facts, Record, Report, Setting, Training
 from lossmith.study.rules.evidence import reader
 from lossmith.study.rules.halving import Check, Futility, Rung, SuccessiveHalving
-from lossmith.study.rules.plan import due, finalists, weigh
+from lossmith.study.rules.plan import Evidence, due, finalists, weigh
 from lossmith.study.rules.stacked import StackedDesign
 from policy_record import Recorded
 
@@ -76,13 +77,16 @@ class Replayed(StackedDesign):
 
 @dataclass
 class Outcome:
-    """What a rule led to; steps: how many settings went on together, on how many folds, for how many epochs."""
+    """What a rule led to; steps: settings that went on together, their folds, and for how long."""
 
     default: str
     selected: str = ""
     setting: Setting | None = None
     finalists: list[Setting] = field(default_factory=list)
     steps: list[tuple[int, int, int]] = field(default_factory=list)
+    gains: dict[str, tuple[float, float]] = field(
+        default_factory=dict
+    )  # of finalists; see `_gains`
     estimated: int = 0  # trainings of finalists that the record lacks
 
     @property
@@ -113,8 +117,20 @@ def replay(draw: "Draw", rule: Rule, *, lengthen: bool = True) -> Outcome:
     evidence = weigh(design, last, folds, read)
     assert evidence is not None
     found.selected = max(proven, key=evidence.gain, default=design.default)
-    found.setting = evidence.settings[found.selected]
+    found.setting, found.gains = evidence.settings[found.selected], _gains(evidence)
     found.estimated = sum(one not in draw.recorded.scores for one in records)
+    return found
+
+
+def _gains(evidence: Evidence) -> dict[str, tuple[float, float]]:
+    """Return by which share of the default's error each finalist is better, with its error."""
+    default = next(iter(evidence.errors.values()))
+    scale = abs(float(default.errors.mean())) if default.by_ratio else None
+    found = {}
+    for name in evidence.doubts:
+        one = evidence.errors[name].difference(default)
+        share = scale or 1 + float(default.errors.mean())  # of 1 − score, where higher is better
+        found[name] = -one.mean / share, (one.high - one.low) / 2 / float(norm.ppf(0.975)) / share
     return found
 
 
@@ -162,6 +178,7 @@ class Urn:
 
     def __init__(self, recorded: Recorded) -> None:
         self.recorded, self.better = recorded, recorded.design["better"]
+        self.by_ratio = self.better == "lower"
         self.settings = sorted({training.setting for training in recorded.scores})
         own = [s for s in self.settings if s.candidate == recorded.design["default"]]
         self.base = min(own, key=self.error)
@@ -173,28 +190,34 @@ class Urn:
         return Draw(self, seed, null)
 
     def gain(self, setting: Setting) -> float:
-        """Return by which share of the default's error a finalist is better, both at their best."""
-        own, base = self.error(setting), self.error(self.base)
+        """Return by which share of the default's error one is better on the folds that it has."""
+        folds = self._folds(setting)
+        own, base = self.error(setting, folds), self.error(self.base, folds)
         return (base - own) / abs(base if self.better == "lower" else 1 + base)
 
-    def error(self, setting: Setting) -> float:
-        """Return the error on all folds at the best epoch; infinite where folds are lacking."""
-        own = self.recorded.scores
-        folds = [own.get(Training(setting, n), {}) for n in range(self.recorded.design["folds"])]
-        epochs = [epoch for epoch in self.recorded.design["marks"] if epoch in folds[-1]]
-        errors = [as_error(float(np.mean([one[e] for one in folds])), self.better) for e in epochs]
+    def _folds(self, setting: Setting) -> list[int]:
+        number = self.recorded.design["folds"]
+        return [fold for fold in range(number) if Training(setting, fold) in self.recorded.scores]
+
+    def error(self, setting: Setting, folds: Sequence[int] | None = None) -> float:
+        """Return the error at the best epoch on some folds, or on all; infinite where they lack."""
+        own, number = self.recorded.scores, self.recorded.design["folds"]
+        some = [own.get(Training(setting, n), {}) for n in (folds or range(number))]
+        epochs = [epoch for epoch in self.recorded.design["marks"] if epoch in some[-1]]
+        errors = [as_error(float(np.mean([one[e] for one in some])), self.better) for e in epochs]
         return min((one for one in errors if np.isfinite(one)), default=np.inf)
 
-    def base_values(self, fold: int, epoch: int) -> tuple[np.ndarray, float]:
-        """Return the default's values, and what differences are in units of."""
-        values = self.values(Training(self.base, fold), epoch)
-        return values, float(values.mean()) if self.better == "lower" else 1.0
-
     def values(self, training: Training, epoch: int) -> np.ndarray:
-        """Return each row's value of the error that was recorded."""
-        score = self.recorded.scores[training][epoch]
-        values: np.ndarray = as_error(score + self.recorded.parts[training][epoch], self.better)
-        return values
+        """Return each row's value of what was recorded, as the test compares them."""
+        error = as_error(self.recorded.scores[training][epoch], self.better)
+        part: np.ndarray = as_error(self.recorded.parts[training][epoch], self.better)
+        return np.log(error) + part / error if self.by_ratio else error + part
+
+    def errors(self, values: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the error that such values make, and what each row adds to it."""
+        mean = float(values.mean())
+        error = float(np.exp(mean)) if self.by_ratio else mean
+        return error, (values - mean) * (error if self.by_ratio else 1.0)
 
     def _difference(self, setting: Setting) -> dict[int, "Difference"]:
         """Return by epoch how a setting differs from the default."""
@@ -204,8 +227,8 @@ class Urn:
             rows = {}
             for training in own:
                 if epoch in self.recorded.scores[training]:
-                    base, scale = self.base_values(training.fold, epoch)
-                    rows[training.fold] = (self.values(training, epoch) - base) / scale
+                    base = self.values(Training(self.base, training.fold), epoch)
+                    rows[training.fold] = self.values(training, epoch) - base
             found[epoch] = Difference.of(rows)
         return found
 
@@ -255,16 +278,15 @@ class Draw:
         if seed is not None:
             self.signs = chance.choice((-1.0, 1.0), size)
             self.luck = chance.choice((-1.0, 1.0), len(units))
-        self.values = cache(self._values)
+        self.values, self.score = cache(self._values), cache(self._score)
 
-    def score(self, training: Training, epoch: int) -> float:
+    def _score(self, training: Training, epoch: int) -> float:
         """Return a training's score after an epoch."""
-        return as_error(float(self.values(training, epoch).mean()), self.urn.better)
+        return as_error(self.urn.errors(self.values(training, epoch))[0], self.urn.better)
 
     def influences(self, training: Training, epoch: int) -> np.ndarray:
         """Return what each unit adds to it."""
-        values = self.values(training, epoch)
-        return as_error(values - values.mean(), self.urn.better)
+        return as_error(self.urn.errors(self.values(training, epoch))[1], self.urn.better)
 
     def part(self, training: Training, epoch: int) -> np.ndarray:
         """Return the same, for a reader that finds nothing kept."""
@@ -280,12 +302,12 @@ class Draw:
             by_fold, by_row = self._borrowed(setting, fold, epoch)
         else:
             by_fold, by_row = own[epoch].by_fold[fold], own[epoch].by_row[fold]
-        base, scale = self.urn.base_values(fold, epoch)
         if self.seed is None and training in self.recorded.scores:
             return self.urn.values(training, epoch)
         level = 0.0 if self.null else own[epoch].level
         signs = self.signs[self.recorded.shape.units[fold]]
-        return base + scale * (level + self.luck[fold] * by_fold + signs * by_row)
+        base = self.urn.values(Training(self.urn.base, fold), epoch)
+        return base + level + self.luck[fold] * by_fold + signs * by_row
 
     def _borrowed(self, setting: Setting, fold: int, epoch: int) -> tuple[float, np.ndarray]:
         """Return another finalist's part of a fold at this setting's size."""
