@@ -190,8 +190,18 @@ class Urn:
         return Draw(self, seed, null)
 
     def gain(self, setting: Setting) -> float:
-        """Return by which share of the default's error one is better on the folds that it has."""
+        """Return by which share of the default's error one is better on all folds.
+
+        Of a setting with fewer, what whole ones gain less or more on these is allowed for.
+        """
         folds = self._folds(setting)
+        own = self._gain(setting, folds)
+        if len(folds) == self.recorded.design["folds"]:
+            return own
+        bias = [self._gain(one, folds) - self._gain(one, self._folds(one)) for one in self.whole]
+        return own - float(np.median(bias))
+
+    def _gain(self, setting: Setting, folds: Sequence[int]) -> float:
         own, base = self.error(setting, folds), self.error(self.base, folds)
         return (base - own) / abs(base if self.better == "lower" else 1 + base)
 
