@@ -14,7 +14,6 @@ from lossmith.study.journal.storage import Storage
 from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.evidence import Shape, errors_by_epoch
 from lossmith.study.rules.further import diverged, further_rates, rank_error, still_improving
-from lossmith.study.rules.halving import Futility
 from lossmith.study.rules.plan import Evidence, Read, finalists, weigh
 from lossmith.study.rules.stacked import StackedDesign
 
@@ -87,7 +86,7 @@ class Measurements:
     def past_last_check(self) -> bool:
         """Whether the finalists trained long enough for a fast start not to decide."""
         started = len(self.folds) > len(self.design.screening)
-        last = Futility().checks[-1].after * self.epochs
+        last = self.design.futility.checks[-1].after * self.epochs
         return started and self.errors_by_epoch(self.default)[1][-1] >= last
 
     def evaluate(self, setting: Setting, folds: Sequence[int] | None = None) -> FoldErrors:

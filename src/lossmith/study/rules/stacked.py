@@ -69,6 +69,11 @@ class StackedDesign(Design):
             finalists=self.finalists,
         )
 
+    @property
+    def futility(self) -> Futility:
+        """The rule by which finalists leave."""
+        return Futility()
+
     def rungs(self) -> tuple[int, ...]:
         """Return the epochs after which the screening is cut."""
         return _first(self.marks, [rung.after for rung in self.halving.rungs])
@@ -95,7 +100,7 @@ class StackedDesign(Design):
 
     def checks(self, decisions: Mapping[str, Any]) -> dict[int, Check]:
         """Return the epochs after which finalists leave that have no prospects."""
-        marks, checks = self.scored_after(self._confirmed_to(decisions)), Futility().checks
+        marks, checks = self.scored_after(self._confirmed_to(decisions)), self.futility.checks
         return dict(zip(_first(marks, [one.after for one in checks]), checks, strict=False))
 
     def stack_of(self, training: Training, decisions: Mapping[str, Any]) -> str:
@@ -217,7 +222,7 @@ class StackedDesign(Design):
 
     def _early(self) -> tuple[int, ...]:
         """Return the epochs after which further learning rates are held to those beside them."""
-        after = Futility().checks[0].after * self.epochs
+        after = self.futility.checks[0].after * self.epochs
         return tuple(mark for mark in self.marks if after <= mark < self.epochs)
 
     def _confirmed_to(self, decisions: Mapping[str, Any]) -> int:
@@ -235,7 +240,7 @@ class StackedDesign(Design):
             return list(still)
         rivals = [setting for setting in still if setting not in own]
         p_values = [errors[setting].p_value(default) for setting in rivals]
-        kept = {rivals[index] for index in Futility().keep(check, p_values)}
+        kept = {rivals[index] for index in self.futility.keep(check, p_values)}
         return [setting for setting in still if setting in own or setting in kept]
 
 

@@ -1,0 +1,263 @@
+"""Make the page of the replayed rules from their lines."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from choice_table import table
+from policy_lean import MOST_HARM, lean, prior
+
+BEFORE = "before: 60/30/12/7, 5 finalists, 3 protected"
+WHOLE = "no cut"  # how rules are called that are only there to compare
+# Milliseconds of a step of a stack: of itself, of each setting, of each training. Least squares
+# over stacks of 3 to 120 settings on 1 to 8 folds of diabetes, saratoga and ames, one thread.
+STEP = {"stack": 3.0, "setting": 0.16, "training": 0.1}
+LEAST_GAIN = 0.1  # per cent of the default's error that a cheaper rule may lose in the mean
+FALSE = 0.05  # switches where no loss is better
+
+
+def load(path: Path) -> pd.DataFrame:
+    """Return one row a study and rule."""
+    frame = pd.DataFrame([_row(json.loads(line)) for line in path.read_text().splitlines()])
+    by_file = frame.set_index(["file", "rule"])
+    for name in ("time", "plain time", "trained"):
+        before = frame["file"].map(by_file.xs(BEFORE, level="rule")[name])
+        frame[f"relative {name}"] = frame[name] / before
+    before = by_file.xs(BEFORE, level="rule")
+    frame["switched before"] = frame["file"].map(before["switched"])
+    frame["kept switches before"] = frame["file"].map(before["kept switches"])
+    frame["lost"] = frame["switched before"] & ~frame["switched"]
+    frame["won"] = ~frame["switched before"] & frame["switched"]
+    return frame
+
+
+def _row(line: dict[str, Any]) -> dict[str, Any]:
+    own, default = line["whole"], line["default"]
+    kept, null = line["kept"], line["null"]
+    return {
+        **{key: line[key] for key in ("table", "metric", "condition", "seed", "rule", "file")},
+        "selected": own["selected"],
+        "switched": own["selected"] != default,
+        "held out": held_out(line, own["selected"]),
+        "time": seconds(own["steps"]),
+        "plain time": seconds(line["plain"]["steps"])
+        + sum(seconds(one["steps"]) for one in (*kept, *null)),
+        "trained": own["trained"],
+        "estimated": own["estimated"] + line["plain"]["estimated"],
+        "lengthened": any(epochs > 0.9 * line["epochs"] for *_, epochs in own["steps"])
+        and own["steps"] != line["plain"]["steps"],
+        "kept draws": len(kept),
+        "kept switches": sum(one["selected"] != default for one in kept),
+        "kept gain": 100 * float(np.mean([one["gain"] for one in kept])),
+        "null draws": len(null),
+        "false": sum(one["selected"] != default for one in null),
+    }
+
+
+def seconds(steps: list[list[int]]) -> float:
+    """Return what stacks take, up to a factor of the table's steps an epoch."""
+    return sum(
+        epochs * (STEP["stack"] + settings * (STEP["setting"] + folds * STEP["training"]))
+        for settings, folds, epochs in steps
+    )
+
+
+def held_out(line: dict[str, Any], selected: str) -> float:
+    """Return the gain on the rows set aside in per cent of the default's error."""
+    lower = line["better"] == "lower"
+    error = {name: score if lower else 1 - score for name, score in line["held_out"].items()}
+    default = error[line["default"]]
+    return 100 * (default - error.get(selected, default)) / default
+
+
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a rule, in the order of the lines."""
+    rows = []
+    for rule, own in frame.groupby("rule", sort=False):
+        switched = own[own["switched"]]
+        rows.append(
+            {
+                "rule": rule,
+                "time": own["relative time"].mean(),
+                "plain time": own["relative plain time"].mean(),
+                "trained": own["relative trained"].mean(),
+                "switches": len(switched),
+                "lost": int(own["lost"].sum()),
+                "won": int(own["won"].sum()),
+                "worse": int((switched["held out"] < 0).sum()),
+                "held out": own["held out"].mean(),
+                "kept": own["kept switches"].sum() / own["kept draws"].sum(),
+                "kept gain": own["kept gain"].mean(),
+                "false": own["false"].sum() / own["null draws"].sum(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def cheapest(found: pd.DataFrame) -> str:
+    """Return the cheapest rule that loses no switch, no gain and makes no more false switches."""
+    before = found[found["rule"] == BEFORE].iloc[0]
+    able = found[
+        ~found["rule"].str.startswith(WHOLE)
+        & (found["lost"] == 0)
+        & (found["kept gain"] >= before["kept gain"] - LEAST_GAIN)
+        & (found["false"] <= FALSE)
+    ]
+    return str(able.loc[able[["time", "plain time"]].mean(axis=1).idxmin(), "rule"])
+
+
+def left_out(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return what the rule gives on each table that was chosen on the others."""
+    parts = []
+    for name in frame["table"].unique():
+        rule = cheapest(summary(frame[frame["table"] != name]))
+        parts.append(frame[(frame["table"] == name) & (frame["rule"] == rule)])
+    return pd.concat(parts)
+
+
+HEAD = (
+    "rule",
+    "time",
+    "time, not lengthened",
+    "epochs trained",
+    "switches",
+    "lost",
+    "won",
+    "worse on held-out rows",
+    "held-out gain",
+    "switches in draws",
+    "gain in draws",
+    "false switches",
+)
+
+
+def _cells(row: pd.Series) -> list[str]:
+    return [
+        str(row["rule"]),
+        *(f"{100 * row[name]:.0f} %" for name in ("time", "plain time", "trained")),
+        str(row["switches"]),
+        str(row["lost"]),
+        str(row["won"]),
+        str(row["worse"]),
+        f"{row['held out']:+.2f}",
+        f"{100 * row['kept']:.0f} %",
+        f"{row['kept gain']:+.2f}",
+        f"{100 * row['false']:.1f} %",
+    ]
+
+
+INTRODUCTION = """# Which rule cuts a study best?
+
+Generated by `make pages` from `bench/results/policy.jsonl`, which `bench/policy.py` writes:
+`record` runs studies of the development tables whole (every loss at every learning rate to the
+end, nothing cut; twelve finalists beside both defaults, up to twice the planned epochs; at most
+1,500 rows, of which 30 % are set aside) and keeps what every training scored and what each row
+adds to it, after every checkpoint; `replay` lets [the study's own plan](study.md) decide on that
+under each rule. {studies} studies so far: {tables}. No learning rates beyond the grid.
+
+A rule is named by how many settings pass its cuts at most, by its finalists, and by the checks at
+which finalists leave: 2 checks are after 30 and 60 % of the epochs; the third is after 80 %, the
+fourth after 10 %. "Protected" are the best that leave only when surely worse. Time is that of the
+search, in per cent of the rule that was in place before, by a model of a stack's step that was
+fitted to measured ones ({stack} ms for the stack, {setting} for a setting, {training} for a
+training): a study of few models is cheap, and one of few folds at a time costs almost what all
+folds cost.
+
+"Lost" are switches that the rule before made and this one does not, "won" the contrary; the gain
+on the rows set aside is in per cent of the default's error, over all studies.
+
+A record is one draw of rows and of trainings' luck. {draws} others of each kind are drawn from it
+by the wild bootstrap, clustered as the test is: how a loss differs from the default on a row, and
+on a fold, keeps its size and takes a new sign, the same for all losses and epochs. With the mean
+differences kept it is another study of the same table ("in draws": the share that switches, and
+what the selected loss gains by the record); with the mean differences taken away no loss is better
+than another, and every switch is a false one. Draws are replayed without lengthening.
+"""
+
+CHOSEN = """## Chosen without the table
+
+So that a rule is not praised on the tables that it was chosen on: for each table the cheapest rule
+is taken that on all *other* tables lost no switch, kept the gain in draws within {least} points
+and made at most {false:.0f} % false switches.
+"""
+
+
+def render(path: Path) -> str:
+    """Return the page as Markdown: the rules, and what leaving a table out would choose."""
+    frame = load(path)
+    found, others = summary(frame), left_out(frame)
+    chosen = others.groupby("rule", sort=False)["table"].unique()
+    own = summary(others.assign(rule="chosen on the other tables"))
+    first = frame.drop_duplicates("file")
+    studies = first.groupby("table", sort=False)[["metric", "condition"]]
+    introduction = INTRODUCTION.format(
+        studies=len(first),
+        tables="; ".join(f"{name} ({_listed(some)})" for name, some in studies),
+        draws=int(frame["kept draws"].max()),
+        **STEP,
+    )
+    return "\n".join(
+        [
+            introduction,
+            table(HEAD, [_cells(row) for _, row in found.iterrows()]),
+            "",
+            CHOSEN.format(least=LEAST_GAIN, false=100 * FALSE),
+            table(HEAD, [_cells(row) for _, row in own.iterrows()]),
+            "",
+            *(f"- {rule}: for {', '.join(names)}" for rule, names in chosen.items()),
+            "",
+            leaning(path),
+        ]
+    )
+
+
+def _listed(studies: pd.DataFrame) -> str:
+    return ", ".join(f"{one.metric} {one.condition}" for one in studies.itertuples())
+
+
+LEANING = """## Following what is not proven
+
+The gains of the finalists, shrunk towards what finalists gained on the *other* tables as far as
+they err (empirical Bayes), give each an expected gain and a chance of harm. Followed is the loss
+with the largest expected gain whose chance of harm is below {harm:.0f} %; beside it stands the
+verdict, which follows what is proven.
+
+"""
+
+
+def leaning(path: Path) -> str:
+    """Return what following the largest expected gain gives on the rows set aside."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [line for line in lines if line["rule"] == BEFORE]
+    rows: dict[str, list[float]] = {"verdict": [], "lean": [], "lean where nothing is proven": []}
+    expected = []
+    for line in lines:
+        others = [one["whole"]["gains"] for one in lines if one["table"] != line["table"]]
+        found = lean(line["whole"]["gains"], *prior(others)) if others else None
+        switched = line["whole"]["selected"] != line["default"]
+        if switched:
+            rows["verdict"].append(held_out(line, line["whole"]["selected"]))
+        if found is not None:
+            gain = held_out(line, found[0])
+            expected.append((100 * found[1], gain))
+            rows["lean"].append(gain)
+            if not switched:
+                rows["lean where nothing is proven"].append(gain)
+    cells = [
+        [
+            name,
+            f"{len(gains)} of {len(lines)}",
+            f"{sum(gain < 0 for gain in gains)}",
+            *([f"{f(gains):+.2f}" for f in (np.mean, np.median, min, max)] if gains else "––––"),
+        ]
+        for name, gains in rows.items()
+    ]
+    head = ("followed", "studies", "worse on held-out rows", "mean gain", "median", "least", "most")
+    parts = [LEANING.format(harm=100 * MOST_HARM) + table(head, cells)]
+    if expected:
+        promised, given = np.mean(expected, axis=0)
+        parts.append(f"Expected were {promised:+.2f} in the mean, where {given:+.2f} came.")
+    return "\n\n".join(parts)
