@@ -79,12 +79,12 @@ def test_plateau_follows_torchs_rule() -> None:
     optimizer = torch.optim.SGD([parameter], lr=1.0)
     theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=2)
     ours = Plateau("loss", start=1.0, factor=0.5, patience=2)
-    memory = ours.remembered()
+    memory = ours.initial_state()
     source = torch.Generator().manual_seed(0)
     for step in range(1, 60):
         loss = 1 / step + 0.2 * torch.rand((), generator=source).item()
         theirs.step(loss)
-        value, memory = ours.follow(Progress(step=step, signals={"loss": loss}), memory)
+        value, memory = ours.step(Progress(step=step, signals={"loss": loss}), memory)
         assert value == pytest.approx(optimizer.param_groups[0]["lr"])
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from lossmith.core import Card, Claims, Coupled, Example, Pointwise, Real, Statistic, Whole, reduce
 from lossmith.core.bases import ALL
-from lossmith.functional.checks import class_logits, flat_rows, product, same_shape
+from lossmith.functional.checks import class_logits, flat_rows, matmul_full_precision, same_shape
 from lossmith.functional.embeddings import unit_rows
 
 
@@ -71,7 +71,7 @@ class Views(Coupled):
     def values(self, input: Tensor, target: Tensor, own: slice = ALL) -> Tensor:
         input, target = same_shape(input, target)
         input, target = unit_rows(flat_rows(input, dims=2)), unit_rows(flat_rows(target, dims=2))
-        return -product(input, target.T).log_softmax(1).diagonal()[own]
+        return -matmul_full_precision(input, target.T).log_softmax(1).diagonal()[own]
 
 
 class Gap(Statistic):

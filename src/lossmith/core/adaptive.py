@@ -44,14 +44,16 @@ class Adaptive(nn.Module):
         """The signals that triggered schedules wait for; they may come now and then."""
         return tuple(dict.fromkeys(s for one in self._schedules.values() for s in one.signals))
 
-    def parts(self) -> Iterator["Adaptive"]:
+    def adaptive_modules(self) -> Iterator["Adaptive"]:
         """Yield this module and all adaptive ones in it."""
         yield from (part for part in self.modules() if isinstance(part, Adaptive))
 
     @property
     def moves(self) -> bool:
         """Whether `observe` changes a number here, or in a module within."""
-        return any(part._schedules or "observed" in part._numbers for part in self.parts())
+        return any(
+            part._schedules or "observed" in part._numbers for part in self.adaptive_modules()
+        )
 
     @property
     def moving(self) -> set[str]:
@@ -69,12 +71,12 @@ class Adaptive(nn.Module):
             self.learn(name, value)
             return
         if isinstance(value, Schedule):
-            for end in value.reach():
+            for end in value.bounds():
                 _check_end(value, end, check)
             self._schedules[name] = value
-            if value.memory:
-                self._keep_off_device(memory_of(name), _tensor(value.remembered()))
-            value = value.reach()[0]
+            if value.state_size:
+                self._keep_off_device(memory_of(name), _tensor(value.initial_state()))
+            value = value.bounds()[0]
         number = _tensor(value).detach().clone()
         if number.numel():
             least, most = number.aminmax()  # both NaN where any number is
@@ -98,7 +100,7 @@ class Adaptive(nn.Module):
         Raises:
             ValueError: if a signal that a step must bring is missing.
         """
-        for part in self.parts():
+        for part in self.adaptive_modules():
             part.observe_self(progress)
 
     def observe_self(self, progress: Progress) -> None:
@@ -106,7 +108,7 @@ class Adaptive(nn.Module):
         new = "observed" in self._numbers and progress.step > int(self.observed)
         with torch.no_grad():
             for name, schedule in self._schedules.items():
-                if not schedule.memory:
+                if not schedule.state_size:
                     getattr(self, name).fill_(schedule.at(progress))
                 elif new:
                     self._follow(name, schedule, progress)
@@ -126,7 +128,7 @@ class Adaptive(nn.Module):
 
     def _follow(self, name: str, schedule: Schedule, progress: Progress) -> None:
         memory = getattr(self, memory_of(name))
-        value, after = schedule.follow(progress, memory.tolist())
+        value, after = schedule.step(progress, memory.tolist())
         memory.copy_(torch.tensor(after, dtype=torch.float64))
         getattr(self, name).fill_(value)
 

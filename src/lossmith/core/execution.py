@@ -19,7 +19,6 @@ from lossmith.core.distributed import Gather, all_reduce_sum, is_distributed, na
 from lossmith.core.reduce import combine_weights, nonzero, reduce, total_weight
 from lossmith.core.tree import tree_map
 from lossmith.core.zero_weight import mask_ignored, mask_zero_weight
-from lossmith.functional.checks import readable
 from lossmith.kernels import choice
 from lossmith.kernels.blocks import FEW, blockwise, choose_blocks
 
@@ -35,7 +34,8 @@ OF_THE_CALL = ("own", "weight")  # what a function takes that is no attribute of
 def weighted_mean(loss: Pointwise, input: Any, target: Any, weight: Any, denominator: Any) -> Terms:
     """Return the weighted mean of values of independent rows, by name."""
     look, mean = not torch.compiler.is_dynamo_compiling(), None
-    if weight is not None and not (look and readable(weight) and weight.all()):
+    here = look and _peek() is None and type(weight) is Tensor and weight.is_cpu
+    if weight is not None and not (here and weight.all()):
         input, target, weight = mask_zero_weight(input, target, weight)
     if look:
         small = isinstance(input, Tensor) and input.numel() < FEW and not choice.listeners

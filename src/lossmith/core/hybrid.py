@@ -221,7 +221,7 @@ class Hybrid(Loss, composes=True):
         ]
         return {"terms": terms, "weighting": self.weighting.plain()}
 
-    def learned(self) -> dict[str, Tensor]:
+    def extra_state(self) -> dict[str, Tensor]:
         """Return the weighting's state; that of the losses stands with each of them."""
         state = self.weighting.state_dict()
         return {f"weighting.{name}": value for name, value in state.items()}

@@ -279,7 +279,7 @@ class Loss(Adaptive, metaclass=Constructed):
         """
         Path(path).write_text(json.dumps(document_of(self), indent=2) + "\n", encoding="utf-8")
 
-    def learned(self) -> dict[str, Tensor]:
+    def extra_state(self) -> dict[str, Tensor]:
         """Return the state beyond the constructor's arguments: what is learned or on a schedule."""
         still = [name for name in parameters(type(self)) if name not in self._schedules]
         state = self.state_dict(keep_vars=False)

@@ -51,7 +51,8 @@ def reduce(
     alone = weight is None and denominator is None and not ranks
     if alone and 0 < values.numel() < FEW:
         return values.mean()
-    weight = None if weight is None else broadcast_weight(weight, values)
+    if weight is not None and (weight.shape != values.shape or weight.dtype != values.dtype):
+        weight = broadcast_weight(weight, values)
     mass: Tensor | float
     if weight is None:
         total, mass = values.sum(), values.numel()

@@ -20,8 +20,7 @@ class Schedule(ABC):
     loss that uses it.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ()
-    memory: ClassVar[int] = 0  # numbers that it must remember
+    state_size: ClassVar[int] = 0  # numbers that it must remember
 
     def __init_subclass__(cls) -> None:
         KINDS[cls.__name__] = cls
@@ -31,24 +30,24 @@ class Schedule(ABC):
         """Return the number at a progress."""
 
     @abstractmethod
-    def reach(self) -> tuple[float, ...]:
+    def bounds(self) -> tuple[float, ...]:
         """Return numbers between which all that it can give lie."""
 
-    def follow(self, progress: Progress, memory: list[float]) -> tuple[float, list[float]]:
+    def step(self, progress: Progress, memory: list[float]) -> tuple[float, list[float]]:
         """Return the number and the memory after a progress."""
         return self.at(progress), memory
 
-    def remembered(self) -> list[float]:
+    def initial_state(self) -> list[float]:
         """Return the memory at the start."""
-        return [0.0] * self.memory
+        return [0.0] * self.state_size
 
     @property
     def signals(self) -> tuple[str, ...]:
         """The names of the signals that it needs."""
-        return self.needs
+        return ()
 
     def __str__(self) -> str:
-        ends = self.reach()
+        ends = self.bounds()
         return f"{type(self).__name__.lower()} {ends[0]:g} to {ends[-1]:g}"
 
     def __format__(self, spec: str) -> str:
@@ -84,7 +83,7 @@ class Constant(Schedule):
         """Return the number."""
         return self.value
 
-    def reach(self) -> tuple[float, ...]:
+    def bounds(self) -> tuple[float, ...]:
         """Return the number."""
         return (self.value,)
 
@@ -120,7 +119,7 @@ class _Ramp(Schedule):
     def between(self, share: float) -> float:
         """Return the number at a share of the way."""
 
-    def reach(self) -> tuple[float, ...]:
+    def bounds(self) -> tuple[float, ...]:
         """Return both ends."""
         return self.start, self.end
 
@@ -206,11 +205,11 @@ class Step(Schedule):
         try:
             value = self.start * self.factor**times
         except OverflowError:
-            value = self.reach()[-1]
-        low, high = sorted((self.start, self.reach()[-1]))
+            value = self.bounds()[-1]
+        low, high = sorted((self.start, self.bounds()[-1]))
         return min(max(value, low), high)
 
-    def reach(self) -> tuple[float, ...]:
+    def bounds(self) -> tuple[float, ...]:
         """Return the start and where it ends or tends to."""
         if self.limit is not None:
             return self.start, self.limit
@@ -248,7 +247,7 @@ class Piecewise(Schedule):
         (left, low), (right, high) = before[-1], after[0]
         return low if self.hold else low + (high - low) * (place - left) / (right - left)
 
-    def reach(self) -> tuple[float, ...]:
+    def bounds(self) -> tuple[float, ...]:
         """Return all numbers."""
         return tuple(number for _, number in self.points)
 
@@ -270,7 +269,7 @@ class WarmUp(Schedule):
         _check_by(self.by, self.until)
         if not self.until > 0:
             raise ValueError(f"WarmUp: until must be positive, got {self.until}")
-        if isinstance(self.then, Schedule) and self.then.memory:
+        if isinstance(self.then, Schedule) and self.then.state_size:
             raise TypeError("WarmUp: a triggered schedule cannot be warmed up")
 
     def at(self, progress: Progress) -> float:
@@ -279,9 +278,9 @@ class WarmUp(Schedule):
         share = min(position(progress, self.by) / self.until, 1.0)
         return self.start + (goal - self.start) * share
 
-    def reach(self) -> tuple[float, ...]:
+    def bounds(self) -> tuple[float, ...]:
         """Return the start and what the other reaches."""
-        goal = self.then.reach() if isinstance(self.then, Schedule) else (self.then,)
+        goal = self.then.bounds() if isinstance(self.then, Schedule) else (self.then,)
         return (self.start, *goal)
 
 

@@ -46,7 +46,7 @@ def document_of(loss: Any) -> dict[str, Any]:
 
 
 def _plain_loss(loss: Any) -> dict[str, Any]:
-    state = {name: _entries(tensor) for name, tensor in loss.learned().items()}
+    state = {name: _entries(tensor) for name, tensor in loss.extra_state().items()}
     known = {"loss": loss.card.key, "arguments": loss.config()}
     return {**known, "state": state} if state else known
 
@@ -109,7 +109,7 @@ def _numbers(value: Any, dtype: torch.dtype | None = None) -> Tensor:
 
 def _restore(loss: Any, state: Mapping[str, Any]) -> None:
     """Write learned numbers from plain data into a loss; ValueError where they don't fit."""
-    own, key = loss.learned(), loss.card.key
+    own, key = loss.extra_state(), loss.card.key
     check_shape(state, dict, f"{key}, state")
     if set(state) != set(own):
         raise ValueError(f"{key} has the state {sorted(own)}, the file {sorted(state)}")

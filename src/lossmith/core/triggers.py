@@ -19,7 +19,7 @@ class _Triggered(Schedule):
 
     def at(self, progress: Progress) -> float:
         """Return the number before anything was seen."""
-        return self.reach()[0]
+        return self.bounds()[0]
 
     def _seen(self, progress: Progress) -> float:
         value = float(progress.signals[self.signal])  # type: ignore[attr-defined]
@@ -38,7 +38,7 @@ class When(_Triggered):
     ('accuracy',)
     """
 
-    memory: ClassVar[int] = 1  # whether it has happened
+    state_size: ClassVar[int] = 1  # whether it has happened
 
     signal: str
     above: float | None = None
@@ -50,7 +50,7 @@ class When(_Triggered):
         if (self.above is None) == (self.below is None):
             raise ValueError("When: give above or below, one of them")
 
-    def follow(self, progress: Progress, memory: list[float]) -> tuple[float, list[float]]:
+    def step(self, progress: Progress, memory: list[float]) -> tuple[float, list[float]]:
         """Return the number and the memory after a progress."""
         happened = memory[0] > 0
         if not happened and self.signal in progress.signals:
@@ -59,7 +59,7 @@ class When(_Triggered):
             happened = up or (self.below is not None and value <= self.below)
         return (self.after if happened else self.before), [float(happened)]
 
-    def reach(self) -> tuple[float, ...]:
+    def bounds(self) -> tuple[float, ...]:
         """Return both numbers."""
         return self.before, self.after
 
@@ -72,7 +72,7 @@ class Plateau(_Triggered):
     `Plateau("valid_loss", start=1.0, factor=0.0)` goes from 1 to 0 at the first plateau.
     """
 
-    memory: ClassVar[int] = 4  # best so far, whether there is one, bad sightings, the number
+    state_size: ClassVar[int] = 4  # best so far, whether there is one, bad sightings, the number
 
     signal: str
     start: float = 1.0
@@ -88,11 +88,11 @@ class Plateau(_Triggered):
         if not (0 <= self.factor < 1 and self.patience >= 0):
             raise ValueError("Plateau: factor must be in [0, 1) and patience 0 or more")
 
-    def remembered(self) -> list[float]:
+    def initial_state(self) -> list[float]:
         """Return the memory at the start."""
         return [0.0, 0.0, 0.0, self.start]
 
-    def follow(self, progress: Progress, memory: list[float]) -> tuple[float, list[float]]:
+    def step(self, progress: Progress, memory: list[float]) -> tuple[float, list[float]]:
         """Return the number and the memory after a progress."""
         best, any_yet, bad, number = memory
         if self.signal not in progress.signals:
@@ -109,7 +109,7 @@ class Plateau(_Triggered):
         slack = self.threshold * abs(best)
         return value < best - slack if self.mode == "min" else value > best + slack
 
-    def reach(self) -> tuple[float, ...]:
+    def bounds(self) -> tuple[float, ...]:
         """Return the start and the least."""
         return self.start, min(self.start, self.least)
 
@@ -118,35 +118,35 @@ class Plateau(_Triggered):
 class Complement(Schedule):
     """One less another schedule: what the other half of a switch weighs.
 
-    >>> Complement(Plateau("valid_loss", start=1.0)).reach()
+    >>> Complement(Plateau("valid_loss", start=1.0)).bounds()
     (0.0, 1.0)
     """
 
     of: Schedule
 
     @property
-    def memory(self) -> int:  # type: ignore[override]
+    def state_size(self) -> int:  # type: ignore[override]
         """What the other must remember."""
-        return self.of.memory
+        return self.of.state_size
 
     @property
     def signals(self) -> tuple[str, ...]:
         """The signals of the other."""
         return self.of.signals
 
-    def remembered(self) -> list[float]:
+    def initial_state(self) -> list[float]:
         """Return the other's memory at the start."""
-        return self.of.remembered()
+        return self.of.initial_state()
 
     def at(self, progress: Progress) -> float:
         """Return one less the other's number."""
         return 1 - self.of.at(progress)
 
-    def follow(self, progress: Progress, memory: list[float]) -> tuple[float, list[float]]:
+    def step(self, progress: Progress, memory: list[float]) -> tuple[float, list[float]]:
         """Return the number and the memory after a progress."""
-        value, memory = self.of.follow(progress, memory)
+        value, memory = self.of.step(progress, memory)
         return 1 - value, memory
 
-    def reach(self) -> tuple[float, ...]:
+    def bounds(self) -> tuple[float, ...]:
         """Return one less each of the other's."""
-        return tuple(1 - number for number in self.of.reach())
+        return tuple(1 - number for number in self.of.bounds())

@@ -14,7 +14,7 @@ from lossmith.functional.checks import (
     within,
 )
 
-__all__ = ["ctc", "esr", "multi_resolution_stft", "si_sdr", "sounding"]
+__all__ = ["ctc", "esr", "has_signal", "multi_resolution_stft", "si_sdr"]
 
 _LEAST = 1e-30
 _FLOOR = 1e-8  # of an estimate's energy: distortion ratios end at 80 dB
@@ -24,7 +24,7 @@ _FAR = 1e9  # log-probabilities whose sums keep the digits of a difference in fl
 def esr(input: Tensor, target: Tensor) -> Tensor:
     """Return Σ(x − y)²/Σy² of each signal, 0 for a silent target (Wright et al., 2019)."""
     input, target = _signals(input, target)
-    heard = sounding(target)
+    heard = has_signal(target)
     scale = _largest(target)
     error = (input / scale - target / scale).square().sum(-1)
     energy = (target / scale).square().sum(-1)
@@ -37,7 +37,7 @@ def si_sdr(input: Tensor, target: Tensor, *, zero_mean: bool = True) -> Tensor:
     Both energies are raised by 1e-8 of the estimate's. A silent target or estimate gives 0.
     """
     input, target = _signals(input, target)
-    heard = sounding(target, zero_mean=zero_mean)
+    heard = has_signal(target, zero_mean=zero_mean)
     input, target = (_centred(one / _largest(one), zero_mean) for one in (input, target))
     energy = torch.where(heard, target.square().sum(-1), 1.0)
     shared = ((input * target).sum(-1) / energy).unsqueeze(-1) * target
@@ -80,7 +80,7 @@ def multi_resolution_stft(
     return total / len(fft_sizes)
 
 
-def sounding(target: Tensor, *, zero_mean: bool = False) -> Tensor:
+def has_signal(target: Tensor, *, zero_mean: bool = False) -> Tensor:
     """Return whether each signal has energy, beyond its mean where that is taken away."""
     if target.ndim == 0:
         raise ValueError("target must hold signals (N, T), got a scalar")

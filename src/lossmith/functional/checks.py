@@ -124,7 +124,7 @@ def divisor(hyper: Tensor | float, input: Tensor) -> Tensor | float:
     return limited(hyper, input, low=10 * torch.finfo(input.dtype).tiny ** 0.5)
 
 
-def product(left: Tensor, right: Tensor) -> Tensor:
+def matmul_full_precision(left: Tensor, right: Tensor) -> Tensor:
     """Return the matrix product in the tensors' own dtype; autocast would round it to half."""
     with torch.autocast(left.device.type, enabled=False):
         return left @ right

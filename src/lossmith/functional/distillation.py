@@ -7,7 +7,7 @@ from lossmith.functional.checks import (
     as_scalar_or_tensor,
     class_logits,
     flat_rows,
-    product,
+    matmul_full_precision,
     promote,
     same_shape,
     widest,
@@ -139,4 +139,4 @@ def _even(rows: Tensor) -> Tensor:
 def _angles(rows: Tensor) -> Tensor:
     """Return the cosine at row i of the angle between rows j and k, (N, N, N)."""
     ways = unit_rows(rows.unsqueeze(0) - rows.unsqueeze(1))
-    return product(ways, ways.transpose(1, 2))
+    return matmul_full_precision(ways, ways.transpose(1, 2))

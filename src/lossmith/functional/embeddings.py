@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import clamp_if_outside, product, promote, widest
+from lossmith.functional.checks import clamp_if_outside, matmul_full_precision, promote, widest
 
 __all__ = ["cosines", "distances", "dots", "unit_rows"]
 
@@ -40,16 +40,16 @@ def unit_rows(rows: Tensor, dim: int = -1) -> Tensor:
 
 def cosines(left: Tensor, right: Tensor) -> Tensor:
     """Return the cosine of each row of left with each row of right, (N, M)."""
-    return product(unit_rows(left), unit_rows(right).transpose(-1, -2))
+    return matmul_full_precision(unit_rows(left), unit_rows(right).transpose(-1, -2))
 
 
 def dots(left: Tensor, right: Tensor) -> Tensor:
     """Return the inner product of each row of left with each row of right, held below infinity."""
     if left.numel() == 0 or right.numel() == 0:
-        return product(left, right.transpose(-1, -2))
+        return matmul_full_precision(left, right.transpose(-1, -2))
     most = torch.finfo(left.dtype).max / 8
     sizes = [_size(left), _size(right)]
-    found = product(left / sizes[0], (right / sizes[1]).transpose(-1, -2))
+    found = matmul_full_precision(left / sizes[0], (right / sizes[1]).transpose(-1, -2))
     for size in sizes:
         found = (found * size).clamp(-most, most)
     return found
@@ -63,7 +63,7 @@ def distances(left: Tensor, right: Tensor) -> Tensor:
     rows coincide the distance is 0, up to rounding, with a finite gradient.
     """
     if left.numel() == 0 or right.numel() == 0:
-        return product(left, right.transpose(-1, -2))
+        return matmul_full_precision(left, right.transpose(-1, -2))
     size = _power(torch.maximum(_size(left), _size(right)))
     wide = widest(left.device)
     first, second = left.to(wide) / size, right.to(wide) / size
@@ -76,7 +76,7 @@ def _squares(left: Tensor, right: Tensor) -> Tensor:
     """Return |l|² + |r|² − 2 l·r of each row l with each row r, in one product."""
     lengths, others = (rows.square().sum(-1, keepdim=True) for rows in (left, right))
     longer = torch.cat([-2 * left, lengths, torch.ones_like(lengths)], -1)
-    return product(
+    return matmul_full_precision(
         longer, torch.cat([right, torch.ones_like(others), others], -1).transpose(-1, -2)
     )
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from lossmith.functional.checks import as_scalar_or_tensor, class_logits, promote, same_rows
-from lossmith.functional.classification.multiclass import log_probabilities, pick, surprise
+from lossmith.functional.classification.multiclass import gather_target, log_probabilities, nll
 
 __all__ = ["dpo", "ipo", "kto", "orpo", "sequence_log_probability", "sim_po", "unlikelihood"]
 
@@ -27,7 +27,7 @@ def sequence_log_probability(
     logits, token = class_logits(input, target, ignore_index)
     kept = target != ignore_index
     logits = torch.where(kept.unsqueeze(1), logits, 0)  # whatever they hold where ignored
-    each = torch.where(kept, -surprise(logits, token), 0.0)
+    each = torch.where(kept, -nll(logits, token), 0.0)
     total = each.sum(1)
     return total / kept.sum(1).clamp(min=1) if mean else total
 
@@ -48,7 +48,7 @@ def unlikelihood(
     count = here.to(torch.int32)
     before = (count.cumsum(2) - count > 0) & ~here
     others = torch.where(before, _log_one_minus(log_p), 0.0).sum(1)
-    return -pick(log_p, token) - as_scalar_or_tensor(alpha, others) * others
+    return -gather_target(log_p, token) - as_scalar_or_tensor(alpha, others) * others
 
 
 def _log_one_minus(log_p: Tensor) -> Tensor:

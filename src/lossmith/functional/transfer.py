@@ -5,7 +5,13 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lossmith.functional.checks import as_scalar_or_tensor, product, promote, same_shape, widest
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    matmul_full_precision,
+    promote,
+    same_shape,
+    widest,
+)
 from lossmith.functional.divergence import check_rows
 from lossmith.functional.embeddings import magnitude, scaled
 
@@ -80,13 +86,13 @@ def deep_coral(input: Tensor, target: Tensor) -> Tensor:
 def _covariance(rows: Tensor) -> Tensor:
     count = rows.shape[0]
     away = rows - rows.sum(0) / max(count, 1)
-    return product(away.T, away) / max(count - 1, 1)
+    return matmul_full_precision(away.T, away) / max(count - 1, 1)
 
 
 def _squared_distances(rows: Tensor) -> Tensor:
     rows = rows - rows.detach().mean(0)
     lengths = rows.square().sum(1)
-    squares = lengths.unsqueeze(1) + lengths.unsqueeze(0) - 2 * product(rows, rows.T)
+    squares = lengths.unsqueeze(1) + lengths.unsqueeze(0) - 2 * matmul_full_precision(rows, rows.T)
     return squares.clamp(min=0)
 
 

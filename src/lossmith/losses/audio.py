@@ -114,7 +114,7 @@ class SISDR(Pointwise):
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return weight 0 for silent targets, 1 for the others."""
-        return F.sounding(target, zero_mean=self.zero_mean)
+        return F.has_signal(target, zero_mean=self.zero_mean)
 
 
 class ESR(Pointwise):
@@ -148,7 +148,7 @@ class ESR(Pointwise):
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return weight 0 for silent targets, 1 for the others."""
-        return F.sounding(target)
+        return F.has_signal(target)
 
 
 class CTC(Pointwise):

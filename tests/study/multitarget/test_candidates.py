@@ -21,7 +21,7 @@ def candidate(weighting: str = "tuned weights", **more: Any) -> Combination:
             Candidate(key="mae", function="identity"),
             Candidate(key="binary_cross_entropy", classes=2),
         ),
-        whole=(False, True),
+        is_class=(False, True),
         weighting=weighting,
         **more,
     )
@@ -82,7 +82,9 @@ def test_names_of_terms_are_those_a_hybrid_takes() -> None:
     assert len(set(names)) == 10
     lossmith.Hybrid(**{name: MSE() for name in names})
     losses = (Candidate(key="mse"),) * 10
-    one = Combination(targets=tuple(names), losses=losses, whole=(False,) * 10, shares=(0.1,) * 10)
+    one = Combination(
+        targets=tuple(names), losses=losses, is_class=(False,) * 10, shares=(0.1,) * 10
+    )
     assert all(one.parameters[name]["loss"] == "mse" for name in names)
 
 

@@ -1,4 +1,4 @@
-"""Heads of several targets: a hybrid on named parts, whose weights learn in a batch."""
+"""MultiTargetLoss of several targets: a hybrid on named parts, whose weights learn in a batch."""
 
 import copy
 
@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 import lossmith
 from lossmith.losses import MAE, CrossEntropy
-from lossmith.study.multitarget.heads import Heads
+from lossmith.study.multitarget.heads import MultiTargetLoss
 from lossmith.study.training.budget import Budget, TrialSpec
 from lossmith.study.training.heads import read
 from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedBatch
 
 
-def heads(*, learned: bool) -> Heads:
+def heads(*, learned: bool) -> MultiTargetLoss:
     weighting = lossmith.Uncertainty() if learned else lossmith.Fixed({"a": 0.3})
     hybrid = lossmith.Hybrid(a=MAE(), b=CrossEntropy(classes=3), weighting=weighting)
-    return Heads(hybrid, (False, True))
+    return MultiTargetLoss(hybrid, (False, True))
 
 
 def test_heads_are_the_hybrid_on_named_parts() -> None:

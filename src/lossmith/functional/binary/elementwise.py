@@ -20,7 +20,7 @@ from lossmith.functional.checks import (
 
 __all__ = ["asymmetric", "binary_cross_entropy", "binary_focal", "clipped_negative", "hinge"]
 
-_ONE = torch.ones(())
+_ONE = torch.ones((), device="cpu")
 
 
 def binary_cross_entropy(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim, tensor_like
-from lossmith.functional.classification.multiclass import is_target, per_class, surprise
+from lossmith.functional.classification.multiclass import is_target, nll, per_class
 
 __all__ = ["balanced_softmax", "class_balanced_weights", "class_margins", "ldam", "logit_adjusted"]
 
@@ -24,7 +24,7 @@ def logit_adjusted(
     """Return the cross-entropy of x + tau·log prior (Menon et al., 2021)."""
     input, target = class_logits(input, target, ignore_index)
     prior = per_class("counts", log_prior(counts), input).to(input)
-    return surprise(input + as_scalar_or_tensor(tau, input) * prior, target)
+    return nll(input + as_scalar_or_tensor(tau, input) * prior, target)
 
 
 def balanced_softmax(
@@ -49,7 +49,7 @@ def ldam(
     # From the largest down, so that the scale cannot overflow upwards.
     below = input - input.detach().amax(head_dim(input), keepdim=True)
     scaled = as_scalar_or_tensor(s, input) * (below - margin * is_target(below, target))
-    return surprise(scaled, target)
+    return nll(scaled, target)
 
 
 def class_margins(counts: Tensor, *, max_m: Tensor | float) -> Tensor:

@@ -57,9 +57,9 @@ def cross_entropy(
     else:
         input, target = class_logits(input, target, ignore_index)
         if isinstance(smoothing, float) and smoothing == 0:
-            return surprise(input, target)
+            return nll(input, target)
         log_p = log_probabilities(input)
-        hit = pick(log_p, target)
+        hit = gather_target(log_p, target)
     dim = head_dim(log_p)
     even = (log_p * (smoothing / log_p.shape[dim])).sum(dim)
     return -(1 - smoothing) * hit - even
@@ -74,14 +74,14 @@ def focal(
     lowest = torch.finfo(log_p.dtype).min
     # log(1 − p_t) from the other classes: 1 − p_t itself is 0 where p_t rounds to 1.
     others = log_p.masked_fill(is_target(log_p, target), lowest).logsumexp(dim)
-    return -(as_scalar_or_tensor(gamma, log_p) * others).exp() * pick(log_p, target)
+    return -(as_scalar_or_tensor(gamma, log_p) * others).exp() * gather_target(log_p, target)
 
 
 def poly(
     input: Tensor, target: Tensor, *, epsilon: Tensor | float, ignore_index: int = -100
 ) -> Tensor:
     """Return −log p_t + epsilon·(1 − p_t) of the softmax (Leng et al., 2022)."""
-    log_p = -surprise(*class_logits(input, target, ignore_index))
+    log_p = -nll(*class_logits(input, target, ignore_index))
     return as_scalar_or_tensor(epsilon, log_p) * one_minus_exp(log_p) - log_p
 
 
@@ -112,7 +112,7 @@ def squentropy(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Te
     input, target = class_logits(input, target, ignore_index)
     dim = head_dim(input)
     wrong = input.masked_fill(is_target(input, target), 0).square().sum(dim)
-    return wrong / max(input.shape[dim] - 1, 1) + surprise(input, target)
+    return wrong / max(input.shape[dim] - 1, 1) + nll(input, target)
 
 
 def multi_hinge(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
@@ -120,7 +120,7 @@ def multi_hinge(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> T
     input, target = class_logits(input, target, ignore_index)
     lowest = torch.finfo(input.dtype).min
     rival = input.masked_fill(is_target(input, target), lowest).amax(head_dim(input))
-    return (1 + rival - pick(input, target)).relu()
+    return (1 + rival - gather_target(input, target)).relu()
 
 
 def z_penalty(input: Tensor) -> Tensor:
@@ -149,13 +149,13 @@ def log_probabilities(input: Tensor) -> Tensor:
     return clamp_if_outside(log_p, low=torch.finfo(log_p.dtype).min / 100)
 
 
-def surprise(input: Tensor, target: Tensor) -> Tensor:
+def nll(input: Tensor, target: Tensor) -> Tensor:
     """Return −log p_t of the softmax for logits and targets that were checked, held as above."""
     value = nll_loss(input.log_softmax(head_dim(input)), target, reduction="none")
     return clamp_if_outside(value, high=torch.finfo(value.dtype).max / 100)
 
 
-def pick(values: Tensor, target: Tensor) -> Tensor:
+def gather_target(values: Tensor, target: Tensor) -> Tensor:
     """Return the value of each target's class."""
     dim = head_dim(values)
     return values.gather(dim, target.unsqueeze(dim)).squeeze(dim)

@@ -14,7 +14,7 @@ from lossmith.functional.checks import (
     promote,
     widest,
 )
-from lossmith.functional.classification.multiclass import is_target, pick
+from lossmith.functional.classification.multiclass import gather_target, is_target
 from lossmith.functional.probabilities import project_to_simplex
 
 __all__ = [
@@ -39,7 +39,7 @@ def sparsemax(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Ten
     input, target = class_logits(input, target, ignore_index)
     x, dim = _from_top(input), head_dim(input)
     p = project_to_simplex(x)
-    return (1 - p.square().sum(dim)) / 2 + (p * x).sum(dim) - pick(x, target)
+    return (1 - p.square().sum(dim)) / 2 + (p * x).sum(dim) - gather_target(x, target)
 
 
 def entmax(
@@ -56,7 +56,7 @@ def entmax(
     # 1 − Σp^alpha as Σp·(1 − p^(alpha − 1)), so that nothing cancels near alpha = 1.
     gaps = torch.where(held, -torch.expm1((alpha - 1) * log_p), 0.0)
     entropy = (p * gaps).sum(dim) / (alpha * (alpha - 1))
-    return (entropy + (p * x).sum(dim) - pick(x, target)).to(dtype)
+    return (entropy + (p * x).sum(dim) - gather_target(x, target)).to(dtype)
 
 
 def bi_tempered(
@@ -72,7 +72,7 @@ def bi_tempered(
     dtype, t1, dim = input.dtype, as_scalar_or_tensor(t1, input), head_dim(input)
     t2, input = _apart(as_scalar_or_tensor(t2, input), input)
     log_p, _ = _log_tempered(_from_top(input), t2)
-    own = pick(log_p, target)
+    own = gather_target(log_p, target)
     # 1 − Σp^(2 − t1) as 1 − p_t^(2 − t1) less the others, so that nothing cancels near p_t = 1.
     others = ((2 - t1) * log_p).exp().masked_fill(is_target(log_p, target), 0).sum(dim)
     rest = -torch.expm1((2 - t1) * own) - others

@@ -13,7 +13,7 @@ from lossmith.functional.checks import (
     promote,
     several_outputs,
 )
-from lossmith.functional.regression.counts import grown
+from lossmith.functional.regression.counts import exp_linear_tail
 from lossmith.functional.regression.point import non_crossing, quantile
 
 __all__ = [
@@ -33,7 +33,7 @@ def gaussian_crps(input: Tensor, target: Tensor, *, floor: Tensor | float) -> Te
     place, raw = input.unbind(head_dim(input))
     most = torch.finfo(input.dtype).max / 100
     scale, r = (
-        clamp_if_outside(as_scalar_or_tensor(floor, input) + grown(raw), high=most),
+        clamp_if_outside(as_scalar_or_tensor(floor, input) + exp_linear_tail(raw), high=most),
         place - target,
     )
     reach = 40 * scale  # beyond, Φ is 0 or 1 and φ is 0

@@ -10,12 +10,12 @@ from lossmith.functional.similarity import greatest_cosine, log_sums
 __all__ = [
     "circle",
     "contrastive",
+    "has_positive_and_negative",
     "multi_similarity",
     "n_pair",
     "sup_con",
     "triplet",
     "triplets_of",
-    "with_both",
     "with_positive",
 ]
 
@@ -199,7 +199,7 @@ def _groups(classes: Tensor) -> tuple[Tensor, Tensor]:
     return label, torch.zeros_like(label).index_add(0, label, torch.ones_like(label))
 
 
-def with_both(target: Tensor) -> Tensor:
+def has_positive_and_negative(target: Tensor) -> Tensor:
     """Return which rows have both another of their class and one of another class."""
     alike, unlike = pair_masks(target)
     return alike.any(1) & unlike.any(1)

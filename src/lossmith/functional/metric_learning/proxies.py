@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import as_scalar_or_tensor, check_classes, tensor_like
-from lossmith.functional.classification.multiclass import pick, surprise
+from lossmith.functional.classification.multiclass import gather_target, nll
 from lossmith.functional.embeddings import cosines, unit_rows
 from lossmith.functional.metric_learning.pairs import check_embeddings, log_one_plus
 
-__all__ = ["arc_face", "cos_face", "first_proxies", "nearest_cosines", "proxy_anchor", "proxy_nca"]
+__all__ = ["arc_face", "cos_face", "init_proxies", "nearest_cosines", "proxy_anchor", "proxy_nca"]
 
 
 def proxy_nca(
@@ -28,7 +28,7 @@ def proxy_nca(
     rivals = logits
     if not include_positive:
         rivals = torch.where(_own(cos, classes), torch.finfo(cos.dtype).min, logits)
-    return rivals.logsumexp(1) - pick(logits, classes)
+    return rivals.logsumexp(1) - gather_target(logits, classes)
 
 
 def proxy_anchor(
@@ -69,7 +69,7 @@ def arc_face(
     """
     cos, classes = class_cosines(input, target, proxies, centers)
     margin = tensor_like(margin, cos)
-    own = pick(cos, classes)
+    own = gather_target(cos, classes)
     rest = 1 - own.square()
     clear = rest > torch.finfo(cos.dtype).eps
     sine = torch.where(clear, torch.where(clear, rest, 1).sqrt(), 0)
@@ -89,7 +89,7 @@ def cos_face(
     """Return cross-entropy of scale·cos θ with cos θ − margin for the target's class."""
     cos, classes = class_cosines(input, target, proxies)
     return _margin_entropy(
-        cos, classes, pick(cos, classes) - as_scalar_or_tensor(margin, cos), scale
+        cos, classes, gather_target(cos, classes) - as_scalar_or_tensor(margin, cos), scale
     )
 
 
@@ -114,7 +114,7 @@ def nearest_cosines(rows: Tensor, proxies: Tensor, centers: int = 1) -> Tensor:
     return cos if centers == 1 else cos.unflatten(1, (-1, centers)).amax(2)
 
 
-def first_proxies(count: int, features: int) -> Tensor:
+def init_proxies(count: int, features: int) -> Tensor:
     """Return proxies to start from: random directions, the same ones each time."""
     return unit_rows(torch.randn(count, features, generator=torch.Generator().manual_seed(0)))
 
@@ -122,7 +122,7 @@ def first_proxies(count: int, features: int) -> Tensor:
 def _margin_entropy(cos: Tensor, classes: Tensor, held: Tensor, scale: Tensor | float) -> Tensor:
     own = _own(cos, classes)
     logits = as_scalar_or_tensor(scale, cos) * torch.where(own, held.unsqueeze(1), cos)
-    return surprise(logits, classes)
+    return nll(logits, classes)
 
 
 def _own(cos: Tensor, classes: Tensor) -> Tensor:

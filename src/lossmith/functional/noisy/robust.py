@@ -16,10 +16,10 @@ from lossmith.functional.checks import (
     widest,
 )
 from lossmith.functional.classification.multiclass import (
+    gather_target,
     log_probabilities,
+    nll,
     one_minus_exp,
-    pick,
-    surprise,
 )
 
 __all__ = [
@@ -42,7 +42,7 @@ def generalized_cross_entropy(
     ignore_index: int = -100,
 ) -> Tensor:
     """Return (1 − max(p_t, k)^q) / q of the softmax (Zhang & Sabuncu, 2018)."""
-    log_p = -surprise(*class_logits(input, target, ignore_index))
+    log_p = -nll(*class_logits(input, target, ignore_index))
     q, k = as_scalar_or_tensor(q, log_p), tensor_like(k, log_p)
     least = torch.where(k > 0, torch.where(k > 0, k, 1).log(), torch.finfo(k.dtype).min)
     log_p = torch.maximum(log_p, least)
@@ -57,7 +57,7 @@ def reverse_cross_entropy(
     ignore_index: int = -100,
 ) -> Tensor:
     """Return −A·(1 − p_t) of the softmax, where A stands for log 0 (Wang et al., 2019)."""
-    log_p = -surprise(*class_logits(input, target, ignore_index))
+    log_p = -nll(*class_logits(input, target, ignore_index))
     return -as_scalar_or_tensor(A, log_p) * one_minus_exp(log_p)
 
 
@@ -67,7 +67,7 @@ def normalized_cross_entropy(input: Tensor, target: Tensor, *, ignore_index: int
     each = -log_probabilities(input)
     # In units of the largest, at least log C, so that the sum is within the dtype.
     each = each / each.detach().amax(head_dim(input), keepdim=True)
-    return pick(each, target) / each.sum(head_dim(input))
+    return gather_target(each, target) / each.sum(head_dim(input))
 
 
 def soft_bootstrapping(
@@ -77,7 +77,7 @@ def soft_bootstrapping(
     input, target = class_logits(input, target, ignore_index)
     log_p, beta = log_probabilities(input), as_scalar_or_tensor(beta, input)
     entropy = -(log_p.exp() * log_p).sum(head_dim(log_p))
-    return (1 - beta) * entropy - beta * pick(log_p, target)
+    return (1 - beta) * entropy - beta * gather_target(log_p, target)
 
 
 def hard_bootstrapping(
@@ -86,7 +86,7 @@ def hard_bootstrapping(
     """Return −beta·log p_t − (1 − beta)·log max_c p_c of the softmax (Reed et al., 2015)."""
     input, target = class_logits(input, target, ignore_index)
     log_p, beta = log_probabilities(input), as_scalar_or_tensor(beta, input)
-    return (beta - 1) * log_p.amax(head_dim(log_p)) - beta * pick(log_p, target)
+    return (beta - 1) * log_p.amax(head_dim(log_p)) - beta * gather_target(log_p, target)
 
 
 def jensen_shannon(
@@ -97,7 +97,7 @@ def jensen_shannon(
     The divergence of a one-hot label depends on p_t alone; it is written in 1 − p_t, so that
     nothing cancels where the prediction is right.
     """
-    log_p = -surprise(*class_logits(input, target, ignore_index))
+    log_p = -nll(*class_logits(input, target, ignore_index))
     dtype, share = log_p.dtype, as_scalar_or_tensor(pi, log_p)
     if not isinstance(share, Tensor) and not 0.01 < share < 0.99:  # parts cancel at either end
         log_p, pi = log_p.to(widest(log_p.device)), max(share, 1e-6)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim, promote
-from lossmith.functional.classification.multiclass import log_probabilities, pick
+from lossmith.functional.classification.multiclass import gather_target, log_probabilities
 
 __all__ = [
     "correct_predictions",
@@ -56,7 +56,7 @@ def online_label_smoothing(
         )
     soft = soft_labels.to(log_p)[target].movedim(-1, dim)
     share = as_scalar_or_tensor(alpha, log_p)
-    return -share * pick(log_p, target) - (1 - share) * (soft * log_p).sum(dim)
+    return -share * gather_target(log_p, target) - (1 - share) * (soft * log_p).sum(dim)
 
 
 def correct_predictions(

@@ -30,10 +30,10 @@ MANY = 100.0  # a count from which Stirling's series is exact to 1e-9
 def log_mean(output: Tensor, *, offset: Tensor | float) -> Tensor:
     """Return the mean exp(output + offset), by its tangent beyond exp(50)."""
     output = promote(output)
-    return grown(output + as_scalar_or_tensor(offset, output))
+    return exp_linear_tail(output + as_scalar_or_tensor(offset, output))
 
 
-def grown(z: Tensor) -> Tensor:
+def exp_linear_tail(z: Tensor) -> Tensor:
     """Return exp(z), by its tangent beyond z = 50."""
     near = clamp_if_outside(z, high=MOST)
     return z.exp() if near is z else near.exp() * (1 + (z - near))
@@ -53,7 +53,7 @@ def poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
 def poisson_of_few(eta: Tensor, target: Tensor) -> Tensor:
     """Return the value of counts so small that log(target!) cancels no digits."""
     constant = torch.lgamma(target + 1)
-    return torch.addcmul(grown(eta) + constant, target, eta, value=-1)
+    return torch.addcmul(exp_linear_tail(eta) + constant, target, eta, value=-1)
 
 
 def _poisson_of_many(eta: Tensor, target: Tensor) -> Tensor:
@@ -88,14 +88,14 @@ def tweedie(
     positive = target > 0
     ratio = torch.where(positive, torch.where(positive, target, 1).log() - eta, 0)
     # Differences are risen powers of the ratio, which keep their digits where power is near 1 or 2.
-    far = torch.where(positive, share * _risen(-above * ratio), grown(above * eta))
+    far = torch.where(positive, share * _risen(-above * ratio), exp_linear_tail(above * eta))
     return share * _risen(below * ratio) / below + far / above
 
 
 def _risen(exponent: Tensor) -> Tensor:
     """Return exp(exponent) − 1, held where exp is."""
     near = exponent.abs() < 1
-    return torch.where(near, torch.where(near, exponent, 0).expm1(), grown(exponent) - 1)
+    return torch.where(near, torch.where(near, exponent, 0).expm1(), exp_linear_tail(exponent) - 1)
 
 
 def negative_binomial(

@@ -4,7 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lossmith.functional.checks import as_scalar_or_tensor, product, promote, same_shape
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    matmul_full_precision,
+    promote,
+    same_shape,
+)
 from lossmith.functional.contrastive import ALL
 from lossmith.functional.embeddings import magnitude, root, unit_rows
 
@@ -39,7 +44,7 @@ def barlow_twins(
         centred = rows - (share * rows).sum(0)
         return centred / ((share * centred.square()).sum(0) + _BATCH_NORM / size / size).sqrt()
 
-    correlation = product((share * standard(first)).T, standard(second))
+    correlation = matmul_full_precision((share * standard(first)).T, standard(second))
     diagonal = correlation.diagonal()
     others = correlation.masked_fill(_diagonal(correlation), 0)
     scale = as_scalar_or_tensor(off_diagonal, first)
@@ -66,7 +71,7 @@ def _spreads(rows: Tensor) -> tuple[Tensor, Tensor]:
     centred = rows - rows.mean(0)
     free = torch.sym_max(rows.shape[0] - 1, 1)
     deviation = (centred.square().sum(0) / free + 1e-4).sqrt()
-    covariance = product(centred.T, centred) / free
+    covariance = matmul_full_precision(centred.T, centred) / free
     others = covariance.masked_fill(_diagonal(covariance), 0)
     return functional.relu(1 - deviation).mean(), others.square().sum() / rows.shape[1]
 
@@ -84,7 +89,7 @@ def koleo(input: Tensor, *, own: slice = ALL, eps: float = 1e-8) -> Tensor:
     if rows.shape[0] < 2:
         return rows[own].sum(1) * 0
     places = torch.arange(rows.shape[0], device=rows.device)
-    cosines = product(rows[own], rows.T).detach()
+    cosines = matmul_full_precision(rows[own], rows.T).detach()
     cosines = cosines.masked_fill(places[own].unsqueeze(1) == places, -2.0)
     square = (rows[own] - rows[cosines.argmax(1)]).square().sum(1)
     return -(root(square) + eps).log()
@@ -99,7 +104,7 @@ def epps_pulley(input: Tensor, directions: Tensor, *, knots: int, bound: Tensor 
     grid = torch.linspace(0, 1, knots, dtype=rows.dtype, device=rows.device)
     grid = grid * as_scalar_or_tensor(bound, rows)
     normal = (-grid.square() / 2).exp()
-    angles = product(rows, directions.to(rows)).unsqueeze(-1) * grid
+    angles = matmul_full_precision(rows, directions.to(rows)).unsqueeze(-1) * grid
     count = torch.sym_max(rows.shape[0], 1)
     real, imaginary = angles.cos().sum(0) / count, angles.sin().sum(0) / count
     gap = (real - normal).square() + imaginary.square()

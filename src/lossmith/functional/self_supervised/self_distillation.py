@@ -3,7 +3,12 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import as_scalar_or_tensor, product, promote, same_shape
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    matmul_full_precision,
+    promote,
+    same_shape,
+)
 from lossmith.functional.embeddings import unit_rows
 
 __all__ = ["dino", "ibot", "negative_cosine", "sinkhorn", "swav"]
@@ -42,7 +47,7 @@ def dino(
     input, target = _views(input, target)
     student = log_softmax_at(input, student_temperature)
     teacher = log_softmax_at(target - centre.to(target), teacher_temperature).exp()
-    pairs = -product(teacher, student.transpose(1, 2))
+    pairs = -matmul_full_precision(teacher, student.transpose(1, 2))
     same = torch.eye(*pairs.shape[1:], dtype=torch.bool, device=pairs.device)
     return pairs.masked_fill(same, 0.0).sum((1, 2)) / (~same).sum()
 
@@ -95,7 +100,7 @@ def swav(
         )
     codes = sinkhorn(input[:, :assigning].detach(), epsilon=epsilon, iterations=iterations)[own]
     student = log_softmax_at(input[own], temperature)
-    pairs = -product(codes, student.transpose(1, 2))
+    pairs = -matmul_full_precision(codes, student.transpose(1, 2))
     same = torch.eye(*pairs.shape[1:], dtype=torch.bool, device=pairs.device)
     return pairs.masked_fill(same, 0.0).sum((1, 2)) / (~same).sum()
 

@@ -13,7 +13,7 @@ from lossmith.functional.checks import (
     several_outputs,
 )
 from lossmith.functional.distributional.likelihood import log_scale_of
-from lossmith.functional.regression.counts import grown
+from lossmith.functional.regression.counts import exp_linear_tail
 
 __all__ = [
     "cox",
@@ -53,7 +53,7 @@ def weibull_aft(input: Tensor, time: Tensor, event: Tensor, *, floor: Tensor | f
     """Return e^z + event·(log σ + log time − z), z = (log time − μ)/σ (Kalbfleisch, 1980)."""
     event = happened(time, event)
     z, log_scale, log_time = _standardised(input, time, floor)
-    return grown(z) + torch.where(event, log_scale + log_time - z, 0)
+    return exp_linear_tail(z) + torch.where(event, log_scale + log_time - z, 0)
 
 
 def log_normal_aft(input: Tensor, time: Tensor, event: Tensor, *, floor: Tensor | float) -> Tensor:
@@ -66,7 +66,7 @@ def log_normal_aft(input: Tensor, time: Tensor, event: Tensor, *, floor: Tensor 
 
 def weibull_survival(output: Tensor, time: Tensor, *, floor: Tensor | float) -> Tensor:
     """Return exp(−e^z), the probability to outlive a time."""
-    return (-grown(_standardised(output, time, floor)[0])).exp()
+    return (-exp_linear_tail(_standardised(output, time, floor)[0])).exp()
 
 
 def log_normal_survival(output: Tensor, time: Tensor, *, floor: Tensor | float) -> Tensor:
@@ -77,7 +77,9 @@ def log_normal_survival(output: Tensor, time: Tensor, *, floor: Tensor | float) 
 def median_time(output: Tensor, *, middle: float, floor: Tensor | float) -> Tensor:
     """Return exp(μ + σ·middle): the median, where that of z is `middle`."""
     place, raw = promote(output).unbind(head_dim(output))
-    return grown(place + middle * grown(log_scale_of(raw, floor)) if middle else place)
+    return exp_linear_tail(
+        place + middle * exp_linear_tail(log_scale_of(raw, floor)) if middle else place
+    )
 
 
 def happened(time: Tensor, event: Tensor) -> Tensor:

@@ -15,11 +15,11 @@ from lossmith.functional.checks import (
     check_head,
     clamp_if_outside,
     head_dim,
-    product,
+    matmul_full_precision,
     promote,
     require,
 )
-from lossmith.functional.regression.counts import grown
+from lossmith.functional.regression.counts import exp_linear_tail
 from lossmith.functional.survival.continuous import happened
 
 __all__ = [
@@ -73,9 +73,9 @@ def deep_hit(
     likelihood = -_log_possible(logs[own], _possible(survived, event)[own])
     died = (event.unsqueeze(1) & _first(~survived))[own].to(logits.dtype)
     until = logs.exp()[:, :-1].cumsum(1)
-    gaps = (died * until[own]).sum(1, keepdim=True) - product(died, until.T)
-    outlived = product(died, survived.T.to(logits.dtype))
-    rank = outlived * grown(-gaps / as_scalar_or_tensor(sigma, logits))
+    gaps = (died * until[own]).sum(1, keepdim=True) - matmul_full_precision(died, until.T)
+    outlived = matmul_full_precision(died, survived.T.to(logits.dtype))
+    rank = outlived * exp_linear_tail(-gaps / as_scalar_or_tensor(sigma, logits))
     return likelihood + as_scalar_or_tensor(alpha, logits) * rank.mean(1)
 
 

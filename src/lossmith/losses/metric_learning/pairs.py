@@ -281,4 +281,4 @@ class Circle(Coupled):
 
     def weights(self, target: Tensor) -> Tensor:
         """Return weight 0 for anchors without a positive or a negative, 1 for the others."""
-        return F.with_both(target)
+        return F.has_positive_and_negative(target)

@@ -41,7 +41,7 @@ class ProxyLoss(Loss, ABC):
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return the proxies at the start."""
-        first = F.first_proxies(self.classes * self.centers, self.features)
+        first = F.init_proxies(self.classes * self.centers, self.features)
         return {"proxies": nn.Parameter(first)}
 
     @property

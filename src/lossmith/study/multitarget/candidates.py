@@ -12,7 +12,7 @@ from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.weighting import Fixed, Weighting
 from lossmith.study.candidates import CandidateSet
-from lossmith.study.multitarget.heads import Heads
+from lossmith.study.multitarget.heads import MultiTargetLoss
 from lossmith.study.tasks.candidate import Candidate
 from lossmith.weighting import GeometricMean, Uncertainty
 
@@ -38,7 +38,7 @@ class Combination:
 
     targets: tuple[str, ...]
     losses: tuple[Candidate, ...]
-    whole: tuple[bool, ...]
+    is_class: tuple[bool, ...]
     weighting: str = TUNED
     shares: Shares | None = None
 
@@ -72,16 +72,16 @@ class Combination:
             return (self,)
         return tuple(replace(self, shares=shares) for shares in grid(len(self.targets)))
 
-    def fit(self, target: Tensor) -> Heads:
+    def fit(self, target: Tensor) -> MultiTargetLoss:
         """Return the losses fitted to their columns of (n, T), weighed."""
         losses, scales = {}, []
-        for name, loss, whole, column in zip(
-            self.targets, self.losses, self.whole, target.unbind(1), strict=True
+        for name, loss, is_class, column in zip(
+            self.targets, self.losses, self.is_class, target.unbind(1), strict=True
         ):
-            column = column.long() if whole else column
+            column = column.long() if is_class else column
             losses[name] = loss.fit(column)
             scales.append(_gradient_size(losses[name], column))
-        return Heads(Hybrid(**losses, weighting=self._weighting(scales)), self.whole)
+        return MultiTargetLoss(Hybrid(**losses, weighting=self._weighting(scales)), self.is_class)
 
     def _weighting(self, scales: Sequence[float]) -> Weighting:
         if self.weighting != TUNED:
@@ -113,7 +113,7 @@ def grid(targets: int) -> tuple[Shares, ...]:
 
 def combinations(
     targets: Sequence[str],
-    whole: Sequence[bool],
+    is_class: Sequence[bool],
     fields: Sequence[CandidateSet],
     best: Sequence[Sequence[str]],
 ) -> CandidateSet:
@@ -124,7 +124,7 @@ def combinations(
 
     Args:
         targets: the names of their terms.
-        whole: which targets hold class codes.
+        is_class: which targets hold class codes.
         fields: of each target, the losses that were screened and its default.
         best: of each target, the names of its best losses, the default not among them.
     """
@@ -144,7 +144,7 @@ def combinations(
         Combination(
             targets=tuple(targets),
             losses=tuple(known[name] for known, name in zip(by_name, names, strict=True)),
-            whole=tuple(whole),
+            is_class=tuple(is_class),
             weighting=weighting,
         )
         for names in dict.fromkeys((default, *swaps, *together))

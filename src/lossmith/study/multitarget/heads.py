@@ -10,19 +10,19 @@ from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 
 
-class Heads(Loss):
+class MultiTargetLoss(Loss):
     """A hybrid over the parts of one output (n, sum of widths) and one target matrix (n, T).
 
     Args:
         hybrid: one loss a target, by the target's name.
-        whole: which targets hold class codes.
+        is_class: which targets hold class codes.
     """
 
     card: ClassVar[Card] = Hybrid.card
 
-    def __init__(self, hybrid: Hybrid, whole: Sequence[bool]) -> None:
+    def __init__(self, hybrid: Hybrid, is_class: Sequence[bool]) -> None:
         super().__init__()
-        self.hybrid, self.whole = hybrid, tuple(whole)
+        self.hybrid, self.is_class = hybrid, tuple(is_class)
 
     @property
     def out_features(self) -> int:
@@ -38,8 +38,8 @@ class Heads(Loss):
         """Return each target's loss."""
         names = tuple(self.hybrid.losses)
         parts = [part for _, part in heads(self.hybrid, input)]
-        columns = zip(target.unbind(-1), self.whole, strict=True)
-        targets = [one.long() if whole else one for one, whole in columns]
+        columns = zip(target.unbind(-1), self.is_class, strict=True)
+        targets = [one.long() if is_class else one for one, is_class in columns]
         return self.hybrid.terms(
             dict(zip(names, parts, strict=True)), dict(zip(names, targets, strict=True))
         )
@@ -61,7 +61,7 @@ def losses_of(loss: Loss) -> list[Loss]:
 
 def bare(loss: Loss) -> Loss:
     """Return the loss for a loop of one's own: of heads, the hybrid."""
-    return loss.hybrid if isinstance(loss, Heads) else loss
+    return loss.hybrid if isinstance(loss, MultiTargetLoss) else loss
 
 
 def width_of(loss: Loss) -> int:

@@ -48,8 +48,8 @@ def decide(measurements: Measurements, *, doubted: bool = False) -> Decision:
 
 def equivalents(errors: Mapping[str, FoldErrors], selected: str) -> tuple[str, ...]:
     """Return the losses that the same test, two-sided, can't tell from the selected one."""
-    doubts = {n: one.p_value(errors[selected]) for n, one in errors.items() if n != selected}
-    return tuple(n for n, doubt in doubts.items() if min(doubt, 1 - doubt) >= LEVEL / 2)
+    p_values = {n: one.p_value(errors[selected]) for n, one in errors.items() if n != selected}
+    return tuple(n for n, p in p_values.items() if min(p, 1 - p) >= LEVEL / 2)
 
 
 def ordered(rows: Iterable[CandidateResult], better: Better) -> tuple[CandidateResult, ...]:

@@ -85,8 +85,8 @@ def _standard_error(parts: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> 
     variance = of_rows + max(0.0, of_folds - both)
     if variance <= np.finfo(float).tiny:
         return 0.0, 1.0
-    doubt = float((by_row**4).sum()) + of_folds**2 / (len(by_fold) - 1)
-    return variance**0.5, max(1.0, variance**2 / doubt)
+    square = float((by_row**4).sum()) + of_folds**2 / (len(by_fold) - 1)
+    return variance**0.5, max(1.0, variance**2 / square)
 
 
 def holm(p_values: Mapping[str, float], comparisons: int) -> dict[str, float]:

@@ -62,11 +62,11 @@ def levels(shares: tuple[float, ...], alpha: float = ALPHA) -> tuple[float, ...]
     return tuple(found)
 
 
-def chance(doubt: float, share: float, level: float) -> float:
+def chance(p_value: float, share: float, level: float) -> float:
     r"""Return the chance of being proven at the end, after a share of the folds.
 
     The predictive power of Spiegelhalter, Freedman and Blackburn (Monitoring clinical trials:
-    conditional or predictive?, 1986): with z of the doubt so far and z' of the level at the end,
+    conditional or predictive?, 1986): with z of the p-value so far and z' of the level at the end,
     whatever the advantage is that the folds so far speak for,
 
     .. math:: \Phi \left( \frac{z - z' \sqrt{t}}{\sqrt{1 - t}} \right)
@@ -75,6 +75,6 @@ def chance(doubt: float, share: float, level: float) -> float:
     (0.33, 0.104)
     """
     if share >= 1:
-        return float(doubt < level)
-    so_far, wanted = norm.isf(doubt), norm.isf(level)
+        return float(p_value < level)
+    so_far, wanted = norm.isf(p_value), norm.isf(level)
     return float(norm.cdf((so_far - wanted * share**0.5) / (1 - share) ** 0.5))
