@@ -3,8 +3,8 @@
     python bench/scaling.py [--epoch 60] [--study FOLDER]
 
 A study of digits is recorded (or read from FOLDER): every loss that fits, three learning rates, ten
-folds, trainings that pause at rungs. It is replayed by the real rules with workers that take as long
-as was recorded, scaled to a mean of so many seconds an epoch, and hold the journal as long as is
+folds, trainings that pause at rungs. It is replayed by the real rules with workers that take as
+long as was recorded, scaled to a mean of so many seconds an epoch, and hold the journal as long as is
 measured here. Prints tables in Markdown.
 """
 
@@ -22,13 +22,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
 import torch
-from shared import own_loop
-from shared.replay import Recorded, Replay
 from sklearn.datasets import load_digits
 from torch import nn
 
 from lossmith.study.study import Study
 from lossmith.study.trials.trial import Trial
+from shared import own_loop
+from shared.replay import Recorded, Replay
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 SPREAD = 0.1  # of workers' speeds, as the standard deviation of their logarithm
@@ -177,10 +177,11 @@ def main() -> None:
         trained = sum(bool(r.reports) for r in recorded.records.values())
         print(f"{len(study.contenders)} losses, {trained} trainings, {recorded.seconds:.0f} s here")
         print("\n| processes | reports/s | median ms |\n|---|---|---|")
+        alone = float("inf")
         for processes in (1, 2, 4, 8):
             many, each = reports(place / f"journal{processes}", processes)
             print(f"| {processes} | {many:.0f} | {each:.1f} |", flush=True)
-            alone = each if processes == 1 else alone
+            alone = min(alone, each)
         held = {"reporting": alone / 1000, "asking": asking(study)}
         print(f"\nOne report holds the journal for {alone:.1f} ms, asking for "
               f"{1000 * held['asking']:.0f} ms at the end of this study.")  # fmt: skip

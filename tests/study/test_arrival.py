@@ -1,7 +1,6 @@
 """What a study decides does not depend on who trains, how fast, nor in which order it arrives."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from shared import own_loop
 from shared.replay import Recorded, Replay
 
