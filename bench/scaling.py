@@ -4,15 +4,17 @@
 
 A study of digits is recorded (or read from FOLDER): every loss that fits, three learning rates, ten
 folds, trainings that pause at rungs. It is replayed by the real rules with workers that take as
-long as was recorded, scaled to a mean of so many seconds an epoch, and hold the journal as long as is
-measured here. Prints tables in Markdown.
+long as was recorded, scaled to a mean of so many seconds an epoch, and hold the journal as long as
+is measured here. Prints tables in Markdown.
 """
 
 import argparse
+import json
 import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from shared.replay import Recorded, Replay
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 SPREAD = 0.1  # of workers' speeds, as the standard deviation of their logarithm
+DRAWS = 5  # of workers' speeds, whose mean is shown
 SLOW, SLOWER = 0.05, 4.0  # share of workers that are stragglers, and how many times slower
 ROWS = 1000  # whose values a report of the journal's measurement carries
 DIGITS = load_digits()
@@ -116,14 +119,28 @@ def asking(study: Study, times: int = 5) -> float:
     return float(np.median(taken))
 
 
-def simulated(recorded: Recorded, workers: int, epoch: float, held: dict[str, float], slow: float):
-    """Return a replay by workers of which some are slow; the first is not."""
-    draw = np.random.default_rng(0)
+def steady(recorded: Recorded) -> float:
+    """Let each loss take its median seconds an epoch, whatever else ran; return the mean."""
+    by_loss: dict[str, list[float]] = {}
+    for training, record in recorded.records.items():
+        by_loss.setdefault(training.setting.candidate, []).extend(r.seconds for r in record.reports)
+    for training, record in recorded.records.items():
+        median = float(np.median(by_loss[training.setting.candidate]))
+        reports = tuple(said._replace(seconds=median) for said in record.reports)
+        recorded.records[training] = replace(record, reports=reports)
+    return recorded.seconds / sum(len(record.reports) for record in recorded.records.values())
+
+
+def simulated(
+    recorded: Recorded, workers: int, scale: float, held: dict[str, float], slow: float, seed: int
+) -> Replay:
+    """Return a replay by workers of which some are slow."""
+    draw = np.random.default_rng(seed)
     speeds = np.exp(SPREAD * draw.normal(size=workers))
-    speeds[1:][draw.random(workers - 1) < slow] *= SLOWER
-    count = sum(r.epoch for r in recorded.records.values())
-    scale = epoch * count / recorded.seconds
-    return Replay(recorded, workers, lambda s, worker: s * scale * speeds[worker], **held).run()
+    speeds[draw.random(workers) < slow] *= SLOWER
+    one = Replay(recorded, workers, lambda s, worker: s * scale * speeds[worker], **held).run()
+    assert json.dumps(one.decisions) == json.dumps(recorded.decisions)
+    return one
 
 
 def scaling(recorded: Recorded, epoch: float, held: dict[str, float]) -> None:
@@ -132,19 +149,31 @@ def scaling(recorded: Recorded, epoch: float, held: dict[str, float]) -> None:
         "| workers | hours | times faster | idle | with stragglers | operations/s | journal held |"
     )
     print("|---|---|---|---|---|---|---|")
-    first = simulated(recorded, 1, epoch, held, 0.0).now
+    scale, first = epoch / steady(recorded), 0.0
     for workers in WORKERS:
-        one = simulated(recorded, workers, epoch, held, 0.0)
-        late = simulated(recorded, workers, epoch, held, SLOW)
-        assert one.decisions == late.decisions == recorded.decisions
+        runs, late = (
+            [simulated(recorded, workers, scale, held, slow, seed) for seed in range(DRAWS)]
+            for slow in (0.0, SLOW)
+        )
+        time, slower, operations, busy, locked = (
+            float(np.mean(values))
+            for values in (
+                [run.now for run in runs],
+                [run.now for run in late],
+                [run.operations / run.now for run in runs],
+                [run.busy / (workers * run.now) for run in runs],
+                [run.held / run.now for run in runs],
+            )
+        )
+        first = first or time
         cells = [
             f"{workers:,}",
-            f"{one.now / 3600:.2f}",
-            f"{first / one.now:.1f}",
-            f"{100 * (1 - one.busy / (workers * one.now)):.0f} %",
-            f"{late.now / 3600:.2f} h",
-            f"{one.operations / one.now:.2f}",
-            f"{100 * one.held / one.now:.1f} %",
+            f"{time / 3600:.2f}",
+            f"{first / time:.1f}",
+            f"{100 * (1 - busy):.0f} %",
+            f"{slower / 3600:.2f}",
+            f"{operations:.2f}",
+            f"{100 * locked:.1f} %",
         ]
         print(f"| {' | '.join(cells)} |", flush=True)
 

@@ -57,7 +57,9 @@ def _add_work(commands: "argparse._SubParsersAction") -> None:
         epilog=WORK_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", metavar="ADDRESS", help="of the study; begun if it is new")
+    parser.add_argument(
+        "address", metavar="ADDRESS", help="of the study: its folder; begun if it is new"
+    )
     parser.add_argument(
         "train", metavar="TRAIN", help="module:function or file.py:function, of a trial"
     )
@@ -130,7 +132,7 @@ def work(options: argparse.Namespace) -> None:
     with study_errors("work"):
         from lossmith.study.launch.worker import opened
 
-        address = options.folder
+        address = options.address
         address = address if "://" in address else str(Path(address).resolve())
         study, train = opened(address, options.train)
         signal.signal(signal.SIGTERM, _leave)
