@@ -114,10 +114,10 @@ def test_ctrl_c_ends_the_processes() -> None:
     start = time.monotonic()
     timer = threading.Timer(0.5, os.kill, (HERE, signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt), Processes() as engine:
-        engine.submit(time.sleep, 60)
-        engine.submit(time.sleep, 60)
-        follow(engine.running, lambda: time.sleep(0.1) is not None, lambda error: None)
+    with Processes() as engine:
+        running = [engine.submit(time.sleep, 60) for _ in range(2)]
+        with pytest.raises(KeyboardInterrupt):
+            follow(running, lambda: time.sleep(0.1) is not None, lambda error: None)
     assert time.monotonic() - start < 30
     assert not multiprocessing.active_children()
 

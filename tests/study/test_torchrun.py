@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from shared.own_loop import X, Y
 from sklearn.model_selection import KFold
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lossmith.study.study import Study
 from lossmith.study.trials.trial import Trial
+from shared.own_loop import X, Y
 
 
 def study(address: str) -> Study:

@@ -7,7 +7,7 @@ from lossmith.cli.index import index
 from lossmith.cli.verbs import UserError
 
 SHELLS = ("bash", "zsh", "tcsh")
-PLACES = ("file", "folder", "out", "run")  # arguments that are paths
+PLACES = ("address", "file", "folder", "out", "run")  # arguments that are paths
 
 
 def add(commands: "argparse._SubParsersAction", parser: argparse.ArgumentParser) -> None:

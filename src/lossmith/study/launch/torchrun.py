@@ -3,6 +3,7 @@
 import os
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -124,7 +125,5 @@ def _end(study: Any, trial: RankTrial, failed: Exception | None) -> None:
         if trial.ranks.rank == 0:
             study.close(trial)
     elif trial.outcome is None and (trial.ranks.rank == 0 or not trial.parted):
-        try:
+        with suppress(InputError):  # of the default: rank 0 says it to all when it asks next
             study.fail(trial, failed)
-        except InputError:  # the default fails everywhere: rank 0 says it to all when it asks next
-            pass
