@@ -8,6 +8,7 @@ import numpy as np
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Storage, Training
+from lossmith.study.trials.optuna_export import export
 from lossmith.study.trials.place import read_place
 from lossmith.study.trials.progress import Progress, progress_of
 from lossmith.study.trials.verdict import Verdict, View, verdict_of
@@ -42,6 +43,16 @@ def follow(address: str | Path) -> Iterator[Progress]:
         with _view(journal) as view:
             progress = progress_of(view)
         yield progress
+
+
+def export_to_optuna(address: str | Path, storage: str) -> tuple[str, int]:
+    """Write the study at an address to an Optuna storage; return the name there, and how many.
+
+    Raises:
+        InputError: if there is no study, or Optuna or its storage cannot be used.
+    """
+    with _view(read_place(address)) as view:
+        return export(view, storage)
 
 
 @contextmanager
