@@ -47,6 +47,17 @@ def add(commands: "argparse._SubParsersAction") -> None:
         "--out", metavar="FILE", help="the page (default: report.html in the folder)"
     )
     report.set_defaults(verb=write_report)
+    export = commands.add_parser(
+        "export", help="write a study of your own loop to Optuna's storage"
+    )
+    export.add_argument("address", help=ADDRESS)
+    export.add_argument(
+        "--optuna",
+        required=True,
+        metavar="STORAGE",
+        help="as sqlite:///trials.db; optuna-dashboard STORAGE shows it then",
+    )
+    export.set_defaults(verb=export_study)
     _add_work(commands)
     _add_judge(commands)
 
@@ -110,6 +121,15 @@ def show_verdict(options: argparse.Namespace) -> None:
         from lossmith.study.trials.onlooker import verdict_in
 
         _print(str(verdict_in(options.address)))
+
+
+def export_study(options: argparse.Namespace) -> None:
+    """Write the trials of a study where others read them."""
+    with study_errors("export"):
+        from lossmith.study.trials.onlooker import export_to_optuna
+
+        name, count = export_to_optuna(options.address, options.optuna)
+        _print(f"{count} trials of study {name}: {options.optuna}")
 
 
 def write_report(options: argparse.Namespace) -> None:

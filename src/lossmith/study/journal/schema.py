@@ -6,14 +6,22 @@ STATES = "state IN ('planned', 'running', 'paused', 'done', 'stopped', 'failed')
 
 
 def schema(
-    *, key: str, number: str, data: str, fold: str = "", report: str = "", rowid: str, without: str
+    *,
+    key: str,
+    number: str,
+    data: str,
+    rowid: str,
+    without: str,
+    fold: str = "",
+    report: str = "",
+    evidence: str = "",
 ) -> list[str]:
     """Return the statements that make the tables of a study.
 
     Args:
         key, number, data: how a database calls a key that counts up, a number of double precision
             and bytes.
-        fold, report: what else it is to hold of the rows of these tables.
+        fold, report, evidence: what else it is to hold of the rows of these tables.
         rowid: the column that counts decisions, where there is none already.
         without: what it says of a table that is kept in the order of its key.
     """
@@ -50,10 +58,16 @@ def schema(
     score {number} NOT NULL,
     seconds {number} NOT NULL,
     at {number} NOT NULL,
-    influences {data},  -- last, so that what stands before is read without them
-    detail {data},
     PRIMARY KEY (training, epoch){report}
 ){without}""",
+        # Apart, so that scores are read without it.
+        f"""CREATE TABLE evidence (
+    training INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    influences {data},
+    detail {data},
+    PRIMARY KEY (training, epoch){evidence}
+)""",
         "CREATE INDEX waits ON report (seconds)",
         f"""CREATE TABLE decision (
     {rowid}name TEXT PRIMARY KEY, outcome TEXT NOT NULL, at {number} NOT NULL

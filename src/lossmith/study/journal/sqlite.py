@@ -20,8 +20,8 @@ from lossmith.study.journal.storage import Storage
 CHECKS = {
     "fold": "length(units) % 8 = 0",
     "training": STATES,
-    "report": "typeof(epoch) = 'integer' AND typeof(score) = 'real' AND typeof(seconds) = 'real' "
-    "AND (influences IS NULL OR length(influences) % 4 = 0)",
+    "report": "typeof(epoch) = 'integer' AND typeof(score) = 'real' AND typeof(seconds) = 'real'",
+    "evidence": "influences IS NULL OR length(influences) % 4 = 0",
 }
 
 
@@ -95,6 +95,7 @@ class Journal(Storage):
             data="BLOB",
             fold=f" CHECK ({CHECKS['fold']})",
             report=f",\n    CHECK ({CHECKS['report']})",
+            evidence=f",\n    CHECK ({CHECKS['evidence']})",
             rowid="",
             without=" WITHOUT ROWID",
         ):

@@ -261,11 +261,14 @@ class Storage(ABC):
         epoch, *numbers = said
         blob = None if influences is None else influences.astype("<f4").tobytes()
         self._run(
-            "INSERT INTO report VALUES (?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (training, epoch) DO UPDATE SET "
-            "score = excluded.score, seconds = excluded.seconds, at = excluded.at, "
-            "influences = excluded.influences, detail = excluded.detail",
-            (claim.id, int(epoch), *map(float, numbers), blob, packed(detail) if detail else None),
+            "INSERT INTO report VALUES (?, ?, ?, ?, ?) ON CONFLICT (training, epoch) DO UPDATE "
+            "SET score = excluded.score, seconds = excluded.seconds, at = excluded.at",
+            (claim.id, int(epoch), *map(float, numbers)),
+        )
+        self._run(
+            "INSERT INTO evidence VALUES (?, ?, ?, ?) ON CONFLICT (training, epoch) DO UPDATE "
+            "SET influences = excluded.influences, detail = excluded.detail",
+            (claim.id, int(epoch), blob, packed(detail) if detail else None),
         )
         self._change(claim.id, more=f"expires = {self.NOW} + {self.patience(LEAST)!r}")
         return True
@@ -297,7 +300,7 @@ class Storage(ABC):
 
     def _of_report(self, column: str, training: Training, epoch: int) -> list[Any]:
         return self._run(
-            f"SELECT {column} FROM report WHERE training = ? AND epoch = ?",
+            f"SELECT {column} FROM evidence WHERE training = ? AND epoch = ?",
             (self._id(training), epoch),
         )
 
@@ -305,7 +308,7 @@ class Storage(ABC):
     def keep_influences(self, training: Training, epoch: int, influences: np.ndarray) -> None:
         """Add what was formed later."""
         self._run(
-            "UPDATE report SET influences = ? WHERE training = ? AND epoch = ?",
+            "UPDATE evidence SET influences = ? WHERE training = ? AND epoch = ?",
             (influences.astype("<f4").tobytes(), self._id(training), epoch),
         )
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.journal import Training
+from lossmith.study.journal import Storage, Training
+from lossmith.study.trials.optuna_export import export
 from lossmith.study.trials.place import read_place
 from lossmith.study.trials.progress import Progress, progress_of
 from lossmith.study.trials.verdict import Verdict, View, verdict_of
@@ -22,7 +23,7 @@ def verdict_in(address: str | Path) -> Verdict:
     Raises:
         InputError: if there is no study, or its journal is damaged.
     """
-    with _view(address) as view:
+    with _view(read_place(address)) as view:
         return verdict_of(view)
 
 
@@ -32,13 +33,30 @@ def progress_in(address: str | Path) -> Progress:
     Raises:
         InputError: if there is no study, or its journal is damaged.
     """
-    with _view(address) as view:
-        return progress_of(view)
+    return next(follow(address))
+
+
+def follow(address: str | Path) -> Iterator[Progress]:
+    """Yield how the study at an address goes, as often as it is asked; see `progress_in`."""
+    journal = read_place(address)
+    while True:
+        with _view(journal) as view:
+            progress = progress_of(view)
+        yield progress
+
+
+def export_to_optuna(address: str | Path, storage: str) -> tuple[str, int]:
+    """Write the study at an address to an Optuna storage; return the name there, and how many.
+
+    Raises:
+        InputError: if there is no study, or Optuna or its storage cannot be used.
+    """
+    with _view(read_place(address)) as view:
+        return export(view, storage)
 
 
 @contextmanager
-def _view(address: str | Path) -> Iterator[View]:
-    journal = read_place(address)
+def _view(journal: Storage) -> Iterator[View]:
     try:
         yield View.of(journal, form=_unformed)
     except InputError:

@@ -30,6 +30,7 @@ def spec_of(
         "target": None if target is None else fingerprint(*parts(target)),
         "fixed": folds.fixed,
         "grouped": folds.grouped,
+        "judged": folds.judged,
         "overlap": folds.overlap,
         "shape": [len(folds.folds), folds.folds[0].seed],
         "recipe": {

@@ -314,6 +314,7 @@ def _comparison(view: View, weighed: Weighed | None, bare: bool) -> Comparison:
     units = view.shape.units[:trainings]
     splits = len({part.tobytes() for part in units})
     judged = np.unique(np.concatenate(units)) if trainings else ()
+    known = view.spec.get("judged", ())  # of units, where these are kept as blocks of several
     twin = view.facts.decisions.get("twin")
     return Comparison(
         trainings=trainings,
@@ -321,7 +322,7 @@ def _comparison(view: View, weighed: Weighed | None, bare: bool) -> Comparison:
         seeds=ceil(trainings / splits) if splits else 0,
         planned=design.folds,
         unit="score" if bare else "group" if view.spec["grouped"] else "row",
-        units=trainings if bare else len(judged),
+        units=trainings if bare else known[trainings - 1] if known and trainings else len(judged),
         looks=len(design.looks),
         rivals=len(design.candidates) - 1,
         paired=twin is None or bool(twin["equal"]),
