@@ -97,6 +97,11 @@ def test_kappa_is_that_of_others() -> None:
     wanted = cohen_kappa_score(NUMBER, chosen, weights="quadratic")
     assert lookup("quadratic_kappa").score(NUMBER, hard) == pytest.approx(wanted)
     assert as_metric("quadratic_kappa").score(NUMBER, chosen) == pytest.approx(wanted)
+    spread = RNG.dirichlet(np.ones(4), size=120)
+    mean = np.rint(spread @ np.arange(4)).astype(int)
+    assert as_metric("quadratic_kappa").score(NUMBER, spread) == pytest.approx(
+        cohen_kappa_score(NUMBER, mean, weights="quadratic")
+    )
     assert lookup("quadratic_kappa").constant_score(NUMBER) == pytest.approx(0)
 
 

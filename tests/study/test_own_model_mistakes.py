@@ -108,8 +108,11 @@ class Named(Digits):
         ({"metric": len}, "better"),
         ({"metric": ["accuracy"]}, "a metric is a name"),
         ({"metric": "acuracy"}, "did you mean accuracy"),
-        ({"task": "banana"}, "task must be regression, binary or multiclass, got 'banana'"),
-        ({"task": "ordinal"}, "task must be regression, binary or multiclass, got 'ordinal'"),
+        (
+            {"task": "banana"},
+            "task must be regression, binary, multiclass or ordinal, got 'banana'",
+        ),
+        ({"task": "ordinal"}, "task 'ordinal' does not go with accuracy"),
         ({"task": "binary"}, "task 'binary' does not go with targets of 3 classes"),
         ({"task": "regression"}, "task 'regression' does not go with accuracy"),
         (

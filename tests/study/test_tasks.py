@@ -195,3 +195,50 @@ def test_what_does_not_fit_is_told_in_one_line(given: dict[str, Any], message: s
     with pytest.raises(InputError, match=message) as caught:
         Study(None, **arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_select_finds_the_losses_of_masks_for_your_own_model() -> None:
+    rows = 60
+    masks = torch.randint(2, (rows, 4, 4), generator=torch.Generator().manual_seed(0))
+    images = masks[:, None] + 0.1 * torch.randn(
+        rows, 1, 4, 4, generator=torch.Generator().manual_seed(1)
+    )
+
+    def model(width: int) -> torch.nn.Module:
+        assert width == 1
+        return torch.nn.Sequential(torch.nn.Conv2d(1, width, 1), torch.nn.Flatten(1, 2))
+
+    selection = lossmith.select(
+        model=model,
+        train=(images.float(), masks),
+        metric="dice",
+        candidates=["binary_dice"],
+        epochs=1,
+        learning_rates=[0.1],
+    )
+    assert selection.result.default == "binary_cross_entropy + binary_dice"
+    assert {row.name for row in selection.result.candidates} == {
+        "binary_cross_entropy + binary_dice",
+        "binary_dice",
+    }
+    assert 0 <= selection.result.test["default"] <= 1
+
+
+def test_a_pair_of_labels_sizes_the_head_of_your_own_model() -> None:
+    target = torch.as_tensor(RNG.integers(2, size=(60, 3)))
+    widths = []
+
+    def model(width: int) -> torch.nn.Module:
+        widths.append(width)
+        return torch.nn.Linear(3, width)
+
+    selection = lossmith.select(
+        model=model,
+        train=(target + torch.randn(60, 3), target),
+        metric="f1_micro",
+        candidates=["zlpr"],
+        epochs=1,
+        learning_rates=[0.1],
+    )
+    assert set(widths) == {3}
+    assert selection.result.default == "binary_cross_entropy"

@@ -140,8 +140,8 @@ def frame_problem(
     if found == "regression":
         values, labels = _values(column, target), np.empty(0)
     else:
-        grades = order if order is not None else ranks(frame[target])
-        said = positive if found == "binary" else grades
+        listed = order if order is not None else ranks(frame[target])
+        said = positive if found == "binary" else listed
         values, labels = _codes(column, target, found, said)
         notes += TABLE_TASKS[found].notes(labels, values)
     if metric is not None:

@@ -5,12 +5,12 @@ from lossmith.study.metrics.catalogue import (
     check_task,
     lookup,
     metric,
-    metric_name,
     metric_unit,
     names,
 )
 from lossmith.study.metrics.classification import CLASSES
 from lossmith.study.metrics.regression import REGRESSION
+from lossmith.study.metrics.resolve import metric_name
 from lossmith.study.metrics.tuning import decide, shifted
 
 __all__ = [

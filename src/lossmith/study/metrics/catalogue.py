@@ -59,17 +59,6 @@ def check_task(metric: Metric, task: Task) -> None:
         )
 
 
-def metric_name(name: str) -> str:
-    """Return a metric's name as prose writes it, of one that is not in the catalogue its own.
-
-    >>> metric_name("f1_macro"), metric_name("pinball@0.9"), metric_name("relative error")
-    ('macro F1', 'pinball at 0.9', 'relative error')
-    """
-    base, _, level = name.partition("@")
-    found = METRICS[base].at(level) if base in METRICS else None
-    return found.label if found else name.replace("_", " ")
-
-
 def metric_unit(name: str) -> str:
     """Return what one unit of a metric's scores is, or nothing where they have none."""
     base = name.partition("@")[0]

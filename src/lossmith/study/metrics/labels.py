@@ -1,12 +1,14 @@
 """Metrics of decisions: several labels a row, or ordered grades."""
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
 
-from lossmith.study.metrics.reading import class_codes, decided, has_classes
+from lossmith.study.metrics.reading import class_codes, decided, has_classes, probabilities
 from lossmith.study.metrics.sums import ClassSums, mean_where, ratio
+from lossmith.study.metrics.tuning import Rule, decide
 
 Array = np.ndarray
 
@@ -106,18 +108,21 @@ class Grades(ClassSums):
     """Ordered grades.
 
     Shapes: targets (N,) of integers, negative ones ignored, and predictions (N, C) of
-    probabilities, of which the most probable grade is taken, or (N,) of numbers, rounded.
+    probabilities, by which the grade that the metric asks for is decided, or (N,) of numbers,
+    rounded.
     """
 
     better = "higher"
+    rule: ClassVar[Rule]
 
     def grades(self, target: Array, prediction: Array) -> tuple[Array, Array, Array]:
         """Return true and predicted grades and which count, (N,) each."""
         codes = class_codes(self.name, target)
-        if not has_classes(target, prediction):
-            prediction = np.rint(prediction).astype(np.int64)
+        if has_classes(target, prediction):
+            chosen = decide(probabilities(self.name, prediction), rule=self.rule)
+        else:
+            chosen = decided(self.name, target, np.rint(prediction).astype(np.int64))
         held = codes >= 0
-        chosen = decided(self.name, target, prediction)
         return np.where(held, codes, 0), np.where(held, chosen, 0), held
 
 
@@ -130,7 +135,7 @@ class QuadraticKappa(Grades):
     Source: Cohen, Weighted Kappa, 1968; 0 where all targets and predictions are one grade.
     """
 
-    name, label = "quadratic_kappa", "quadratic kappa"
+    name, label, rule = "quadratic_kappa", "quadratic kappa", "mean"
 
     def statistics(self, target: Array, prediction: Array) -> Array:
         """Return the count, both grades and their products, (N, 6)."""
@@ -150,7 +155,7 @@ class WithinOne(Grades):
     .. math:: m = \operatorname*{mean}_n 1[|a_n - b_n| \le 1]
     """
 
-    name, label = "within_one", "accuracy within one grade"
+    name, label, rule = "within_one", "accuracy within one grade", "median"
 
     def statistics(self, target: Array, prediction: Array) -> Array:
         """Return whether each row is right within one grade, and counts, (N, 2)."""

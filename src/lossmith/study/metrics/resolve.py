@@ -8,6 +8,7 @@ import torch
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.base import Metric
+from lossmith.study.metrics.catalogue import METRICS as TABLE_METRICS
 from lossmith.study.metrics.catalogue import lookup, names
 from lossmith.study.metrics.forecasting import SMAPE, WeightedQuantileLoss
 from lossmith.study.metrics.functions import (
@@ -41,6 +42,24 @@ def metric_names() -> list[str]:
     """Return the names of all metrics; those of the first k of a list with an example of k."""
     own = [f"{n}@10" if getattr(c, "needs_k", False) else n for n, c in METRICS.items()]
     return [name for name in names() if name not in METRICS] + own
+
+
+def metric_name(name: str) -> str:
+    """Return a metric's name as prose writes it, of one that is not known its own.
+
+    >>> metric_name("f1_macro"), metric_name("pinball@0.9"), metric_name("ndcg@5")
+    ('macro F1', 'pinball at 0.9', 'NDCG at 5')
+    >>> metric_name("relative error")
+    'relative error'
+    """
+    base, _, level = name.partition("@")
+    try:
+        found = (
+            TABLE_METRICS[base].at(level) if base in TABLE_METRICS else METRICS[base].parse(level)
+        )
+    except (InputError, KeyError):  # a name of the user's own
+        found = None
+    return name.replace("_", " ") if found is None else found.label
 
 
 def as_metric(

@@ -159,7 +159,7 @@ def _losses(request: Request, metric: Metric | None, examples: SupervisedDataset
     if not known and (given is None or request.default is None):
         raise InputError(
             "give candidates= and default=: what fits can be told by the name of a metric and "
-            "targets that go with it, as masks with mean_iou"
+            "targets that go with it, as mae with one target a sample, or mean_iou with masks"
         )
     if given is None or metric is None or examples.task is None or isinstance(given, dict):
         return given
