@@ -26,7 +26,7 @@ from policy_record import Recorded, record_all
 from policy_replay import Outcome, Rule, Urn, replay
 from resume import Lines, resumed
 
-DRAWS = 6  # of each kind from every record
+DRAWS = 4  # of each kind from every record
 TODAY = (
     Rung(after=0.05, keep=0.6, most=60, per_candidate=2),
     Rung(after=0.1, keep=0.4, most=30, per_candidate=2),

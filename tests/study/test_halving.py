@@ -63,7 +63,8 @@ def test_there_are_no_finalists_without_a_default() -> None:
 
 def test_rivals_in_doubt_leave_but_for_the_best_unless_surely_worse() -> None:
     check = Check(after=0.3, p_value=0.5)
-    assert Futility().keep(check, [0.7, 0.1, 0.6, 0.8, 0.2, 0.94]) == [1, 2, 4]
-    assert Futility().keep(check, [0.97, 0.01, 0.96]) == [1]
-    assert Futility().keep(check, [0.4, 0.3, 0.2, 0.1]) == [0, 1, 2, 3]
-    assert Futility().keep(check, []) == []
+    rule = Futility(protected=3)
+    assert rule.keep(check, [0.7, 0.1, 0.6, 0.8, 0.2, 0.94]) == [1, 2, 4]
+    assert rule.keep(check, [0.97, 0.01, 0.96]) == [1]
+    assert rule.keep(check, [0.4, 0.3, 0.2, 0.1]) == [0, 1, 2, 3]
+    assert rule.keep(check, []) == []

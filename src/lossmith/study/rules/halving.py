@@ -50,10 +50,10 @@ class SuccessiveHalving:
     common: str
     least: int
     rungs: tuple[Rung, ...] = (
-        Rung(after=0.05, keep=0.6, most=60, per_candidate=2),
-        Rung(after=0.1, keep=0.4, most=30, per_candidate=2),
-        Rung(after=0.3, keep=0.4, most=12, per_candidate=2),
-        Rung(after=0.6, keep=0.6, most=7, per_candidate=1),
+        Rung(after=0.05, keep=0.4, most=30, per_candidate=2),
+        Rung(after=0.1, keep=0.5, most=15, per_candidate=2),
+        Rung(after=0.3, keep=0.5, most=8, per_candidate=2),
+        Rung(after=0.6, keep=0.6, most=5, per_candidate=1),
     )
     finalists: int = 5
     default_settings: int = 2
@@ -106,8 +106,12 @@ class Futility:
     their p-value exceeds `futility_bound`: when surely worse.
     """
 
-    checks: tuple[Check, ...] = (Check(after=0.3, p_value=0.5), Check(after=0.6, p_value=0.3))
-    protected: int = 3
+    checks: tuple[Check, ...] = (
+        Check(after=0.3, p_value=0.5),
+        Check(after=0.6, p_value=0.3),
+        Check(after=0.8, p_value=0.2),
+    )
+    protected: int = 1
     futility_bound: float = 0.95
 
     def keep(self, check: Check, p_values: Sequence[float]) -> list[int]:
