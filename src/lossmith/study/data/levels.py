@@ -8,7 +8,7 @@ FEW = 32  # levels up to which a column has a number for each anyway
 REPEATED = 1.5  # rows a level, below which levels are no levels
 PARTS = 10  # of the training rows; the levels of one are judged by the others
 BINS = 12  # that a column of numbers is held against: what its order tells of the target
-TOLD = 0.02  # share of the target's variance that levels must tell beyond that
+TOLD = 0.1  # share of the target's variance which that leaves that levels must tell
 CLASSES = 10  # of which levels have a share, the frequent ones
 LARGEST = 3.0  # standard deviations
 
@@ -41,7 +41,7 @@ def learn_levels(
         beside = 0.0
         if levels.dtype != object:
             beside = _told(_out_of_fold(_binned(column, codes), signals, parts), signals)
-        if _told(own, signals) > beside + TOLD:
+        if _told(own, signals) > beside + TOLD * (1 - beside):
             weight = _weight(codes, signals)
             found[name] = np.asarray(levels), _shrunk(*_sums(codes, signals), weight)
             rows.append(own)
