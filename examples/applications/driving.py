@@ -2,14 +2,14 @@
 
 python examples/applications/driving.py [folder] [--report] [--picture FILE]
 
-Simulated: no package carries recordings of a driving car, so these are cars of highway-env on three
-lanes, which brake, follow and change lanes, each with a lidar of 32 beams and its own speed, now and
-a second ago. A tenth of the beams and a twentieth of the scans are silent. The path to be learned is
-what a satellite receiver recorded, and in 15 % of the rows it froze at its last fix, so that the car
-seems to have stopped. What is judged is the true path, which a simulator knows, in drives that were
-not learned from: the mean distance from it after one, two and three seconds. Robust losses of
-several fixed scales stand beside one that learns its shape, one that starts robust and ends in
-squared errors, and one that becomes robust while it trains.
+Simulated: no package carries recordings of a driving car, so these are cars of highway-env on
+three lanes, which brake, follow and change lanes, each with a lidar of 32 beams and its own speed,
+now and a second ago. A tenth of the beams and a twentieth of the scans are silent. The path to be
+learned is what a satellite receiver recorded, and in 15 % of the rows it froze at its last fix, so
+that the car seems to have stopped. What is judged is the true path, which a simulator knows, in
+drives that were not learned from: the mean distance from it after one, two and three seconds.
+Robust losses of several fixed scales stand beside one that learns its shape, one that starts
+robust and ends in squared errors, and one that becomes robust while it trains.
 
 Needs the extra `applications`.
 """
