@@ -1,4 +1,4 @@
-# Few verbs: demo, test, check, bench, pages, docs, site. Each sets up .venv first, with nothing but python and make.
+# Few verbs: demo, test, check, examples, bench, pages, docs, site. Each sets up .venv first, with nothing but python and make.
 PYTHON ?= python3
 TORCH := $(or $(TORCH),2.13.0)
 VENV := .venv
@@ -9,7 +9,7 @@ DEV := $(VENV)/.dev
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 export PYTHONWARNINGS ?= ignore
 
-.PHONY: demo test check bench pages docs site clean
+.PHONY: demo test check examples bench pages docs site clean
 .DEFAULT_GOAL := demo
 
 # torch first and pinned: an unpinned one would bring gigabytes of CUDA packages. pip reads
@@ -38,6 +38,11 @@ check: $(DEV)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Every example, one after the other, and docs/examples.md of what they print.
+examples: $(DEV)
+	@$(BIN)/python bench/examples.py
+	@$(BIN)/python bench/examples.py --page docs/examples.md
+
 bench: $(DEV)
 	$(BIN)/python bench/start.py --out docs/start.md
 	$(BIN)/python bench/cost.py
@@ -54,6 +59,7 @@ pages: $(DEV)
 	$(BIN)/python site/shapes.py docs/shapes
 	$(BIN)/python site/parity.py docs/parity.md
 	$(BIN)/python site/losses.py docs
+	$(BIN)/python bench/examples.py --page docs/examples.md
 	$(BIN)/python bench/speed.py --table bench/results/speed.jsonl > docs/speed.md
 	$(BIN)/python bench/device.py --table bench/results/device.json >> docs/speed.md
 	$(BIN)/python bench/body.py --table bench/results/body.jsonl > docs/body.md

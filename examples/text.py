@@ -1,6 +1,6 @@
 """A tiny language model that repeats itself, and two losses that teach it not to.
 
-python examples/text.py
+python examples/text.py [--picture FILE]
 
 The text is Python's own help on its language (`pydoc_data`), in pieces of 25 words. A small GRU
 learns it by cross-entropy, padding and rare words ignored. Given the first words of untouched
@@ -14,6 +14,7 @@ Unlikelihood lowers repetition, at alpha 5 for some perplexity; SimPO learns the
 repeats as before.
 """
 
+import argparse
 import collections
 import copy
 import re
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from pydoc_data.topics import topics
 
 import torch
+from matplotlib import pyplot as plt
 from torch import Tensor, nn
 
 import lossmith
@@ -94,7 +96,18 @@ def continued(model: nn.Module, words: Tensor, target: Tensor) -> Tensor:
     return sequence_log_probability(model(words[:, :-1]), after, mean=True)
 
 
-def main() -> None:
+def draw(found: dict[str, tuple[float, float]], real: float, picture: str) -> None:
+    """Draw repetition over perplexity; lower and further left is better, down to real text."""
+    figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
+    for name, place in found.items():
+        axes.plot(*place, "o", label=name)
+    axes.axhline(real, color="grey", linestyle="--", label="real text")
+    axes.set(xlabel="perplexity", ylabel="share of repeated words")
+    axes.legend(bbox_to_anchor=(1, 1), frameon=False)
+    figure.savefig(picture, dpi=110)
+
+
+def main(picture: str | None = None) -> None:
     """Train, tune in three ways, and print repetition and perplexity on untouched pieces."""
     words, target = load()
     rows, tuned = len(words) - HELD, 1000
@@ -106,12 +119,15 @@ def main() -> None:
     def tokens(model: nn.Module, loss: lossmith.Loss, batch: Tensor | slice) -> Tensor:
         return loss(model(words[batch, :-1]), target[batch, 1:])
 
+    found: dict[str, tuple[float, float]] = {}
+
     def report(name: str, model: nn.Module) -> None:
         with torch.no_grad():
             perplexity = tokens(model, likelihood, test).exp()
             own = go_on(model, words[test])
             real = continued(model, words[test], target[test])
             better = (real > continued(model, made, made)).float().mean()
+        found[name] = float(perplexity), repeated(own)
         print(
             f"{name:26} repeated {repeated(own):6.1%}   perplexity {perplexity:6.1f}   "
             f"real preferred {better:6.1%}"
@@ -141,7 +157,11 @@ def main() -> None:
 
     steps(preferring, tuned, 3, preference)
     report("+ SimPO + cross-entropy", preferring)
+    if picture:
+        draw(found, repeated(target[test]), picture)
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--picture", metavar="FILE", help="draw the results")
+    main(**vars(parser.parse_args()))

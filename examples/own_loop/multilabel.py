@@ -4,8 +4,6 @@ python examples/own_loop/multilabel.py [folder]
 
 River's yeast set: 2,417 genes, 103 measurements and 14 functions each, 4 on average. A label is
 given at a probability of ½, so that losses which raise the rare labels may gain.
-
-The F1 of probabilities is chosen: macro F1 0.390 → 0.467, p < 0.001.
 """
 
 import sys
@@ -33,7 +31,7 @@ def soft_macro_f1(logits: Tensor, target: Tensor) -> Tensor:
     return 1 - (2 * hits / (p.sum(0) + target.sum(0)).clamp(min=1e-6)).mean()
 
 
-def main(folder: str) -> None:
+def main(folder: str = "runs/own_loop/multilabel") -> None:
     """Compare the losses on five folds, twice, and print the verdict."""
     x, y = load()
     study = Study(
@@ -68,4 +66,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "runs/own_loop/multilabel")
+    main(*sys.argv[1:])

