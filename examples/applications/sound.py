@@ -3,11 +3,11 @@
 python examples/applications/sound.py [folder] [--report] [--picture FILE]
 
 Real recordings at 8 kHz, two packages of Debian: a second from the middle of each of 299 spoken
-prompts (asterisk-core-sounds-en-wav) and the music that callers hear while they wait
-(asterisk-moh-opsound-wav), mixed anew in each epoch, speech 0 to 10 dB above the music. A mask of
-the spectrogram is predicted. Each of five folds judges recordings and a piece of music that it has
-not learned from, by the scale-invariant signal-to-distortion ratio (SI-SDR) of each recording;
-then each loss meets sixty further recordings with a fifth piece, judged by the log-spectral
+prompts (asterisk-core-sounds-en-wav) and the music that callers hear while they wait (asterisk-
+moh-opsound-wav), mixed anew in each epoch, speech 0 to 10 dB above the music. A mask of the
+spectrogram is predicted. Each of five folds judges recordings and a piece of music that it has not
+learned from, by the scale-invariant signal-to-distortion ratio (SI-SDR) of each recording; then
+each loss meets a hundred further recordings with a fifth piece, judged by the log-spectral
 distance too. In "mae + stft + gan" a discriminator learns along, in the loop.
 """
 
@@ -24,7 +24,7 @@ import lossmith
 from lossmith import Study
 
 SPEECH, MUSIC = Path("/usr/share/asterisk/sounds/en_US_f_Allison"), Path("/usr/share/asterisk/moh")
-LENGTH, LEARNED, HELD, EPOCHS = 8192, 4096, 60, 10  # samples of a recording, and of a training row
+LENGTH, LEARNED, HELD, EPOCHS = 8192, 4096, 100, 8  # samples of a recording, and of a training row
 RATE, WINDOW = 3e-3, torch.hann_window(256)
 
 
