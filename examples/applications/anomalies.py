@@ -33,7 +33,7 @@ try:
     from pyod.models.lof import LOF
     from river.datasets import Shuttle
 except ModuleNotFoundError as error:
-    sys.exit(f"{error.name} is missing: pip install 'lossmith[select,data,applications]'")
+    sys.exit(f"{error.name} is missing: pip install '.[applications]'")
 
 ROWS, EPOCHS = 20_000, 8
 DETECTORS: tuple[Callable[[], object], ...] = (lambda: IForest(random_state=0), ECOD, LOF, KNN)

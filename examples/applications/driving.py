@@ -32,7 +32,7 @@ try:
     from highway_env.road.road import Road, RoadNetwork
     from highway_env.vehicle.behavior import IDMVehicle
 except ModuleNotFoundError as error:
-    sys.exit(f"{error.name} is missing: pip install 'lossmith[select,applications]'")
+    sys.exit(f"{error.name} is missing: pip install '.[applications]'")
 
 DRIVES, CARS, SECONDS, EPOCHS = 60, 10, 12, 20
 STEP, AHEAD = 0.2, 3  # seconds of the simulator, seconds of path to predict

