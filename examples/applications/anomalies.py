@@ -9,6 +9,11 @@ whatever the loss. The study judges the losses by average precision on five fold
 readings, twice; then those that were measured in full, and PyOD's usual detectors, learn from all
 20,000 and rank the others.
 
+Welsch's loss, to which a large error counts no more than a middling one, is chosen: average
+precision 0.72 with squared errors, 0.97 with it. On the untouched readings an isolation forest
+does nearly as well and needs no network (0.967 and 0.959). And with more epochs every autoencoder
+learns the anomalies too: Welsch's only later (the picture, on the left).
+
 Needs the extra `applications`.
 """
 

