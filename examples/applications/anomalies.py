@@ -12,7 +12,8 @@ readings, twice; then those that were measured in full, and PyOD's usual detecto
 Welsch's loss, to which a large error counts no more than a middling one, is chosen: average
 precision 0.72 with squared errors, 0.97 with it. On the untouched readings an isolation forest
 does nearly as well and needs no network (0.967 and 0.959). And with more epochs every autoencoder
-learns the anomalies too: Welsch's only later (the picture, on the left).
+learns the anomalies too: Welsch's only later (the picture, on the left). Labels, which a plant
+seldom has, chose the loss and when to stop.
 
 Needs the extra `applications`.
 """
