@@ -3,17 +3,17 @@
 python examples/applications/sound.py [folder] [--report] [--picture FILE]
 
 Real recordings at 8 kHz, two packages of Debian: a second from the middle of each of 299 spoken
-prompts (asterisk-core-sounds-en-wav) and the music that callers hear while they wait (asterisk-
-moh-opsound-wav), mixed anew in each epoch, speech 0 to 10 dB above the music. A mask of the
-spectrogram is predicted. Each of five folds judges recordings and a piece of music that it has not
-learned from, by the scale-invariant signal-to-distortion ratio (SI-SDR) of each recording; then
-each loss meets a hundred further recordings with a fifth piece, judged by the log-spectral
+prompts (asterisk-core-sounds-en-wav) and the music that callers hear while they wait
+(asterisk-moh-opsound-wav), mixed anew in each epoch, speech 0 to 10 dB above the music. A mask of
+the spectrogram is predicted. Each of five folds judges recordings and a piece of music that it has
+not learned from, by the scale-invariant signal-to-distortion ratio (SI-SDR) of each recording;
+then each loss meets a hundred further recordings with a fifth piece, judged by the log-spectral
 distance too. In "mae + stft + gan" a discriminator learns along, in the loop.
 
 Absolute error is kept: with spectral terms the ratio is half a decibel lower on the folds. On the
 untouched recordings the five lie within a quarter of a decibel in the one (6.0 to 6.2, 4.8 as
-heard) and within a third in the other (8.0 to 8.3, 10.4 as heard), the GAN term best in both, by
-less than a single training tells: what the loss is hardly matters to so small a network.
+heard) and within a third in the other (8.0 to 8.3, 10.4 as heard), the GAN term best in both, which
+one training of each does not prove: to so small a network the loss hardly matters.
 """
 
 import argparse
