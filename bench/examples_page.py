@@ -6,11 +6,12 @@ from typing import Any
 
 HEAD = """# Examples
 
-Each runs by itself, `python examples/<name>.py`, on small real data that installs with
-`pip install '.[select,data]'`; some need an extra more (`lightning`, `transformers`, `skorch`).
-`make examples` runs all of them, one after the other, and makes this page: pictures, figures and
-seconds (of one core, that it was busy) are those of one run. They show the use of a family and are
-no benchmark, and other machines give slightly different ones.
+Each runs by itself, `python examples/<name>.py`, on small real data that installs with `pip
+install '.[select,data]'`; some need an extra more (`applications`, `lightning`, `transformers`,
+`skorch`), and say what is missing. `make examples` runs all of them, one after the other, and
+makes this page: pictures, figures and seconds (of one core, that it was busy) are those of one
+run. They show the use of a family and are no benchmark, and other machines give slightly different
+ones.
 
 Where an example compares losses, a study does it ([how](own_loop.md)): every loss on the same folds
 and seeds, at learning rates of its own, until one is proven better than the default, by a paired
