@@ -93,6 +93,13 @@ def test_small_and_large_values_of_labels_keep_their_digits() -> None:
             assert slope.item() == pytest.approx(right, rel=1e-6)
 
 
+@pytest.mark.parametrize("rows", [1, 5000])
+def test_a_small_weight_of_positives_keeps_its_digits(rows: int) -> None:
+    loss, input = BinaryCrossEntropy(positive_weight=1e-6), torch.full((rows,), -2.0)
+    exact = 1e-6 * math.log1p(math.exp(2))
+    assert loss(input, torch.ones(rows)).item() == pytest.approx(exact, rel=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("key", OWN)
 def test_value_and_gradient_are_those_of_the_values(key: str, dtype: torch.dtype) -> None:

@@ -82,14 +82,15 @@ def mean_cross_entropy(
         if target.is_floating_point() or target.dtype == torch.bool:
             return None
         target = target.long()
-    if input.ndim != target.ndim + 1 or not target.numel():
+    if input.ndim != target.ndim + 1:
         return None
     if input.is_cuda and target.is_cuda:
-        if label_smoothing or torch.compiler.is_compiling():
+        if label_smoothing or torch.compiler.is_compiling() or not target.numel():
             return None
         check_head(input, target, input.shape[head_dim(input)])
         return _on_device(promote(input), target, class_weight, ignore_index)
-    if not (type(input) is type(target) is Tensor and input.is_cpu and target.is_cpu):
+    at_hand = type(input) is type(target) is Tensor and input.is_cpu and target.is_cpu
+    if not at_hand or not target.numel():
         return None
     if input.dtype != torch.float32:
         input = promote(input)
@@ -191,13 +192,10 @@ def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Te
 
 def _plain(input: Tensor, target: Tensor) -> bool:
     """Return whether there are few numbers at hand, or eager ones on CUDA, with no other slope."""
-    if not input.numel() or target.requires_grad:
+    if target.requires_grad:
         return False
     if input.is_cuda and target.is_cuda:
-        return not torch.compiler.is_compiling()
-    return (
-        input.numel() <= _SHORT
-        and type(input) is type(target) is Tensor
-        and input.is_cpu
-        and target.is_cpu
-    )
+        return not torch.compiler.is_compiling() and bool(input.numel())
+    # The size last: of what is traced it would tie the graph to few numbers.
+    at_hand = type(input) is type(target) is Tensor and input.is_cpu and target.is_cpu
+    return at_hand and 0 < input.numel() <= _SHORT

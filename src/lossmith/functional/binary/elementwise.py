@@ -76,7 +76,7 @@ def _by_label(
     values = value(sides(target) * input)
     if isinstance(positive, float) and positive == negative:
         return positive * values if positive != 1 else values
-    return (negative + (positive - negative) * target) * values
+    return (negative * (1 - target) + positive * target) * values
 
 
 def _hard(target: Tensor) -> bool:
