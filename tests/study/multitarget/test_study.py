@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -152,6 +154,15 @@ def test_a_figure_of_two_targets_draws_the_weights_of_these_two() -> None:
     assert [shares[0] for shares in drawn] == sorted(shares[0] for shares in drawn)
     pairs = [WeightSweep(shares=shares, changes=(0.0,) * 2) for shares in grid(2)]
     assert len(_between(pairs, 1)) == len(pairs)
+
+
+def test_a_default_without_error_is_drawn(studied: tuple[Selection, Path]) -> None:
+    from lossmith.study.report.tradeoff import changes
+
+    result = studied[0].result
+    perfect = [replace(one, default=lookup(one.metric).best) for one in result.targets]
+    found = changes(replace(result, targets=tuple(perfect)), result.candidates[0])
+    assert np.isfinite(found[1:]).all()
 
 
 def test_a_study_stopped_at_once_says_so() -> None:

@@ -162,3 +162,9 @@ class RowMean(StackedMetric):
 
     def _influences(self, target: Array, predictions: Array) -> Array:
         return self._of_rows(target, predictions).astype(np.float64, copy=False)
+
+
+def relative_to_best(metric: Metric, score: float, rows: int) -> float:
+    """Return how far a score is from the best, at least what half a row would give of a share."""
+    floor = 0.5 / rows if metric.best else float(np.finfo(float).tiny)
+    return max(abs(score - metric.best), floor)

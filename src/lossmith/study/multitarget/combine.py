@@ -11,6 +11,7 @@ import numpy as np
 
 from lossmith.study.base.direction import Better
 from lossmith.study.metrics import Metric
+from lossmith.study.metrics.base import relative_to_best
 
 Array = np.ndarray
 
@@ -62,12 +63,6 @@ class GeometricMean:
             influence[rows] += part / (relative_to_best(metric, score, len(rows)) * rows.mean())
         mean = joined * influence / len(scores)
         return np.where(np.isfinite(mean), mean, 0.0)
-
-
-def relative_to_best(metric: Metric, score: float, rows: int) -> float:
-    """Return how far a score is from the best, at least what half a row would give of a share."""
-    floor = 0.5 / rows if metric.best else float(np.finfo(float).tiny)
-    return max(abs(score - metric.best), floor)
 
 
 def _unit(metric: Metric, target: Array) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from lossmith.study.base.formatting import clip
 from lossmith.study.base.result import CandidateResult, Evidence, Result, WeightSweep
 from lossmith.study.metrics import lookup
+from lossmith.study.metrics.base import relative_to_best
 from lossmith.study.report.svg import COLOURS, is_narrow, label_ticks, responsive
 from lossmith.study.report.text import finished
 
@@ -21,7 +22,8 @@ def changes(result: Result, candidate: CandidateResult) -> list[tuple[float, flo
     found = []
     for one in result.targets:
         part = candidate.by_target[one.name]
-        scale = one.error(-100.0) / abs(one.default - lookup(one.metric).best)
+        error = relative_to_best(lookup(one.metric), one.default, result.rows["train"])
+        scale = one.error(-100.0) / error
         ends = [scale * part[f"difference_{end}"] for end in ("low", "high")]
         found.append((scale * part["difference_to_default"], min(ends), max(ends)))
     return found
@@ -111,7 +113,7 @@ def _frame(
         reach = 3 * max(float(np.ptp(ends)), 1.0)
         near = others[np.abs(others) <= reach]
         low, high = (float(f([*ends.ravel(), *near, 0.0])) for f in (min, max))
-        margin = 0.08 * (high - low)
+        margin = 0.08 * (high - low) or 1.0
         fit(low - margin, high + margin)
 
 

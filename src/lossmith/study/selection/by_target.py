@@ -12,7 +12,7 @@ from lossmith.study.data.problem import Problem
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.journal import Setting
 from lossmith.study.metrics import Metric, shifted
-from lossmith.study.multitarget.combine import relative_to_best
+from lossmith.study.metrics.base import relative_to_best
 from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.rules.paired_test import Estimate
