@@ -11,6 +11,7 @@ from choice_table import table
 from policy_lean import MOST_HARM, lean, prior
 
 BEFORE = "before: 60/30/12/7, 5 finalists, 3 protected"
+NOW = "30/15/8/5, 5 finalists, 3 checks, 1 protected"
 WHOLE = "no cut"  # how rules are called that are only there to compare
 # Milliseconds of a step of a stack: of itself, of each setting, of each training. Least squares
 # over stacks of 3 to 120 settings on 1 to 8 folds of diabetes, saratoga and ames, one thread.
@@ -169,12 +170,25 @@ folds cost.
 "Lost" are switches that the rule before made and this one does not, "won" the contrary; the gain
 on the rows set aside is in per cent of the default's error, over all studies.
 
-A record is one draw of rows and of trainings' luck. {draws} others of each kind are drawn from it
-by the wild bootstrap, clustered as the test is: how a loss differs from the default on a row, and
-on a fold, keeps its size and takes a new sign, the same for all losses and epochs. With the mean
-differences kept it is another study of the same table ("in draws": the share that switches, and
-what the selected loss gains by the record); with the mean differences taken away no loss is better
-than another, and every switch is a false one. Draws are replayed without lengthening.
+A record is one draw of rows and of trainings' luck. Up to {draws} others of each kind are drawn
+from it by the wild bootstrap, clustered as the test is: how a loss differs from the default on a
+row, and on a fold, keeps its size and takes a new sign, the same for all losses and epochs. With
+the mean differences kept it is another study of the same table ("in draws": the share that
+switches, and what the selected loss gains by the record); with the mean differences taken away no
+loss is better than another, and every switch is a false one. Draws are replayed without
+lengthening.
+"""
+
+FOUND = """
+What is in place since is "{now}": no switch lost on any record, nor in the draws, no less gain,
+and about a tenth less time. A record replayed under the rule before gives each decision that the
+study itself made (diabetes with outliers, compared one by one). Fewer than five finalists are
+cheaper, but the loss that they hand over gains less; a first cut after 2 % lost a switch; looks
+after some of the folds lost one, too, and cost a stack as much as they save. That any switch is
+false was not seen in draws, which are few: they are a check, and no proof of a rate;
+[simulations](study.md#the-test) are. The tables are few as well, most are corrupted, and no study
+of them was longer than twice the planned epochs: whether a rule that is tighter yet would do is
+open.
 """
 
 CHOSEN = """## Chosen without the table
@@ -203,7 +217,7 @@ def render(path: Path) -> str:
         [
             introduction,
             table(HEAD, [_cells(row) for _, row in found.iterrows()]),
-            "",
+            FOUND.format(now=NOW),
             CHOSEN.format(least=LEAST_GAIN, false=100 * FALSE),
             table(HEAD, [_cells(row) for _, row in own.iterrows()]),
             "",
