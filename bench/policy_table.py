@@ -170,7 +170,7 @@ folds cost.
 "Lost" are switches that the rule before made and this one does not, "won" the contrary; the gain
 on the rows set aside is in per cent of the default's error, over all studies.
 
-A record is one draw of rows and of trainings' luck. Up to {draws} others of each kind are drawn
+A record is one draw of rows and of trainings' luck. {draws} others of each kind are drawn
 from it by the wild bootstrap, clustered as the test is: how a loss differs from the default on a
 row, and on a fold, keeps its size and takes a new sign, the same for all losses and epochs. With
 the mean differences kept it is another study of the same table ("in draws": the share that
@@ -236,8 +236,8 @@ def _listed(studies: pd.DataFrame) -> str:
 
 
 UNBUILT = (
-    "Following it would harm more than the bound that it was to keep (at most one switch in ten, and\n"
-    "never more than 2 %), so a study does not do it, nor name such a loss."
+    "Following it would harm more than it may (at most one switch in ten, and never more than\n"
+    "2 % of the error), so a study does not do it, nor name such a loss."
 )
 
 LEANING = """## Following what is not proven
