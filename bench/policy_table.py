@@ -11,6 +11,7 @@ from choice_table import table
 from policy_lean import MOST_HARM, lean, prior
 
 BEFORE = "before: 60/30/12/7, 5 finalists, 3 protected"
+NOW = "30/15/8/5, 5 finalists, 3 checks, 1 protected"
 WHOLE = "no cut"  # how rules are called that are only there to compare
 # Milliseconds of a step of a stack: of itself, of each setting, of each training. Least squares
 # over stacks of 3 to 120 settings on 1 to 8 folds of diabetes, saratoga and ames, one thread.
@@ -169,12 +170,28 @@ folds cost.
 "Lost" are switches that the rule before made and this one does not, "won" the contrary; the gain
 on the rows set aside is in per cent of the default's error, over all studies.
 
-A record is one draw of rows and of trainings' luck. {draws} others of each kind are drawn from it
-by the wild bootstrap, clustered as the test is: how a loss differs from the default on a row, and
-on a fold, keeps its size and takes a new sign, the same for all losses and epochs. With the mean
-differences kept it is another study of the same table ("in draws": the share that switches, and
-what the selected loss gains by the record); with the mean differences taken away no loss is better
-than another, and every switch is a false one. Draws are replayed without lengthening.
+A record is one draw of rows and of trainings' luck. {draws} others of each kind are drawn
+from it by the wild bootstrap, clustered as the test is: how a loss differs from the default on a
+row, and on a fold, keeps its size and takes a new sign, the same for all losses and epochs. With
+the mean differences kept it is another study of the same table ("in draws": the share that
+switches, and what the selected loss gains by the record); with the mean differences taken away no
+loss is better than another, and every switch is a false one. Draws are replayed without
+lengthening.
+"""
+
+FOUND = """
+What is in place since is "{now}": every switch of the rule before is made, on the records and in
+the draws; the gain on the rows set aside is the same, that in draws within 0.1 points; and the
+search takes about a tenth less time by the model, which no stopwatch has confirmed yet. Three
+finalists are cheaper, and what the criterion below takes, but the loss that they hand over gains
+0.6 points less on the rows set aside. A first cut after 2 % to 15 settings, and looks after some
+of the folds, do not make one of the three switches, which was one that the rows set aside do not
+bear out; looks cost a stack as much as they save. Replayed under the rule before, the record of
+diabetes with outliers gives each decision that the study itself makes.
+
+These are few tables and one seed, most are corrupted, and no training was longer than twice the
+planned epochs. No switch in the draws without differences was seen; there are too few of them to
+prove a rate, which [simulations](study.md#the-test) do.
 """
 
 CHOSEN = """## Chosen without the table
@@ -203,7 +220,7 @@ def render(path: Path) -> str:
         [
             introduction,
             table(HEAD, [_cells(row) for _, row in found.iterrows()]),
-            "",
+            FOUND.format(now=NOW),
             CHOSEN.format(least=LEAST_GAIN, false=100 * FALSE),
             table(HEAD, [_cells(row) for _, row in own.iterrows()]),
             "",
@@ -217,6 +234,11 @@ def render(path: Path) -> str:
 def _listed(studies: pd.DataFrame) -> str:
     return ", ".join(f"{one.metric} {one.condition}" for one in studies.itertuples())
 
+
+UNBUILT = (
+    "Following it would harm more than it may (at most one switch in ten, and never more than\n"
+    "2 % of the error), so a study does not do it, nor name such a loss."
+)
 
 LEANING = """## Following what is not proven
 
@@ -259,5 +281,6 @@ def leaning(path: Path) -> str:
     parts = [LEANING.format(harm=100 * MOST_HARM) + table(head, cells)]
     if expected:
         promised, given = np.mean(expected, axis=0)
+        parts.append(UNBUILT)
         parts.append(f"Expected were {promised:+.2f} in the mean, where {given:+.2f} came.")
     return "\n\n".join(parts)
