@@ -313,6 +313,7 @@ def row(name: str, kind: str, calm: tuple[str, list[list[object]]], seed: int) -
         own = kind == "folder"
         address = str(folder) if own else address_of("postgresql", folder)
         log = Path(made) / "log"
+        open_journal(address)  # imports what processes would be killed in importing
         struck = fault(Run(address, folder, log, random.Random(f"{seed} {name}"), strikes))
         verdict, scores = facts(address, None if own else folder)
         epochs = Counter(log.read_text().splitlines())

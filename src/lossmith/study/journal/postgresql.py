@@ -85,8 +85,9 @@ class PostgresqlJournal(Storage):
         try:
             connection = engine.connect()
             settings = SESSION | {"search_path": f'"{self.schema}"'}
-            for name, value in settings.items():
-                connection.exec_driver_sql("SELECT set_config(%s, %s, false)", (name, value))
+            parts = ", ".join(["set_config(%s, %s, false)"] * len(settings))
+            given = tuple(word for pair in settings.items() for word in pair)
+            connection.exec_driver_sql(f"SELECT {parts}", given)
         except (DBAPIError, OSError) as error:
             if self._reached or TOO_MANY in str(error):
                 raise LostError(error) from error
