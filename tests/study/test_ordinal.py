@@ -31,6 +31,7 @@ def problem(grades: object, order: object = None, metric: str = "grade_mae") -> 
     ("grades", "order", "labels"),
     [
         (NUMBER + 3, None, "3 4 5 6"),
+        ((NUMBER + 8).astype(str).astype(object), None, "8 9 10 11"),
         (WORDS[NUMBER], None, "poor fair good excellent"),
         (
             np.array(["zeta", "beta", "eta", "alpha"])[NUMBER],

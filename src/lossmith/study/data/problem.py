@@ -339,7 +339,7 @@ def _codes(column: pd.Series, name: str, task: Task, said: Any) -> tuple[np.ndar
     labels = as_saved(labels.tolist(), name)
     counts = np.bincount(codes)
     _check_classes(name, task, [str(label) for label in labels], counts)
-    codes, labels = TABLE_TASKS[task].arranged(codes, labels, column, name, said)
+    codes, labels = TABLE_TASKS[task].arranged(codes, labels, name, said)
     return codes.astype(np.int64), labels
 
 

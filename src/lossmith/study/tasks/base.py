@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from lossmith.catalogue import find
 from lossmith.core.card import Task
@@ -66,9 +65,7 @@ class TableTask(StudyTask):
     def check(self, target: Array) -> None:
         """Raise InputError for targets that nothing can be learned of."""
 
-    def arranged(
-        self, codes: Array, labels: Array, column: pd.Series, name: str, said: Any
-    ) -> tuple[Array, Array]:
+    def arranged(self, codes: Array, labels: Array, name: str, said: Any) -> tuple[Array, Array]:
         """Return codes and labels in the order that matters, of which a user may have said more."""
         return codes, labels
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from pandas.api import types
 
 from lossmith.study.base.errors import InputError
@@ -17,9 +16,7 @@ class Binary(Classes):
 
     name, baseline, least, most = "binary", "binary_cross_entropy", 1, 2
 
-    def arranged(
-        self, codes: Array, labels: Array, column: pd.Series, name: str, said: Any
-    ) -> tuple[Array, Array]:
+    def arranged(self, codes: Array, labels: Array, name: str, said: Any) -> tuple[Array, Array]:
         """Return codes and labels; the positive class, the rarer one unless said, has code 1."""
         if _positive_code(labels, np.bincount(codes), said) == 0:
             return 1 - codes, labels[::-1]

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api import types
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.tasks.base import Array
@@ -29,15 +28,13 @@ class Ordinal(Classes):
 
     name, baseline, least, most = "ordinal", "cross_entropy", 3, np.inf
 
-    def arranged(
-        self, codes: Array, labels: Array, column: pd.Series, name: str, said: Any
-    ) -> tuple[Array, Array]:
+    def arranged(self, codes: Array, labels: Array, name: str, said: Any) -> tuple[Array, Array]:
         """Return codes and labels from low to high: as said, or as numbers or words say it.
 
         Raises:
             InputError: where the order can't be told, or what is said are not the labels.
         """
-        order = _order([str(label) for label in labels.tolist()], column, name, said)
+        order = _order([str(label) for label in labels.tolist()], name, said)
         return np.argsort(order)[codes], labels[order]
 
     def notes(self, labels: Array, codes: Array) -> list[str]:
@@ -52,14 +49,13 @@ def ranks(column: pd.Series) -> list[Any] | None:
     return column.cat.remove_unused_categories().cat.categories.tolist()
 
 
-def _order(
-    written: list[str], column: pd.Series, name: str, said: Sequence[Any] | None
-) -> list[int]:
+def _order(written: list[str], name: str, said: Sequence[Any] | None) -> list[int]:
     """Return the places of labels, as they are written, from low to high."""
     if said is not None:
         return _places(written, [str(one).strip() for one in said], name)
-    if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
-        return list(range(len(written)))  # ascending
+    numbers = pd.to_numeric(pd.Series(written, dtype=object), errors="coerce")
+    if numbers.notna().all():
+        return numbers.argsort().tolist()
     low = [one.strip().lower() for one in written]
     for scale in SCALES:
         if set(low) <= set(scale):
