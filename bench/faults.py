@@ -61,8 +61,16 @@ class Run:
 
     def running(self) -> list[Record]:
         """Return the trainings that run and have reported."""
-        records = open_journal(self.address, write=False).facts().records.values()
-        return [record for record in records if record.state == "running" and record.reports]
+        return [one for one in self.records() if one.state == "running" and one.reports]
+
+    def records(self) -> list[Record]:
+        """Return all trainings, of which there are none before a process has begun the study."""
+        journal = open_journal(self.address, write=False)
+        if "://" not in self.address and not Path(self.address).is_dir():
+            return []
+        found = [] if journal.spec() is None else list(journal.facts().records.values())
+        journal.close()
+        return found
 
     def ended(self, workers: list[BaseProcess]) -> bool:
         """Tell whether all processes have done their work."""
@@ -76,10 +84,9 @@ class Run:
         struck = 0
         while not self.ended(workers):
             if struck < self.strikes:
-                time.sleep(self.draw.uniform(0.2, 0.6))
+                time.sleep(self.draw.uniform(0.1, 0.5))
                 if not self.ended(workers):
-                    strike()
-                    struck += 1
+                    struck += strike() is not False  # which may find that all have ended
             time.sleep(0.05)
         return struck
 
@@ -104,11 +111,17 @@ def work(
 def killed(run: Run) -> int:
     workers = [run.start(), run.start()]
 
-    def strike() -> None:
+    def strike() -> bool:
         place = run.draw.randrange(2)
+        while not any(f":{workers[place].pid}:" in one.worker for one in run.running()):
+            if run.ended(workers):
+                return False
+            time.sleep(0.01)
+        time.sleep(run.draw.uniform(0.0, 2 * PAUSE))
         os.kill(workers[place].pid or 0, signal.SIGKILL)
         workers[place].join()
         workers[place] = run.start()
+        return True
 
     return run.until_ended(workers, strike)
 
@@ -132,8 +145,7 @@ def hung(run: Run) -> int:
 
 
 def _unchanged(run: Run, was: Record) -> bool:
-    records = open_journal(run.address, write=False).facts().records.values()
-    return any(record.id == was.id and record.attempt == was.attempt for record in records)
+    return any(one.id == was.id and one.attempt == was.attempt for one in run.records())
 
 
 def wrong_clocks(run: Run) -> int:
@@ -295,10 +307,10 @@ def facts(address: str, folder: Path | None) -> tuple[str, list[list[object]]]:
 
 @contextmanager
 def small_disk(place: Path) -> Iterator[Path]:
-    """Mount a file system of 4 MB."""
+    """Mount a file system of 16 MB."""
     disk = place / "disk"
     disk.mkdir()
-    subprocess.run(f"mount -t tmpfs -o size=4m none {disk}".split(), check=True)
+    subprocess.run(f"mount -t tmpfs -o size=16m none {disk}".split(), check=True)
     try:
         yield disk
     finally:
