@@ -23,8 +23,9 @@ from lossmith.study.base.direction import as_error
 from lossmith.study.journal import Decision, Facts, Record, Report, Setting, Training
 from lossmith.study.rules.evidence import reader
 from lossmith.study.rules.halving import Check, Futility, Rung, SuccessiveHalving
-from lossmith.study.rules.plan import Evidence, due, finalists, weigh
+from lossmith.study.rules.plan import due, finalists
 from lossmith.study.rules.stacked import StackedDesign
+from lossmith.study.rules.weighing import Evidence, weigh
 from policy_record import Recorded
 
 

@@ -23,8 +23,9 @@ import pandas as pd
 from lossmith.study.journal import Facts, Record, Report, Setting, Training
 from lossmith.study.rules import plan
 from lossmith.study.rules.compare import FoldErrors
+from lossmith.study.rules.design import Design
 from lossmith.study.rules.paired_test import LEVEL, holm
-from lossmith.study.rules.plan import Design, due
+from lossmith.study.rules.plan import due
 from resume import Lines, resumed
 
 ROWS = 400

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from lossmith.study.journal import Decision, Facts, Record, Report, Storage, Training
+from lossmith.study.rules.design import TWIN_REPORTS, Design
 from lossmith.study.rules.evidence import Shape, reader
-from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
+from lossmith.study.rules.plan import due, pause_after
 from lossmith.study.trials.place import read_place
 from lossmith.study.trials.spec import design_of
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lossmith.study.journal import Claim, Decision, Journal, Report, Setting, Training
-from lossmith.study.rules.plan import Design
+from lossmith.study.rules.design import Design
 from lossmith.study.trials.outcomes import surely_worse
 from lossmith.study.trials.scored import Scored
 

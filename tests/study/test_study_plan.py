@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lossmith.study.journal import Claim, Facts, Journal, Report, Setting, Training
+from lossmith.study.rules.design import TWIN_REPORTS, Design
 from lossmith.study.rules.evidence import Shape, reader
-from lossmith.study.rules.plan import TWIN_REPORTS, Design, due, pause_after
+from lossmith.study.rules.plan import due, pause_after
 
 UNITS = 6
 

@@ -20,7 +20,8 @@ from lossmith.study.journal.workers import this_worker
 from lossmith.study.launch.launcher import Needs, Train, launch
 from lossmith.study.metrics.reported import reported
 from lossmith.study.metrics.resolve import as_metric
-from lossmith.study.rules.plan import Design, due, pause_after
+from lossmith.study.rules.design import Design
+from lossmith.study.rules.plan import due, pause_after
 from lossmith.study.trials.aim import Aim
 from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.field import contestants

@@ -11,7 +11,7 @@ from lossmith.study.candidates import CandidateSpec
 from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.rules.paired_test import LEVEL
-from lossmith.study.rules.plan import Evidence
+from lossmith.study.rules.weighing import Evidence
 
 
 @dataclass(frozen=True, kw_only=True)

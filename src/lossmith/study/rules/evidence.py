@@ -9,7 +9,7 @@ from lossmith.study.base.direction import Better, as_error
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Facts, Setting, Storage, Training
 from lossmith.study.rules.compare import FoldErrors, best_epochs
-from lossmith.study.rules.plan import Design, Read
+from lossmith.study.rules.design import Design, Read
 
 LEFT_OUT = "rows left out"  # how a decision is called that says which rows are not scored
 

@@ -7,8 +7,8 @@ import numpy as np
 from lossmith.study.journal.facts import Facts, Setting
 from lossmith.study.rules.compare import best_epochs
 from lossmith.study.rules.convergence import TOLERANCE, beyond, improving
+from lossmith.study.rules.design import Design
 from lossmith.study.rules.evidence import errors_by_epoch
-from lossmith.study.rules.plan import Design
 
 
 def diverged(facts: Facts, setting: Setting) -> bool:

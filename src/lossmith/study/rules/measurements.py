@@ -12,10 +12,12 @@ from lossmith.study.candidates import CandidateSet
 from lossmith.study.journal.facts import Facts, Record, Setting, Training
 from lossmith.study.journal.storage import Storage
 from lossmith.study.rules.compare import FoldErrors
+from lossmith.study.rules.design import Read
 from lossmith.study.rules.evidence import Shape, errors_by_epoch
 from lossmith.study.rules.further import diverged, further_rates, rank_error, still_improving
-from lossmith.study.rules.plan import Evidence, Read, finalists, weigh
+from lossmith.study.rules.plan import finalists
 from lossmith.study.rules.stacked import StackedDesign
+from lossmith.study.rules.weighing import Evidence, weigh
 
 
 class Measure(Protocol):

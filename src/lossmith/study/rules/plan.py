@@ -13,118 +13,18 @@ trainings arrive: a decision waits until everything that it reads has been measu
    without prospects leave, and the study ends when its leader is proven or no rival is left.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from math import ceil
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from lossmith.study.base.direction import Better, as_error
+from lossmith.study.base.direction import as_error
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal.facts import Decision, Facts, Record, Setting, Training
-from lossmith.study.rules.compare import FoldErrors
-from lossmith.study.rules.halving import Rung, SuccessiveHalving
-from lossmith.study.rules.paired_test import LEVEL, holm
-from lossmith.study.rules.sequential import BEHIND, LEAST_CHANCE, chance, levels, looks
-
-SCREENING = 2  # folds that choose the finalists
-TWIN_REPORTS = 2  # after which the default's second run has told what it can
-# A training of one's own costs more than one of a stack, and is cut more tightly.
-RUNGS = (
-    Rung(after=0.1, keep=0.25, most=15, per_candidate=2),
-    Rung(after=0.3, keep=0.4, most=6, per_candidate=2),
-    Rung(after=0.6, keep=0.6, most=4, per_candidate=1),
-)
-LEAST_EPOCHS, LEAST_TRAININGS = 3, 4  # before the first rung, and that always pass one
-# Where trainings cannot pause: after the first fold, when less is known.
-AFTER_A_FOLD = Rung(after=1.0, keep=0.5, most=16, per_candidate=2)
-
-# Folds that a switch rests on at least: of values by unit, and of bare scores.
-LEAST_FOLDS, LEAST_SCORES = 3, 5
-
-Read = Callable[[Setting, Sequence[int]], FoldErrors]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Design:
-    """What a study compares, as plain data; the whole of what its plan depends on."""
-
-    candidates: tuple[str, ...]
-    default: str
-    common: str | None  # the loss that people start with; shown fairly
-    learning_rates: tuple[float, ...]
-    epochs: int
-    folds: int
-    better: Better
-    finalists: int = 3  # beside the default and the common loss
-    earlier: int = 0  # comparisons of earlier studies, for which the test corrects too
-    probes: ClassVar[bool] = True  # whether the default runs first, and twice
-
-    @property
-    def settings(self) -> tuple[Setting, ...]:
-        """What the screening starts, in this order: the default first, others are held to it."""
-        names = sorted(self.candidates, key=lambda name: name != self.default)
-        return tuple(Setting(name, rate) for name in names for rate in self.learning_rates)
-
-    @property
-    def screening(self) -> tuple[int, ...]:
-        """The folds that choose the finalists."""
-        return tuple(range(min(SCREENING, self.folds)))
-
-    @property
-    def first(self) -> tuple[int, ...]:
-        """The folds on which every candidate starts; who passes the first cut goes on to others."""
-        return self.screening[:1]
-
-    @property
-    def looks(self) -> tuple[int, ...]:
-        """After how many folds the evidence is looked at."""
-        return looks(self.folds, len(self.screening))
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """The looks as shares of all folds."""
-        return tuple(look / self.folds for look in self.looks)
-
-    def review(self, facts: Facts, read: "Read") -> Decision | None:
-        """Return what is decided while the finalists train: nothing before a look."""
-        return None
-
-    def length(self, decisions: Mapping[str, Any]) -> int:
-        """Return how many epochs trainings last by what was decided."""
-        return self.epochs
-
-    def extend(self, facts: Facts) -> Decision | None:
-        """Return how the screening goes on before finalists are chosen: not at all."""
-        return None
-
-    def left(self, facts: Facts) -> set[Setting] | None:
-        """Return what the latest cut left, or None before the first.
-
-        A quick worker may have ended a training that the cut would have stopped: it is out too.
-        """
-        cuts = [
-            name for name in facts.decisions if name == "first fold" or name.startswith("rung ")
-        ]
-        return {Setting(*one) for one in facts.decisions[cuts[-1]]} if cuts else None
-
-    def rungs(self) -> tuple[int, ...]:
-        """Return the epochs after which a screening that can pause is cut."""
-        return tuple(
-            min(self.epochs, max(LEAST_EPOCHS, ceil(self.epochs * rung.after))) for rung in RUNGS
-        )
-
-    @property
-    def halving(self) -> SuccessiveHalving:
-        """The rule by which the screening is cut."""
-        return SuccessiveHalving(
-            default=self.default,
-            common=self.common or self.default,
-            least=max(LEAST_TRAININGS, 2 * len(self.learning_rates)),
-            rungs=RUNGS,
-            finalists=self.finalists,
-        )
+from lossmith.study.rules.design import AFTER_A_FOLD, Design, Read
+from lossmith.study.rules.halving import Rung
+from lossmith.study.rules.sequential import BEHIND, LEAST_CHANCE, chance, levels
+from lossmith.study.rules.weighing import Evidence, weigh
 
 
 def due(design: Design, facts: Facts, read: Read) -> Decision | None:
@@ -346,7 +246,7 @@ def _look(design: Design, facts: Facts, read: Read) -> Decision | None:
     return Decision(f"look {look}", outcome, plan=_until_next(design, kept, look))
 
 
-def _has_prospects(design: Design, setting: Setting, evidence: "Evidence", read: Read) -> bool:
+def _has_prospects(design: Design, setting: Setting, evidence: Evidence, read: Read) -> bool:
     """Tell whether a setting may still be chosen: proven, and not behind a better one."""
     name, folds = setting.candidate, evidence.folds
     best = evidence.settings[design.default if name == design.default else str(evidence.leader)]
@@ -359,73 +259,3 @@ def _has_prospects(design: Design, setting: Setting, evidence: "Evidence", read:
 
 def _finite(records: Iterable[Record]) -> bool:
     return all(np.isfinite(score) for record in records for score in record.scores.values())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What the folds so far say: errors by candidate, doubts before and after correction.
-
-    corrected: for the number of candidates and for looking early: below 0.05 is proven, where
-        there are folds enough.
-    bare: whether every training reported one number.
-    least: folds that a switch rests on.
-    """
-
-    folds: tuple[int, ...]
-    settings: dict[str, Setting]
-    errors: dict[str, FoldErrors]
-    doubts: dict[str, float]
-    corrected: dict[str, float]
-    proven: list[str]
-    default_settings: tuple[Setting, ...]
-    bare: bool
-    least: int
-
-    def gain(self, name: str) -> float:
-        """Return how far a candidate's mean error lies below the default's, below 0 if worse."""
-        default = next(iter(self.errors.values()))
-        return -self.errors[name].difference(default).mean
-
-    @property
-    def leader(self) -> str | None:
-        """The rival with the least mean error."""
-        return max(self.doubts, key=self.gain, default=None)
-
-    @property
-    def selected(self) -> str:
-        """The best of those that are proven, or the default."""
-        return max(self.proven, key=self.gain, default=next(iter(self.errors)))
-
-
-def weigh(
-    design: Design, settings: Sequence[Setting], folds: Sequence[int], read: Read
-) -> Evidence | None:
-    """Hold the candidates against the default on some folds; None where the default is missing."""
-    own = tuple(s for s in settings if s.candidate == design.default)
-    if not own:
-        return None
-    errors = {s: read(s, folds) for s in settings}
-    default = min(own, key=lambda s: float(errors[s].errors.mean()))
-    rivals = {s.candidate: s for s in settings if s.candidate != design.default}
-    doubts = {name: errors[s].p_value(errors[default]) for name, s in rivals.items()}
-    reached = [share for share in design.shares if share <= len(folds) / design.folds]
-    level = levels(design.shares)[len(reached) - 1] if reached else 0.0
-    adjusted = holm(doubts, comparisons=len(design.candidates) - 1 + design.earlier)
-    corrected = {
-        name: min(1.0, p_value * (LEVEL / level)) if level > 0 else 1.0
-        for name, p_value in adjusted.items()
-    }
-    bare = all(len(part) == 1 for one in errors.values() for part in one.influences)
-    least = LEAST_SCORES if bare else LEAST_FOLDS
-    enough = len(folds) >= least
-    return Evidence(
-        folds=tuple(folds),
-        settings={design.default: default, **rivals},
-        errors={s.candidate: errors[s] for s in (default, *rivals.values())},
-        doubts=doubts,
-        corrected=corrected,
-        proven=[name for name, p_value in corrected.items() if enough and p_value < LEVEL],
-        default_settings=own,
-        bare=bare,
-        least=least,
-    )

@@ -20,9 +20,10 @@ import numpy as np
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal.facts import Decision, Facts, Setting, Training
 from lossmith.study.rules.convergence import WIDENINGS, later
+from lossmith.study.rules.design import Design, Read
 from lossmith.study.rules.further import further_rates, rank_error, still_improving
 from lossmith.study.rules.halving import Check, Futility, SuccessiveHalving
-from lossmith.study.rules.plan import Design, Read, finalists, named, promoted, screened
+from lossmith.study.rules.plan import finalists, named, promoted, screened
 
 FINALISTS = 5  # beside the default and the common loss
 WIDENING, LENGTHENING = "widening ", "lengthening "  # how decisions are called that a study goes on

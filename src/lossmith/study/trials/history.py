@@ -5,8 +5,9 @@ import pandas as pd
 from lossmith.study.base.direction import Better, as_error
 from lossmith.study.base.result import Cost, Curve
 from lossmith.study.journal import Facts
+from lossmith.study.rules.design import Design
 from lossmith.study.rules.evidence import errors_by_epoch
-from lossmith.study.rules.plan import Design, Evidence
+from lossmith.study.rules.weighing import Evidence
 
 
 def cost_of(design: Design, facts: Facts) -> Cost:

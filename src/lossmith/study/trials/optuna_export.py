@@ -1,6 +1,6 @@
 """A study's trainings as trials of an Optuna study, for its dashboard and its readers."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -35,7 +35,8 @@ def export(view: View, storage: str) -> tuple[str, int]:
         for training, record in view.facts.records.items()
         if record.state in STATES and not training.twin
     ]
-    direction = "minimize" if view.design.better == "lower" else "maximize"
+    lower = view.design.better == "lower"
+    direction: Literal["minimize", "maximize"] = "minimize" if lower else "maximize"
     try:
         _clear(optuna, storage, view.name)
         study = optuna.create_study(storage=storage, study_name=view.name, direction=direction)

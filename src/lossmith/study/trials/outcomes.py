@@ -6,7 +6,7 @@ from lossmith.study.base.direction import as_error
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import counted
 from lossmith.study.journal import Facts, Setting, State, Storage, Training
-from lossmith.study.rules.plan import TWIN_REPORTS, Design
+from lossmith.study.rules.design import TWIN_REPORTS, Design
 from lossmith.study.rules.pruning import FROM, hopeless
 from lossmith.study.trials.scored import Scored
 from lossmith.study.trials.standing import DIVERGED

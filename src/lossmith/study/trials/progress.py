@@ -8,8 +8,9 @@ from lossmith.study.base.direction import Better
 from lossmith.study.base.formatting import counted, listed
 from lossmith.study.journal import Facts, Record, Training
 from lossmith.study.journal.workers import lives
+from lossmith.study.rules.design import Design
 from lossmith.study.rules.evidence import LEFT_OUT
-from lossmith.study.rules.plan import Design, finalists, pause_after
+from lossmith.study.rules.plan import finalists, pause_after
 from lossmith.study.rules.stacked import LENGTHENING, WIDENING
 from lossmith.study.trials.standing import Standing, last_line, standing, trainings_of
 from lossmith.study.trials.verdict import View

@@ -6,7 +6,8 @@ from typing import Any
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Setting
 from lossmith.study.metrics.study_metric import StudyMetric, parts
-from lossmith.study.rules.plan import Design, named
+from lossmith.study.rules.design import Design
+from lossmith.study.rules.plan import named
 from lossmith.study.rules.stacked import StackedDesign
 from lossmith.study.trials.contenders import Contender, told_function
 from lossmith.study.trials.splits import Folds, fingerprint

@@ -10,7 +10,7 @@ from lossmith.study.base.direction import as_error
 from lossmith.study.base.formatting import counted
 from lossmith.study.base.result import CandidateResult
 from lossmith.study.journal import Facts, Record, Setting, Training
-from lossmith.study.rules.plan import Design
+from lossmith.study.rules.design import Design
 
 OPEN = {"planned", "running", "paused"}  # states of trainings that may report more
 DIVERGED = "diverged"  # how the note of a training begins whose score was not finite

@@ -14,7 +14,7 @@ from torch import nn
 
 from lossmith.study.base.errors import InputError, StorageError
 from lossmith.study.journal import Claim, Storage
-from lossmith.study.rules.plan import Design
+from lossmith.study.rules.design import Design
 from lossmith.study.training.heads import told
 from lossmith.study.trials import checkpoint
 from lossmith.study.trials.splits import Fold

@@ -17,9 +17,11 @@ from lossmith.study.journal import Facts, Storage, Training
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.page import write_report
 from lossmith.study.rules.decision import equivalents, measured, ordered
+from lossmith.study.rules.design import LEAST_FOLDS, LEAST_SCORES, Design, Read
 from lossmith.study.rules.evidence import Form, Shape, reader
-from lossmith.study.rules.plan import LEAST_FOLDS, LEAST_SCORES, Design, Read, finalists, weigh
-from lossmith.study.rules.plan import Evidence as Weighed
+from lossmith.study.rules.plan import finalists
+from lossmith.study.rules.weighing import Evidence as Weighed
+from lossmith.study.rules.weighing import weigh
 from lossmith.study.trials.history import cost_of, curves_of
 from lossmith.study.trials.spec import design_of
 from lossmith.study.trials.standing import standing, trainings_of, unmeasured, why_failed
