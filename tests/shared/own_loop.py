@@ -24,7 +24,7 @@ X = torch.tensor(DRAW.normal(size=(ROWS, 4)), dtype=torch.float32)
 Y = X.sum(1) + torch.tensor(DRAW.standard_t(1.5, size=ROWS), dtype=torch.float32)
 
 
-def study(folder: Path | None, **more: Any) -> Study:
+def study(address: Path | str | None, **more: Any) -> Study:
     """Return a study of four losses on five folds, with what is given besides or instead."""
     settings: dict[str, Any] = {
         "metric": "mae",
@@ -35,7 +35,7 @@ def study(folder: Path | None, **more: Any) -> Study:
         "learning_rates": (0.01, 0.1),
         "epochs": 6,
     }
-    return Study(folder, **settings | more)
+    return Study(address, **settings | more)
 
 
 def train(trial: Trial, saves: bool = False, log: Path | None = None, pause: float = 0.0) -> None:

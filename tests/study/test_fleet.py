@@ -190,7 +190,7 @@ def test_a_batch_is_claimed_by_one_worker(tmp_path: Path) -> None:
     def work() -> None:
         journal = Journal(path)
         barrier.wait()
-        found.put(len(journal.claim("worker", 60.0, most=None)))
+        found.put(len(journal.claim("worker", most=None)))
 
     workers = [FORK.Process(target=work) for _ in range(4)]
     for worker in workers:

@@ -25,7 +25,7 @@ def begun() -> tuple[Journal, Claim, Claim, Claim]:
     journal.create({}, [])
     settings = [Setting("mse", 0.1), Setting("mse", 0.2), Setting("mae", 0.1)]
     journal.decide(Decision("start", True, plan=[Training(one, 0) for one in settings]))
-    first, second, other = [claim for _ in settings for claim in journal.claim("one", 1e9)]
+    first, second, other = [claim for _ in settings for claim in journal.claim("one")]
     return journal, first, second, other
 
 

@@ -240,7 +240,7 @@ def test_ctrl_c_ends_status_with_what_it_saw(copied: Path, monkeypatch: pytest.M
 
 def test_influences_that_were_not_formed_are_told(copied: Path) -> None:
     with sqlite3.connect(copied / "journal.sqlite") as database:
-        database.execute("UPDATE report SET influences = NULL")
+        database.execute("UPDATE evidence SET influences = NULL")
     with pytest.raises(InputError, match=r"call study\.verdict\(\)"):
         verdict_in(copied)
 
@@ -266,7 +266,7 @@ DAMAGES = {
     "no decision": lambda path: damaged(path, "UPDATE decision SET outcome = '{'"),
     "units": lambda path: damaged(path, "UPDATE fold SET units = x'0102'"),
     "score": lambda path: damaged(path, "UPDATE report SET score = 'x'"),
-    "influences": lambda path: damaged(path, "UPDATE report SET influences = x'01020304'"),
+    "influences": lambda path: damaged(path, "UPDATE evidence SET influences = x'01020304'"),
     "worker": lambda path: damaged(path, "UPDATE training SET state = 'running', worker = 'x'"),
     "table": lambda path: damaged(path, "DROP TABLE report"),
     "rows": lambda path: damaged(path, "DELETE FROM study"),

@@ -2,6 +2,7 @@
 
 import socket
 import warnings
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from lossmith.study.base.errors import InputError
+from lossmith.study.base.errors import InputError, StorageError
 from lossmith.study.study import Study
+from lossmith.study.trials import checkpoint
+from lossmith.study.trials.splits import BLOCKS
 from lossmith.study.trials.trial import Trial
 from shared.own_loop import Y, study
 
@@ -229,3 +232,48 @@ def test_a_paused_trial_must_be_restored(tmp_path: Path) -> None:
         trial.save(3, weights=torch.zeros(1))
         assert trial.report(3, rows=scores(trial)) or trial.id.endswith("-again")
     assert seen
+
+
+@pytest.mark.parametrize("error", [StorageError("out of reach"), OSError(ENOSPC, "No space left")])
+def test_a_journal_out_of_reach_or_a_full_disk_is_no_trials_fault(
+    tmp_path: Path, error: Exception
+) -> None:
+    def fails(trial: Trial) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        study(tmp_path / "it").run(fails)
+    assert states(study(tmp_path / "it"), "mse") == {"planned"}
+    assert study(tmp_path / "it").run(quick).verdict == "switch"
+
+
+def test_a_checkpoint_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    place = tmp_path / "it"
+    place.touch()  # where a folder is to be
+    with pytest.raises(StorageError, match="cannot write a checkpoint"):
+        checkpoint.save(place, 1, 0, {"weights": torch.zeros(2)})
+
+
+def test_of_many_rows_blocks_are_kept_and_the_rows_are_told(tmp_path: Path) -> None:
+    rows = 3 * BLOCKS
+    target = torch.linspace(0.0, 1.0, rows)
+    one = study(tmp_path / "it", target=target, splits=None, losses=["mse", "huber"])
+    draw = np.random.default_rng(0).normal(size=rows)
+    for trial in one:
+        for _ in trial.epochs:
+            if trial.report(rows=scores_of(trial, draw)):
+                break
+    units = one.journal.units()
+    assert all(0.4 * BLOCKS < len(own) <= BLOCKS for own in units)
+    comparison = one.verdict().result.comparison
+    assert comparison is not None
+    assert comparison.units == rows * min(5, comparison.trainings) // 5
+    first, other = one.folds.folds[0], one.folds.folds[5]  # of another repeat
+    block = dict(zip(first.valid.tolist(), first.units.tolist(), strict=True))
+    pairs = zip(other.valid.tolist(), other.units.tolist(), strict=True)
+    assert all(block.get(row, unit) == unit for row, unit in pairs)
+
+
+def scores_of(trial: Trial, draw: np.ndarray) -> np.ndarray:
+    """Return made-up errors of many rows, which depend on the loss alone."""
+    return np.abs(draw[trial.valid]) + (0.01 if trial.name == "mse" else 0.0)

@@ -142,8 +142,8 @@ DAMAGE = {
     "spec is bytes": _tampered("UPDATE study SET spec = ?", b"\x80\x04"),
     "decision is no JSON": _tampered("UPDATE decision SET outcome = '{'"),
     "epoch is a text": _tampered("UPDATE report SET epoch = 'last' WHERE epoch = 1"),
-    "influences are cut": _tampered("UPDATE report SET influences = ?", b"123"),
-    "influences are too few": _tampered("UPDATE report SET influences = ?", b"12345678"),
+    "influences are cut": _tampered("UPDATE evidence SET influences = ?", b"123"),
+    "influences are too few": _tampered("UPDATE evidence SET influences = ?", b"12345678"),
     "score is a text": _tampered("UPDATE report SET score = 'good'"),
     "state is another": _tampered("UPDATE training SET state = 'lost'"),
     **{

@@ -54,7 +54,7 @@ class World:
                 self.advance(worker)
                 continue
             self.decide()
-            claims = self.journal.claim(str(worker), 1e9)
+            claims = self.journal.claim(str(worker))
             if claims:
                 (self.held[worker],) = claims
             elif not self.held:

@@ -30,21 +30,36 @@ examples:
   lossmith work runs/retina retina.py:train
   torchrun --nproc-per-node 4 --no-python lossmith work runs/retina retina.py:train --torchrun"""
 
+ADDRESS = "the study's folder, or postgresql://user@host/database?study=NAME"
+
 
 def add(commands: "argparse._SubParsersAction") -> None:
     """Add the verbs to the command line."""
     status = commands.add_parser("status", help="show how a study of your own loop goes")
-    status.add_argument("folder", help="of the study")
+    status.add_argument("address", help=ADDRESS)
     status.add_argument("--once", action="store_true", help="print once, and do not follow it")
     status.set_defaults(verb=show_status)
     verdict = commands.add_parser("verdict", help="print the verdict of a study of your own loop")
-    verdict.add_argument("folder", help="of the study")
+    verdict.add_argument("address", help=ADDRESS)
     verdict.set_defaults(verb=show_verdict)
     report = commands.add_parser("report", help="write the report of a study of your own loop")
-    report.add_argument("folder", help="of the study")
-    report.add_argument("--out", metavar="FILE", help="the page (default: report.html in FOLDER)")
+    report.add_argument("address", help=ADDRESS)
+    report.add_argument(
+        "--out", metavar="FILE", help="the page (default: report.html in the folder)"
+    )
     report.set_defaults(verb=write_report)
     _add_work(commands)
+    export = commands.add_parser(
+        "export", help="write a study of your own loop to Optuna's storage"
+    )
+    export.add_argument("address", help=ADDRESS)
+    export.add_argument(
+        "--optuna",
+        required=True,
+        metavar="STORAGE",
+        help="as sqlite:///trials.db; optuna-dashboard STORAGE shows it then",
+    )
+    export.set_defaults(verb=export_study)
     _add_judge(commands)
 
 
@@ -57,9 +72,7 @@ def _add_work(commands: "argparse._SubParsersAction") -> None:
         epilog=WORK_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "address", metavar="ADDRESS", help="of the study: its folder; begun if it is new"
-    )
+    parser.add_argument("address", metavar="ADDRESS", help=f"{ADDRESS}; begun if it is new")
     parser.add_argument(
         "train", metavar="TRAIN", help="module:function or file.py:function, of a trial"
     )
@@ -100,7 +113,7 @@ def show_status(options: argparse.Namespace) -> None:
     with study_errors("status"):
         from lossmith.cli.watch import watch
 
-        watch(Path(options.folder), once=options.once)
+        watch(options.address, once=options.once)
 
 
 def show_verdict(options: argparse.Namespace) -> None:
@@ -108,7 +121,16 @@ def show_verdict(options: argparse.Namespace) -> None:
     with study_errors("verdict"):
         from lossmith.study.trials.onlooker import verdict_in
 
-        _print(str(verdict_in(Path(options.folder))))
+        _print(str(verdict_in(options.address)))
+
+
+def export_study(options: argparse.Namespace) -> None:
+    """Write the trials of a study where others read them."""
+    with study_errors("export"):
+        from lossmith.study.trials.onlooker import export_to_optuna
+
+        name, count = export_to_optuna(options.address, options.optuna)
+        _print(f"{count} trials of study {name}: {options.optuna}")
 
 
 def write_report(options: argparse.Namespace) -> None:
@@ -116,14 +138,8 @@ def write_report(options: argparse.Namespace) -> None:
     with study_errors("report"):
         from lossmith.study.trials.onlooker import verdict_in
 
-        folder = Path(options.folder)
-        if not options.out and (folder / "loss.json").is_file():
-            raise UserError(
-                f"{folder} is a run of select, whose report.html tells more; give --out to write "
-                "another page"
-            )
-        place = Path(options.out) if options.out else folder / "report.html"
-        verdict_in(folder).write(place)
+        place = Path(options.out) if options.out else _page_in(options.address)
+        verdict_in(options.address).write(place)
         _print(f"Report: {place}")
 
 
@@ -131,10 +147,9 @@ def work(options: argparse.Namespace) -> None:
     """Train what a study asks for; say each training that has ended."""
     with study_errors("work"):
         from lossmith.study.launch.worker import opened
+        from lossmith.study.trials.place import absolute
 
-        address = options.address
-        address = address if "://" in address else str(Path(address).resolve())
-        study, train = opened(address, options.train)
+        study, train = opened(absolute(options.address), options.train)
         signal.signal(signal.SIGTERM, _leave)
         study.run(_told(train), on="torchrun" if options.torchrun else None)
 
@@ -156,6 +171,20 @@ def _told(train: Callable[[Any], Any]) -> Callable[[Any], None]:
 
 def _leave(*_: object) -> None:
     raise SystemExit(TERMINATED)
+
+
+def _page_in(address: str) -> Path:
+    """Return where the report of a study goes that was not told."""
+    from lossmith.study.journal import is_url
+
+    if is_url(address):
+        raise UserError("say where to write the report of a study in a database: --out report.html")
+    if (Path(address) / "loss.json").is_file():
+        raise UserError(
+            f"{address} is a run of select, whose report.html tells more; give --out to write "
+            "another page"
+        )
+    return Path(address) / "report.html"
 
 
 def judge(options: argparse.Namespace) -> None:

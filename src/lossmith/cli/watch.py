@@ -15,7 +15,7 @@ from lossmith.printable import printable
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.formatting import decimals, number
 from lossmith.study.metrics import metric_name
-from lossmith.study.trials.onlooker import progress_in
+from lossmith.study.trials.onlooker import follow
 from lossmith.study.trials.progress import LossProgress, Progress
 
 EVERY = 1.0  # seconds between two looks
@@ -23,18 +23,19 @@ WIDTH = 100  # of output that goes to no terminal
 SHOWN = 12  # lines of failures
 
 
-def watch(folder: Path, *, once: bool, console: Console | None = None) -> None:
+def watch(address: str | Path, *, once: bool, console: Console | None = None) -> None:
     """Print how a study goes; on a terminal, unless once, until it ends or Ctrl-C."""
     out = console or Console(highlight=False)
     if not out.is_terminal and console is None:
         out.width = WIDTH
-    progress = progress_in(folder)
+    looks = follow(address)
+    progress = next(looks)
     if out.is_terminal and not once and not progress.ended:
         with Live(pictured(progress), console=out, transient=True, auto_refresh=False) as live:
             try:
                 while not progress.ended:
                     time.sleep(EVERY)
-                    progress = progress_in(folder)
+                    progress = next(looks)
                     live.update(pictured(progress), refresh=True)
             except KeyboardInterrupt:
                 pass

@@ -5,6 +5,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,10 +14,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lossmith.study.base.errors import InputError
+from lossmith.study.base.errors import InputError, StorageError
 from lossmith.study.base.settings import check_numbers
 from lossmith.study.journal import Facts, Report, Setting, Training
-from lossmith.study.journal.sqlite import FIRST
 from lossmith.study.journal.workers import this_worker
 from lossmith.study.launch.launcher import Needs, Train, launch
 from lossmith.study.metrics.reported import reported
@@ -28,12 +28,12 @@ from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.field import contestants
 from lossmith.study.trials.history import frame_of
 from lossmith.study.trials.outcomes import check_default, outcome_of
-from lossmith.study.trials.place import open_place
+from lossmith.study.trials.place import absolute, open_study
 from lossmith.study.trials.progress import share_of
 from lossmith.study.trials.scored import Scored, kept_pair, scored
 from lossmith.study.trials.spec import spec_of
 from lossmith.study.trials.splits import folds_of
-from lossmith.study.trials.trial import Trial, folder_of, outputs_of
+from lossmith.study.trials.trial import Trial, folder_of
 from lossmith.study.trials.verdict import Verdict, View, best_setting, verdict_of
 
 LOST_PAIRING = (
@@ -49,14 +49,15 @@ Event = Callable[[str, Trial, Any], None]
 
 
 class Study:
-    """A comparison of losses over any training loop, kept in a folder.
+    """A comparison of losses over any training loop, kept in a folder or a database.
 
     It asks what to train next, and whoever trains reports: every loss on the same folds, under the
-    same seeds, at learning rates of its own. A journal in the folder holds all that was measured;
-    opening the folder again goes on where it stood, and several processes may work on one study.
+    same seeds, at learning rates of its own. A journal holds all that was measured; opening it
+    again goes on where it stood, and several processes may work on one study.
 
     Args:
-        folder: where the journal, checkpoints and the report lie; None keeps them in memory.
+        address: a folder, where the journal, checkpoints and the report lie; for several machines
+            `postgresql://user@host/database?study=NAME`, where the journal lies; None for memory.
         metric: what a good prediction is: a name, a callable(target, prediction) -> float, a
             torchmetrics.Metric or a scikit-learn scorer; or any name for what `rows=` or `score=`
             report, with `better`.
@@ -77,6 +78,8 @@ class Study:
         recipe: what else trainings depend on, as {"batch_size": 64}; a folder that was begun with
             another is refused.
         on_event: called with "started", "report" or "ended", the trial, and what there is to say.
+        folder: where checkpoints and the report lie of a study in a database; by default in the
+            user's cache. Machines that share it go on from each other's checkpoints.
 
     Raises:
         InputError: with one line that says what to change; also where the folder holds another
@@ -101,7 +104,7 @@ class Study:
 
     def __init__(
         self,
-        folder: str | Path | None,
+        address: str | Path | None,
         *,
         metric: Any,
         epochs: int,
@@ -118,6 +121,7 @@ class Study:
         finalists: int = 3,
         recipe: Mapping[str, Any] | None = None,
         on_event: Event | None = None,
+        folder: str | Path | None = None,
     ) -> None:
         check_numbers(
             seed=seed,
@@ -150,16 +154,16 @@ class Study:
             better=self.metric.better,
             finalists=finalists,
         )
-        self._memory = tempfile.TemporaryDirectory(prefix="lossmith-") if folder is None else None
-        self.folder = Path(self._memory.name if self._memory else folder)  # type: ignore[arg-type]
-        self.address = str(self.folder.resolve())  # by which workers open the same study
-        self.journal = open_place(
-            self.folder,
+        self._memory = tempfile.TemporaryDirectory(prefix="lossmith-") if address is None else None
+        self.address = absolute(self._memory.name if self._memory else str(address))
+        self.journal, self.folder = open_study(
+            self.address,
             spec_of(
                 self.design, self.metric, self.contenders, self.folds, self.target, recipe or {}
             ),
             [np.unique(fold.units) for fold in self.folds.folds],
             durable=self._memory is None,
+            folder=folder,
         )
         self._current: Trial | None = None
 
@@ -172,7 +176,8 @@ class Study:
             try:
                 yield trial
             except GeneratorExit:
-                self.release(trial)
+                with suppress(StorageError):  # else it is asked for again when this process ends
+                    self.release(trial)
                 raise
             self.close(trial)
 
@@ -182,11 +187,9 @@ class Study:
         """Call a function with each trial, seeded, until the study has ended: here, or in workers.
 
         Args:
-            train: a function of a trial, or "module:function"; workers open the study by the
-                function `study(address)` of the same module.
-            workers: how many train side by side; this process trains by itself if None.
-            on: what places them: "processes" of this machine if None, "ray", "torchrun", whose
-                ranks train one trial together, or whatever has a `submit(fn, *args)`.
+            train: a function of a trial, or "module:function", beside its study(address).
+            workers: that train side by side; this process alone if None.
+            on: "processes" if None, "ray", "torchrun", or whatever has a submit(fn, *args).
             resources: of each worker, as {"gpu": 0.5}, for an engine that asks.
         """
         launch(self, train, workers, on, resources)
@@ -197,7 +200,7 @@ class Study:
         while True:
             self.journal.release()
             check_default(self.design, self._decide())
-            for claim in self.journal.claim(this_worker(), FIRST):
+            for claim in self.journal.claim(this_worker()):
                 trial = Trial(self, claim, self.folds.folds[claim.training.fold])
                 self._happened("started", trial, None)
                 return trial
@@ -205,7 +208,7 @@ class Study:
             if "end" in facts.decisions:
                 return None
             if _idle(facts) and self._stuck():
-                raise RuntimeError(f"{self.folder} has nothing to train and no end; please report")
+                raise RuntimeError(f"{self.journal} has nothing to train and no end; please report")
             self.journal.wait(PATIENCE)
 
     def tell(
@@ -223,17 +226,18 @@ class Study:
         trial.check_report(epoch)
         said = self._score(trial, outputs, rows, score, target)
         report = Report(epoch, said.score, trial.lap(), time.time())
+        trial.reports += 1
+
+        def write() -> tuple[bool, Any]:
+            if not self.journal.report(trial.claim, report, said.influences, said.predictions):
+                return False, "lost"
+            outcome, note = outcome_of(self.design, self.journal, trial, epoch, said)
+            if outcome is not None:
+                self.journal.end(trial.claim, outcome, note)
+            return True, outcome
+
         # One transaction: a process that dies has paused or ended a trial, or not reported.
-        with self.journal.transaction():
-            held = self.journal.holds(trial.claim)
-            if held:
-                if said.predictions is not None:
-                    said.keep(trial.folder_of_outputs, epoch)
-                self.journal.report(trial.claim, report, said.influences)
-                trial.reported = epoch
-                outcome, note = outcome_of(self.design, self.journal, trial, epoch, said)
-                if outcome is not None:
-                    self.journal.end(trial.claim, outcome, note)
+        held, outcome = self.journal.atomically(write)
         if not held:
             trial.outcome = "lost"
             warnings.warn(
@@ -242,6 +246,7 @@ class Study:
                 stacklevel=3,
             )
             return True
+        trial.reported = epoch
         self._happened("report", trial, said.score)
         if outcome is not None:
             self._ended(trial, outcome)
@@ -313,7 +318,7 @@ class Study:
         rate, epoch = self.best_setting(name)
         setting = Setting(name, rate)
         parts = [
-            kept_pair(outputs_of(self.folder, record.id), epoch)
+            kept_pair(self.journal, training, epoch)
             for training, record in self.journal.facts().records.items()
             if training.setting == setting and not training.twin and epoch in record.scores
         ]
@@ -376,16 +381,18 @@ class Study:
 
     def _formed(self, training: Training, epoch: int) -> np.ndarray:
         """Return what each unit adds to a score, from the predictions that were kept."""
-        fold = self.folds.folds[training.fold]
-        record = self.journal.facts().records[training]
-        return Scored.kept(outputs_of(self.folder, record.id), epoch, self.metric, fold)
+        units = self.folds.folds[training.fold].units
+        return self.metric.influences(*kept_pair(self.journal, training, epoch), units)
 
     def _stuck(self) -> bool:
         """Tell whether nothing is left to train or to decide, by facts of one moment."""
-        with self.journal.transaction():
+
+        def stands() -> bool:
             view = self._view()
             idle = _idle(view.facts) and "end" not in view.facts.decisions
             return idle and due(self.design, view.facts, view.read) is None
+
+        return self.journal.atomically(stands)
 
     def _happened(self, event: str, trial: Trial, what: Any) -> None:
         if self._on_event is not None:

@@ -3,3 +3,7 @@
 
 class InputError(ValueError):
     """Input that cannot be studied; its one line says what was wrong and what to do."""
+
+
+class StorageError(InputError):
+    """A journal cannot be read or written now, for which no training is to blame."""

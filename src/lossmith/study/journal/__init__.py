@@ -1,5 +1,6 @@
 """The journal of a study: durable facts that processes share; nothing is pickled."""
 
+from lossmith.study.journal.address import JOURNAL, is_url, open_journal
 from lossmith.study.journal.facts import (
     Claim,
     Decision,
@@ -14,6 +15,7 @@ from lossmith.study.journal.sqlite import Journal
 from lossmith.study.journal.storage import Storage
 
 __all__ = [
+    "JOURNAL",
     "Claim",
     "Decision",
     "Facts",
@@ -24,4 +26,6 @@ __all__ = [
     "State",
     "Storage",
     "Training",
+    "is_url",
+    "open_journal",
 ]

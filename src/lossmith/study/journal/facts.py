@@ -1,7 +1,9 @@
 """What a journal knows: which trainings are wanted, what they reported, how they ended."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 State = Literal["planned", "running", "paused", "done", "stopped", "failed"]
@@ -67,6 +69,16 @@ class Facts:
 
     records: Mapping[Training, Record]
     decisions: Mapping[str, Any] = field(default_factory=dict)  # by the name of what was due
+    at: float = field(default_factory=time.time)  # by the journal's clock, as all its times
+
+    @cached_property
+    def by_candidate(self) -> Mapping[str, Mapping[Training, Record]]:
+        """The trainings of each candidate, without the default's second run."""
+        found: dict[str, dict[Training, Record]] = {}
+        for training, record in self.records.items():
+            if not training.twin:
+                found.setdefault(training.setting.candidate, {})[training] = record
+        return found
 
 
 class Decision(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.named import function_at
-from lossmith.study.trials.place import JOURNAL
+from lossmith.study.journal import JOURNAL, is_url
 from lossmith.study.trials.trial import Trial
 
 STUDY = "study"  # the function that opens the study, in the module of the one that trains
@@ -30,7 +30,7 @@ def work(address: str, place: str, number: int = 0) -> None:
     Raises:
         InputError: if the study is not there, or is another than the module's.
     """
-    if "://" not in address and not (Path(address) / JOURNAL).is_file():
+    if not is_url(address) and not (Path(address) / JOURNAL).is_file():
         raise InputError(
             f"there is no study in {address} on {socket.gethostname()}: a folder serves the "
             "processes of one machine; begin the study at postgresql://… for several"

@@ -191,10 +191,11 @@ def _pauses(design: Design, facts: Facts) -> Decision | None:
 
 def screened(design: Design, facts: Facts) -> list[tuple[Training, Record]]:
     """Return the trainings of the screening with what is known of them."""
+    folds = set(design.screening)  # once: studies have thousands of trainings
     return [
         (training, record)
         for training, record in facts.records.items()
-        if training.fold in design.screening and not training.twin
+        if training.fold in folds and not training.twin
     ]
 
 

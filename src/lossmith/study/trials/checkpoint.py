@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from lossmith.study.base.errors import StorageError
+
 
 def save(folder: Path, epoch: int, reported: int, parts: Mapping[str, Any]) -> None:
     """Write the state after an epoch; keep the newest one that was reported beside it."""
@@ -23,12 +25,20 @@ def save(folder: Path, epoch: int, reported: int, parts: Mapping[str, Any]) -> N
 
 
 def write(folder: Path, epoch: int, state: Mapping[str, Any]) -> None:
-    """Write a state after an epoch; a process that dies leaves earlier ones whole."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a state after an epoch; a process that dies leaves earlier ones whole.
+
+    Raises:
+        StorageError: if the folder cannot be written, as on a full disk.
+    """
     place = folder / f"epoch-{epoch}.pt"
     written = place.with_suffix(".new")
-    torch.save(state, written)
-    os.replace(written, place)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.save(state, written)
+        os.replace(written, place)
+    except (OSError, RuntimeError) as error:  # torch's writer knows only the latter
+        why = " ".join(str(error).split())
+        raise StorageError(f"cannot write a checkpoint to {folder}: {why}") from error
 
 
 def read(folder: Path, epoch: int) -> dict[str, Any]:

@@ -21,8 +21,17 @@ from lossmith.study.base.clock import Clock, OutOfTimeError
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.errors import InputError
 from lossmith.study.candidates import CandidateSet, CandidateSpec
-from lossmith.study.journal import Claim, Decision, Facts, Journal, Report, Setting, State, Training
-from lossmith.study.journal.sqlite import FIRST
+from lossmith.study.journal import (
+    Claim,
+    Decision,
+    Facts,
+    Journal,
+    Report,
+    Setting,
+    State,
+    Storage,
+    Training,
+)
 from lossmith.study.journal.workers import this_worker
 from lossmith.study.rules.convergence import LONGER
 from lossmith.study.rules.evidence import LEFT_OUT, Shape, reader
@@ -162,7 +171,7 @@ class Fleet:
             loss.load_state_dict({name: torch.from_numpy(one) for name, one in state.items()})
         return loss, torch.from_numpy(kept["output"])
 
-    def _open(self) -> Journal:
+    def _open(self) -> Storage:
         split = self.trainer.split
         folds = [split.folds[fold] for fold in self.folds]
         units = [split.units(fold.valid) for fold in folds]
@@ -232,13 +241,17 @@ class Fleet:
 
     def _claim(self) -> tuple[str, list[Claim]]:
         """Take what is planned of one stack; of others it stays planned."""
-        with self.journal.transaction():
-            claims = self.journal.claim(this_worker(), FIRST, most=None)
+
+        def take() -> tuple[list[Claim], list[str]]:
+            claims = self.journal.claim(this_worker(), most=None)
             decisions = self.journal.decisions()
             stacks = [self.design.stack_of(claim.training, decisions) for claim in claims]
             for claim, stack in zip(claims, stacks, strict=True):
                 if stack != stacks[0]:
                     self.journal.end(claim, "planned")
+            return claims, stacks
+
+        claims, stacks = self.journal.atomically(take)
         own = [claim for claim, stack in zip(claims, stacks, strict=True) if stack == stacks[0]]
         return stacks[0] if stacks else "", own
 
@@ -266,9 +279,12 @@ class Fleet:
             else:
                 self._report(claims, {}, {}, "planned")
             raise
-        with self.journal.transaction():
+
+        def told() -> None:
             self._leave_out(folds)
             self._report(claims, histories, seconds, "done" if pause == length else "paused")
+
+        self.journal.atomically(told)
         self._tick(stack, folds, length)
 
     def _train(
@@ -303,7 +319,8 @@ class Fleet:
     ) -> None:
         """Write what was measured of every training, and what becomes of it."""
         better, now = self.design.better, time.time()
-        with self.journal.transaction():
+
+        def write() -> None:
             for claim in claims:
                 history, fold = histories.get(claim.training.setting), claim.training.fold
                 errors = {} if history is None else history.errors.get(fold, {})
@@ -313,6 +330,8 @@ class Fleet:
                     influences = as_error(history.influences[fold][epoch], better)
                     self.journal.report(claim, said, influences, history.detail(fold, epoch))
                 self.journal.end(claim, state)
+
+        self.journal.atomically(write)
 
     def _leave_out(self, folds: tuple[int, ...]) -> None:
         """Write down which rows are not scored, once for some folds."""

@@ -20,7 +20,6 @@ def outcome_of(
     if not np.isfinite(said.score):
         return "failed", f"{DIVERGED} after {counted(epoch, 'epoch')}"
     training = trial.claim.training
-    trial.reports += 1
     if (training.twin and trial.reports >= TWIN_REPORTS) or epoch == design.epochs:
         return "done", ""
     if training.twin:

@@ -1,6 +1,7 @@
-"""The folder of a study: its own, or refused; opened again only for the same study."""
+"""Where a study is kept: its own, or refused; opened again only for the same study."""
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,15 +10,48 @@ from typing import Any
 import numpy as np
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.journal import Journal
+from lossmith.study.journal import JOURNAL, Storage, is_url, open_journal
 
-JOURNAL = "journal.sqlite"
 WITHIN = "study"  # the folder of a study within that of a run of `select`
+
+
+def open_study(
+    address: str | Path,
+    spec: Mapping[str, Any],
+    units: Sequence[np.ndarray],
+    *,
+    durable: bool = True,
+    folder: str | Path | None = None,
+) -> tuple[Storage, Path]:
+    """Return the journal at an address, begun anew where there is none, and where files lie.
+
+    durable: or soon forgotten. folder: of the files of a study in a database.
+
+    Raises:
+        InputError: if the folder holds other things, another study, or cannot be written.
+    """
+    if not is_url(address):
+        if folder is not None:
+            raise InputError(f"the study's folder is {address}: folder= is for one in a database")
+        return open_place(Path(address), spec, units, durable=durable), Path(address)
+    journal = open_journal(address)
+    _begin(journal, spec, units)
+    name = f"{journal.name}-{journal.identity}"  # a study that is begun anew finds no old files
+    return journal, _cache() / "studies" / name if folder is None else Path(folder) / name
+
+
+def absolute(address: str) -> str:
+    """Return an address by which every process finds a study, wherever it runs."""
+    return address if is_url(address) else str(Path(address).resolve())
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lossmith"
 
 
 def open_place(
     folder: Path, spec: Mapping[str, Any], units: Sequence[np.ndarray], *, durable: bool = True
-) -> Journal:
+) -> Storage:
     """Return the journal of a folder, begun anew where there is none; durable: or soon forgotten.
 
     Raises:
@@ -32,10 +66,19 @@ def open_place(
         raise InputError(
             f"{folder} holds {sorted(foreign)[0]}, which is no study; choose another folder"
         )
-    journal = Journal(folder / JOURNAL, durable=durable)
-    journal.create(spec, units)
-    _check_same(folder, journal.spec() or {}, json.loads(json.dumps(spec)))
+    journal = open_journal(folder, durable=durable)
+    _begin(journal, spec, units)
     return journal
+
+
+def _begin(journal: Storage, spec: Mapping[str, Any], units: Sequence[np.ndarray]) -> None:
+    """Begin a study, or raise InputError where another was begun.
+
+    A study that is there is only read, so that a worker who joins waits for nobody.
+    """
+    if journal.spec() is None:
+        journal.create(spec, units)
+    _check_same(str(journal), journal.spec() or {}, json.loads(json.dumps(spec)))
 
 
 def clear_place(folder: Path) -> None:
@@ -44,17 +87,22 @@ def clear_place(folder: Path) -> None:
         return
     for name in (JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm"):
         (folder / name).unlink(missing_ok=True)
-    for name in ("trials", "outputs"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    shutil.rmtree(folder / "trials", ignore_errors=True)
     (folder / JOURNAL).touch()  # the folder is a study's still
 
 
-def read_place(folder: Path) -> Journal:
-    """Return the journal of a study's folder, to look at and never to write.
+def read_place(address: str | Path) -> Storage:
+    """Return the journal at an address, to look at and never to write.
 
     Raises:
         InputError: if there is none.
     """
+    if is_url(address):
+        journal = open_journal(address, write=False)
+        if journal.spec() is None:
+            raise InputError(f"there is no {journal}")
+        return journal
+    folder = Path(address)
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}")
     if not (folder / JOURNAL).is_file():
@@ -65,18 +113,18 @@ def read_place(folder: Path) -> Journal:
         run = (folder / "model.json").is_file() and (folder / "report.html").is_file()
         hint = "; it is a run of lossmith select: open its report.html" if run else ""
         raise InputError(f"{folder} holds no study (no {JOURNAL}){hint}")
-    journal = Journal(folder / JOURNAL, write=False)
+    journal = open_journal(folder, write=False)
     if journal.spec() is None:
         raise InputError(f"{folder / JOURNAL} is empty")
     return journal
 
 
-def _check_same(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+def _check_same(place: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Raise InputError with the first thing in which a study differs from the one that is kept."""
     for name in new:
         if old.get(name) != new[name]:
             raise InputError(
-                f"{folder} holds a study with another {_WORDS.get(name, name)}"
+                f"{place} holds a study with another {_WORDS.get(name, name)}"
                 f"{_difference(old.get(name), new[name])}; choose another folder, or the same "
                 "arguments to go on; select begins anew with --force, force=True"
             )

@@ -1,6 +1,5 @@
 """How a study goes: what each loss has done, what runs where, what was decided and is awaited."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +55,7 @@ def progress_of(view: View) -> Progress:
     for record in facts.records.values():
         counts[record.state] = counts.get(record.state, 0) + 1
     return Progress(
-        name=view.place.parent.name if view.place is not None else "study",
+        name=view.name,
         metric=str(view.spec["metric"]),
         better=design.better,
         default=design.default,
@@ -81,7 +80,7 @@ def _running(design: Design, facts: Facts) -> tuple[str, ...]:
     together: dict[str, list[Training]] = {}
     for training, record in facts.records.items():
         if record.state == "running":
-            place = _where(record, design.length(facts.decisions))
+            place = _where(record, design.length(facts.decisions), facts.at)
             together.setdefault(place, []).append(training)
     return tuple(
         f"{_named(some[0]) if len(some) == 1 else counted(len(some), 'training')}, {place}"
@@ -119,13 +118,13 @@ def _state(facts: Facts, name: str, records: Sequence[Record]) -> str:
     return "finalist" if name in {one.candidate for one in finalists(facts)} else "dropped"
 
 
-def _where(record: Record, epochs: int) -> str:
+def _where(record: Record, epochs: int, now: float) -> str:
     """Return how far a training that runs is, and who trains it."""
     host, process, _ = record.worker.rsplit(":", 2)
     place = f"after epoch {record.epoch} of {epochs}, process {process} on {host}"
     if not lives(record.worker):
         return f"{place}, which has died: to be taken over"
-    if record.expires < time.time():
+    if record.expires < now:
         return f"{place}, silent for too long: to be taken over"
     return place
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lossmith.study.base.errors import InputError
+from lossmith.study.journal import Storage, Training
 from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.metrics.units import rows_measure
 from lossmith.study.trials.splits import Fold
@@ -17,29 +17,18 @@ from lossmith.study.trials.splits import Fold
 class Scored:
     """A score with its influences by unit: empty for a bare score, None where formed later.
 
-    predictions: then kept, with their targets.
+    predictions: then kept in the journal, with their targets.
     """
 
     score: float
     influences: np.ndarray | None
     predictions: Mapping[str, np.ndarray] | None = None
 
-    def keep(self, place: Path, epoch: int) -> None:
-        """Write the predictions of an epoch, to form influences from when they are read."""
-        assert self.predictions is not None
-        place.mkdir(parents=True, exist_ok=True)
-        np.savez(place / f"{epoch}.npz", **self.predictions)  # type: ignore[arg-type]
 
-    @staticmethod
-    def kept(place: Path, epoch: int, metric: StudyMetric, fold: Fold) -> np.ndarray:
-        """Return the influences of an epoch whose predictions were kept."""
-        return metric.influences(*kept_pair(place, epoch), fold.units)
-
-
-def kept_pair(place: Path, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the targets and predictions of an epoch that were kept."""
-    with np.load(place / f"{epoch}.npz", allow_pickle=False) as parts:
-        return parts["target"], parts["prediction"]
+def kept_pair(journal: Storage, training: Training, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the targets and predictions of a report that were kept."""
+    parts = journal.detail(training, epoch)
+    return parts["target"], parts["prediction"]
 
 
 def scored(

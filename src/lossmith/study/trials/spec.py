@@ -32,6 +32,7 @@ def spec_of(
         "target": None if target is None else fingerprint(target),
         "fixed": folds.fixed,
         "grouped": folds.grouped,
+        "judged": folds.judged,
         "overlap": folds.overlap,
         "shape": [len(folds.folds), folds.folds[0].seed],
         "recipe": {

@@ -13,11 +13,15 @@ from lossmith.study.base.errors import InputError
 
 FOLDS, REPEATS = 5, 2  # that are made here
 FIXED_SEEDS = 5  # trainings on one fixed split, unless asked for otherwise
+BLOCKS = 2000  # of units, where there are more
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fold:
-    """The rows that train and those that judge, under one seed; units: of the rows that judge."""
+    """The rows that train and those that judge, under one seed; units: of the rows that judge.
+
+    A unit is a row, a group, or a block of either.
+    """
 
     train: np.ndarray
     valid: np.ndarray
@@ -32,6 +36,7 @@ class Folds:
     folds: tuple[Fold, ...]
     fixed: bool  # one split, under several seeds
     grouped: bool
+    judged: tuple[int, ...]  # how many units judge in the first fold, the first two, and so on
 
     def fingerprint(self) -> str:
         """Return a hash of which rows train and judge where."""
@@ -87,12 +92,14 @@ def folds_of(
     for number, (train, valid) in enumerate(pairs):
         _check(number, train, valid, rows, groups, labels)
     times = seeds or (FIXED_SEEDS if len(pairs) == 1 else 1)
+    own = [valid if labels is None else labels[valid] for _, valid in pairs]
+    units = blocks_of(own)
     return Folds(
         folds=tuple(
             Fold(
                 train=train,
                 valid=valid,
-                units=valid if labels is None else labels[valid],
+                units=units[number],
                 seed=1000 * seed + len(pairs) * time + number,
             )
             for time in range(times)
@@ -100,7 +107,32 @@ def folds_of(
         ),
         fixed=len(pairs) == 1,
         grouped=labels is not None,
+        judged=_judged(own * times),
     )
+
+
+def blocks_of(units: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the block of each unit, the same in every fold; units themselves where they are few.
+
+    A study keeps one number a unit of every report, and millions would fill a disk. Sums over
+    fixed random blocks of independent units are independent, and their squares tell the variance
+    as those of the units do: with 2,000 of them the test has the same level and nearly the same
+    power (`bench/blocks.py`).
+    """
+    codes = np.unique(np.concatenate(units))
+    if len(codes) <= BLOCKS:
+        return list(units)
+    block = np.random.default_rng(0).permutation(len(codes)) % BLOCKS
+    return [block[np.searchsorted(codes, own)] for own in units]
+
+
+def _judged(units: Sequence[np.ndarray]) -> tuple[int, ...]:
+    """Return how many units there are in the first fold, in the first two, and so on."""
+    codes, index = np.unique(np.concatenate(units), return_inverse=True)
+    folds = np.repeat(np.arange(len(units)), [len(own) for own in units])
+    first = np.full(len(codes), len(units))
+    np.minimum.at(first, index, folds)
+    return tuple(np.cumsum(np.bincount(first, minlength=len(units))).tolist())
 
 
 def _codes(groups: Any, target: Any) -> np.ndarray:

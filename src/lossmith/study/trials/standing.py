@@ -88,11 +88,7 @@ def beside(design: Design, facts: Facts, other: Standing) -> float | None:
 
 def trainings_of(facts: Facts, name: str) -> Mapping[Training, Record]:
     """Return the trainings of a loss, without the default's second run."""
-    return {
-        training: record
-        for training, record in facts.records.items()
-        if training.setting.candidate == name and not training.twin
-    }
+    return facts.by_candidate.get(name, {})
 
 
 def why_failed(facts: Facts, name: str) -> str:

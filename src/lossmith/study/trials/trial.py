@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
@@ -12,8 +13,8 @@ import numpy as np
 from torch import nn
 
 from lossmith.core.loss import Loss
-from lossmith.study.base.errors import InputError
-from lossmith.study.journal import Claim, Journal
+from lossmith.study.base.errors import InputError, StorageError
+from lossmith.study.journal import Claim, Storage
 from lossmith.study.rules.plan import Design
 from lossmith.study.training.heads import told
 from lossmith.study.trials import checkpoint
@@ -24,7 +25,7 @@ class Host(Protocol):
     """What a trial asks of its study."""
 
     folder: Path
-    journal: Journal
+    journal: Storage
     design: Design
 
     def fitted(self, name: str, rows: np.ndarray | None) -> nn.Module:
@@ -132,7 +133,7 @@ class Trial:
 
         Python's, numpy's and torch's generators start from the fold's seed and are put back
         afterwards. An exception marks the trial as failed, with its traceback, and the study goes
-        on; Ctrl-C ends the study, and the trial is asked for again.
+        on; Ctrl-C, a full disk or a journal out of reach end it, and the trial is asked for again.
 
         Raises:
             InputError: when the default has failed at every learning rate of a fold.
@@ -141,6 +142,9 @@ class Trial:
             try:
                 yield
             except Exception as error:
+                full = isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT)
+                if full or isinstance(error, StorageError):
+                    raise  # for which no training is to blame: it is asked for again
                 self._study.fail(self, error)
 
     def report(
@@ -226,11 +230,6 @@ class Trial:
         passed, self._lap = now - self._lap, now
         return passed
 
-    @property
-    def folder_of_outputs(self) -> Path:
-        """Where predictions are kept whose influences are formed when they are read."""
-        return outputs_of(self._study.folder, self.claim.id)
-
     def forget_checkpoints(self) -> None:
         """Remove what an ended trial has no more use for."""
         checkpoint.forget(self._place)
@@ -247,8 +246,3 @@ class Trial:
 def folder_of(folder: Path, trial: int | str) -> Path:
     """Return where the checkpoints of a trial lie, or of those that a decision planned."""
     return folder / "trials" / str(trial).replace(" ", "-")
-
-
-def outputs_of(folder: Path, trial: int) -> Path:
-    """Return where a trial's predictions are kept, of those that are."""
-    return folder / "outputs" / str(trial)

@@ -13,7 +13,7 @@ from lossmith.printable import printable
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import counted, decimals, interval, number
 from lossmith.study.base.result import CandidateResult, Comparison, Curve, Evidence, Finding, Result
-from lossmith.study.journal import Facts, Journal, Training
+from lossmith.study.journal import Facts, Storage, Training
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.page import write_report
 from lossmith.study.rules.decision import equivalents, measured, ordered
@@ -40,10 +40,10 @@ class View:
     facts: Facts
     read: Read
     shape: Shape
-    place: Path | None
+    name: str
 
     @classmethod
-    def of(cls, journal: Journal, form: Form) -> "View":
+    def of(cls, journal: Storage, form: Form) -> "View":
         """Return what a journal holds now; form: influences that are formed when they are read."""
         spec = journal.spec() or {}
         design = design_of(spec)
@@ -55,7 +55,7 @@ class View:
             facts=facts,
             read=reader(design, facts, journal, shape, form),
             shape=shape,
-            place=journal.path,
+            name=journal.name,
         )
 
 
@@ -175,7 +175,7 @@ def verdict_of(view: View) -> Verdict:
         task="study",
         metric=metric,
         better=design.better,
-        target=view.place.parent.name if view.place is not None else "study",
+        target=view.name,
         rows={} if view.spec["rows"] is None else {"total": view.spec["rows"]},
         diagnosis=_notes(view, bare),
         default=design.default,
@@ -314,6 +314,7 @@ def _comparison(view: View, weighed: Weighed | None, bare: bool) -> Comparison:
     units = view.shape.units[:trainings]
     splits = len({part.tobytes() for part in units})
     judged = np.unique(np.concatenate(units)) if trainings else ()
+    known = view.spec.get("judged", ())  # of units, where these are kept as blocks of several
     twin = view.facts.decisions.get("twin")
     return Comparison(
         trainings=trainings,
@@ -321,7 +322,7 @@ def _comparison(view: View, weighed: Weighed | None, bare: bool) -> Comparison:
         seeds=ceil(trainings / splits) if splits else 0,
         planned=design.folds,
         unit="score" if bare else "group" if view.spec["grouped"] else "row",
-        units=trainings if bare else len(judged),
+        units=trainings if bare else known[trainings - 1] if known and trainings else len(judged),
         looks=len(design.looks),
         rivals=len(design.candidates) - 1,
         paired=twin is None or bool(twin["equal"]),
