@@ -137,12 +137,7 @@ class Study:
         labels = self.target is not None and self.target.ndim == 1
         classes = labels and not torch.is_floating_point(torch.as_tensor(self.target))
         self.folds = folds_of(
-            splits,
-            groups=groups,
-            target=self.target,
-            classes=classes,
-            seeds=seeds,
-            seed=seed,
+            splits, groups=groups, target=self.target, classes=classes, seeds=seeds, seed=seed
         )
         self.design = Design(
             candidates=tuple(self.contenders),
