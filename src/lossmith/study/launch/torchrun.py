@@ -43,24 +43,32 @@ class Ranks:
         Raises:
             OtherRankError: where another rank failed, or is at another point.
         """
-        said, own = None, None
-        if self.rank == 0 and say is not None and not error:
-            try:
-                said = say()
-            except Exception as raised:
-                own, error = raised, f"{type(raised).__name__}: {raised}"
-        everyone: list[Any] = [None] * dist.get_world_size()
-        dist.all_gather_object(everyone, (point, said, error), group=self._group)
-        if own is not None:
-            raise own
+        everyone = self._told((point, error))
         if error:
             return None
-        for rank, (other, _, wrong) in enumerate(everyone):
+        for rank, (other, wrong) in enumerate(everyone):
             if wrong:
                 raise OtherRankError(f"rank {rank}: {wrong}")
             if other != point:
                 raise OtherRankError(f"rank {rank} is at {other}, rank {self.rank} at {point}")
-        return everyone[0][1]
+        said, own = None, None  # rank 0 speaks only now, of what all ranks have trained
+        if self.rank == 0 and say is not None:
+            try:
+                said = say()
+            except Exception as raised:
+                own = raised
+        said, wrong = self._told((said, "" if own is None else f"{type(own).__name__}: {own}"))[0]
+        if own is not None:
+            raise own
+        if wrong:
+            raise OtherRankError(f"rank 0: {wrong}")
+        return said
+
+    def _told(self, own: Any) -> list[Any]:
+        """Return what every rank tells."""
+        everyone: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(everyone, own, group=self._group)
+        return everyone
 
 
 class RankTrial(Trial):
