@@ -22,6 +22,7 @@ from lossmith.study.launch import launcher, processes
 from lossmith.study.launch.worker import work
 from lossmith.study.study import Study
 from shared import own_loop
+from shared.storages import address_of, needs_postgresql
 
 FILE = Path(own_loop.__file__)
 TRAIN = f"{FILE}:train"
@@ -140,6 +141,18 @@ def test_forked_processes_train_with_a_function_without_a_name(
     study = own_loop.study(None)
     study.run(lambda trial: own_loop.train(trial, saves=False), workers=3)
     assert found(study)[1].equals(alone[1])
+
+
+@needs_postgresql
+@pytest.mark.parametrize("engine", [own, pool], ids=lambda engine: engine.__name__)
+def test_workers_that_share_postgresql_find_the_same(
+    engine: Callable[[Path], Any], alone: tuple[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    study = own_loop.study(address_of("postgresql", tmp_path), folder=tmp_path / "files")
+    with engine(tmp_path) as on:
+        study.run(TRAIN, workers=2, on=on)
+    assert found(study)[0] == alone[0]
+    pd.testing.assert_frame_equal(found(study)[1], alone[1], check_exact=True)
 
 
 class AnyEngine:
