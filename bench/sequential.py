@@ -116,7 +116,7 @@ def run(draw: Draw, design: Design) -> tuple[list[str], str | None, int, dict[st
             records[training] = replace(records[training], state="stopped", note=why)
     chosen = [Setting(*one) for one in facts.decisions["finalists"]]
     end = facts.decisions["end"]
-    late = sum(t.fold >= len(design.screening) for t in records)
+    late = sum(t.fold >= len(design.screening) for t in plan.needed(facts).records)
     proven = end["proven"]
     evidence = plan.weigh(design, chosen, range(end["folds"]), draw.read)
     selected = max(proven, key=evidence.gain) if proven and evidence else None

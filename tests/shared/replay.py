@@ -29,6 +29,14 @@ class Recorded:
         self.records = dict(facts.records)
         self._influences: dict[tuple[Training, int], np.ndarray | None] = {}
 
+    def whole(self, training: Training) -> Record:
+        """Return a training as it was recorded; of one ahead of the study's end, one like it."""
+        own = self.records.get(training)
+        if own is not None and (own.state != "stopped" or training.fold in self.design.screening):
+            return own
+        alike = (Training(training.setting, fold) for fold in self.design.screening)
+        return next(one for t in alike if (one := self.records[t]).state == "done")
+
     def influences(self, training: Training, epoch: int) -> np.ndarray | None:
         """Return what each unit adds to a score."""
         key = training, epoch
@@ -80,7 +88,7 @@ class Replay:
                 assert "end" in self.decisions, "nothing is planned, and nothing runs"
                 return self
             self.now, worker, training = heapq.heappop(events)
-            if self._reported(training):
+            if self.records[training].state == "stopped" or self._reported(training):
                 idle.append(worker)
                 self._decide()
             else:
@@ -102,14 +110,14 @@ class Replay:
         return self._free
 
     def _upcoming(self, training: Training) -> Report:
-        return self.recorded.records[training].reports[len(self.records[training].reports)]
+        return self.recorded.whole(training).reports[len(self.records[training].reports)]
 
     def _reported(self, training: Training) -> bool:
         """Write the next report; tell whether the training leaves its worker."""
         record, design = self.records[training], self.recorded.design
         said = self._upcoming(training)
         record = replace(record, reports=(*record.reports, said))
-        whole = self.recorded.records[training]
+        whole = self.recorded.whole(training)
         rung = pause_after(design, self.decisions)
         screens = training.fold in design.screening and not training.twin
         if whole.state == "failed" and len(record.reports) == len(whole.reports):

@@ -217,6 +217,7 @@ def test_status_follows_a_study_to_its_end(copied: Path, monkeypatch: pytest.Mon
         if len(waits) == 2:
             with sqlite3.connect(path) as database:
                 database.execute("INSERT INTO decision VALUES ('end', ?, ?)", (last, time.time()))
+                database.execute("UPDATE study SET version = version + 1")
 
     monkeypatch.setattr(watch.time, "sleep", wait)
     out = Console(file=(text := io.StringIO()), force_terminal=True, width=100)

@@ -21,7 +21,7 @@ from lossmith.study.launch.launcher import Needs, Train, launch
 from lossmith.study.metrics.reported import reported
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.rules.design import Design
-from lossmith.study.rules.plan import due, pause_after
+from lossmith.study.rules.plan import due, needed, pause_after
 from lossmith.study.trials.aim import Aim
 from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.field import contestants
@@ -246,6 +246,9 @@ class Study:
 
         # One transaction: a process that dies has paused or ended a trial, or not reported.
         held, outcome = self.journal.atomically(write)
+        if not held and self.journal.facts().records[trial.claim.training].state == "stopped":
+            self._ended(trial, "stopped")  # what others measured has made it needless
+            return True
         if not held:
             trial.outcome = "lost"
             warnings.warn(
@@ -297,7 +300,7 @@ class Study:
 
     def frame(self) -> pd.DataFrame:
         """Return every report as a row: loss, learning_rate, fold, epoch, score, seconds, state."""
-        return frame_of(self.journal.facts())
+        return frame_of(needed(self.journal.facts()))
 
     @property
     def loss(self) -> nn.Module:
@@ -328,7 +331,7 @@ class Study:
         setting = Setting(name, rate)
         parts = [
             kept_pair(self.journal, training, epoch)
-            for training, record in self.journal.facts().records.items()
+            for training, record in needed(self.journal.facts()).records.items()
             if training.setting == setting and not training.twin and epoch in record.scores
         ]
         target, prediction = (np.concatenate(part) for part in zip(*parts, strict=True))

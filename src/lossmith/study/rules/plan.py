@@ -10,10 +10,13 @@ trainings arrive: a decision waits until everything that it reads has been measu
    the first fold, and the best go on to the second.
 3. The best rivals, the default at its two best learning rates and the loss that is common for the
    task run on the other folds, a look at the evidence after some of them (`sequential`): rivals
-   without prospects leave, and the study ends when its leader is proven or no rival is left.
+   without prospects leave, and the study ends when its leader is proven or no rival is left. All
+   these folds are planned at once, so that many workers need not wait for a look; one worker comes
+   to a look before it trains beyond it, and what ran ahead in vain does not count (`needed`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -205,7 +208,9 @@ def choose(design: Design, facts: Facts) -> Decision:
         chosen = promoted(design, facts)
     except InputError as error:
         return Decision("end", {"folds": 0, "proven": [], "failed": str(error)})
-    return Decision("finalists", named(chosen), plan=_until_next(design, chosen, 0))
+    others = range(len(design.screening), design.folds)
+    plan = [Training(setting, fold) for fold in others for setting in chosen]
+    return Decision("finalists", named(chosen), plan=plan)
 
 
 def finalists(facts: Facts) -> list[Setting]:
@@ -217,11 +222,21 @@ def finalists(facts: Facts) -> list[Setting]:
     return [Setting(*one) for one in named]
 
 
-def _until_next(design: Design, settings: Sequence[Setting], done: int) -> list[Training]:
-    """Return the trainings until the next look after a number of folds."""
-    first = max(done, len(design.screening))
-    until = next((look for look in design.looks if look > done), design.folds)
-    return [Training(setting, fold) for fold in range(first, until) for setting in settings]
+def needed(facts: Facts) -> Facts:
+    """Return the facts without trainings on folds beyond the look at which their setting left."""
+    limits: dict[Setting, int] = {}
+    still: set[Setting] = set()
+    for name, outcome in facts.decisions.items():
+        if name == "finalists":
+            still = {Setting(*one) for one in outcome}
+        elif name.startswith("look "):
+            kept = {Setting(*one) for one in outcome["kept"]}
+            limits |= dict.fromkeys(still - kept, int(name.removeprefix("look ")))
+            still = kept
+        elif name == "end":
+            limits |= dict.fromkeys(still, outcome["folds"])
+    records = {t: r for t, r in facts.records.items() if t.fold < limits.get(t.setting, np.inf)}
+    return replace(facts, records=records)
 
 
 def _look(design: Design, facts: Facts, read: Read) -> Decision | None:
@@ -237,13 +252,25 @@ def _look(design: Design, facts: Facts, read: Read) -> Decision | None:
     whole = [s for s in whole if s.candidate == design.default or _finite(records[s])]
     evidence = weigh(design, whole, folds, read)
     if evidence is None:
-        return Decision("end", {"folds": look, "proven": [], "failed": True})
+        outcome: Any = {"folds": look, "proven": [], "failed": True}
+        return Decision("end", outcome, stop=_needless(facts, still))
     kept = [s for s in whole if _has_prospects(design, s, evidence, read)]
     alone = all(setting.candidate == design.default for setting in kept)
     if alone or evidence.leader in evidence.proven or look == design.folds:
-        return Decision("end", {"folds": look, "proven": evidence.proven, "failed": False})
+        outcome = {"folds": look, "proven": evidence.proven, "failed": False}
+        return Decision("end", outcome, stop=_needless(facts, still))
+    left = [setting for setting in still if setting not in kept]
     outcome = {"kept": named(kept), "doubts": evidence.doubts}
-    return Decision(f"look {look}", outcome, plan=_until_next(design, kept, look))
+    return Decision(f"look {look}", outcome, stop=_needless(facts, left))
+
+
+def _needless(facts: Facts, settings: Sequence[Setting]) -> list[tuple[Training, str]]:
+    """Return the trainings of settings that have left, or of all, which no look will read."""
+    return [
+        (training, "a look at the evidence made it needless")
+        for training, record in facts.records.items()
+        if training.setting in settings and not training.twin and not record.ended
+    ]
 
 
 def _has_prospects(design: Design, setting: Setting, evidence: Evidence, read: Read) -> bool:

@@ -155,8 +155,15 @@ def awaited(design: Design, facts: Facts) -> str:
     made = facts.decisions
     if "end" in made:
         return "nothing, the study has ended"
-    open_ = sum(record.state in ("planned", "running") for record in facts.records.values())
+    until = _next_look(design, made) if "finalists" in made else design.folds
+    open_ = sum(
+        r.state in ("planned", "running") and t.fold < until for t, r in facts.records.items()
+    )
     return f"{_next(design, made)}, after {counted(open_, 'training')} more"
+
+
+def _next_look(design: Design, made: Mapping[str, Any]) -> int:
+    return next((k for k in design.looks if f"look {k}" not in made), design.folds)
 
 
 def _next(design: Design, made: Mapping[str, Any]) -> str:
@@ -165,8 +172,7 @@ def _next(design: Design, made: Mapping[str, Any]) -> str:
     if design.probes and "pauses" not in made:
         return "whether trainings can pause"
     if "finalists" in made:
-        look = next((k for k in design.looks if f"look {k}" not in made), design.folds)
-        return f"a look at the evidence of {counted(look, 'fold')}"
+        return f"a look at the evidence of {counted(_next_look(design, made), 'fold')}"
     rung = pause_after(design, made)
     if rung is not None:
         return f"who goes on after {counted(rung, 'epoch')}"

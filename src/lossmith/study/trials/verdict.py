@@ -19,7 +19,7 @@ from lossmith.study.report.page import write_report
 from lossmith.study.rules.decision import equivalents, measured, ordered
 from lossmith.study.rules.design import LEAST_FOLDS, LEAST_SCORES, Design, Read
 from lossmith.study.rules.evidence import Form, Shape, reader
-from lossmith.study.rules.plan import finalists
+from lossmith.study.rules.plan import finalists, needed
 from lossmith.study.rules.weighing import Evidence as Weighed
 from lossmith.study.rules.weighing import weigh
 from lossmith.study.trials.history import cost_of, curves_of
@@ -49,7 +49,7 @@ class View:
         """Return what a journal holds now; form: influences that are formed when they are read."""
         spec = journal.spec() or {}
         design = design_of(spec)
-        facts = journal.facts()
+        facts = needed(journal.facts())
         shape = Shape.of(journal, float(spec["overlap"]))
         return cls(
             spec=spec,
