@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from lossmith.study.base.errors import InputError, StorageError
+from lossmith.study.journal import Decision
 from lossmith.study.study import Study
 from lossmith.study.trials import checkpoint
 from lossmith.study.trials.splits import BLOCKS
@@ -167,6 +168,20 @@ def test_a_late_report_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     assert [place.name for place in second.folder.iterdir()] == ["epoch-1.pt"]
     assert torch.equal(second.restore(weights=None)["weights"], torch.zeros(2))
     assert other.journal.holds(second.claim)
+
+
+def test_a_trial_that_a_look_made_needless_stops_quietly(tmp_path: Path) -> None:
+    one, other = (study(tmp_path) for _ in range(2))
+    trial = one.ask()
+    assert trial is not None
+    trial.report(1, rows=scores(trial))
+    stop = [(trial.claim.training, "a look at the evidence made it needless")]
+    other.journal.decide(Decision("look 3", {"kept": []}, stop=stop))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert trial.report(2, rows=scores(trial))
+    assert trial.outcome == "stopped"
+    assert one.journal.facts().records[trial.claim.training].epoch == 1
 
 
 def test_a_trial_whose_process_died_is_asked_for_again(tmp_path: Path) -> None:

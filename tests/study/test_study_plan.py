@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lossmith.study.journal import Claim, Facts, Journal, Report, Setting, Training
 from lossmith.study.rules.design import TWIN_REPORTS, Design
 from lossmith.study.rules.evidence import Shape, reader
-from lossmith.study.rules.plan import due, pause_after
+from lossmith.study.rules.plan import due, needed, pause_after
 
 UNITS = 6
 
@@ -162,3 +162,21 @@ def test_of_the_defaults_settings_the_worse_leaves_and_the_better_stays() -> Non
         if name.startswith("look ")
     ]
     assert set(looks) == {1, 2}
+
+
+def test_folds_beyond_a_look_count_only_where_it_was_passed() -> None:
+    for seed in range(8):
+        facts = World(design(5, 2, 6, 10), seed, workers=5).run().facts()
+        end, looks = facts.decisions["end"]["folds"], [2]
+        for name, outcome in facts.decisions.items():
+            if name.startswith("look "):
+                looks.append(int(name.removeprefix("look ")))
+                kept = {Setting(*one) for one in outcome["kept"]}
+        counted = needed(facts).records
+        assert max(t.fold for t in counted) == end - 1
+        assert all(r.ended for r in facts.records.values())
+        beyond = {t.setting for t in counted if t.fold >= looks[-1]}
+        assert not beyond - (kept if len(looks) > 1 else beyond)
+        alone = World(design(5, 2, 6, 10), seed).run().facts()
+        reported = {t for t, r in alone.records.items() if r.reports}
+        assert reported == {t for t, r in counted.items() if r.reports}
