@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from lossmith.study.base.direction import Better
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.jackknife import jackknife
 from lossmith.study.metrics.reading import decided, has_classes
 from lossmith.study.metrics.study_metric import (
-    Better,
     StudyMetric,
     has_nan,
     mapped,

@@ -1,7 +1,6 @@
 """Metrics of decisions: several labels a row, or ordered grades."""
 
 from abc import abstractmethod
-from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -113,7 +112,7 @@ class Grades(ClassSums):
     """
 
     better = "higher"
-    rule: ClassVar[Rule]
+    rule: Rule
 
     def grades(self, target: Array, prediction: Array) -> tuple[Array, Array, Array]:
         """Return true and predicted grades and which count, (N,) each."""

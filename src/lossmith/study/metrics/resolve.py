@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from lossmith.study.base.direction import Better
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.catalogue import METRICS as TABLE_METRICS
@@ -22,7 +23,7 @@ from lossmith.study.metrics.functions import (
 from lossmith.study.metrics.labels import Hamming, MacroF1, MicroF1, QuadraticKappa, WithinOne
 from lossmith.study.metrics.overlap import Dice, MeanImageDice, MeanIoU
 from lossmith.study.metrics.retrieval import MAP, MRR, NDCG, HitRate, MAPAtR, Precision, Recall
-from lossmith.study.metrics.study_metric import Better, StudyMetric
+from lossmith.study.metrics.study_metric import StudyMetric
 from lossmith.study.metrics.survival import Concordance
 from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.metrics.tokens import Perplexity, TokenAccuracy

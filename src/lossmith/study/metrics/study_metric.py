@@ -1,31 +1,27 @@
 """What a study asks of any metric: a score, and what each unit adds to it."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
 from lossmith.study.base.errors import InputError
+from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.units import unit_numbers
 
 Array = np.ndarray
-Better = Literal["lower", "higher"]
 
 
-class StudyMetric(ABC):
+class StudyMetric(Metric):
     """A metric of targets and predictions of any shape, the rows along the first dimension.
 
-    Both may be tensors on any device or arrays. name: as it is asked for. label: as it is
-    written. better: which way it improves. cheap: influences cost about what the score does;
+    Both may be tensors on any device or arrays. cheap: influences cost about what the score does;
     else they are a jackknife, of as many scores as there are units, at most 400. mappings: both
     may be dicts of such, as a survival target is.
     """
 
-    name: str
-    label: str
-    better: Better
     cheap: ClassVar[bool] = True
     mappings: bool = False
 
@@ -38,11 +34,6 @@ class StudyMetric(ABC):
         if argument:
             raise InputError(f"{cls.name} takes no number, got {cls.name}@{argument}")
         return cls()
-
-    @property
-    def worst(self) -> float:
-        """The score of a model that diverged."""
-        return np.inf if self.better == "lower" else -np.inf
 
     def check(self, target: Any) -> None:
         """Raise InputError when the metric is undefined for these targets."""
