@@ -18,7 +18,8 @@ HEADS = [
 @pytest.fixture
 def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide what tensors hold, as on a GPU."""
-    for name in ("functional.checks", "functional.binary", "functional.robust", "core.reduce"):
+    places = ("checks", "binary.elementwise", "regression.robust")
+    for name in (*(f"functional.{place}" for place in places), "core.reduce"):
         monkeypatch.setattr(import_module(f"lossmith.{name}"), "is_concrete", lambda tensor: False)
 
 

@@ -184,7 +184,10 @@ def test_with_time_groups_count_once_but_may_stand_on_both_sides() -> None:
         ({"time": "one"}, "1 different times part"),
         ({"groups": "lists"}, "holds values of type list, which name no groups"),
         ({"time": "late"}, "none of the rows that train for fold [0-9]+ is of class '1'"),
-        ({"groups": "patient", "task": "banana"}, "a study's task is regression, binary or"),
+        (
+            {"groups": "patient", "task": "banana"},
+            "a study's task is regression, binary, multiclass or",
+        ),
     ],
 )
 def test_mistakes_are_one_line(given: dict[str, Any], message: str) -> None:

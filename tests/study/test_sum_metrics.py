@@ -116,10 +116,11 @@ CASES = {
     "perplexity": tokens(),
     "token_accuracy": tokens(),
     **{name: lists() for name in ("recall@5", "precision@3", "hit_rate@2")},
-    **{name: lists() for name in ("mrr", "map", "map@5", "map_at_r", "ndcg", "ndcg@5")},
+    **{name: lists() for name in ("mrr", "map", "map@5", "ndcg", "ndcg@5")},
     "wql": quantiles(),
     "smape": forecasts(),
     "concordance": survival(),
+    "map_at_r": lists(),
 }
 
 
