@@ -63,7 +63,7 @@ def judge(
     >>> base, gain = [0.61, 0.58, 0.66, 0.60, 0.63, 0.59], [0.05, 0.04, 0.05, 0.06, 0.05, 0.04]
     >>> scores["score"] = base + [score + more for score, more in zip(base, gain)]
     >>> print(judge(scores, default="ce", better="higher", metric="mean_iou").sentence)
-    Switch from ce to dice: mean iou 0.6117 → 0.6600 (corrected p = 6.4e-05).
+    Switch from ce to dice: mean IoU 0.6117 → 0.6600 (corrected p = 6.4e-05).
     """
     settings: dict[str, dict[str, Any]] = {}
     notes: tuple[Finding, ...] = ()
