@@ -49,6 +49,7 @@ def render(path: Path) -> str:
         "all": ratios,
         "of development": ratios[:developed],
         "of the draw": ratios[developed:],
+        "all but the two smallest and largest to boosting": _trimmed(ratios),
     }
     worst = ratios["boosting"].idxmax()
     return PAGE.format(
@@ -68,6 +69,11 @@ def render(path: Path) -> str:
             for model, seconds in lines.groupby("model", sort=False).cpu.median().items()
         ),
     )
+
+
+def _trimmed(ratios: pd.DataFrame, ends: int = 2) -> pd.DataFrame:
+    """Return the tables without those of the most extreme ratios, which rule a mean."""
+    return ratios.sort_values("boosting").iloc[ends:-ends]
 
 
 def _ratio(own: pd.Series, other: pd.Series) -> pd.Series:

@@ -186,8 +186,8 @@ make the difference on the rows set aside), and no false one; in draws it switch
 often. The search takes about a tenth less time by the model, which no stopwatch has confirmed yet.
 Three finalists are cheaper still; the losses that they hand over gain a little less on the rows set
 aside. A first cut after 2 % to 15 settings loses two switches. Looks after some of the folds lose
-one, and cost a stack as much as they save. Replayed under the rule before, the record of diabetes with
-outliers gives each decision that the study itself makes.
+one, and cost a stack as much as they save. Replayed under the rule before, the record of diabetes
+with outliers gives each decision that the study itself makes.
 
 These are one seed a table, half are corrupted, and no training was longer than twice the planned
 epochs. No switch in the draws without differences was seen in 92; [simulations](study.md#the-test)

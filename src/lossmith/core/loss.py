@@ -215,10 +215,10 @@ class Loss(Adaptive, metaclass=Constructed):
     def _check_learned(self) -> None:
         """Raise ValueError where training has moved a number out of its range."""
         for name in self._learned:
-            # Not by `get`, which compilers do not trace on a mapping proxy.
-            hyper = self.hyperparameters[name] if name in self.hyperparameters else None
+            if name not in self.hyperparameters:
+                continue
+            hyper, number = self.hyperparameters[name], getattr(self, name)
             if isinstance(hyper, Ranged):
-                number = getattr(self, name)
                 require(
                     hyper.holds(number.detach()),
                     f"{type(self).__name__}: {name} was learned out of its range {hyper.range}; "
