@@ -22,7 +22,7 @@ step() { # title, lines of output to show, command
     took=$(awk "BEGIN { printf \"%.0f\", $end - $start }")
     total=$(awk "BEGIN { printf \"%.1f\", $total + $end - $start }")
     printf '## %s: %s s\n\n```bash\n%s\n```\n\n' "$title" "$took" "$(sed "s|$repository|<this repository>|" <<<"$3")"
-    [ "$lines" = 0 ] || printf '```text\n%s\n```\n\n' "$(sed 's/\x1b\[[0-9;]*m//g' "$place/out" | tr '\r' '\n' | sed 's/ *$//' | grep -v '^$' | tail -n "$lines")"
+    [ "$lines" = 0 ] || printf '```text\n%s\n```\n\n' "$(sed "s/\x1b\[[0-9;]*m//g; s|$place/||g" "$place/out" | grep -v '^make: ' | tr '\r' '\n' | sed 's/ *$//' | grep -v '^$' | tail -n "$lines")"
     echo "$title: $took s, exit code $rc" >&2
     if [ "$rc" != "${4:-0}" ]; then
         failed=1
