@@ -68,8 +68,8 @@ END
 .venv/bin/python watched.py"
 step "Which loss for my own loop?" 8 ".venv/bin/python examples/survival.py"
 step "The site" 2 "make docs"
-step "The site, served" 1 "make site & \\
-for _ in \$(seq 60); do sleep 1; curl --silent --fail http://127.0.0.1:8000/losses/huber/ | grep --only-matching '<title>.*</title>' && break; done
+step "The site, served" 1 "timeout 60 make site & \\
+for _ in \$(seq 60); do sleep 1; curl --silent --fail --max-time 5 http://127.0.0.1:8000/losses/huber/ | grep --only-matching '<title>.*</title>' && break; done
 kill %1"
 printf 'In all %.0f seconds.\n' "$total"
 exit "$failed"
