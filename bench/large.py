@@ -28,8 +28,8 @@ HEAD = """# Large tables
 
 Made by `bench/large.py`. Of 40,000 rows or more the folds are of samples (see
 [the study](study.md#large-tables)); the final models train on all rows but the untouched fifth.
-Each case ran in a process of its own, one thread; seconds are of the process, with the final models.
-Studies of all rows, to hold the verdicts against, are still to be run.
+Each case ran in a process of its own, one thread; seconds are of the process, with the final
+models. Studies of all rows, to hold the verdicts against, are still to be run.
 """
 
 
