@@ -123,7 +123,7 @@ def test_nothing_is_fetched_from_elsewhere(browser, address):
         if message["method"] == "Network.requestWillBeSent"
     ]
     assert len(urls) > 5
-    assert [url for url in urls if not url.startswith((address, "data:", "blob:"))] == []
+    assert [url for url in urls if not url.startswith((address, "data:", "blob:", "chrome:"))] == []
 
 
 @needs_browser
