@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from lossmith.study.metrics import lookup, shifted
 from lossmith.study.training.budget import TrialSpec
@@ -43,26 +44,33 @@ class Mixed:
             picked.append(min(self.settings, key=lambda one: self._error([*picked, one])))
         return Counter(picked)
 
-    def score(self, rows: pd.DataFrame, target: np.ndarray) -> tuple[float, dict[str, int]]:
-        """Return the score of the four models on rows, and how many are of which loss."""
-        chosen, parts = self.chosen(), []
-        for setting, number in chosen.items():
-            variant = self.found.candidates[setting.candidate].variants[setting.variant]
-            model = self.trainer.final(variant, setting.learning_rate, self.epochs[setting])
-            parts += self._of_seeds(model, rows)[:number]
+    def scores(
+        self, rows: pd.DataFrame, target: np.ndarray
+    ) -> tuple[dict[str, float], float, dict[str, int]]:
+        """Return the score of each loss's four models on rows, of the mixture, and its parts."""
+        own = {one: self._of_seeds(one, rows) for one in self.settings}
+        each = {one.candidate: self._score(own[one], [one], target) for one in self.settings}
+        chosen = self.chosen()
+        parts = [part for one, number in chosen.items() for part in own[one][:number]]
+        mixed = self._score(parts, list(chosen.elements()), target)
+        return each, mixed, {one.candidate: number for one, number in chosen.items()}
+
+    def _score(
+        self, parts: Sequence[np.ndarray], picked: Sequence[Any], target: np.ndarray
+    ) -> float:
+        """Return the score of the mean of predictions, decided as suits it out of fold."""
         decision = None
         if self.metric.tuned:
-            own = [self._decision(list(chosen.elements()), f) for f in range(len(self.targets))]
+            own = [self._decision(picked, fold) for fold in range(len(self.targets))]
             decision = np.mean(own, axis=0)
-        value = self.metric.score(target, shifted(np.mean(parts, axis=0), decision))
-        return float(value), {setting.candidate: n for setting, n in chosen.items()}
+        return float(self.metric.score(target, shifted(np.mean(parts, axis=0), decision)))
 
-    @staticmethod
-    def _of_seeds(model: Any, rows: pd.DataFrame) -> list[np.ndarray]:
-        import torch
-
+    def _of_seeds(self, setting: Any, rows: pd.DataFrame) -> list[np.ndarray]:
+        """Return the predictions of a loss's final models, one a seed."""
+        variant = self.found.candidates[setting.candidate].variants[setting.variant]
+        model = self.trainer.final(variant, setting.learning_rate, self.epochs[setting])
+        features = torch.from_numpy(model.encoder.transform(rows))
         with torch.no_grad():
-            features = torch.from_numpy(model.encoder.transform(rows))
             seen = model.embedding(features.expand(model.body.w1.shape[0], -1, -1))
             return [read(model.loss, one)[0] for one in model.body(seen)[0][:, 0]]
 

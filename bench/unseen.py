@@ -115,7 +115,9 @@ def _outcome(
         return {"failed": traceback.format_exc()}
     seconds = time.perf_counter() - start
     result, hindsight = selection.result, Hindsight(selection, held, target)
-    mixed, parts = Mixed(selection, hindsight.trainer).score(hindsight.held, hindsight.outer_target)
+    known = {row.name: row for row in result.candidates}
+    mixture = Mixed(selection, hindsight.trainer)
+    each, mixed, parts = mixture.scores(hindsight.held, hindsight.outer_target)
     return {
         "task": selection.problem.task,
         "better": result.better,
@@ -124,6 +126,16 @@ def _outcome(
         "selected": result.selected,
         "verdict": result.verdict,
         "delivered": hindsight.delivered(),
+        "finalists": {
+            name: {
+                "held out": score,
+                "score": known[name].score,
+                "difference": known[name].difference_to_default,
+                "low": known[name].difference_low,
+                "high": known[name].difference_high,
+            }
+            for name, score in each.items()
+        },
         "mixed": mixed,
         "parts": parts,
         "cost": result.cost.ratio,
