@@ -5,7 +5,8 @@
 
 A case is a table and whether it is studied as it comes (on samples, from 40,000 rows on) or whole,
 in a process of its own, on one thread. `made` is a function of ten columns with heavy-tailed noise,
-at any number of rows; the others are real. Seconds are of the process, memory is its peak.
+at any number of rows; `wide`, `classes` and `levels` are made, too: many columns, many classes, and
+a column of many levels. The others are real. Seconds are of the process, memory is its peak.
 """
 
 import argparse
@@ -29,7 +30,8 @@ HEAD = """# Large tables
 Made by `bench/large.py`. Of 40,000 rows or more the folds are of samples (see
 [the study](study.md#large-tables)); the final models train on all rows but the untouched fifth.
 Each case ran in a process of its own, one thread; seconds are of the process, with the final
-models. Studies of all rows, to hold the verdicts against, are still to be run.
+models, and so is the ratio to training the default alone. "Whole" studies have all rows in their
+folds, to hold the verdicts against.
 """
 
 
@@ -52,12 +54,48 @@ def real(name: str) -> tuple[pd.DataFrame, str]:
     return frame.drop(columns=[name for name in NAMES if name in frame]), table.target
 
 
+def wide(rows: int, columns: int) -> pd.DataFrame:
+    """Return more columns than rows, of which twenty matter."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, columns)).astype(np.float32)
+    target = x[:, :20].sum(axis=1) + rng.standard_t(3, size=rows)
+    return pd.DataFrame(x, columns=[f"x{number}" for number in range(columns)]).assign(
+        target=target
+    )
+
+
+def classes(rows: int, count: int) -> pd.DataFrame:
+    """Return classes around centres of their own, some far more frequent than others."""
+    rng = np.random.default_rng(0)
+    share = 1 / np.arange(5, count + 5)
+    code = np.concatenate(
+        [np.arange(count).repeat(20), rng.choice(count, rows, p=share / share.sum())]
+    )
+    x = rng.normal(size=(count, 16))[code] + 0.7 * rng.normal(size=(len(code), 16))
+    frame = pd.DataFrame(x.astype(np.float32)).rename(columns="x{}".format)
+    return frame.assign(target=np.char.add("class ", code.astype(str)))
+
+
+def levels(rows: int, count: int) -> pd.DataFrame:
+    """Return a table whose target depends on which of many levels a row has, and on numbers."""
+    rng = np.random.default_rng(0)
+    code, x = rng.integers(0, count, rows), rng.normal(size=(rows, 3))
+    effect = rng.normal(size=count)
+    target = 3 * effect[code] + x.sum(axis=1) + rng.standard_t(3, size=rows)
+    frame = pd.DataFrame(x, columns=["a", "b", "c"])
+    return frame.assign(level=np.char.add("level ", code.astype(str)), target=target)
+
+
 CASES: dict[str, Callable[[], tuple[pd.DataFrame, str]]] = {
     "diamonds": lambda: real("diamonds"),
     "flights": lambda: real("flights"),
     "made, 100,000": lambda: (made(100_000), "target"),
     "made, 1,000,000": lambda: (made(1_000_000), "target"),
+    "levels, 50,000": lambda: (levels(100_000, 50_000), "target"),
+    "classes, 500": lambda: (classes(20_000, 500), "target"),
+    "wide, 3,000": lambda: (wide(200, 3_000), "target"),
 }
+METRICS = {"classes, 500": "log_loss"}  # of others mae
 WHOLE = ("diamonds", "made, 100,000")  # what can be studied whole in minutes
 
 
@@ -70,7 +108,8 @@ def run(name: str, whole: bool, every: bool) -> None:
     if whole:
         folds.SAMPLE = folds.LARGEST_SAMPLE = MANY
     start, candidates = time.process_time(), None if every else LOSSES
-    chosen = lossmith.select(frame, target=target, metric="mae", candidates=candidates)
+    metric = METRICS.get(name, "mae")
+    chosen = lossmith.select(frame, target=target, metric=metric, candidates=candidates)
     result = chosen.result
     print(
         json.dumps(
@@ -86,6 +125,8 @@ def run(name: str, whole: bool, every: bool) -> None:
                 "test": result.test,
                 "seconds": time.process_time() - start,
                 "wall": result.cost.seconds,
+                "ratio": result.cost.ratio,
+                "metric": metric,
                 "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
             }
         )
@@ -109,15 +150,16 @@ def measure(out: Path) -> None:
 
 def table(results: Path) -> str:
     """Return the page of such a file."""
-    head = "| table | rows | losses | studied | verdict | test MAE | CPU s | memory, MiB |"
-    lines = [HEAD, head, "|---|---|---|---|---|---|---|---|"]
+    head = ["table", "rows", "losses", "studied", "verdict", "metric", "default", "chosen", "ratio"]
+    lines = [HEAD, f"| {' | '.join([*head, 'CPU s', 'MiB'])} |", "|---" * (len(head) + 2) + "|"]
     for line in results.read_text().splitlines():
         one = json.loads(line)
         losses = "all that fit" if one["every"] else str(len(LOSSES))
         rows = f"{one['rows']:,} | {losses} | {one['studied']:,}{' (whole)' * one['whole']}"
         lines.append(
             f"| {one['case']} | {rows} | {one['verdict']}: {one['selected']} "
-            f"| {one['test']['selected']:.4g} | {one['seconds']:,.0f} | {one['mib']:,} |"
+            f"| {one['metric']} | {one['test']['default']:.4g} | {one['test']['selected']:.4g} "
+            f"| {one['ratio']:.1f} | {one['seconds']:,.0f} | {one['mib']:,} |"
         )
     return "\n".join(lines)
 

@@ -196,7 +196,8 @@ def test_reliability_of_two_classes(columns):
     positive = np.repeat([0.05, 0.72], [20, 10])
     target = np.concatenate([np.repeat([1, 0], [2, 18]), np.repeat([1, 0], [9, 1])])
     probability = positive if columns == 1 else np.stack([1 - positive, positive], axis=1)
-    curve = fit.reliability(probability, target)
+    one = fit.decided(fit.Model("default", probability, "-"), target)
+    curve = fit.reliability(one.stated, one.hit)
     np.testing.assert_allclose(curve.predicted, [0.05, 0.72])
     np.testing.assert_allclose(curve.observed, [0.1, 0.9])
     np.testing.assert_allclose([curve.low[0], curve.high[0]], wilson(2, 20))
@@ -205,7 +206,8 @@ def test_reliability_of_two_classes(columns):
 
 def test_reliability_of_many_classes_is_that_of_the_likeliest():
     probability = np.array([[0.6, 0.3, 0.1], [0.6, 0.3, 0.1], [0.0, 0.05, 0.95]])
-    curve = fit.reliability(probability, np.array([0, 1, 2]))
+    one = fit.decided(fit.Model("default", probability, "-"), np.array([0, 1, 2]))
+    curve = fit.reliability(one.stated, one.hit)
     np.testing.assert_allclose(curve.predicted, [0.6, 0.95])
     np.testing.assert_allclose(curve.observed, [0.5, 1.0])
 

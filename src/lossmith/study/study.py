@@ -232,12 +232,13 @@ class Study:
             rows=rows,
             score=score,
             target=target,
+            sampled=trial.fold == 0,
         )
         report = Report(epoch, said.score, trial.lap(), time.time())
         trial.reports += 1
 
         def write() -> tuple[bool, Any]:
-            if not self.journal.report(trial.claim, report, said.influences, said.predictions):
+            if not self.journal.report(trial.claim, report, said.influences, said.detail):
                 return False, "lost"
             outcome, note = outcome_of(self.design, self.journal, trial, epoch, said)
             if outcome is not None:
@@ -292,10 +293,16 @@ class Study:
         """Return which loss to train with, and why, by all that is known now."""
         return verdict_of(self._view())
 
-    def report(self, path: str | Path | None = None) -> Path:
-        """Write the verdict with its evidence as one HTML page, and as plain data beside it."""
+    def report(self, path: str | Path | None = None, *, images: Any = None) -> Path:
+        """Write the verdict with its evidence as one HTML page, and as plain data beside it.
+
+        Args:
+            path: of the page; `report.html` in the study's folder if None.
+            images: of masks what every row looks like, (N, H, W), (N, 3, H, W) or (N, H, W, 3),
+                to be shown beside a few of them.
+        """
         place = self.folder / "report.html" if path is None else Path(path)
-        self.verdict().write(place)
+        self.verdict().beside(images, self.folds.folds[0].valid).write(place)
         return place
 
     def frame(self) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """What a study found: the numbers that `result.json` holds and the evidence that a report draws."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -179,6 +180,20 @@ class WeightSweep:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What the models of the default and the selected loss predict of a few validation rows.
+
+    kind: how it is drawn: one of `lossmith.study.tasks.sample`. default, selected: arrays by name.
+    images: what the rows look like, if known.
+    """
+
+    kind: str
+    default: Mapping[str, np.ndarray]
+    selected: Mapping[str, np.ndarray]
+    images: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What the report draws beyond the numbers."""
 
@@ -190,3 +205,4 @@ class Evidence:
     test_selected: np.ndarray = field(default_factory=lambda: np.empty(0))
     test_counted: np.ndarray | None = None  # which of these rows the scores count; all if None
     classes: tuple[str, ...] = ()
+    sample: Sample | None = None

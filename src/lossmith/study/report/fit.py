@@ -1,5 +1,6 @@
-"""The chosen loss against the default on the untouched test rows: residuals or calibration."""
+"""The chosen loss against the default on rows that judge them: residuals or calibration."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
@@ -22,28 +23,28 @@ _FEWEST_ROWS = 5  # in a bin of the reliability diagram
 
 
 @dataclass(frozen=True)
-class _Model:
-    """One model's predictions of the test rows, and the colour and dash it is drawn in."""
+class Model:
+    """One model's predictions of the rows, and the colour and dash it is drawn in."""
 
     role: str
     prediction: np.ndarray
     dashes: str
 
 
-def models(result: Result, evidence: Evidence) -> list[_Model]:
+def models(result: Result, evidence: Evidence) -> list[Model]:
     """Return the models to be shown: default and chosen, or one where they are the same."""
     if result.selected == result.default:
-        shown = [_Model("default", evidence.test_default, "-")]
+        shown = [Model("default", evidence.test_default, "-")]
     else:
         shown = [
-            _Model("default", evidence.test_default, "--"),
-            _Model("chosen", evidence.test_selected, "-"),
+            Model("default", evidence.test_default, "--"),
+            Model("chosen", evidence.test_selected, "-"),
         ]
     rows = len(evidence.test_target)
     return [model for model in shown if rows and len(model.prediction) == rows]
 
 
-def legend(shown: list[_Model], names: dict[str, str]) -> str:
+def legend(shown: list[Model], names: dict[str, str]) -> str:
     """Return the key to the colours of these figures; names are those of the losses by role."""
     return " ".join(
         f'<span class="key"><i class="{model.role}{" dashed" * (model.dashes == "--")}"></i>'
@@ -55,7 +56,7 @@ def legend(shown: list[_Model], names: dict[str, str]) -> str:
 # ---- numbers
 
 
-def residuals(evidence: Evidence, shown: list[_Model]) -> str:
+def residuals(evidence: Evidence, shown: list[Model], rows_are: str = "test rows") -> str:
     """Return the figures of a regression and the table of its absolute errors."""
     rows = _counted(evidence)
     target = evidence.test_target[rows].astype(float)
@@ -72,7 +73,7 @@ def residuals(evidence: Evidence, shown: list[_Model]) -> str:
                 axes.stairs(counts, edges, fill=True, color=colour, alpha=0.22)
             axes.stairs(counts, edges, color=colour, ls=model.dashes, linewidth=1.3)
         axes.axvline(0, color=COLOURS["muted"], linewidth=0.9)
-        axes.set(xlim=(low, high), xlabel="prediction − actual", ylabel="test rows")
+        axes.set(xlim=(low, high), xlabel="prediction − actual", ylabel=rows_are)
         _ticks(axes)
 
     def scatter(figure: "Figure") -> None:
@@ -89,14 +90,15 @@ def residuals(evidence: Evidence, shown: list[_Model]) -> str:
         _ticks(axes)
 
     roles = " and ".join(model.role for model in shown)
-    first = inline("residuals", f"Histogram of the test residuals of {roles}", _SIZE, spread)
-    second = inline("predicted", f"Predicted against actual on test rows, {roles}", _SIZE, scatter)
+    first = inline(
+        "residuals", f"Histogram of the residuals of {roles} on {rows_are}", _SIZE, spread
+    )
+    second = inline("predicted", f"Predicted against actual on {rows_are}, {roles}", _SIZE, scatter)
     return (
-        f'<div class="pair"><figure>{first}<figcaption>Residuals of the test rows, the central '
+        f'<div class="pair"><figure>{first}<figcaption>Residuals of the {rows_are}, the central '
         f"98&nbsp;%.</figcaption></figure><figure>{second}<figcaption>Predicted against actual"
-        f"{_sampled(len(target))}; on the line a prediction is exact.</figcaption></figure></div>"
-        + _left_out(rows)
-        + _error_table(shown, differences)
+        f"{_sampled(len(target), rows_are)}; on the line a prediction is exact.</figcaption>"
+        "</figure></div>" + _left_out(rows) + _error_table(shown, differences, rows_are)
     )
 
 
@@ -115,23 +117,23 @@ def _left_out(rows: np.ndarray) -> str:
     )
 
 
-def _error_table(shown: list[_Model], differences: list[np.ndarray]) -> str:
+def _error_table(shown: list[Model], differences: list[np.ndarray], rows_are: str) -> str:
     shares = (0.5, 0.9, 0.99)
     sizes = [np.quantile(np.abs(difference), shares) for difference in differences]
     places = decimals([0.02 * sizes[0][0]])
     rows = [
-        [f"{share:.0%}".replace("%", "&nbsp;%") + " of the test rows are within"]
+        [f"{share:.0%}".replace("%", "&nbsp;%") + f" of the {rows_are} are within"]
         + [f"± {number(float(size[index]), places)}" for size in sizes]
         for index, share in enumerate(shares)
     ]
     mean = ["mean of prediction − actual"]
     rows.append(mean + [number(float(d.mean()), places, sign=True) for d in differences])
     head = ["error", *(model.role for model in shown)]
-    return table(head, rows, caption="Errors on the test rows, in units of the target")
+    return table(head, rows, caption=f"Errors on the {rows_are}, in units of the target")
 
 
-def _sampled(rows: int) -> str:
-    return f", {_POINTS} of {rows:,} test rows" if rows > _POINTS else ""
+def _sampled(rows: int, rows_are: str) -> str:
+    return f", {_POINTS} of {rows:,} {rows_are}" if rows > _POINTS else ""
 
 
 def _central(values: np.ndarray, tail: float) -> tuple[float, float]:
@@ -167,20 +169,41 @@ class Reliability:
         return float(np.average(gaps, weights=self.rows)) if len(gaps) else float("nan")
 
 
-def reliability(probability: np.ndarray, target: np.ndarray, bins: int = 10) -> Reliability:
-    """Return how often predictions came true: the positive class's, or of many the likeliest's.
+@dataclass(frozen=True)
+class Decided:
+    """One model's decisions: the class taken, a probability it states, and whether it came true."""
+
+    model: Model
+    taken: np.ndarray
+    stated: np.ndarray
+    hit: np.ndarray
+
+
+def decided(model: Model, target: np.ndarray) -> Decided:
+    """Return decisions from probabilities: of the positive class, or of many the likeliest.
 
     Args:
-        probability: (n,) of the positive class, or (n, C).
+        model: with predictions (n,) of the positive class, or (n, C).
         target: (n,) class codes.
+    """
+    probability = model.prediction
+    if probability.ndim == 2 and probability.shape[1] > 2:
+        taken = probability.argmax(axis=1)
+        return Decided(model, taken, probability.max(axis=1), taken == target)
+    stated = probability[:, -1] if probability.ndim == 2 else probability
+    taken = probability.argmax(axis=1) if probability.ndim == 2 else (stated > 0.5).astype(int)
+    return Decided(model, taken, stated, target == 1)
+
+
+def reliability(stated: np.ndarray, hit: np.ndarray, bins: int = 10) -> Reliability:
+    """Return how often predictions came true.
+
+    Args:
+        stated: (n,) probabilities.
+        hit: (n,) whether what they are of came true.
     """
     from scipy.stats import binomtest
 
-    if probability.ndim == 2 and probability.shape[1] > 2:
-        stated, hit = probability.max(axis=1), probability.argmax(axis=1) == target
-    else:
-        stated = probability[:, -1] if probability.ndim == 2 else probability
-        hit = target == 1
     places = np.clip((stated * bins).astype(int), 0, bins - 1)
     groups = [np.flatnonzero(places == index) for index in range(bins)]
     groups = [rows for rows in groups if len(rows)]
@@ -196,71 +219,81 @@ def reliability(probability: np.ndarray, target: np.ndarray, bins: int = 10) -> 
     )
 
 
-def calibration(evidence: Evidence, shown: list[_Model]) -> str:
+def calibration(evidence: Evidence, shown: list[Model]) -> str:
     """Return the reliability diagram, the histogram of probabilities and the recall by class."""
     target = evidence.test_target.astype(int)
-    curves = [reliability(model.prediction, target) for model in shown]
     many = shown[0].prediction.ndim == 2 and shown[0].prediction.shape[1] > 2
+    names = evidence.classes or tuple(str(code) for code in range(int(target.max()) + 1))
+    return certainty([decided(model, target) for model in shown], target, names, many=many)
+
+
+def certainty(
+    shown: list[Decided],
+    target: np.ndarray,
+    names: Sequence[str],
+    *,
+    many: bool,
+    rows_are: str = "test rows",
+) -> str:
+    """Return how sure decisions are and how often they come true, and the recall by class."""
+    curves = [reliability(one.stated, one.hit) for one in shown]
     what = "probability of the likeliest class" if many else "probability of the positive class"
 
     def diagram(figure: "Figure") -> None:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linewidth=0.9)
-        for model, curve in zip(shown, curves, strict=True):
-            _draw_reliability(axes, model, curve)
+        for one, curve in zip(shown, curves, strict=True):
+            _draw_reliability(axes, one.model, curve)
         axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=f"predicted {what}", ylabel="came true")
         _ticks(axes)
 
     def masses(figure: "Figure") -> None:
         axes = figure.subplots()
-        for model in shown:
-            stated = model.prediction
-            stated = stated.max(axis=1) if many else stated[:, -1] if stated.ndim == 2 else stated
-            counts, edges = np.histogram(stated, bins=20, range=(0, 1))
-            colour = COLOURS[model.role]
-            if model is shown[-1]:
+        for one in shown:
+            counts, edges = np.histogram(one.stated, bins=20, range=(0, 1))
+            colour = COLOURS[one.model.role]
+            if one is shown[-1]:
                 axes.stairs(counts, edges, fill=True, color=colour, alpha=0.22)
-            axes.stairs(counts, edges, color=colour, ls=model.dashes, linewidth=1.3)
-        axes.set(xlim=(0, 1), xlabel=f"predicted {what}", ylabel="test rows")
+            axes.stairs(counts, edges, color=colour, ls=one.model.dashes, linewidth=1.3)
+        axes.set(xlim=(0, 1), xlabel=f"predicted {what}", ylabel=rows_are)
         _ticks(axes)
 
-    roles = " and ".join(model.role for model in shown)
+    roles = " and ".join(one.model.role for one in shown)
     gaps = "; ".join(
-        f"{model.role} {number(curve.error, 3)}" for model, curve in zip(shown, curves, strict=True)
+        f"{one.model.role} {number(curve.error, 3)}"
+        for one, curve in zip(shown, curves, strict=True)
     )
-    first = inline("reliability", f"Reliability diagram of {roles} on test rows", _SIZE, diagram)
+    first = inline("reliability", f"Reliability diagram of {roles} on {rows_are}", _SIZE, diagram)
     second = inline("probabilities", f"Histogram of the {what}, {roles}", _SIZE, masses)
     return (
         f'<div class="pair"><figure>{first}<figcaption>Reliability: on the line, what is predicted '
         "with 70&nbsp;% comes true 70 times of 100. Expected calibration error: "
         f"{gaps}.</figcaption>"
         f"</figure><figure>{second}<figcaption>How sure the predictions are.</figcaption></figure>"
-        "</div>" + _recall_table(evidence, shown, target)
+        "</div>" + _recall_table(shown, target, names, rows_are)
     )
 
 
-def _draw_reliability(axes: "Axes", model: _Model, curve: Reliability) -> None:
+def _draw_reliability(axes: "Axes", model: Model, curve: Reliability) -> None:
     kept = curve.rows >= _FEWEST_ROWS
     x, y, colour = curve.predicted[kept], curve.observed[kept], COLOURS[model.role]
     axes.vlines(x, curve.low[kept], curve.high[kept], color=colour, linewidth=1, alpha=0.6)
     axes.plot(x, y, "o", ls=model.dashes, color=colour, markersize=4, linewidth=1.3)
 
 
-def _recall_table(evidence: Evidence, shown: list[_Model], target: np.ndarray) -> str:
-    names = evidence.classes or tuple(str(code) for code in range(int(target.max()) + 1))
-    decided = [
-        model.prediction.argmax(axis=1) if model.prediction.ndim == 2 else model.prediction > 0.5
-        for model in shown
-    ]
+def _recall_table(
+    shown: list[Decided], target: np.ndarray, names: Sequence[str], rows_are: str
+) -> str:
     rows = []
     for code, name in enumerate(names[:_CLASSES_LISTED]):
         own = target == code
         recalls = [
-            number(float((d[own] == code).mean()), 3) if own.any() else MISSING for d in decided
+            number(float((one.taken[own] == code).mean()), 3) if own.any() else MISSING
+            for one in shown
         ]
         rows.append([escape(name), f"{own.sum():,}", *recalls])
-    caption = "Recall by class: the share of a class's test rows for which it is the likeliest"
+    caption = f"Recall by class: the share of a class's {rows_are} for which it is the likeliest"
     if len(names) > _CLASSES_LISTED:
         caption += f" (the first {_CLASSES_LISTED} of {len(names)} classes)"
-    head = ["class", "test rows", *(model.role for model in shown)]
+    head = ["class", rows_are, *(one.model.role for one in shown)]
     return table(head, rows, caption=caption)

@@ -10,6 +10,7 @@ from lossmith.study.base.result import CandidateResult, Evidence, Result
 from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report import comparison, fit, shapes, targets, verdict
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
+from lossmith.study.report.sample import sample
 from lossmith.study.report.snippet import snippet
 from lossmith.study.report.text import breakable, finished, opening, settings, table
 from lossmith.study.report.tradeoff import tradeoff
@@ -37,6 +38,7 @@ def render(result: Result, evidence: Evidence) -> str:
         "learning": ("Learning curves", _learning(result, evidence)),
         "shapes": ("What each loss does to these rows", _shapes(result, evidence)),
         "fit": (_fit_title(result), _fit(result, evidence)),
+        "sample": sample(shown, result) if (shown := evidence.sample) else ("", ""),
         "diagnosis": _diagnosis(result),
         "cost": ("Cost", _cost(result)),
         "use": ("Use it in your own code", _use(result, evidence)),

@@ -216,6 +216,7 @@ def _conclude(runner: Runner, rows: Rows, finished: bool) -> ModelSelection:
         test_default=default,
         test_selected=selected,
         classes=tuple(str(code) for code in range(runner.examples.classes)),
+        sample=verdict.sample if runner.examples.task is None else None,
     )
     return ModelSelection(
         result=result,

@@ -5,6 +5,7 @@ from typing import Any
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric, check_task
 from lossmith.study.metrics.study_metric import StudyMetric
+from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.tasks.arrays import ArrayTask
 from lossmith.study.tasks.base import TableTask
 from lossmith.study.tasks.binary import Binary
@@ -26,6 +27,7 @@ __all__ = [
     "TableTask",
     "array_task",
     "of_numbers",
+    "sample_of",
     "table_task",
 ]
 
@@ -76,6 +78,13 @@ def table_task(metric: Metric, classes: int) -> TableTask:
     found = next((one for one in own if one.name in metric.tasks), own[0])
     check_task(metric, found.name)
     return found
+
+
+def sample_of(metric: StudyMetric) -> str:
+    """Return what is looked at of predictions under a metric of tables; nothing of others."""
+    if not isinstance(metric, TableMetric):
+        return ""
+    return TABLE_TASKS[metric.metric.tasks[0]].sample
 
 
 def of_numbers(task: str) -> bool:

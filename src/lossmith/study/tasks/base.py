@@ -19,11 +19,12 @@ class StudyTask(ABC):
     """A task of a study: one object says all that depends on the task.
 
     name: as a user and the cards of losses write it. numbers: whether targets are numbers, not
-    classes that folds share out evenly.
+    classes that folds share out evenly. sample: what is looked at of predictions, see `sample.py`.
     """
 
     name: ClassVar[Task]
     numbers: ClassVar[bool] = False
+    sample: ClassVar[str] = "classes"
 
     def losses(self) -> dict[str, type[Loss]]:
         """Return the losses whose cards fit."""

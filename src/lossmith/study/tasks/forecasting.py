@@ -18,6 +18,7 @@ class Forecasting(ArrayTask):
     """Numbers (N, H), centred and scaled together by the training rows."""
 
     name = "regression"
+    sample = "paths"
     wanted = "numbers (N, H)"
     start = "mse"
     defaults: ClassVar[Mapping[str, Baseline]] = {

@@ -21,6 +21,7 @@ class Ranking(ArrayTask):
     """Relevances (Q, I) of I items to each of Q queries, 0 for none, negative for no item."""
 
     name = "ranking"
+    sample = "lists"
     wanted = "relevances (queries, items), 0 for none and negative for no item,"
     start = "listnet"
     defaults: ClassVar[Mapping[str, Baseline]] = {

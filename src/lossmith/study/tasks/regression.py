@@ -19,6 +19,7 @@ class Regression(TableTask):
     """The default is the loss whose minimiser the metric elicits: the mean, median or quantile."""
 
     name, kind, numbers = "regression", float, True
+    sample = "numbers"
 
     def check(self, target: Array) -> None:
         """Raise InputError where all targets are equal."""

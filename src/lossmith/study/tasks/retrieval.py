@@ -21,6 +21,7 @@ class Retrieval(ArrayTask):
     """Classes (N,); every validation row is a query among the others of its fold."""
 
     name = "metric_learning"
+    sample = "lists"
     wanted = "classes (N,) of whole numbers"
     start = "triplet"
     defaults = dict.fromkeys(("hit_rate", "recall", "precision", "mrr", "map", "map_at_r"), PAIRS)

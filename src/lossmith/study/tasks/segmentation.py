@@ -27,6 +27,7 @@ class Segmentation(ArrayTask):
     """
 
     name = "segmentation"
+    sample = "masks"
     wanted = "masks (N, height, width, …) of whole numbers"
     start = "cross_entropy"
     defaults: ClassVar[Mapping[str, Baseline]] = {

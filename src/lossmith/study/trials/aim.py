@@ -1,7 +1,7 @@
 """What the trials of a study aim at: its targets, its metric, and the task that both make."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from torch import nn
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.study_metric import StudyMetric, mapped, parts, to_array
-from lossmith.study.tasks import ArrayTask, array_task
+from lossmith.study.tasks import ArrayTask, array_task, sample_of
+from lossmith.study.tasks.sample import SAMPLES
 from lossmith.study.training.heads import decoded
 from lossmith.study.trials.contenders import Contender
 from lossmith.study.trials.scored import Scored, scored
@@ -69,9 +70,19 @@ class Aim:
         return loss.out_features if self.task is None else self.task.width(loss, self.target)
 
     def scored(
-        self, fold: Fold, loss: nn.Module, *, outputs: Any, rows: Any, score: Any, target: Any
+        self,
+        fold: Fold,
+        loss: nn.Module,
+        *,
+        outputs: Any,
+        rows: Any,
+        score: Any,
+        target: Any,
+        sampled: bool = False,
     ) -> Scored:
         """Score what a trial reports: raw outputs, one score a row, or a bare score.
+
+        sampled: whether to keep a few rows of the predictions, to be looked at.
 
         Raises:
             InputError: where it is none of these, or more than one.
@@ -87,7 +98,21 @@ class Aim:
         predictions = decoded(loss, outputs, self.decode)
         if self.task is not None:
             target, predictions = self.task.read(self.metric, loss, predictions, target)
-        return scored(self.metric, fold, predictions=predictions, target=target)
+        found = scored(self.metric, fold, predictions=predictions, target=target)
+        kept = self._sample(target, predictions) if sampled and np.isfinite(found.score) else {}
+        return replace(found, sample=kept)
+
+    def _sample(self, target: Any, predictions: Any) -> dict[str, np.ndarray]:
+        """Return a few rows to be looked at, by names that tell of what kind they are."""
+        kind = self.task.sample if self.task is not None else sample_of(self.metric)
+        arrays = mapped(to_array, target), mapped(to_array, predictions)
+        if kind not in SAMPLES or any(isinstance(one, Mapping) for one in arrays):
+            return {}
+        try:
+            found = SAMPLES[kind](*arrays)
+        except (InputError, ValueError, IndexError):  # only looked at: nothing may end for it
+            return {}
+        return {f"{kind}.{name}": one for name, one in found.items()}
 
     def _of(self, rows: np.ndarray | None) -> Any:
         return self.target if rows is None else mapped(lambda part: part[rows], self.target)

@@ -7,7 +7,7 @@ where the study has a folder, the stack is saved there whenever some of it goes 
 
 import copy
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,26 +39,17 @@ from lossmith.study.rules.measurements import Measurements
 from lossmith.study.rules.plan import choose, due
 from lossmith.study.rules.stacked import StackedDesign
 from lossmith.study.training.budget import TrialSpec
-from lossmith.study.trials.checkpoint import forget, forget_before, latest, read, write
 from lossmith.study.trials.measured import History, changes
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.scoring import Scoring
 from lossmith.study.trials.spec import plan_of
 from lossmith.study.trials.splits import fingerprint
-from lossmith.study.trials.trainer import Trainer, TrialBatch
-from lossmith.study.trials.trial import folder_of
+from lossmith.study.trials.stacks import Stack, Stacks
+from lossmith.study.trials.trainer import Trainer
 
 EVIDENCE_ROWS = 1000  # whose raw outputs are kept for the report
 SCREENING_SHARE = 0.4  # of a study's time, for the progress display
 PATIENCE = 1.0  # seconds after which to look for processes that died
-
-
-@dataclass
-class Stack:
-    """What was planned at once, as one model after an epoch."""
-
-    batch: TrialBatch
-    epoch: int = 0
 
 
 @dataclass
@@ -109,7 +100,7 @@ class Fleet:
             longest=budget.epochs * (LONGER if self.lengthen and not self.alone else 1),
             widen=self.widen and not self.alone,
         )
-        self.stacks = {"screening": Stack(batch)}
+        self.stacks = Stacks(self.trainer, self._trial, self.folder, {"screening": Stack(batch)})
         self.journal = self._open()
         for name, outcome in self.journal.decisions().items():
             if name.startswith(LEFT_OUT):
@@ -133,7 +124,7 @@ class Fleet:
                     self._advance(name, claims)
                 else:
                     self.journal.wait(PATIENCE)
-            self._forget()
+            self.stacks.forget(self.design, self.journal.facts())
         except OutOfTimeError:
             self._stop()
         except KeyboardInterrupt:
@@ -213,13 +204,6 @@ class Fleet:
                 raise InputError(failed)
             return found.facts
 
-    def _forget(self) -> None:
-        """Remove what only a study that goes on has use for."""
-        if self.folder is not None:
-            facts = self.journal.facts()
-            for name in {self.design.stack_of(one, facts.decisions) for one in facts.records}:
-                forget(self._place(name))
-
     def _stop(self) -> None:
         """End where the study stands, with finalists if anything was measured.
 
@@ -258,12 +242,12 @@ class Fleet:
     def _advance(self, name: str, claims: Sequence[Claim]) -> None:
         """Train what was claimed to the next pause, and report it in one transaction."""
         folds, start = tuple(sorted({claim.training.fold for claim in claims})), claims[0].epoch
-        decisions = self.journal.decisions()
-        length = self.design.length(decisions)
+        facts, settings = self.journal.facts(), {claim.training.setting for claim in claims}
+        length = self.design.length(facts.decisions)
         histories, seconds = {}, {}
         try:
-            stack = self._bring(name, {claim.training.setting for claim in claims}, folds, start)
-            pause = next(e for e in self.design.pauses(name, decisions) if e > start)
+            stack = self.stacks.bring(name, start, settings, folds, self.design, facts)
+            pause = next(e for e in self.design.pauses(name, facts.decisions) if e > start)
             histories = {trial.key: self.scorer.history(trial.key) for trial in stack.batch.trials}
             for epoch in self.design.scored_after(length):
                 if start < epoch <= pause:
@@ -272,7 +256,7 @@ class Fleet:
                         self._tick(stack, folds, length)
             self.scorer.exclude_outliers(folds)
         except BaseException as error:
-            self.stacks.pop(name, None)  # it may stand within an epoch
+            self.stacks.drop(name)  # it may stand within an epoch
             stopped = isinstance(error, KeyboardInterrupt) and not self.alone
             if stopped or isinstance(error, OutOfTimeError):
                 self._report(claims, histories, seconds, "paused")
@@ -292,8 +276,7 @@ class Fleet:
     ) -> float:
         """Train every trial up to an epoch and score it on every fold; return the seconds."""
         start = time.perf_counter()
-        stack.batch.advance(epoch - stack.epoch)
-        stack.epoch = epoch
+        stack.advance(epoch)
         outputs, trials = stack.batch.outputs(), stack.batch.trials
         own = [histories[trial.key] for trial in trials]
         predictions = {
@@ -353,47 +336,6 @@ class Fleet:
         self.done = max(self.done, share)  # a study that goes on stands where it was
         self.clock.tick(self.done, text + longer)
 
-    def _bring(
-        self, name: str, settings: Collection[Setting], folds: tuple[int, ...], epoch: int
-    ) -> Stack:
-        """Return a stack of some settings after an epoch, and save it where it goes on."""
-        stack = self.stacks.get(name)
-        if stack is None or stack.epoch != epoch:
-            stack = self.stacks[name] = self._rebuilt(name, settings, folds, epoch)
-        _keep(stack.batch, settings)
-        if self.folder is not None and epoch > 0:
-            write(self._place(name), epoch, stack.batch.state_dict())
-            forget_before(self._place(name), epoch)
-        return stack
-
-    def _rebuilt(
-        self, name: str, settings: Collection[Setting], folds: tuple[int, ...], epoch: int
-    ) -> Stack:
-        """Make a stack anew: from what was saved of it last, or from its start."""
-        facts, reached = self.journal.facts(), {}
-        for training, record in facts.records.items():
-            own = self.design.stack_of(training, facts.decisions) == name
-            if own and training.fold == folds[0]:
-                reached[training.setting] = record.epoch
-        start = latest(self._place(name), epoch) if self.folder is not None else 0
-        left = {s for s in reached if s in settings or reached[s] > start}
-        trials = [self._trial(setting, folds) for setting in reached if setting in left]
-        stack = Stack(self.trainer.start(folds, trials))
-        if start:
-            stack.batch.load_state_dict(read(self._place(name), start))
-        pauses = self.design.pauses(name, facts.decisions)
-        for pause in (*(one for one in pauses if one < epoch), epoch):
-            if pause > start:
-                stack.batch.advance(pause - start)
-                _keep(stack.batch, {s for s in reached if s in settings or reached[s] > pause})
-                start = pause
-        stack.epoch = epoch
-        return stack
-
-    def _place(self, name: str) -> Path:
-        assert self.folder is not None
-        return folder_of(self.folder, name)
-
     def _everyone(self) -> list[TrialSpec]:
         return [
             _trial(Setting(candidate.name, rate, number), losses)
@@ -428,12 +370,6 @@ def _trial(key: Setting, losses: tuple[Loss, ...]) -> TrialSpec:
     return TrialSpec(
         candidate=key.candidate, learning_rate=key.learning_rate, losses=own, variant=key.variant
     )
-
-
-def _keep(batch: TrialBatch, settings: Collection[Setting]) -> None:
-    kept = [i for i, trial in enumerate(batch.trials) if trial.key in settings]
-    if len(kept) < len(batch.trials):
-        batch.keep(kept)
 
 
 def _as_it_is(loss: Loss) -> Loss:

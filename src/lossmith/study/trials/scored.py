@@ -1,7 +1,7 @@
 """What a report says: a score, and what each unit adds to it, formed now or when it is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,18 @@ from lossmith.study.trials.splits import Fold
 class Scored:
     """A score with its influences by unit: empty for a bare score, None where formed later.
 
-    predictions: then kept in the journal, with their targets.
+    predictions: then kept in the journal, with their targets. sample: what a reader looks at.
     """
 
     score: float
     influences: np.ndarray | None
     predictions: Mapping[str, np.ndarray] | None = None
+    sample: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def detail(self) -> dict[str, np.ndarray]:
+        """All arrays that the journal keeps beside the influences."""
+        return {**(self.predictions or {}), **self.sample}
 
 
 def kept_pair(journal: Storage, training: Training, epoch: int) -> tuple[np.ndarray, np.ndarray]:

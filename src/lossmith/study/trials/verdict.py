@@ -1,8 +1,8 @@
 """From a journal to a verdict: a function of its facts, whoever trained them."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal
@@ -12,9 +12,18 @@ import numpy as np
 from lossmith.printable import printable
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import counted, decimals, interval, number
-from lossmith.study.base.result import CandidateResult, Comparison, Curve, Evidence, Finding, Result
+from lossmith.study.base.result import (
+    CandidateResult,
+    Comparison,
+    Curve,
+    Evidence,
+    Finding,
+    Result,
+    Sample,
+)
 from lossmith.study.journal import Facts, Storage, Training
 from lossmith.study.metrics import metric_name
+from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.report.page import write_report
 from lossmith.study.rules.decision import equivalents, measured, ordered
 from lossmith.study.rules.design import LEAST_FOLDS, LEAST_SCORES, Design, Read
@@ -22,6 +31,7 @@ from lossmith.study.rules.evidence import Form, Shape, reader
 from lossmith.study.rules.plan import finalists, needed
 from lossmith.study.rules.weighing import Evidence as Weighed
 from lossmith.study.rules.weighing import weigh
+from lossmith.study.tasks.sample import SAMPLES
 from lossmith.study.trials.history import cost_of, curves_of
 from lossmith.study.trials.spec import design_of
 from lossmith.study.trials.standing import standing, trainings_of, unmeasured, why_failed
@@ -43,6 +53,7 @@ class View:
     read: Read
     shape: Shape
     name: str
+    detail: Callable[[Training, int], Mapping[str, np.ndarray]]
 
     @classmethod
     def of(cls, journal: Storage, form: Form) -> "View":
@@ -58,6 +69,7 @@ class View:
             read=reader(design, facts, journal, shape, form),
             shape=shape,
             name=journal.name,
+            detail=journal.detail,
         )
 
 
@@ -68,6 +80,7 @@ class Verdict:
     result: Result
     curves: tuple[Curve, ...]
     finished: bool
+    sample: Sample | None = None
 
     @property
     def verdict(self) -> Literal["switch", "keep"]:
@@ -99,6 +112,22 @@ class Verdict:
         """What may spoil the comparison, a sentence each."""
         return tuple(one.meaning for one in self.result.diagnosis if one.level == "warning")
 
+    def beside(self, images: Any, valid: np.ndarray) -> "Verdict":
+        """Return the verdict with what rows look like, of those whose masks are shown.
+
+        Args:
+            images: one a row of the study, or None. valid: the rows that the sample is of.
+        """
+        if images is None or self.sample is None or self.sample.kind != "masks":
+            return self
+        seen, rows = to_array(images), valid[self.sample.default["rows"]]
+        if seen.ndim not in (3, 4) or len(seen) <= valid.max():
+            raise InputError(
+                "images= must be one a row, (N, H, W), (N, 3, H, W) or (N, H, W, 3); got shape "
+                f"{seen.shape}"
+            )
+        return replace(self, sample=replace(self.sample, images=seen[rows]))
+
     def write(self, path: Path) -> None:
         """Write the report as one HTML page, and the result as plain data beside it.
 
@@ -112,7 +141,7 @@ class Verdict:
         own = path.name == "report.html"
         data = path.with_name("result.json") if own else path.with_suffix(".json")
         try:
-            write_report(path, self.result, Evidence(curves=self.curves))
+            write_report(path, self.result, Evidence(curves=self.curves, sample=self.sample))
             text = json.dumps(self.result.to_json(), indent=2, default=str)
             data.write_text(text + "\n", encoding="utf-8")
         except (OSError, ValueError) as error:
@@ -195,7 +224,28 @@ def verdict_of(view: View) -> Verdict:
         versions={},
         comparison=comparison,
     )
-    return Verdict(result=result, curves=curves_of(weighed, facts, design.better), finished=ended)
+    return Verdict(
+        result=result,
+        curves=curves_of(weighed, facts, design.better),
+        finished=ended,
+        sample=_sample(view, weighed, selected),
+    )
+
+
+def _sample(view: View, weighed: Weighed | None, selected: str) -> Sample | None:
+    """Return a few rows of what both models predict on the first fold, if they were kept."""
+    if weighed is None:
+        return None
+    names, found = (view.design.default, selected), []
+    for name in names:
+        training = Training(weighed.settings[name], 0)
+        kept = view.detail(training, weighed.errors[name].best_epoch)
+        found.append({tuple(key.split(".")): one for key, one in kept.items()})
+    kind = next((key[0] for key in found[0] if key[0] in SAMPLES and len(key) > 1), None)
+    if kind is None or found[0].keys() != found[1].keys():
+        return None
+    parts = [{key[1]: one for key, one in own.items() if key[0] == kind} for own in found]
+    return Sample(kind=kind, default=parts[0], selected=parts[1])
 
 
 def _weighed(view: View) -> Weighed | None:

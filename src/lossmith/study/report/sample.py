@@ -1,0 +1,165 @@
+"""What both models predict of a few validation rows, drawn as people look at it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lossmith.study.base.result import Evidence, Result, Sample
+from lossmith.study.report import fit
+from lossmith.study.report.svg import COLOURS, inline
+from lossmith.study.report.text import table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ROWS = "validation rows"
+IGNORED = 255  # of a mask
+PICTURES = 4  # beside each other
+SIDE = 160  # of an image, in pixels
+PALETTE = ("#e3e7ec", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#f0e442")
+Arrays = Mapping[str, np.ndarray]
+
+
+def sample(shown: Sample, result: Result) -> tuple[str, str]:
+    """Return the title and the body of the section, empty where there is nothing to see."""
+    title, draw = KINDS[shown.kind]
+    return title, draw(shown, {"default": result.default, "chosen": result.selected})
+
+
+def _parts(shown: Sample, names: dict[str, str]) -> dict[str, Arrays]:
+    """Return what each model predicts by role, once where both are the same."""
+    same = names["chosen"] == names["default"]
+    return {"default": shown.default} | ({} if same else {"chosen": shown.selected})
+
+
+def _numbers(shown: Sample, names: dict[str, str]) -> str:
+    parts = _parts(shown, names)
+    models = _models(parts, "prediction")
+    evidence = Evidence(test_target=parts["default"]["target"])
+    return f"<p>{fit.legend(models, names)}</p>{fit.residuals(evidence, models, ROWS)}"
+
+
+def _classes(shown: Sample, names: dict[str, str]) -> str:
+    parts = _parts(shown, names)
+    target = parts["default"]["target"]
+    many = int(max(target.max(), *(own["taken"].max() for own in parts.values()))) > 1
+    models = _models(parts, "stated")
+    decided = [
+        fit.Decided(model, own["taken"], own["stated"], own["taken"] == target if many else target)
+        for model, own in zip(models, parts.values(), strict=True)
+    ]
+    labels = [str(code) for code in range(int(target.max()) + 1)]
+    drawn = fit.certainty(decided, target, labels, many=many, rows_are=ROWS)
+    return f"<p>{fit.legend(models, names)}</p>{drawn}"
+
+
+def _models(parts: Mapping[str, Arrays], of: str) -> list[fit.Model]:
+    last = list(parts)[-1]
+    return [fit.Model(role, own[of], "-" if role == last else "--") for role, own in parts.items()]
+
+
+def _masks(shown: Sample, names: dict[str, str]) -> str:
+    parts = _parts(shown, names)
+    first = shown.default
+    lines = {} if shown.images is None else {"image": [*map(_picture, shown.images)]}
+    lines["mask"] = [*map(_painted, first["target"])]
+    lines |= {role: [*map(_painted, own["taken"])] for role, own in parts.items()}
+    count = len(first["target"])
+
+    def draw(figure: "Figure") -> None:
+        grid = figure.subplots(len(lines), count, squeeze=False)
+        for axes, (name, pictures) in zip(grid, lines.items(), strict=True):
+            axes[0].set_ylabel(name)
+            for place, picture in zip(axes, pictures, strict=True):
+                place.imshow(picture, cmap="gray", interpolation="nearest")
+                place.set(xticks=[], yticks=[])
+                place.spines[:].set_visible(False)
+
+    label = f"Masks of {count} {ROWS} and what the models predict"
+    size = (7.4, 7.4 / PICTURES * len(lines))
+    said = "; ".join(f"{role}: {escape(names[role])}" for role in parts)
+    return (
+        f"<p>Each column is one of the {ROWS}, thinned out; of volumes a middle slice. Class 0 is "
+        f"grey, ignored pixels are white. {said}.</p>"
+        f"<figure>{inline('masks', label, size, draw)}</figure>"
+    )
+
+
+def _painted(mask: np.ndarray) -> np.ndarray:
+    from matplotlib.colors import to_rgb
+
+    colours = np.array([to_rgb(one) for one in PALETTE])
+    # Classes beyond the palette share colours, but never that of class 0.
+    picture = colours[np.where(mask > 0, (mask - 1) % (len(PALETTE) - 1) + 1, 0)]
+    picture[mask == IGNORED] = 1
+    return picture
+
+
+def _picture(image: np.ndarray) -> np.ndarray:
+    """Return an image for a figure: grey, or colours last, from 0 to 1."""
+    if image.ndim == 3 and image.shape[0] in (1, 3):
+        image = np.moveaxis(image, 0, -1)
+    image = image[:: -(-image.shape[0] // SIDE), :: -(-image.shape[1] // SIDE)].astype(float)
+    low, high = image.min(), image.max()
+    image = (image - low) / (high - low) if high > low else np.zeros_like(image)
+    return image if image.ndim == 3 and image.shape[-1] == 3 else image.reshape(*image.shape[:2])
+
+
+def _paths(shown: Sample, names: dict[str, str]) -> str:
+    parts = _parts(shown, names)
+    target = parts["default"]["target"]
+    steps = np.arange(1, target.shape[1] + 1)
+    models = _models(parts, "prediction")
+
+    def draw(figure: "Figure") -> None:
+        columns = min(3, len(target))
+        grid = figure.subplots(-(-len(target) // columns), columns, squeeze=False, sharex=True)
+        for place in grid.flat[len(target) :]:
+            place.set_visible(False)
+        for row, place in enumerate(grid.flat[: len(target)]):
+            place.plot(steps, target[row], color=COLOURS["ink"], linewidth=1)
+            for model in models:
+                colour, path = COLOURS[model.role], model.prediction[row]
+                if path.ndim == 1:
+                    place.plot(steps, path, color=colour, ls=model.dashes, linewidth=1.3)
+            place.grid(True)
+            place.tick_params(labelsize=7)
+
+    size = (7.4, 1.9 * -(-len(target) // 3))
+    drawn = inline(
+        "paths", "A few rows of several numbers, and what the models predict", size, draw
+    )
+    return (
+        f"<p>{fit.legend(models, names)}</p><figure>{drawn}<figcaption>A few {ROWS}: dark what "
+        "was, in colour what is predicted, along the numbers of a row.</figcaption></figure>"
+    )
+
+
+def _lists(shown: Sample, names: dict[str, str]) -> str:
+    parts = _parts(shown, names)
+    first = parts["default"]
+    marks = first["target"].max() <= 1
+    head = ["query", "at best", *(f"{role}: {escape(names[role])}" for role in parts)]
+    lines = [
+        [str(int(first["rows"][query])), _list(first["target"][query], marks)]
+        + [_list(own["shown"][query], marks) for own in parts.values()]
+        for query in range(len(first["target"]))
+    ]
+    what = "● relevant, ○ not" if marks else "relevances"
+    return table(head, lines, caption=f"The first places of a few queries' lists: {what}")
+
+
+def _list(relevance: Sequence[float], marks: bool) -> str:
+    held = [one for one in relevance if one >= 0]
+    return " ".join(("●" if one else "○") if marks else f"{one:g}" for one in held)
+
+
+KINDS: Mapping[str, tuple[str, Callable[[Sample, dict[str, str]], str]]] = {
+    "numbers": ("Residuals on validation rows", _numbers),
+    "classes": ("Calibration on validation rows", _classes),
+    "masks": ("Masks of validation rows", _masks),
+    "paths": ("Predictions of validation rows", _paths),
+    "lists": ("Ranked lists of validation rows", _lists),
+}
