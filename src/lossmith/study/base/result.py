@@ -179,6 +179,27 @@ class WeightSweep:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shown:
+    """Pictures of one row of the data, as PNG, and what they show."""
+
+    caption: str
+    pictures: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Pictures of the data that tell how well a model does.
+
+    key: names of the colours that are painted on them, as #rrggbb.
+    """
+
+    title: str
+    text: str
+    shown: tuple[Shown, ...]
+    key: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What the report draws beyond the numbers."""
 
@@ -190,3 +211,4 @@ class Evidence:
     test_selected: np.ndarray = field(default_factory=lambda: np.empty(0))
     test_counted: np.ndarray | None = None  # which of these rows the scores count; all if None
     classes: tuple[str, ...] = ()
+    gallery: Gallery | None = None  # of pictures

@@ -8,6 +8,7 @@ import numpy as np
 
 from lossmith.study.base.formatting import MISSING, decimals, number
 from lossmith.study.base.result import Evidence, Result
+from lossmith.study.report.confusion import confusion
 from lossmith.study.report.svg import COLOURS, inline, label_ticks
 from lossmith.study.report.text import table
 
@@ -252,6 +253,7 @@ def _recall_table(evidence: Evidence, shown: list[_Model], target: np.ndarray) -
         model.prediction.argmax(axis=1) if model.prediction.ndim == 2 else model.prediction > 0.5
         for model in shown
     ]
+    confused = confusion(names, target, decided[-1].astype(int), f"{shown[-1].role} loss’s model")
     rows = []
     for code, name in enumerate(names[:_CLASSES_LISTED]):
         own = target == code
@@ -263,4 +265,4 @@ def _recall_table(evidence: Evidence, shown: list[_Model], target: np.ndarray) -
     if len(names) > _CLASSES_LISTED:
         caption += f" (the first {_CLASSES_LISTED} of {len(names)} classes)"
     head = ["class", "test rows", *(model.role for model in shown)]
-    return table(head, rows, caption=caption)
+    return table(head, rows, caption=caption) + confused

@@ -15,7 +15,7 @@ from lossmith.study.base.clock import Clock, OutOfTimeError
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.result import Finding
 from lossmith.study.data.arrangement import together
-from lossmith.study.data.dataset import SupervisedDataset
+from lossmith.study.data.dataset import Augment, SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.launch.launcher import follow
 from lossmith.study.launch.processes import Processes, can_fork, one_thread
@@ -71,6 +71,7 @@ class Request:
     train: Any
     metric: Any
     valid: Any = None
+    augment: Augment | None = None
     task: Task | None = None
     candidates: Any = None
     default: Any = None
