@@ -77,6 +77,8 @@ def read_folder(
     """
     if masks is not None and masks.resolve() == root.resolve():
         raise InputError(f"--masks is the folder of the images itself, {root}")
+    if size is not None and not fits(size):
+        raise InputError(f"--size must be a multiple of {STEP} up to {LARGEST}, got {size}")
     listing = images_in(root, masks)
     if len(listing.names) < MINIMUM_ROWS:
         raise InputError(
@@ -90,7 +92,7 @@ def read_folder(
         beside, spare = masks_of(listing, masks)
     apart = None if groups is None else groups_of(listing.names, groups)
     looks = [look(file) for file in listing.files]
-    side = checked_size(size) if size is not None else _side(looks)
+    side = size or _side(looks)
     channels = 1 if all(one.grey for one in looks) else 3
     notes = _left_out(listing.left_out, "no images") + _left_out(spare, "masks of no image")
     if masks is None:
@@ -114,15 +116,9 @@ def read_folder(
     )
 
 
-def checked_size(size: int) -> int:
-    """Return a side that pictures can have.
-
-    Raises:
-        InputError: for any other.
-    """
-    if not (0 < size <= LARGEST and size % STEP == 0):
-        raise InputError(f"--size must be a multiple of {STEP} up to {LARGEST}, got {size}")
-    return size
+def fits(size: int) -> bool:
+    """Tell whether pictures can have a side."""
+    return 0 < size <= LARGEST and size % STEP == 0
 
 
 def _side(looks: list[Looks]) -> int:

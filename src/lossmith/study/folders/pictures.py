@@ -92,7 +92,7 @@ def shrunk(mask: np.ndarray, size: int) -> np.ndarray:
 @contextmanager
 def _opened(file: Path, modes: tuple[str, ...], what: str = "") -> Iterator["Image.Image"]:
     """Open an image of a mode that is taken; whatever is wrong with it is one line."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(file) as image:
@@ -107,6 +107,10 @@ def _opened(file: Path, modes: tuple[str, ...], what: str = "") -> Iterator["Ima
             yield image
     except InputError:
         raise
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"{what}{file} can't be read as an image: it is of no kind that is known"
+        ) from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{what}{file} is too large an image: {error}") from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, ArithmeticError) as error:

@@ -17,6 +17,7 @@ from lossmith.core.plain import check_shape, read_json
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.out import is_run, writing_to
 from lossmith.study.data.predictions import prediction_frame
+from lossmith.study.folders.data import fits
 from lossmith.study.folders.listing import images_in
 from lossmith.study.folders.pictures import look, pixels
 from lossmith.study.folders.request import SMALL, body_of
@@ -113,6 +114,9 @@ def load_folder_model(run: Path, model: str | None = None) -> SavedFolderModel:
 def _read(run: Path, facts: dict[str, Any], model: str | None) -> SavedFolderModel:
     if facts["lossmith"] != FORMAT or facts["input"] not in (MASKED, PICTURES):
         raise ValueError(f"model.json is of format {facts['lossmith']} for {facts['input']}")
+    size, channels = facts["size"], facts["channels"]
+    if not fits(size) or channels not in (1, 3):
+        raise ValueError(f"model.json is of {channels} channels and {size} pixels a side")
     own = facts["body"] != SMALL
     if own and model is None:
         raise InputError(
@@ -121,12 +125,12 @@ def _read(run: Path, facts: dict[str, Any], model: str | None) -> SavedFolderMod
         )
     masked = facts["input"] == MASKED
     place = model if own and model is not None else SMALL
-    body = body_of(place, masked, facts["channels"], facts["size"])(facts["width"])
+    body = body_of(place, masked, channels, size)(facts["width"])
     body.load_state_dict(load_weights((run / "model.safetensors").read_bytes()))
     found = SavedFolderModel(
         model=TorchModel(loss=load_loss(run / "loss.json"), body=body), facts=facts
     )
-    blank = torch.zeros(1, facts["channels"], facts["size"], facts["size"], dtype=torch.uint8)
+    blank = torch.zeros(1, channels, size, size, dtype=torch.uint8)
     predicted = found.model.predict(blank)  # what does not fit together shows now
     if not masked and predicted.shape != (1, len(facts["labels"])):
         raise ValueError(f"model.json names {len(facts['labels'])} classes, the loss has others")

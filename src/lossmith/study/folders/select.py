@@ -30,6 +30,7 @@ from lossmith.study.selection.own_model import ModelSelection, select_model
 from lossmith.study.selection.own_trainings import Request
 from lossmith.study.selection.select import RATES
 from lossmith.study.training.predictor import TorchModel
+from lossmith.study.trials.splits import fingerprint
 
 FORMAT = 1  # of model.json
 PICTURES, MASKED = "images", "images with masks"  # what a model's input is
@@ -131,6 +132,11 @@ def select_folder(
             learning_rates=RATES,
             epochs=budget.epochs,
             batch_size=budget.batch,
+            recipe={
+                "body": body,
+                "augment": ",".join(request.ways),
+                "pictures": fingerprint(data.pictures.numpy()),
+            },
             command=request.command,
         ),
         Clock(request.budget, progress),

@@ -115,6 +115,7 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
             "optimizer": recipe.make_optimizer,
             "scheduler": recipe.schedule,
             "amp": recipe.amp,
+            **request.recipe,
         },
     )
     runner = Runner(request, recipe, examples, study, clock)

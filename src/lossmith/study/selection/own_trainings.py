@@ -2,8 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,7 +65,7 @@ SHORTENED = Finding(
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `select` is asked of a user's own model."""
+    """What `select` is asked of a user's own model; recipe: what else trainings depend on."""
 
     model: MakeModel
     train: Any
@@ -92,6 +92,7 @@ class Request:
     workers: int | None = None
     better: Literal["lower", "higher"] | None = None
     decode: Callable[[Any], Any] | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
 
 
