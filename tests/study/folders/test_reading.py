@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -110,7 +111,24 @@ def test_a_rare_class_is_warned_of(digits: Path) -> None:
 def test_groups_are_what_a_pattern_finds_in_paths(digits: Path) -> None:
     data = read_folder(digits, groups=r"/\d*(\d)\.png")
     assert data.groups is not None
-    assert [name[-5] for name in data.names] == data.groups.tolist()
+    assert pd.crosstab([name[-5] for name in data.names], data.groups).gt(0).to_numpy().sum() == 10
+    (told,) = [one.value for one in data.findings if one.name == "groups"]
+    assert told == "10"
+
+
+def test_equal_pictures_stay_together_and_are_told_where_classes_differ(digits: Path) -> None:
+    assert read_folder(digits).groups is None
+    first = sorted((digits / "zero").iterdir())[0]
+    for copy in ("zero/again.png", "one/torn.png"):
+        (digits / copy).write_bytes(first.read_bytes())
+    data = read_folder(digits)
+    assert data.groups is not None
+    places = [data.names.index(n) for n in ("zero/again.png", "one/torn.png", f"zero/{first.name}")]
+    assert len(set(data.groups[places])) == 1
+    assert len(set(data.groups)) == 75
+    (told,) = [one for one in data.findings if one.name == "contradictions"]
+    assert told.level == "warning"
+    assert "one/torn.png and zero/" in told.meaning
 
 
 def test_masks_lie_beside_images(masked: tuple[Path, Path]) -> None:

@@ -1,17 +1,21 @@
 """The pictures of a folder in memory, small, with their classes or masks, and what was found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import counted, listed, percent
 from lossmith.study.base.result import Finding
+from lossmith.study.data.arrangement import together
 from lossmith.study.data.problem import MINIMUM_ROWS
+from lossmith.study.data.units import same_inputs
 from lossmith.study.folders.bodies import STEP
 from lossmith.study.folders.listing import (
     NAMED,
@@ -90,7 +94,6 @@ def read_folder(
         spare: list[str] = []
     else:
         beside, spare = masks_of(listing, masks)
-    apart = None if groups is None else groups_of(listing.names, groups)
     looks = [look(file) for file in listing.files]
     side = size or _side(looks)
     channels = 1 if all(one.grey for one in looks) else 3
@@ -105,14 +108,21 @@ def read_folder(
         target, told = _masks(beside, looks, side)
         labels = np.arange(int(target[target != IGNORED].max()) + 1).astype(str)
         notes += told + _of_masks(target)
+    pictures = torch.from_numpy(np.stack([pixels(one, side, channels) for one in listing.files]))
+    said = None if groups is None else groups_of(listing.names, groups)
     return FolderData(
         root=root,
         names=listing.names,
-        pictures=torch.from_numpy(np.stack([pixels(one, side, channels) for one in listing.files])),
+        pictures=pictures,
         target=target,
         labels=tuple(str(label) for label in labels),
-        groups=apart,
-        findings=(*_of_pictures(looks, side, channels), *notes),
+        groups=together(said, _copies(pictures)),
+        findings=(
+            *_of_pictures(looks, side, channels),
+            *notes,
+            *_of_groups(said),
+            *_of_copies(pictures, target, listing.names),
+        ),
     )
 
 
@@ -124,6 +134,12 @@ def fits(size: int) -> bool:
 def _side(looks: list[Looks]) -> int:
     shorter = np.median([min(one.width, one.height) for one in looks])
     return LARGE if shorter >= LEAST_LARGE else SMALL
+
+
+def _copies(pictures: Tensor) -> np.ndarray | None:
+    """Return a code a picture, equal where pictures are, whatever is said of them; None of none."""
+    alike = same_inputs(pictures)
+    return alike if alike.max() + 1 < len(alike) else None
 
 
 def _masks(files: list[Path], looks: list[Looks], side: int) -> tuple[Tensor, list[Finding]]:
@@ -205,6 +221,32 @@ def _of_masks(target: Tensor) -> list[Finding]:
         share = percent(ignored / target.numel())
         found.append(_note("ignored pixels", f"{share} have code {IGNORED} and count nowhere"))
     return found
+
+
+def _of_groups(said: np.ndarray | None) -> list[Finding]:
+    if said is None:
+        return []
+    meaning = "images of one group stay together in every split, and count as one in the test"
+    return [Finding(name="groups", value=f"{len(np.unique(said)):,}", meaning=meaning)]
+
+
+def _of_copies(pictures: Tensor, target: Tensor, names: Sequence[str]) -> list[Finding]:
+    """Return a warning where a picture is there twice, and what is said of it differs."""
+    alike, said = same_inputs(pictures), same_inputs(target)
+    rows = pd.DataFrame({"picture": alike, "said": said, "name": names})
+    torn = rows[rows.groupby("picture")["said"].transform("nunique") > 1]
+    if torn.empty:
+        return []
+    first = list(torn.loc[torn.picture == torn.picture.iloc[0], "name"])
+    return [
+        Finding(
+            name="contradictions",
+            value=counted(len(torn), "image"),
+            meaning=f"equal pictures of different classes or masks, as {' and '.join(first[:2])}; "
+            "they stay together in every split, but one of them must be wrong",
+            level="warning",
+        )
+    ]
 
 
 def _left_out(names: Any, what: str) -> list[Finding]:

@@ -29,10 +29,10 @@ def most_wrong(
     order = np.lexsort((own, taken == target))[:MOST]
     shown = []
     for row in order:
-        said = labels[target[row]]
-        if taken[row] != target[row]:
-            said += f", taken for {labels[taken[row]]}"
-        caption = f"{names[row]}: {said}, to which it gave {number(float(own[row]), 2)}"
+        label = labels[target[row]]
+        mistaken = f", taken for {labels[taken[row]]}" * bool(taken[row] != target[row])
+        share = number(float(own[row]), 2)
+        caption = f"{names[row]} is {label}{mistaken}; probability of {label}: {share}"
         shown.append(Shown(caption=caption, pictures=(_png(pictures[row]),)))
     text = (
         f"Of {len(target):,} untouched images {wrong:,} are taken for another class by the chosen "
