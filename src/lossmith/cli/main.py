@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import lossmith
-from lossmith.cli import completion, doctor, studies, verbs
+from lossmith.cli import completion, doctor, folders, studies, verbs
 from lossmith.cli.index import index
 from lossmith.printable import printable
 
@@ -40,7 +40,9 @@ anything is finished, and a second time, it stops at once with exit code 130 and
 
 examples:
   lossmith select houses.csv --target price --metric mae --candidates mse,mae,huber --budget 60s
-  lossmith select houses.csv --target price,sold_fast --metric mae,auroc"""
+  lossmith select houses.csv --target price,sold_fast --metric mae,auroc
+  lossmith select photos/ --metric balanced_accuracy
+  lossmith select scans/ --masks drawn/ --metric mean_iou"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -128,17 +130,18 @@ def _add_listings(commands: argparse._SubParsersAction) -> None:
 def _add_select(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "select",
-        help="find the best loss for a table, a column of it and a metric",
-        description="Finds the best loss for a table: CSV, TSV, Parquet or Excel.",
+        help="find the best loss for a table or a folder of images, and a metric",
+        description="Finds the best loss for a table: CSV, TSV, Parquet or Excel; or for images: "
+        "one folder a class, or a folder of them beside --masks.",
         epilog=SELECT_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "file", help="the table: .csv, .tsv, .parquet or .xlsx, also as .gz or .zip"
+        "file",
+        help="the table: .csv, .tsv, .parquet or .xlsx, also as .gz or .zip; or a folder of images",
     )
     parser.add_argument(
         "--target",
-        required=True,
         metavar="COLUMN",
         help="the column to predict, or several: a,b, a name with a comma in double quotes",
     )
@@ -170,7 +173,8 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--groups",
         metavar="COLUMN",
-        help="which rows belong together, as those of a patient; none: rows are independent",
+        help="which rows belong together, as those of a patient; none: rows are independent; of "
+        "images a regular expression on their paths",
     )
     parser.add_argument(
         "--time", metavar="COLUMN", help="judge models by later rows than those they trained on"
@@ -184,6 +188,7 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="score every row, even gross errors in the target",
     )
+    folders.add_select(parser)
     parser.set_defaults(verb=verbs.select)
 
 
@@ -192,13 +197,16 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
         "predict",
         help="predict new rows with the model of a run",
         description="Predicts new rows: a column prediction and, for classes, one "
-        "probability_CLASS each.",
+        "probability_CLASS each; or a folder of images, or their masks.",
         epilog="example:\n  lossmith predict runs/houses new.csv --out predictions.csv",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", help="the folder that lossmith select wrote")
-    parser.add_argument("file", help="the new rows, in a file like that of select")
-    parser.add_argument("--out", metavar="FILE", help="the CSV to write (default: the screen)")
+    parser.add_argument("file", help="the new rows, in a file or a folder like that of select")
+    parser.add_argument(
+        "--out", metavar="FILE", help="the CSV to write (default: the screen); of masks a folder"
+    )
+    parser.add_argument("--model", metavar="PLACE", help="of images: the body, as select got it")
     parser.set_defaults(verb=verbs.predict)
 
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -60,16 +60,20 @@ class Screen:
     def diagnosis(self, problem: Problem, findings: tuple[Finding, ...]) -> None:
         """Print what the table says before training."""
         rows, columns = problem.features.shape
-        self.out.print(
-            f"[bold]{shown(problem.name)}[/bold]: {problem.task}, {rows:,} rows, "
-            f"{columns} columns to predict from"
-        )
+        what = f"{problem.task}, {rows:,} rows, {columns} columns to predict from"
+        self.opening(problem.name, what, findings, problem.notes)
+
+    def opening(
+        self, name: str, what: str, findings: Sequence[Finding], notes: Sequence[str] = ()
+    ) -> None:
+        """Print what is studied, and what was found in it."""
+        self.out.print(f"[bold]{shown(name)}[/bold]: {shown(what)}")
         self.out.print()
         self._findings(findings)
-        for note in problem.notes:
+        for note in notes:
             self.out.print(Padding(f"[dim]{shown(note)}[/dim]", (0, 0, 0, 2)))
         self.out.print()
-        self.shown += len(findings) + len(problem.notes)
+        self.shown += len(findings) + len(notes)
         self.progress(0.0, "preparing the folds")
 
     def progress(self, share: float, text: str) -> None:

@@ -10,12 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lossmith.cli import folders
 from lossmith.cli.index import index
+from lossmith.cli.mistake import UserError
 from lossmith.printable import printable
-
-
-class UserError(Exception):
-    """A mistake of the user; its text is the one line to show."""
 
 
 def select(options: argparse.Namespace) -> None:
@@ -24,33 +22,16 @@ def select(options: argparse.Namespace) -> None:
         from lossmith.cli.interrupt import Interruption
         from lossmith.cli.screen import Screen
         from lossmith.study.base.errors import InputError
-        from lossmith.study.base.out import check_out
         from lossmith.study.data.files import plain_name
-        from lossmith.study.data.table import read_table
-        from lossmith.study.selection.select import select as run
 
         out = Path(options.out) if options.out else Path("runs") / plain_name(options.file)
+        study = folders.study if Path(options.file).is_dir() else _of_table
         screen = Screen()
         with Interruption(screen.say) as interruption:
             with screen:
                 try:
-                    table = read_table(options.file)
-                    check_out(out, force=options.force, source=options.file)
-                    selection = run(
-                        table,
-                        **_wanted(options),
-                        groups=_groups(options.groups, table),
-                        time=options.time,
-                        candidates=options.candidates,
-                        seed=options.seed,
-                        budget=options.budget,
-                        keep_outliers=options.keep_outliers,
-                        out=out,
-                        force=options.force,
-                        on_diagnosis=screen.diagnosis,
-                        progress=interruption.watched(screen.progress),
-                        command=shlex.join(["lossmith", *options.argv]),
-                    )
+                    watched = interruption.watched(screen.progress)
+                    selection = study(options, out, screen, watched)
                 except InputError as error:
                     if interruption.asked:
                         raise KeyboardInterrupt from error
@@ -59,6 +40,34 @@ def select(options: argparse.Namespace) -> None:
             screen.verdict(selection.result, folder)  # which Ctrl-C does not take away
             if folder != out:
                 screen.say(f"{out} can no longer be written; this run is in {folder}")
+
+
+def _of_table(options: argparse.Namespace, out: Path, screen: Any, progress: Any) -> Any:
+    """Return what a study of a table found."""
+    from lossmith.study.base.out import check_out
+    from lossmith.study.data.table import read_table
+    from lossmith.study.selection.select import select as run
+
+    folders.refuse_of_folders(options)
+    if options.target is None:
+        raise UserError("name the column to predict: --target COLUMN")
+    table = read_table(options.file)
+    check_out(out, force=options.force, source=options.file)
+    return run(
+        table,
+        **_wanted(options),
+        groups=_groups(options.groups, table),
+        time=options.time,
+        candidates=options.candidates,
+        seed=options.seed,
+        budget=options.budget,
+        keep_outliers=options.keep_outliers,
+        out=out,
+        force=options.force,
+        on_diagnosis=screen.diagnosis,
+        progress=progress,
+        command=shlex.join(["lossmith", *options.argv]),
+    )
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, Any]:
@@ -95,6 +104,8 @@ def predict(options: argparse.Namespace) -> None:
         from lossmith.study.data.table import read_table
         from lossmith.study.selection.storage import load
 
+        if Path(options.file).is_dir():
+            return folders.predict(options)
         model, table = load(options.run), read_table(options.file)
         if options.out is not None:
             check_predictions(options.out, options.run, options.file)

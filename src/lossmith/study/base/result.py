@@ -194,6 +194,27 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shown:
+    """Pictures of one row of the data, as PNG, and what they show."""
+
+    caption: str
+    pictures: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Pictures of the data that tell how well a model does.
+
+    key: names of the colours that are painted on them, as #rrggbb.
+    """
+
+    title: str
+    text: str
+    shown: tuple[Shown, ...]
+    key: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What the report draws beyond the numbers."""
 
@@ -206,3 +227,4 @@ class Evidence:
     test_counted: np.ndarray | None = None  # which of these rows the scores count; all if None
     classes: tuple[str, ...] = ()
     sample: Sample | None = None
+    gallery: Gallery | None = None  # of pictures

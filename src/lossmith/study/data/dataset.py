@@ -19,6 +19,7 @@ from lossmith.study.metrics import Metric
 from lossmith.study.metrics.study_metric import StudyMetric
 from lossmith.study.tasks import TABLE_TASKS, ArrayTask, array_task, table_task
 
+Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # of inputs and targets
 LOOKED_AT = 8  # samples that are read twice, to see whether validation rows stand still
 
 
@@ -37,6 +38,7 @@ class SupervisedDataset:
     classes: int
     collate: Callable[[list[Any]], Any] | None = None
     workers: int = 0  # of a loader
+    augment: Augment | None = None  # of a pair of tensors, batch by batch as they train
     other: ArrayTask | None = None  # the task of targets that tables do not have, where it is known
 
     @classmethod
@@ -50,6 +52,7 @@ class SupervisedDataset:
         valid: Any = None,
         collate: Callable[[list[Any]], Any] | None = None,
         workers: int = 0,
+        augment: Augment | None = None,
     ) -> "SupervisedDataset":
         """Read the targets of a map-style dataset or of a pair of tensors.
 
@@ -81,6 +84,7 @@ class SupervisedDataset:
             classes=classes,
             collate=collate,
             workers=workers,
+            augment=augment,
             other=None if found or other is None else array_task(other, target),
         )
         one._check_copies()
@@ -135,7 +139,8 @@ class SupervisedDataset:
         if isinstance(dataset, TensorDataset) and self.collate is None:
             target = torch.from_numpy(self.target)
             for part in torch.as_tensor(rows).split(size):
-                yield dataset.tensors[0][part], target[part]
+                batch = dataset.tensors[0][part], target[part]
+                yield self.augment(*batch) if training and self.augment is not None else batch
             return
         seed = int(torch.randint(2**62, ())) if training else 0  # of the loader's processes
         loader = DataLoader(

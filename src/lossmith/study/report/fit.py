@@ -9,6 +9,7 @@ import numpy as np
 
 from lossmith.study.base.formatting import MISSING, decimals, number
 from lossmith.study.base.result import Evidence, Result
+from lossmith.study.report.confusion import confusion
 from lossmith.study.report.svg import COLOURS, inline, label_ticks
 from lossmith.study.report.text import table
 
@@ -296,4 +297,6 @@ def _recall_table(
     if len(names) > _CLASSES_LISTED:
         caption += f" (the first {_CLASSES_LISTED} of {len(names)} classes)"
     head = ["class", rows_are, *(one.model.role for one in shown)]
-    return table(head, rows, caption=caption)
+    last = shown[-1]
+    confused = confusion(names, target, last.taken.astype(int), last.model.role, rows_are)
+    return table(head, rows, caption=caption) + confused

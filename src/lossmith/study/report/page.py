@@ -10,11 +10,12 @@ from lossmith.study.base.result import CandidateResult, Evidence, Result
 from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report import comparison, fit, shapes, targets, verdict
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
+from lossmith.study.report.gallery import gallery
 from lossmith.study.report.sample import sample
 from lossmith.study.report.snippet import snippet
 from lossmith.study.report.text import breakable, finished, opening, settings, table
 from lossmith.study.report.tradeoff import tradeoff
-from lossmith.study.tasks import of_numbers
+from lossmith.study.tasks import TABLE_TASKS, of_numbers
 
 _STATUS = {"default": "finished", "selected": "finished"}
 _TRAINED = ("learning rate", "epochs")
@@ -38,7 +39,8 @@ def render(result: Result, evidence: Evidence) -> str:
         "learning": ("Learning curves", _learning(result, evidence)),
         "shapes": ("What each loss does to these rows", _shapes(result, evidence)),
         "fit": (_fit_title(result), _fit(result, evidence)),
-        "sample": sample(shown, result) if (shown := evidence.sample) else ("", ""),
+        "sample": ("", "") if evidence.sample is None else sample(evidence.sample, result),
+        "pictures": ("", "") if evidence.gallery is None else gallery(evidence.gallery),
         "diagnosis": _diagnosis(result),
         "cost": ("Cost", _cost(result)),
         "use": ("Use it in your own code", _use(result, evidence)),
@@ -223,7 +225,7 @@ def _fit_title(result: Result) -> str:
 
 
 def _fit(result: Result, evidence: Evidence) -> str:
-    shown = fit.models(result, evidence)
+    shown = fit.models(result, evidence) if result.task in TABLE_TASKS else []
     if not shown:
         return ""
     names = {"default": result.default, "chosen": result.selected}
@@ -272,7 +274,7 @@ def _cost(result: Result) -> str:
 
 
 def _use(result: Result, evidence: Evidence) -> str:
-    if result.task in ("study", "scores"):
+    if not result.targets and result.task not in TABLE_TASKS:
         return comparison.use(result)
     code = snippet(result, evidence)
     return (

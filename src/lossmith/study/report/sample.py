@@ -44,13 +44,14 @@ def _numbers(shown: Sample, names: dict[str, str]) -> str:
 def _classes(shown: Sample, names: dict[str, str]) -> str:
     parts = _parts(shown, names)
     target = parts["default"]["target"]
-    many = int(max(target.max(), *(own["taken"].max() for own in parts.values()))) > 1
+    count = 1 + max(int(one.max()) for one in (target, *(own["taken"] for own in parts.values())))
+    many = count > 2
     models = _models(parts, "stated")
     decided = [
         fit.Decided(model, own["taken"], own["stated"], own["taken"] == target if many else target)
         for model, own in zip(models, parts.values(), strict=True)
     ]
-    labels = [str(code) for code in range(int(target.max()) + 1)]
+    labels = [str(code) for code in range(count)]
     drawn = fit.certainty(decided, target, labels, many=many, rows_are=ROWS)
     return f"<p>{fit.legend(models, names)}</p>{drawn}"
 

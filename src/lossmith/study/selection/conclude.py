@@ -28,6 +28,7 @@ from lossmith.study.selection.final import FinalModels
 from lossmith.study.trials.fleet import Fleet
 from lossmith.study.trials.trainer import Model
 
+FORMAT = 2  # of model.json
 STOPPED = " The study was stopped before its end."
 PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")
 
@@ -81,6 +82,7 @@ class Selection:
     def facts(self) -> dict[str, Any]:
         """Return what turns the model's output into predictions, as plain data."""
         return {
+            "lossmith": FORMAT,
             "targets": [
                 {
                     "name": one.name,
@@ -89,7 +91,7 @@ class Selection:
                     "rule": one.rule,
                 }
                 for one in self.outputs
-            ]
+            ],
         }
 
 

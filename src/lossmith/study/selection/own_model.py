@@ -53,6 +53,10 @@ class ModelSelection:
         """Whether the selected loss is another than the default."""
         return self.result.verdict
 
+    def facts(self) -> dict[str, Any]:
+        """Return nothing: only code of the user's makes the model again."""
+        return {}
+
     def predict(self, data: Any) -> pd.DataFrame:
         """Raise InputError: a user's own model is called by its own inputs."""
         raise InputError("predict is for tables; call selection.model.predict(inputs)")
@@ -85,6 +89,7 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
         valid=request.valid,
         collate=request.collate,
         workers=request.loader_workers,
+        augment=request.augment,
     )
     rows = Rows.of(request, examples)
     recipe = recipe_of(request, len(rows.splits[0][0]))
@@ -110,6 +115,7 @@ def select_model(request: Request, clock: Clock) -> ModelSelection:
             "optimizer": recipe.make_optimizer,
             "scheduler": recipe.schedule,
             "amp": recipe.amp,
+            **request.recipe,
         },
     )
     runner = Runner(request, recipe, examples, study, clock)

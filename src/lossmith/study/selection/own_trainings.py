@@ -2,8 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from lossmith.study.base.clock import Clock, OutOfTimeError
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.result import Finding
 from lossmith.study.data.arrangement import together
-from lossmith.study.data.dataset import SupervisedDataset
+from lossmith.study.data.dataset import Augment, SupervisedDataset
 from lossmith.study.data.folds import split_rows
 from lossmith.study.launch.launcher import follow
 from lossmith.study.launch.processes import Processes, can_fork, one_thread
@@ -65,12 +65,13 @@ SHORTENED = Finding(
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `select` is asked of a user's own model."""
+    """What `select` is asked of a user's own model; recipe: what else trainings depend on."""
 
     model: MakeModel
     train: Any
     metric: Any
     valid: Any = None
+    augment: Augment | None = None
     task: Task | None = None
     candidates: Any = None
     default: Any = None
@@ -91,6 +92,7 @@ class Request:
     workers: int | None = None
     better: Literal["lower", "higher"] | None = None
     decode: Callable[[Any], Any] | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
 
 

@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast, get_args
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import pandas as pd
@@ -28,12 +28,10 @@ from lossmith.study.data.predictions import OutputSpec, predictions_table
 from lossmith.study.metrics.tuning import Rule
 from lossmith.study.multitarget.heads import losses_of, width_of
 from lossmith.study.report import write_report
-from lossmith.study.selection.conclude import Selection
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.predictor import TableModel
 
-FORMAT = 2
 READABLE = (1, 2)  # 1: the body saw the encoder's columns alone
 EMBEDDING = "embedding."
 TARGET = {"labels": [object], "decision": ([float], type(None))}
@@ -83,6 +81,9 @@ class Handed(Protocol):
 
     def predictions(self) -> pd.DataFrame | None:
         """Return the predictions of the untouched rows, where a table holds them."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a model is made of beside its weights; nothing where `load` can't."""
 
 
 def save(selection: Handed, out: str | os.PathLike[str], *, force: bool = False) -> Path:
@@ -150,6 +151,8 @@ def _replace(partial: Path, path: Path) -> None:
 def _read(path: Path) -> SavedModel:
     facts = read_json(path / "model.json")
     check_shape(facts, {"lossmith": int}, "model.json")
+    if "input" in facts:
+        raise InputError(f"{path} is a study of a folder of images; predict a folder, not a table")
     if facts["lossmith"] not in READABLE:
         raise ValueError(
             f"model.json has format {facts['lossmith']}, not {' or '.join(map(str, READABLE))}"
@@ -240,10 +243,14 @@ def _write(selection: Handed, path: Path) -> None:
     predictions = selection.predictions()
     if predictions is not None:
         predictions.to_csv(path / "predictions.csv", index=False)
-    if isinstance(selection.model, TableModel):
-        _write_model(cast(Selection, selection), selection.model, path)
+    if facts := selection.facts():
+        (path / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    model = selection.model
+    if isinstance(model, TableModel):
+        _write_weights(path, {"": model.body, EMBEDDING: model.embedding})
+        model.encoder.save(path / "encoder.skops")
     else:
-        _write_weights(path, {"": selection.model.body})
+        _write_weights(path, {"": model.body})
 
 
 def _write_weights(path: Path, parts: dict[str, torch.nn.Module]) -> None:
@@ -253,13 +260,6 @@ def _write_weights(path: Path, parts: dict[str, torch.nn.Module]) -> None:
         for name, value in part.state_dict().items()
     }
     (path / "model.safetensors").write_bytes(saved_weights(state))
-
-
-def _write_model(selection: Selection, model: TableModel, path: Path) -> None:
-    facts = {"lossmith": FORMAT, **selection.facts()}
-    (path / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    _write_weights(path, {"": model.body, EMBEDDING: model.embedding})
-    model.encoder.save(path / "encoder.skops")
 
 
 def _json_ready(value: Any) -> Any:

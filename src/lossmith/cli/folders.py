@@ -1,0 +1,113 @@
+"""`select` and `predict` of a folder of images: their options, and what they do."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lossmith.cli.mistake import UserError
+from lossmith.printable import printable
+
+OF_TABLES = {
+    "target": "the class is the name of an image's folder, and a mask is given by --masks",
+    "order": "grades are of tables",
+    "time": "an order of time is of tables",
+    "task": "images by class are classified, and those with --masks are segmented",
+    "keep_outliers": "outliers are of numbers",
+}
+OF_FOLDERS = ("masks", "model", "size", "epochs", "augment")
+AUGMENT = "shift,flip"
+
+
+def add_select(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `select` that are for a folder of images."""
+    group = parser.add_argument_group("of a folder of images")
+    group.add_argument(
+        "--masks", metavar="DIR", help="masks of class codes, of the images' names (255: ignored)"
+    )
+    group.add_argument(
+        "--model",
+        metavar="PLACE",
+        help="module:function or file.py:function of a body of your own, by its number of outputs "
+        "(default: a small convolutional network, for masks a U-Net)",
+    )
+    group.add_argument(
+        "--size", type=int, help="pixels of a side that images are squeezed to (default: 32 or 64)"
+    )
+    group.add_argument(
+        "--epochs", type=int, help="of a training (default: by the number of images)"
+    )
+    group.add_argument(
+        "--augment",
+        metavar="WAY,…",
+        help=f"shift, flip or none, as images are trained on (default: {AUGMENT})",
+    )
+
+
+def refuse_of_folders(options: argparse.Namespace) -> None:
+    """Raise UserError for options of folders where a table is given."""
+    given = [name for name in OF_FOLDERS if getattr(options, name) is not None]
+    if given:
+        raise UserError(f"--{given[0]} is for a folder of images, and {options.file} is a file")
+
+
+def study(
+    options: argparse.Namespace, out: Path, screen: Any, progress: Callable[[float, str], None]
+) -> Any:
+    """Return what a study of a folder found."""
+    from lossmith.study.folders.augment import ways_of
+    from lossmith.study.folders.request import FolderRequest
+    from lossmith.study.folders.select import select_folder
+
+    for name, instead in OF_TABLES.items():
+        if getattr(options, name):
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} is for tables, and {options.file} is a folder: {instead}")
+    return select_folder(
+        FolderRequest(
+            root=Path(options.file),
+            metric=options.metric,
+            masks=None if options.masks is None else Path(options.masks),
+            model=options.model,
+            size=options.size,
+            epochs=options.epochs,
+            ways=ways_of(AUGMENT if options.augment is None else options.augment),
+            groups=None if options.groups == "none" else options.groups,
+            positive=options.positive,
+            candidates=options.candidates,
+            seed=options.seed,
+            budget=options.budget,
+            out=out,
+            force=options.force,
+            command=shlex.join(["lossmith", *options.argv]),
+        ),
+        told=screen.opening,
+        progress=progress,
+    )
+
+
+def predict(options: argparse.Namespace) -> None:
+    """Predict a folder of images: a table of their classes, or a folder of masks."""
+    from lossmith.study.base.out import check_predictions, writing_to
+    from lossmith.study.folders.saved import load_folder_model, write_masks
+
+    folder = Path(options.file)
+    model = load_folder_model(Path(options.run), options.model)
+    if model.masked:
+        if options.out is None:
+            raise UserError("masks are written to a folder: give --out FOLDER")
+        count = write_masks(model, folder, Path(options.out))
+        print(printable(f"{count:,} masks of class codes: {options.out}"))
+        return
+    if options.out is not None:
+        check_predictions(options.out, options.run, options.file)
+    text = model.table(folder).to_csv(index=False, lineterminator="\n")
+    if options.out is None:
+        sys.stdout.write(
+            "\n".join(map(printable, text.split("\n"))) if sys.stdout.isatty() else text
+        )
+        return
+    with writing_to(Path(options.out)):
+        Path(options.out).write_text(text, encoding="utf-8")

@@ -1,0 +1,92 @@
+"""The pictures that a report shows: those that a model got most wrong, and masks beside images."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from lossmith.study.base.formatting import number
+from lossmith.study.base.result import Gallery, Shown
+from lossmith.study.metrics import decide
+from lossmith.study.metrics.overlap import IGNORED
+from lossmith.study.metrics.reading import decided
+from lossmith.study.selection.own_model import ModelSelection
+
+MOST = 12  # pictures of classes
+MOST_MASKS = 8
+SHARE = 0.55  # of a mask's colour in a pixel
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#f0e442", "#7f3c8d")
+
+
+def most_wrong(
+    pictures: np.ndarray, names: Sequence[str], labels: Sequence[str], chosen: ModelSelection
+) -> Gallery:
+    """Return the untouched pictures whose own class the model found least likely."""
+    target = chosen.evidence.test_target.astype(int)
+    prediction = chosen.evidence.test_selected
+    taken, own = decide(prediction, chosen.decision), prediction[np.arange(len(target)), target]
+    wrong = int((taken != target).sum())
+    order = np.lexsort((own, taken == target))[:MOST]
+    shown = []
+    for row in order:
+        label = labels[target[row]]
+        mistaken = f", taken for {labels[taken[row]]}" * bool(taken[row] != target[row])
+        share = number(float(own[row]), 2)
+        caption = f"{names[row]} is {label}{mistaken}; probability of {label}: {share}"
+        shown.append(Shown(caption=caption, pictures=(_png(pictures[row]),)))
+    text = (
+        f"Of {len(target):,} untouched images {wrong:,} are taken for another class by the chosen "
+        "loss’s model. Shown are those, worst first, and then the least sure. Some may be labelled "
+        "wrong."
+    )
+    return Gallery(title="The most wrong images", text=text, shown=tuple(shown))
+
+
+def beside_masks(
+    pictures: np.ndarray, names: Sequence[str], labels: Sequence[str], chosen: ModelSelection
+) -> Gallery:
+    """Return untouched pictures with their masks and the models', from the worst to the best."""
+    target, evidence, result = chosen.evidence.test_target, chosen.evidence, chosen.result
+    said = {"default": evidence.test_default}
+    if result.selected != result.default:
+        said["chosen"] = evidence.test_selected
+    codes = {role: decided("masks", target, one) for role, one in said.items()}
+    valid = target != IGNORED
+    last = list(codes.values())[-1]
+    right = ((last == target) & valid).sum(axis=(1, 2)) / np.maximum(valid.sum(axis=(1, 2)), 1)
+    order = np.argsort(right, kind="stable")
+    order = order[np.linspace(0, len(order) - 1, min(MOST_MASKS, len(order))).astype(int)]
+    shown = []
+    for row in order:
+        masks = (target[row], *(one[row] for one in codes.values()))
+        drawn = (_png(pictures[row]), *(_png(_painted(pictures[row], mask)) for mask in masks))
+        caption = f"{names[row]}: {number(100 * float(right[row]), 1)} % of the pixels right"
+        shown.append(Shown(caption=caption, pictures=drawn))
+    columns = ["the image", "its mask", *(f"that of the {role} loss’s model" for role in codes)]
+    return Gallery(
+        title="Masks beside images",
+        text=f"Untouched images, from the worst to the best. Left to right: {', '.join(columns)}.",
+        shown=tuple(shown),
+        key=tuple(
+            (label, COLOURS[(code - 1) % len(COLOURS)]) for code, label in enumerate(labels) if code
+        ),
+    )
+
+
+def _painted(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return a picture in grey under the colours of a mask's classes but 0; ignored is white."""
+    grey = np.repeat(picture.mean(axis=0, keepdims=True), 3, axis=0)
+    palette = np.array([[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in COLOURS])
+    colours = palette[(mask.astype(int) - 1) % len(palette)]
+    colours[mask == IGNORED] = 255
+    coloured = (1 - SHARE) * grey + SHARE * colours.transpose(2, 0, 1)
+    return np.where(mask == 0, grey, coloured).astype(np.uint8)
+
+
+def _png(picture: np.ndarray) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    shape = picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
+    Image.fromarray(np.ascontiguousarray(shape)).save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,160 @@
+"""What lies in a folder: images by class, or images beside their masks."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import counted, listed
+from lossmith.study.folders.pictures import SUFFIXES
+from lossmith.study.tasks.classes import MINIMUM_CLASS_ROWS
+
+NAMED = 3  # files that a line names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The images of a folder, by their paths within it, in order.
+
+    left_out: files that are no images.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def files(self) -> list[Path]:
+        """The images' files."""
+        return [self.root / name for name in self.names]
+
+
+def images_in(root: Path, apart: Path | None = None) -> Listing:
+    """Return all images under a folder, hidden ones and those of a folder apart aside.
+
+    Raises:
+        InputError: if there is no such folder, or no image in it.
+    """
+    if not root.is_dir():
+        raise InputError(f"there is no folder {root}")
+    apart = None if apart is None else apart.resolve()
+    names: list[str] = []
+    for place, folders, files in os.walk(root):
+        folders[:] = sorted(
+            name for name in folders if name[0] != "." and (Path(place) / name).resolve() != apart
+        )
+        inner = Path(place).relative_to(root)
+        names += [(inner / name).as_posix() for name in files if name[0] != "."]
+    names.sort()
+    found = tuple(name for name in names if Path(name).suffix.lower() in SUFFIXES)
+    if not found:
+        kinds = ", ".join(SUFFIXES)
+        raise InputError(f"{root} holds no image ({kinds})")
+    return Listing(root=root, names=found, left_out=tuple(sorted(set(names) - set(found))))
+
+
+def classes_in(listing: Listing) -> tuple[np.ndarray, np.ndarray]:
+    """Return each image's class as a code, and the classes' names: those of the folders.
+
+    Raises:
+        InputError: if images lie in no folder of a class, if there is one class only, or if a
+            class has too few images.
+    """
+    root = listing.root
+    loose = [name for name in listing.names if "/" not in name]
+    if len(loose) == len(listing.names):
+        raise InputError(
+            f"{root} has images, but no folders: put those of each class into a folder of its "
+            "name, or give --masks DIR"
+        )
+    if loose:
+        raise InputError(
+            f"{root} has {counted(len(loose), 'image')} in no folder of a class "
+            f"({listed(loose, NAMED)}); move or remove them"
+        )
+    labels, found = np.unique(
+        [name.partition("/")[0] for name in listing.names], return_inverse=True
+    )
+    empty = sorted(
+        one.name
+        for one in root.iterdir()
+        if one.is_dir() and one.name[0] != "." and one.name not in labels
+    )
+    if empty:
+        raise InputError(f"{root / empty[0]} holds no image; every folder is a class, so remove it")
+    if len(labels) < 2:
+        raise InputError(f"{root} has one class only ({labels[0]}); a study needs two or more")
+    counts = np.bincount(found)
+    if counts.min() < MINIMUM_CLASS_ROWS:
+        rare = labels[counts.argmin()]
+        raise InputError(
+            f"class {rare} has {counted(int(counts.min()), 'image')}; a study needs "
+            f"{MINIMUM_CLASS_ROWS} of each: add some, or move its folder away"
+        )
+    return found, labels
+
+
+def masks_of(listing: Listing, masks: Path) -> tuple[list[Path], list[str]]:
+    """Return each image's mask, which has its path but for the suffix, and masks of no image.
+
+    Raises:
+        InputError: if an image has none, or several, or two share one.
+    """
+    drawn: dict[str, list[str]] = {}
+    for name in images_in(masks).names:
+        drawn.setdefault(_stem(name), []).append(name)
+    stems = [_stem(name) for name in listing.names]
+    shared = sorted({stem for stem in stems if stems.count(stem) > 1}) if _repeats(stems) else []
+    if shared:
+        both = [name for name in listing.names if _stem(name) == shared[0]]
+        raise InputError(f"{' and '.join(both)} would share one mask; rename one, with its mask")
+    several = [names for stem, names in drawn.items() if len(names) > 1 and stem in stems]
+    if several:
+        raise InputError(f"{' and '.join(several[0])} in {masks} are masks of one image")
+    lacking = [name for name, stem in zip(listing.names, stems, strict=True) if stem not in drawn]
+    if lacking:
+        raise InputError(
+            f"{counted(len(lacking), 'image')} of {len(stems)} have no mask of the same name in "
+            f"{masks}: {listed(lacking, NAMED)}"
+        )
+    spare = sorted(name for stem, (name, *_) in drawn.items() if stem not in set(stems))
+    return [masks / drawn[stem][0] for stem in stems], spare
+
+
+def groups_of(names: tuple[str, ...], pattern: str) -> np.ndarray:
+    """Return a label an image: what a regular expression, or its first group, finds in its path.
+
+    >>> groups_of(("cat/p1_a.png", "cat/p1_b.png", "dog/p2.png"), r"p(\\d+)").tolist()
+    ['1', '1', '2']
+
+    Raises:
+        InputError: if it is no regular expression, or finds nothing in a path.
+    """
+    try:
+        wanted = re.compile(pattern)
+    except re.error as error:
+        raise InputError(
+            f"--groups of a folder is a regular expression on paths in it, and {pattern!r} is "
+            f"none: {error}"
+        ) from error
+    found = [wanted.search(name) for name in names]
+    missing = [name for name, match in zip(names, found, strict=True) if match is None]
+    if missing:
+        raise InputError(
+            f"--groups {pattern!r} finds nothing in {counted(len(missing), 'path')}: "
+            f"{listed(missing, NAMED)}"
+        )
+    return np.array(
+        [one[1] if wanted.groups else one[0] for one in found if one is not None], dtype=str
+    )
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(Path(name).suffix)
+
+
+def _repeats(stems: list[str]) -> bool:
+    return len(set(stems)) < len(stems)
