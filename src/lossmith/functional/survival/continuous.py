@@ -13,6 +13,7 @@ from lossmith.functional.checks import (
     require,
     several_outputs,
     tensor_like,
+    widest,
 )
 from lossmith.functional.distributional.likelihood import log_scale_of
 from lossmith.functional.regression.counts import exp_linear_tail
@@ -71,8 +72,9 @@ def breslow(output: Tensor, time: Tensor, event: Tensor, *, at: Tensor) -> Tenso
 def cox_survival(output: Tensor, time: Tensor, *, times: Tensor, hazard: Tensor) -> Tensor:
     """Return exp(−H(time)·exp(output)), H in lines between the times at which it is known."""
     output = promote(output)
-    known = hazard.to(output).expand(len(output), -1)
-    return (-(at_times(known, time, times=times, start=0.0).log() + output).exp()).exp()
+    known = hazard.to(output.device, widest(output.device)).expand(len(output), -1)
+    logs = at_times(known, time, times=times, start=0.0).log()
+    return (-(logs + output).exp()).exp().to(output.dtype)
 
 
 def at_times(values: Tensor, time: Tensor, *, times: Tensor, start: float) -> Tensor:
