@@ -163,6 +163,12 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         help="of two (default: the rarer one); of several targets: a=yes,b=no",
     )
     parser.add_argument(
+        "--event",
+        metavar="COLUMN",
+        help="which times are those of events, the others being censored; --positive says by "
+        "which value (default: 1, yes, died, …)",
+    )
+    parser.add_argument(
         "--order",
         metavar="GRADE,…",
         help="the grades of an ordinal task from low to high (default: as the column says it)",

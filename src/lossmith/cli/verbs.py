@@ -39,6 +39,7 @@ def select(options: argparse.Namespace) -> None:
                     selection = run(
                         table,
                         **_wanted(options),
+                        event=options.event,
                         groups=_groups(options.groups, table),
                         time=options.time,
                         candidates=options.candidates,

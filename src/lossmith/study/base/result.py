@@ -190,3 +190,4 @@ class Evidence:
     test_selected: np.ndarray = field(default_factory=lambda: np.empty(0))
     test_counted: np.ndarray | None = None  # which of these rows the scores count; all if None
     classes: tuple[str, ...] = ()
+    horizons: tuple[float, ...] = ()  # of times to an event

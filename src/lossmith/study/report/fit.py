@@ -22,7 +22,7 @@ _FEWEST_ROWS = 5  # in a bin of the reliability diagram
 
 
 @dataclass(frozen=True)
-class _Model:
+class Model:
     """One model's predictions of the test rows, and the colour and dash it is drawn in."""
 
     role: str
@@ -30,20 +30,20 @@ class _Model:
     dashes: str
 
 
-def models(result: Result, evidence: Evidence) -> list[_Model]:
+def models(result: Result, evidence: Evidence) -> list[Model]:
     """Return the models to be shown: default and chosen, or one where they are the same."""
     if result.selected == result.default:
-        shown = [_Model("default", evidence.test_default, "-")]
+        shown = [Model("default", evidence.test_default, "-")]
     else:
         shown = [
-            _Model("default", evidence.test_default, "--"),
-            _Model("chosen", evidence.test_selected, "-"),
+            Model("default", evidence.test_default, "--"),
+            Model("chosen", evidence.test_selected, "-"),
         ]
     rows = len(evidence.test_target)
     return [model for model in shown if rows and len(model.prediction) == rows]
 
 
-def legend(shown: list[_Model], names: dict[str, str]) -> str:
+def legend(shown: list[Model], names: dict[str, str]) -> str:
     """Return the key to the colours of these figures; names are those of the losses by role."""
     return " ".join(
         f'<span class="key"><i class="{model.role}{" dashed" * (model.dashes == "--")}"></i>'
@@ -55,7 +55,7 @@ def legend(shown: list[_Model], names: dict[str, str]) -> str:
 # ---- numbers
 
 
-def residuals(evidence: Evidence, shown: list[_Model]) -> str:
+def residuals(evidence: Evidence, shown: list[Model]) -> str:
     """Return the figures of a regression and the table of its absolute errors."""
     rows = _counted(evidence)
     target = evidence.test_target[rows].astype(float)
@@ -115,7 +115,7 @@ def _left_out(rows: np.ndarray) -> str:
     )
 
 
-def _error_table(shown: list[_Model], differences: list[np.ndarray]) -> str:
+def _error_table(shown: list[Model], differences: list[np.ndarray]) -> str:
     shares = (0.5, 0.9, 0.99)
     sizes = [np.quantile(np.abs(difference), shares) for difference in differences]
     places = decimals([0.02 * sizes[0][0]])
@@ -196,7 +196,7 @@ def reliability(probability: np.ndarray, target: np.ndarray, bins: int = 10) -> 
     )
 
 
-def calibration(evidence: Evidence, shown: list[_Model]) -> str:
+def calibration(evidence: Evidence, shown: list[Model]) -> str:
     """Return the reliability diagram, the histogram of probabilities and the recall by class."""
     target = evidence.test_target.astype(int)
     curves = [reliability(model.prediction, target) for model in shown]
@@ -239,14 +239,14 @@ def calibration(evidence: Evidence, shown: list[_Model]) -> str:
     )
 
 
-def _draw_reliability(axes: "Axes", model: _Model, curve: Reliability) -> None:
+def _draw_reliability(axes: "Axes", model: Model, curve: Reliability) -> None:
     kept = curve.rows >= _FEWEST_ROWS
     x, y, colour = curve.predicted[kept], curve.observed[kept], COLOURS[model.role]
     axes.vlines(x, curve.low[kept], curve.high[kept], color=colour, linewidth=1, alpha=0.6)
     axes.plot(x, y, "o", ls=model.dashes, color=colour, markersize=4, linewidth=1.3)
 
 
-def _recall_table(evidence: Evidence, shown: list[_Model], target: np.ndarray) -> str:
+def _recall_table(evidence: Evidence, shown: list[Model], target: np.ndarray) -> str:
     names = evidence.classes or tuple(str(code) for code in range(int(target.max()) + 1))
     decided = [
         model.prediction.argmax(axis=1) if model.prediction.ndim == 2 else model.prediction > 0.5

@@ -17,7 +17,9 @@ from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.multitarget.heads import bare
+from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.budget import Budget, TrialSpec
+from lossmith.study.training.heads import one_column
 from lossmith.study.training.predictor import TableModel
 from lossmith.study.training.stacked import Rows, StackedBatch
 from lossmith.study.training.timing import StepTimer
@@ -106,11 +108,17 @@ class TableTrainer:
         batch = StackedBatch(rows, [trial], budget)
         batch.advance(self._final_epochs(epochs))
         body = batch.stacks[0].averaged()
+        loss = candidate.fit(target)
+        if isinstance(loss, TimedLoss) and loss.waits:
+            with torch.no_grad():
+                output = body(rows.batch(torch.arange(len(target)).expand(ENSEMBLE, -1)))[0]
+            loss.calibrate(one_column(output.flatten(0, 2)), target.repeat(ENSEMBLE, 1))
         return TableModel(
             encoder=encoder,
-            loss=bare(candidate.fit(target)),
+            loss=bare(loss),
             body=body,
             embedding=rows.embedding,
+            horizons=loss.horizons if isinstance(loss, TimedLoss) else (),
         )
 
     def _final_epochs(self, epochs: int) -> int:
