@@ -19,8 +19,8 @@ from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.multitarget.heads import bare
 from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.budget import Budget, TrialSpec
-from lossmith.study.training.heads import one_column
-from lossmith.study.training.predictor import TableModel
+from lossmith.study.training.mlp import StackedMLP
+from lossmith.study.training.predictor import CHUNK, TableModel
 from lossmith.study.training.stacked import Rows, StackedBatch
 from lossmith.study.training.timing import StepTimer
 
@@ -110,9 +110,7 @@ class TableTrainer:
         body = batch.stacks[0].averaged()
         loss = candidate.fit(target)
         if isinstance(loss, TimedLoss) and loss.waits:
-            with torch.no_grad():
-                output = body(rows.batch(torch.arange(len(target)).expand(ENSEMBLE, -1)))[0]
-            loss.calibrate(one_column(output.flatten(0, 2)), target.repeat(ENSEMBLE, 1))
+            _calibrate(loss, body, rows)
         return TableModel(
             encoder=encoder,
             loss=bare(loss),
@@ -155,3 +153,17 @@ class TableTrainer:
 
     def _target(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(self.problem.target[rows])
+
+
+@torch.no_grad()
+def _calibrate(loss: TimedLoss, body: StackedMLP, rows: Rows) -> None:
+    """Tell a loss of risks alone what those of its training rows are, of all seeds together.
+
+    Risks have no origin that seeds would share: it becomes the mean of each seed's.
+    """
+    every = torch.arange(rows.target.shape[1]).split(CHUNK)
+    parts = [body(rows.batch(some.expand(ENSEMBLE, -1)))[0] for some in every]
+    output = torch.cat(parts, dim=2)
+    origin = output.mean(dim=2, keepdim=True)
+    body.biases[0].sub_(origin)
+    loss.calibrate((output - origin).flatten(), rows.target.flatten(0, 1))
