@@ -40,7 +40,8 @@ anything is finished, and a second time, it stops at once with exit code 130 and
 
 examples:
   lossmith select houses.csv --target price --metric mae --candidates mse,mae,huber --budget 60s
-  lossmith select houses.csv --target price,sold_fast --metric mae,auroc"""
+  lossmith select houses.csv --target price,sold_fast --metric mae,auroc
+  lossmith select patients.csv --target days --event died --metric concordance"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -198,7 +199,7 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
         "predict",
         help="predict new rows with the model of a run",
         description="Predicts new rows: a column prediction and, for classes, one "
-        "probability_CLASS each.",
+        "probability_CLASS each; of times to an event risk and survival_TIME.",
         epilog="example:\n  lossmith predict runs/houses new.csv --out predictions.csv",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
