@@ -9,6 +9,7 @@ from sklearn import metrics as reference
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import lookup
+from lossmith.study.metrics.censored import horizons
 from lossmith.study.metrics.jackknife import jackknife
 from lossmith.study.metrics.resolve import METRICS, as_metric
 from lossmith.study.metrics.retrieval import Ranked
@@ -102,6 +103,12 @@ def survival() -> Case:
     return target, np.round(OWN + first, 1), np.round(OWN + second, 1)
 
 
+def curves() -> Case:
+    target, first, second = survival()
+    falling = np.linspace(0.0, 2.0, len(horizons(*target.T)))
+    return target, *(sigmoid(1 - falling - one[:, None]) for one in (first, second))
+
+
 CASES = {
     "mean_iou": masks(),
     "mean_iou of one class": foreground(),
@@ -120,12 +127,16 @@ CASES = {
     "wql": quantiles(),
     "smape": forecasts(),
     "concordance": survival(),
+    "concordance_uno": survival(),
+    "integrated_brier": curves(),
     "map_at_r": lists(),
 }
 
 
 def case_of(case: str):
-    return (as_metric(case.partition(" ")[0]), *CASES[case])
+    """Return a metric with what it takes from all targets, targets, and two predictions."""
+    target, *predictions = CASES[case]
+    return (as_metric(case.partition(" ")[0]).fitted(target), target, *predictions)
 
 
 def bootstrap(metric, target, predictions, units, draws=400) -> np.ndarray:
@@ -369,6 +380,8 @@ MISTAKES = {
     "ndcg@x": "whole number",
     "dice@3": "takes no number",
     "wql@1.5": "levels between 0 and 1",
+    "concordance_uno@soon": "a time above 0",
+    "concordance@3": "takes no number",
     "mean_uoi": "did you mean mean_iou",
 }
 

@@ -13,6 +13,7 @@ from lossmith.printable import printable
 OF_TABLES = {
     "target": "the class is the name of an image's folder, and a mask is given by --masks",
     "order": "grades are of tables",
+    "event": "times to an event are of tables",
     "time": "an order of time is of tables",
     "task": "images by class are classified, and those with --masks are segmented",
     "keep_outliers": "outliers are of numbers",

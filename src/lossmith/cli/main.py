@@ -42,7 +42,8 @@ examples:
   lossmith select houses.csv --target price --metric mae --candidates mse,mae,huber --budget 60s
   lossmith select houses.csv --target price,sold_fast --metric mae,auroc
   lossmith select photos/ --metric balanced_accuracy
-  lossmith select scans/ --masks drawn/ --metric mean_iou"""
+  lossmith select scans/ --masks drawn/ --metric mean_iou
+  lossmith select patients.csv --target days --event died --metric concordance"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -166,6 +167,12 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         help="of two (default: the rarer one); of several targets: a=yes,b=no",
     )
     parser.add_argument(
+        "--event",
+        metavar="COLUMN",
+        help="which times are those of events, the others being censored; --positive says by "
+        "which value (default: 1, yes, died, …)",
+    )
+    parser.add_argument(
         "--order",
         metavar="GRADE,…",
         help="the grades of an ordinal task from low to high (default: as the column says it)",
@@ -197,7 +204,8 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
         "predict",
         help="predict new rows with the model of a run",
         description="Predicts new rows: a column prediction and, for classes, one "
-        "probability_CLASS each; or a folder of images, or their masks.",
+        "probability_CLASS each; of times to an event risk and survival_TIME; or a folder of "
+        "images, or their masks.",
         epilog="example:\n  lossmith predict runs/houses new.csv --out predictions.csv",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -56,6 +56,7 @@ def _of_table(options: argparse.Namespace, out: Path, screen: Any, progress: Any
     return run(
         table,
         **_wanted(options),
+        event=options.event,
         groups=_groups(options.groups, table),
         time=options.time,
         candidates=options.candidates,

@@ -222,10 +222,9 @@ class Reals(Numbers):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerClass(Reals):
-    """One real number a class, which `for_target` may count; None for none."""
+class OptionalReals(Reals):
+    """Several real numbers; None for none."""
 
-    wanted = "one number a class"
     annotation = Sequence[float] | None
     optional = True
 
@@ -235,6 +234,13 @@ class PerClass(Reals):
         def __set__(  # type: ignore[override]
             self, loss: Any, value: Sequence[float] | Tensor | None
         ) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerClass(OptionalReals):
+    """One real number a class, which `for_target` may count; None for none."""
+
+    wanted = "one number a class"
 
 
 @dataclass(frozen=True, kw_only=True)

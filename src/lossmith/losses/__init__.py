@@ -132,7 +132,7 @@ from lossmith.losses.segmentation.overlap import (
 from lossmith.losses.self_supervised.redundancy import BarlowTwins, KoLeo, SIGReg, VICReg
 from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, NegativeCosine, SwAV
 from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
-from lossmith.losses.survival.grid import MTLR, DeepHit, LogisticHazard, PCHazard
+from lossmith.losses.survival.grid import MTLR, PMF, BCESurv, DeepHit, LogisticHazard, PCHazard
 from lossmith.losses.text import DPO, IPO, KTO, ORPO, SimPO, Unlikelihood
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
 from lossmith.losses.wrappers import (
@@ -170,6 +170,7 @@ __all__ = [
     "MSSSIM",
     "MTLR",
     "ORPO",
+    "PMF",
     "R1",
     "R2",
     "R3GAN",
@@ -186,6 +187,7 @@ __all__ = [
     "ArcFace",
     "Asymmetric",
     "AttentionTransfer",
+    "BCESurv",
     "BalancedSoftmax",
     "BarlowTwins",
     "Barron",

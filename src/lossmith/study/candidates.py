@@ -65,7 +65,8 @@ def candidates_for(
                 f"no candidate is called {key!r} under {metric.name}; "
                 f"{_instead(of, loss_of(key), everyone, target)}"
             )
-    unique = {candidate.name: candidate for candidate in (default, common, *chosen)}
+    several = (default, common, *chosen)
+    unique = {candidate.name: of.told(candidate, target) for candidate in several}
     return CandidateSet(candidates=tuple(unique.values()), default=default.name, common=common.name)
 
 

@@ -6,15 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from lossmith import MTLR, DeepHit, LogisticHazard, PCHazard, find
+from lossmith import MTLR, PMF, BCESurv, DeepHit, LogisticHazard, PCHazard, find
 
 TIMES = [1.0, 2.5, 4.0]
 TIME = torch.tensor([0.0, 0.3, 1.0, 1.0, 2.0, 2.5, 3.9, 4.0, 9.0, 9.0], dtype=torch.float64)
 EVENT = torch.tensor([0, 1, 1, 0, 0, 1, 1, 0, 1, 0])
 TARGET = {"time": TIME, "event": EVENT}
 HEAD = torch.randn(10, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-GRIDS = [LogisticHazard, MTLR, DeepHit, PCHazard]
-MASSES = [LogisticHazard(times=TIMES), MTLR(times=TIMES), DeepHit(times=TIMES, alpha=0.0)]
+LIKELIHOODS = [LogisticHazard, MTLR, DeepHit, PCHazard, PMF]
+GRIDS = [*LIKELIHOODS, BCESurv]
+MASSES = [kind(times=TIMES) for kind in (LogisticHazard, MTLR, PMF)]
+MASSES.append(DeepHit(times=TIMES, alpha=0.0))
 
 
 def ended_in(row: int) -> int | None:
@@ -45,6 +47,20 @@ def mtlr(head: Tensor, row: int) -> float:
     return of_masses([head[k:].sum().item() for k in range(4)], row)
 
 
+def pmf(head: Tensor, row: int) -> float:
+    return of_masses([*head.tolist(), 0.0], row)
+
+
+def bce_surv(head: Tensor, row: int) -> float:
+    value, survives = 0.0, head.sigmoid().tolist()
+    for k in range(3):
+        if k < outlived(row):
+            value -= math.log(survives[k])
+        elif EVENT[row]:
+            value -= math.log(1 - survives[k])
+    return value
+
+
 def pc_hazard(head: Tensor, row: int) -> float:
     hazards, value, k = head.exp().log1p().tolist(), 0.0, ended_in(row)
     for hazard, start, end in zip(hazards, [0.0, *TIMES], TIMES, strict=False):
@@ -52,7 +68,7 @@ def pc_hazard(head: Tensor, row: int) -> float:
     return value if k is None else value - math.log(hazards[k])
 
 
-@pytest.mark.parametrize("definition", [logistic_hazard, mtlr, pc_hazard])
+@pytest.mark.parametrize("definition", [logistic_hazard, mtlr, pc_hazard, pmf, bce_surv])
 def test_it_is_its_definition(definition: object) -> None:
     loss = find()[definition.__name__](times=TIMES)
     expected = [definition(HEAD[row], row) for row in range(len(HEAD))]
@@ -83,12 +99,28 @@ def test_masses_of_all_outcomes_add_up_to_1_and_are_steps_of_the_curve(loss: obj
     assert torch.allclose(1 - masses[:3].cumsum(0), loss.decode(head[:1])[0])
 
 
-@pytest.mark.parametrize("kind", GRIDS)
+@pytest.mark.parametrize("kind", LIKELIHOODS)
 def test_the_curve_is_the_likelihood_of_being_censored_at_each_end(kind: type) -> None:
     loss, ends = kind(times=TIMES), torch.tensor(TIMES, dtype=torch.float64)
     censored = {"time": ends, "event": torch.zeros(3)}
     likelihood = (-loss.values(HEAD[:1].expand(3, 3), censored)).exp()
     assert torch.allclose(likelihood, loss.decode(HEAD[:1])[0])
+
+
+@pytest.mark.parametrize("kind", GRIDS)
+def test_survival_meets_the_curve_at_its_ends_and_lies_between(kind: type) -> None:
+    loss = kind(times=TIMES)
+    curve = loss.decode(HEAD)
+    for k, end in enumerate(TIMES):
+        at_end = loss.survival(HEAD, torch.full((10,), end, dtype=torch.float64))
+        assert torch.allclose(at_end, curve[:, k])
+    beyond = loss.survival(HEAD, torch.full((10,), 99.0))
+    assert torch.allclose(beyond, curve[:, -1])
+    assert torch.allclose(loss.survival(HEAD, torch.zeros(10)), torch.ones(()).double())
+    between = loss.survival(HEAD, torch.full((10,), 1.75, dtype=torch.float64))
+    first, second = curve[:, 0], curve[:, 1]
+    middle = (first * second).sqrt() if kind is PCHazard else (first + second) / 2
+    assert torch.allclose(between, middle)
 
 
 def test_the_best_constant_hazards_are_kaplan_meier() -> None:

@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as nnf
 
 from lossmith.functional.checks import (
     clamp_if_outside,
@@ -11,12 +12,17 @@ from lossmith.functional.checks import (
     promote,
     require,
     several_outputs,
+    tensor_like,
+    widest,
 )
 from lossmith.functional.distributional.likelihood import log_scale_of
 from lossmith.functional.regression.counts import exp_linear_tail
 
 __all__ = [
+    "at_times",
+    "breslow",
     "cox",
+    "cox_survival",
     "log_normal_aft",
     "log_normal_survival",
     "median_time",
@@ -49,34 +55,95 @@ def cox(input: Tensor, time: Tensor, event: Tensor, *, ties: str) -> Tensor:
     return logs.logsumexp(1) - torch.where(event, input, 0)
 
 
-def weibull_aft(input: Tensor, time: Tensor, event: Tensor, *, floor: Tensor | float) -> Tensor:
-    """Return e^z + event·(log σ + log time − z), z = (log time − μ)/σ (Kalbfleisch, 1980)."""
+def breslow(output: Tensor, time: Tensor, event: Tensor, *, at: Tensor) -> Tensor:
+    """Return Σ_i: t_i ≤ at event_i / Σ_j: t_j ≥ t_i exp(output_j), the hazard summed up to times.
+
+    (Breslow, 1974.)
+    """
+    order = time.argsort(descending=True)
+    time, event, risks = time[order], event[order], output[order].logcumsumexp(0)
+    last = torch.searchsorted(-time, -time, right=True) - 1  # of equal times: all are at risk
+    most = torch.finfo(risks.dtype).max / (2 * len(risks))  # so that their sum is finite
+    steps = torch.where(event == 1, (-risks[last]).exp().clamp(max=most), 0).flip(0).cumsum(0)
+    places = torch.searchsorted(time.flip(0), at, right=True)
+    return torch.cat([steps.new_zeros(1), steps])[places]
+
+
+def cox_survival(output: Tensor, time: Tensor, *, times: Tensor, hazard: Tensor) -> Tensor:
+    """Return exp(−H(time)·exp(output)), H in lines between the times at which it is known."""
+    output = promote(output)
+    known = hazard.to(output.device, widest(output.device)).expand(len(output), -1)
+    logs = at_times(known, time, times=times, start=0.0).log()
+    return (-(logs + output).exp()).exp().to(output.dtype)
+
+
+def at_times(values: Tensor, time: Tensor, *, times: Tensor, start: float) -> Tensor:
+    """Return rows of values at the ends of intervals, (N, K), between them: each row at its time.
+
+    They rise or fall in lines from `start` at time 0, and stay what they are beyond the last end.
+    """
+    edges = nnf.pad(promote(times.to(values)), (1, 0))
+    values = nnf.pad(values, (1, 0), value=start)
+    place = torch.searchsorted(edges, time.to(edges).contiguous()).clamp(1, len(edges) - 1)
+    left, right = edges[place - 1], edges[place]
+    through = ((time - left) / (right - left)).clamp(0, 1).to(values)
+    low, high = (values.gather(-1, one.unsqueeze(-1)).squeeze(-1) for one in (place - 1, place))
+    return torch.lerp(low, high, through)
+
+
+def weibull_aft(
+    input: Tensor,
+    time: Tensor,
+    event: Tensor,
+    *,
+    floor: Tensor | float,
+    scale: Tensor | float | None = None,
+) -> Tensor:
+    """Return e^z + event·(log σ + log time − z), z = (log time/scale − μ)/σ (Kalbfleisch, 1980)."""
     event = happened(time, event)
-    z, log_scale, log_time = _standardised(input, time, floor)
+    z, log_scale, log_time = _standardised(input, time, floor, scale)
     return exp_linear_tail(z) + torch.where(event, log_scale + log_time - z, 0)
 
 
-def log_normal_aft(input: Tensor, time: Tensor, event: Tensor, *, floor: Tensor | float) -> Tensor:
+def log_normal_aft(
+    input: Tensor,
+    time: Tensor,
+    event: Tensor,
+    *,
+    floor: Tensor | float,
+    scale: Tensor | float | None = None,
+) -> Tensor:
     """Return −log(φ(z)/(σ·time)) of events, −log Φ(−z) of censored times (Kalbfleisch, 1980)."""
     event = happened(time, event)
-    z, log_scale, log_time = _standardised(input, time, floor)
+    z, log_scale, log_time = _standardised(input, time, floor, scale)
     density = z.square() / 2 + log_scale + log_time + math.log(2 * math.pi) / 2
     return torch.where(event, density, -_log_upper_tail(z))
 
 
-def weibull_survival(output: Tensor, time: Tensor, *, floor: Tensor | float) -> Tensor:
+def weibull_survival(
+    output: Tensor, time: Tensor, *, floor: Tensor | float, scale: Tensor | float | None = None
+) -> Tensor:
     """Return exp(−e^z), the probability to outlive a time."""
-    return (-exp_linear_tail(_standardised(output, time, floor)[0])).exp()
+    return (-exp_linear_tail(_standardised(output, time, floor, scale)[0])).exp()
 
 
-def log_normal_survival(output: Tensor, time: Tensor, *, floor: Tensor | float) -> Tensor:
+def log_normal_survival(
+    output: Tensor, time: Tensor, *, floor: Tensor | float, scale: Tensor | float | None = None
+) -> Tensor:
     """Return Φ(−z), the probability to outlive a time."""
-    return torch.special.ndtr(-_standardised(output, time, floor)[0])
+    return torch.special.ndtr(-_standardised(output, time, floor, scale)[0])
 
 
-def median_time(output: Tensor, *, middle: float, floor: Tensor | float) -> Tensor:
-    """Return exp(μ + σ·middle): the median, where that of z is `middle`."""
+def median_time(
+    output: Tensor,
+    *,
+    middle: float,
+    floor: Tensor | float,
+    scale: Tensor | float | None = None,
+) -> Tensor:
+    """Return scale·exp(μ + σ·middle): the median, where that of z is `middle`."""
     place, raw = promote(output).unbind(head_dim(output))
+    place = place + _log_unit(scale, place)
     return exp_linear_tail(
         place + middle * exp_linear_tail(log_scale_of(raw, floor)) if middle else place
     )
@@ -94,16 +161,21 @@ def happened(time: Tensor, event: Tensor) -> Tensor:
     return event == 1
 
 
+def _log_unit(scale: Tensor | float | None, like: Tensor) -> Tensor | float:
+    return 0.0 if scale is None else tensor_like(scale, like).log()
+
+
 def _standardised(
-    input: Tensor, time: Tensor, floor: Tensor | float
+    input: Tensor, time: Tensor, floor: Tensor | float, scale: Tensor | float | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return z = (log time − μ)/σ, log σ and log time of a head of two."""
+    """Return z = (log time/scale − μ)/σ, log σ and log time of a head of two."""
     input, time = several_outputs(input, time, 2)
     require((time > 0).all(), "time holds numbers that are not positive; leave such rows out")
     place, raw = input.unbind(head_dim(input))
     log_scale, log_time = log_scale_of(raw, floor), time.log()
     most = torch.finfo(input.dtype).max ** 0.499
-    z = clamp_if_outside((log_time - place) * (-log_scale).exp(), -most, most)
+    away = log_time - _log_unit(scale, place) - place
+    z = clamp_if_outside(away * (-log_scale).exp(), -most, most)
     return z, log_scale, log_time
 
 

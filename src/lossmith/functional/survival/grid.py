@@ -23,6 +23,7 @@ from lossmith.functional.regression.counts import exp_linear_tail
 from lossmith.functional.survival.continuous import happened
 
 __all__ = [
+    "bce_surv",
     "deep_hit",
     "hazard_curve",
     "logistic_hazard",
@@ -30,6 +31,8 @@ __all__ = [
     "mtlr",
     "mtlr_curve",
     "pc_hazard",
+    "pc_hazard_survival",
+    "pmf",
 ]
 
 _ALL = slice(None)
@@ -42,6 +45,21 @@ def logistic_hazard(input: Tensor, time: Tensor, event: Tensor, *, times: Tensor
     ended = event.unsqueeze(-1) & _first(~survived)
     rise = torch.where(survived, -nnf.logsigmoid(-logits), 0)
     return (rise - torch.where(ended, nnf.logsigmoid(logits), 0)).sum(-1)
+
+
+def bce_surv(input: Tensor, time: Tensor, event: Tensor, *, times: Tensor) -> Tensor:
+    """Return the cross-entropy of surviving each end, where that is known (Kvamme, 2019)."""
+    logits, time, event, edges = _rows(input, time, event, times)
+    survived = _survived(time, event, edges)
+    fallen = event.unsqueeze(-1) & ~survived
+    rise = torch.where(survived, -nnf.logsigmoid(logits), 0)
+    return (rise - torch.where(fallen, nnf.logsigmoid(-logits), 0)).sum(-1)
+
+
+def pmf(input: Tensor, time: Tensor, event: Tensor, *, times: Tensor) -> Tensor:
+    """Return −log of the mass that is possible, of a softmax over the intervals (Kvamme, 2019)."""
+    logits, time, event, edges = _rows(input, time, event, times)
+    return -_log_possible(_log_masses(logits), _possible(_survived(time, event, edges), event))
 
 
 def mtlr(input: Tensor, time: Tensor, event: Tensor, *, times: Tensor) -> Tensor:
@@ -82,12 +100,15 @@ def deep_hit(
 def pc_hazard(input: Tensor, time: Tensor, event: Tensor, *, times: Tensor) -> Tensor:
     """Return Σ_k h_k·(share of interval k lived) − event·log h, h = softplus(input) (Kvamme)."""
     raw, time, event, edges = _rows(input, time, event, times)
-    left = nnf.pad(edges[:-1], (1, 0))
-    width = (edges - left).clamp(min=torch.finfo(edges.dtype).tiny)
-    lived = ((time.unsqueeze(-1) - left) / width).clamp(0, 1).to(raw.dtype)
     ended = event.unsqueeze(-1) & _first(~_survived(time, event, edges))
-    hazard = -nnf.logsigmoid(-raw)
-    return (hazard * lived - torch.where(ended, _log_softplus(raw), 0)).sum(-1)
+    hazard = -nnf.logsigmoid(-raw) * _lived(time, edges).to(raw.dtype)
+    return (hazard - torch.where(ended, _log_softplus(raw), 0)).sum(-1)
+
+
+def pc_hazard_survival(output: Tensor, time: Tensor, *, times: Tensor) -> Tensor:
+    """Return exp −Σ_k h_k·(share of interval k lived), the probability to outlive a time."""
+    raw, time, _, edges = _rows(output, time, torch.zeros_like(time), times)
+    return (nnf.logsigmoid(-raw) * _lived(time, edges).to(raw.dtype)).sum(-1).exp()
 
 
 def hazard_curve(output: Tensor) -> Tensor:
@@ -118,6 +139,13 @@ def _rows(
     time = time if time.is_floating_point() else time.to(input.dtype)
     require((time >= 0).all(), "time holds negative numbers; the grid starts at 0")
     return input.movedim(head_dim(input), -1), promote(time), event, promote(times.to(time))
+
+
+def _lived(time: Tensor, edges: Tensor) -> Tensor:
+    """Return the share of each interval that was lived, in a last dimension."""
+    left = nnf.pad(edges[:-1], (1, 0))
+    width = (edges - left).clamp(min=torch.finfo(edges.dtype).tiny)
+    return ((time.unsqueeze(-1) - left) / width).clamp(0, 1)
 
 
 def _survived(time: Tensor, event: Tensor, edges: Tensor) -> Tensor:

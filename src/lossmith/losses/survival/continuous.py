@@ -2,18 +2,30 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.bases import Pointwise, SetLoss
 from lossmith.core.card import Card, Example, Kind
-from lossmith.core.hyperparameter import Choice, Real
+from lossmith.core.hyperparameter import Choice, OptionalReal, OptionalReals, Real
 from lossmith.core.reduce import reduce
+from lossmith.core.tree import check_names
+from lossmith.losses._fitting import finite, quantile_of
 
 TARGET: Mapping[str, Kind] = {"time": "positive", "event": "labels"}
 _LOG3 = math.log(3)
 _FLOOR = Real(default=0.001, low=0.0, exclusive=True, doc="least :math:`\\sigma`, of log time")
+_SCALE = OptionalReal(
+    default=None,
+    low=0.0,
+    exclusive=True,
+    doc="the unit of time, whose log is added to :math:`\\mu`, so that a head may begin at 0; "
+    "None for 1; `for_target` fits the median of the times",
+)
+MOST_TIMES = 100  # of a baseline
 
 
 class Cox(SetLoss):
@@ -29,7 +41,9 @@ class Cox(SetLoss):
     Shapes: input (N,), the log hazard of each row; target a dict of `time` and `event`, both
     (N,). Values in nats an event, where Cox's own sum is not divided. Rows compete with the
     others of their batch alone, so that batches should be large; memory grows with N². A batch
-    without events gives 0. It takes no weights: a row twice is a tie, not a weight of 2.
+    without events gives 0. It takes no weights: a row twice is a tie, not a weight of 2. Risks have
+    no time: `with_baseline` adds Breslow's estimate of the hazard that all share, by which
+    `survival` gives the probability to outlive given times.
 
     Use when: Times to an event are partly censored and risks need only be ordered.
     Avoid when: Hazards of two groups cross over time, or batches hold few events.
@@ -43,6 +57,12 @@ class Cox(SetLoss):
 
     ties: Choice = Choice(
         default="efron", choices=("efron", "breslow"), doc='"efron", the more exact, or "breslow"'
+    )
+    times: OptionalReals = OptionalReals(
+        default=None, low=0.0, exclusive=True, doc="increasing times at which the baseline is known"
+    )
+    hazard: OptionalReals = OptionalReals(
+        default=None, low=0.0, doc="the baseline: the hazard summed up to each of these times"
     )
     card = Card(
         key="cox",
@@ -62,23 +82,95 @@ class Cox(SetLoss):
         values = F.cox(input, target["time"], target["event"], ties=self.ties)
         return reduce(values, weight=target["event"].to(values.dtype))
 
+    def __post_init__(self) -> None:
+        if self.times is None and self.hazard is None:
+            return
+        given = [[] if one is None else one.tolist() for one in (self.times, self.hazard)]
+        rising = all(list(one) == sorted(one) for one in given)
+        if not rising or len(given[0]) != len(given[1]) or len(set(given[0])) != len(given[0]):
+            raise ValueError(
+                "Cox: times and hazard must be equally many increasing numbers, got "
+                f"{len(given[0])} and {len(given[1])}: {given[0][:5]} and {given[1][:5]}"
+            )
 
-class WeibullAFT(Pointwise):
+    def with_baseline(
+        self, output: Tensor, target: Mapping[str, Tensor], times: Any = None
+    ) -> Self:
+        """Return the loss with the baseline hazard of training rows, by their outputs.
+
+        Args:
+            output: (N,), of the trained model.
+            target: their times and events.
+            times: at which it is kept; 100 quantiles of the times of events if None.
+
+        Raises:
+            ValueError: if no row has an event after time 0.
+        """
+        time, event = (finite(target[name]) for name in ("time", "event"))
+        if times is None:
+            ordered = time[(event == 1) & (time > 0)].sort().values
+            if not len(ordered):
+                raise ValueError("Cox: target holds no event after time 0; pass times=")
+            levels = [(k + 1) / MOST_TIMES for k in range(MOST_TIMES)]
+            times = sorted({quantile_of(ordered, level).item() for level in levels})
+        at = torch.as_tensor(times, dtype=torch.float64)
+        hazard = F.breslow(finite(output), time, event, at=at)
+        return type(self)(**{**self.arguments(), "times": at, "hazard": hazard})
+
+    def survival(self, output: Tensor, time: Tensor) -> Tensor:
+        """Return the probability to outlive a time, one for each row.
+
+        The baseline rises in lines between its times, and stays what it is beyond the last.
+
+        Raises:
+            ValueError: if the loss has no baseline.
+
+        >>> loss = Cox(times=[1.0, 2.0], hazard=[0.5, 2.0])
+        >>> loss.survival(torch.zeros(2), torch.tensor([1.0, 9.0])).log()
+        tensor([-0.5000, -2.0000])
+        """
+        if self.times is None or self.hazard is None:
+            raise ValueError("Cox: risks have no time; `with_baseline` adds the hazard they share")
+        return F.cox_survival(output, time, times=self.times, hazard=self.hazard)
+
+
+class _AFT(Pointwise):
+    """Times whose logarithm has a place and a spread."""
+
+    @classmethod
+    def for_target(cls, target: Any, **hypers: Any) -> Self:
+        """Return the loss with the median of the times as their unit.
+
+        Raises:
+            TypeError: if target is no dict of `time` and `event`.
+            ValueError: if it holds no time above 0.
+        """
+        check_names(cls.__name__, "target", target, cls.card.target, cls.card.optional)
+        if "scale" in hypers:
+            return cls(**hypers)
+        time = finite(target["time"])
+        time = time[time > 0].sort().values
+        if not len(time):
+            raise ValueError(f"{cls.__name__}: target holds no time above 0; pass scale=")
+        return cls(**{"scale": quantile_of(time, 0.5).item(), **hypers})
+
+
+class WeibullAFT(_AFT):
     r"""Negative log-likelihood of Weibull times, partly censored: the head gives scale and shape.
 
     .. math:: \ell = e^z + d \, (\log\sigma + \log t - z) \qquad
-        z = \frac{\log t - \mu}{\sigma}, \; \sigma = \text{floor} + e^{u}
+        z = \frac{\log(t / s) - \mu}{\sigma}, \; \sigma = \text{floor} + e^{u}
 
-    with time t, and event d = 1, or 0 where a row was censored at t.
+    with time t of the scale s, and event d = 1, or 0 where a row was censored at t.
 
     Shapes: input (N, 2), in dimension 1 the log-scale :math:`\mu` of the time and the raw
     :math:`\log\sigma` u; target a dict of `time`, above 0, and `event`, both (N,). Values in
     nats: the density of the time itself, so that distributions compare. The Weibull's shape is
-    :math:`1/\sigma`, its scale :math:`e^\mu`. `decode` gives the median time, `survival` the
+    :math:`1/\sigma`, its scale :math:`s e^\mu`. `decode` gives the median time, `survival` the
     probability to outlive given times. Beyond z = 50 the exponential goes on as its tangent.
 
     Use when: A time to an event is predicted beyond the last one seen, and hazards rise or fall.
-    Avoid when: Hazards rise and fall again, log-normal then, or times are far from 1: rescale.
+    Avoid when: Hazards rise and fall again, log-normal then.
     Source: Kalbfleisch & Prentice, The Statistical Analysis of Failure Time Data (1980).
 
     >>> target = {"time": torch.tensor([2.0, 2.0]), "event": torch.tensor([1, 0])}
@@ -89,6 +181,7 @@ class WeibullAFT(Pointwise):
     """
 
     floor: Real = _FLOOR
+    scale: OptionalReal = _SCALE
     out_features: int = 2
     card = Card(
         key="weibull_aft",
@@ -106,33 +199,37 @@ class WeibullAFT(Pointwise):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the median time."""
-        return F.median_time(output, middle=math.log(math.log(2)), floor=self.floor)
+        return F.median_time(
+            output, middle=math.log(math.log(2)), floor=self.floor, scale=self.scale
+        )
 
     def survival(self, output: Tensor, time: Tensor) -> Tensor:
         """Return the probability to outlive a time, one for each row."""
-        return F.weibull_survival(output, time, floor=self.floor)
+        return F.weibull_survival(output, time, floor=self.floor, scale=self.scale)
 
     def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
         """Return the negative log-likelihood of each row."""
-        return F.weibull_aft(input, target["time"], target["event"], floor=self.floor)
+        return F.weibull_aft(
+            input, target["time"], target["event"], floor=self.floor, scale=self.scale
+        )
 
 
-class LogNormalAFT(Pointwise):
+class LogNormalAFT(_AFT):
     r"""Negative log-likelihood of log-normal times, partly censored: mean and spread of their log.
 
     .. math:: \ell = \begin{cases} z^2 / 2 + \log\sigma + \log t + \tfrac12 \log 2\pi & d = 1 \\
-        -\log \Phi(-z) & d = 0 \end{cases} \qquad z = \frac{\log t - \mu}{\sigma}, \;
+        -\log \Phi(-z) & d = 0 \end{cases} \qquad z = \frac{\log(t / s) - \mu}{\sigma}, \;
         \sigma = \text{floor} + e^{u}
 
-    with time t, and event d = 1, or 0 where a row was censored at t.
+    with time t of the scale s, and event d = 1, or 0 where a row was censored at t.
 
     Shapes: input (N, 2), in dimension 1 the mean :math:`\mu` of the log time and the raw
     :math:`\log\sigma` u; target a dict of `time`, above 0, and `event`, both (N,). Values in
     nats: the density of the time itself, so that distributions compare. `decode` gives the median
-    time :math:`e^\mu`, `survival` the probability to outlive given times.
+    time :math:`s e^\mu`, `survival` the probability to outlive given times.
 
     Use when: A time to an event is predicted whose hazard rises and then falls.
-    Avoid when: Hazards only rise or only fall, Weibull then, or times are far from 1: rescale.
+    Avoid when: Hazards only rise or only fall, Weibull then.
     Source: Kalbfleisch & Prentice, The Statistical Analysis of Failure Time Data (1980).
 
     >>> target = {"time": torch.tensor([1.0, 1.0]), "event": torch.tensor([1, 0])}
@@ -141,6 +238,7 @@ class LogNormalAFT(Pointwise):
     """
 
     floor: Real = _FLOOR
+    scale: OptionalReal = _SCALE
     out_features: int = 2
     card = Card(
         key="log_normal_aft",
@@ -158,12 +256,14 @@ class LogNormalAFT(Pointwise):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the median time."""
-        return F.median_time(output, middle=0.0, floor=self.floor)
+        return F.median_time(output, middle=0.0, floor=self.floor, scale=self.scale)
 
     def survival(self, output: Tensor, time: Tensor) -> Tensor:
         """Return the probability to outlive a time, one for each row."""
-        return F.log_normal_survival(output, time, floor=self.floor)
+        return F.log_normal_survival(output, time, floor=self.floor, scale=self.scale)
 
     def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
         """Return the negative log-likelihood of each row."""
-        return F.log_normal_aft(input, target["time"], target["event"], floor=self.floor)
+        return F.log_normal_aft(
+            input, target["time"], target["event"], floor=self.floor, scale=self.scale
+        )

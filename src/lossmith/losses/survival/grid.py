@@ -67,6 +67,17 @@ class Grid(Loss):
         """One output an interval."""
         return len(self.times)
 
+    def survival(self, output: Tensor, time: Tensor) -> Tensor:
+        """Return the probability to outlive a time, one for each row, in lines between ends.
+
+        Beyond the last end it stays what it is there.
+
+        >>> loss = LogisticHazard(times=[1.0, 2.0])  # 1/2 and 1/4 at the ends
+        >>> loss.survival(torch.zeros(2, 2), torch.tensor([0.5, 1.5]))
+        tensor([0.7500, 0.3750])
+        """
+        return F.at_times(self.decode(output), time, times=self.times, start=1.0)
+
 
 class LogisticHazard(Grid, Pointwise):
     r"""Whether an event comes in each interval, given that none came before: a chain of logits.
@@ -166,6 +177,102 @@ class MTLR(Grid, Pointwise):
         return F.mtlr(input, target["time"], target["event"], times=self.times)
 
 
+class BCESurv(Grid, Pointwise):
+    r"""Whether each interval's end is survived: a classifier for each, of the rows that tell.
+
+    .. math:: \ell = \sum_{k \in S} \log(1 + e^{-x_k}) + \sum_{k \in F} \log(1 + e^{x_k})
+
+    with S the ends that the row is known to have survived, and F those at or after its event, none
+    where it was censored.
+
+    Shapes: input (N, K), the logit of surviving the end of each of the K intervals, in dimension
+    1; target a dict of `time`, 0 or above, and `event`, 1, or 0 where the row was censored then,
+    both (N,). Intervals include their end. Values in nats, summed over ends. Rows leave the
+    classifiers of all ends after they were censored, so that those who have their event count too
+    much there. `decode` gives the probability to survive each end; nothing keeps it from rising
+    from one end to the next.
+
+    Use when: Survival to a few fixed times is asked for, and nearly all rows are seen until then.
+    Avoid when: Many rows are censored early: late probabilities are too low; logistic hazard then.
+    Source: Kvamme & Borgan, The Brier Score under Administrative Censoring: Problems and Solutions
+    (2019).
+
+    >>> target = {"time": torch.tensor([2.5, 1.0]), "event": torch.tensor([1, 0])}
+    >>> BCESurv(times=[1.0, 2.0, 3.0])(torch.zeros(2, 3), target)  # 3 log 2 and log 2
+    tensor(1.3863)
+    """
+
+    card = Card(
+        key="bce_surv",
+        tasks=("survival",),
+        input="logits",
+        target=TARGET,
+        # to survive: 3/4 and 1/2; log 4 + log 2, log(4/3) + log 2, log(4/3)
+        example=Example(
+            arguments=_TIMES,
+            input=[[_LOG3, 0.0]] * 3,
+            target=_TARGET,
+            value=(math.log(8) + math.log(8 / 3) + math.log(4 / 3)) / 3,
+        ),
+        claims=Claims(convex=True, lipschitz=True),
+    )
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the probability to survive the end of each interval."""
+        return output.sigmoid()
+
+    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+        """Return the cross-entropy of each row, summed over ends."""
+        return F.bce_surv(input, target["time"], target["event"], times=self.times)
+
+
+class PMF(Grid, Pointwise):
+    r"""A softmax over the interval of the event: the likelihood of a free distribution.
+
+    .. math:: \ell = -\log \sum_{k \in P} \operatorname{softmax}(x, 0)_k
+
+    with P the intervals that may hold the event: its own, or all that end after the row was
+    censored, K + 1 for what lies beyond the grid.
+
+    Shapes: input (N, K), a logit for each of the K intervals in dimension 1; target a dict of
+    `time`, 0 or above, and `event`, 1, or 0 where the row was censored then, both (N,). Intervals
+    include their end. What lies beyond the last has a logit of 0. Values in nats. `decode` gives
+    the probability to survive each end. It is DeepHit without the price of its ranking.
+
+    Use when: Whole survival curves are wanted, and likelihoods are compared.
+    Avoid when: Neighbouring intervals have few events each: MTLR, or a logistic hazard.
+    Source: Kvamme & Borgan, Continuous and Discrete-Time Survival Prediction with Neural Networks
+    (2019); the likelihood is that of Lee et al., DeepHit (2018).
+
+    >>> target = {"time": torch.tensor([2.5]), "event": torch.tensor([1])}
+    >>> PMF(times=[1.0, 2.0, 3.0])(torch.zeros(1, 3), target)  # one of four: log 4
+    tensor(1.3863)
+    """
+
+    card = Card(
+        key="pmf",
+        tasks=("survival",),
+        input="logits",
+        target=TARGET,
+        # masses 3, 3, 1 of 7: the first, the second, the last two
+        example=Example(
+            arguments=_TIMES,
+            input=[[_LOG3, _LOG3]] * 3,
+            target=_TARGET,
+            value=(math.log(7 / 3) * 2 + math.log(7 / 4)) / 3,
+        ),
+        claims=Claims(lipschitz=True),
+    )
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the probability to survive the end of each interval."""
+        return F.mass_curve(output)
+
+    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+        """Return the negative log-likelihood of each row."""
+        return F.pmf(input, target["time"], target["event"], times=self.times)
+
+
 class DeepHit(Grid, Coupled):
     r"""A softmax over the interval of the event, and a price for rows ranked wrongly.
 
@@ -180,8 +287,7 @@ class DeepHit(Grid, Coupled):
     `time`, 0 or above, and `event`, 1, or 0 where the row was censored then, both (N,). Intervals
     include their end. What lies beyond the last has a logit of 0. Rows compete with the others of
     their batch alone; memory grows with N². `decode` gives the probability to survive each end.
-    At alpha 0 it is the likelihood of a free distribution over the grid (PMF). This is the form of
-    one risk; several competing ones are not modelled.
+    At alpha 0 it is `PMF`. This is the form of one risk; several competing ones are not modelled.
 
     Use when: Whole survival curves are wanted and concordance is scored.
     Avoid when: Probabilities must be calibrated: the ranking spoils them.
@@ -272,6 +378,10 @@ class PCHazard(Grid, Pointwise):
     def decode(self, output: Tensor) -> Tensor:
         """Return the probability to survive the end of each interval."""
         return F.hazard_curve(output)
+
+    def survival(self, output: Tensor, time: Tensor) -> Tensor:
+        """Return the probability to outlive a time, one for each row."""
+        return F.pc_hazard_survival(output, time, times=self.times)
 
     def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
         """Return the negative log-likelihood of each row, but for the widths."""

@@ -228,3 +228,4 @@ class Evidence:
     classes: tuple[str, ...] = ()
     sample: Sample | None = None
     gallery: Gallery | None = None  # of pictures
+    horizons: tuple[float, ...] = ()  # of times to an event

@@ -47,7 +47,7 @@ class Arrangement:
         """
         notes, codes, order = [], None, None
         if groups is not None and groups is not False:
-            name, labels = _column(frame, targets, groups, "groups", ANSWERS)
+            name, labels = column_or_values(frame, targets, groups, "groups", ANSWERS)
             codes = _codes(name, labels)
             notes.append(
                 f"{codes.max() + 1:,} groups ({name}): rows of one count as one unit in the test"
@@ -55,7 +55,7 @@ class Arrangement:
             )
         if time is not None:
             what = "a column's name, or one number or date a row"
-            name, values = _column(frame, targets, time, "time", what)
+            name, values = column_or_values(frame, targets, time, "time", what)
             order = _times(name, values)
             notes.append(f"splits follow the order of {name}: each model is judged by later rows")
         if isinstance(groups, str):
@@ -90,7 +90,7 @@ def together(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | N
     return connected_components(graph, directed=False)[1][first]
 
 
-def _column(
+def column_or_values(
     frame: pd.DataFrame, targets: Sequence[str], given: Any, what: str, kinds: str
 ) -> tuple[str, pd.Series]:
     """Return values as they are told of, and one a row; none may be missing."""

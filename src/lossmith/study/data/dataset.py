@@ -17,7 +17,7 @@ from lossmith.study.data.problem import MINIMUM_ROWS
 from lossmith.study.data.units import copies, first_rows, same_inputs
 from lossmith.study.metrics import Metric
 from lossmith.study.metrics.study_metric import StudyMetric
-from lossmith.study.tasks import TABLE_TASKS, ArrayTask, array_task, table_task
+from lossmith.study.tasks import ROW_TASKS, ArrayTask, array_task, table_task
 
 Augment = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # of inputs and targets
 LOOKED_AT = 8  # samples that are read twice, to see whether validation rows stand still
@@ -79,7 +79,7 @@ class SupervisedDataset:
         one = cls(
             dataset=dataset,
             valid=judged,
-            target=target if found is None else target.astype(TABLE_TASKS[found].kind),
+            target=target if found is None else target.astype(ROW_TASKS[found].kind),
             task=found,
             classes=classes,
             collate=collate,
@@ -175,7 +175,7 @@ def _task(target: np.ndarray, task: Task | None, metric: Metric) -> tuple[Task, 
             f"task {task!r} does not go with {metric.name}, which is for "
             f"{' or '.join(metric.tasks)}"
         )
-    of = next(one for one in TABLE_TASKS.values() if one.name in metric.tasks)
+    of = next(one for one in ROW_TASKS.values() if one.name in metric.tasks)
     of.check(target)
     metric.check(target)
     classes = of.classes_of(target) or 0

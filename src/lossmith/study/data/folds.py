@@ -90,7 +90,7 @@ def split_rows(
     Raises:
         InputError: if there are too few groups to part.
     """
-    classes = None if TABLE_TASKS[task].numbers else target
+    classes = TABLE_TASKS[task].strata(target)
     develop, test = _untouched(len(target), classes, groups, seed)
     folds = []
     samples = [develop] * REPEATS if whole else _samples(develop, classes, groups, seed)

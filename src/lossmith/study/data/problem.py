@@ -17,6 +17,7 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import counted
 from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.cells import Columns
+from lossmith.study.data.event import Event, survival_asked
 from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import as_saved
 from lossmith.study.data.table import decoded, leading_zero, missing_words, nearest
@@ -26,6 +27,7 @@ from lossmith.study.metrics import metric as fitting
 from lossmith.study.tasks import TABLE_TASKS
 from lossmith.study.tasks.classes import MINIMUM_CLASS_ROWS
 from lossmith.study.tasks.ordinal import ranks
+from lossmith.study.tasks.survival import events, times
 
 MINIMUM_ROWS = 50  # a test part and five folds that still measure something
 FEW_INTEGERS = 10  # distinct integers that are still read as classes
@@ -38,10 +40,10 @@ class Problem:
     """What a study works on.
 
     features: (n, columns). target: (n,), float64 numbers in the column's own unit or int64 class
-    codes. labels: the classes as they stood in the column, in the order of their codes; classes:
-    the same as text; both empty for regression. A binary task has code 1 for the positive class.
-    dropped: rows without a target. notes: decisions the user should know of. arrangement: how the
-    rows belong together.
+    codes; of survival (n, 2), times and events. labels: the classes as they stood in the column,
+    in the order of their codes; classes: the same as text; both empty where there are none. A
+    binary task has code 1 for the positive class. dropped: rows without a target. notes: decisions
+    the user should know of. arrangement: how the rows belong together.
     """
 
     task: Task
@@ -58,6 +60,11 @@ class Problem:
     def numbers(self) -> bool:
         """Whether the target is a quantity, and no class."""
         return TABLE_TASKS[self.task].numbers
+
+    @property
+    def single(self) -> np.ndarray:
+        """The target as one value a row: of times and events the times."""
+        return self.target if self.target.ndim == 1 else self.target[:, 0]
 
     @cached_property
     def columns(self) -> Columns:
@@ -94,6 +101,7 @@ def frame_problem(
     positive: Any = None,
     arrangement: Arrangement | None = None,
     order: Any = None,
+    event: Event | None = None,
 ) -> Problem:
     """Return the problem of predicting one column of a table from the others.
 
@@ -101,6 +109,7 @@ def frame_problem(
     classes, and so are at most 10 distinct integers unless `metric` is one for regression.
     positive: the positive class of a binary task, the rarer one if None. arrangement: of the
     table's rows. order: of an ordinal task's grades from low to high; told by the column if None.
+    event: which times are those of events, whose label is then the positive one.
 
     Raises:
         InputError: when the target, the features or the metric do not make a task.
@@ -119,7 +128,7 @@ def frame_problem(
     kept = column.notna()
     column = column[kept]
     numbers = _numbers(column)
-    found = _task(numbers, target, metric, task, notes)
+    found = survival_asked(metric, task, event) or _task(numbers, target, metric, task, notes)
     if found == "regression" or not any(isinstance(value, Decimal) for value in column):
         if numbers is not column:
             notes.insert(0, f"column {target!r} holds numbers as text; they are read as numbers")
@@ -133,11 +142,16 @@ def frame_problem(
         )
     features = _features(frame.loc[kept].drop(columns=target).reset_index(drop=True), notes)
     dropped = int((~kept).sum())
-    if positive is not None and found != "binary":
+    if positive is not None and found not in ("binary", "survival"):
         raise InputError(f"--positive is for two classes, but the task of {target!r} is {found}")
     if order is not None and found != "ordinal":
         raise InputError(f"--order is for grades, but the task of {target!r} is {found}")
-    if found == "regression":
+    if event is not None:
+        happened, note = events(event.values[kept.to_numpy()], event.name, positive)
+        values, labels = np.stack([times(column, target), happened], axis=1), np.empty(0)
+        TABLE_TASKS[found].check(values)
+        notes.append(note)
+    elif found == "regression":
         values, labels = _values(column, target), np.empty(0)
     else:
         listed = order if order is not None else ranks(frame[target])
@@ -149,7 +163,7 @@ def frame_problem(
     arrangement = (arrangement or Arrangement()).at(kept.to_numpy())
     notes += arrangement.notes
     if dropped:
-        classes = [] if found == "regression" else [target]
+        classes = [] if TABLE_TASKS[found].numbers else [target]
         notes.append(left_out_note(dropped, repr(target), frame, classes))
     problem = Problem(
         task=found,

@@ -13,10 +13,12 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.base.result import Finding
 from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.cells import Columns
+from lossmith.study.data.event import Event
 from lossmith.study.data.folds import FOLDS, Split
 from lossmith.study.data.problem import MINIMUM_ROWS, Problem, frame_problem, given, left_out_note
 from lossmith.study.data.table import nearest
 from lossmith.study.data.units import copies, same_features, units_by_class
+from lossmith.study.tasks import TABLE_TASKS
 
 MOST = 8  # targets; beyond it the weights of a combination are no longer tuned honestly
 
@@ -87,9 +89,10 @@ class TableProblem:
         That is every combination of classes where each is common enough, else the classes of the
         target with the rarest one.
         """
-        codes = [one.target for one in self.targets if not one.numbers]
-        if not codes:
-            return None
+        found = [TABLE_TASKS[one.task].strata(one.target) for one in self.targets]
+        codes = [one for one in found if one is not None]
+        if len(codes) < 2:
+            return codes[0] if codes else None
         _, joined = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
         counts = units_by_class(joined, self.units)
         if counts.min() >= 2 * FOLDS:
@@ -111,6 +114,7 @@ def table_problem(
     positives: Sequence[Any],
     arrangement: Arrangement | None = None,
     orders: Sequence[Any] | None = None,
+    event: Event | None = None,
 ) -> TableProblem:
     """Return the problem of predicting one or several columns of a table from all others.
 
@@ -120,6 +124,8 @@ def table_problem(
     """
     if len(targets) > 1:
         _check_names(frame, targets)
+        if event is not None:
+            raise InputError("--event is for one target: times to an event are studied alone")
     orders = [None] * len(targets) if orders is None else orders
     for what, values in (("metric", metrics), ("task", tasks), ("positive", positives)):
         if len(values) != len(targets):
@@ -129,7 +135,7 @@ def table_problem(
             )
     rows, arrangement, dropped = _complete(frame, arrangement or Arrangement(), targets)
     problems = [
-        _one_of(targets, rows, arrangement, name, *own)
+        _one_of(targets, rows, arrangement, event, name, *own)
         for name, *own in zip(targets, metrics, tasks, positives, orders, strict=True)
     ]
     classes = [one.name for one in problems if not one.numbers]
@@ -158,6 +164,7 @@ def _one_of(
     targets: Sequence[str],
     rows: pd.DataFrame,
     arrangement: Arrangement,
+    event: Event | None,
     name: str,
     metric: str,
     task: str | None,
@@ -167,7 +174,7 @@ def _one_of(
     """Return the problem of one target; of several, a mistake says whose it is."""
     frame = rows.drop(columns=[other for other in targets if other != name])
     try:
-        return frame_problem(frame, name, metric, task, positive, arrangement, order)
+        return frame_problem(frame, name, metric, task, positive, arrangement, order, event)
     except InputError as error:
         if len(targets) == 1 or repr(name) in str(error):
             raise

@@ -31,7 +31,7 @@ def of_columns(problem: Problem) -> Iterator[Finding]:
 def _leaks(problem: Problem) -> Iterator[Finding]:
     test = _gives_number if problem.numbers else _gives_class
     for name, (kind, _) in problem.columns.kinds.items():
-        if reason := test(problem.features[name], kind, problem.target):
+        if reason := test(problem.features[name], kind, problem.single):
             yield Finding(
                 name="leak",
                 value=name,
@@ -44,7 +44,7 @@ def _leaks(problem: Problem) -> Iterator[Finding]:
 def _duplicates(problem: Problem) -> Iterator[Finding]:
     inputs = same_features(problem.features)
     yield from duplicates(inputs, problem.target, problem.copied)
-    groups = pd.Series(problem.target).groupby(inputs)
+    groups = pd.Series(problem.single).groupby(inputs)
     torn = (groups.transform("nunique") > 1).mean()
     if torn:
         yield Finding(

@@ -107,7 +107,7 @@ def _least_values(name: str, kind: str, column: pd.Series) -> int:
 def _standard(problem: Problem) -> np.ndarray:
     """Return the target as (n, k) of mean 0: ranks of numbers, an indicator of each class."""
     if problem.numbers:
-        table = stats.rankdata(problem.target)[:, None]
+        table = stats.rankdata(problem.single)[:, None]
     else:
         table = np.eye(len(problem.classes))[problem.target]
     return table - table.mean(axis=0)

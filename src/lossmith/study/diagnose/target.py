@@ -8,6 +8,7 @@ from scipy import stats
 from lossmith.study.base.formatting import counted, listed, percent
 from lossmith.study.base.result import Finding
 from lossmith.study.data.problem import Problem
+from lossmith.study.diagnose.censored import of_times
 
 Array = np.ndarray
 FAR = 6.0  # robust standard deviations from the median; 2 in a billion of normal values
@@ -15,8 +16,10 @@ FEW_ROWS = 20  # of a class whose scores are luck
 
 
 def of_target(problem: Problem) -> Iterator[Finding]:
-    """Yield what a target of numbers or of classes says."""
-    if problem.numbers:
+    """Yield what a target of numbers, of classes or of times to an event says."""
+    if problem.task == "survival":
+        yield from of_times(problem.target)
+    elif problem.numbers:
         for check in (_range, _outliers, _tail, _skew, _repeats):
             yield from check(problem.target)
     else:

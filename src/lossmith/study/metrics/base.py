@@ -1,7 +1,7 @@
 """What a metric is: its name, which way it improves, a score, and each row's influence on it."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -80,6 +80,10 @@ class Metric(ABC):
 
     def check(self, target: Array) -> None:  # noqa: B027 (most take any)
         """Raise InputError when the metric is undefined for these targets."""
+
+    def fitted(self, target: Any) -> Self:
+        """Return the metric with what it takes from all targets of a study; most take nothing."""
+        return self
 
     def constant_score(self, target: Array) -> float:
         """Return the score of the best constant prediction; `best` where none is known."""

@@ -4,12 +4,17 @@ import difflib
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
-from lossmith.study.metrics import classification, grades, regression
+from lossmith.study.metrics import classification, grades, regression, survival
 from lossmith.study.metrics.base import Metric
 
 METRICS: dict[str, Metric] = {
     found.name.partition("@")[0]: found
-    for found in (*regression.METRICS, *classification.METRICS, *grades.METRICS)
+    for found in (
+        *regression.METRICS,
+        *classification.METRICS,
+        *grades.METRICS,
+        *survival.METRICS,
+    )
 }
 
 

@@ -24,7 +24,7 @@ from lossmith.study.metrics.labels import Hamming, MacroF1, MicroF1, QuadraticKa
 from lossmith.study.metrics.overlap import Dice, MeanImageDice, MeanIoU
 from lossmith.study.metrics.retrieval import MAP, MRR, NDCG, HitRate, MAPAtR, Precision, Recall
 from lossmith.study.metrics.study_metric import StudyMetric
-from lossmith.study.metrics.survival import Concordance
+from lossmith.study.metrics.survival import Concordance, IntegratedBrier, UnoConcordance
 from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.metrics.tokens import Perplexity, TokenAccuracy
 
@@ -34,7 +34,7 @@ _OF_ANY_SHAPE: tuple[type[StudyMetric], ...] = (
     *(Perplexity, TokenAccuracy),
     *(Recall, Precision, HitRate, MRR, MAP, MAPAtR, NDCG),
     *(WeightedQuantileLoss, SMAPE),
-    Concordance,
+    *(Concordance, UnoConcordance, IntegratedBrier),
 )
 METRICS = {metric.name: metric for metric in _OF_ANY_SHAPE}
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from lossmith.core.card import Card
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
+from lossmith.study.tasks.timed import TimedLoss
 
 
 class MultiTargetLoss(Loss):
@@ -55,12 +56,14 @@ class MultiTargetLoss(Loss):
 
 def losses_of(loss: Loss) -> list[Loss]:
     """Return the losses that read a model's output, one a target: a hybrid's, or the loss."""
-    loss = bare(loss)
+    loss = loss.hybrid if isinstance(loss, MultiTargetLoss) else loss
     return list(loss.losses.values()) if isinstance(loss, Hybrid) else [loss]  # type: ignore[arg-type]
 
 
 def bare(loss: Loss) -> Loss:
-    """Return the loss for a loop of one's own: of heads, the hybrid."""
+    """Return the loss for a loop of one's own: of heads the hybrid, of times what takes both."""
+    if isinstance(loss, TimedLoss):
+        return loss.reader
     return loss.hybrid if isinstance(loss, MultiTargetLoss) else loss
 
 

@@ -28,9 +28,7 @@ def confusion(
             [escape(name), *(f"{cell:,}" if cell else "·" for cell in line)]
             for name, line in zip(names, cells, strict=True)
         ]
-        caption = (
-            f"{opening(rows_are)} by their class and, along the row, the one that {model} takes"
-        )
+        caption = f"{opening(rows_are)} by their class and, along the row, the one {model} takes"
         return table(["class", *map(escape, names)], rows, caption=caption)
     wrong = np.flatnonzero(pairs[0] != pairs[1])
     order = wrong[np.argsort(-counts[wrong], kind="stable")][:MOST_CLASSES]

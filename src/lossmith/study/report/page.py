@@ -8,7 +8,7 @@ from string import Template
 from lossmith.study.base.formatting import duration, interval, number, p_value
 from lossmith.study.base.result import CandidateResult, Evidence, Result
 from lossmith.study.metrics import metric_name, metric_unit
-from lossmith.study.report import comparison, fit, shapes, targets, verdict
+from lossmith.study.report import censored, comparison, fit, shapes, targets, verdict
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
 from lossmith.study.report.gallery import gallery
 from lossmith.study.report.sample import sample
@@ -187,7 +187,7 @@ def _shapes(result: Result, evidence: Evidence) -> str:
     outputs = tuple(
         sorted((o for o in evidence.outputs if o.name in order), key=lambda o: order[o.name])
     )
-    if not outputs:
+    if not outputs or evidence.horizons:  # a row's loss depends on more than one error
         return ""
     low, high = shapes.limits(outputs)
     rest = {c.name: escape(settings(c)) for c in result.candidates}
@@ -220,7 +220,8 @@ def _shapes_key(result: Result) -> str:
 
 
 def _fit_title(result: Result) -> str:
-    kind = "Residuals" if of_numbers(result.task) else "Calibration"
+    kinds = {"survival": "Survival"}
+    kind = "Residuals" if of_numbers(result.task) else kinds.get(result.task, "Calibration")
     return f"{kind} on the test rows"
 
 
@@ -230,6 +231,7 @@ def _fit(result: Result, evidence: Evidence) -> str:
         return ""
     names = {"default": result.default, "chosen": result.selected}
     draw = fit.residuals if of_numbers(result.task) else fit.calibration
+    draw = censored.survival if evidence.horizons else draw
     return f"<p>{fit.legend(shown, names)}</p>{draw(evidence, shown)}"
 
 

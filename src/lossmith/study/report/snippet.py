@@ -62,11 +62,23 @@ def _single(result: Result, evidence: Evidence) -> dict[str, str]:
         "trained": "lossmith.parameter_groups(model, loss)" if learns else "model.parameters()",
         "before": _CLOCK if moves else "",
         "output": "model(x[rows]).squeeze(-1)",
-        "of_rows": "y[rows]",
+        "of_rows": _of_rows(evidence),
         "after": "        clock.step()\n" if moves else "",
         "every_output": "model(x).squeeze(-1)",
-        "meaning": "in the target's unit" if of_numbers(result.task) else "probabilities",
+        "meaning": _meaning(result, evidence),
     }
+
+
+def _of_rows(evidence: Evidence) -> str:
+    if evidence.horizons:
+        return "{name: values[rows] for name, values in y.items()}"
+    return "y[rows]"
+
+
+def _meaning(result: Result, evidence: Evidence) -> str:
+    if evidence.horizons:
+        return "loss.survival(…, time) is the probability to outlive a time"
+    return "in the target's unit" if of_numbers(result.task) else "probabilities"
 
 
 def _several(result: Result) -> dict[str, str]:
@@ -95,6 +107,10 @@ def _values(one: TargetResult) -> str:
 
 
 def _target(result: Result, evidence: Evidence) -> str:
+    if evidence.horizons:
+        ends = _short(evidence.horizons[0]), _short(evidence.horizons[-1])
+        times = f'"time": torch.empty(512).uniform_({", ".join(ends)})'
+        return f'y = {{{times}, "event": torch.randint(0, 2, (512,))}}'
     if of_numbers(result.task):
         known = evidence.test_target[np.isfinite(evidence.test_target)]
         low, high = np.quantile(known, [0.05, 0.95]) if len(known) else (0.0, 1.0)

@@ -63,7 +63,8 @@ class Selection:
     def predict(self, data: Any) -> pd.DataFrame:
         """Return predictions for new rows: `prediction`, and `probability_<class>` for classes.
 
-        Of several targets these are `prediction_<target>` and `probability_<target>_<class>`.
+        Of several targets these are `prediction_<target>` and `probability_<target>_<class>`, of
+        times to an event `risk` and `survival_<time>`.
 
         data: a pandas or Polars DataFrame, or any table that exports Arrow.
         """
@@ -74,6 +75,9 @@ class Selection:
         frame = predictions_table(self.test_predictions, self.outputs)
         for place, one in enumerate(self.problem.targets):
             actual = one.target[self.test_rows]
+            if actual.ndim == 2:
+                frame.insert(place, "event", actual[:, 1].astype(int))
+                actual = actual[:, 0]
             column = f"target_{one.name}" if self.problem.several else "target"
             frame.insert(place, column, one.labels[actual] if len(one.labels) else actual)
         frame.insert(0, "row", self.test_rows)
@@ -89,6 +93,7 @@ class Selection:
                     "labels": to_json(one.labels.tolist()),
                     "decision": None if one.decision is None else one.decision.tolist(),
                     "rule": one.rule,
+                    **({"horizons": list(one.horizons)} if one.horizons else {}),
                 }
                 for one in self.outputs
             ],
@@ -146,13 +151,19 @@ def conclude(
         evidence=(
             Evidence(curves=_curves(measurements), weights=view.weight_sweeps())
             if problem.several
-            else _evidence(fleet, measurements, split, predictions, rows[0], problem)
+            else _evidence(fleet, measurements, split, predictions, rows[0], problem, models)
         ),
         measurements=measurements,
         model=models.selected,
         problem=problem,
         outputs=tuple(
-            OutputSpec(name=one.name, labels=one.labels, decision=tuned, rule=scorer.metric.rule)
+            OutputSpec(
+                name=one.name,
+                labels=one.labels,
+                decision=tuned,
+                rule=scorer.metric.rule,
+                horizons=models.selected.horizons,
+            )
             for one, tuned, scorer in zip(
                 problem.targets, decisions[1], fleet.scorer.targets, strict=True
             )
@@ -249,6 +260,7 @@ def _evidence(
     predictions: Sequence[Sequence[np.ndarray]],
     rows: np.ndarray,
     problem: TableProblem,
+    models: FinalModels,
 ) -> Evidence:
     """Return what the report draws of a single target."""
     outputs = []
@@ -269,4 +281,5 @@ def _evidence(
         test_selected=predictions[1][0],
         test_counted=rows,
         classes=problem.targets[0].classes,
+        horizons=models.selected.horizons,
     )

@@ -19,12 +19,13 @@ from lossmith.study.diagnose import diagnose_samples
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.catalogue import METRICS
 from lossmith.study.metrics.resolve import as_metric
+from lossmith.study.metrics.study_metric import StudyMetric
 from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.metrics.tuned import TunedMetric, tuned
 from lossmith.study.selection.conclude import versions
 from lossmith.study.selection.own_trainings import Request, Rows, Runner, recipe_of
 from lossmith.study.study import Study
-from lossmith.study.tasks import TABLE_TASKS
+from lossmith.study.tasks import ROW_TASKS
 from lossmith.study.training.predictor import TorchModel
 from lossmith.study.trials.contenders import all_that_fit
 from lossmith.study.trials.place import WITHIN, clear_place
@@ -131,7 +132,8 @@ def _table_metric(metric: Any, better: Any) -> Metric | None:
     """
     found = as_metric(metric, better=better)
     if isinstance(metric, str) and metric.partition("@")[0] in METRICS:
-        return lookup(metric)  # one that is tuned too
+        known = lookup(metric)  # one that is tuned too
+        return None if isinstance(known, StudyMetric) else known
     return found.metric if type(found) is TableMetric else None
 
 
@@ -139,8 +141,8 @@ def _check_task(task: Any, metric: Metric | None) -> None:
     """Raise InputError for a task that is none, or that the metric does not ask for."""
     if task is None:
         return
-    if task not in TABLE_TASKS:
-        *some, last = TABLE_TASKS
+    if task not in ROW_TASKS:
+        *some, last = ROW_TASKS
         raise InputError(f"task must be {', '.join(some)} or {last}, got {task!r}")
     if metric is None:
         raise InputError(

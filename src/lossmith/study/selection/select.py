@@ -36,6 +36,7 @@ def select(
     task: Task | Mapping[str, Task] | None = None,
     positive: Any = None,
     order: Sequence[Any] | Mapping[str, Sequence[Any]] | None = None,
+    event: Any = None,
     candidates: Any = None,
     seed: int = 0,
     budget: float | None = None,
@@ -79,12 +80,14 @@ def select(
             module; it is called for every training under a fixed seed.
         train: the data of such a model: a map-style dataset of (input, target) or a pair of
             tensors.
-        task: "regression", "binary", "multiclass" or "ordinal"; inferred if None. Of several
-            targets, a dict by target.
+        task: "regression", "binary", "multiclass", "ordinal" or "survival"; inferred if None. Of
+            several targets, a dict by target.
         positive: the positive class of a binary task; the rarer one if None. Of several targets,
-            a dict by target.
+            a dict by target. Of survival the value of `event` where the event was seen.
         order: of an ordinal task the grades from low to high; if None, numbers ascend, an ordered
             category says it, and so do words of a common scale. Of several targets, a dict.
+        event: of a target of times to an event, which of them are times of events, the others
+            being censored: the name of a column, which is then no feature, or one value a row.
         candidates: keys of the losses to compare with the default; all that fit if None. For your
             own model also modules and functions, or a dict of them by name.
         seed: of the split, the folds, the initial weights and the batches.
@@ -141,6 +144,8 @@ def select(
         raise InputError("give either data and target, or model and train")
     if model is not None and time is not None:
         raise InputError("time is for tables; give splits=TimeSeriesSplit(5).split(inputs)")
+    if model is not None and event is not None:
+        raise InputError("event is for tables; study times of your own model by lossmith.Study")
     if data is not None and splits is not None:
         raise InputError("splits is for your own model; of a table, give groups= or time=")
     if data is not None and target is None:
@@ -196,6 +201,7 @@ def select(
             task=task,
             positive=positive,
             order=order,
+            event=event,
             groups=groups,
             time=time,
             candidates=candidates,

@@ -167,9 +167,16 @@ def _read(path: Path) -> SavedModel:
     losses = losses_of(loss)
     if len(losses) != len(targets):
         raise ValueError(f"model.json names {len(targets)} targets, loss.json has others")
+    outputs = tuple(_output_spec(*pair) for pair in zip(targets, losses, strict=True))
     saved = SavedModel(
-        model=TableModel(encoder=encoder, loss=loss, body=_body(state, loss), embedding=embedding),
-        outputs=tuple(_output_spec(*pair) for pair in zip(targets, losses, strict=True)),
+        model=TableModel(
+            encoder=encoder,
+            loss=loss,
+            body=_body(state, loss),
+            embedding=embedding,
+            horizons=outputs[0].horizons,
+        ),
+        outputs=outputs,
     )
     saved.predict(encoder.blank())  # what does not fit together shows now
     return saved
@@ -218,7 +225,11 @@ def _output_spec(facts: dict[str, Any], loss: Loss) -> OutputSpec:
     """Return a target's labels and decision, held against its loss."""
     labels, decision = from_json(facts["labels"]), facts["decision"]
     known = getattr(loss, "classes", None)  # of grades more than outputs
-    classes = 0 if "regression" in loss.card.tasks else int(known or max(loss.out_features, 2))
+    numbers = {"regression", "survival"} & set(loss.card.tasks)
+    classes = 0 if numbers else int(known or max(loss.out_features, 2))
+    horizons = [float(one) for one in facts.get("horizons", ())]
+    if bool(horizons) != ("survival" in loss.card.tasks) or horizons != sorted(set(horizons)):
+        raise ValueError(f"model.json predicts at {horizons[:5]}, which {loss.card.key} does not")
     rule = facts.get("rule", "mode")
     if rule not in get_args(Rule):
         raise ValueError(f"model.json decides by {rule!r}, not by {' or '.join(get_args(Rule))}")
@@ -231,6 +242,7 @@ def _output_spec(facts: dict[str, Any], loss: Loss) -> OutputSpec:
         labels=labels,
         decision=None if decision is None else np.array(decision, dtype=float),
         rule=rule,
+        horizons=tuple(horizons),
     )
 
 

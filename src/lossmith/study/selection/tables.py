@@ -15,6 +15,7 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.base.result import Finding
 from lossmith.study.candidates import CandidateSet, CandidateSpec, candidates_for, known_loss
 from lossmith.study.data.arrangement import Arrangement
+from lossmith.study.data.event import Event
 from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import as_frame, nearest
@@ -48,6 +49,7 @@ class TableRequest:
     task: Any = None
     positive: Any = None
     order: Any = None
+    event: Any = None
     groups: Any = None
     time: Any = None
     candidates: Sequence[str] | None = None
@@ -71,10 +73,12 @@ def select_table(request: TableRequest, clock: Clock) -> Selection:
     """
     problem, metrics = _problem(request)
     split = problem.split(request.seed)
+    pairs = zip(metrics, problem.targets, strict=True)
+    metrics = [metric.fitted(one.target[split.develop]) for metric, one in pairs]
     findings = diagnose_each(problem)
     findings = ((*_sampled(split), *findings[0]), *findings[1:])
-    pairs = zip(problem.targets, findings, strict=True)
-    named = sum((problem.under(*pair) for pair in pairs), ())
+    told = zip(problem.targets, findings, strict=True)
+    named = sum((problem.under(*pair) for pair in told), ())
     doubted = bool(suspected(named))
     plan = Plan(request, problem, metrics, split, clock, doubted)
     studies = plan.studies()
@@ -115,6 +119,7 @@ def _problem(request: TableRequest) -> tuple[TableProblem, list[Metric]]:
     else:
         targets, metrics = _listed(request.target), list(request.metric)
         frame, _ = as_frame(request.data, targets[0])
+    frame, event = Event.of(frame, targets, request.event)
     frame, arrangement = Arrangement.of(frame, targets, request.groups, request.time)
     problem = table_problem(
         frame,
@@ -124,6 +129,7 @@ def _problem(request: TableRequest) -> tuple[TableProblem, list[Metric]]:
         positives=_of_each("positive", request.positive, targets),
         arrangement=arrangement,
         orders=_of_each("order", request.order, targets),
+        event=event,
     )
     pairs = zip(metrics, problem.targets, strict=True)
     return problem, [metric_for(metric, one.task) for metric, one in pairs]

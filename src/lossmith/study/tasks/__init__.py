@@ -17,11 +17,12 @@ from lossmith.study.tasks.ranking import Ranking
 from lossmith.study.tasks.regression import Regression
 from lossmith.study.tasks.retrieval import Retrieval
 from lossmith.study.tasks.segmentation import Segmentation
-from lossmith.study.tasks.survival import Survival
+from lossmith.study.tasks.survival import Survival, SurvivalTable
 from lossmith.study.tasks.tokens import Tokens
 
 __all__ = [
     "ARRAY_TASKS",
+    "ROW_TASKS",
     "TABLE_TASKS",
     "ArrayTask",
     "TableTask",
@@ -32,8 +33,9 @@ __all__ = [
 ]
 
 TABLE_TASKS: dict[str, TableTask] = {
-    one.name: one for one in (Regression(), Binary(), Multiclass(), Ordinal())
+    one.name: one for one in (Regression(), Binary(), Multiclass(), Ordinal(), SurvivalTable())
 }
+ROW_TASKS = {name: one for name, one in TABLE_TASKS.items() if one.single}
 ARRAY_TASKS: tuple[ArrayTask, ...] = (
     Segmentation(),
     Multilabel(),
@@ -55,7 +57,7 @@ def array_task(metric: StudyMetric, target: Any, name: str | None = None) -> Arr
         fitting = (one for one in ARRAY_TASKS if one.inferred and one.suits(metric, target))
         return next(fitting, None)
     found = next((one for one in ARRAY_TASKS if one.name == name), None)
-    if name in TABLE_TASKS and not (found and found.suits(metric, target)):
+    if name in ROW_TASKS and not (found and found.suits(metric, target)):
         return None
     if found is None:
         names = dict.fromkeys([*TABLE_TASKS, *(one.name for one in ARRAY_TASKS)])
@@ -65,7 +67,7 @@ def array_task(metric: StudyMetric, target: Any, name: str | None = None) -> Arr
 
 
 def table_task(metric: Metric, classes: int) -> TableTask:
-    """Return the task of a metric of tables and of so many classes, 0 of numbers.
+    """Return the task of a metric of one entry a row and of so many classes, 0 of numbers.
 
     >>> from lossmith.study.metrics import lookup
     >>> table_task(lookup("auroc"), 2).name, table_task(lookup("auroc"), 5).name
@@ -74,7 +76,7 @@ def table_task(metric: Metric, classes: int) -> TableTask:
     Raises:
         InputError: where the metric is for none such.
     """
-    own = [one for one in TABLE_TASKS.values() if one.least <= classes <= one.most]
+    own = [one for one in ROW_TASKS.values() if one.least <= classes <= one.most]
     found = next((one for one in own if one.name in metric.tasks), own[0])
     check_task(metric, found.name)
     return found
@@ -88,5 +90,5 @@ def sample_of(metric: StudyMetric) -> str:
 
 
 def of_numbers(task: str) -> bool:
-    """Tell whether targets of a task, as a result names it, are quantities of a table."""
-    return task in TABLE_TASKS and TABLE_TASKS[task].numbers
+    """Tell whether targets of a task, as a result names it, are one quantity a row of a table."""
+    return task in ROW_TASKS and ROW_TASKS[task].numbers

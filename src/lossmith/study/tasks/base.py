@@ -56,9 +56,13 @@ class StudyTask(ABC):
 
 
 class TableTask(StudyTask):
-    """A task of one number or class a row: that a column of a table may be the target of."""
+    """A task that a column of a table may be the target of.
 
-    kind: ClassVar[type]  # of the targets in memory
+    kind: of the targets in memory. single: whether they are one number or class a row.
+    """
+
+    kind: ClassVar[type]
+    single: ClassVar[bool] = True
     least: ClassVar[int] = 0  # classes that it has, 0 of numbers
     most: ClassVar[float] = 0
 
@@ -73,6 +77,14 @@ class TableTask(StudyTask):
     def notes(self, labels: Array, codes: Array) -> list[str]:
         """Return what a user should know of the order of the labels."""
         return []
+
+    def strata(self, target: Array) -> Array | None:
+        """Return the classes that folds share out evenly; None where there are none."""
+        return None if self.numbers else target
+
+    def told(self, candidate: Candidate, target: Array) -> Candidate:
+        """Return a candidate with what it takes from all targets that train, alike in all folds."""
+        return candidate
 
     @abstractmethod
     def default(self, metric: Metric, classes: int | None) -> Candidate:

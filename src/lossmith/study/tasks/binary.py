@@ -18,7 +18,7 @@ class Binary(Classes):
 
     def arranged(self, codes: Array, labels: Array, name: str, said: Any) -> tuple[Array, Array]:
         """Return codes and labels; the positive class, the rarer one unless said, has code 1."""
-        if _positive_code(labels, np.bincount(codes), said) == 0:
+        if positive_code(labels, np.bincount(codes), said) == 0:
             return 1 - codes, labels[::-1]
         return codes, labels
 
@@ -27,7 +27,8 @@ class Binary(Classes):
         return [f"the positive class is {str(labels[1])!r}, {percent(np.mean(codes))} of the rows"]
 
 
-def _positive_code(labels: Any, counts: Array, positive: Any) -> int:
+def positive_code(labels: Any, counts: Array, positive: Any) -> int:
+    """Return the place of the label that is called positive, of the rarer one for None."""
     if positive is None:
         return int(counts[1] <= counts[0])
     numeric = types.is_numeric_dtype(labels)

@@ -4,12 +4,34 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
+from pandas.api import types
 from torch import nn
 
+from lossmith.catalogue.lookup import loss_class
 from lossmith.core.loss import Loss
-from lossmith.losses.survival.grid import Grid
+from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import percent
+from lossmith.study.metrics import Metric
+from lossmith.study.metrics.censored import horizons
 from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.tasks.arrays import ArrayTask, Baseline
+from lossmith.study.tasks.base import Array, TableTask
+from lossmith.study.tasks.binary import positive_code
+from lossmith.study.tasks.candidate import Candidate
+from lossmith.study.tasks.timed import TimedCandidate, risk, told
+
+MINIMUM_EVENTS = 20  # two or three a fold
+# What columns call rows with the event, and those without.
+HAPPENED = {
+    *("1", "true", "yes", "y", "event", "dead", "died", "death", "deceased", "failed", "failure"),
+    *("relapse", "relapsed", "recurred", "recurrence", "churned", "churn", "uncensored"),
+}
+CENSORED = {
+    *("0", "false", "no", "n", "none", "censored", "censor", "alive", "living", "survived"),
+    *("no event", "lost", "active", "no relapse", "no recurrence", "no churn", "right-censored"),
+}
+ORDERS = Baseline("cox", "orders risks alone; what networks start with: DeepSurv, 2018")
 
 
 class Survival(ArrayTask):
@@ -19,11 +41,7 @@ class Survival(ArrayTask):
     sample = ""
     wanted = "a dict of time and event, one each a row,"
     start = "cox"
-    defaults: ClassVar[Mapping[str, Baseline]] = {
-        "concordance": Baseline(
-            "cox", "orders risks alone; what networks start with: DeepSurv, 2018"
-        )
-    }
+    defaults: ClassVar[Mapping[str, Baseline]] = {"concordance": ORDERS, "concordance_uno": ORDERS}
 
     def accepts(self, target: Any) -> bool:
         """Tell whether targets are times and events."""
@@ -31,16 +49,127 @@ class Survival(ArrayTask):
 
     def admits(self, kind: type[Loss], target: Any) -> bool:
         """Tell whether a loss reads censored times."""
-        return isinstance(kind.card.target, Mapping) and not kind.card.needs
+        return _reads_times(kind)
 
     def read(
         self, metric: StudyMetric, loss: nn.Module, prediction: Any, target: Any
     ) -> tuple[Any, Any]:
-        """Return risks: Cox's own, and less the median or, on a grid, the mean time otherwise."""
-        found = to_array(prediction)
-        if isinstance(loss, Grid):
-            ends = to_array(loss.times)
-            before = np.concatenate([np.ones((len(found), 1)), found[:, :-1]], axis=1)
-            return target, -((before + found) / 2 * np.diff(ends, prepend=0)).sum(axis=1)
-        timed = isinstance(loss, Loss) and loss.card.input == "parameters"
-        return target, -found if timed else found
+        """Return risks."""
+        return target, risk(loss, to_array(prediction))
+
+
+class SurvivalTable(TableTask):
+    """A column of times and one of events: targets (N, 2); predictions are a risk and a curve."""
+
+    name, kind, numbers, single = "survival", float, True, False
+    start = "cox"
+    defaults: ClassVar[Mapping[str, Baseline]] = {
+        **Survival.defaults,
+        "integrated_brier": Baseline(
+            "logistic_hazard",
+            "likelihood of a curve, of which the Brier score asks: Gensheimer & Narasimhan, 2019; "
+            "Kvamme & Borgan, 2019, start with it",
+        ),
+    }
+
+    def check(self, target: Array) -> None:
+        """Raise InputError for too few events, or times without an order."""
+        events = int(target[:, 1].sum())
+        if events < MINIMUM_EVENTS:
+            raise InputError(f"{events} rows have the event; a study needs {MINIMUM_EVENTS}")
+        horizons(*target.T)
+
+    def strata(self, target: Array) -> Array | None:
+        """Return whether each row has the event, which folds share out evenly."""
+        return target[:, 1].astype(np.int64)
+
+    def admits(self, kind: type[Loss], target: Array) -> bool:
+        """Tell whether a loss reads censored times."""
+        return _reads_times(kind)
+
+    def default(self, metric: Metric, classes: int | None) -> Candidate:
+        """Return what orders risks best, or what gives the best curves."""
+        return Candidate(key=self.defaults[metric.name.partition("@")[0]].loss)
+
+    def common(self, classes: int | None) -> Candidate:
+        """Return Cox's partial likelihood."""
+        return Candidate(key=self.start)
+
+    def told(self, candidate: Candidate, target: Array) -> Candidate:
+        """Return a candidate that knows the horizons and what its loss takes from all targets."""
+        given = told(loss_class(candidate.key), target)
+        return TimedCandidate(
+            key=candidate.key, hypers=candidate.hypers, given=given, horizons=horizons(*target.T)
+        )
+
+
+def _reads_times(kind: type[Loss]) -> bool:
+    return isinstance(kind.card.target, Mapping) and not kind.card.needs
+
+
+def times(column: pd.Series, name: str) -> Array:
+    """Return the times of a column.
+
+    Raises:
+        InputError: for what is no number, infinite or not above 0.
+    """
+    if not types.is_numeric_dtype(column) or types.is_bool_dtype(column):
+        read = pd.to_numeric(column.astype(str), errors="coerce")
+        wrong = column[read.isna()].tolist() or column.tolist()
+        raise InputError(
+            f"column {name!r} holds {str(wrong[0])!r}, which is no time to an event: a number "
+            "above 0, as of days"
+        )
+    found = column.to_numpy(np.float64)
+    if (found <= 0).any():
+        count = int((found <= 0).sum())
+        raise InputError(
+            f"column {name!r} is {found[found <= 0][0]:g} in {count} of {len(found)} rows; times "
+            "to an event are above 0: correct or remove these rows"
+        )
+    return found
+
+
+def events(column: pd.Series, name: str, said: Any) -> tuple[Array, str]:
+    """Return which rows of a column have the event, and how the column says so.
+
+    said: the label of those that have it; told by the column if None.
+
+    Raises:
+        InputError: where it has more labels than two, or which of them it is can't be told.
+    """
+    values, labels = pd.factorize(column)
+    listed = [_written(label) for label in labels.tolist()]
+    if len(listed) > 2:
+        raise InputError(
+            f"{name} holds {', '.join(map(repr, listed[:4]))}; an event column holds two values, "
+            "one where the event was seen and one where it was not: make it such"
+        )
+    if said is not None:
+        code = positive_code(labels, np.bincount(values), said)
+    else:
+        code = _told(listed, name)
+    found = (values == code).astype(np.float64)
+    what = "no row" if code < 0 else repr(listed[code])
+    return found, f"the event is {what} in {name}, {percent(found.mean())} of the rows"
+
+
+def _told(listed: list[str], name: str) -> int:
+    """Return the place of the label of events, -1 where there are only censored rows."""
+    low = [one.strip().lower() for one in listed]
+    happened, censored = ([one in words for one in low] for words in (HAPPENED, CENSORED))
+    if all(one or other for one, other in zip(happened, censored, strict=True)):
+        if sum(happened) == 1:
+            return happened.index(True)
+        if not any(happened) and len(low) == 1:
+            return -1
+    raise InputError(
+        f"{name} holds {' and '.join(map(repr, listed))}, and which means the event can't be "
+        f"told; say it: --positive {listed[-1]}"
+    )
+
+
+def _written(label: Any) -> str:
+    """Return a label as people write it: 1 for 1.0."""
+    whole = isinstance(label, float) and label.is_integer()
+    return str(int(label)) if whole else str(label)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.metrics.study_metric import to_array
+from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.heads import called, decoded, moved, one_column, predict, read
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.piecewise import PiecewiseLinear
@@ -23,15 +24,20 @@ class TableModel:
     """An encoder, a few MLPs of different seeds, and the loss that decodes their heads.
 
     embedding: between encoder and MLPs; of a run saved before there was one, of no pieces.
+    horizons: of times to an event, when survival is predicted.
     """
 
     encoder: Encoder
     loss: Loss
     body: StackedMLP
     embedding: PiecewiseLinear
+    horizons: tuple[float, ...] = ()
 
     def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
-        """Return each target's points (n,) or probabilities (n, C), averaged over the seeds."""
+        """Return each target's points (n,) or probabilities (n, C), averaged over the seeds.
+
+        Of times to an event that is the risk, and the probability to survive each horizon.
+        """
         features = torch.from_numpy(self.encoder.transform(inputs))
         chunks = [self._decoded(chunk) for chunk in features.split(CHUNK)]
         return tuple(np.concatenate(parts) for parts in zip(*chunks, strict=True))
@@ -40,7 +46,8 @@ class TableModel:
     def _decoded(self, features: Tensor) -> tuple[np.ndarray, ...]:
         seen = self.embedding(features.expand(self.body.w1.shape[0], -1, -1))
         output = self.body(seen)[0][:, 0]
-        seeds = [read(self.loss, one) for one in output]
+        loss = TimedLoss(self.loss, self.horizons) if self.horizons else self.loss
+        seeds = [read(loss, one) for one in output]
         return tuple(np.mean(of_target, axis=0) for of_target in zip(*seeds, strict=True))
 
 

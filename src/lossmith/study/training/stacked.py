@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core.driver import parameter_groups
+from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.budget import Budget, TrialSpec, batches
 from lossmith.study.training.heads import one_column
@@ -193,11 +194,23 @@ class StackedBatch:
         found: list[Tensor] = []
         for stack in self.stacks:
             with stack.average.applied(stack.model):
+                self._calibrate(stack)
                 found += [one for part in stack.model(padded) for one in part.unbind(1)]
         return [
             [one_column(trial[fold, :length]) for fold, length in enumerate(lengths)]
             for trial in found
         ]
+
+    def _calibrate(self, stack: StackedTrials) -> None:
+        """Tell the losses that are read by outputs of training rows what these are now."""
+        if not any(_waits(trial) for trial in stack.trials):
+            return
+        seen = self.rows.embedding(self.rows.features)
+        outputs = [one for part in stack.model(seen) for one in part.unbind(1)]
+        for trial, output in zip(stack.trials, outputs, strict=True):
+            if _waits(trial):
+                for loss, raw, target in zip(trial.losses, output, self.rows.target, strict=True):
+                    loss.calibrate(one_column(raw), target)  # type: ignore[operator]
 
     def keep(self, kept: Sequence[int]) -> None:
         """Go on with some of the trials only."""
@@ -236,6 +249,10 @@ class StackedBatch:
             key: stacked_loss([trial.losses for trial in group], self.rows.target)
             for key, group in groups.items()
         }
+
+
+def _waits(trial: TrialSpec) -> bool:
+    return isinstance(trial.losses[0], TimedLoss) and trial.losses[0].waits
 
 
 def _pad(features: Tensor, columns: int) -> Tensor:

@@ -17,8 +17,10 @@ from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.multitarget.heads import bare
+from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.budget import Budget, TrialSpec
-from lossmith.study.training.predictor import TableModel
+from lossmith.study.training.mlp import StackedMLP
+from lossmith.study.training.predictor import CHUNK, TableModel
 from lossmith.study.training.stacked import Rows, StackedBatch
 from lossmith.study.training.timing import StepTimer
 
@@ -106,11 +108,15 @@ class TableTrainer:
         batch = StackedBatch(rows, [trial], budget)
         batch.advance(self._final_epochs(epochs))
         body = batch.stacks[0].averaged()
+        loss = candidate.fit(target)
+        if isinstance(loss, TimedLoss) and loss.waits:
+            _calibrate(loss, body, rows)
         return TableModel(
             encoder=encoder,
-            loss=bare(candidate.fit(target)),
+            loss=bare(loss),
             body=body,
             embedding=rows.embedding,
+            horizons=loss.horizons if isinstance(loss, TimedLoss) else (),
         )
 
     def _final_epochs(self, epochs: int) -> int:
@@ -147,3 +153,17 @@ class TableTrainer:
 
     def _target(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(self.problem.target[rows])
+
+
+@torch.no_grad()
+def _calibrate(loss: TimedLoss, body: StackedMLP, rows: Rows) -> None:
+    """Tell a loss of risks alone what those of its training rows are, of all seeds together.
+
+    Risks have no origin that seeds would share: it becomes the mean of each seed's.
+    """
+    every = torch.arange(rows.target.shape[1]).split(CHUNK)
+    parts = [body(rows.batch(some.expand(ENSEMBLE, -1)))[0] for some in every]
+    output = torch.cat(parts, dim=2)
+    origin = output.mean(dim=2, keepdim=True)
+    body.biases[0].sub_(origin)
+    loss.calibrate((output - origin).flatten(), rows.target.flatten(0, 1))

@@ -42,7 +42,9 @@ class Aim:
             InputError: where the task is none, or not that of metric and targets.
         """
         found = None if target is None else mapped(to_array, target)
-        return cls(metric=metric, target=found, task=array_task(metric, found, task), decode=decode)
+        of = array_task(metric, found, task)
+        known = metric if found is None else metric.fitted(found)
+        return cls(metric=known, target=found, task=of, decode=decode)
 
     @property
     def first(self) -> np.ndarray | None:

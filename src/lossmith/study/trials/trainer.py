@@ -13,9 +13,13 @@ from lossmith.study.training.budget import Budget, TrialSpec
 
 
 class Model(Protocol):
-    """A trained model and the loss that decodes its head."""
+    """A trained model and the loss that decodes its head.
+
+    horizons: of times to an event, when survival is predicted.
+    """
 
     loss: Loss
+    horizons: tuple[float, ...]
 
     def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
         """Return each target's points (n,) or probabilities (n, C)."""
