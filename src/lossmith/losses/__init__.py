@@ -29,7 +29,15 @@ from lossmith.losses.classification.multiclass import (
     Square,
     Squentropy,
 )
-from lossmith.losses.classification.ordinal import CORAL, CORN, SquaredEMD
+from lossmith.losses.classification.ordinal import (
+    CDWCE,
+    CORAL,
+    CORN,
+    SORD,
+    BinomialSmoothing,
+    SquaredEMD,
+    WeightedKappa,
+)
 from lossmith.losses.classification.tempered import (
     BiTempered,
     Entmax,
@@ -146,6 +154,7 @@ from lossmith.losses.wrappers import (
 )
 
 __all__ = [
+    "CDWCE",
     "CLIP",
     "CORAL",
     "CORN",
@@ -176,6 +185,7 @@ __all__ = [
     "RKD",
     "SISDR",
     "SMAPE",
+    "SORD",
     "SSIM",
     "ZLPR",
     "AUCMargin",
@@ -199,6 +209,7 @@ __all__ = [
     "BinaryFocalTversky",
     "BinaryJaccard",
     "BinaryTversky",
+    "BinomialSmoothing",
     "Boundary",
     "Brier",
     "CIoU",
@@ -330,5 +341,6 @@ __all__ = [
     "Wasserstein1D",
     "WassersteinGAN",
     "WeibullAFT",
+    "WeightedKappa",
     "Welsch",
 ]
