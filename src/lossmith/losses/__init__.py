@@ -10,9 +10,23 @@ from lossmith.losses.autoencoder import (
     MaskedReconstruction,
     VectorQuantisation,
 )
-from lossmith.losses.binary.elementwise import Asymmetric, BinaryCrossEntropy, BinaryFocal, Hinge
+from lossmith.losses.binary.elementwise import (
+    Asymmetric,
+    BinaryCrossEntropy,
+    BinaryFocal,
+    Hinge,
+    QualityFocal,
+    Varifocal,
+)
 from lossmith.losses.binary.multilabel import ZLPR, AnyLoss, AUCMargin, SoftF1, TwoWay
-from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
+from lossmith.losses.boxes import (
+    CIoU,
+    DIoU,
+    EIoU,
+    GIoU,
+    IoU,
+    SIoU,
+)
 from lossmith.losses.classification.imbalance import (
     LDAM,
     BalancedSoftmax,
@@ -55,7 +69,13 @@ from lossmith.losses.distributional.likelihood import (
     MixtureDensity,
     StudentTNLL,
 )
-from lossmith.losses.distributional.scores import EnsembleCRPS, GaussianCRPS, HLGauss, QuantileCRPS
+from lossmith.losses.distributional.scores import (
+    DistributionFocal,
+    EnsembleCRPS,
+    GaussianCRPS,
+    HLGauss,
+    QuantileCRPS,
+)
 from lossmith.losses.divergence import (
     KL,
     JensenShannonDivergence,
@@ -229,6 +249,8 @@ __all__ = [
     "Denoising",
     "Dice",
     "Distillation",
+    "DistributionFocal",
+    "EIoU",
     "EarlyLearning",
     "EnsembleCRPS",
     "Entmax",
@@ -300,6 +322,7 @@ __all__ = [
     "ProxyAnchor",
     "ProxyNCA",
     "PseudoHuber",
+    "QualityFocal",
     "Quantile",
     "QuantileCRPS",
     "RankNet",
@@ -307,6 +330,7 @@ __all__ = [
     "RelativisticGAN",
     "ReverseKL",
     "SIGReg",
+    "SIoU",
     "SampledLinearCrossEntropy",
     "SelfPaced",
     "SigLIP",
@@ -337,6 +361,7 @@ __all__ = [
     "TwoWay",
     "Unlikelihood",
     "VICReg",
+    "Varifocal",
     "VectorQuantisation",
     "Wasserstein1D",
     "WassersteinGAN",
