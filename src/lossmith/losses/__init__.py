@@ -131,7 +131,14 @@ from lossmith.losses.ranking import (
     RankNet,
     SmoothAP,
 )
-from lossmith.losses.regression.counts import Gamma, NegativeBinomial, Poisson, Tweedie
+from lossmith.losses.regression.counts import (
+    Gamma,
+    NegativeBinomial,
+    Poisson,
+    Tweedie,
+    ZeroInflatedNegativeBinomial,
+    ZeroInflatedPoisson,
+)
 from lossmith.losses.regression.point import MAE, MSE, Expectile, Huber, LogCosh, Quantile, SmoothL1
 from lossmith.losses.regression.robust import (
     AdaptiveBarron,
@@ -368,4 +375,6 @@ __all__ = [
     "WeibullAFT",
     "WeightedKappa",
     "Welsch",
+    "ZeroInflatedNegativeBinomial",
+    "ZeroInflatedPoisson",
 ]
