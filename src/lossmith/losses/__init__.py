@@ -164,6 +164,10 @@ from lossmith.losses.segmentation.overlap import (
     LovaszSoftmax,
     Tversky,
 )
+from lossmith.losses.segmentation.pixels import (
+    BinaryTopKCrossEntropy,
+    TopKCrossEntropy,
+)
 from lossmith.losses.self_supervised.redundancy import BarlowTwins, KoLeo, SIGReg, VICReg
 from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, NegativeCosine, SwAV
 from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
@@ -235,6 +239,7 @@ __all__ = [
     "BinaryFocal",
     "BinaryFocalTversky",
     "BinaryJaccard",
+    "BinaryTopKCrossEntropy",
     "BinaryTversky",
     "BinomialSmoothing",
     "Boundary",
@@ -359,6 +364,7 @@ __all__ = [
     "SymmetricCrossEntropy",
     "Tempered",
     "Tilted",
+    "TopKCrossEntropy",
     "TotalVariationDistance",
     "TransformedTarget",
     "Triplet",
