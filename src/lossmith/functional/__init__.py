@@ -25,6 +25,7 @@ from lossmith.functional.gan.adversarial import *
 from lossmith.functional.gan.gradient_penalty import *
 from lossmith.functional.image import *
 from lossmith.functional.means import *
+from lossmith.functional.metric_learning.graded import *
 from lossmith.functional.metric_learning.pairs import *
 from lossmith.functional.metric_learning.proxies import *
 from lossmith.functional.noisy.robust import *

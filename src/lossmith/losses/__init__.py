@@ -60,7 +60,14 @@ from lossmith.losses.classification.tempered import (
 )
 from lossmith.losses.contrastive import CLIP, DCL, InfoNCE, MoCo, NTXent, SigLIP
 from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
-from lossmith.losses.distillation import DKD, RKD, AttentionTransfer, Distillation, Hint
+from lossmith.losses.distillation import (
+    DIST,
+    DKD,
+    RKD,
+    AttentionTransfer,
+    Distillation,
+    Hint,
+)
 from lossmith.losses.distributional.likelihood import (
     BetaNLL,
     EvidentialRegression,
@@ -97,7 +104,17 @@ from lossmith.losses.gan.adversarial import (
     WassersteinGAN,
 )
 from lossmith.losses.gan.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
-from lossmith.losses.image import MSSSIM, SSIM, ImageTotalVariation, Perceptual
+from lossmith.losses.image import (
+    MSSSIM,
+    SSIM,
+    FocalFrequency,
+    ImageTotalVariation,
+    Perceptual,
+)
+from lossmith.losses.metric_learning.graded import (
+    AnglE,
+    CoSENT,
+)
 from lossmith.losses.metric_learning.pairs import (
     Circle,
     Contrastive,
@@ -192,6 +209,7 @@ __all__ = [
     "CTC",
     "DCL",
     "DINO",
+    "DIST",
     "DKD",
     "DPO",
     "DRAGAN",
@@ -222,6 +240,7 @@ __all__ = [
     "AUCMargin",
     "ActivePassive",
     "AdaptiveBarron",
+    "AnglE",
     "AnyLoss",
     "ApproxNDCG",
     "ArcFace",
@@ -250,6 +269,7 @@ __all__ = [
     "Circle",
     "ClDice",
     "ClassBalanced",
+    "CoSENT",
     "Consistency",
     "Contrastive",
     "CosFace",
@@ -272,6 +292,7 @@ __all__ = [
     "FeatureMatching",
     "FlowMatching",
     "Focal",
+    "FocalFrequency",
     "FocalTversky",
     "Following",
     "FreeBits",
