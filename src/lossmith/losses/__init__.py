@@ -156,7 +156,16 @@ from lossmith.losses.regression.counts import (
     ZeroInflatedNegativeBinomial,
     ZeroInflatedPoisson,
 )
-from lossmith.losses.regression.point import MAE, MSE, Expectile, Huber, LogCosh, Quantile, SmoothL1
+from lossmith.losses.regression.point import (
+    MAE,
+    MSE,
+    Expectile,
+    Huber,
+    LogCosh,
+    Quantile,
+    SmoothL1,
+    Wing,
+)
 from lossmith.losses.regression.robust import (
     AdaptiveBarron,
     Barron,
@@ -189,7 +198,16 @@ from lossmith.losses.self_supervised.redundancy import BarlowTwins, KoLeo, SIGRe
 from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, NegativeCosine, SwAV
 from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
 from lossmith.losses.survival.grid import MTLR, DeepHit, LogisticHazard, PCHazard
-from lossmith.losses.text import DPO, IPO, KTO, ORPO, SimPO, Unlikelihood
+from lossmith.losses.text import (
+    APO,
+    CPO,
+    DPO,
+    IPO,
+    KTO,
+    ORPO,
+    SimPO,
+    Unlikelihood,
+)
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
 from lossmith.losses.wrappers import (
     CVaR,
@@ -202,10 +220,12 @@ from lossmith.losses.wrappers import (
 )
 
 __all__ = [
+    "APO",
     "CDWCE",
     "CLIP",
     "CORAL",
     "CORN",
+    "CPO",
     "CTC",
     "DCL",
     "DINO",
@@ -402,6 +422,7 @@ __all__ = [
     "WeibullAFT",
     "WeightedKappa",
     "Welsch",
+    "Wing",
     "ZeroInflatedNegativeBinomial",
     "ZeroInflatedPoisson",
 ]
