@@ -9,7 +9,7 @@ from torch import Tensor
 import lossmith
 from lossmith import functional as F
 
-KEYS = ["iou", "giou", "diou", "ciou"]
+KEYS = ["iou", "giou", "diou", "ciou", "eiou", "siou"]
 
 
 def boxes(rows: int, seed: int = 0) -> Tensor:
@@ -48,17 +48,36 @@ def test_boxes_without_area_have_finite_values_and_gradients(key: str) -> None:
 def test_boxes_apart_are_drawn_together_by_all_but_iou() -> None:
     input, target = torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[5.0, 0, 6, 1]])
     assert (slope("iou", input, target) == 0).all()
-    for key in ("giou", "diou", "ciou"):
+    for key in KEYS[1:]:
         assert slope(key, input, target)[0, 2] < 0
 
 
 def test_order_and_bounds() -> None:
     input, target = boxes(200), boxes(200, seed=1)
-    iou, giou, diou, ciou = (getattr(F, key)(input, target) for key in KEYS)
+    iou, giou, diou, ciou, eiou, siou = (getattr(F, key)(input, target) for key in KEYS)
     assert (giou >= iou).all()
     assert (diou >= iou).all()
     assert (ciou >= diou).all()
+    assert (eiou >= diou).all()
+    assert (siou >= iou).all()
     assert giou.max() <= 2
+    assert eiou.max() <= 4
+    assert siou.max() <= 2 + (1 - math.exp(-1)) ** 4
+
+
+def test_siou_is_its_definition() -> None:
+    """With the angle as the paper has it: 1 − 2 sin²(arcsin(|d_y|/σ) − π/4)."""
+    for x, y, got in zip(
+        boxes(20), boxes(20, seed=1), F.siou(boxes(20), boxes(20, seed=1)), strict=True
+    ):
+        gap = ((y[:2] + y[2:] - x[:2] - x[2:]) / 2).abs()
+        angle = 1 - 2 * math.sin(math.asin(gap[1] / gap.norm()) - math.pi / 4) ** 2
+        hull = torch.maximum(x[2:], y[2:]) - torch.minimum(x[:2], y[:2])
+        distance = (1 - (-(2 - angle) * (gap / hull).square()).exp()).sum()
+        sides, true = x[2:] - x[:2], y[2:] - y[:2]
+        shape = (1 - (-(sides - true).abs() / torch.maximum(sides, true)).exp()).pow(4).sum()
+        expected = F.iou(x[None], y[None])[0] + (distance + shape) / 2
+        assert got.item() == pytest.approx(expected.item(), rel=1e-12)
 
 
 def test_the_factor_of_the_aspect_ratio_is_held_constant() -> None:

@@ -156,3 +156,19 @@ def test_features_leave_the_model_as_it_was() -> None:
     model.forward = lambda input: model[0](input)  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="does not run its module 'spare'"):
         F.features(model, images(1, 1, 8, 8), ["spare"])
+
+
+def test_focal_frequency_without_focus_is_the_squared_error() -> None:
+    generator = torch.Generator().manual_seed(3)
+    x, y = torch.randn(2, 2, 3, 5, 6, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(lossmith.FocalFrequency(alpha=0.0)(x, y), (x - y).square().mean())
+
+
+def test_focal_frequency_holds_its_weights_constant() -> None:
+    """With one wave alone all weight is on it: the gradient is that of its squared error."""
+    place = torch.arange(8.0).double()
+    wave = (2 * torch.pi * place / 8).cos().expand(1, 1, 8, 8).clone().requires_grad_()
+    value = lossmith.FocalFrequency()(wave, torch.zeros_like(wave))
+    torch.testing.assert_close(value, wave.square().mean())
+    (slope,) = torch.autograd.grad(value, wave)
+    torch.testing.assert_close(slope, 2 * wave.detach() / 64)

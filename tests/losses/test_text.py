@@ -181,3 +181,25 @@ def test_no_gradient_flows_through_ktos_reference_point() -> None:
     right = -0.3 * sign * reward.sigmoid() * (-reward).sigmoid() / 4
     torch.testing.assert_close(slopes[0], right)
     assert (slopes[1] == 0).all()
+
+
+def test_apo_pulls_where_its_anchor_says() -> None:
+    level = {"chosen": torch.tensor([-2.0, -4.0]), "rejected": torch.tensor([-3.0, -1.0])}
+    for anchor, way in (("zero", -1), ("down", 1)):
+        leaves = {name: part.clone().requires_grad_() for name, part in level.items()}
+        value = lm.APO(anchor=anchor)(leaves, level)
+        chosen, rejected = torch.autograd.grad(value, [leaves["chosen"], leaves["rejected"]])
+        assert value.item() == 1
+        assert (rejected > 0).all()
+        if anchor == "zero":
+            assert (chosen * way > 0).all()
+        else:  # both fall: for the chosen one the two pulls are even at the start
+            assert (chosen.abs() < 1e-6).all()
+
+
+def test_cpo_without_likelihood_is_dpo_against_an_even_reference() -> None:
+    own = {"chosen": torch.tensor([-2.0, -4.0]), "rejected": torch.tensor([-3.0, -1.0])}
+    even = {name: torch.zeros(2) for name in own}
+    torch.testing.assert_close(lm.CPO(alpha=0.0)(own), lm.DPO()(own, even))
+    terms = lm.CPO(alpha=2.0).terms(own)
+    assert terms["likelihood"].item() == 6

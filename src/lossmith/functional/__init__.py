@@ -25,6 +25,7 @@ from lossmith.functional.gan.adversarial import *
 from lossmith.functional.gan.gradient_penalty import *
 from lossmith.functional.image import *
 from lossmith.functional.means import *
+from lossmith.functional.metric_learning.graded import *
 from lossmith.functional.metric_learning.pairs import *
 from lossmith.functional.metric_learning.proxies import *
 from lossmith.functional.noisy.robust import *
@@ -38,6 +39,7 @@ from lossmith.functional.regression.transformed import *
 from lossmith.functional.segmentation.boundaries import *
 from lossmith.functional.segmentation.masks import *
 from lossmith.functional.segmentation.overlap import *
+from lossmith.functional.segmentation.pixels import *
 from lossmith.functional.self_supervised.redundancy import *
 from lossmith.functional.self_supervised.self_distillation import *
 from lossmith.functional.survival.continuous import *

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lossmith.functional.checks import same_shape
 
-__all__ = ["ciou", "diou", "giou", "iou"]
+__all__ = ["ciou", "diou", "eiou", "giou", "iou", "siou"]
 
 _MOST = 1e8  # a coordinate whose fourth power float32 still holds
 _LEAST = 1e-18  # an area whose square float32 still holds
@@ -51,6 +51,41 @@ def ciou(input: Tensor, target: Tensor) -> Tensor:
     unlike = 4 / math.pi**2 * (_slant(target) - _slant(input)).square()
     held = _ratio(unlike, apart + unlike).detach()
     return apart + _offset(input, target) + held * unlike
+
+
+def eiou(input: Tensor, target: Tensor) -> Tensor:
+    """Return the distance-IoU loss + (w − w_t)²/C_w² + (h − h_t)²/C_h² (Zhang et al., 2021).
+
+    C_w and C_h are the hull's sides.
+    """
+    input, target = boxes(input, target)
+    shared, union = _areas(input, target)
+    gaps = [a - b for a, b in zip(_sides(input), _sides(target), strict=True)]
+    hull = _hull(input, target)
+    unlike = [_ratio(g.square(), side.square()) for g, side in zip(gaps, hull, strict=True)]
+    return 1 - _ratio(shared, union) + _offset(input, target) + sum(unlike)
+
+
+def siou(input: Tensor, target: Tensor) -> Tensor:
+    """Return 1 − IoU + (Δ + Ω)/2 (Gevorgyan, 2022).
+
+    Δ = Σ 1 − exp((Λ − 2)·(d/C)²) over both axes, d the centres' gap, C the hull's side, Λ = sin 2α
+    of the angle α of that gap; Ω = Σ (1 − exp(−|w − w_t|/max(w, w_t)))⁴.
+    """
+    input, target = boxes(input, target)
+    shared, union = _areas(input, target)
+    apart = (input[:, :2] + input[:, 2:] - target[:, :2] - target[:, 2:]).unbind(1)
+    square = [(d / 2).square() for d in apart]
+    slant = _ratio((apart[0] * apart[1]).abs() / 2, square[0] + square[1])
+    offset = [
+        -torch.expm1((slant - 2) * _ratio(d, side.square()))
+        for d, side in zip(square, _hull(input, target), strict=True)
+    ]
+    unlike = [
+        torch.expm1(-_ratio((a - b).abs(), torch.maximum(a, b))).pow(4)
+        for a, b in zip(_sides(input), _sides(target), strict=True)
+    ]
+    return 1 - _ratio(shared, union) + sum([*offset, *unlike]) / 2
 
 
 def boxes(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """What a student takes from a teacher, unreduced: outputs, features, and how rows relate."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,7 @@ from lossmith.functional.regression.point import smooth_l1
 
 __all__ = [
     "attention_transfer",
+    "correlation_distillation",
     "decoupled_distillation",
     "distillation",
     "hint",
@@ -67,6 +70,37 @@ def attention_transfer(input: Tensor, target: Tensor, *, p: Tensor | float = 2.0
     maps = [_attention(part, p) for part in (student, target.to(student.dtype))]
     gap = (maps[0] - maps[1]).square()
     return gap.sum(1) / max(gap.shape[1], 1)
+
+
+def correlation_distillation(
+    input: Tensor, target: Tensor, *, temperature: Tensor | float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Return T²·(1 − Pearson's correlation) of probabilities: mean over rows, and over classes."""
+    student, teacher, heat = _cooled(input, target, temperature)
+    rows, others = _lift(student), _lift(teacher)
+    each = heat**2 * _uncorrelated(rows, others)
+    classes = heat**2 * _uncorrelated(rows.transpose(0, 1), others.transpose(0, 1))
+    found = each.sum() / torch.sym_max(len(rows), 1), classes.mean() * min(len(rows), 1)
+    return found[0].to(promote(input).dtype), found[1].to(promote(input).dtype)
+
+
+def _lift(logits: Tensor) -> Tensor:
+    """Return how many times as likely as on average each class is, less one: C·p − 1.
+
+    A correlation knows neither scale nor shift: digits are kept where all p are nearly alike.
+    """
+    even = logits - logits.mean(1, keepdim=True)
+    near = even.abs() < 1
+    near = near.all(1, keepdim=True)
+    small = torch.where(near, even, 0)
+    small = small - small.expm1().mean(1, keepdim=True).log1p()
+    return torch.where(near, small, logits.log_softmax(1) + math.log(logits.shape[1])).expm1()
+
+
+def _uncorrelated(left: Tensor, right: Tensor) -> Tensor:
+    """Return 1 − the correlation of each row with its own."""
+    left, right = (part - part.mean(1, keepdim=True) for part in (left, right))
+    return 1 - (unit_rows(left) * unit_rows(right)).sum(1)
 
 
 def relational_distillation(

@@ -6,10 +6,11 @@ from torch.nn.functional import avg_pool2d, conv2d
 
 from lossmith.functional.checks import as_scalar_or_tensor, promote, same_shape, tensor_like
 
-__all__ = ["image_total_variation", "ms_ssim", "perceptual", "ssim"]
+__all__ = ["focal_frequency", "image_total_variation", "ms_ssim", "perceptual", "ssim"]
 
 K1, K2 = 0.01, 0.03  # the paper's constants, in units of the data's range
 _LEAST = 1e-30
+_MOST = 1e15  # a value whose square float32 still holds
 
 
 def ssim(
@@ -51,6 +52,28 @@ def ms_ssim(
         if scale < scales - 1:
             input, target = avg_pool2d(input, 2), avg_pool2d(target, 2)
     return 1 - product.mean(1)
+
+
+def focal_frequency(input: Tensor, target: Tensor, *, alpha: Tensor | float = 1.0) -> Tensor:
+    """Return the mean of w·|F|² over an image's spectrum F of errors (Jiang et al., 2021).
+
+    w = |F|^alpha over its largest in each channel, held constant.
+    """
+    input, target = same_shape(input, target)
+    if input.ndim != 4 or input.numel() == 0 < len(input):
+        raise ValueError(f"images must have shape (N, C, H, W), got {tuple(input.shape)}")
+    if not len(input):
+        return input.sum((1, 2, 3))
+    size = torch.maximum(input.detach().abs(), target.detach().abs()).amax((1, 2, 3), keepdim=True)
+    size = torch.where(size > _MOST, size, 1)  # so that transforms are numbers
+    errors = torch.view_as_real(torch.fft.fft2(input / size - target / size, norm="ortho"))
+    power = errors.square().sum(-1)
+    most = power.detach().amax((2, 3), keepdim=True)
+    share = power.detach() / torch.where(most > 0, most, 1)
+    weighed = share.pow(as_scalar_or_tensor(alpha, power) / 2) * power
+    if size.dtype == torch.float64:  # in which float32 is formed again where its squares overflow
+        size = size.clamp(max=1e150)
+    return weighed.mean((1, 2, 3)) * size.flatten() * size.flatten()
 
 
 def image_total_variation(input: Tensor, *, isotropic: bool = True) -> Tensor:

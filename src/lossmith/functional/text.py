@@ -9,7 +9,17 @@ from torch.nn.functional import logsigmoid
 from lossmith.functional.checks import as_scalar_or_tensor, class_logits, promote, same_rows
 from lossmith.functional.classification.multiclass import gather_target, log_probabilities, nll
 
-__all__ = ["dpo", "ipo", "kto", "orpo", "sequence_log_probability", "sim_po", "unlikelihood"]
+__all__ = [
+    "apo",
+    "cpo",
+    "dpo",
+    "ipo",
+    "kto",
+    "orpo",
+    "sequence_log_probability",
+    "sim_po",
+    "unlikelihood",
+]
 
 Pair = Mapping[str, Tensor]
 SURE = -1e-12  # log-probabilities above it are taken as it: the odds of 1 are infinite
@@ -97,6 +107,31 @@ def orpo(input: Pair, *, lambda_: Tensor | float = 0.1) -> dict[str, Tensor]:
         "likelihood": -own["chosen"],
         "odds_ratio": -as_scalar_or_tensor(lambda_, ratio) * logsigmoid(ratio),
     }
+
+
+def cpo(
+    input: Pair, *, beta: Tensor | float = 0.1, alpha: Tensor | float = 1.0
+) -> dict[str, Tensor]:
+    """Return −log σ(beta·(chosen − rejected)) and −alpha·chosen (Xu et al., 2024)."""
+    own = _alike(input)
+    lead = own["chosen"] - own["rejected"]
+    return {
+        "preference": -logsigmoid(as_scalar_or_tensor(beta, lead) * lead),
+        "likelihood": -as_scalar_or_tensor(alpha, lead) * own["chosen"],
+    }
+
+
+def apo(input: Pair, target: Pair, *, beta: Tensor | float = 0.1, anchor: str = "zero") -> Tensor:
+    """Return 1 − σ(beta·r_c) + σ(beta·r_r) of log-ratios r (D'Oosterlinck et al., 2024).
+
+    With anchor "down" it is σ(beta·r_c) + 1 − σ(beta·(r_c − r_r)).
+    """
+    own, reference = _against(input, target)
+    beta = as_scalar_or_tensor(beta, own["chosen"])
+    chosen, rejected = (own[name] - reference[name] for name in ("chosen", "rejected"))
+    if anchor == "zero":
+        return (-beta * chosen).sigmoid() + (beta * rejected).sigmoid()
+    return (beta * chosen).sigmoid() + (-beta * (chosen - rejected)).sigmoid()
 
 
 def kto(

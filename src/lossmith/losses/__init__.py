@@ -10,9 +10,23 @@ from lossmith.losses.autoencoder import (
     MaskedReconstruction,
     VectorQuantisation,
 )
-from lossmith.losses.binary.elementwise import Asymmetric, BinaryCrossEntropy, BinaryFocal, Hinge
+from lossmith.losses.binary.elementwise import (
+    Asymmetric,
+    BinaryCrossEntropy,
+    BinaryFocal,
+    Hinge,
+    QualityFocal,
+    Varifocal,
+)
 from lossmith.losses.binary.multilabel import ZLPR, AnyLoss, AUCMargin, SoftF1, TwoWay
-from lossmith.losses.boxes import CIoU, DIoU, GIoU, IoU
+from lossmith.losses.boxes import (
+    CIoU,
+    DIoU,
+    EIoU,
+    GIoU,
+    IoU,
+    SIoU,
+)
 from lossmith.losses.classification.imbalance import (
     LDAM,
     BalancedSoftmax,
@@ -29,7 +43,15 @@ from lossmith.losses.classification.multiclass import (
     Square,
     Squentropy,
 )
-from lossmith.losses.classification.ordinal import CORAL, CORN, SquaredEMD
+from lossmith.losses.classification.ordinal import (
+    CDWCE,
+    CORAL,
+    CORN,
+    SORD,
+    BinomialSmoothing,
+    SquaredEMD,
+    WeightedKappa,
+)
 from lossmith.losses.classification.tempered import (
     BiTempered,
     Entmax,
@@ -38,7 +60,14 @@ from lossmith.losses.classification.tempered import (
 )
 from lossmith.losses.contrastive import CLIP, DCL, InfoNCE, MoCo, NTXent, SigLIP
 from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
-from lossmith.losses.distillation import DKD, RKD, AttentionTransfer, Distillation, Hint
+from lossmith.losses.distillation import (
+    DIST,
+    DKD,
+    RKD,
+    AttentionTransfer,
+    Distillation,
+    Hint,
+)
 from lossmith.losses.distributional.likelihood import (
     BetaNLL,
     EvidentialRegression,
@@ -47,7 +76,13 @@ from lossmith.losses.distributional.likelihood import (
     MixtureDensity,
     StudentTNLL,
 )
-from lossmith.losses.distributional.scores import EnsembleCRPS, GaussianCRPS, HLGauss, QuantileCRPS
+from lossmith.losses.distributional.scores import (
+    DistributionFocal,
+    EnsembleCRPS,
+    GaussianCRPS,
+    HLGauss,
+    QuantileCRPS,
+)
 from lossmith.losses.divergence import (
     KL,
     JensenShannonDivergence,
@@ -69,7 +104,17 @@ from lossmith.losses.gan.adversarial import (
     WassersteinGAN,
 )
 from lossmith.losses.gan.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
-from lossmith.losses.image import MSSSIM, SSIM, ImageTotalVariation, Perceptual
+from lossmith.losses.image import (
+    MSSSIM,
+    SSIM,
+    FocalFrequency,
+    ImageTotalVariation,
+    Perceptual,
+)
+from lossmith.losses.metric_learning.graded import (
+    AnglE,
+    CoSENT,
+)
 from lossmith.losses.metric_learning.pairs import (
     Circle,
     Contrastive,
@@ -103,8 +148,24 @@ from lossmith.losses.ranking import (
     RankNet,
     SmoothAP,
 )
-from lossmith.losses.regression.counts import Gamma, NegativeBinomial, Poisson, Tweedie
-from lossmith.losses.regression.point import MAE, MSE, Expectile, Huber, LogCosh, Quantile, SmoothL1
+from lossmith.losses.regression.counts import (
+    Gamma,
+    NegativeBinomial,
+    Poisson,
+    Tweedie,
+    ZeroInflatedNegativeBinomial,
+    ZeroInflatedPoisson,
+)
+from lossmith.losses.regression.point import (
+    MAE,
+    MSE,
+    Expectile,
+    Huber,
+    LogCosh,
+    Quantile,
+    SmoothL1,
+    Wing,
+)
 from lossmith.losses.regression.robust import (
     AdaptiveBarron,
     Barron,
@@ -129,11 +190,24 @@ from lossmith.losses.segmentation.overlap import (
     LovaszSoftmax,
     Tversky,
 )
+from lossmith.losses.segmentation.pixels import (
+    BinaryTopKCrossEntropy,
+    TopKCrossEntropy,
+)
 from lossmith.losses.self_supervised.redundancy import BarlowTwins, KoLeo, SIGReg, VICReg
 from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, NegativeCosine, SwAV
 from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
 from lossmith.losses.survival.grid import MTLR, PMF, BCESurv, DeepHit, LogisticHazard, PCHazard
-from lossmith.losses.text import DPO, IPO, KTO, ORPO, SimPO, Unlikelihood
+from lossmith.losses.text import (
+    APO,
+    CPO,
+    DPO,
+    IPO,
+    KTO,
+    ORPO,
+    SimPO,
+    Unlikelihood,
+)
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
 from lossmith.losses.wrappers import (
     CVaR,
@@ -146,12 +220,16 @@ from lossmith.losses.wrappers import (
 )
 
 __all__ = [
+    "APO",
+    "CDWCE",
     "CLIP",
     "CORAL",
     "CORN",
+    "CPO",
     "CTC",
     "DCL",
     "DINO",
+    "DIST",
     "DKD",
     "DPO",
     "DRAGAN",
@@ -177,11 +255,13 @@ __all__ = [
     "RKD",
     "SISDR",
     "SMAPE",
+    "SORD",
     "SSIM",
     "ZLPR",
     "AUCMargin",
     "ActivePassive",
     "AdaptiveBarron",
+    "AnglE",
     "AnyLoss",
     "ApproxNDCG",
     "ArcFace",
@@ -200,7 +280,9 @@ __all__ = [
     "BinaryFocal",
     "BinaryFocalTversky",
     "BinaryJaccard",
+    "BinaryTopKCrossEntropy",
     "BinaryTversky",
+    "BinomialSmoothing",
     "Boundary",
     "Brier",
     "CIoU",
@@ -209,6 +291,7 @@ __all__ = [
     "Circle",
     "ClDice",
     "ClassBalanced",
+    "CoSENT",
     "Consistency",
     "Contrastive",
     "CosFace",
@@ -220,6 +303,8 @@ __all__ = [
     "Denoising",
     "Dice",
     "Distillation",
+    "DistributionFocal",
+    "EIoU",
     "EarlyLearning",
     "EnsembleCRPS",
     "Entmax",
@@ -229,6 +314,7 @@ __all__ = [
     "FeatureMatching",
     "FlowMatching",
     "Focal",
+    "FocalFrequency",
     "FocalTversky",
     "Following",
     "FreeBits",
@@ -291,6 +377,7 @@ __all__ = [
     "ProxyAnchor",
     "ProxyNCA",
     "PseudoHuber",
+    "QualityFocal",
     "Quantile",
     "QuantileCRPS",
     "RankNet",
@@ -298,6 +385,7 @@ __all__ = [
     "RelativisticGAN",
     "ReverseKL",
     "SIGReg",
+    "SIoU",
     "SampledLinearCrossEntropy",
     "SelfPaced",
     "SigLIP",
@@ -319,6 +407,7 @@ __all__ = [
     "SymmetricCrossEntropy",
     "Tempered",
     "Tilted",
+    "TopKCrossEntropy",
     "TotalVariationDistance",
     "TransformedTarget",
     "Triplet",
@@ -328,9 +417,14 @@ __all__ = [
     "TwoWay",
     "Unlikelihood",
     "VICReg",
+    "Varifocal",
     "VectorQuantisation",
     "Wasserstein1D",
     "WassersteinGAN",
     "WeibullAFT",
+    "WeightedKappa",
     "Welsch",
+    "Wing",
+    "ZeroInflatedNegativeBinomial",
+    "ZeroInflatedPoisson",
 ]

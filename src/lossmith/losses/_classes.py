@@ -9,7 +9,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.bases import Pointwise
 from lossmith.core.hyperparameter import OptionalWhole, Reals, Whole
-from lossmith.core.loss import UnknownHeadError
+from lossmith.core.loss import Loss, UnknownHeadError
 from lossmith.functional.checks import check_head, check_tensor, head_dim
 
 CLASSES = OptionalWhole(
@@ -19,10 +19,10 @@ IGNORE = Whole(default=-100, doc="the target whose samples have weight 0")
 COUNTS = Reals(low=0.0, doc="training rows of each class; for_target counts them")
 
 
-class ClassLoss(Pointwise, ABC):
-    """A loss of one output a class against integer classes.
+class ClassHead(Loss, ABC):
+    """One output a class, read against integer classes, however the rows are reduced.
 
-    Its classes are told, or follow from the input; `CountedLoss` has them of their counts.
+    Classes are told, or follow from the input; `CountedLoss` has them of their counts.
     """
 
     classes: OptionalWhole = CLASSES
@@ -79,6 +79,10 @@ class ClassLoss(Pointwise, ABC):
         counts = count_classes(target, classes, ignored)
         fitted = {"counts": counts} if "counts" in cls.hyperparameters else {"classes": len(counts)}
         return cls(**{**fitted, **hypers})
+
+
+class ClassLoss(ClassHead, Pointwise, ABC):
+    """A weighted mean over rows of integer classes."""
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return weight 0 for ignored targets, 1 for the others."""

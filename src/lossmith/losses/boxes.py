@@ -132,3 +132,74 @@ class CIoU(Pointwise):
         ),
         detached=True,
     )
+
+
+class EIoU(Pointwise):
+    r"""The distance-IoU loss plus the squared gaps of width and height, each over the hull's.
+
+    .. math:: \ell(x, y) = 1 - \mathrm{IoU} + \frac{\rho^2}{c^2} + \frac{(w_x - w_y)^2}{C_w^2} +
+        \frac{(h_x - h_y)^2}{C_h^2}
+
+    Shapes: input and target (N, 4): x1, y1, x2, y2 in any unit. Values from 0 to 4.
+
+    C_w and C_h are the sides of the smallest box around both. Efficient IoU; mmdetection has
+    another loss under this name, Peng & Yu's extended IoU. The paper's focal weight, IoU^γ, is
+    no part of it: pass it as `weight`.
+
+    Use when: Boxes are to be regressed by IoU, and width and height are each to be right.
+    Avoid when: Boxes are tiny or without area: gaps over the hull are noise there; GIoU then.
+    Source: Zhang, Ren, Zhang, Jia, Wang, Tan, Focal and Efficient IOU Loss for Accurate Bounding
+    Box Regression (2021).
+
+    >>> EIoU()(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([[0.0, 0.0, 2.0, 1.0]]))
+    tensor(0.8000)
+    """
+
+    function = staticmethod(F.eiou)
+    card = Card(
+        key="eiou",
+        tasks=("detection",),
+        input="boxes",
+        target="boxes",
+        # sides 2, 2 and 2, 3; the hull is 3 by 4
+        example=Example(input=_INPUT, target=_TARGET, value=1 - 1 / 9 + 3.25 / 25 + 0 / 9 + 1 / 16),
+    )
+
+
+class SIoU(Pointwise):
+    r"""The IoU loss plus costs of the centres' distance, by its angle, and of the shape.
+
+    .. math:: \ell(x, y) = 1 - \mathrm{IoU} + \tfrac12 \sum_{t \in \{x, y\}} \bigl(1 -
+        e^{-(2 - \sin 2\alpha) (d_t / C_t)^2}\bigr) + \tfrac12 \sum_{t \in \{w, h\}} \bigl(1 -
+        e^{-|t_x - t_y| / \max(t_x, t_y)}\bigr)^4
+
+    Shapes: input and target (N, 4): x1, y1, x2, y2 in any unit. Values from 0 to 2.3.
+
+    d is the gap of the centres along an axis, C the hull's side, and α the angle of the gap to an
+    axis: a gap along the diagonal costs less than one along an axis. mmdetection has the paper's
+    signs under `neg_gamma`, and cuts values at 2.
+
+    Use when: Boxes are to be regressed by IoU; YOLOv6 trains its small models with it.
+    Avoid when: Two axes are unlike, as time and frequency: there the angle means nothing.
+    Source: Gevorgyan, SIoU Loss: More Powerful Learning for Bounding Box Regression (2022).
+
+    >>> SIoU()(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([[1.0, 0.0, 2.0, 1.0]]))
+    tensor(1.1967)
+    """
+
+    function = staticmethod(F.siou)
+    card = Card(
+        key="siou",
+        tasks=("detection",),
+        input="boxes",
+        target="boxes",
+        # gaps 1 and 3/2, sin 2α = 3/3.25, the hull is 3 by 4; heights 2 and 3
+        example=Example(
+            input=_INPUT,
+            target=_TARGET,
+            value=1
+            - 1 / 9
+            + (2 - math.exp(-14 / 13 / 9) - math.exp(-14 / 13 * 2.25 / 16)) / 2
+            + (1 - math.exp(-1 / 3)) ** 4 / 2,
+        ),
+    )

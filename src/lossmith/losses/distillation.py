@@ -5,7 +5,7 @@ import math
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.bases import Coupled, Pointwise
+from lossmith.core.bases import Coupled, Pointwise, SetLoss
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
 from lossmith.functional.checks import promote
@@ -234,3 +234,57 @@ class RKD(Coupled):
             value=25 * 4 * (0.5**2 / 2) / 9,
         ),
     )
+
+
+class DIST(SetLoss):
+    r"""A student's probabilities correlate with a teacher's, along classes and along samples.
+
+    .. math:: \ell = \beta T^2 \Bigl(1 - \frac1N \sum_i \rho(p^s_{i \cdot}, p^t_{i \cdot})\Bigr) +
+        \gamma T^2 \Bigl(1 - \frac1C \sum_c \rho(p^s_{\cdot c}, p^t_{\cdot c})\Bigr)
+
+    with Pearson's correlation ρ, and p the softmax of logits divided by T.
+
+    Shapes: input (N, C) of the student's logits, target (N, C) of the teacher's. Two numbers of
+    the batch: rows, the relations between classes of a sample, and classes, those between samples
+    in a class. The authors train with cross-entropy beside it: add that.
+
+    Use when: The teacher is far stronger than the student: a match of relations asks for less.
+    Avoid when: Batches are small, or probabilities themselves must be the teacher's.
+    Source: Huang, You, Wang, Qian, Xu, Knowledge Distillation from A Stronger Teacher (2022).
+
+    >>> DIST()(torch.eye(2), torch.eye(2).flip(0))  # both correlations are −1
+    tensor(4.)
+    """
+
+    temperature: Real = Real(
+        default=1.0,
+        low=0.0,
+        exclusive=True,
+        doc="divides the logits of both. The paper's for ImageNet; 4 for CIFAR-100",
+    )
+    beta: Real = Real(
+        default=1.0, low=0.0, doc="weight of rows. The paper's for ImageNet; 2 for CIFAR-100"
+    )
+    gamma: Real = Real(
+        default=1.0, low=0.0, doc="weight of classes. The paper's for ImageNet; 2 for CIFAR-100"
+    )
+    card = Card(
+        key="dist",
+        tasks=("distillation",),
+        input="logits",
+        target="logits",
+        # students 3/4, 1/4 and 1/4, 3/4; the teacher has both rows alike: correlations 1 and −1,
+        # and columns that do not vary
+        example=Example(
+            arguments={"beta": 2.0, "gamma": 3.0},
+            input=[[math.log(3), 0.0], [0.0, math.log(3)]],
+            target=[[math.log(3), 0.0], [math.log(3), 0.0]],
+            value=2 * 1.0 + 3 * 1.0,
+        ),
+    )
+
+    def value(self, input: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return what the relations within rows and within classes cost."""
+        rows, classes = F.correlation_distillation(input, target, temperature=self.temperature)
+        beta, gamma = self.beta.to(rows.dtype), self.gamma.to(rows.dtype)
+        return {"rows": beta * rows, "classes": gamma * classes}

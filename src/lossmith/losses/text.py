@@ -7,7 +7,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.bases import Coupled, Pointwise
 from lossmith.core.card import Card, Example, Kind
-from lossmith.core.hyperparameter import Real, Whole
+from lossmith.core.hyperparameter import Choice, Real, Whole
 from lossmith.losses._classes import IGNORE
 
 LOG3 = math.log(3)
@@ -224,6 +224,87 @@ class ORPO(Pointwise):
             input={"chosen": [-math.log(2)], "rejected": [-math.log(4)]},
             target=None,
             value=math.log(2) - 2 * math.log(0.75),
+        ),
+    )
+
+
+class CPO(Pointwise):
+    r"""Contrastive preference optimisation: DPO without a reference, and the likelihood.
+
+    .. math:: \ell = -\log\sigma\bigl(\beta (\log\pi(c) - \log\pi(r))\bigr) - \alpha \log\pi(c)
+
+    Shapes: input "chosen" and "rejected" (N,), the model's log-probabilities of both
+    completions, summed over tokens; no target. Values in nats. Terms: preference, likelihood. trl
+    takes the likelihood's mean over all tokens of a batch, the paper the sum of each completion.
+
+    Use when: Chosen completions are to be imitated too, and no reference model fits in memory.
+    Avoid when: Completions differ much in length; SimPO takes means over tokens.
+    Source: Xu, Sharaf, Chen, Tan, Shen, Van Durme, Murray, Kim, Contrastive Preference
+    Optimization: Pushing the Boundaries of LLM Performance in Machine Translation (2024).
+
+    >>> even = torch.tensor([-2.0])
+    >>> CPO()({"chosen": even, "rejected": even})  # log 2 + 2
+    tensor(2.6931)
+    """
+
+    function = staticmethod(F.cpo)
+    beta: Real = Real(default=0.1, low=0.0, exclusive=True, doc="factor of the lead")
+    alpha: Real = Real(default=1.0, low=0.0, doc="weight of the likelihood")
+    card = Card(
+        key="cpo",
+        tasks=("preference",),
+        input=PAIR,
+        target=None,
+        example=Example(
+            arguments={"beta": LOG3 / 2, "alpha": 0.5},
+            input={"chosen": [-1.0], "rejected": [-3.0]},
+            target=None,
+            value=math.log(4 / 3) + 0.5,
+        ),
+    )
+
+
+class APO(Pointwise):
+    r"""Anchored preference optimisation: says for each completion which way it should go.
+
+    .. math:: \ell_\text{zero} = 1 - \sigma(\beta r_c) + \sigma(\beta r_r) \qquad
+        \ell_\text{down} = \sigma(\beta r_c) + 1 - \sigma(\beta (r_c - r_r)) \qquad
+        r = \log\frac{\pi}{\pi_r}
+
+    Shapes: input "chosen" and "rejected" (N,), the model's log-probabilities of both
+    completions, summed over tokens; target alike, the frozen reference model's. Values from 0
+    to 2, without a logarithm. "zero" makes chosen completions likelier and rejected ones less
+    likely; "down" makes both less likely, rejected ones more so.
+
+    Use when: It is known whether the chosen completions are better than the model's own (zero)
+    or worse (down).
+    Avoid when: Pairs are far from the model's own: where σ saturates, nothing is learnt.
+    Source: D'Oosterlinck et al., Anchored Preference Optimization and Contrastive Revisions:
+    Addressing Underspecification in Alignment (2024).
+
+    >>> level = {"chosen": torch.tensor([-2.0]), "rejected": torch.tensor([-3.0])}
+    >>> APO()(level, level)
+    tensor(1.)
+    """
+
+    function = staticmethod(F.apo)
+    beta: Real = Real(
+        default=0.1, low=0.0, exclusive=True, doc="how dear it is to leave the reference model"
+    )
+    anchor: Choice = Choice(
+        default="zero", choices=("zero", "down"), doc="which way chosen completions should go"
+    )
+    card = Card(
+        key="apo",
+        tasks=("preference",),
+        input=PAIR,
+        target=PAIR,
+        # log-ratios 1 and -1, beta log 3: 1/4 twice
+        example=Example(
+            arguments={"beta": LOG3},
+            input={"chosen": [-1.0], "rejected": [-4.0]},
+            target={"chosen": [-2.0], "rejected": [-3.0]},
+            value=0.5,
         ),
     )
 

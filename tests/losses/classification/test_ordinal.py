@@ -4,9 +4,20 @@ import math
 
 import pytest
 import torch
+from scipy import stats
+from sklearn.metrics import cohen_kappa_score
 from torch import Tensor
 
-from lossmith import CORAL, CORN, SquaredEMD
+from lossmith import (
+    CDWCE,
+    CORAL,
+    CORN,
+    SORD,
+    BinomialSmoothing,
+    CrossEntropy,
+    SquaredEMD,
+    WeightedKappa,
+)
 
 GENERATOR = torch.Generator().manual_seed(0)
 CLASSES = 5
@@ -99,3 +110,50 @@ def test_pixels_are_samples(loss) -> None:
     torch.testing.assert_close(loss(dense, target), loss(head[kept], TARGET[kept]))
     decoded = loss.decode(dense)
     torch.testing.assert_close(decoded.movedim(1, -1).reshape(40, -1), loss.decode(head))
+
+
+def test_cdwce_is_its_sum() -> None:
+    total = 0.0
+    for x, y in zip(WIDE.softmax(1).tolist(), TARGET.tolist(), strict=True):
+        total -= sum(abs(c - y) ** 1.5 * math.log1p(-p) for c, p in enumerate(x))
+    assert CDWCE(alpha=1.5)(WIDE, TARGET).item() == pytest.approx(total / 40, rel=1e-12)
+
+
+def test_cdwce_keeps_its_gradient_where_a_wrong_grade_is_certain() -> None:
+    far = torch.tensor([[80.0, 0.0, 0.0]], requires_grad=True)
+    value = CDWCE()(far, torch.tensor([2]))
+    assert value.item() == pytest.approx(2 * (80 - math.log(2)), rel=1e-6)
+    assert torch.autograd.grad(value, far)[0][0, 0].item() == pytest.approx(2.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", [CDWCE(), SORD(alpha=1e6), BinomialSmoothing(eta=0.0)], ids=repr)
+def test_where_smoothed_labels_are_cross_entropy(loss) -> None:
+    input = WIDE[:, :2] if isinstance(loss, CDWCE) else WIDE  # of two grades
+    target = TARGET.clamp(max=input.shape[1] - 1)
+    torch.testing.assert_close(loss(input, target), CrossEntropy()(input, target))
+
+
+def test_binomial_labels_are_scipys() -> None:
+    for grade in range(CLASSES):
+        mass = stats.binom(CLASSES - 1, 0.1 + 0.8 * grade / (CLASSES - 1)).pmf(range(CLASSES))
+        expected = -(torch.from_numpy(mass) * WIDE.log_softmax(1)).sum(1).mean()
+        got = BinomialSmoothing()(WIDE, torch.full((40,), grade))
+        torch.testing.assert_close(got, expected)
+
+
+@pytest.mark.parametrize("distance", ["quadratic", "linear"])
+def test_weighted_kappa_of_decisions_is_scikit_learns(distance: str) -> None:
+    decided = WIDE.argmax(1)
+    sure = 1e3 * torch.nn.functional.one_hot(decided, CLASSES).double()
+    loss, weight = WeightedKappa(distance=distance), torch.linspace(0, 3, 40, dtype=torch.float64)
+    for given in (None, weight):
+        kappa = cohen_kappa_score(TARGET, decided, weights=distance, sample_weight=given)
+        assert loss(sure, TARGET, weight=given).item() == pytest.approx(1 - kappa, rel=1e-9)
+
+
+def test_a_batch_of_one_grade_has_no_kappa_to_improve() -> None:
+    for logits in (WIDE, 1e3 * torch.eye(CLASSES, dtype=torch.float64)[[2]].repeat(40, 1)):
+        leaf = logits.clone().requires_grad_()
+        value = WeightedKappa()(leaf, torch.full((40,), 2))
+        assert value.item() == pytest.approx(1.0)
+        assert torch.autograd.grad(value, leaf)[0].abs().max() < 1e-12

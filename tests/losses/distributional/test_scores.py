@@ -11,6 +11,7 @@ from lossmith import (
     MSE,
     BetaNLL,
     Cox,
+    DistributionFocal,
     EnsembleCRPS,
     EvidentialDirichlet,
     EvidentialRegression,
@@ -192,3 +193,29 @@ def test_cox_refuses_what_is_no_event() -> None:
         Cox()(normal(3), {"time": torch.ones(3), "event": torch.tensor([0.0, 2.0, 1.0])})
     with pytest.raises(ValueError, match=r"\(3, 1\).*\(3,\)"):
         Cox()(normal(3, 1), {"time": torch.ones(3), "event": torch.ones(3)})
+
+
+def test_distribution_focal_is_zero_at_its_two_points() -> None:
+    loss = DistributionFocal(low=-1.0, high=3.0, points=5)
+    p = torch.tensor([[1e-30, 0.75, 0.25, 1e-30, 1e-30]], dtype=torch.float64)
+    entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert loss(p.log(), torch.tensor([0.25])).item() == pytest.approx(entropy)
+    assert loss.decode(p.log()).item() == pytest.approx(0.25)
+
+
+def test_distribution_focal_learns_the_mean() -> None:
+    target = torch.tensor([0.1, 0.2, 0.25, 3.9, 7.5], dtype=torch.float64)
+    loss = DistributionFocal(points=9, high=8.0)
+    grid = torch.arange(9.0).double()
+    hits = (1 - (grid - target.unsqueeze(1)).abs()).clamp(min=0).mean(0)
+    head = hits.clamp(min=1e-300).log().expand(5, 9)
+    assert loss.decode(head)[0].item() == pytest.approx(target.mean().item())
+    assert slope(loss, head, target).sum(0).abs().max() < 1e-12
+
+
+def test_distribution_focal_clips_and_refuses_an_empty_line() -> None:
+    loss, head = DistributionFocal(points=4, high=3.0), normal(1, 4)
+    for far, end in ((9.0, 3.0), (-2.0, 0.0)):
+        assert loss(head, torch.tensor([far])).item() == loss(head, torch.tensor([end])).item()
+    with pytest.raises(ValueError, match="DistributionFocal: low and high must be finite"):
+        DistributionFocal(low=2.0, high=2.0)

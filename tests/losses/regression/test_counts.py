@@ -10,7 +10,18 @@ from sklearn import metrics
 from torch import Tensor
 
 import lossmith
-from lossmith import MAPE, MSLE, SMAPE, Gamma, NegativeBinomial, Poisson, Tukey, Tweedie
+from lossmith import (
+    MAPE,
+    MSLE,
+    SMAPE,
+    Gamma,
+    NegativeBinomial,
+    Poisson,
+    Tukey,
+    Tweedie,
+    ZeroInflatedNegativeBinomial,
+    ZeroInflatedPoisson,
+)
 from lossmith import functional as F
 
 ETA = torch.linspace(-3, 4, 15, dtype=torch.float64)
@@ -159,3 +170,52 @@ def test_tukey_ignores_what_lies_beyond() -> None:
     assert pulls[3:].tolist() == [0, 0]
     assert pulls[1].item() == pytest.approx(0.01, rel=1e-4)
     assert Tukey()(torch.ones(1), torch.zeros(1)) < 0.5
+
+
+def inflated(mean: float, share: float) -> Tensor:
+    return torch.tensor([math.log(mean), math.log(share / (1 - share))], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("loss", [ZeroInflatedPoisson(), ZeroInflatedNegativeBinomial()], ids=repr)
+def test_zero_inflated_chances_sum_to_one(loss) -> None:
+    counts = torch.arange(4000.0).double()
+    heads = inflated(2.5, 0.3).expand(4000, 2)
+    assert (-loss.values(heads, counts)).exp().sum().item() == pytest.approx(1.0)
+    chances = (-loss.values(heads, counts)).exp()
+    assert (chances * counts).sum().item() == pytest.approx(loss.decode(heads)[0].item())
+
+
+def test_without_further_zeros_it_is_the_plain_distribution() -> None:
+    heads = torch.stack([ETA, torch.full_like(ETA, -60.0)], 1)
+    torch.testing.assert_close(ZeroInflatedPoisson()(heads, COUNTS), Poisson()(ETA, COUNTS))
+    binomial = NegativeBinomial(dispersion=0.3)(ETA, COUNTS)
+    got = ZeroInflatedNegativeBinomial(dispersion=0.3)(heads, COUNTS)
+    torch.testing.assert_close(got, binomial)
+
+
+def test_zero_inflation_learns_the_share_of_zeros() -> None:
+    generator = torch.Generator().manual_seed(3)
+    drawn = torch.poisson(torch.full((4000,), 3.0), generator=generator).double()
+    target = torch.where(torch.rand(4000, generator=generator) < 0.4, 0, drawn)
+    head = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    loss = ZeroInflatedPoisson.for_target(target)
+    assert loss.decode(head).item() == pytest.approx(target.mean().item())
+    optimiser = torch.optim.LBFGS([head], max_iter=100, line_search_fn="strong_wolfe")
+
+    def step() -> Tensor:
+        optimiser.zero_grad()
+        value = loss(head.expand(4000, 2), target)
+        value.backward()
+        return value
+
+    optimiser.step(step)
+    assert head[1].sigmoid().item() == pytest.approx(0.4, abs=0.03)
+    assert loss.decode(head).item() == pytest.approx(target.mean().item(), rel=1e-4)
+    plain = Poisson.for_target(target)(torch.zeros(4000), target)
+    assert loss(head.expand(4000, 2), target) < plain - 0.3
+
+
+def test_zero_inflation_of_all_zeros_is_fitted() -> None:
+    for kind in (ZeroInflatedPoisson, ZeroInflatedNegativeBinomial):
+        loss = kind.for_target(torch.zeros(5))
+        assert loss(torch.zeros(5, 2), torch.zeros(5)).isfinite()

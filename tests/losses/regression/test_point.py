@@ -207,3 +207,19 @@ def test_sizes_that_are_not_positive_are_refused(key: str, hypers: dict) -> None
 def test_scalar_input_keeps_its_dtype(key: str) -> None:
     """A float64 hyperparameter must not promote a float32 scalar."""
     assert lossmith.get(key)(torch.tensor(1.0), torch.tensor(0.0)).dtype == torch.float32
+
+
+def test_wing_is_its_two_pieces_and_has_no_jump() -> None:
+    loss = lossmith.Wing(width=3.0, epsilon=0.5)
+    far = torch.tensor([0.25, -2.9, 3.0, -7.0], dtype=torch.float64)
+    rest = 3.0 - 3.0 * math.log(7.0)
+    expected = [3 * math.log(1.5), 3 * math.log(6.8), 3.0 - rest, 7.0 - rest]
+    values = loss.values(far, torch.zeros(4, dtype=torch.float64))
+    assert values.tolist() == pytest.approx(expected)
+
+
+def test_wing_pulls_hardest_near_zero() -> None:
+    leaf = torch.tensor([1e-9, 0.5, 2.0, 50.0], dtype=torch.float64, requires_grad=True)
+    loss = lossmith.Wing(width=10.0, epsilon=2.0)
+    (slope,) = torch.autograd.grad(loss.values(leaf, torch.zeros(4).double()).sum(), leaf)
+    assert slope.tolist() == pytest.approx([5.0, 4.0, 2.5, 1.0])

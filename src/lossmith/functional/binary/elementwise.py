@@ -18,7 +18,15 @@ from lossmith.functional.checks import (
     within,
 )
 
-__all__ = ["asymmetric", "binary_cross_entropy", "binary_focal", "clipped_negative", "hinge"]
+__all__ = [
+    "asymmetric",
+    "binary_cross_entropy",
+    "binary_focal",
+    "clipped_negative",
+    "hinge",
+    "quality_focal",
+    "varifocal",
+]
 
 _ONE = torch.ones((), device="cpu")
 
@@ -125,6 +133,28 @@ def asymmetric(
     log_q, log_rest = clipped_negative(input, clip)
     miss = (gamma_neg * log_q).exp() * log_rest
     return -target * hit - (1 - target) * miss
+
+
+def quality_focal(input: Tensor, target: Tensor, *, beta: Tensor | float = 2.0) -> Tensor:
+    """Return |y − σ|^beta times the cross-entropy of σ = sigmoid(x) and y (Li et al., 2020)."""
+    input, target = labels(input, target)
+    far = (target - input.sigmoid()).abs().pow(as_scalar_or_tensor(beta, input))
+    return far * _soft(input, target)
+
+
+def varifocal(
+    input: Tensor, target: Tensor, *, alpha: Tensor | float = 0.75, gamma: Tensor | float = 2.0
+) -> Tensor:
+    """Return the cross-entropy of σ and y times y, or alpha·σ^gamma where y is 0 (Zhang, 2021)."""
+    input, target = labels(input, target)
+    alpha, gamma = as_scalar_or_tensor(alpha, input), as_scalar_or_tensor(gamma, input)
+    fading = alpha * (gamma * _log_sigmoid(input)).exp()
+    return torch.where(target > 0, target, fading) * _soft(input, target)
+
+
+def _soft(input: Tensor, target: Tensor) -> Tensor:
+    """Return the cross-entropy of the sigmoid against labels from 0 to 1."""
+    return torch.lerp(softplus(input, threshold=40), softplus(-input, threshold=40), target)
 
 
 def clipped_negative(input: Tensor, clip: Tensor | float) -> tuple[Tensor, Tensor]:

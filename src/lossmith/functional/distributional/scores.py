@@ -17,6 +17,7 @@ from lossmith.functional.regression.counts import exp_linear_tail
 from lossmith.functional.regression.point import non_crossing, quantile
 
 __all__ = [
+    "distribution_focal",
     "ensemble_crps",
     "ensemble_mean",
     "expected_value",
@@ -88,6 +89,31 @@ def hl_gauss(
     most = torch.finfo(input.dtype).max / 4  # so that no difference of logits is infinite
     logits = clamp_if_outside(input, -most, most)
     return -(probabilities.movedim(-1, dim) * logits.log_softmax(dim)).sum(dim)
+
+
+def distribution_focal(
+    input: Tensor,
+    target: Tensor,
+    *,
+    points: int,
+    low: Tensor | float,
+    high: Tensor | float,
+) -> Tensor:
+    """Return the cross-entropy of input's points against the two next to the target (Li, 2020).
+
+    Each of the two counts by how near the target is; targets beyond low … high are clipped.
+    """
+    check_head(input, target, points)
+    dim, input = head_dim(input), promote(input)
+    place = (target.to(input.dtype) - as_scalar_or_tensor(low, input)) / as_scalar_or_tensor(
+        (high - low) / (points - 1), input
+    )
+    place = place.clamp(0, points - 1).unsqueeze(dim)
+    steps = torch.arange(points, dtype=input.dtype, device=input.device)
+    steps = steps.reshape(-1, *(1,) * (input.ndim - 1 - dim))
+    share = (1 - (steps - place).abs()).clamp(min=0)
+    most = torch.finfo(input.dtype).max / 4  # so that no difference of logits is infinite
+    return -(share * clamp_if_outside(input, -most, most).log_softmax(dim)).sum(dim)
 
 
 def gaussian_bins(position: Tensor, *, bins: int, sigma_ratio: Tensor | float) -> Tensor:

@@ -13,14 +13,25 @@ from torch.nn import functional as nnf
 from lossmith.functional.checks import (
     as_scalar_or_tensor,
     clamp_if_outside,
+    head_dim,
     promote,
     require,
     same_shape,
+    several_outputs,
     tensor_like,
     widest,
 )
 
-__all__ = ["gamma", "log_mean", "negative_binomial", "poisson", "tweedie"]
+__all__ = [
+    "gamma",
+    "log_mean",
+    "negative_binomial",
+    "poisson",
+    "tweedie",
+    "zero_inflated_mean",
+    "zero_inflated_negative_binomial",
+    "zero_inflated_poisson",
+]
 
 MOST = 50.0
 NEGATIVE = "target holds negative numbers; Poisson needs counts, 0 or more"
@@ -114,6 +125,51 @@ def negative_binomial(
     odds = eta + exact.log().to(eta.dtype)  # of a success: dispersion times the mean
     spread = size.to(eta.dtype) * nnf.softplus(odds) + target * nnf.softplus(-odds)
     return spread + constant.to(eta.dtype)
+
+
+def zero_inflated_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
+    """Return the negative log-likelihood of zeros, in share σ(z), and a Poisson (Lambert, 1992).
+
+    The head's outputs are the logarithm of the Poisson's mean, less offset, and z.
+    """
+    eta, extra, target = _mean_and_zeros(input, target)
+    none = log_mean(eta, offset=offset)
+    return _zero_inflated(extra, target, none, poisson(eta, target, offset=offset))
+
+
+def zero_inflated_negative_binomial(
+    input: Tensor, target: Tensor, *, dispersion: Tensor | float, offset: Tensor | float
+) -> Tensor:
+    """Return the same with a negative binomial of variance mean + dispersion·mean²."""
+    eta, extra, target = _mean_and_zeros(input, target)
+    none = negative_binomial(eta, torch.zeros_like(target), dispersion=dispersion, offset=offset)
+    some = negative_binomial(eta, target, dispersion=dispersion, offset=offset)
+    return _zero_inflated(extra, target, none, some)
+
+
+def zero_inflated_mean(output: Tensor, *, offset: Tensor | float) -> Tensor:
+    """Return the mean of a zero-inflated head: (1 − σ(z))·exp(output + offset)."""
+    eta, extra = _two(promote(output))
+    return (-extra).sigmoid() * log_mean(eta, offset=offset)
+
+
+def _zero_inflated(extra: Tensor, target: Tensor, none: Tensor, some: Tensor) -> Tensor:
+    """Return a mixture's value of what 0, and what the target, costs without further zeros."""
+    zero = torch.logaddexp(nnf.logsigmoid(extra), nnf.logsigmoid(-extra) - none)
+    return torch.where(target == 0, -zero, some - nnf.logsigmoid(-extra))
+
+
+def _mean_and_zeros(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    input, target = several_outputs(input, target, 2)
+    return *_two(input), target
+
+
+def _two(head: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the two outputs of a head."""
+    if not head.ndim or head.shape[head_dim(head)] != 2:
+        raise ValueError(f"output must have a head of 2 in dimension 1, got {tuple(head.shape)}")
+    first, second = head.unbind(head_dim(head))
+    return first, second
 
 
 def _log_means(input: Tensor, target: Tensor, offset: Tensor | float) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,17 @@ from lossmith.functional.checks import (
 from lossmith.functional.fused import NONE, losses
 from lossmith.kernels.choice import transformed
 
-__all__ = ["expectile", "huber", "log_cosh", "mae", "mse", "non_crossing", "quantile", "smooth_l1"]
+__all__ = [
+    "expectile",
+    "huber",
+    "log_cosh",
+    "mae",
+    "mse",
+    "non_crossing",
+    "quantile",
+    "smooth_l1",
+    "wing",
+]
 
 
 def residual(input: Tensor, target: Tensor) -> Tensor:
@@ -52,6 +62,16 @@ def huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Tensor:
     bound = tensor_like(delta, r)
     near = r.clamp(-bound, bound)
     return near * (r - near / 2)
+
+
+def wing(
+    input: Tensor, target: Tensor, *, width: Tensor | float = 10.0, epsilon: Tensor | float = 2.0
+) -> Tensor:
+    """Return width·log(1 + |r|/epsilon) within ±width, |r| less a constant beyond (Feng, 2018)."""
+    size = residual(input, target).abs()
+    width, epsilon = tensor_like(width, size), as_scalar_or_tensor(epsilon, size)
+    near = size.clamp(max=width)
+    return width * (near / epsilon).log1p() + (size - near)
 
 
 def smooth_l1(input: Tensor, target: Tensor, *, beta: Tensor | float) -> Tensor:

@@ -26,6 +26,17 @@ def class_masks(input: Tensor, target: Tensor, *, ignore_index: int) -> tuple[Te
     return predicted.masked_fill(~kept, 0.0), (true & kept).to(predicted.dtype)
 
 
+def class_pixels(
+    input: Tensor, target: Tensor, *, ignore_index: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Check logits (N, C, …) and classes; return both, 0 where ignored, and which are not."""
+    kept = _kept(target, ignore_index)
+    logits, classes = class_logits(input, target, ignore_index)
+    if not (is_concrete(kept) and kept.all()):
+        logits = torch.where(kept.unsqueeze(1), logits, 0)
+    return logits, classes, kept
+
+
 def binary_masks(input: Tensor, target: Tensor, *, ignore_index: int) -> tuple[Tensor, Tensor]:
     """Return the sigmoid of logits (N, …) and labels (N, …) from 0 to 1, each as one mask."""
     logits, labels, kept = binary_pixels(input, target, ignore_index=ignore_index)

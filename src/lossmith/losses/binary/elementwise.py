@@ -196,3 +196,84 @@ class Hinge(Pointwise):
     def decode(self, output: Tensor) -> Tensor:
         """Return the sigmoid of the score, which is not calibrated."""
         return F.sigmoid(output)
+
+
+class QualityFocal(Pointwise):
+    r"""Quality focal loss: a box's score learns its IoU, most where it is far off.
+
+    .. math:: \ell(x, y) = |y - p|^\beta \bigl(-y \log p - (1 - y) \log(1 - p)\bigr) \qquad
+        p = \sigma(x)
+
+    Shapes: input and target alike, any shape: one logit a box and class, and its quality from 0
+    to 1: the IoU of the predicted box with the true one in the true class, 0 in all others. The
+    gradient reaches the scores alone. The papers divide by the number of positives: pass it as
+    `denominator`. At qualities of 0 and 1 alone it is BinaryFocal, alpha left out. `decode` is the
+    sigmoid: at the minimum over one quality it is that quality.
+
+    Use when: Scores of dense detectors rank boxes, and should tell how well each is placed.
+    Avoid when: Labels are 0 and 1 alone: it is the focal loss then.
+    Source: Li, Wang, Wu, Chen, Hu, Li, Tang, Yang, Generalized Focal Loss: Learning Qualified and
+    Distributed Bounding Boxes for Dense Object Detection (2020).
+
+    >>> QualityFocal()(torch.zeros(2), torch.tensor([0.5, 0.0]))
+    tensor(0.0866)
+    """
+
+    function = staticmethod(F.quality_focal)
+    beta: Real = Real(default=2.0, low=1.0, doc="how fast scores near their quality fade")
+    card = Card(
+        key="quality_focal",
+        tasks=("detection",),
+        input="logits",
+        target="labels",
+        # p = 3/4, off by 1/4 and 3/4
+        example=Example(
+            input=[LOG3, LOG3],
+            target=[0.5, 0.0],
+            value=(-math.log(3 / 16) / 32 + 9 / 16 * math.log(4)) / 2,
+        ),
+    )
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the sigmoid: the quality, of output's shape."""
+        return F.sigmoid(output)
+
+
+class Varifocal(Pointwise):
+    r"""Varifocal loss: easy negatives fade, positives count by their quality and never fade.
+
+    .. math:: \ell(x, y) = \begin{cases} -y \bigl(y \log p + (1 - y) \log(1 - p)\bigr) & y > 0 \\
+        -\alpha p^\gamma \log(1 - p) & y = 0 \end{cases} \qquad p = \sigma(x)
+
+    Shapes: input and target alike, any shape: one logit a box and class, and its quality from 0
+    to 1: the IoU of the predicted box with the true one in the true class, 0 in all others. The
+    paper divides by the number of positives: pass it as `denominator`. `decode` is the sigmoid.
+
+    Use when: Dense detectors rank boxes by one score; good positives are rare and matter most.
+    Avoid when: Positives of low quality should be learned as well; quality focal weighs them alike.
+    Source: Zhang, Wang, Dayoub, Sünderhauf, VarifocalNet: An IoU-Aware Dense Object Detector
+    (2021).
+
+    >>> Varifocal()(torch.zeros(2), torch.tensor([0.5, 0.0]))
+    tensor(0.2383)
+    """
+
+    function = staticmethod(F.varifocal)
+    alpha: Real = Real(default=0.75, low=0.0, exclusive=True, doc="factor of negatives")
+    gamma: Real = Real(default=2.0, low=0.0, doc="how fast easy negatives fade")
+    card = Card(
+        key="varifocal",
+        tasks=("detection",),
+        input="logits",
+        target="labels",
+        # p = 3/4
+        example=Example(
+            input=[LOG3, LOG3],
+            target=[0.5, 0.0],
+            value=(-math.log(3 / 16) / 4 + 27 / 64 * math.log(4)) / 2,
+        ),
+    )
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the sigmoid: the quality, of output's shape."""
+        return F.sigmoid(output)

@@ -1,5 +1,7 @@
 """Point regression: losses of a residual, of a quantile and of an expectile."""
 
+import math
+
 from torch import Tensor
 
 from lossmith import functional as F
@@ -260,4 +262,50 @@ class Expectile(Pointwise):
         target="values",
         example=Example(input=[0.0, 1.0], target=[2.0, 0.0], value=1.7, arguments={"level": 0.8}),
         claims=Claims(convex=True, elicits="expectile"),
+    )
+
+
+class Wing(Pointwise):
+    r"""The wing loss: logarithmic near zero, so that small errors keep their pull; absolute beyond.
+
+    .. math:: \ell(x, y) = \begin{cases} w \log(1 + |r| / \epsilon) & |r| < w \\
+        |r| - w + w \log(1 + w / \epsilon) & \text{elsewhere} \end{cases} \qquad r = x - y
+
+    Shapes: input and target alike, any shape. Values in the target's unit. The slope is w/ε at
+    zero and falls to w/(w + ε) at w, from which on it is 1: errors of a point that is nearly right
+    pull hardest. Not convex; at a residual of 0 it has a corner.
+
+    Use when: Points of a face or body are to be placed to the pixel, and most are nearly right.
+    Avoid when: Targets are noisy: it chases the noise of those that are nearly right.
+    Source: Feng, Kittler, Awais, Huber, Wu, Wing Loss for Robust Facial Landmark Localisation with
+    Convolutional Neural Networks (2018).
+
+    >>> Wing()(torch.tensor([2.0, 20.0]), torch.zeros(2))  # 10 log 2, and 10 + 10 log 6
+    tensor(17.4245)
+    """
+
+    function = staticmethod(F.wing)
+    width: Real = Real(
+        default=10.0,
+        low=0.0,
+        exclusive=True,
+        search=(1.0,),
+        doc="w, the error from which on it is absolute, in the target's unit; the paper's pixels",
+    )
+    epsilon: Real = Real(
+        default=2.0,
+        low=0.0,
+        exclusive=True,
+        search=(0.2,),
+        doc="ε, the error at which the pull is half of that at 0; the paper's pixels",
+    )
+    card = Card(
+        key="wing",
+        tasks=("regression",),
+        input="values",
+        target="values",
+        example=Example(
+            input=[2.0, 20.0], target=[0.0, 0.0], value=5 * (math.log(2) + 1 + math.log(6))
+        ),
+        claims=Claims(lipschitz=True),
     )

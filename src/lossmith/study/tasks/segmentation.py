@@ -17,6 +17,7 @@ LABELS = {
     "dice": "binary_dice",
     "lovasz_softmax": "lovasz_hinge",
     "focal": "binary_focal",
+    "top_k_cross_entropy": "binary_top_k_cross_entropy",
 }
 
 
@@ -37,7 +38,12 @@ class Segmentation(ArrayTask):
         "dice": Baseline("cross_entropy + dice", NNUNET),
         "mean_image_dice": Baseline("cross_entropy + dice", NNUNET),
     }
-    sums = ("cross_entropy + dice", "cross_entropy + lovasz_softmax", "focal + dice")
+    sums = (
+        "cross_entropy + dice",
+        "cross_entropy + lovasz_softmax",
+        "focal + dice",
+        "top_k_cross_entropy + dice",
+    )
 
     def accepts(self, target: Any) -> bool:
         """Tell whether targets are masks of classes from 0 on, two at least."""
