@@ -180,7 +180,10 @@ class WeightSweep:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the report draws beyond the numbers."""
+    """What the report draws beyond the numbers.
+
+    levels: of the quantiles that the selected loss's predictions are, by target; None as decoded.
+    """
 
     curves: tuple[Curve, ...] = ()
     weights: tuple[WeightSweep, ...] = ()  # of several targets
@@ -190,3 +193,4 @@ class Evidence:
     test_selected: np.ndarray = field(default_factory=lambda: np.empty(0))
     test_counted: np.ndarray | None = None  # which of these rows the scores count; all if None
     classes: tuple[str, ...] = ()
+    levels: tuple[float | None, ...] = ()

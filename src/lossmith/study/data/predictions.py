@@ -12,12 +12,16 @@ from lossmith.study.metrics.tuning import Rule
 
 @dataclass(frozen=True, kw_only=True)
 class OutputSpec:
-    """How a target's predictions are written: its column, its classes and their decision."""
+    """How a target's predictions are written: its column, its classes and their decision.
+
+    level: of the quantile that they are; None where they are what the loss decodes.
+    """
 
     name: str
     labels: np.ndarray
     decision: np.ndarray | None  # of a tuned metric
     rule: Rule = "mode"
+    level: float | None = None
 
 
 def predictions_table(values: Sequence[np.ndarray], outputs: Sequence[OutputSpec]) -> pd.DataFrame:

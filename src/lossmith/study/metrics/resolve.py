@@ -11,7 +11,13 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.catalogue import METRICS as TABLE_METRICS
 from lossmith.study.metrics.catalogue import lookup, names
-from lossmith.study.metrics.forecasting import SMAPE, WeightedQuantileLoss
+from lossmith.study.metrics.forecasting import (
+    CRPS,
+    MASE,
+    SMAPE,
+    IntervalScore,
+    WeightedQuantileLoss,
+)
 from lossmith.study.metrics.functions import (
     direction,
     is_sklearn_scorer,
@@ -33,7 +39,7 @@ _OF_ANY_SHAPE: tuple[type[StudyMetric], ...] = (
     *(MicroF1, MacroF1, Hamming, QuadraticKappa, WithinOne),
     *(Perplexity, TokenAccuracy),
     *(Recall, Precision, HitRate, MRR, MAP, MAPAtR, NDCG),
-    *(WeightedQuantileLoss, SMAPE),
+    *(WeightedQuantileLoss, CRPS, IntervalScore, SMAPE, MASE),
     Concordance,
 )
 METRICS = {metric.name: metric for metric in _OF_ANY_SHAPE}

@@ -29,6 +29,7 @@ class TableMetric(StudyMetric):
         self.metric = metric
         self.name, self.better = metric.name, metric.better
         self.label = metric.label
+        self.elicits, self.level, self.transform = metric.elicits, metric.level, metric.transform
 
     def check(self, target: Any) -> None:
         """Raise InputError when the metric is undefined for these targets."""

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -21,11 +21,13 @@ from lossmith.study.data.table import plain_frame
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.diagnose import suspected
 from lossmith.study.multitarget.candidates import WEIGHTINGS
+from lossmith.study.multitarget.heads import losses_of
 from lossmith.study.rules.decision import Decision
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.selection.by_target import ByTarget
 from lossmith.study.selection.final import FinalModels
 from lossmith.study.trials.fleet import Fleet
+from lossmith.study.trials.scoring import Scoring
 from lossmith.study.trials.trainer import Model
 
 STOPPED = " The study was stopped before its end."
@@ -87,6 +89,7 @@ class Selection:
                     "labels": to_json(one.labels.tolist()),
                     "decision": None if one.decision is None else one.decision.tolist(),
                     "rule": one.rule,
+                    "level": one.level,
                 }
                 for one in self.outputs
             ]
@@ -139,24 +142,41 @@ def conclude(
         versions=versions(),
         command=command,
     )
+    outputs = _output_specs(problem, fleet.scorer, models.selected, decisions[1])
+    evidence = (
+        Evidence(curves=_curves(measurements), weights=view.weight_sweeps())
+        if problem.several
+        else _evidence(fleet, measurements, split, predictions, rows[0], problem)
+    )
     return Selection(
         result=result,
-        evidence=(
-            Evidence(curves=_curves(measurements), weights=view.weight_sweeps())
-            if problem.several
-            else _evidence(fleet, measurements, split, predictions, rows[0], problem)
-        ),
+        evidence=replace(evidence, levels=tuple(one.level for one in outputs)),
         measurements=measurements,
         model=models.selected,
         problem=problem,
-        outputs=tuple(
-            OutputSpec(name=one.name, labels=one.labels, decision=tuned, rule=scorer.metric.rule)
-            for one, tuned, scorer in zip(
-                problem.targets, decisions[1], fleet.scorer.targets, strict=True
-            )
-        ),
+        outputs=outputs,
         test_rows=split.test,
         test_predictions=predictions[1],
+    )
+
+
+def _output_specs(
+    problem: TableProblem,
+    scorer: Scoring,
+    model: Model,
+    decisions: Sequence[np.ndarray | None],
+) -> tuple[OutputSpec, ...]:
+    """Return how the selected model's predictions are read and written."""
+    losses, scorers = losses_of(model.loss), scorer.targets
+    return tuple(
+        OutputSpec(
+            name=one.name,
+            labels=one.labels,
+            decision=tuned,
+            rule=of.metric.rule,
+            level=of.reading.level_of(loss),
+        )
+        for one, tuned, of, loss in zip(problem.targets, decisions, scorers, losses, strict=True)
     )
 
 

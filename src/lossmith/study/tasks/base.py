@@ -8,6 +8,7 @@ import numpy as np
 
 from lossmith.catalogue import find
 from lossmith.core.card import Task
+from lossmith.core.hyperparameter import RealOrReals
 from lossmith.core.loss import Loss
 from lossmith.study.metrics import Metric
 from lossmith.study.tasks.candidate import Candidate
@@ -50,7 +51,7 @@ class StudyTask(ABC):
         self, key: str, kind: type[Loss], metric: Any, target: Array, classes: int | None
     ) -> list[Candidate]:
         """Return one loss at the values that its card lists."""
-        hypers = grid(kind, getattr(metric, "level", None))
+        hypers = grid(kind, metric.levels or metric.level)
         return [Candidate(key=key, hypers=one, classes=classes) for one in hypers]
 
 
@@ -86,9 +87,11 @@ class TableTask(StudyTask):
         return None if self.numbers else int(target.max()) + 1
 
 
-def grid(kind: type[Loss], level: float | None) -> list[dict[str, Any]]:
+def grid(kind: type[Loss], level: float | tuple[float, ...] | None) -> list[dict[str, Any]]:
     """Return the hyperparameters to try; a level is the metric's own, or the loss is left out."""
     axes = {name: hyper.search for name, hyper in kind.hyperparameters.items() if hyper.search}
     if "level" in kind.hyperparameters:
-        axes["level"] = () if level is None else (level,)
+        several = isinstance(level, tuple)
+        able = not several or isinstance(kind.hyperparameters["level"], RealOrReals)
+        axes["level"] = (level,) if level is not None and able else ()
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]

@@ -1,6 +1,6 @@
 """Trained models with the loss that reads them: what a study hands over and `predict` loads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,16 @@ from torch import Tensor, nn
 from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.metrics.study_metric import to_array
-from lossmith.study.training.heads import called, decoded, moved, one_column, predict, read
+from lossmith.study.training.heads import (
+    AS_DECODED,
+    Reading,
+    called,
+    decoded,
+    moved,
+    one_column,
+    predict,
+    read,
+)
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.piecewise import PiecewiseLinear
 
@@ -23,12 +32,14 @@ class TableModel:
     """An encoder, a few MLPs of different seeds, and the loss that decodes their heads.
 
     embedding: between encoder and MLPs; of a run saved before there was one, of no pieces.
+    readings: of each target.
     """
 
     encoder: Encoder
     loss: Loss
     body: StackedMLP
     embedding: PiecewiseLinear
+    readings: Sequence[Reading]
 
     def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
         """Return each target's points (n,) or probabilities (n, C), averaged over the seeds."""
@@ -40,7 +51,7 @@ class TableModel:
     def _decoded(self, features: Tensor) -> tuple[np.ndarray, ...]:
         seen = self.embedding(features.expand(self.body.w1.shape[0], -1, -1))
         output = self.body(seen)[0][:, 0]
-        seeds = [read(self.loss, one) for one in output]
+        seeds = [read(self.loss, one, self.readings) for one in output]
         return tuple(np.mean(of_target, axis=0) for of_target in zip(*seeds, strict=True))
 
 
@@ -48,12 +59,14 @@ class TableModel:
 class TorchModel:
     """A user's own trained module and the loss that decodes its head.
 
-    decode: from raw outputs to predictions, for a loss that does not read its own head.
+    decode: from raw outputs to predictions, for a loss that does not read its own head. reading:
+    of one that does.
     """
 
     loss: nn.Module
     body: nn.Module
     decode: Callable[[Any], Any] | None = None
+    reading: Reading = AS_DECODED
 
     def predict(self, inputs: Any) -> np.ndarray:
         """Return points (n,), probabilities (n, C) or what the loss decodes of a batch of inputs.
@@ -75,5 +88,5 @@ class TorchModel:
 
     def _read(self, output: Tensor) -> np.ndarray:
         if isinstance(self.loss, Loss) and self.loss.card.trains_head:
-            return predict(self.loss, output)
-        return to_array(decoded(self.loss, output, self.decode))
+            return predict(self.loss, output, self.reading)
+        return to_array(decoded(self.loss, output, self.decode, self.reading))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.study_metric import StudyMetric, mapped, parts, to_array
 from lossmith.study.tasks import ArrayTask, array_task
-from lossmith.study.training.heads import decoded
+from lossmith.study.training.heads import AS_DECODED, Reading, decoded
 from lossmith.study.trials.contenders import Contender
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import Fold
@@ -43,6 +44,11 @@ class Aim:
         found = None if target is None else mapped(to_array, target)
         return cls(metric=metric, target=found, task=array_task(metric, found, task), decode=decode)
 
+    @cached_property
+    def reading(self) -> Reading:
+        """How the heads of losses are read under the metric."""
+        return AS_DECODED if self.target is None else Reading.of(self.metric, self.first)
+
     @property
     def first(self) -> np.ndarray | None:
         """The targets, or of several parts the first, by which rows are counted."""
@@ -60,7 +66,9 @@ class Aim:
         """Return a fresh module of a loss, fitted to the targets of some rows, or of all."""
         if self.target is None:
             return contender.fit(None)
-        return contender.fit(mapped(torch.as_tensor, self._of(rows)))
+        target = self._of(rows)
+        target = target if self.task is None else self.task.learned(target)
+        return contender.fit(mapped(torch.as_tensor, target))
 
     def width(self, loss: nn.Module) -> int | None:
         """Return the width of the head that a loss reads; None where the loss does not say."""
@@ -84,7 +92,7 @@ class Aim:
             if self.target is None:
                 raise InputError("the study has no target=; report(outputs=…, target=…) or rows=")
             target = self._of(fold.valid)
-        predictions = decoded(loss, outputs, self.decode)
+        predictions = decoded(loss, outputs, self.decode, self.reading)
         if self.task is not None:
             target, predictions = self.task.read(self.metric, loss, predictions, target)
         return scored(self.metric, fold, predictions=predictions, target=target)
