@@ -69,6 +69,7 @@ class TargetResult:
     difference_high: float
     test: dict[str, float | None]
     classes: int = 0
+    source: str = ""
 
     def error(self, score: float) -> float:
         """Return a score of this target such that lower is better; twice gives it back."""
@@ -114,7 +115,9 @@ class Result:
     the user's own loop, "scores" one of scores at hand: these have a `comparison` and no test rows.
     withheld: the loss that looked better, where rows may belong together and the default is kept.
     still_improving: losses that were best at the end of training, or at an edge of their learning
-    rates, when the study went no further; the sentence says so.
+    rates, when the study went no further; the sentence says so. source: why the default is the
+    loss to beat, in words. beside: what is read beside the score on the untouched rows, as the
+    coverage of intervals or each step of a forecast, of the default and of the selected loss.
     """
 
     task: str
@@ -140,6 +143,8 @@ class Result:
     comparison: Comparison | None = None
     withheld: str = ""
     still_improving: tuple[str, ...] = ()
+    source: str = ""
+    beside: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def error(self, score: float) -> float:
         """Return a score such that lower is better; twice gives it back."""

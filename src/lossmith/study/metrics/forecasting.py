@@ -140,7 +140,7 @@ class IntervalScore(Quantiles):
         if not 0 < coverage < 1:
             raise InputError("interval needs a coverage between 0 and 1, as in interval@0.8")
         self.coverage, outside = coverage, 1 - coverage
-        self.levels = (outside / 2, 1 - outside / 2)
+        self.levels = (round(outside / 2, 12), round(1 - outside / 2, 12))
         self.name, self.label = f"interval@{coverage:g}", f"interval score at {coverage:g}"
 
     @classmethod

@@ -13,7 +13,7 @@ from lossmith.study.report.figures import compared, difference_places, forest, l
 from lossmith.study.report.snippet import snippet
 from lossmith.study.report.text import breakable, finished, opening, settings, table
 from lossmith.study.report.tradeoff import tradeoff
-from lossmith.study.tasks import of_numbers
+from lossmith.study.tasks import TABLE_TASKS, of_numbers
 
 _STATUS = {"default": "finished", "selected": "finished"}
 _TRAINED = ("learning rate", "epochs")
@@ -92,7 +92,7 @@ def _meaning(result: Result) -> str:
     if result.comparison is not None:
         tested = verdict.test_sentence(result)
         told = comparison.meaning(result, result.comparison)
-        return told + (f"<p>{tested}</p>" if tested else "")
+        return told + (f"<p>{tested}</p>" if tested else "") + verdict.beside(result)
     return verdict.meaning(result)
 
 
@@ -222,7 +222,7 @@ def _fit_title(result: Result) -> str:
 
 def _fit(result: Result, evidence: Evidence) -> str:
     shown = fit.models(result, evidence)
-    if not shown:
+    if not shown or result.task not in TABLE_TASKS:  # of one number or class a row
         return ""
     names = {"default": result.default, "chosen": result.selected}
     draw = fit.residuals if of_numbers(result.task) else fit.calibration

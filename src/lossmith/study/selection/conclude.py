@@ -24,7 +24,7 @@ from lossmith.study.multitarget.candidates import WEIGHTINGS
 from lossmith.study.multitarget.heads import losses_of
 from lossmith.study.rules.decision import Decision
 from lossmith.study.rules.measurements import Measurements
-from lossmith.study.selection.by_target import ByTarget
+from lossmith.study.selection.by_target import ByTarget, source
 from lossmith.study.selection.final import FinalModels
 from lossmith.study.trials.fleet import Fleet
 from lossmith.study.trials.scoring import Scoring
@@ -141,6 +141,7 @@ def conclude(
         interrupted=interrupted,
         versions=versions(),
         command=command,
+        source="" if problem.several else source(problem.task, fleet.scorer.targets[0].metric),
     )
     outputs = _output_specs(problem, fleet.scorer, models.selected, decisions[1])
     evidence = (

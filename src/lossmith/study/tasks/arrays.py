@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,16 +12,8 @@ from lossmith.catalogue.lookup import loss_class
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.study_metric import StudyMetric
-from lossmith.study.tasks.base import StudyTask
+from lossmith.study.tasks.base import Baseline, StudyTask
 from lossmith.study.tasks.candidate import Candidate, Sum
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """The loss to beat under a metric, and who starts with it, or why the metric asks for it."""
-
-    loss: str
-    source: str
 
 
 class ArrayTask(StudyTask):
@@ -61,7 +53,7 @@ class ArrayTask(StudyTask):
         return target
 
     def baseline(self, metric: StudyMetric) -> Baseline:
-        """Return the loss to beat under a metric, with its source."""
+        """Return the loss to beat under a metric, with its reason."""
         return self.defaults[_base(metric)]
 
     def default(self, metric: StudyMetric, target: Any) -> Candidate | Sum:

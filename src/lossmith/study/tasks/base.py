@@ -2,6 +2,7 @@
 
 import itertools
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,27 @@ from lossmith.study.metrics import Metric
 from lossmith.study.tasks.candidate import Candidate
 
 Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The loss to beat under a metric, and why it is that one.
+
+    elicited: whether the metric asks for what it gives; else the field's experts start with it.
+    source: what that is, or who they are.
+    """
+
+    loss: str
+    source: str
+    elicited: bool = False
+
+    @property
+    def why(self) -> str:
+        """Why it is the loss to beat, in words."""
+        reason = (
+            "the metric asks for what it gives" if self.elicited else "the field starts with it"
+        )
+        return f"{reason}: {self.source}"
 
 
 class StudyTask(ABC):
@@ -73,6 +95,10 @@ class TableTask(StudyTask):
     def notes(self, labels: Array, codes: Array) -> list[str]:
         """Return what a user should know of the order of the labels."""
         return []
+
+    @abstractmethod
+    def baseline(self, metric: Any) -> Baseline:
+        """Return the loss to beat under a metric, with its reason."""
 
     @abstractmethod
     def default(self, metric: Metric, classes: int | None) -> Candidate:

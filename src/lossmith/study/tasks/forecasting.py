@@ -13,9 +13,9 @@ from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.tasks.arrays import ArrayTask, Baseline
 from lossmith.study.tasks.candidate import Candidate
 
-MEAN = Baseline("mse", "the metric asks for the mean, which it gives")
-MEDIAN = Baseline("mae", "the metric asks for the median, which it gives")
-QUANTILES = Baseline("quantile", "the metric asks for these quantiles, which it gives")
+MEAN = Baseline("mse", "the mean", elicited=True)
+MEDIAN = Baseline("mae", "the median", elicited=True)
+QUANTILES = Baseline("quantile", "these quantiles", elicited=True)
 DISTRIBUTIONS = ("wql", "crps", "interval", "mase")  # that tables do not have
 STEPS = 48  # of a horizon that are scored one by one
 
@@ -32,11 +32,9 @@ class Forecasting(ArrayTask):
     defaults: ClassVar[Mapping[str, Baseline]] = {
         **dict.fromkeys(("rmse", "r2"), MEAN),
         **dict.fromkeys(("mae", "medae", "mase"), MEDIAN),
-        "smape": Baseline(
-            "mae", "the metric nearly asks for the median; what M4 started with, 2020"
-        ),
+        "smape": Baseline("mae", "M4, 2020; its median is nearly what the metric asks for"),
         **dict.fromkeys(("pinball", "wql", "interval"), QUANTILES),
-        "crps": Baseline("quantile_crps", "the metric is its value: Laio & Tamea, 2007"),
+        "crps": Baseline("quantile_crps", "its value: Laio & Tamea, 2007", elicited=True),
     }
 
     def accepts(self, target: Any) -> bool:

@@ -10,12 +10,14 @@ from lossmith.study.tasks.arrays import ArrayTask, Baseline
 
 MARGINALS = Baseline(
     "binary_cross_entropy",
-    "asks for each label's own probability: Dembczyński et al., On Label Dependence, 2012",
+    "each label's own probability: Dembczyński et al., On Label Dependence, 2012",
+    elicited=True,
 )
 DECIDED = Baseline(
     "binary_cross_entropy",
-    "decides by each label's own probability: Koyejo et al., Consistent Multilabel Classification, "
-    "2015",
+    "each label's own probability, by which it decides: Koyejo et al., Consistent Multilabel "
+    "Classification, 2015",
+    elicited=True,
 )
 
 

@@ -93,9 +93,21 @@ class Aim:
                 raise InputError("the study has no target=; report(outputs=…, target=…) or rows=")
             target = self._of(fold.valid)
         predictions = decoded(loss, outputs, self.decode, self.reading)
-        if self.task is not None:
-            target, predictions = self.task.read(self.metric, loss, predictions, target)
+        target, predictions = self.read(loss, predictions, target)
         return scored(self.metric, fold, predictions=predictions, target=target)
+
+    def read(self, loss: nn.Module, predictions: Any, target: Any) -> tuple[Any, Any]:
+        """Return targets and predictions as the metric takes them."""
+        if self.task is None:
+            return target, predictions
+        return self.task.read(self.metric, loss, predictions, target)
+
+    def beside(self, loss: nn.Module, predictions: Any, target: Any) -> dict[str, float]:
+        """Return what is read beside the score, by name."""
+        target, predictions = self.read(loss, predictions, target)
+        if self.task is None:
+            return self.metric.beside(target, predictions)
+        return self.task.beside(self.metric, target, predictions)
 
     def _of(self, rows: np.ndarray | None) -> Any:
         return self.target if rows is None else mapped(lambda part: part[rows], self.target)

@@ -194,6 +194,7 @@ def verdict_of(view: View) -> Verdict:
         interrupted=not ended,
         versions={},
         comparison=comparison,
+        source=str(view.spec.get("source", "")),
     )
     return Verdict(result=result, curves=curves_of(weighed, facts, design.better), finished=ended)
 
