@@ -116,6 +116,7 @@ CASES = {
     "f1_micro": labels(),
     "f1_macro": labels(),
     "hamming": labels(),
+    "label_ranking_loss": labels(),
     "quadratic_kappa": grades(),
     "within_one": grades(),
     "perplexity": tokens(),
@@ -252,6 +253,13 @@ def test_scores_of_labels_are_those_of_scikit_learn() -> None:
     for average in ("micro", "macro"):
         expected = reference.f1_score(target, chosen, average=average)
         assert as_metric(f"f1_{average}").score(target, prediction) == pytest.approx(expected)
+    expected = reference.label_ranking_loss(target, prediction)
+    assert as_metric("label_ranking_loss").score(target, prediction) == pytest.approx(expected)
+    coarse = prediction.round(1)  # with ties
+    expected = reference.label_ranking_loss(target, coarse)
+    assert as_metric("label_ranking_loss").score(target, coarse) == pytest.approx(expected)
+    expected = reference.average_precision_score(target, prediction, average="macro")
+    assert as_metric("average_precision").score(target, prediction) == pytest.approx(expected)
     expected = reference.hamming_loss(target, chosen)
     assert as_metric("hamming").score(target, prediction) == pytest.approx(expected)
 

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn import metrics as reference
 
 import lossmith
 from lossmith import CrossEntropy, Dice
 from lossmith.core.hybrid import Hybrid
 from lossmith.study.base.errors import InputError
+from lossmith.study.metrics.labels import best_threshold
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.study_metric import parts
 from lossmith.study.study import Study
@@ -34,6 +36,8 @@ CASES: list[tuple[str, Any, str | None, str, str]] = [
     ("dice", IGNORED, None, "cross_entropy + dice", "cross_entropy"),
     ("mean_image_dice", CLASSES, None, "cross_entropy + dice", "cross_entropy"),
     ("f1_macro", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
+    ("f1_micro", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
+    ("label_ranking_loss", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
     ("average_precision", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
     ("ndcg@3", RELEVANCE, None, "lambda_loss", "listnet"),
     ("mrr", RELEVANCE, None, "listnet", "listnet"),
@@ -300,3 +304,38 @@ def test_every_default_is_told_with_its_reason() -> None:
     assert study.verdict().result.source.startswith("the field starts with it: a surrogate of")
     study = Study(None, metric="mae", target=NUMBERS, default="mse", losses=["mae"], epochs=1)
     assert study.verdict().result.source == "it was given"
+
+
+@pytest.mark.parametrize("name", ["f1_macro", "f1_micro"])
+def test_labels_are_decided_by_thresholds_of_other_rows(name: str) -> None:
+    metric, rng = as_metric(name), np.random.default_rng(1)
+    target = (rng.random((400, 3)) < (0.05, 0.2, 0.5)).astype(int)
+    logits = 1.5 * target + rng.normal(size=target.shape)
+    prediction = 1 / (1 + np.exp(-(logits - 4)))  # far too low for a threshold of one half
+    task = array_task(metric, target)
+    assert task is not None
+    actual, found = task.read(metric, lossmith.ZLPR(), prediction, target)
+    assert metric.score(target, prediction) < 0.1
+    assert metric.score(actual, found) > 0.5
+    part = np.random.default_rng(0).permutation(400) % 5
+    first = np.flatnonzero(part == 0)[0]
+    moved = target.copy()
+    moved[first] = 1 - moved[first]  # a row's own labels decide nothing of it
+    _, again = task.read(metric, lossmith.ZLPR(), prediction, moved)
+    np.testing.assert_array_equal(again[part == 0], found[part == 0])
+    grid = np.linspace(0, 1, 2001)
+    others = part != 0
+
+    def chosen(label):
+        scores = [
+            reference.f1_score(target[others, label], prediction[others, label] >= cut)
+            for cut in grid
+        ]
+        return max(scores)
+
+    if name == "f1_macro":
+        cut = [best_threshold(target[others, k], prediction[others, k]) for k in range(3)]
+        own = [
+            reference.f1_score(target[others, k], prediction[others, k] >= cut[k]) for k in range(3)
+        ]
+        assert all(own[k] >= chosen(k) - 1e-12 for k in range(3))

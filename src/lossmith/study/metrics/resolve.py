@@ -26,7 +26,14 @@ from lossmith.study.metrics.functions import (
     of_sklearn_scorer,
     of_torchmetrics,
 )
-from lossmith.study.metrics.labels import Hamming, MacroF1, MicroF1, QuadraticKappa, WithinOne
+from lossmith.study.metrics.labels import (
+    Hamming,
+    LabelRankingLoss,
+    MacroF1,
+    MicroF1,
+    QuadraticKappa,
+    WithinOne,
+)
 from lossmith.study.metrics.overlap import Dice, MeanImageDice, MeanIoU
 from lossmith.study.metrics.retrieval import MAP, MRR, NDCG, HitRate, MAPAtR, Precision, Recall
 from lossmith.study.metrics.study_metric import StudyMetric
@@ -36,7 +43,7 @@ from lossmith.study.metrics.tokens import Perplexity, TokenAccuracy
 
 _OF_ANY_SHAPE: tuple[type[StudyMetric], ...] = (
     *(MeanIoU, Dice, MeanImageDice),
-    *(MicroF1, MacroF1, Hamming, QuadraticKappa, WithinOne),
+    *(MicroF1, MacroF1, Hamming, LabelRankingLoss, QuadraticKappa, WithinOne),
     *(Perplexity, TokenAccuracy),
     *(Recall, Precision, HitRate, MRR, MAP, MAPAtR, NDCG),
     *(WeightedQuantileLoss, CRPS, IntervalScore, SMAPE, MASE),
