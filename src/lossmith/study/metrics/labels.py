@@ -10,11 +10,10 @@ from lossmith.study.metrics.reading import (
     class_codes,
     decided,
     has_classes,
-    probabilities,
     same_shape,
 )
 from lossmith.study.metrics.sums import ClassSums, mean_where, ratio
-from lossmith.study.metrics.tuning import PARTS, Rule, decide
+from lossmith.study.metrics.tuning import PARTS
 
 Array = np.ndarray
 
@@ -178,66 +177,3 @@ def best_threshold(target: Array, prediction: Array) -> float:
     best = int(np.argmax(score))
     after = found[best + 1] if best + 1 < len(found) else found[best] - 1
     return float((found[best] + after) / 2)
-
-
-class Grades(ClassSums):
-    """Ordered grades.
-
-    Shapes: targets (N,) of integers, negative ones ignored, and predictions (N, C) of
-    probabilities, by which the grade that the metric asks for is decided, or (N,) of numbers,
-    rounded.
-    """
-
-    better = "higher"
-    rule: Rule
-
-    def grades(self, target: Array, prediction: Array) -> tuple[Array, Array, Array]:
-        """Return true and predicted grades and which count, (N,) each."""
-        codes = class_codes(self.name, target)
-        if has_classes(target, prediction):
-            chosen = decide(probabilities(self.name, prediction), rule=self.rule)
-        else:
-            chosen = decided(self.name, target, np.rint(prediction).astype(np.int64))
-        held = codes >= 0
-        return np.where(held, codes, 0), np.where(held, chosen, 0), held
-
-
-class QuadraticKappa(Grades):
-    r"""Agreement beyond chance, errors weighing by the square of their size.
-
-    .. math:: \kappa = 1 - \frac{\sum_n (a_n - b_n)^2}{\sum_n a_n^2 + \sum_n b_n^2
-        - 2 \sum_n a_n \sum_n b_n / N}
-
-    Source: Cohen, Weighted Kappa, 1968; 0 where all targets and predictions are one grade.
-    """
-
-    name, label, rule = "quadratic_kappa", "quadratic kappa", "mean"
-
-    def statistics(self, target: Array, prediction: Array) -> Array:
-        """Return the count, both grades and their products, (N, 6)."""
-        a, b, held = self.grades(target, prediction)
-        return np.stack([held, a, b, a * a, b * b, a * b], axis=1)
-
-    def value(self, sums: Tensor) -> Tensor:
-        """Return 1 less the squared error over that of chance."""
-        count, a, b, aa, bb, ab = sums
-        chance = aa + bb - 2 * ratio(a * b, count)
-        return ratio(chance - (aa + bb - 2 * ab), chance)
-
-
-class WithinOne(Grades):
-    r"""The share of grades that are right or next to it.
-
-    .. math:: m = \operatorname*{mean}_n 1[|a_n - b_n| \le 1]
-    """
-
-    name, label, rule = "within_one", "accuracy within one grade", "median"
-
-    def statistics(self, target: Array, prediction: Array) -> Array:
-        """Return whether each row is right within one grade, and counts, (N, 2)."""
-        a, b, held = self.grades(target, prediction)
-        return np.stack([(abs(a - b) <= 1) & held, held], axis=1)
-
-    def value(self, sums: Tensor) -> Tensor:
-        """Return the mean."""
-        return ratio(sums[0], sums[1])

@@ -80,6 +80,18 @@ class TableMetric(StudyMetric):
                 yield part
 
 
+class GradesOfAnyShape(TableMetric):
+    """A metric of ordered grades, which may also be predicted as numbers, (N, …), rounded."""
+
+    def _parts(self, target: Array, prediction: Array) -> Iterator[Part]:
+        """Yield targets (m,), predictions (m, C), or (m, 1) of numbers, and rows (m,)."""
+        if has_classes(target, prediction):
+            yield from super()._parts(target, prediction)
+            return
+        same_shape(self.name, target, prediction)
+        yield _held(class_codes(self.name, target), np.rint(prediction)[:, None])
+
+
 def _held(target: Array, prediction: Array) -> Part:
     """Return the elements whose targets are not ignored, and their rows."""
     prediction = np.moveaxis(prediction, 1, -1).reshape(-1, prediction.shape[1])

@@ -126,7 +126,11 @@ def _table_metric(metric: Any, better: Any) -> Metric | None:
     found = as_metric(metric, better=better)
     if isinstance(metric, str) and metric.partition("@")[0] in METRICS:
         return lookup(metric)  # one that is tuned too
-    return found.metric if type(found) is TableMetric else None
+    return (
+        found.metric
+        if isinstance(found, TableMetric) and not isinstance(found, TunedMetric)
+        else None
+    )
 
 
 def _check_task(task: Any, metric: Metric | None) -> None:
