@@ -6,15 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn import metrics as reference
 
 import lossmith
 from lossmith import CrossEntropy, Dice
 from lossmith.core.hybrid import Hybrid
 from lossmith.study.base.errors import InputError
+from lossmith.study.metrics.labels import best_threshold
 from lossmith.study.metrics.resolve import as_metric
+from lossmith.study.metrics.study_metric import parts
 from lossmith.study.study import Study
 from lossmith.study.tasks import ARRAY_TASKS, array_task
-from lossmith.study.training.heads import decoded
+from lossmith.study.training.heads import Reading, decoded
 
 RNG = np.random.default_rng(0)
 ROWS = 24
@@ -33,6 +36,8 @@ CASES: list[tuple[str, Any, str | None, str, str]] = [
     ("dice", IGNORED, None, "cross_entropy + dice", "cross_entropy"),
     ("mean_image_dice", CLASSES, None, "cross_entropy + dice", "cross_entropy"),
     ("f1_macro", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
+    ("f1_micro", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
+    ("label_ranking_loss", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
     ("average_precision", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
     ("ndcg@3", RELEVANCE, None, "lambda_loss", "listnet"),
     ("mrr", RELEVANCE, None, "listnet", "listnet"),
@@ -40,6 +45,12 @@ CASES: list[tuple[str, Any, str | None, str, str]] = [
     ("perplexity", TOKENS, None, "cross_entropy", "cross_entropy"),
     ("map_at_r", CODES, "metric_learning", "multi_similarity", "triplet"),
     ("mae", NUMBERS, None, "mae", "mse"),
+    ("pinball@0.9", NUMBERS, None, "quantile(level=0.9)", "mse"),
+    ("wql", NUMBERS, None, "quantile(level=0.1…0.9)", "mse"),
+    ("crps", NUMBERS, None, "quantile_crps", "mse"),
+    ("crps", NUMBERS[:, 0], None, "quantile_crps", "mse"),
+    ("interval@0.8", NUMBERS, None, "quantile(level=0.1,0.9)", "mse"),
+    ("mase", {"value": NUMBERS, "scale": np.ones(ROWS)}, None, "mae", "mse"),
 ]
 WIDTHS = {"text": 9, "metric_learning": 5}  # which the model knows
 
@@ -72,12 +83,15 @@ def test_every_loss_of_a_task_trains_and_is_read(
     assert len(found) >= 5
     assert {default, common, *map(_named(task, target), task.sums)} <= {one.name for one in found}
     for one in found:
-        loss = one.fit(tensors(target))
+        learned = tensors(task.learned(target))
+        loss = one.fit(learned)
         raw = output(task.name, task.width(loss, target) or WIDTHS[task.name])
-        loss(raw, tensors(target)).backward()
+        loss(raw.squeeze(-1), learned).backward()
         assert raw.grad is not None
         assert raw.grad.isfinite().all(), one.name
-        actual, predicted = task.read(metric, loss, decoded(loss, raw, None), target)
+        reading = Reading.of(metric, parts(target)[0])
+        found = decoded(loss, raw.squeeze(-1), None, reading)
+        actual, predicted = task.read(metric, loss, found, target)
         assert np.isfinite(metric.score(actual, predicted)), one.name
         assert metric.influences(actual, predicted).shape == (ROWS,), one.name
 
@@ -242,3 +256,86 @@ def test_a_pair_of_labels_sizes_the_head_of_your_own_model() -> None:
     )
     assert set(widths) == {3}
     assert selection.result.default == "binary_cross_entropy"
+
+
+@pytest.mark.parametrize("key", ["gaussian_nll", "hl_gauss", "ensemble_crps", "quantile_crps"])
+def test_a_flat_head_of_several_numbers_is_read_number_by_number(key: str) -> None:
+    metric, target = as_metric("crps"), torch.as_tensor(NUMBERS)
+    task = array_task(metric, NUMBERS)
+    assert task is not None
+    together = task.one(key, NUMBERS).fit(target)
+    wide = together.out_features // 3
+    raw = output("regression", 3 * wide).double()
+    alone = together.loss(raw.unflatten(1, (wide, 3)), together.encode(target))
+    torch.testing.assert_close(together(raw, target), alone)
+    found = together.quantile(raw, 0.9)
+    assert found.shape == (ROWS, 3)
+    first = together.loss.quantile(raw[:, ::3], 0.9) * together.scale + together.center
+    torch.testing.assert_close(found[:, 0], first)
+
+
+def test_select_tells_coverage_width_and_each_step(tmp_path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(90, 3, generator=generator)
+    selection = lossmith.select(
+        model=lambda width: torch.nn.Linear(3, width),
+        train=(x, x + torch.randn(90, 3, generator=generator)),
+        metric="interval@0.8",
+        candidates=["gaussian_nll"],
+        epochs=1,
+        learning_rates=[0.05],
+        out=tmp_path / "run",
+    )
+    assert selection.result.default == "quantile(level=0.1,0.9)"
+    assert "these quantiles" in selection.result.source
+    beside = selection.result.beside["default"]
+    assert set(beside) == {"coverage", "width", "step 1", "step 2", "step 3"}
+    steps = [beside[f"step {h}"] for h in (1, 2, 3)]
+    assert np.mean(steps) == pytest.approx(selection.result.test["default"])
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "coverage" in page
+    assert "these quantiles" in page
+
+
+def test_every_default_is_told_with_its_reason() -> None:
+    study = Study(None, metric="mae", target=NUMBERS[:, 0], epochs=1)
+    assert study.verdict().result.source == "the metric asks for what it gives: the median"
+    study = Study(None, metric="mean_iou", target=MASKS, epochs=1)
+    assert study.verdict().result.source.startswith("the field starts with it: a surrogate of")
+    study = Study(None, metric="mae", target=NUMBERS, default="mse", losses=["mae"], epochs=1)
+    assert study.verdict().result.source == "it was given"
+
+
+@pytest.mark.parametrize("name", ["f1_macro", "f1_micro"])
+def test_labels_are_decided_by_thresholds_of_other_rows(name: str) -> None:
+    metric, rng = as_metric(name), np.random.default_rng(1)
+    target = (rng.random((400, 3)) < (0.05, 0.2, 0.5)).astype(int)
+    logits = 1.5 * target + rng.normal(size=target.shape)
+    prediction = 1 / (1 + np.exp(-(logits - 4)))  # far too low for a threshold of one half
+    task = array_task(metric, target)
+    assert task is not None
+    actual, found = task.read(metric, lossmith.ZLPR(), prediction, target)
+    assert metric.score(target, prediction) < 0.1
+    assert metric.score(actual, found) > 0.5
+    part = np.random.default_rng(0).permutation(400) % 5
+    first = np.flatnonzero(part == 0)[0]
+    moved = target.copy()
+    moved[first] = 1 - moved[first]  # a row's own labels decide nothing of it
+    _, again = task.read(metric, lossmith.ZLPR(), prediction, moved)
+    np.testing.assert_array_equal(again[part == 0], found[part == 0])
+    grid = np.linspace(0, 1, 2001)
+    others = part != 0
+
+    def chosen(label):
+        scores = [
+            reference.f1_score(target[others, label], prediction[others, label] >= cut)
+            for cut in grid
+        ]
+        return max(scores)
+
+    if name == "f1_macro":
+        cut = [best_threshold(target[others, k], prediction[others, k]) for k in range(3)]
+        own = [
+            reference.f1_score(target[others, k], prediction[others, k] >= cut[k]) for k in range(3)
+        ]
+        assert all(own[k] >= chosen(k) - 1e-12 for k in range(3))

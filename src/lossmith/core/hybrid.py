@@ -1,7 +1,7 @@
 """Hybrids: several losses as one, added, scaled, routed, blended or switched between."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -159,14 +159,21 @@ class Hybrid(Loss, composes=True):
 
     def decode(self, output: Any) -> Any:
         """Read the head, or each named part of it, by the loss that weighs most now."""
+        return self._read(output, lambda loss, part: loss.decode(part))
+
+    def quantile(self, output: Any, level: float) -> Any:
+        """Read the head, or each named part of it, at a level by the loss that weighs most now."""
+        return self._read(output, lambda loss, part: loss.quantile(part, level))
+
+    def _read(self, output: Any, read: Callable[[Any, Any], Any]) -> Any:
         if not any(self.routes.values()):
-            return self.losses[self._heaviest(list(self.losses))].decode(output)  # type: ignore
+            return read(self.losses[self._heaviest(list(self.losses))], output)
         parts = {route[0] for route in self.routes.values() if route}
         readers = {
             part: [n for n, r in self.routes.items() if r and r[0] == part] for part in parts
         }
         return {
-            part: self.losses[self._heaviest(names)].decode(output[part])  # type: ignore
+            part: read(self.losses[self._heaviest(names)], output[part])
             for part, names in readers.items()
         }
 

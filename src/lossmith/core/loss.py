@@ -161,6 +161,13 @@ class Loss(Adaptive, metaclass=Constructed):
         """Read a head: point predictions, or probabilities for classes."""
         return output
 
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Read a head at a level between 0 and 1: the quantile of the distribution that it gives.
+
+        A head that gives a point and no distribution is read as that point, whatever the level.
+        """
+        return self.decode(output)
+
     @classmethod
     def for_target(cls, target: Tensor, **hypers: Any) -> Self:
         """Return the loss fitted to the training targets: class counts, bin range, scale."""

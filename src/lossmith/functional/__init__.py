@@ -17,6 +17,7 @@ from lossmith.functional.contrastive import *
 from lossmith.functional.diffusion import *
 from lossmith.functional.distillation import *
 from lossmith.functional.distributional.likelihood import *
+from lossmith.functional.distributional.quantiles import *
 from lossmith.functional.distributional.scores import *
 from lossmith.functional.divergence import *
 from lossmith.functional.embeddings import *

@@ -43,6 +43,10 @@ class Wrapping(Loss, ABC):
         """Return the inner loss's reading of the head."""
         return self.loss.decode(output)
 
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the inner loss's quantile of the head."""
+        return self.loss.quantile(output, level)
+
     def check_given(self, input: Any, target: Any) -> None:
         """Raise as the inner loss does."""
         self.loss.check_given(input, target)

@@ -86,6 +86,10 @@ class Tempered(Wrapper):
         """Return the inner loss's reading of the head at the temperature."""
         return self.loss.decode(self._cooled(output))
 
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the inner loss's quantile of the head at the temperature."""
+        return self.loss.quantile(self._cooled(output), level)
+
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the inner values at the temperature."""
         return self.loss.values(self._cooled(input), target)

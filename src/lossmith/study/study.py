@@ -21,10 +21,10 @@ from lossmith.study.launch.launcher import Needs, Train, launch
 from lossmith.study.metrics.reported import reported
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.rules.design import Design
-from lossmith.study.rules.plan import due, needed, pause_after
+from lossmith.study.rules.plan import due, pause_after
 from lossmith.study.trials.aim import Aim
 from lossmith.study.trials.checkpoint import forget
-from lossmith.study.trials.field import contestants
+from lossmith.study.trials.field import contestants, source_of
 from lossmith.study.trials.history import frame_of
 from lossmith.study.trials.outcomes import check_default, outcome_of
 from lossmith.study.trials.place import open_study
@@ -158,7 +158,13 @@ class Study:
         self.journal, self.folder = open_study(
             self.address,
             spec_of(
-                self.design, self.metric, self.contenders, self.folds, self.aim.target, recipe or {}
+                self.design,
+                self.metric,
+                self.contenders,
+                self.folds,
+                self.aim.target,
+                recipe or {},
+                source_of(default, metric, self.aim),
             ),
             [np.unique(fold.units) for fold in self.folds.folds],
             durable=self._memory is None,
@@ -307,7 +313,7 @@ class Study:
 
     def frame(self) -> pd.DataFrame:
         """Return every report as a row: loss, learning_rate, fold, epoch, score, seconds, state."""
-        return frame_of(needed(self.journal.facts()))
+        return frame_of(self._view().facts)
 
     @property
     def loss(self) -> nn.Module:
@@ -338,7 +344,7 @@ class Study:
         setting = Setting(name, rate)
         parts = [
             kept_pair(self.journal, training, epoch)
-            for training, record in needed(self.journal.facts()).records.items()
+            for training, record in self._view().facts.records.items()
             if training.setting == setting and not training.twin and epoch in record.scores
         ]
         target, prediction = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -15,6 +15,8 @@ from lossmith.testing.cases import ROWS, Case, domain, refusal, training_targets
 from lossmith.testing.gradients import extremes
 from lossmith.testing.minimise import minimiser
 
+LEVELS = (0.02, 0.3, 0.5, 0.9)
+
 
 def strict_shapes(case: Case) -> None:
     """An input and a target whose shapes don't fit are a ValueError that names both."""
@@ -207,6 +209,51 @@ def decodes_rows_alone(case: Case) -> None:
     if case.card.vmap:
         mapped = torch.func.vmap(case.loss.decode)(input)
         assert torch.allclose(whole, mapped), "decode and vmap of decode differ"
+
+
+def quantiles_rise(case: Case) -> None:
+    """Quantiles of any head are finite and rise with the level; of a density each has its mass."""
+    far, _ = next(extremes(case, 1e4, torch.float32))
+    for input in (case.inputs(), case.inputs(scale=30.0), far):
+        found = torch.stack([case.loss.quantile(input, level) for level in LEVELS])
+        assert found.shape[1:] == case.loss.decode(input).shape, f"of shape {tuple(found.shape)}"
+        assert found.isfinite().all(), f"quantiles {found.tolist()} of finite heads"
+        assert (found.diff(dim=0) >= 0).all(), f"quantiles fall: {found.tolist()}"
+    if case.card.target == "counts":
+        _masses_of_counts(case)
+    elif case.card.claims.proper:
+        _masses(case)
+
+
+def _masses(case: Case) -> None:
+    """The density exp(−loss) below a quantile holds its level of the whole."""
+    for head in case.inputs(5):
+        low, middle, high = (case.loss.quantile(head, level) for level in (1e-5, 0.5, 1 - 1e-5))
+        unit = (high - low) / 1e4
+        first, last = (float(((end - middle) / unit).asinh()) for end in (low, high))
+        grid = middle + torch.linspace(first, last, 40001, dtype=torch.float64).sinh() * unit
+        density = (-case.each(head.expand(len(grid), *head.shape), grid)).exp()
+        mass = torch.cumulative_trapezoid(density, grid)
+        whole = mass[-1] / (1 - 2e-5)
+        for level in LEVELS:
+            place = torch.searchsorted(grid, case.loss.quantile(head, level))
+            below = 1e-5 + (mass[place - 1] / whole).item()
+            assert abs(below - level) < 1e-3, (
+                f"{below:.4f} of the density lies below the quantile of {level}"
+            )
+
+
+def _masses_of_counts(case: Case) -> None:
+    """The probabilities exp(−loss) up to a quantile reach its level, and before it do not."""
+    counts = torch.arange(500, dtype=torch.float64)
+    for head in case.inputs(5):
+        chance = (-case.each(head.expand(len(counts), *head.shape), counts)).exp()
+        for level in LEVELS:
+            found = int(case.loss.quantile(head, level))
+            below = chance[:found].sum().item()
+            assert below < level <= below + chance[found].item() + 1e-9, (
+                f"the quantile of {level} is {found}, below which is {below:.4f}"
+            )
 
 
 def decodes_what_it_learns(case: Case) -> None:

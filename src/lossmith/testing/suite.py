@@ -117,6 +117,8 @@ def _every(kind: type[Loss]) -> Iterator[Callable[[Case], None]]:
         yield heads.strict_shapes
         yield heads.decodes
         yield heads.decodes_rows_alone
+        if _gives_a_distribution(kind):
+            yield heads.quantiles_rise
     else:
         yield gradients.degenerate_rows
         yield heads.strict_rows
@@ -125,6 +127,11 @@ def _every(kind: type[Loss]) -> Iterator[Callable[[Case], None]]:
     yield from (
         CLAIMS[name] for name in ("convex", "lipschitz", "bounded") if getattr(card.claims, name)
     )
+
+
+def _gives_a_distribution(kind: type[Loss]) -> bool:
+    """Whether a loss reads quantiles of its own, or of another's head."""
+    return "regression" in kind.card.tasks and kind.quantile is not Loss.quantile
 
 
 def _reductions(kind: type[Loss]) -> Iterator[Callable[[Case], None]]:

@@ -10,7 +10,7 @@ import lossmith
 from lossmith.losses import MAE, CrossEntropy
 from lossmith.study.multitarget.heads import MultiTargetLoss
 from lossmith.study.training.budget import Budget, TrialSpec
-from lossmith.study.training.heads import read
+from lossmith.study.training.heads import AS_DECODED, read
 from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedBatch
 
@@ -29,7 +29,7 @@ def test_heads_are_the_hybrid_on_named_parts() -> None:
         {"a": output[:, 0], "b": output[:, 1:]}, {"a": target[:, 0], "b": target[:, 1].long()}
     )
     torch.testing.assert_close(loss(output, target), named)
-    predicted = read(loss, output)
+    predicted = read(loss, output, [AS_DECODED] * 2)
     assert [part.shape for part in predicted] == [(7,), (7, 3)]
     np.testing.assert_allclose(predicted[1], output[:, 1:].softmax(-1), rtol=1e-6)
 

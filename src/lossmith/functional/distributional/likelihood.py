@@ -118,13 +118,19 @@ def mixture_mean(output: Tensor, *, components: int) -> Tensor:
 def evidential_regression(input: Tensor, target: Tensor, *, coefficient: Tensor | float) -> Tensor:
     """Return the Student-t likelihood of the evidence + coefficient·|r|·(2v + a) (Amini, 2020)."""
     input, target = several_outputs(input, target, 4)
-    place, *raw = input.unbind(head_dim(input))
-    v, a, b = (nnf.softplus(u.clamp(min=-40)) for u in raw)  # below, 0 in all but its logarithm
-    a, r = a + 1, place - target
+    place, v, a, b = evidence_of(input)
+    r = place - target
     log_ratio = v.log() - (2 * b).log() - torch.log1p(v)
     nll = (math.log(math.pi) - log_ratio) / 2 - _log_gamma_step(a)
     nll = nll + (a + 0.5) * log1p_square(r, (log_ratio / 2).exp())
     return nll + as_scalar_or_tensor(coefficient, r) * (r.abs() * (2 * v + a))
+
+
+def evidence_of(output: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return γ, v, a and b of a head of four."""
+    place, *raw = output.unbind(head_dim(output))
+    v, a, b = (nnf.softplus(u.clamp(min=-40)) for u in raw)  # below, 0 in all but its logarithm
+    return place, v, a + 1, b
 
 
 def _log_gamma_step(a: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ __all__ = [
     "gaussian_bins",
     "gaussian_crps",
     "hl_gauss",
+    "ordered_members",
     "quantile_crps",
 ]
 
@@ -65,6 +66,11 @@ def ensemble_crps(input: Tensor, target: Tensor, *, members: int, fair: bool) ->
 def ensemble_mean(output: Tensor) -> Tensor:
     """Return the mean of a head of members."""
     return promote(output).mean(head_dim(output))
+
+
+def ordered_members(output: Tensor) -> Tensor:
+    """Return a head of members in rising order."""
+    return promote(output).sort(head_dim(output)).values
 
 
 def hl_gauss(

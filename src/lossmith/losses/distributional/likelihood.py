@@ -46,6 +46,10 @@ class GaussianNLL(Pointwise):
         """Return the mean."""
         return F.location(output, outputs=self.out_features)
 
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the Gaussian's quantile."""
+        return F.gaussian_quantile(output, level=level, floor=self.floor)
+
 
 class LaplaceNLL(Pointwise):
     r"""Negative log-likelihood of a Laplace distribution whose median and scale the head gives.
@@ -79,6 +83,10 @@ class LaplaceNLL(Pointwise):
     def decode(self, output: Tensor) -> Tensor:
         """Return the median."""
         return F.location(output, outputs=self.out_features)
+
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the Laplace distribution's quantile."""
+        return F.laplace_quantile(output, level=level, floor=self.floor)
 
 
 class StudentTNLL(Pointwise):
@@ -128,6 +136,12 @@ class StudentTNLL(Pointwise):
     def decode(self, output: Tensor) -> Tensor:
         """Return the location."""
         return F.location(output, outputs=self.out_features)
+
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the quantile of Student's t."""
+        return F.student_t_quantile(
+            output, level=level, degrees_of_freedom=self.degrees_of_freedom, floor=self.floor
+        )
 
 
 class BetaNLL(Pointwise):
@@ -180,6 +194,10 @@ class BetaNLL(Pointwise):
         """Return the mean."""
         return F.location(output, outputs=self.out_features)
 
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the Gaussian's quantile."""
+        return F.gaussian_quantile(output, level=level, floor=self.floor)
+
 
 class MixtureDensity(Pointwise):
     r"""Negative log-likelihood of a mixture of Gaussians: targets may have several modes.
@@ -226,6 +244,10 @@ class MixtureDensity(Pointwise):
         """Return the mean of the mixture."""
         return F.mixture_mean(output, components=self.components)
 
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the mixture's quantile."""
+        return F.mixture_quantile(output, level=level, components=self.components, floor=self.floor)
+
 
 class EvidentialRegression(Pointwise):
     r"""Evidence for a Gaussian's mean and variance: noise and ignorance told apart.
@@ -270,3 +292,7 @@ class EvidentialRegression(Pointwise):
     def decode(self, output: Tensor) -> Tensor:
         """Return the mean."""
         return F.location(output, outputs=self.out_features)
+
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the quantile of the Student t that the evidence predicts."""
+        return F.evidential_quantile(output, level=level)

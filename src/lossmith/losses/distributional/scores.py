@@ -56,6 +56,10 @@ class GaussianCRPS(Pointwise):
         """Return the mean."""
         return F.location(output, outputs=self.out_features)
 
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the Gaussian's quantile."""
+        return F.gaussian_quantile(output, level=level, floor=self.floor)
+
 
 class QuantileCRPS(Pointwise):
     r"""The CRPS of a head of quantiles: twice the mean pinball value over even levels.
@@ -111,6 +115,11 @@ class QuantileCRPS(Pointwise):
         """Return the score of each target."""
         return F.quantile_crps(input, target, quantiles=self.levels)
 
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the quantile, linear between the levels of the head."""
+        levels = _middles(self.levels)
+        return F.interpolated_quantile(self.quantiles(output), level=level, levels=levels)
+
 
 class EnsembleCRPS(Pointwise):
     r"""The CRPS of an ensemble: the head is a sample of the distribution.
@@ -162,6 +171,11 @@ class EnsembleCRPS(Pointwise):
     def decode(self, output: Tensor) -> Tensor:
         """Return the mean of the members."""
         return F.ensemble_mean(output)
+
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the quantile of the members, in order at the levels (k − 1/2)/M."""
+        members = F.ordered_members(output)
+        return F.interpolated_quantile(members, level=level, levels=_middles(self.members))
 
 
 class HLGauss(Pointwise):
@@ -241,6 +255,15 @@ class HLGauss(Pointwise):
     def decode(self, output: Tensor) -> Tensor:
         """Return the expected bin centre."""
         return F.expected_value(output, bins=self.bins, low=self.low, high=self.high)
+
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the quantile of the histogram."""
+        return F.bins_quantile(output, level=level, bins=self.bins, low=self.low, high=self.high)
+
+
+def _middles(count: int) -> list[float]:
+    """Return the levels (k − 1/2)/count."""
+    return [(place + 0.5) / count for place in range(count)]
 
 
 class DistributionFocal(Pointwise):

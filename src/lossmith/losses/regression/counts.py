@@ -10,6 +10,7 @@ from lossmith import functional as F
 from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Real
+from lossmith.functional.checks import as_scalar_or_tensor, promote
 from lossmith.losses._fitting import finite
 
 
@@ -69,6 +70,11 @@ class Poisson(LogMean):
         ),
         claims=Claims(convex=True, elicits="mean"),
     )
+
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the quantile of the Poisson distribution, a whole number."""
+        mean = self.decode(output)
+        return _count_quantile(self, output, mean, mean, level)
 
 
 class Gamma(LogMean):
@@ -305,6 +311,21 @@ def _dispersion(values: Tensor) -> dict[str, Any]:
         return {}
     excess = (values.var(correction=0) - mean) / mean**2
     return {"dispersion": excess.clamp(min=0.01).item()}
+
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the quantile of the negative binomial distribution, a whole number."""
+        mean = self.decode(output)
+        spread = as_scalar_or_tensor(self.dispersion, mean)
+        return _count_quantile(self, output, mean, mean + spread * mean.square(), level)
+
+
+def _count_quantile(
+    loss: LogMean, output: Tensor, mean: Tensor, variance: Tensor, level: float
+) -> Tensor:
+    def log_probability(counts: Tensor) -> Tensor:
+        return -loss.values(promote(output).unsqueeze(-1).expand_as(counts), counts)
+
+    return F.count_quantile(log_probability, mean, variance, level=level)
 
 
 def _mean(kind: type[LogMean], values: Tensor) -> Tensor:

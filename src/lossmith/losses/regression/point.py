@@ -226,6 +226,13 @@ class Quantile(Pointwise):
         """Return the quantiles: of one level as they are, of several with one column a level."""
         return output if self.level.ndim == 0 else F.non_crossing(output)
 
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the quantile, linear between the levels of the head; of one level that one."""
+        found = self.decode(output)
+        if self.level.ndim == 0:
+            return found
+        return F.interpolated_quantile(found, level=level, levels=self.level.tolist())
+
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the pinball value of each target."""
         return F.quantile(self.decode(input), target, level=self.level)

@@ -10,11 +10,11 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Claims, Example
-from lossmith.core.hyperparameter import Choice, Inner, Real, Switch
+from lossmith.core.hyperparameter import Choice, Inner, Real, Switch, Whole
 from lossmith.core.plain import shown
 from lossmith.core.reduce import broadcast_weight
 from lossmith.core.tree import tree_map
-from lossmith.functional.checks import as_scalar_or_tensor, promote, require
+from lossmith.functional.checks import as_scalar_or_tensor, head_dim, promote, require
 from lossmith.losses._fitting import finite, quartiles, spread_of
 from lossmith.losses._wrapping import refit
 from lossmith.losses.regression.point import MSE
@@ -171,7 +171,8 @@ class TransformedTarget(Pointwise):
 
     with :math:`g(y) = y`, :math:`\log(1 + y)` or :math:`\operatorname{sign}(y)|y|^{p}`.
 
-    Shapes: those of the inner loss. The input lives in the transformed space; targets, and what
+    Shapes: those of the inner loss, or with columns input (N, w·H) and target (N, H). The input
+    lives in the transformed space; targets, and what
     `decode` gives, in the target's own unit. `decode` clamps to the dtype's range, so that no
     finite output gives an infinite prediction. Note that g moves the mean: squared error after
     log1p predicts exp(mean of the log) − 1, the minimiser of RMSLE. Quantiles are kept.
@@ -214,6 +215,12 @@ class TransformedTarget(Pointwise):
         exclusive=True,
         doc="the least |y| that relative divides by, in the target's unit",
     )
+    columns: Whole = Whole(
+        default=1,
+        low=1,
+        doc="H, the numbers of a row whose heads of w outputs stand in one flat head (N, w·H), all "
+        "first outputs first; at 1 the head is the inner loss's",
+    )
     card = Card(
         key="transformed",
         tasks=("regression",),
@@ -253,8 +260,8 @@ class TransformedTarget(Pointwise):
 
     @property
     def out_features(self) -> int:
-        """The width of the inner loss's head."""
-        return self.loss.out_features
+        """The width of the inner loss's head, of all columns together."""
+        return self.loss.out_features * self.columns
 
     def encode(self, target: Tensor) -> Tensor:
         """Return targets in the transformed space, where the inner loss sees them.
@@ -277,7 +284,19 @@ class TransformedTarget(Pointwise):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the inner loss's reading of the head in the target's own unit, always finite."""
-        reading = promote(self.loss.decode(output))
+        return self._raw(self.loss.decode(self._parted(output)))
+
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the inner loss's quantile in the target's own unit: g rises, so it is kept."""
+        return self._raw(self.loss.quantile(self._parted(output), level))
+
+    def _parted(self, output: Tensor) -> Tensor:
+        """Return a flat head as the inner loss reads it, (N, w, H)."""
+        wide = self.columns > 1 and self.loss.out_features > 1
+        return output.unflatten(head_dim(output), (-1, self.columns)) if wide else output
+
+    def _raw(self, reading: Tensor) -> Tensor:
+        reading = promote(reading)
         reading = reading * as_scalar_or_tensor(self.scale, reading) + as_scalar_or_tensor(
             self.center, reading
         )
@@ -292,7 +311,7 @@ class TransformedTarget(Pointwise):
 
     def values(self, input: Tensor, target: Tensor) -> Any:
         """Return the inner loss's values of the transformed targets, relative to these if asked."""
-        values = self.loss.values(input, self.encode(target))
+        values = self.loss.values(self._parted(input), self.encode(target))
         if not self.relative:
             return values
         share = self.scale / _floating(target).abs().clamp(min=self.floor)

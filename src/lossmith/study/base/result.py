@@ -70,6 +70,7 @@ class TargetResult:
     difference_high: float
     test: dict[str, float | None]
     classes: int = 0
+    source: str = ""
 
     def error(self, score: float) -> float:
         """Return a score of this target such that lower is better; twice gives it back."""
@@ -115,7 +116,9 @@ class Result:
     the user's own loop, "scores" one of scores at hand: these have a `comparison` and no test rows.
     withheld: the loss that looked better, where rows may belong together and the default is kept.
     still_improving: losses that were best at the end of training, or at an edge of their learning
-    rates, when the study went no further; the sentence says so.
+    rates, when the study went no further; the sentence says so. source: why the default is the
+    loss to beat, in words. beside: what is read beside the score on the untouched rows, as the
+    coverage of intervals or each step of a forecast, of the default and of the selected loss.
     """
 
     task: str
@@ -141,6 +144,8 @@ class Result:
     comparison: Comparison | None = None
     withheld: str = ""
     still_improving: tuple[str, ...] = ()
+    source: str = ""
+    beside: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def error(self, score: float) -> float:
         """Return a score such that lower is better; twice gives it back."""
@@ -216,7 +221,10 @@ class Gallery:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the report draws beyond the numbers."""
+    """What the report draws beyond the numbers.
+
+    levels: of the quantiles that the selected loss's predictions are, by target; None as decoded.
+    """
 
     curves: tuple[Curve, ...] = ()
     weights: tuple[WeightSweep, ...] = ()  # of several targets
@@ -229,3 +237,4 @@ class Evidence:
     sample: Sample | None = None
     gallery: Gallery | None = None  # of pictures
     horizons: tuple[float, ...] = ()  # of times to an event
+    levels: tuple[float | None, ...] = ()

@@ -14,7 +14,8 @@ from lossmith.study.metrics.tuning import Rule
 class OutputSpec:
     """How a target's predictions are written: its column, its classes and their decision.
 
-    decision: of a tuned metric. horizons: of times to an event, when survival is predicted.
+    decision: of a tuned metric. horizons: of times to an event, when survival is predicted. level:
+    of the quantile that they are; None where they are what the loss decodes.
     """
 
     name: str
@@ -22,6 +23,7 @@ class OutputSpec:
     decision: np.ndarray | None
     rule: Rule = "mode"
     horizons: tuple[float, ...] = ()
+    level: float | None = None
 
 
 def predictions_table(values: Sequence[np.ndarray], outputs: Sequence[OutputSpec]) -> pd.DataFrame:

@@ -25,7 +25,7 @@ class Metric(ABC):
     the functional of the target that scores best; "decision" is a class read from probabilities.
     level: of a quantile. transform: the scale on which the functional is taken, "log1p" of the
     target, or errors "relative" to it. tuned: whether `tune` decides classes. rule: that decides a
-    class from probabilities.
+    class from probabilities. levels: of the quantiles that it scores, where these are several.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Metric(ABC):
     transform: Literal["log1p", "relative"] | None = None
     tuned: ClassVar[bool] = False
     rule: Rule = "mode"
+    levels: tuple[float, ...] = ()
 
     @abstractmethod
     def score(self, target: Array, prediction: Array) -> float:
@@ -72,6 +73,13 @@ class Metric(ABC):
         Of scores where higher is better, differences compare.
         """
         return self.better == "lower"
+
+    @property
+    def reads(self) -> float | None:
+        """The level of a predicted distribution that scores best, ½ of a median; None if none."""
+        if self.transform is not None:
+            return None
+        return 0.5 if self.elicits == "median" else self.level
 
     @property
     def worst(self) -> float:

@@ -14,13 +14,15 @@ ORDINAL: tuple[Task, ...] = ("ordinal",)
 
 
 class GradeMetric(StackedMetric):
-    """A metric of (n, C) probabilities against grades 0 … C − 1."""
+    """A metric of (n, C) probabilities against grades 0 … C − 1; (n, 1) are grades themselves."""
 
     tasks, elicits = ORDINAL, "decision"
     dimensions = 3
 
     def grades(self, predictions: Array) -> Array:
         """Return the grades that k models decide on, (k, n)."""
+        if predictions.shape[-1] == 1:
+            return predictions[..., 0]
         return decide(predictions, rule=self.rule)
 
     def constant_score(self, target: Array) -> float:

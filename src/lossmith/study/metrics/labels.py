@@ -5,9 +5,15 @@ from abc import abstractmethod
 import numpy as np
 from torch import Tensor
 
-from lossmith.study.metrics.reading import class_codes, decided, has_classes, probabilities
+from lossmith.study.base.errors import InputError
+from lossmith.study.metrics.reading import (
+    class_codes,
+    decided,
+    has_classes,
+    same_shape,
+)
 from lossmith.study.metrics.sums import ClassSums, mean_where, ratio
-from lossmith.study.metrics.tuning import Rule, decide
+from lossmith.study.metrics.tuning import PARTS
 
 Array = np.ndarray
 
@@ -103,64 +109,71 @@ class Hamming(Share):
         return target != chosen
 
 
-class Grades(ClassSums):
-    """Ordered grades.
+class LabelRankingLoss(ClassSums):
+    r"""The share of a row's pairs, one label it has and one it has not, that are in wrong order.
 
-    Shapes: targets (N,) of integers, negative ones ignored, and predictions (N, C) of
-    probabilities, by which the grade that the metric asks for is decided, or (N,) of numbers,
-    rounded.
+    .. math:: m = \operatorname*{mean}_n
+        \frac{|\{(k, l): x_{nk} \le x_{nl},\, y_{nk} = 1,\, y_{nl} =
+        0\}|}{|y_n| (L - |y_n|)}
+
+    Shapes: targets (N, L) of 0 and 1, predictions (N, L) of scores. A row with all labels or none
+    has no pairs and counts as 0.
+
+    Source: Schapire & Singer, BoosTexter: A Boosting-based System for Text Categorization, 2000.
     """
 
-    better = "higher"
-    rule: Rule
-
-    def grades(self, target: Array, prediction: Array) -> tuple[Array, Array, Array]:
-        """Return true and predicted grades and which count, (N,) each."""
-        codes = class_codes(self.name, target)
-        if has_classes(target, prediction):
-            chosen = decide(probabilities(self.name, prediction), rule=self.rule)
-        else:
-            chosen = decided(self.name, target, np.rint(prediction).astype(np.int64))
-        held = codes >= 0
-        return np.where(held, codes, 0), np.where(held, chosen, 0), held
-
-
-class QuadraticKappa(Grades):
-    r"""Agreement beyond chance, errors weighing by the square of their size.
-
-    .. math:: \kappa = 1 - \frac{\sum_n (a_n - b_n)^2}{\sum_n a_n^2 + \sum_n b_n^2
-        - 2 \sum_n a_n \sum_n b_n / N}
-
-    Source: Cohen, Weighted Kappa, 1968; 0 where all targets and predictions are one grade.
-    """
-
-    name, label, rule = "quadratic_kappa", "quadratic kappa", "mean"
+    name, label, better = "label_ranking_loss", "label ranking loss", "lower"
 
     def statistics(self, target: Array, prediction: Array) -> Array:
-        """Return the count, both grades and their products, (N, 6)."""
-        a, b, held = self.grades(target, prediction)
-        return np.stack([held, a, b, a * a, b * b, a * b], axis=1)
+        """Return each row's share, and 1, (N, 2)."""
+        same_shape(self.name, target, prediction)
+        if target.ndim != 2 or not np.isin(target, (0, 1)).all():
+            raise InputError(f"{self.name} needs targets (rows, labels) of 0 and 1")
+        order = np.lexsort((target, -prediction.astype(np.float64)), axis=1)  # of equals, 0 first
+        ranked = np.take_along_axis(target, order, axis=1) == 1
+        wrong = (ranked * np.cumsum(~ranked, axis=1)).sum(axis=1)
+        held = ranked.sum(axis=1)
+        pairs = held * (target.shape[1] - held)
+        return np.stack([wrong / np.maximum(pairs, 1), np.ones(len(target))], axis=1)
 
     def value(self, sums: Tensor) -> Tensor:
-        """Return 1 less the squared error over that of chance."""
-        count, a, b, aa, bb, ab = sums
-        chance = aa + bb - 2 * ratio(a * b, count)
-        return ratio(chance - (aa + bb - 2 * ab), chance)
-
-
-class WithinOne(Grades):
-    r"""The share of grades that are right or next to it.
-
-    .. math:: m = \operatorname*{mean}_n 1[|a_n - b_n| \le 1]
-    """
-
-    name, label, rule = "within_one", "accuracy within one grade", "median"
-
-    def statistics(self, target: Array, prediction: Array) -> Array:
-        """Return whether each row is right within one grade, and counts, (N, 2)."""
-        a, b, held = self.grades(target, prediction)
-        return np.stack([(abs(a - b) <= 1) & held, held], axis=1)
-
-    def value(self, sums: Tensor) -> Tensor:
-        """Return the mean."""
+        """Return the mean over the rows."""
         return ratio(sums[0], sums[1])
+
+
+def decided_apart(target: Array, prediction: Array, *, together: bool) -> Array:
+    """Return labels (N, L) decided by the thresholds that score best on other rows.
+
+    Rows are dealt into five parts, the same for all candidates; each is decided by the thresholds
+    of best F1 on the other four: one of all labels together, or one a label.
+    """
+    part = np.random.default_rng(0).permutation(len(target)) % PARTS
+    decided = np.zeros(target.shape, dtype=bool)
+    for number in range(PARTS):
+        own = part == number
+        decided[own] = prediction[own] >= _thresholds(target[~own], prediction[~own], together)
+    return decided
+
+
+def _thresholds(target: Array, prediction: Array, together: bool) -> Array | float:
+    if together:
+        return best_threshold(target.ravel(), prediction.ravel())
+    columns = zip(target.T, prediction.T, strict=True)
+    return np.array([best_threshold(*column) for column in columns])
+
+
+def best_threshold(target: Array, prediction: Array) -> float:
+    """Return from which probability on a label of best F1 is given, ½ where no row has it.
+
+    >>> best_threshold(np.array([0, 1, 0, 1]), np.array([0.1, 0.3, 0.2, 0.9]))
+    0.25
+    """
+    order = np.argsort(-prediction, kind="stable")
+    found, hits = prediction[order].astype(np.float64), np.cumsum(target[order] == 1)
+    if not len(hits) or not hits[-1]:
+        return 0.5
+    score = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
+    score[:-1][found[1:] == found[:-1]] = -1  # no threshold parts equal ones
+    best = int(np.argmax(score))
+    after = found[best + 1] if best + 1 < len(found) else found[best] - 1
+    return float((found[best] + after) / 2)

@@ -11,7 +11,13 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.catalogue import METRICS as TABLE_METRICS
 from lossmith.study.metrics.catalogue import lookup, names
-from lossmith.study.metrics.forecasting import SMAPE, WeightedQuantileLoss
+from lossmith.study.metrics.forecasting import (
+    CRPS,
+    MASE,
+    SMAPE,
+    IntervalScore,
+    WeightedQuantileLoss,
+)
 from lossmith.study.metrics.functions import (
     direction,
     is_sklearn_scorer,
@@ -20,20 +26,26 @@ from lossmith.study.metrics.functions import (
     of_sklearn_scorer,
     of_torchmetrics,
 )
-from lossmith.study.metrics.labels import Hamming, MacroF1, MicroF1, QuadraticKappa, WithinOne
+from lossmith.study.metrics.grades import ORDINAL
+from lossmith.study.metrics.labels import (
+    Hamming,
+    LabelRankingLoss,
+    MacroF1,
+    MicroF1,
+)
 from lossmith.study.metrics.overlap import Dice, MeanImageDice, MeanIoU
 from lossmith.study.metrics.retrieval import MAP, MRR, NDCG, HitRate, MAPAtR, Precision, Recall
 from lossmith.study.metrics.study_metric import StudyMetric
 from lossmith.study.metrics.survival import Concordance, IntegratedBrier, UnoConcordance
-from lossmith.study.metrics.table_metric import TableMetric
+from lossmith.study.metrics.table_metric import GradesOfAnyShape, TableMetric
 from lossmith.study.metrics.tokens import Perplexity, TokenAccuracy
 
 _OF_ANY_SHAPE: tuple[type[StudyMetric], ...] = (
     *(MeanIoU, Dice, MeanImageDice),
-    *(MicroF1, MacroF1, Hamming, QuadraticKappa, WithinOne),
+    *(MicroF1, MacroF1, Hamming, LabelRankingLoss),
     *(Perplexity, TokenAccuracy),
     *(Recall, Precision, HitRate, MRR, MAP, MAPAtR, NDCG),
-    *(WeightedQuantileLoss, SMAPE),
+    *(WeightedQuantileLoss, CRPS, IntervalScore, SMAPE, MASE),
     *(Concordance, UnoConcordance, IntegratedBrier),
 )
 METRICS = {metric.name: metric for metric in _OF_ANY_SHAPE}
@@ -109,10 +121,14 @@ def _known(metric: Any) -> StudyMetric | None:
     if isinstance(metric, StudyMetric):
         return metric
     if isinstance(metric, Metric):
-        return TableMetric(metric)
+        return _of_any_shape(metric)
     if isinstance(metric, str):
         return _named(metric)
     return of_sklearn_scorer(metric) if is_sklearn_scorer(metric) else None
+
+
+def _of_any_shape(metric: Metric) -> TableMetric:
+    return GradesOfAnyShape(metric) if metric.tasks == ORDINAL else TableMetric(metric)
 
 
 def _named(name: str) -> StudyMetric:
@@ -120,7 +136,7 @@ def _named(name: str) -> StudyMetric:
     if base in METRICS:
         return METRICS[base].parse(argument)
     if base in {known.partition("@")[0] for known in names()}:
-        return TableMetric(lookup(name))
+        return _of_any_shape(lookup(name))
     near = difflib.get_close_matches(base, metric_names(), n=2, cutoff=0.5)
     hint = (
         f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(metric_names())}"

@@ -74,6 +74,10 @@ class StudyMetric(Metric):
         found = np.where(np.isfinite(found), found, 0.0)
         return found - found.mean()
 
+    def beside(self, target: Any, prediction: Any) -> dict[str, float]:
+        """Return what is read beside the score, by name, as the coverage of intervals."""
+        return {}
+
     @abstractmethod
     def _score(self, target: Any, prediction: Any) -> float:
         """Return the score, NaN where it is undefined."""

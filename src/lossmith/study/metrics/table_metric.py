@@ -29,6 +29,7 @@ class TableMetric(StudyMetric):
         self.metric = metric
         self.name, self.better = metric.name, metric.better
         self.label = metric.label
+        self.elicits, self.level, self.transform = metric.elicits, metric.level, metric.transform
 
     def check(self, target: Any) -> None:
         """Raise InputError when the metric is undefined for these targets."""
@@ -77,6 +78,18 @@ class TableMetric(StudyMetric):
             both = 0 < np.count_nonzero(part[0]) < len(part[0])
             if both or self.name not in ("auroc", "average_precision"):
                 yield part
+
+
+class GradesOfAnyShape(TableMetric):
+    """A metric of ordered grades, which may also be predicted as numbers, (N, …), rounded."""
+
+    def _parts(self, target: Array, prediction: Array) -> Iterator[Part]:
+        """Yield targets (m,), predictions (m, C), or (m, 1) of numbers, and rows (m,)."""
+        if has_classes(target, prediction):
+            yield from super()._parts(target, prediction)
+            return
+        same_shape(self.name, target, prediction)
+        yield _held(class_codes(self.name, target), np.rint(prediction)[:, None])
 
 
 def _held(target: Array, prediction: Array) -> Part:

@@ -4,10 +4,9 @@ import numpy as np
 
 from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.table_metric import TableMetric
-from lossmith.study.metrics.tuning import decide, shifted
+from lossmith.study.metrics.tuning import PARTS, decide, shifted
 
 Array = np.ndarray
-PARTS = 5  # of the rows; each is decided as suits the others best
 
 
 class TunedMetric(TableMetric):

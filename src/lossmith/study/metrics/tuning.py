@@ -11,6 +11,7 @@ import numpy as np
 Array = np.ndarray
 Rule = Literal["mode", "median", "mean"]
 AtThresholds = Callable[[Array, Array, int, int], Array]  # see `TunedMetric.at_thresholds`
+PARTS = 5  # of a validation set's rows; each is decided as suits the others best
 FACTORS = np.linspace(0.0, 1.5, 16)  # of the log of the class frequencies
 
 

@@ -35,7 +35,8 @@ def meaning(result: Result, comparison: Comparison) -> str:
 
 def _conditions(result: Result, comparison: Comparison) -> str:
     metric, default = escape(metric_name(result.metric)), escape(result.default)
-    beat = f"<b>{default}</b> is the default, the loss to beat"
+    why = f" ({escape(result.source)})" if result.source else ""
+    beat = f"<b>{default}</b> is the default, the loss to beat{why}"
     if result.naive and result.naive != result.default:
         beat += f"; <b>{escape(result.naive)}</b> is what is commonly used without a choice"
     if result.task == "scores":

@@ -96,7 +96,7 @@ def _meaning(result: Result) -> str:
     if result.comparison is not None:
         tested = verdict.test_sentence(result)
         told = comparison.meaning(result, result.comparison)
-        return told + (f"<p>{tested}</p>" if tested else "")
+        return told + (f"<p>{tested}</p>" if tested else "") + verdict.beside(result)
     return verdict.meaning(result)
 
 
@@ -226,8 +226,8 @@ def _fit_title(result: Result) -> str:
 
 
 def _fit(result: Result, evidence: Evidence) -> str:
-    shown = fit.models(result, evidence) if result.task in TABLE_TASKS else []
-    if not shown:
+    shown = fit.models(result, evidence)
+    if not shown or result.task not in TABLE_TASKS:  # of one number or class a row
         return ""
     names = {"default": result.default, "chosen": result.selected}
     draw = fit.residuals if of_numbers(result.task) else fit.calibration

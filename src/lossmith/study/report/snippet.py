@@ -1,5 +1,7 @@
 """The lines that train a user's own model with the chosen loss; they run as printed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lossmith.catalogue import find
@@ -26,7 +28,7 @@ optimizer = torch.optim.Adam({trained}, lr={rate:.4g})
         optimizer.step()
 {after}
 with torch.no_grad():
-    prediction = loss.decode({every_output})  # {meaning}
+    prediction = {read}  # {meaning}
 """
 _CLOCK = "clock = lossmith.LossScheduler(loss, total_steps=20 * len(x) // 64)\n"
 _HEADS = """\
@@ -47,7 +49,7 @@ def outputs(x):
 def snippet(result: Result, evidence: Evidence) -> str:
     """Return a program that trains a small model with `loss.json` and predicts."""
     rates = [c.learning_rate for c in result.candidates if c.name == result.selected]
-    parts = _several(result) if result.targets else _single(result, evidence)
+    parts = _several(result, evidence) if result.targets else _single(result, evidence)
     return _PROGRAM.format(rate=next((rate for rate in rates if rate), 1e-3), **parts)
 
 
@@ -64,7 +66,7 @@ def _single(result: Result, evidence: Evidence) -> dict[str, str]:
         "output": "model(x[rows]).squeeze(-1)",
         "of_rows": _of_rows(evidence),
         "after": "        clock.step()\n" if moves else "",
-        "every_output": "model(x).squeeze(-1)",
+        "read": _read("loss", "model(x).squeeze(-1)", next(iter(evidence.levels), None)),
         "meaning": _meaning(result, evidence),
     }
 
@@ -81,7 +83,7 @@ def _meaning(result: Result, evidence: Evidence) -> str:
     return "in the target's unit" if of_numbers(result.task) else "probabilities"
 
 
-def _several(result: Result) -> dict[str, str]:
+def _several(result: Result, evidence: Evidence) -> dict[str, str]:
     chosen = next(c for c in result.candidates if c.name == result.selected)
     names = [name for name in chosen.parameters if name not in ("weighting", "shares")]
     targets = ", ".join(
@@ -95,9 +97,25 @@ def _several(result: Result) -> dict[str, str]:
         "output": "outputs(x[rows])",
         "of_rows": "{name: values[rows] for name, values in y.items()}",
         "after": "",
-        "every_output": "outputs(x)",
+        "read": _read_several(names, evidence.levels),
         "meaning": "in each target's unit, or probabilities",
     }
+
+
+def _read(loss: str, output: str, level: float | None) -> str:
+    if level is None:
+        return f"{loss}.decode({output})"
+    return f"{loss}.quantile({output}, {level:g})"
+
+
+def _read_several(names: Sequence[str], levels: Sequence[float | None]) -> str:
+    if not any(levels):
+        return _read("loss", "outputs(x)", None)
+    parts = [
+        f'"{name}": {_read(f"loss.losses.{name}", f"""outputs(x)["{name}"]""", level)}'
+        for name, level in zip(names, levels, strict=True)
+    ]
+    return "{" + ", ".join(parts) + "}"
 
 
 def _values(one: TargetResult) -> str:

@@ -2,12 +2,12 @@
 
 from html import escape
 
-from lossmith.study.base.formatting import interval, number, p_value
+from lossmith.study.base.formatting import decimals, interval, number, p_value
 from lossmith.study.base.result import CandidateResult, Result
 from lossmith.study.metrics import metric_name
 from lossmith.study.report import targets
 from lossmith.study.report.figures import compared, difference_places
-from lossmith.study.report.text import breakable, opening
+from lossmith.study.report.text import breakable, opening, table
 
 
 def heading(result: Result) -> str:
@@ -78,14 +78,27 @@ def meaning(result: Result) -> str:
     return "".join(f"<p>{text}</p>" for text in paragraphs if text)
 
 
+def beside(result: Result) -> str:
+    """Return a table of what is read beside the score on the untouched rows, where there is any."""
+    if not result.beside:
+        return ""
+    roles = ["default"] + ["selected"] * (result.verdict == "switch")
+    columns = [result.beside[role] for role in roles]
+    places = decimals(0.01 * abs(one) for column in columns for one in column.values() if one)
+    rows = [
+        [escape(name), *(number(column[name], places) for column in columns)] for name in columns[0]
+    ]
+    head = ["", *(escape(getattr(result, role)) for role in roles)]
+    return table(head, rows, caption="Beside the score, on the untouched rows")
+
+
 def _of_losses(result: Result) -> list[str]:
     default, metric = escape(result.default), escape(metric_name(result.metric))
     tried = f"the {_tried(result):,} candidates that were tried"
     compared_by = (
         f"Every loss was trained on the same folds, with the same initial weights and the same "
         f"batches, at a learning rate of its own, and judged by {metric} on rows it had not seen. "
-        f"<b>{default}</b> is the default because it is the loss that {metric} asks for; "
-        f"{_naive(result)}"
+        f"<b>{default}</b> is the default: {escape(result.source)}; {_naive(result)}"
     )
     if result.verdict == "switch":
         return [

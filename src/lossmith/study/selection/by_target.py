@@ -16,6 +16,7 @@ from lossmith.study.metrics.base import relative_to_best
 from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.rules.paired_test import Estimate
+from lossmith.study.tasks import TABLE_TASKS
 from lossmith.study.trials.outliers import FAR, residual_scales
 from lossmith.study.trials.scoring import Scorer, Scoring
 
@@ -129,6 +130,7 @@ class ByTarget:
                     difference_high=difference.high,
                     test=tests[place],
                     classes=len(one.classes),
+                    source=source(one.task, scorer.metric),
                 )
             )
         return tuple(found)
@@ -197,6 +199,11 @@ class ByTarget:
             scores = [metric.error(part.error) for part in parts]
             found.append(np.mean([relative_to_best(metric, s, SHARE_ROWS) for s in scores]))
         return np.array(found)
+
+
+def source(task: str, metric: Metric) -> str:
+    """Return why the default of a metric is the loss to beat, in words."""
+    return TABLE_TASKS[task].baseline(metric).why
 
 
 def _plain(score: Estimate, difference: Estimate) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -21,11 +21,13 @@ from lossmith.study.data.table import plain_frame
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.diagnose import suspected
 from lossmith.study.multitarget.candidates import WEIGHTINGS
+from lossmith.study.multitarget.heads import losses_of
 from lossmith.study.rules.decision import Decision
 from lossmith.study.rules.measurements import Measurements
-from lossmith.study.selection.by_target import ByTarget
+from lossmith.study.selection.by_target import ByTarget, source
 from lossmith.study.selection.final import FinalModels
 from lossmith.study.trials.fleet import Fleet
+from lossmith.study.trials.scoring import Scoring
 from lossmith.study.trials.trainer import Model
 
 FORMAT = 2  # of model.json
@@ -93,6 +95,7 @@ class Selection:
                     "labels": to_json(one.labels.tolist()),
                     "decision": None if one.decision is None else one.decision.tolist(),
                     "rule": one.rule,
+                    "level": one.level,
                     **({"horizons": list(one.horizons)} if one.horizons else {}),
                 }
                 for one in self.outputs
@@ -145,31 +148,44 @@ def conclude(
         interrupted=interrupted,
         versions=versions(),
         command=command,
+        source="" if problem.several else source(problem.task, fleet.scorer.targets[0].metric),
+    )
+    outputs = _output_specs(problem, fleet.scorer, models.selected, decisions[1])
+    evidence = (
+        Evidence(curves=_curves(measurements), weights=view.weight_sweeps())
+        if problem.several
+        else _evidence(fleet, measurements, split, predictions, rows[0], problem, models)
     )
     return Selection(
         result=result,
-        evidence=(
-            Evidence(curves=_curves(measurements), weights=view.weight_sweeps())
-            if problem.several
-            else _evidence(fleet, measurements, split, predictions, rows[0], problem, models)
-        ),
+        evidence=replace(evidence, levels=tuple(one.level for one in outputs)),
         measurements=measurements,
         model=models.selected,
         problem=problem,
-        outputs=tuple(
-            OutputSpec(
-                name=one.name,
-                labels=one.labels,
-                decision=tuned,
-                rule=scorer.metric.rule,
-                horizons=models.selected.horizons,
-            )
-            for one, tuned, scorer in zip(
-                problem.targets, decisions[1], fleet.scorer.targets, strict=True
-            )
-        ),
+        outputs=outputs,
         test_rows=split.test,
         test_predictions=predictions[1],
+    )
+
+
+def _output_specs(
+    problem: TableProblem,
+    scorer: Scoring,
+    model: Model,
+    decisions: Sequence[np.ndarray | None],
+) -> tuple[OutputSpec, ...]:
+    """Return how the selected model's predictions are read and written."""
+    losses, scorers = losses_of(model.loss), scorer.targets
+    return tuple(
+        OutputSpec(
+            name=one.name,
+            labels=one.labels,
+            decision=tuned,
+            rule=of.metric.rule,
+            level=of.reading.level_of(loss),
+            horizons=model.horizons,
+        )
+        for one, tuned, of, loss in zip(problem.targets, decisions, scorers, losses, strict=True)
     )
 
 

@@ -134,7 +134,11 @@ def _table_metric(metric: Any, better: Any) -> Metric | None:
     if isinstance(metric, str) and metric.partition("@")[0] in METRICS:
         known = lookup(metric)  # one that is tuned too
         return None if isinstance(known, StudyMetric) else known
-    return found.metric if type(found) is TableMetric else None
+    return (
+        found.metric
+        if isinstance(found, TableMetric) and not isinstance(found, TunedMetric)
+        else None
+    )
 
 
 def _check_task(task: Any, metric: Metric | None) -> None:
@@ -206,7 +210,8 @@ def _conclude(runner: Runner, rows: Rows, finished: bool) -> ModelSelection:
         diagnosis=(
             diagnose_samples(runner.examples) + verdict.result.diagnosis + tuple(runner.findings)
         ),
-        test=_test(study, target, verdict, predictions, decisions),
+        test=_test(study, target, verdict, models, predictions, decisions),
+        beside=_beside(study, target, verdict, models, predictions),
         cost=Cost(
             seconds=seconds,
             default_seconds=cost.default_seconds,
@@ -255,6 +260,7 @@ def _test(
     study: Study,
     target: np.ndarray,
     verdict: Verdict,
+    models: dict[str, TorchModel],
     predictions: dict[str, np.ndarray],
     decisions: dict[str, np.ndarray],
 ) -> dict[str, Any]:
@@ -265,13 +271,31 @@ def _test(
         metric, predicted = study.metric, predictions[name]
         if isinstance(metric, TunedMetric):
             return metric.score_by(decisions[name], target, predicted)
-        return metric.score(target, predicted)
+        return metric.score(*study.aim.read(models[name].loss, predicted, target))
 
     return {
         "default": score(verdict.default),
         "selected": score(verdict.selected),
         "rows": float(len(target)),
     }
+
+
+def _beside(
+    study: Study,
+    target: np.ndarray,
+    verdict: Verdict,
+    models: dict[str, TorchModel],
+    predictions: dict[str, np.ndarray],
+) -> dict[str, dict[str, float]]:
+    """Return what is read beside the score of the default and of the selected loss."""
+    if not len(target):
+        return {}
+    names = {"default": verdict.default, "selected": verdict.selected}
+    read = {
+        role: study.aim.beside(models[name].loss, predictions[name], target)
+        for role, name in names.items()
+    }
+    return {role: found for role, found in read.items() if found}
 
 
 def _outputs(runner: Runner, models: dict[str, TorchModel], rows: Rows) -> tuple[Outputs, ...]:

@@ -284,6 +284,7 @@ class Runner:
             loss=self.study.fitted(name, rows),
             body=training.model.eval(),
             decode=self.request.decode,
+            reading=self.study.aim.reading,
         )
 
     def predict(self, model: TorchModel, rows: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ from lossmith.study.data.predictions import OutputSpec, predictions_table
 from lossmith.study.metrics.tuning import Rule
 from lossmith.study.multitarget.heads import losses_of, width_of
 from lossmith.study.report import write_report
+from lossmith.study.training.heads import Reading
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.predictor import TableModel
@@ -168,16 +169,15 @@ def _read(path: Path) -> SavedModel:
     if len(losses) != len(targets):
         raise ValueError(f"model.json names {len(targets)} targets, loss.json has others")
     outputs = tuple(_output_spec(*pair) for pair in zip(targets, losses, strict=True))
-    saved = SavedModel(
-        model=TableModel(
-            encoder=encoder,
-            loss=loss,
-            body=_body(state, loss),
-            embedding=embedding,
-            horizons=outputs[0].horizons,
-        ),
-        outputs=outputs,
+    model = TableModel(
+        encoder=encoder,
+        loss=loss,
+        body=_body(state, loss),
+        embedding=embedding,
+        readings=[Reading(one.level) for one in outputs],
+        horizons=outputs[0].horizons,
     )
+    saved = SavedModel(model=model, outputs=outputs)
     saved.predict(encoder.blank())  # what does not fit together shows now
     return saved
 
@@ -233,6 +233,9 @@ def _output_spec(facts: dict[str, Any], loss: Loss) -> OutputSpec:
     rule = facts.get("rule", "mode")
     if rule not in get_args(Rule):
         raise ValueError(f"model.json decides by {rule!r}, not by {' or '.join(get_args(Rule))}")
+    level = facts.get("level")
+    if level is not None and not (isinstance(level, float) and 0 < level < 1):
+        raise ValueError(f"model.json reads the level {level!r}, which is not between 0 and 1")
     if len(labels) != classes or len({str(label) for label in labels.tolist()}) != classes:
         raise ValueError(f"model.json names {len(labels)} classes, the loss has {classes}")
     if decision is not None and len(decision) != classes:
@@ -243,6 +246,7 @@ def _output_spec(facts: dict[str, Any], loss: Loss) -> OutputSpec:
         decision=None if decision is None else np.array(decision, dtype=float),
         rule=rule,
         horizons=tuple(horizons),
+        level=level,
     )
 
 

@@ -27,6 +27,7 @@ from lossmith.study.multitarget.candidates import WEIGHTINGS, combinations
 from lossmith.study.selection.conclude import Selection, conclude
 from lossmith.study.selection.final import train_final_models
 from lossmith.study.tasks.candidate import Candidate
+from lossmith.study.training.heads import Reading
 from lossmith.study.training.table_trainer import TableTrainer
 from lossmith.study.trials.combined import combine
 from lossmith.study.trials.fleet import SCREENING_SHARE, Fleet
@@ -196,9 +197,13 @@ class Plan:
             ) from None
         return self._together(studies)
 
-    def _trainer(self, problem: Problem | TableProblem) -> TableTrainer:
+    def _trainer(
+        self, problem: Problem | TableProblem, readings: Sequence[Reading]
+    ) -> TableTrainer:
         request = self.request
-        return TableTrainer(problem, self.split, epochs=request.epochs, batch=request.batch_size)
+        return TableTrainer(
+            problem, self.split, readings, epochs=request.epochs, batch=request.batch_size
+        )
 
     def _place(self, name: str) -> Path | None:
         """Return where a study's journal is kept, emptied where a run is replaced."""
@@ -222,11 +227,12 @@ class Plan:
 
     def _alone(self, place: int, field: CandidateSet) -> Fleet:
         problem, count = self.problem.targets[place], len(self.metrics)
-        trainer, exclude = self._trainer(problem), not self.request.keep_outliers
+        reading = Reading.of(self.metrics[place], problem.target)
+        trainer, exclude = self._trainer(problem, [reading]), not self.request.keep_outliers
         return Fleet(
             trainer=trainer,
             candidates=field,
-            scorer=Scorer(self.metrics[place], trainer, exclude_outliers=exclude),
+            scorer=Scorer(self.metrics[place], trainer, exclude, reading),
             learning_rates=self.request.learning_rates,
             widen=self.request.widen,
             lengthen=self.request.epochs is None,
@@ -244,18 +250,16 @@ class Plan:
             [s.candidate for s in one.finalists if s.candidate != one.design.default]
             for one in found
         ]
+        scorers = [scorer for one in studies for scorer in one.scorer.targets]
         return Fleet(
-            trainer=self._trainer(self.problem),
+            trainer=self._trainer(self.problem, [one.reading for one in scorers]),
             candidates=combinations(
                 term_names([one.name for one in targets]),
                 [not one.numbers for one in targets],
                 [one.candidates for one in studies],
                 best,
             ),
-            scorer=combine(
-                [scorer for one in studies for scorer in one.scorer.targets],
-                [one.target[self.split.develop] for one in targets],
-            ),
+            scorer=combine(scorers, [one.target[self.split.develop] for one in targets]),
             learning_rates=self.request.learning_rates,
             widen=self.request.widen,
             lengthen=self.request.epochs is None,

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,16 +12,8 @@ from lossmith.catalogue.lookup import loss_class
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.study_metric import StudyMetric
-from lossmith.study.tasks.base import StudyTask
+from lossmith.study.tasks.base import Baseline, StudyTask
 from lossmith.study.tasks.candidate import Candidate, Sum
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """The loss to beat under a metric, and who starts with it, or why the metric asks for it."""
-
-    loss: str
-    source: str
 
 
 class ArrayTask(StudyTask):
@@ -56,9 +48,17 @@ class ArrayTask(StudyTask):
         if target is None or not self.accepts(target):
             raise InputError(f"task {self.name!r} needs {self.wanted} as target=")
 
+    def learned(self, target: Any) -> Any:
+        """Return the part of the targets that losses are fitted to."""
+        return target
+
+    def baseline(self, metric: StudyMetric) -> Baseline:
+        """Return the loss to beat under a metric, with its reason."""
+        return self.defaults[_base(metric)]
+
     def default(self, metric: StudyMetric, target: Any) -> Candidate | Sum:
         """Return what the metric asks for, or what the field's experts start with."""
-        return self.named(self.defaults[_base(metric)].loss, target)
+        return self.named(self.baseline(metric).loss, target)
 
     def common(self, target: Any) -> Candidate | Sum:
         """Return what people start with, whatever the metric."""
@@ -96,6 +96,10 @@ class ArrayTask(StudyTask):
     ) -> tuple[Any, Any]:
         """Return targets and predictions as the metric takes them, of what the loss decoded."""
         return target, prediction
+
+    def beside(self, metric: StudyMetric, target: Any, prediction: Any) -> dict[str, float]:
+        """Return what is read beside the score, by name."""
+        return metric.beside(target, prediction)
 
 
 def _base(metric: StudyMetric) -> str:

@@ -2,17 +2,40 @@
 
 import itertools
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from lossmith.catalogue import find
 from lossmith.core.card import Task
+from lossmith.core.hyperparameter import RealOrReals
 from lossmith.core.loss import Loss
 from lossmith.study.metrics import Metric
 from lossmith.study.tasks.candidate import Candidate
 
 Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The loss to beat under a metric, and why it is that one.
+
+    elicited: whether the metric asks for what it gives; else the field's experts start with it.
+    source: what that is, or who they are.
+    """
+
+    loss: str
+    source: str
+    elicited: bool = False
+
+    @property
+    def why(self) -> str:
+        """Why it is the loss to beat, in words."""
+        reason = (
+            "the metric asks for what it gives" if self.elicited else "the field starts with it"
+        )
+        return f"{reason}: {self.source}"
 
 
 class StudyTask(ABC):
@@ -51,7 +74,7 @@ class StudyTask(ABC):
         self, key: str, kind: type[Loss], metric: Any, target: Array, classes: int | None
     ) -> list[Candidate]:
         """Return one loss at the values that its card lists."""
-        hypers = grid(kind, getattr(metric, "level", None))
+        hypers = grid(kind, metric.levels or metric.level)
         return [Candidate(key=key, hypers=one, classes=classes) for one in hypers]
 
 
@@ -87,6 +110,10 @@ class TableTask(StudyTask):
         return candidate
 
     @abstractmethod
+    def baseline(self, metric: Any) -> Baseline:
+        """Return the loss to beat under a metric, with its reason."""
+
+    @abstractmethod
     def default(self, metric: Metric, classes: int | None) -> Candidate:
         """Return the loss whose minimiser is what the metric rewards: the one to beat."""
 
@@ -99,9 +126,11 @@ class TableTask(StudyTask):
         return None if self.numbers else int(target.max()) + 1
 
 
-def grid(kind: type[Loss], level: float | None) -> list[dict[str, Any]]:
+def grid(kind: type[Loss], level: float | tuple[float, ...] | None) -> list[dict[str, Any]]:
     """Return the hyperparameters to try; a level is the metric's own, or the loss is left out."""
     axes = {name: hyper.search for name, hyper in kind.hyperparameters.items() if hyper.search}
     if "level" in kind.hyperparameters:
-        axes["level"] = () if level is None else (level,)
+        several = isinstance(level, tuple)
+        able = not several or isinstance(kind.hyperparameters["level"], RealOrReals)
+        axes["level"] = (level,) if level is not None and able else ()
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]

@@ -14,7 +14,7 @@ from lossmith.study.tasks.classes import Classes
 class Binary(Classes):
     """The probability of the positive class, which has code 1."""
 
-    name, baseline, least, most = "binary", "binary_cross_entropy", 1, 2
+    name, start, least, most = "binary", "binary_cross_entropy", 1, 2
 
     def arranged(self, codes: Array, labels: Array, name: str, said: Any) -> tuple[Array, Array]:
         """Return codes and labels; the positive class, the rarer one unless said, has code 1."""

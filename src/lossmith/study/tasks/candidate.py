@@ -32,7 +32,7 @@ class Candidate:
     @property
     def name(self) -> str:
         """The name shown to people: huber(delta=0.5), log1p(mse)."""
-        text = ", ".join(f"{name}={value:g}" for name, value in self.hypers.items())
+        text = ", ".join(f"{name}={_told(value)}" for name, value in self.hypers.items())
         name = f"{self.key}({text})" if text else self.key
         if self.relative:
             name = f"relative({name})"
@@ -51,12 +51,24 @@ class Candidate:
         if self.function is not None:
             inner = kind(**self.hypers) if self.hypers else kind
             return TransformedTarget.for_target(
-                target, loss=inner, function=self.function, relative=self.relative
+                target, loss=inner, function=self.function, relative=self.relative, **self.given
             )
         hypers = {**self.given, **self.hypers}
         if self.classes is not None and kind.card.target == "classes":
             hypers["classes"] = self.classes
         return kind.for_target(target, **hypers)
+
+
+def _told(value: Any) -> str:
+    """Return a hyperparameter as a name holds it, of many levels the first and the last.
+
+    >>> _told(0.5), _told((0.1, 0.9)), _told((0.1, 0.3, 0.5, 0.7, 0.9))
+    ('0.5', '0.1,0.9', '0.1…0.9')
+    """
+    if not isinstance(value, tuple):
+        return f"{value:g}"
+    few = ",".join(f"{one:g}" for one in value)
+    return few if len(value) < 4 else f"{value[0]:g}…{value[-1]:g}"
 
 
 @dataclass(frozen=True, kw_only=True)

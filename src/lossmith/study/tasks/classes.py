@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.tasks.base import Array, TableTask
+from lossmith.study.tasks.base import Array, Baseline, TableTask
 from lossmith.study.tasks.candidate import Candidate
 
 MINIMUM_CLASS_ROWS = 5  # about one row a fold
@@ -14,11 +14,11 @@ MINIMUM_CLASS_ROWS = 5  # about one row a fold
 class Classes(TableTask):
     """The default gives probabilities, or those under equal class sizes where the metric asks.
 
-    baseline: the loss of probabilities.
+    start: the loss of probabilities.
     """
 
     kind = int
-    baseline: str
+    start: str
 
     def check(self, target: Array) -> None:
         """Raise InputError for targets that are no codes of classes, or of rare ones."""
@@ -31,11 +31,18 @@ class Classes(TableTask):
                 f"a study needs {MINIMUM_CLASS_ROWS} of each"
             )
 
+    def baseline(self, metric: Any) -> Baseline:
+        """Return the loss of the probabilities that the metric elicits, or decides by."""
+        if metric.elicits == "balanced":
+            what = "probabilities under equal class sizes"
+            return Baseline("balanced_softmax", what, elicited=True)
+        decides = ", by which it decides" if metric.elicits == "decision" else ""
+        return Baseline(self.start, f"probabilities{decides}", elicited=True)
+
     def default(self, metric: Any, classes: int | None) -> Candidate:
         """Return the loss of what the metric elicits."""
-        balanced = metric.elicits == "balanced"
-        return Candidate(key="balanced_softmax" if balanced else self.baseline, classes=classes)
+        return Candidate(key=self.baseline(metric).loss, classes=classes)
 
     def common(self, classes: int | None) -> Candidate:
         """Return cross-entropy."""
-        return Candidate(key=self.baseline, classes=classes)
+        return Candidate(key=self.start, classes=classes)

@@ -8,4 +8,4 @@ from lossmith.study.tasks.classes import Classes
 class Multiclass(Classes):
     """One probability a class."""
 
-    name, baseline, least, most = "multiclass", "cross_entropy", 3, np.inf
+    name, start, least, most = "multiclass", "cross_entropy", 3, np.inf

@@ -26,7 +26,7 @@ SCALES = (
 class Ordinal(Classes):
     """A probability a grade, of which each metric decides the grade that it asks for."""
 
-    name, baseline, least, most = "ordinal", "cross_entropy", 3, np.inf
+    name, start, least, most = "ordinal", "cross_entropy", 3, np.inf
 
     def arranged(self, codes: Array, labels: Array, name: str, said: Any) -> tuple[Array, Array]:
         """Return codes and labels from low to high: as said, or as numbers or words say it.

@@ -7,11 +7,12 @@ from scipy import stats
 
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
-from lossmith.study.tasks.base import Array, TableTask, grid
+from lossmith.study.tasks.base import Array, Baseline, TableTask, grid
 from lossmith.study.tasks.candidate import Candidate
 
 SKEW = 1.0  # beyond which a target that is never negative is tried in logs
 LEAST = {"counts": 0.0, "positive": np.nextafter(0.0, 1.0)}  # targets that a loss can be given
+SCALES = {"log1p": " of log(1 + y)", "relative": " of errors relative to the target"}
 MINIMISERS = {"mean": "mse", "median": "mae", "quantile": "quantile"}
 
 
@@ -26,10 +27,15 @@ class Regression(TableTask):
         if (target == target[0]).all():
             raise InputError(f"every target is {target[0]:g}; there is nothing to learn")
 
+    def baseline(self, metric: Any) -> Baseline:
+        """Return the loss whose minimiser the metric elicits."""
+        what = f"the {metric.elicits}" + SCALES.get(metric.transform, "")
+        return Baseline(MINIMISERS[metric.elicits], what, elicited=True)
+
     def default(self, metric: Any, classes: int | None = None) -> Candidate:
         """Return the loss of what the metric elicits, on the metric's scale."""
         return Candidate(
-            key=MINIMISERS[metric.elicits],
+            key=self.baseline(metric).loss,
             hypers={"level": metric.level} if metric.elicits == "quantile" else {},
             function=metric.transform if metric.transform == "log1p" else "identity",
             relative=metric.transform == "relative",

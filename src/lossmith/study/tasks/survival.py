@@ -87,9 +87,13 @@ class SurvivalTable(TableTask):
         """Tell whether a loss reads censored times."""
         return _reads_times(kind)
 
-    def default(self, metric: Metric, classes: int | None) -> Candidate:
+    def baseline(self, metric: Any) -> Baseline:
         """Return what orders risks best, or what gives the best curves."""
-        return Candidate(key=self.defaults[metric.name.partition("@")[0]].loss)
+        return self.defaults[metric.name.partition("@")[0]]
+
+    def default(self, metric: Metric, classes: int | None) -> Candidate:
+        """Return the loss to beat."""
+        return Candidate(key=self.baseline(metric).loss)
 
     def common(self, classes: int | None) -> Candidate:
         """Return Cox's partial likelihood."""

@@ -7,7 +7,9 @@ from lossmith.catalogue import find
 from lossmith.core.loss import Loss
 from lossmith.study.tasks.arrays import ArrayTask, Baseline, whole
 
-LIKELIHOOD = Baseline("cross_entropy", "the logarithm of perplexity, which it minimises")
+LIKELIHOOD = Baseline(
+    "cross_entropy", "probabilities of tokens, whose log loss it is", elicited=True
+)
 
 
 class Tokens(ArrayTask):

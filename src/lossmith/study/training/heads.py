@@ -1,6 +1,7 @@
 """What goes into a module and what its outputs mean: moved, called, decoded."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
+from lossmith.study.metrics import Metric
 from lossmith.study.multitarget.heads import heads
 
 
@@ -39,13 +41,61 @@ def one_column(output: Any) -> Any:
     return output.squeeze(-1) if one else output
 
 
-def decoded(loss: nn.Module, output: Any, decode: Callable[[Any], Any] | None) -> Any:
+@dataclass(frozen=True)
+class Reading:
+    """How heads are read under a metric: at levels of their distributions, or as they are decoded.
+
+    A loss is thus not praised, or blamed, for its reading: under a quantile each predicts it.
+
+    level: that the metric asks for. levels: where it asks for several, along dimension 1. whole:
+    whether targets are whole numbers, without which a distribution of counts is none of theirs.
+    """
+
+    level: float | None = None
+    levels: tuple[float, ...] = ()
+    whole: bool = True
+
+    @classmethod
+    def of(cls, metric: Metric, target: Any) -> "Reading":
+        """Return how a metric has the heads for some targets read."""
+        asks = metric.reads is not None or bool(metric.levels)
+        whole = not asks or bool((np.asarray(target) % 1 == 0).all())
+        return cls(metric.reads, metric.levels, whole)
+
+    def level_of(self, loss: Loss) -> float | None:
+        """Return the level at which a loss's head is read; None as it is decoded."""
+        return self.level if self._distributed(loss) else None
+
+    def __call__(self, loss: Loss, output: Tensor) -> Tensor:
+        """Return what a head predicts."""
+        if not self.levels:
+            return _at(loss, output, self.level_of(loss))
+        levels = self.levels if self._distributed(loss) else [None] * len(self.levels)
+        return torch.stack([_at(loss, output, level) for level in levels], dim=1)
+
+    def _distributed(self, loss: Loss) -> bool:
+        return self.whole or loss.card.target != "counts"
+
+
+def _at(loss: Loss, output: Tensor, level: float | None) -> Tensor:
+    return loss.decode(output) if level is None else loss.quantile(output, level)
+
+
+AS_DECODED = Reading()
+
+
+def decoded(
+    loss: nn.Module,
+    output: Any,
+    decode: Callable[[Any], Any] | None,
+    reading: Reading = AS_DECODED,
+) -> Any:
     """Return predictions from raw outputs: as the loss reads them, or torch's own do; or as is."""
     if not isinstance(output, Tensor):
         return output
     output = output.detach()
     if isinstance(loss, Loss) and (loss.card.trains_head or decode is None):
-        return loss.decode(output) if output.is_floating_point() else output
+        return reading(loss, output) if output.is_floating_point() else output
     if decode is not None:
         return decode(output)
     if isinstance(loss, nn.CrossEntropyLoss):
@@ -63,14 +113,15 @@ def told(loss: nn.Module, first: int, last: int, total: int) -> Iterator[int]:
         yield epoch
 
 
-def read(loss: Loss, output: Tensor) -> tuple[np.ndarray, ...]:
+def read(loss: Loss, output: Tensor, readings: Sequence[Reading]) -> tuple[np.ndarray, ...]:
     """Return what one output (n, width) predicts of each target."""
-    return tuple(predict(one, part) for one, part in heads(loss, output))
+    pairs = zip(heads(loss, output), readings, strict=True)
+    return tuple(predict(one, part, reading) for (one, part), reading in pairs)
 
 
-def predict(loss: Loss, output: Tensor) -> np.ndarray:
+def predict(loss: Loss, output: Tensor, reading: Reading = AS_DECODED) -> np.ndarray:
     """Return points (n,), or probabilities (n, C) with two columns for a binary head of one."""
-    decoded = loss.decode(output).detach().double().numpy()
+    decoded = reading(loss, output).detach().double().numpy()
     if loss.card.tasks == ("regression",) or decoded.ndim > 1:
         return decoded
     return np.stack([1 - decoded, decoded], axis=-1)

@@ -1,6 +1,6 @@
 """Trained models with the loss that reads them: what a study hands over and `predict` loads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,16 @@ from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.tasks.timed import TimedLoss
-from lossmith.study.training.heads import called, decoded, moved, one_column, predict, read
+from lossmith.study.training.heads import (
+    AS_DECODED,
+    Reading,
+    called,
+    decoded,
+    moved,
+    one_column,
+    predict,
+    read,
+)
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.piecewise import PiecewiseLinear
 
@@ -24,13 +33,14 @@ class TableModel:
     """An encoder, a few MLPs of different seeds, and the loss that decodes their heads.
 
     embedding: between encoder and MLPs; of a run saved before there was one, of no pieces.
-    horizons: of times to an event, when survival is predicted.
+    readings: of each target. horizons: of times to an event, when survival is predicted.
     """
 
     encoder: Encoder
     loss: Loss
     body: StackedMLP
     embedding: PiecewiseLinear
+    readings: Sequence[Reading]
     horizons: tuple[float, ...] = ()
 
     def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
@@ -47,7 +57,7 @@ class TableModel:
         seen = self.embedding(features.expand(self.body.w1.shape[0], -1, -1))
         output = self.body(seen)[0][:, 0]
         loss = TimedLoss(self.loss, self.horizons) if self.horizons else self.loss
-        seeds = [read(loss, one) for one in output]
+        seeds = [read(loss, one, self.readings) for one in output]
         return tuple(np.mean(of_target, axis=0) for of_target in zip(*seeds, strict=True))
 
 
@@ -55,12 +65,14 @@ class TableModel:
 class TorchModel:
     """A user's own trained module and the loss that decodes its head.
 
-    decode: from raw outputs to predictions, for a loss that does not read its own head.
+    decode: from raw outputs to predictions, for a loss that does not read its own head. reading:
+    of one that does.
     """
 
     loss: nn.Module
     body: nn.Module
     decode: Callable[[Any], Any] | None = None
+    reading: Reading = AS_DECODED
 
     def predict(self, inputs: Any) -> np.ndarray:
         """Return points (n,), probabilities (n, C) or what the loss decodes of a batch of inputs.
@@ -82,5 +94,5 @@ class TorchModel:
 
     def _read(self, output: Tensor) -> np.ndarray:
         if isinstance(self.loss, Loss) and self.loss.card.trains_head:
-            return predict(self.loss, output)
-        return to_array(decoded(self.loss, output, self.decode))
+            return predict(self.loss, output, self.reading)
+        return to_array(decoded(self.loss, output, self.decode, self.reading))

@@ -19,6 +19,7 @@ from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.multitarget.heads import bare
 from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.budget import Budget, TrialSpec
+from lossmith.study.training.heads import AS_DECODED, Reading
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.predictor import CHUNK, TableModel
 from lossmith.study.training.stacked import Rows, StackedBatch
@@ -29,7 +30,10 @@ MOST_STEPS = 8  # times the steps on a fold; of a large table the folds are of a
 
 
 class TableTrainer:
-    """Trains trials on the folds of a table; each fold's encoder saw its training rows only."""
+    """Trains trials on the folds of a table; each fold's encoder saw its training rows only.
+
+    readings: of each target's head, in a final model.
+    """
 
     ensemble = ENSEMBLE
 
@@ -37,11 +41,12 @@ class TableTrainer:
         self,
         problem: Problem | TableProblem,
         split: Split,
+        readings: Sequence[Reading] = (AS_DECODED,),
         *,
         epochs: int | None = None,
         batch: int | None = None,
     ) -> None:
-        self.problem, self.split = problem, split
+        self.problem, self.split, self.readings = problem, split, tuple(readings)
         self.budget = Budget.for_rows(len(split.folds[0].train), epochs=epochs, batch=batch)
         self.encoding = 0.0  # seconds
         self.timer: StepTimer | None = None
@@ -116,6 +121,7 @@ class TableTrainer:
             loss=bare(loss),
             body=body,
             embedding=rows.embedding,
+            readings=self.readings,
             horizons=loss.horizons if isinstance(loss, TimedLoss) else (),
         )
 

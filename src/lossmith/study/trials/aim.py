@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.study_metric import StudyMetric, mapped, parts, to_array
 from lossmith.study.tasks import ArrayTask, array_task, sample_of
 from lossmith.study.tasks.sample import SAMPLES
-from lossmith.study.training.heads import decoded
+from lossmith.study.training.heads import AS_DECODED, Reading, decoded
 from lossmith.study.trials.contenders import Contender
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import Fold
@@ -46,6 +47,11 @@ class Aim:
         known = metric if found is None else metric.fitted(found)
         return cls(metric=known, target=found, task=of, decode=decode)
 
+    @cached_property
+    def reading(self) -> Reading:
+        """How the heads of losses are read under the metric."""
+        return AS_DECODED if self.target is None else Reading.of(self.metric, self.first)
+
     @property
     def first(self) -> np.ndarray | None:
         """The targets, or of several parts the first, by which rows are counted."""
@@ -63,7 +69,9 @@ class Aim:
         """Return a fresh module of a loss, fitted to the targets of some rows, or of all."""
         if self.target is None:
             return contender.fit(None)
-        return contender.fit(mapped(torch.as_tensor, self._of(rows)))
+        target = self._of(rows)
+        target = target if self.task is None else self.task.learned(target)
+        return contender.fit(mapped(torch.as_tensor, target))
 
     def width(self, loss: nn.Module) -> int | None:
         """Return the width of the head that a loss reads; None where the loss does not say."""
@@ -97,9 +105,8 @@ class Aim:
             if self.target is None:
                 raise InputError("the study has no target=; report(outputs=…, target=…) or rows=")
             target = self._of(fold.valid)
-        predictions = decoded(loss, outputs, self.decode)
-        if self.task is not None:
-            target, predictions = self.task.read(self.metric, loss, predictions, target)
+        predictions = decoded(loss, outputs, self.decode, self.reading)
+        target, predictions = self.read(loss, predictions, target)
         found = scored(self.metric, fold, predictions=predictions, target=target)
         kept = self._sample(target, predictions) if sampled and np.isfinite(found.score) else {}
         return replace(found, sample=kept)
@@ -115,6 +122,19 @@ class Aim:
         except (InputError, ValueError, IndexError):  # only looked at: nothing may end for it
             return {}
         return {f"{kind}.{name}": one for name, one in found.items()}
+
+    def read(self, loss: nn.Module, predictions: Any, target: Any) -> tuple[Any, Any]:
+        """Return targets and predictions as the metric takes them."""
+        if self.task is None:
+            return target, predictions
+        return self.task.read(self.metric, loss, predictions, target)
+
+    def beside(self, loss: nn.Module, predictions: Any, target: Any) -> dict[str, float]:
+        """Return what is read beside the score, by name."""
+        target, predictions = self.read(loss, predictions, target)
+        if self.task is None:
+            return self.metric.beside(target, predictions)
+        return self.task.beside(self.metric, target, predictions)
 
     def _of(self, rows: np.ndarray | None) -> Any:
         return self.target if rows is None else mapped(lambda part: part[rows], self.target)

@@ -51,7 +51,8 @@ class CombinedScorer:
 
     def predictions(self, losses: Sequence[Loss], outputs: Sequence[Tensor]) -> tuple[Array, ...]:
         """Return what trials predict of each target from their raw outputs on one fold."""
-        predictions = [read(loss, raw) for loss, raw in zip(losses, outputs, strict=True)]
+        readings, pairs = [one.reading for one in self.targets], zip(losses, outputs, strict=True)
+        predictions = [read(loss, raw, readings) for loss, raw in pairs]
         return tuple(np.stack(of_target) for of_target in zip(*predictions, strict=True))
 
     def record(

@@ -156,9 +156,11 @@ def _fitted(kind: type[Loss], hypers: Mapping[str, Any] | None = None) -> Make:
         try:
             if target is None:
                 return kind(**given)
-            numbers = target.ndim == 1 and target.is_floating_point()
+            numbers = target.ndim in (1, 2) and target.is_floating_point()
             if "regression" in card.tasks and card.target == "values" and numbers:
-                return Candidate(key=card.key, hypers=given, function="identity").fit(target)
+                columns = {"columns": target.shape[1]} if target.ndim == 2 else {}
+                own = Candidate(key=card.key, hypers=given, given=columns, function="identity")
+                return own.fit(target)
             return kind.for_target(target, **given)
         except (TypeError, ValueError) as error:
             lacking = "; give target=, to which it fits itself" if target is None else ""

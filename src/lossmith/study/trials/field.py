@@ -7,6 +7,7 @@ import numpy as np
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.table_metric import TableMetric
+from lossmith.study.tasks import table_task
 from lossmith.study.trials.aim import Aim
 from lossmith.study.trials.contenders import (
     Contender,
@@ -48,6 +49,16 @@ def contestants(
     return by_name, own, common if common in by_name else None
 
 
+def source_of(default: Any, metric: Any, aim: Aim) -> str:
+    """Return why the default is the loss to beat, in words."""
+    if default is not None:
+        return "it was given"
+    if aim.task is not None:
+        return aim.task.baseline(aim.metric).why
+    known = _of_tables(metric, aim)
+    return "" if known is None else table_task(*known).baseline(known[0]).why
+
+
 def _fitting(metric: Any, aim: Aim) -> tuple[list[Contender], str, str] | None:
     """Return what fits the task of metric and targets, the default and the common loss, else None.
 
@@ -55,6 +66,15 @@ def _fitting(metric: Any, aim: Aim) -> tuple[list[Contender], str, str] | None:
     """
     if aim.task is not None:
         return all_of_task(aim.task, aim.metric, aim.target)
+    known = _of_tables(metric, aim)
+    if known is None or not isinstance(aim.target, np.ndarray):
+        return None
+    known[0].check(aim.target)
+    return all_that_fit(known[0], aim.target, known[1])
+
+
+def _of_tables(metric: Any, aim: Aim) -> tuple[Metric, int] | None:
+    """Return a metric of tables and the number of classes, where targets are of one."""
     try:
         known = lookup(metric) if isinstance(metric, str) else metric
     except InputError:
@@ -65,6 +85,4 @@ def _fitting(metric: Any, aim: Aim) -> tuple[list[Contender], str, str] | None:
         return None
     if values.ndim != 1 or values.dtype.kind not in "biuf":
         return None
-    known.check(values)
-    classes = 0 if "regression" in known.tasks else int(values.max()) + 1
-    return all_that_fit(known, values, classes)
+    return known, 0 if "regression" in known.tasks else int(values.max()) + 1

@@ -117,7 +117,7 @@ def read_place(address: str | Path) -> Storage:
 def _check_same(place: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Raise InputError with the first thing in which a study differs from the one that is kept."""
     for name in new:
-        if old.get(name) != new[name]:
+        if name != "source" and old.get(name) != new[name]:
             raise InputError(
                 f"{place} holds a study with another {_WORDS.get(name, name)}"
                 f"{_difference(old.get(name), new[name])}; choose another folder, or the same "

@@ -10,7 +10,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.journal import Setting
 from lossmith.study.metrics import Metric, shifted
 from lossmith.study.rules.measurements import Measure
-from lossmith.study.training.heads import predict
+from lossmith.study.training.heads import AS_DECODED, Reading, predict
 from lossmith.study.trials.measured import History
 from lossmith.study.trials.outliers import FAR, has_outliers, residual_scales
 
@@ -63,8 +63,14 @@ class Scorer:
     leaves out rows whose targets are gross errors, where there are such (see `outliers`).
     """
 
-    def __init__(self, metric: Metric, folds: FoldTargets, exclude_outliers: bool) -> None:
-        self.metric, self.folds = metric, folds
+    def __init__(
+        self,
+        metric: Metric,
+        folds: FoldTargets,
+        exclude_outliers: bool,
+        reading: Reading = AS_DECODED,
+    ) -> None:
+        self.metric, self.folds, self.reading = metric, folds, reading
         self.outlier_sensitive = exclude_outliers and metric.elicits == "mean"
         self.has_outliers: bool | None = None  # None until it is known
         self.scored_rows: dict[int, np.ndarray] = {}  # by fold, where not all are scored
@@ -101,7 +107,8 @@ class Scorer:
 
     def predictions(self, losses: Sequence[Loss], outputs: Sequence[Tensor]) -> np.ndarray:
         """Return what trials predict from their raw outputs on one fold, (trials, rows, …)."""
-        return np.stack([predict(*pair) for pair in zip(losses, outputs, strict=True)])
+        pairs = zip(losses, outputs, strict=True)
+        return np.stack([predict(*pair, self.reading) for pair in pairs])
 
     def record(
         self, histories: Sequence[History], predictions: Mapping[int, np.ndarray], epoch: int

@@ -20,11 +20,13 @@ def spec_of(
     folds: Folds,
     target: Any,
     recipe: Mapping[str, Any],
+    source: str,
 ) -> dict[str, Any]:
     """Return what a study is."""
     return {
         **plan_of(design),
         "metric": metric.name,
+        "source": source,
         "losses": {name: one.identity for name, one in contenders.items()},
         "folds": folds.fingerprint(),
         "rows": None if target is None else len(parts(target)[0]),

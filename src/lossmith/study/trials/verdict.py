@@ -223,6 +223,7 @@ def verdict_of(view: View) -> Verdict:
         interrupted=not ended,
         versions={},
         comparison=comparison,
+        source=str(view.spec.get("source", "")),
     )
     return Verdict(
         result=result,
