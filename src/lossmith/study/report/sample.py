@@ -123,8 +123,10 @@ def _paths(shown: Sample, names: dict[str, str]) -> str:
             place.plot(steps, target[row], color=COLOURS["ink"], linewidth=1)
             for model in models:
                 colour, path = COLOURS[model.role], model.prediction[row]
-                if path.ndim == 1:
-                    place.plot(steps, path, color=colour, ls=model.dashes, linewidth=1.3)
+                if path.ndim == 2:  # of quantiles, from the lowest to the highest
+                    place.fill_between(steps, path[0], path[-1], color=colour, alpha=0.15)
+                    path = path[len(path) // 2]
+                place.plot(steps, path, color=colour, ls=model.dashes, linewidth=1.3)
             place.grid(True)
             place.tick_params(labelsize=7)
 
