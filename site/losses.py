@@ -14,10 +14,11 @@ from typing import get_args
 import lossmith
 from lossmith.catalogue import find
 from lossmith.catalogue.formula import readable
-from lossmith.catalogue.pages import default, facts, has_shape, searched
+from lossmith.catalogue.pages import default, facts, searched
 from lossmith.core import Loss
 from lossmith.core.card import Task
 from lossmith.core.docstring import math, summary
+from shapes import words
 
 HEAD = """# Losses
 
@@ -47,14 +48,14 @@ def link(key: str, kind: type[Loss]) -> str:
     return f"[{kind.__name__}](losses/{key}.md)"
 
 
-def page(key: str, kind: type[Loss], parity: list[str]) -> str:
-    """Return the page of one loss as Markdown; `parity` are its rows of that table."""
+def page(key: str, kind: type[Loss], shape: str, parity: list[str]) -> str:
+    """Return the page of one loss as Markdown: with its drawing, and its rows of parity."""
     told = facts(kind)
     parts = [
         f"# {kind.__name__}\n\n{summary(kind)} As `lossmith.{kind.__name__}`, or by key "
         f'`lossmith.get("{key}")`.',
         f"```math\n{math(kind)}\n```",
-        f"![Value and gradient of {kind.__name__}](../shapes/{key}.svg)" if has_shape(kind) else "",
+        shape,
         f"- **Use when:** {told.pop('use when')}\n- **Avoid when:** {told.pop('avoid when')}\n"
         f"- **Shapes:** {told.pop('shapes')}\n- **Source:** {told.pop('source')}",
         _hyperparameters(kind),
@@ -120,7 +121,9 @@ def documents(docs: Path) -> dict[Path, str]:
     rows = parity_rows((docs / "parity.md").read_text(encoding="utf-8"))
     pages = {docs / "losses.md": index()}
     for key, kind in find().items():
-        pages[docs / "losses" / f"{key}.md"] = page(key, kind, rows.get(key, []))
+        caption, alternative = words((docs / "shapes" / f"{key}.svg").read_text(encoding="utf-8"))
+        shape = f"![{alternative}](../shapes/{key}.svg)\n\n*{caption}*"
+        pages[docs / "losses" / f"{key}.md"] = page(key, kind, shape, rows.get(key, []))
     return pages
 
 

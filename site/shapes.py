@@ -1,76 +1,61 @@
-"""Draw docs/shapes/<key>.svg: each loss of a head and its gradient, as its first output moves.
+"""Draw docs/shapes/<key>.svg: what each loss does in the scene that its card fits.
 
     python site/shapes.py docs/shapes
 
-The other outputs of a head stay at 0. Regression: the target is that of the card's example. Classes
-and labels: the target is class 0, or label 1.
+Its title says what moves, its description a few of its numbers: caption and text alternative.
 """
 
+import re
 import sys
+from html import unescape
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("svg")
-import matplotlib.pyplot as plt
 import torch
-from torch import Tensor
 
 from lossmith.catalogue import find
-from lossmith.catalogue.pages import has_shape
 from lossmith.core import Loss
-from lossmith.testing.cases import Case, example
+from plot import Curve, document
+from scenes import drawing
+from scenes.scene import Drawn, settings
 
-POINTS = 121
-plt.rcParams.update(
-    {"svg.fonttype": "none", "svg.hashsalt": "lossmith", "font.size": 9, "axes.grid": True}
-)
-
-
-def course(loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the moving output, the values and the gradients."""
-    case = Case(loss)
-    if loss.card.target in ("classes", "labels"):
-        grid = torch.linspace(-6, 6, POINTS, dtype=torch.float64)
-        target = torch.full((POINTS,), 0 if loss.card.target == "classes" else 1)
-        target = target if loss.card.target == "classes" else target.double()
-    else:
-        shown = torch.as_tensor(loss.card.example.target, dtype=torch.float64).flatten()[0]
-        moved = loss.card.input == "values"
-        grid = torch.linspace(-4, 4, POINTS, dtype=torch.float64) + (shown if moved else 0.0)
-        target = shown.expand(POINTS)
-    head = torch.zeros(case.head(POINTS), dtype=torch.float64)
-    head = grid.clone() if head.ndim == 1 else head.index_copy(1, torch.tensor([0]), grid[:, None])
-    head.requires_grad_()
-    found = loss.values(head, target)  # type: ignore[operator]
-    values = torch.stack(list(found.values())).sum(0) if isinstance(found, dict) else found
-    values = values.reshape(POINTS, -1).sum(1)
-    (slope,) = torch.autograd.grad(values.sum(), head)
-    return grid, values.detach(), slope if slope.ndim == 1 else slope[:, 0]
+APART = 4.0  # how much larger or smaller than the value a gradient may be on the same axis
 
 
-def draw(key: str, loss: Loss, folder: Path) -> None:
-    """Write the drawing of one loss."""
-    grid, values, slopes = course(loss)
-    figure, axes = plt.subplots(figsize=(4.2, 2.4), layout="constrained")
-    axes.plot(grid, values, color="#1f5fa8", label="loss")
-    axes.plot(grid, slopes, color="#c2571a", linestyle="--", label="gradient")
-    axes.set_xlabel("first output")
-    axes.legend(frameon=False)
-    axes.grid(alpha=0.3)
-    figure.savefig(folder / f"{key}.svg", metadata={"Date": None})
-    plt.close(figure)
+def draw(kind: type[Loss]) -> str:
+    """Return the drawing of one loss as an SVG document."""
+    found = drawing(kind)
+    title = f"{found.scene.caption[:-1]}{settings(kind)}."
+    return document(title, found.scene.moves, found.x.tolist(), curves(found))
+
+
+def curves(found: Drawn) -> list[Curve]:
+    """Return the lines of a drawing: several values, or one with its gradient."""
+    first, *others = found.values.values()
+    near = 0.01 * float(first.max() - first.min())
+    if others and not all(torch.allclose(one, first, rtol=0, atol=near) for one in others):
+        return [Curve(name, value.tolist()) for name, value in found.values.items()]
+    gradient = next(iter(found.gradients.values()))
+    ratio = float(gradient.abs().max() / first.abs().max())
+    other = not 1 / APART < ratio < APART
+    name = f"loss: {', '.join(found.values)}" if others else "loss"
+    return [Curve(name, first.tolist()), Curve("gradient", gradient.tolist(), other)]
+
+
+def words(svg: str) -> tuple[str, str]:
+    """Return the title and the description of a drawing."""
+    found = re.search("<title>(.*?)</title><desc>(.*?)</desc>", svg)
+    assert found is not None
+    return unescape(found[1]), unescape(found[2])
 
 
 def main(out: str) -> None:
     """Draw all, and remove the drawings of losses that are no more."""
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {key: kind for key, kind in find().items() if has_shape(kind)}
-    for key, kind in wanted.items():
-        draw(key, example(kind), folder)
+    for key, kind in find().items():
+        (folder / f"{key}.svg").write_text(draw(kind), encoding="utf-8")
     for path in folder.glob("*.svg"):
-        if path.stem not in wanted:
+        if path.stem not in find():
             path.unlink()
 
 

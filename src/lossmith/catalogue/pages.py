@@ -108,11 +108,6 @@ def facts(kind: type[Loss]) -> dict[str, str]:
     return {name: text for name, text in said.items() if text}
 
 
-def has_shape(kind: type[Loss]) -> bool:
-    """Whether a loss can be drawn over one moving output: a value a row of a model's head."""
-    return kind.card.trains_head and kind.reduction == "mean" and not kind.card.needs
-
-
 def _claims(card: Card) -> str:
     claims: Claims = card.claims
     words = [word for name, word in WORDS.items() if getattr(claims, name)]

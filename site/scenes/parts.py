@@ -1,0 +1,130 @@
+"""Scenes of named tensors: two players' scores, preferences, latent codes, a teacher's logits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossmith.core import Loss
+from lossmith.testing.cases import Case, example
+from scenes.scene import Path, Scene, alone, made, ones, shape_of, zeros
+
+
+def players(kind: type[Loss]) -> Scene:
+    """Scores of real and fake: the fakes' move."""
+    names: Mapping[str, str] = kind.card.input  # type: ignore[assignment]
+    still = {name: zeros(2, 4) for name in names if name not in ("real", "fake")}
+
+    def path(t: Tensor) -> tuple[Any, Any]:
+        return {"real": ones(2), "fake": t.expand(2), **still}, None
+
+    sides = getattr(kind.hyperparameters.get("side"), "choices", ())
+    return Scene(
+        "score of the fakes",
+        "The fakes' score moves, that of the real samples stays at 1.",
+        (-4, 4),
+        {f"the {side}": (made(kind, side=side), path) for side in sides} or alone(kind, path),
+    )
+
+
+def preferred(kind: type[Loss]) -> Scene:
+    """Two completions: the chosen one gains what the other loses."""
+    level = -6 * ones(1)
+    target = {"chosen": level, "rejected": level} if kind.card.target else None
+
+    def path(t: Tensor) -> tuple[Any, Any]:
+        return {"chosen": level + t / 2, "rejected": level - t / 2}, target
+
+    more = ", as of the reference's" if target else ""
+    return Scene(
+        "log-probability of the chosen less that of the rejected",
+        f"The chosen completion gains what the rejected one loses{more}; their mean stays at −6.",
+        (-10, 10),
+        alone(kind, path),
+    )
+
+
+def desired(kind: type[Loss]) -> Scene:
+    """Completions that are good or bad one by one: their log-ratio to the reference moves."""
+    level = -12 * ones(2)
+
+    def of(good: float) -> Path:
+        target = {"completion": level, "mismatched": level, "desirable": good * ones(2)}
+        return lambda t: ({"completion": level + t, "mismatched": level}, target)
+
+    return Scene(
+        "log-ratio of model and reference",
+        "The completions' log-probabilities move away from the reference model's.",
+        (-10, 10),
+        {"desirable": (made(kind), of(1.0)), "undesirable": (made(kind), of(0.0))},
+        points=61,
+    )
+
+
+def latent(kind: type[Loss]) -> Scene:
+    """Codes of an autoencoder: their means leave the prior."""
+    side = torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=torch.float64)[:, None].expand(4, 2)
+    wanted = zeros(4, 2) if kind.card.target is not None else None
+    names: Mapping[str, str] = kind.card.input  # type: ignore[assignment]
+
+    def of(log_variance: float) -> Path:
+        spread = zeros(4, 2) + log_variance
+
+        def path(t: Tensor) -> tuple[Any, Any]:
+            known = {"mean": t * side, "sample": t * side, "log_variance": spread}
+            return {name: known.get(name, zeros(4, 2)) for name in names}, wanted
+
+        return path
+
+    return Scene(
+        "distance of the codes' means from 0",
+        "Codes of four rows: their means leave the prior's 0, two to each side, all else stays; a "
+        "curve for each variance.",
+        (-3, 3),
+        {f"log variance {one:g}": (made(kind), of(one)) for one in (-2.0, 0.0, 1.0)},
+    )
+
+
+def taught(kind: type[Loss]) -> Scene:
+    """Logits against a teacher's, or another distribution's: the same ones, flatter or sharper."""
+    lead = shape_of(kind.card.example.input)[:-1]
+    base = torch.linspace(2, -2, 8, dtype=torch.float64).expand(*lead, 8)
+    target = kind.card.target
+
+    def path(t: Tensor) -> tuple[Any, Any]:
+        if isinstance(target, str):
+            return t * base, base
+        parts = {"teacher": base, "mask": ones(*lead), "classes": torch.zeros(lead).long()}
+        return t * base, {name: parts[name] for name in target or ()}
+
+    return Scene(
+        "input's logits, as a multiple of the target's",
+        "Logits of eight classes are a multiple of the target's: reversed below 0, all alike at 0, "
+        "the same at 1, sharper beyond.",
+        (-1, 3),
+        alone(kind, path),
+    )
+
+
+def descent(kind: type[Loss]) -> Scene:
+    """Any loss: its example's input moves along its own gradient."""
+    loss = example(kind)
+    case = Case(loss)
+    batch = case.batch(4)
+    free = case.free(*batch)
+    _, slopes = case.slopes(*batch)
+    length = torch.sqrt(sum(((one**2).sum() for one in slopes), zeros())).clamp(min=1e-12)
+    size = torch.sqrt(sum(((one**2).sum() for one in free), zeros())).clamp(min=1.0)
+
+    def path(t: Tensor) -> tuple[Any, Any]:
+        moved = [a - t * size * b / length for a, b in zip(free, slopes, strict=True)]
+        return case.at(*batch, moved)
+
+    return Scene(
+        "step along the negative gradient",
+        "Random predictions move along their own negative gradient, from 0; at 1 they have moved "
+        "as far as they are large.",
+        (-1, 2),
+        {"loss": (loss, path)},
+    )
