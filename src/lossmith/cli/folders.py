@@ -18,7 +18,7 @@ OF_TABLES = {
     "task": "images by class are classified, and those with --masks are segmented",
     "keep_outliers": "outliers are of numbers",
 }
-OF_FOLDERS = ("masks", "model", "size", "epochs", "augment")
+OPTIONS = ("masks", "model", "size", "epochs", "augment")
 AUGMENT = "shift,flip"
 
 
@@ -47,9 +47,9 @@ def add_select(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def refuse_of_folders(options: argparse.Namespace) -> None:
+def refuse_of_folders(options: argparse.Namespace, *names: str) -> None:
     """Raise UserError for options of folders where a table is given."""
-    given = [name for name in OF_FOLDERS if getattr(options, name) is not None]
+    given = [name for name in names if getattr(options, name) is not None]
     if given:
         raise UserError(f"--{given[0]} is for a folder of images, and {options.file} is a file")
 

@@ -48,9 +48,11 @@ def _of_table(options: argparse.Namespace, out: Path, screen: Any, progress: Any
     from lossmith.study.data.table import read_table
     from lossmith.study.selection.select import select as run
 
-    folders.refuse_of_folders(options)
+    folders.refuse_of_folders(options, *folders.OPTIONS)
     if options.target is None:
-        raise UserError("name the column to predict: --target COLUMN")
+        raise UserError(
+            f"name the column to predict: --target COLUMN; {options.file} is no folder of images"
+        )
     table = read_table(options.file)
     check_out(out, force=options.force, source=options.file)
     return run(
@@ -107,6 +109,7 @@ def predict(options: argparse.Namespace) -> None:
 
         if Path(options.file).is_dir():
             return folders.predict(options)
+        folders.refuse_of_folders(options, "model")
         model, table = load(options.run), read_table(options.file)
         if options.out is not None:
             check_predictions(options.out, options.run, options.file)

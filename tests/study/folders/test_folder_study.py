@@ -149,6 +149,13 @@ def test_predict_writes_masks_of_the_images_own_size(segmented: Path, place: Pat
     code, _, said = run("predict", str(segmented), str(place / "images"), "--out", str(out))
     assert code == 2
     assert "000.png is there already" in said
+    for out, wanted in ((place / "images" / "m", "in the folder of the im"), (segmented, "a run")):
+        code, _, said = run("predict", str(segmented), str(place / "images"), "--out", str(out))
+        assert code == 2
+        assert wanted in said
+    code, _, said = run("predict", str(segmented), str(place / "images"))
+    assert code == 2
+    assert "give --out FOLDER" in said
 
 
 def test_predicted_masks_are_better_than_a_guess(segmented: Path, place: Path) -> None:
@@ -187,7 +194,8 @@ REFUSED = {
     "no metric": (["--metric", "x"], "images by class are judged by .*accuracy.*, not by x"),
     "two classes' metric": (["--metric", "f1"], "metric f1 is for binary"),
     "a loss": (["--candidates", "nonsense"], "nonsense"),
-    "a positive of three": (["--epochs", "0"], "epochs must be above 0"),
+    "a positive of three": (["--positive", "one"], "--positive is for two classes, and .* has 3"),
+    "no epochs": (["--epochs", "0"], "epochs must be above 0"),
     "a size": (["--size", "33"], "--size must be a multiple of 16"),
     "a way": (["--augment", "spin"], "--augment is shift,flip or .*, not spin"),
     "no module": (["--model", "nowhere:make"], "nowhere can't be imported"),
@@ -218,6 +226,15 @@ def test_tables_and_folders_are_told_apart(classes: dict, place: Path, tmp_path:
     for words, wanted in [
         (["predict", str(classes["run"]), str(table)], "is a study of a folder of images"),
         (["select", str(table), "--metric", "mae"], "name the column to predict: --target"),
+        (["select", "nowhere/", "--metric", "mae"], "nowhere/ is no folder of images"),
+        (
+            ["predict", str(place), str(table), "--model", "m:f"],
+            "--model is for a folder of images",
+        ),
+        (
+            ["select", str(place), "--metric", "accuracy", "--out", str(place / "runs" / "it")],
+            "it lies in the folder of the images",
+        ),
         (
             ["select", str(table), "--metric", "mae", "--target", "y", "--masks", "m"],
             "--masks is for a folder of images, and .* is a file",

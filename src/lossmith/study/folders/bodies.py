@@ -50,7 +50,7 @@ def small_network(channels: int, size: int) -> MakeBody:
 
 
 class UNet(nn.Module):
-    """A U-Net of three halvings (Ronneberger et al., 2015), of about 60,000 parameters.
+    """A U-Net of three halvings (Ronneberger et al., 2015), of about 80,000 parameters.
 
     The first layer halves the picture, and the head gives each of its outputs for the four pixels
     that it covers.

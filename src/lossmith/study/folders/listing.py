@@ -152,6 +152,12 @@ def groups_of(names: tuple[str, ...], pattern: str) -> np.ndarray:
     )
 
 
+def check_apart(out: Path, root: Path) -> None:
+    """Raise InputError for a folder to write to within the folder of the images."""
+    if out.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{out} lies in the folder of the images, {root}; choose another --out")
+
+
 def _stem(name: str) -> str:
     return name.removesuffix(Path(name).suffix)
 

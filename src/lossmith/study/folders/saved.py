@@ -18,7 +18,7 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.base.out import is_run, writing_to
 from lossmith.study.data.predictions import prediction_frame
 from lossmith.study.folders.data import fits
-from lossmith.study.folders.listing import images_in
+from lossmith.study.folders.listing import check_apart, images_in
 from lossmith.study.folders.pictures import look, pixels
 from lossmith.study.folders.request import SMALL, body_of
 from lossmith.study.folders.select import FORMAT, MASKED, PICTURES
@@ -145,8 +145,9 @@ def write_masks(model: SavedFolderModel, folder: Path, out: Path) -> int:
     """
     from PIL import Image
 
-    if is_run(out) or out.resolve() == folder.resolve():
-        raise InputError(f"{out} holds a run, or the images themselves; choose another --out")
+    check_apart(out, folder)
+    if is_run(out):
+        raise InputError(f"{out} holds a run of lossmith; choose another --out")
     stems = [name.removesuffix(Path(name).suffix) for name in images_in(folder).names]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:

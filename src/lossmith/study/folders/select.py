@@ -17,6 +17,7 @@ from lossmith.study.data.predictions import prediction_frame
 from lossmith.study.folders.augment import augmentation
 from lossmith.study.folders.data import FolderData, read_folder
 from lossmith.study.folders.gallery import beside_masks, most_wrong
+from lossmith.study.folders.listing import check_apart
 from lossmith.study.folders.request import (
     SMALL,
     FolderRequest,
@@ -105,6 +106,7 @@ def select_folder(
     check_metric(request)
     check_numbers(seed=request.seed, learning_rates=RATES, epochs=request.epochs)
     if request.out is not None:
+        check_apart(request.out, request.root)
         check_out(request.out, force=request.force)
     data = read_folder(
         request.root,
