@@ -80,7 +80,8 @@ def correlation_distillation(
     rows, others = _lift(student), _lift(teacher)
     each = heat**2 * _uncorrelated(rows, others)
     classes = heat**2 * _uncorrelated(rows.transpose(0, 1), others.transpose(0, 1))
-    found = each.sum() / torch.sym_max(len(rows), 1), classes.mean() * min(len(rows), 1)
+    count = rows.shape[0]
+    found = each.sum() / torch.sym_max(count, 1), classes.mean() * torch.sym_min(count, 1)
     return found[0].to(promote(input).dtype), found[1].to(promote(input).dtype)
 
 

@@ -60,9 +60,9 @@ def focal_frequency(input: Tensor, target: Tensor, *, alpha: Tensor | float = 1.
     w = |F|^alpha over its largest in each channel, held constant.
     """
     input, target = same_shape(input, target)
-    if input.ndim != 4 or input.numel() == 0 < len(input):
+    if input.ndim != 4 or 0 in input.shape[1:]:
         raise ValueError(f"images must have shape (N, C, H, W), got {tuple(input.shape)}")
-    if not len(input):
+    if input.shape[0] == 0:
         return input.sum((1, 2, 3))
     size = torch.maximum(input.detach().abs(), target.detach().abs()).amax((1, 2, 3), keepdim=True)
     size = torch.where(size > _MOST, size, 1)  # so that transforms are numbers
