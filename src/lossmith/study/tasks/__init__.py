@@ -5,9 +5,11 @@ from typing import Any
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric, check_task
 from lossmith.study.metrics.study_metric import StudyMetric
+from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.tasks.arrays import ArrayTask
 from lossmith.study.tasks.base import TableTask
 from lossmith.study.tasks.binary import Binary
+from lossmith.study.tasks.detection import Detection
 from lossmith.study.tasks.forecasting import Forecasting
 from lossmith.study.tasks.multiclass import Multiclass
 from lossmith.study.tasks.multilabel import Multilabel
@@ -16,6 +18,7 @@ from lossmith.study.tasks.ranking import Ranking
 from lossmith.study.tasks.regression import Regression
 from lossmith.study.tasks.retrieval import Retrieval
 from lossmith.study.tasks.segmentation import Segmentation
+from lossmith.study.tasks.self_supervised import SelfSupervised
 from lossmith.study.tasks.survival import Survival
 from lossmith.study.tasks.tokens import Tokens
 
@@ -39,6 +42,8 @@ ARRAY_TASKS: tuple[ArrayTask, ...] = (
     Survival(),
     Tokens(),
     Retrieval(),
+    SelfSupervised(),
+    Detection(),
     Forecasting(),
 )
 
@@ -53,7 +58,8 @@ def array_task(metric: StudyMetric, target: Any, name: str | None = None) -> Arr
         fitting = (one for one in ARRAY_TASKS if one.inferred and one.suits(metric, target))
         return next(fitting, None)
     found = next((one for one in ARRAY_TASKS if one.name == name), None)
-    if name in TABLE_TASKS and not (found and found.suits(metric, target)):
+    of_tables = isinstance(metric, TableMetric) or found is None or not found.judges(metric)
+    if name in TABLE_TASKS and of_tables and not (found and found.suits(metric, target)):
         return None
     if found is None:
         names = dict.fromkeys([*TABLE_TASKS, *(one.name for one in ARRAY_TASKS)])
