@@ -35,6 +35,9 @@ DEFAULTS = {
     ("regression", "mape"): "relative(mae)",
     ("regression", "rmsle"): "log1p(mse)",
     ("regression", "pinball@0.9"): "quantile(level=0.9)",
+    ("regression", "poisson_deviance"): "poisson",
+    ("regression", "gamma_deviance"): "gamma",
+    ("regression", "tweedie_deviance@1.5"): "tweedie(power=1.5)",
     ("binary", "balanced_accuracy"): "balanced_softmax",
     ("multiclass", "balanced_accuracy"): "balanced_softmax",
 }

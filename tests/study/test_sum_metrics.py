@@ -102,6 +102,13 @@ def intervals() -> Case:
     return target, first[:, [0, 8]], second[:, [0, 8]]
 
 
+def boxes() -> Case:
+    low, size = RNG.random((ROWS, 2)), 0.5 + RNG.random((ROWS, 2))
+    target = np.concatenate([low, low + size], axis=1)
+    first, second = both(lambda: 0.2 * RNG.normal(size=target.shape) * (1 + OWN[:, None] ** 2))
+    return target, target + first, target + second
+
+
 def survival() -> Case:
     time = np.ceil(8 * RNG.exponential(np.exp(-OWN)))  # with ties
     first, second = both(lambda: RNG.normal(size=ROWS))
@@ -140,7 +147,11 @@ CASES = {
     "concordance_uno": survival(),
     "integrated_brier": curves(),
     "map_at_r": lists(),
+    "box_iou": boxes(),
 }
+
+
+ELSEWHERE = {"mase", "boundary_f1", "hausdorff95", "linear_probe", "knn_accuracy"}  # is their test
 
 
 def case_of(case: str):
@@ -162,7 +173,7 @@ def bootstrap(metric, target, predictions, units, draws=400) -> np.ndarray:
 
 def test_every_metric_has_a_case() -> None:
     covered = {name.partition(" ")[0].partition("@")[0] for name in CASES}
-    assert covered - {one.name for one in GRADES} == set(METRICS) - {"mase"}  # of a dict
+    assert covered - {one.name for one in GRADES} == set(METRICS) - ELSEWHERE
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -29,12 +29,16 @@ RELEVANCE = RNG.integers(3, size=(ROWS, 7))
 TIMES = {"time": 0.1 + RNG.exponential(size=ROWS), "event": RNG.integers(2, size=ROWS)}
 TOKENS = RNG.integers(9, size=(ROWS, 5))
 CODES = RNG.integers(4, size=ROWS)
+BOXES = np.concatenate([RNG.random((ROWS, 2)), 1 + RNG.random((ROWS, 2))], axis=1)
 NUMBERS = RNG.normal(size=(ROWS, 3))
 CASES: list[tuple[str, Any, str | None, str, str]] = [
     ("mean_iou", MASKS, None, "binary_cross_entropy + lovasz_hinge", "binary_cross_entropy"),
     ("mean_iou", CLASSES, None, "cross_entropy + lovasz_softmax", "cross_entropy"),
     ("dice", IGNORED, None, "cross_entropy + dice", "cross_entropy"),
     ("mean_image_dice", CLASSES, None, "cross_entropy + dice", "cross_entropy"),
+    ("boundary_f1", MASKS, None, "binary_cross_entropy + binary_dice", "binary_cross_entropy"),
+    ("hausdorff95", CLASSES, None, "cross_entropy + dice", "cross_entropy"),
+    ("box_iou", BOXES, None, "giou", "smooth_l1"),
     ("f1_macro", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
     ("f1_micro", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
     ("label_ranking_loss", LABELS, None, "binary_cross_entropy", "binary_cross_entropy"),
@@ -103,7 +107,8 @@ def _named(task: Any, target: Any) -> Any:
 def test_every_metric_of_a_task_has_a_source() -> None:
     for task in ARRAY_TASKS:
         for name, baseline in task.defaults.items():
-            assert as_metric(f"{name}@5" if name in ("recall", "precision", "hit_rate") else name)
+            level = {"pinball": "@0.9"} | dict.fromkeys(("recall", "precision", "hit_rate"), "@5")
+            assert as_metric(name + level.get(name, ""))
             assert baseline.source, (task.name, name)
 
 
@@ -339,3 +344,48 @@ def test_labels_are_decided_by_thresholds_of_other_rows(name: str) -> None:
             reference.f1_score(target[others, k], prediction[others, k] >= cut[k]) for k in range(3)
         ]
         assert all(own[k] >= chosen(k) - 1e-12 for k in range(3))
+
+
+@pytest.mark.parametrize("name", ["linear_probe", "knn_accuracy"])
+def test_losses_of_two_views_are_judged_by_frozen_features(name: str) -> None:
+    metric = as_metric(name)
+    task = array_task(metric, CODES, "self_supervised")
+    assert task is not None
+    found = task.everyone(metric, CODES)
+    assert found[0].name == "nt_xent"
+    assert {"barlow_twins", "vicreg", "info_nce", "negative_cosine"} <= {one.key for one in found}
+    views = [torch.randn(ROWS, 6, requires_grad=True) for _ in range(2)]
+    for one in found:
+        loss = one.fit(torch.as_tensor(CODES))
+        assert task.width(loss, CODES) is None
+        assert loss(*views).isfinite(), one.name
+        actual, features = task.read(metric, loss, decoded(loss, views[0], None), CODES)
+        assert 0 <= metric.score(actual, features) <= 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "default"),
+    [("poisson_deviance", "poisson"), ("tweedie_deviance@1.3", "tweedie(power=1.3)")],
+)
+def test_deviances_are_elicited_by_their_losses(metric: str, default: str) -> None:
+    counts = RNG.poisson(2.0, size=60).astype(float)
+    study = Study(None, metric=metric, target=counts, epochs=1)
+    assert study.design.default == default
+    assert study.design.common == "mse"
+    assert "negative_binomial" in study.contenders
+
+
+@pytest.mark.parametrize(
+    ("metric", "target", "task", "message"),
+    [
+        ("box_iou", NUMBERS, "detection", "task 'detection' needs boxes .N, 4."),
+        ("box_iou", BOXES[:, [2, 1, 0, 3]], "detection", "with x1 < x2"),
+        ("linear_probe", NUMBERS, "self_supervised", "needs classes .N,. of whole numbers"),
+        ("mae", CODES, "self_supervised", "judged by linear_probe, knn_accuracy, not mae"),
+        ("crps", MASKS, "regression", "needs numbers"),
+    ],
+)
+def test_bad_input_of_a_task_is_one_line(metric: Any, target: Any, task: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        array_task(as_metric(metric), target, task)
+    assert "\n" not in str(caught.value)

@@ -22,6 +22,15 @@ _CLASSES: dict[str, type[Loss]] = {
 # What losses raise where plain data gives them arguments of another kind.
 REFUSED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
+_ALSO = {
+    "boxes": "detection",
+    "tokens": "text",
+    "forecasting": "regression",
+    "counts": "regression",
+    "retrieval": "metric_learning",
+    "multi_label": "multilabel",
+}
+
 
 class UnknownLossError(KeyError):
     """No loss of the catalogue has this key."""
@@ -33,9 +42,17 @@ class UnknownLossError(KeyError):
 def find(task: str | None = None) -> dict[str, type[Loss]]:
     """Return the classes of the catalogue by key, those of one task if given.
 
+    A task may also be called by what it is of: boxes, tokens, forecasting, retrieval.
+
     Raises:
         ValueError: if there is no such task.
+
+    >>> sorted(find("boxes"))
+    ['ciou', 'diou', 'giou', 'iou', 'mae', 'smooth_l1']
     """
+    if task is not None:
+        plain = task.strip().lower().replace("-", "_").replace(" ", "_")
+        task = _ALSO.get(plain, plain)
     if task is not None and task not in get_args(Task):
         raise ValueError(f"no task is called {task!r}; the tasks are {', '.join(get_args(Task))}")
     return {

@@ -102,8 +102,18 @@ class Call:
             scale = "relative" if loss.relative else loss.function
             card, loss = loss.loss.card, loss.loss
         functional = card.claims.elicits if card is not None else None
-        level = float(loss.level) if functional == "quantile" and loss is not None else None
+        level = None
+        if functional == "quantile" and loss is not None:
+            if loss.level.numel() > 1:  # it aims at several
+                return None, None, None
+            level = float(loss.level)
         return functional, level, None if scale == "identity" else scale
+
+    @property
+    def distributed(self) -> bool:
+        """Whether its head gives a distribution, which `quantile` reads at any level."""
+        loss = self.loss.loss if isinstance(self.loss, TransformedTarget) else self.loss
+        return loss is not None and loss.card.input == "parameters"
 
     def pairs(self) -> Iterator[tuple[str, Tensor, str]]:
         """Yield each tensor of the input with its name and the kind that is read."""

@@ -51,8 +51,15 @@ def _of_numbers(
         name="a loss that aims elsewhere than the metric",
         severity="note" if agree else "warning",
         evidence=f"{call.name} is least at the {mine}, {metric.name} best at the {its}{told}",
-        remedy=_instead(wanted, its_level, metric.transform),
+        remedy=_read_at(call, metric) or _instead(wanted, its_level, metric.transform),
     )
+
+
+def _read_at(call: Call, metric: Any) -> str:
+    """Return how a head that gives a distribution is read for the metric, where it can be."""
+    if not call.distributed or metric.reads is None:
+        return ""
+    return f"predict loss.quantile(output, {metric.reads:g}), not loss.decode(output)"
 
 
 def _of_classes(

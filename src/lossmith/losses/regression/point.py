@@ -58,7 +58,7 @@ class MAE(Pointwise):
     mean_function = staticmethod(F.mean_mae)
     card = Card(
         key="mae",
-        tasks=("regression",),
+        tasks=("regression", "detection"),
         input="values",
         target="values",
         example=Example(input=[1.0, 3.0], target=[1.0, 1.0], value=1.0),
@@ -130,7 +130,7 @@ class SmoothL1(Pointwise):
     )
     card = Card(
         key="smooth_l1",
-        tasks=("regression",),
+        tasks=("regression", "detection"),
         input="values",
         target="values",
         example=Example(

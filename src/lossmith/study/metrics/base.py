@@ -26,6 +26,7 @@ class Metric(ABC):
     level: of a quantile. transform: the scale on which the functional is taken, "log1p" of the
     target, or errors "relative" to it. tuned: whether `tune` decides classes. rule: that decides a
     class from probabilities. levels: of the quantiles that it scores, where these are several.
+    minimiser: the loss whose value it is, where that is no other's.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Metric(ABC):
     tuned: ClassVar[bool] = False
     rule: Rule = "mode"
     levels: tuple[float, ...] = ()
+    minimiser: str = ""
 
     @abstractmethod
     def score(self, target: Array, prediction: Array) -> float:

@@ -3,6 +3,7 @@
 import numpy as np
 from torch import Tensor
 
+from lossmith.study.base.direction import Better
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.reading import class_codes, decided, has_classes, same_shape
 from lossmith.study.metrics.study_metric import to_array
@@ -20,7 +21,7 @@ class Overlap(ClassSums):
     Predictions (N, …) or (N, 1, …) of one probability, or booleans: the class 1 alone counts.
     """
 
-    better = "higher"
+    better: Better = "higher"
 
     def check(self, target: object) -> None:
         """Raise InputError for masks of 0 and 255, or of no whole numbers."""

@@ -1,8 +1,10 @@
 """Metrics of numbers: each one's score and, beside it, the influence of a row."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import xlogy
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
@@ -11,6 +13,7 @@ from lossmith.study.metrics.base import Array, Metric, RowMean, StackedMetric
 REGRESSION: tuple[Task, ...] = ("regression",)
 TARGET_UNITS = "units of the target"
 LOWEST_PREDICTION = -1 + 1e-6  # of rmsle, whose logarithm ends at -1
+LEAST_SHARE = 1e-3  # of the mean target, below which a mean is no prediction of a deviance
 NEAR = 0.15  # of the ranks on each side of the median, from which its density is taken
 
 
@@ -170,10 +173,98 @@ class Pinball(RowMean, RegressionMetric):
         return Pinball(number)
 
 
+class Deviance(RowMean, RegressionMetric):
+    """A mean deviance of positive predictions; lower ones count as a thousandth of the mean."""
+
+    elicits = "mean"
+
+    def _of_rows(self, target: Array, predictions: Array) -> Array:
+        least = max(LEAST_SHARE * float(target.mean()), np.finfo(np.float64).tiny)
+        return self._deviances(target.astype(np.float64), np.maximum(predictions, least))
+
+    @abstractmethod
+    def _deviances(self, target: Array, means: Array) -> Array:
+        """Return the deviance of each row."""
+
+    def check(self, target: Array) -> None:
+        """Raise InputError where a target is too low."""
+        if target.min() < 0 or not target.max() > 0:
+            raise InputError(
+                f"{self.name} needs targets of 0 or more, but the smallest is {target.min():g}; "
+                "use --metric rmse or mae"
+            )
+
+
+class PoissonDeviance(Deviance):
+    """Twice the log-likelihood that the Poisson distribution of a mean falls short of the best."""
+
+    name, label, minimiser = "poisson_deviance", "Poisson deviance", "poisson"
+
+    def _deviances(self, target: Array, means: Array) -> Array:
+        return 2 * (xlogy(target, target / means) - target + means)
+
+
+class GammaDeviance(Deviance):
+    """Twice the log-likelihood that the gamma distribution of a mean falls short of the best."""
+
+    name, label, minimiser = "gamma_deviance", "gamma deviance", "gamma"
+
+    def _deviances(self, target: Array, means: Array) -> Array:
+        return 2 * (np.log(means / target) + target / means - 1)
+
+    def check(self, target: Array) -> None:
+        """Raise InputError where a target is not positive."""
+        if target.min() <= 0:
+            raise InputError(
+                f"{self.name} needs targets above 0, but the smallest is {target.min():g}; use "
+                "--metric tweedie_deviance@1.5, which allows zeros"
+            )
+
+
+@dataclass(frozen=True)
+class TweedieDeviance(Deviance):
+    """The deviance of variance mean^power: exact zeros and a skewed positive rest."""
+
+    power: float = 1.5
+    minimiser = "tweedie"
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The name with its power."""
+        return f"tweedie_deviance@{self.power:g}"
+
+    @property
+    def label(self) -> str:  # type: ignore[override]
+        """The name in prose."""
+        return f"Tweedie deviance of power {self.power:g}"
+
+    def _deviances(self, target: Array, means: Array) -> Array:
+        p = self.power
+        own = target ** (2 - p) / ((1 - p) * (2 - p))
+        return 2 * (own - target * means ** (1 - p) / (1 - p) + means ** (2 - p) / (2 - p))
+
+    def at(self, level: str) -> Metric:
+        """Return the metric at another power.
+
+        Raises:
+            InputError: if it is no number between 1 and 2.
+        """
+        try:
+            power = float(level or 1.5)
+        except ValueError:
+            power = 0.0
+        if not 1 < power < 2:
+            raise InputError(f"tweedie_deviance@{level} needs a power between 1 and 2: {self.name}")
+        return TweedieDeviance(power)
+
+
 def _root(squares: Array) -> Array:
     """Return the influences on the root of a mean of squares."""
     mean = squares.mean(axis=1, keepdims=True)
     return (squares - mean) / (2 * np.sqrt(mean))
 
 
-METRICS = (RMSE(), MAE(), MedianAbsoluteError(), MAPE(), RMSLE(), R2(), Pinball(0.9))
+METRICS = (
+    *(RMSE(), MAE(), MedianAbsoluteError(), MAPE(), RMSLE(), R2(), Pinball(0.9)),
+    *(PoissonDeviance(), GammaDeviance(), TweedieDeviance()),
+)

@@ -9,8 +9,11 @@ import torch
 from lossmith.study.base.direction import Better
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.base import Metric
+from lossmith.study.metrics.boundaries import BoundaryF1, Hausdorff95
+from lossmith.study.metrics.boxes import BoxIoU
 from lossmith.study.metrics.catalogue import METRICS as TABLE_METRICS
 from lossmith.study.metrics.catalogue import lookup, names
+from lossmith.study.metrics.features import LinearProbe, NearestNeighbours
 from lossmith.study.metrics.forecasting import (
     CRPS,
     MASE,
@@ -41,12 +44,13 @@ from lossmith.study.metrics.table_metric import GradesOfAnyShape, TableMetric
 from lossmith.study.metrics.tokens import Perplexity, TokenAccuracy
 
 _OF_ANY_SHAPE: tuple[type[StudyMetric], ...] = (
-    *(MeanIoU, Dice, MeanImageDice),
+    *(MeanIoU, Dice, MeanImageDice, BoundaryF1, Hausdorff95),
     *(MicroF1, MacroF1, Hamming, LabelRankingLoss),
     *(Perplexity, TokenAccuracy),
     *(Recall, Precision, HitRate, MRR, MAP, MAPAtR, NDCG),
     *(WeightedQuantileLoss, CRPS, IntervalScore, SMAPE, MASE),
     *(Concordance, UnoConcordance, IntegratedBrier),
+    *(BoxIoU, LinearProbe, NearestNeighbours),
 )
 METRICS = {metric.name: metric for metric in _OF_ANY_SHAPE}
 

@@ -9,6 +9,7 @@ from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.tasks.arrays import ArrayTask
 from lossmith.study.tasks.base import TableTask
 from lossmith.study.tasks.binary import Binary
+from lossmith.study.tasks.detection import Detection
 from lossmith.study.tasks.forecasting import Forecasting
 from lossmith.study.tasks.multiclass import Multiclass
 from lossmith.study.tasks.multilabel import Multilabel
@@ -17,6 +18,7 @@ from lossmith.study.tasks.ranking import Ranking
 from lossmith.study.tasks.regression import Regression
 from lossmith.study.tasks.retrieval import Retrieval
 from lossmith.study.tasks.segmentation import Segmentation
+from lossmith.study.tasks.self_supervised import SelfSupervised
 from lossmith.study.tasks.survival import Survival, SurvivalTable
 from lossmith.study.tasks.tokens import Tokens
 
@@ -43,6 +45,8 @@ ARRAY_TASKS: tuple[ArrayTask, ...] = (
     Survival(),
     Tokens(),
     Retrieval(),
+    SelfSupervised(),
+    Detection(),
     Forecasting(),
 )
 
@@ -57,7 +61,8 @@ def array_task(metric: StudyMetric, target: Any, name: str | None = None) -> Arr
         fitting = (one for one in ARRAY_TASKS if one.inferred and one.suits(metric, target))
         return next(fitting, None)
     found = next((one for one in ARRAY_TASKS if one.name == name), None)
-    if name in ROW_TASKS and not (found and found.suits(metric, target)):
+    of_tables = isinstance(metric, TableMetric) or found is None or not found.judges(metric)
+    if name in ROW_TASKS and of_tables and not (found and found.suits(metric, target)):
         return None
     if found is None:
         names = dict.fromkeys([*TABLE_TASKS, *(one.name for one in ARRAY_TASKS)])

@@ -34,13 +34,17 @@ class ArrayTask(StudyTask):
     def accepts(self, target: Any) -> bool:
         """Tell whether targets are of this task."""
 
+    def judges(self, metric: StudyMetric) -> bool:
+        """Tell whether a metric is one of this task's."""
+        return _base(metric) in self.defaults
+
     def suits(self, metric: StudyMetric, target: Any) -> bool:
         """Tell whether metric and targets are of this task."""
-        return _base(metric) in self.defaults and target is not None and self.accepts(target)
+        return self.judges(metric) and target is not None and self.accepts(target)
 
     def check(self, metric: StudyMetric, target: Any) -> None:
         """Raise InputError for a metric or targets of another task."""
-        if _base(metric) not in self.defaults:
+        if not self.judges(metric):
             raise InputError(
                 f"task {self.name!r} is judged by {', '.join(self.defaults)}, not {metric.name}; "
                 "give losses= and default= under another metric"

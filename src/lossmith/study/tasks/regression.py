@@ -29,13 +29,20 @@ class Regression(TableTask):
 
     def baseline(self, metric: Any) -> Baseline:
         """Return the loss whose minimiser the metric elicits."""
+        if metric.minimiser:
+            what = "the mean under this deviance, which is twice its value"
+            return Baseline(metric.minimiser, what, elicited=True)
         what = f"the {metric.elicits}" + SCALES.get(metric.transform, "")
         return Baseline(MINIMISERS[metric.elicits], what, elicited=True)
 
     def default(self, metric: Any, classes: int | None = None) -> Candidate:
         """Return the loss of what the metric elicits, on the metric's scale."""
+        key = self.baseline(metric).loss
+        if metric.minimiser:  # of counts and positive numbers, which must not be centred
+            power = getattr(metric, "power", None)
+            return Candidate(key=key, hypers={} if power is None else {"power": power})
         return Candidate(
-            key=self.baseline(metric).loss,
+            key=key,
             hypers={"level": metric.level} if metric.elicits == "quantile" else {},
             function=metric.transform if metric.transform == "log1p" else "identity",
             relative=metric.transform == "relative",

@@ -36,7 +36,10 @@ class Segmentation(ArrayTask):
             "cross_entropy + lovasz_softmax", "a surrogate of mean IoU: Berman et al., 2018"
         ),
         "dice": Baseline("cross_entropy + dice", NNUNET),
-        "mean_image_dice": Baseline("cross_entropy + dice", NNUNET),
+        **dict.fromkeys(
+            ("mean_image_dice", "boundary_f1", "hausdorff95"),
+            Baseline("cross_entropy + dice", NNUNET),
+        ),
     }
     sums = (
         "cross_entropy + dice",

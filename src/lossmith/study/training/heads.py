@@ -122,6 +122,6 @@ def read(loss: Loss, output: Tensor, readings: Sequence[Reading]) -> tuple[np.nd
 def predict(loss: Loss, output: Tensor, reading: Reading = AS_DECODED) -> np.ndarray:
     """Return points (n,), or probabilities (n, C) with two columns for a binary head of one."""
     decoded = reading(loss, output).detach().double().numpy()
-    if loss.card.tasks == ("regression",) or decoded.ndim > 1:
+    if "regression" in loss.card.tasks or decoded.ndim > 1:
         return decoded
     return np.stack([1 - decoded, decoded], axis=-1)

@@ -71,7 +71,9 @@ class Scorer:
         reading: Reading = AS_DECODED,
     ) -> None:
         self.metric, self.folds, self.reading = metric, folds, reading
-        self.outlier_sensitive = exclude_outliers and metric.elicits == "mean"
+        self.outlier_sensitive = (
+            exclude_outliers and metric.elicits == "mean" and not metric.minimiser
+        )
         self.has_outliers: bool | None = None  # None until it is known
         self.scored_rows: dict[int, np.ndarray] = {}  # by fold, where not all are scored
         self._pending: list[tuple[list[History], int, int, np.ndarray]] = []
