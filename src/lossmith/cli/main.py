@@ -41,7 +41,8 @@ anything is finished, and a second time, it stops at once with exit code 130 and
 examples:
   lossmith select houses.csv --target price --metric mae --candidates mse,mae,huber --budget 60s
   lossmith select houses.csv --target price,sold_fast --metric mae,auroc
-  lossmith select patients.csv --target days --event died --metric concordance"""
+  lossmith select patients.csv --target days --event died --metric concordance
+  lossmith select results.csv --target relevance --groups query --metric ndcg@10"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -177,7 +178,8 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--groups",
         metavar="COLUMN",
-        help="which rows belong together, as those of a patient; none: rows are independent",
+        help="which rows belong together, as those of a patient, or of a query to rank; none: rows "
+        "are independent",
     )
     parser.add_argument(
         "--time", metavar="COLUMN", help="judge models by later rows than those they trained on"

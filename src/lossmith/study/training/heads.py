@@ -71,6 +71,7 @@ def read(loss: Loss, output: Tensor) -> tuple[np.ndarray, ...]:
 def predict(loss: Loss, output: Tensor) -> np.ndarray:
     """Return points (n,), or probabilities (n, C) with two columns for a binary head of one."""
     decoded = loss.decode(output).detach().double().numpy()
-    if loss.card.tasks == ("regression",) or decoded.ndim > 1:
+    numbers = loss.card.tasks == ("regression",) or "ranking" in loss.card.tasks
+    if numbers or decoded.ndim > 1:
         return decoded
     return np.stack([1 - decoded, decoded], axis=-1)
