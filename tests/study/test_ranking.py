@@ -1,6 +1,8 @@
 """Items of queries in a table: how they are read, what is refused, trained, scored, predicted."""
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +179,9 @@ def test_what_fills_up_a_list_has_no_part_in_the_loss(inner: lossmith.Loss) -> N
         assert torch.allclose(value, (first + second) / 2)
 
 
-def test_a_run_scores_the_items_of_new_queries(tmp_path: Path) -> None:
+def test_a_run_scores_the_items_of_new_queries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     selection = lossmith.select(
         FRAME,
         target="grade",
@@ -201,6 +205,9 @@ def test_a_run_scores_the_items_of_new_queries(tmp_path: Path) -> None:
     again = lookup("ndcg@3").score(rows[["target", "query"]].to_numpy(), rows["prediction"])
     assert result["test"]["selected"] == pytest.approx(again, abs=1e-6)
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    program = unescape(re.findall(r"<pre><code>(import.*?)</code>", page, flags=re.S)[0])
+    monkeypatch.chdir(tmp_path / "run")
+    exec(program, {})
     for words in ("Lists on the test rows", "Mean relevance", "best order"):
         assert words in page
 

@@ -7,7 +7,7 @@ import numpy as np
 from lossmith.study.base.result import Evidence
 from lossmith.study.metrics.listed import layout
 from lossmith.study.report.fit import Model
-from lossmith.study.report.svg import COLOURS, inline, label_ticks
+from lossmith.study.report.svg import COLOURS, label_ticks, responsive
 from lossmith.study.report.text import table
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 Array = np.ndarray
 PLACES = 10  # that are shown
 LISTS = 8
-SIZE = (3.7, 3.0)
 
 
 def lists(evidence: Evidence, shown: list[Model]) -> str:
@@ -43,11 +42,12 @@ def lists(evidence: Evidence, shown: list[Model]) -> str:
         label_ticks(axes.yaxis, short=True)
 
     roles = " and ".join(model.role for model in shown)
-    figure = inline("places", f"Mean relevance by place on the test queries, {roles}", SIZE, places)
+    label = f"Mean relevance by place on the test queries, {roles}"
+    figure = responsive("places", label, places, wide=(7.6, 2.8), narrow=(3.6, 2.8))
     return (
-        f'<div class="pair"><figure>{figure}<figcaption>Mean relevance of the items of the test '
-        "queries by their place in the list; no order is better than the dotted one.</figcaption>"
-        "</figure></div>" + _lists_table(best, orders, shown)
+        f"<figure>{figure}<figcaption>Mean relevance of the items of the test queries by their "
+        "place in the list; no order is better than the dotted one.</figcaption></figure>"
+        + _lists_table(best, orders, shown)
     )
 
 
