@@ -186,7 +186,7 @@ def test_with_time_groups_count_once_but_may_stand_on_both_sides() -> None:
         ({"time": "late"}, "none of the rows that train for fold [0-9]+ is of class '1'"),
         (
             {"groups": "patient", "task": "banana"},
-            "a study's task is regression, binary, multiclass, ordinal or survival",
+            "a study's task is regression, binary, multiclass, ordinal, survival or ranking",
         ),
     ],
 )

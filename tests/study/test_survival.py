@@ -1,6 +1,8 @@
 """Times to an event of a table: how they are read, what is refused, studied and predicted."""
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -222,7 +224,9 @@ def test_risks_are_higher_where_events_are_sooner() -> None:
 
 
 @pytest.mark.parametrize("metric", ["concordance", "integrated_brier"])
-def test_a_run_predicts_risks_and_survival(metric: str, tmp_path: Path) -> None:
+def test_a_run_predicts_risks_and_survival(
+    metric: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     selection = lossmith.select(
         FRAME,
         target="time",
@@ -248,6 +252,9 @@ def test_a_run_predicts_risks_and_survival(metric: str, tmp_path: Path) -> None:
     assert result["task"] == "survival"
     assert result["verdict"] in ("switch", "keep")
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    program = unescape(re.findall(r"<pre><code>(import.*?)</code>", page, flags=re.S)[0])
+    monkeypatch.chdir(tmp_path / "run")
+    exec(program, {})
     for words in ("Survival on the test rows", "Kaplan and Meier", "high risk", "the event is"):
         assert words in page
     reader = lossmith.load(tmp_path / "run" / "loss.json")

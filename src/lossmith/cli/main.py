@@ -43,7 +43,8 @@ examples:
   lossmith select houses.csv --target price,sold_fast --metric mae,auroc
   lossmith select photos/ --metric balanced_accuracy
   lossmith select scans/ --masks drawn/ --metric mean_iou
-  lossmith select patients.csv --target days --event died --metric concordance"""
+  lossmith select patients.csv --target days --event died --metric concordance
+  lossmith select results.csv --target relevance --groups query --metric ndcg@10"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -180,8 +181,8 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--groups",
         metavar="COLUMN",
-        help="which rows belong together, as those of a patient; none: rows are independent; of "
-        "images a regular expression on their paths",
+        help="which rows belong together, as those of a patient, or of a query to rank; none: rows "
+        "are independent; of images a regular expression on their paths",
     )
     parser.add_argument(
         "--time", metavar="COLUMN", help="judge models by later rows than those they trained on"

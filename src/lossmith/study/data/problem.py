@@ -20,6 +20,7 @@ from lossmith.study.data.cells import Columns
 from lossmith.study.data.event import Event, survival_asked
 from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import as_saved
+from lossmith.study.data.queries import ranking_asked, relevances
 from lossmith.study.data.table import decoded, leading_zero, missing_words, nearest
 from lossmith.study.data.units import copies, first_rows, same_features, units_by_class
 from lossmith.study.metrics import lookup
@@ -40,10 +41,10 @@ class Problem:
     """What a study works on.
 
     features: (n, columns). target: (n,), float64 numbers in the column's own unit or int64 class
-    codes; of survival (n, 2), times and events. labels: the classes as they stood in the column,
-    in the order of their codes; classes: the same as text; both empty where there are none. A
-    binary task has code 1 for the positive class. dropped: rows without a target. notes: decisions
-    the user should know of. arrangement: how the rows belong together.
+    codes; (n, 2) of times and events, or of relevances and queries. labels: the classes as they
+    stood in the column, in the order of their codes; classes: the same as text; both empty where
+    there are none. A binary task has code 1 for the positive class. dropped: rows without a
+    target. notes: decisions the user should know of. arrangement: how the rows belong together.
     """
 
     task: Task
@@ -63,7 +64,7 @@ class Problem:
 
     @property
     def single(self) -> np.ndarray:
-        """The target as one value a row: of times and events the times."""
+        """The target as one value a row: the first of two."""
         return self.target if self.target.ndim == 1 else self.target[:, 0]
 
     @cached_property
@@ -128,7 +129,9 @@ def frame_problem(
     kept = column.notna()
     column = column[kept]
     numbers = _numbers(column)
-    found = survival_asked(metric, task, event) or _task(numbers, target, metric, task, notes)
+    arrangement = arrangement or Arrangement()
+    found = survival_asked(metric, task, event) or ranking_asked(metric, task, arrangement)
+    found = found or _task(numbers, target, metric, task, notes)
     if found == "regression" or not any(isinstance(value, Decimal) for value in column):
         if numbers is not column:
             notes.insert(0, f"column {target!r} holds numbers as text; they are read as numbers")
@@ -151,6 +154,9 @@ def frame_problem(
         values, labels = np.stack([times(column, target), happened], axis=1), np.empty(0)
         TABLE_TASKS[found].check(values)
         notes.append(note)
+    elif found == "ranking":
+        values, labels = relevances(column, target, arrangement.at(kept.to_numpy())), np.empty(0)
+        TABLE_TASKS[found].check(values)
     elif found == "regression":
         values, labels = _values(column, target), np.empty(0)
     else:
@@ -160,7 +166,7 @@ def frame_problem(
         notes += TABLE_TASKS[found].notes(labels, values)
     if metric is not None:
         lookup(metric).check(values)
-    arrangement = (arrangement or Arrangement()).at(kept.to_numpy())
+    arrangement = arrangement.at(kept.to_numpy())
     notes += arrangement.notes
     if dropped:
         classes = [] if TABLE_TASKS[found].numbers else [target]

@@ -138,6 +138,9 @@ def table_problem(
         _one_of(targets, rows, arrangement, event, name, *own)
         for name, *own in zip(targets, metrics, tasks, positives, orders, strict=True)
     ]
+    alone = [one.task for one in problems if not TABLE_TASKS[one.task].single]
+    if alone and len(targets) > 1:
+        raise InputError(f"task {alone[0]} is for one target, which is studied alone")
     classes = [one.name for one in problems if not one.numbers]
     notes = [left_out_note(dropped, "every target", frame, classes)] * bool(dropped)
     return TableProblem(

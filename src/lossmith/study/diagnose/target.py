@@ -9,6 +9,7 @@ from lossmith.study.base.formatting import counted, listed, percent
 from lossmith.study.base.result import Finding
 from lossmith.study.data.problem import Problem
 from lossmith.study.diagnose.censored import of_times
+from lossmith.study.diagnose.queries import of_queries
 
 Array = np.ndarray
 FAR = 6.0  # robust standard deviations from the median; 2 in a billion of normal values
@@ -16,9 +17,11 @@ FEW_ROWS = 20  # of a class whose scores are luck
 
 
 def of_target(problem: Problem) -> Iterator[Finding]:
-    """Yield what a target of numbers, of classes or of times to an event says."""
+    """Yield what a target of numbers, of classes, times to an event or relevances says."""
     if problem.task == "survival":
         yield from of_times(problem.target)
+    elif problem.task == "ranking":
+        yield from of_queries(problem.target)
     elif problem.numbers:
         for check in (_range, _outliers, _tail, _skew, _repeats):
             yield from check(problem.target)

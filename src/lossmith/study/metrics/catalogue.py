@@ -4,7 +4,7 @@ import difflib
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
-from lossmith.study.metrics import classification, grades, regression, survival
+from lossmith.study.metrics import classification, grades, listed, regression, survival
 from lossmith.study.metrics.base import Metric
 
 METRICS: dict[str, Metric] = {
@@ -14,6 +14,7 @@ METRICS: dict[str, Metric] = {
         *classification.METRICS,
         *grades.METRICS,
         *survival.METRICS,
+        *listed.METRICS,
     )
 }
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from lossmith.core.card import Card
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
+from lossmith.study.tasks.lists import ListedLoss
 from lossmith.study.tasks.timed import TimedLoss
 
 
@@ -61,9 +62,11 @@ def losses_of(loss: Loss) -> list[Loss]:
 
 
 def bare(loss: Loss) -> Loss:
-    """Return the loss for a loop of one's own: of heads the hybrid, of times what takes both."""
+    """Return the loss for a loop of one's own: of heads the hybrid, of a table's matrix within."""
     if isinstance(loss, TimedLoss):
         return loss.reader
+    if isinstance(loss, ListedLoss):
+        return loss.loss
     return loss.hybrid if isinstance(loss, MultiTargetLoss) else loss
 
 

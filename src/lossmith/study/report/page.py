@@ -8,7 +8,7 @@ from string import Template
 from lossmith.study.base.formatting import duration, interval, number, p_value
 from lossmith.study.base.result import CandidateResult, Evidence, Result
 from lossmith.study.metrics import metric_name, metric_unit
-from lossmith.study.report import censored, comparison, fit, shapes, targets, verdict
+from lossmith.study.report import censored, comparison, fit, ranked, shapes, targets, verdict
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
 from lossmith.study.report.gallery import gallery
 from lossmith.study.report.sample import sample
@@ -18,6 +18,7 @@ from lossmith.study.report.tradeoff import tradeoff
 from lossmith.study.tasks import TABLE_TASKS, of_numbers
 
 _STATUS = {"default": "finished", "selected": "finished"}
+_DRAWN = {"survival": ("Survival", censored.survival), "ranking": ("Lists", ranked.lists)}
 _TRAINED = ("learning rate", "epochs")
 _ORDER = ("finished", "unfinished", "dropped", "diverged", "failed")
 
@@ -187,7 +188,7 @@ def _shapes(result: Result, evidence: Evidence) -> str:
     outputs = tuple(
         sorted((o for o in evidence.outputs if o.name in order), key=lambda o: order[o.name])
     )
-    if not outputs or evidence.horizons:  # a row's loss depends on more than one error
+    if not outputs or result.task in _DRAWN:  # a row's loss depends on more than one error
         return ""
     low, high = shapes.limits(outputs)
     rest = {c.name: escape(settings(c)) for c in result.candidates}
@@ -220,8 +221,8 @@ def _shapes_key(result: Result) -> str:
 
 
 def _fit_title(result: Result) -> str:
-    kinds = {"survival": "Survival"}
-    kind = "Residuals" if of_numbers(result.task) else kinds.get(result.task, "Calibration")
+    usual = "Residuals" if of_numbers(result.task) else "Calibration"
+    kind, _ = _DRAWN.get(result.task, (usual, None))
     return f"{kind} on the test rows"
 
 
@@ -230,8 +231,8 @@ def _fit(result: Result, evidence: Evidence) -> str:
     if not shown or result.task not in TABLE_TASKS:  # of one number or class a row
         return ""
     names = {"default": result.default, "chosen": result.selected}
-    draw = fit.residuals if of_numbers(result.task) else fit.calibration
-    draw = censored.survival if evidence.horizons else draw
+    usual = fit.residuals if of_numbers(result.task) else fit.calibration
+    _, draw = _DRAWN.get(result.task, ("", usual))
     return f"<p>{fit.legend(shown, names)}</p>{draw(evidence, shown)}"
 
 

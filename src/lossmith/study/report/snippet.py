@@ -16,7 +16,7 @@ import lossmith
 
 loss = lossmith.load("loss.json")
 
-x = torch.randn(512, 8)  # your features
+x = torch.randn({rows}, 8)  # your features
 {target}
 
 {model}
@@ -58,6 +58,7 @@ def _single(result: Result, evidence: Evidence) -> dict[str, str]:
     moves = any(loss.moves for loss in chosen)
     learns = any(True for loss in chosen for _ in loss.parameters())
     return {
+        "rows": "512, 10" if result.task == "ranking" else "512",
         "target": f"{_target(result, evidence)}  # your target",
         "model": "model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), "
         "nn.Linear(64, loss.out_features))",
@@ -80,6 +81,8 @@ def _of_rows(evidence: Evidence) -> str:
 def _meaning(result: Result, evidence: Evidence) -> str:
     if evidence.horizons:
         return "loss.survival(…, time) is the probability to outlive a time"
+    if result.task == "ranking":
+        return "scores of the items of each query, higher first"
     return "in the target's unit" if of_numbers(result.task) else "probabilities"
 
 
@@ -90,6 +93,7 @@ def _several(result: Result, evidence: Evidence) -> dict[str, str]:
         f'"{name}": {_values(one)}' for name, one in zip(names, result.targets, strict=True)
     )
     return {
+        "rows": "512",
         "target": f"y = {{{targets}}}  # your targets",
         "model": _HEADS,
         "trained": "groups",
@@ -129,6 +133,8 @@ def _target(result: Result, evidence: Evidence) -> str:
         ends = _short(evidence.horizons[0]), _short(evidence.horizons[-1])
         times = f'"time": torch.empty(512).uniform_({", ".join(ends)})'
         return f'y = {{{times}, "event": torch.randint(0, 2, (512,))}}'
+    if result.task == "ranking":
+        return "y = torch.randint(0, 3, (512, 10))"
     if of_numbers(result.task):
         known = evidence.test_target[np.isfinite(evidence.test_target)]
         low, high = np.quantile(known, [0.05, 0.95]) if len(known) else (0.0, 1.0)

@@ -78,7 +78,8 @@ class Selection:
         for place, one in enumerate(self.problem.targets):
             actual = one.target[self.test_rows]
             if actual.ndim == 2:
-                frame.insert(place, "event", actual[:, 1].astype(int))
+                second = "query" if one.task == "ranking" else "event"
+                frame.insert(place, second, actual[:, 1].astype(int))
                 actual = actual[:, 0]
             column = f"target_{one.name}" if self.problem.several else "target"
             frame.insert(place, column, one.labels[actual] if len(one.labels) else actual)

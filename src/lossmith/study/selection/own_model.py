@@ -19,7 +19,6 @@ from lossmith.study.diagnose import diagnose_samples
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.catalogue import METRICS
 from lossmith.study.metrics.resolve import as_metric
-from lossmith.study.metrics.study_metric import StudyMetric
 from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.metrics.tuned import TunedMetric, tuned
 from lossmith.study.selection.conclude import versions
@@ -133,7 +132,7 @@ def _table_metric(metric: Any, better: Any) -> Metric | None:
     found = as_metric(metric, better=better)
     if isinstance(metric, str) and metric.partition("@")[0] in METRICS:
         known = lookup(metric)  # one that is tuned too
-        return None if isinstance(known, StudyMetric) else known
+        return known if ROW_TASKS.keys() & set(known.tasks) else None
     return (
         found.metric
         if isinstance(found, TableMetric) and not isinstance(found, TunedMetric)

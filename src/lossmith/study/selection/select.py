@@ -80,8 +80,8 @@ def select(
             module; it is called for every training under a fixed seed.
         train: the data of such a model: a map-style dataset of (input, target) or a pair of
             tensors.
-        task: "regression", "binary", "multiclass", "ordinal" or "survival"; inferred if None. Of
-            several targets, a dict by target.
+        task: "regression", "binary", "multiclass", "ordinal", "survival" or "ranking"; inferred
+            if None. Of several targets, a dict by target.
         positive: the positive class of a binary task; the rarer one if None. Of several targets,
             a dict by target. Of survival the value of `event` where the event was seen.
         order: of an ordinal task the grades from low to high; if None, numbers ascend, an ordered

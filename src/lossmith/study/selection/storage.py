@@ -225,7 +225,7 @@ def _output_spec(facts: dict[str, Any], loss: Loss) -> OutputSpec:
     """Return a target's labels and decision, held against its loss."""
     labels, decision = from_json(facts["labels"]), facts["decision"]
     known = getattr(loss, "classes", None)  # of grades more than outputs
-    numbers = {"regression", "survival"} & set(loss.card.tasks)
+    numbers = {"regression", "survival", "ranking"} & set(loss.card.tasks)
     classes = 0 if numbers else int(known or max(loss.out_features, 2))
     horizons = [float(one) for one in facts.get("horizons", ())]
     if bool(horizons) != ("survival" in loss.card.tasks) or horizons != sorted(set(horizons)):

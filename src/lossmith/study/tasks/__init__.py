@@ -14,7 +14,7 @@ from lossmith.study.tasks.forecasting import Forecasting
 from lossmith.study.tasks.multiclass import Multiclass
 from lossmith.study.tasks.multilabel import Multilabel
 from lossmith.study.tasks.ordinal import Ordinal
-from lossmith.study.tasks.ranking import Ranking
+from lossmith.study.tasks.ranking import Ranking, RankingTable
 from lossmith.study.tasks.regression import Regression
 from lossmith.study.tasks.retrieval import Retrieval
 from lossmith.study.tasks.segmentation import Segmentation
@@ -35,7 +35,11 @@ __all__ = [
 ]
 
 TABLE_TASKS: dict[str, TableTask] = {
-    one.name: one for one in (Regression(), Binary(), Multiclass(), Ordinal(), SurvivalTable())
+    one.name: one
+    for one in (
+        *(Regression(), Binary(), Multiclass(), Ordinal()),
+        *(SurvivalTable(), RankingTable()),
+    )
 }
 ROW_TASKS = {name: one for name, one in TABLE_TASKS.items() if one.single}
 ARRAY_TASKS: tuple[ArrayTask, ...] = (

@@ -4,9 +4,18 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
+from lossmith.catalogue.lookup import loss_class
 from lossmith.core.loss import Loss
+from lossmith.study.base.errors import InputError
+from lossmith.study.metrics import Metric
 from lossmith.study.tasks.arrays import ArrayTask, Baseline
+from lossmith.study.tasks.base import Array, TableTask
+from lossmith.study.tasks.candidate import Candidate
+from lossmith.study.tasks.lists import ListedCandidate, list_length
+
+MINIMUM_QUERIES = 20  # that have an order to learn; two or three a fold
 
 LAMBDA = Baseline(
     "lambda_loss",
@@ -37,3 +46,44 @@ class Ranking(ArrayTask):
     def admits(self, kind: type[Loss], target: Any) -> bool:
         """Tell whether a loss reads scores and relevances."""
         return kind.card.input == "scores" and kind.card.target == "counts"
+
+
+class RankingTable(TableTask):
+    """A column of relevances of rows that are items of queries: targets (N, 2); scores (N,)."""
+
+    name, kind, numbers, single = "ranking", float, True, False
+    pointwise = ("mse",)  # losses of single items, that lists must beat
+
+    def losses(self) -> dict[str, type[Loss]]:
+        """Return the losses of lists, and those of single items beside them."""
+        return super().losses() | {key: loss_class(key) for key in self.pointwise}
+
+    def check(self, target: Array) -> None:
+        """Raise InputError for relevances that make no order in enough queries."""
+        if target[:, 0].min() < 0:
+            raise InputError("relevances are 0 or above, 0 for none")
+        found = pd.DataFrame({"relevance": target[:, 0], "query": target[:, 1]})
+        differ = int((found.groupby("query")["relevance"].nunique() > 1).sum())
+        if differ < MINIMUM_QUERIES:
+            raise InputError(
+                f"{differ} queries hold rows of different relevance; a study needs "
+                f"{MINIMUM_QUERIES}"
+            )
+
+    def admits(self, kind: type[Loss], target: Array) -> bool:
+        """Tell whether a loss reads scores and relevances, or single items."""
+        return kind.card.key in self.pointwise or Ranking().admits(kind, target)
+
+    def default(self, metric: Metric, classes: int | None) -> Candidate:
+        """Return what bounds the metric, or what people start with."""
+        return Candidate(key=Ranking.defaults[metric.name.partition("@")[0]].loss)
+
+    def common(self, classes: int | None) -> Candidate:
+        """Return the softmax over lists."""
+        return Candidate(key=Ranking.start)
+
+    def told(self, candidate: Candidate, target: Array) -> Candidate:
+        """Return a candidate that knows how long lists are."""
+        return ListedCandidate(
+            key=candidate.key, hypers=candidate.hypers, length=list_length(target)
+        )

@@ -39,10 +39,11 @@ class Budget:
 
     @classmethod
     def for_rows(
-        cls, rows: int, *, epochs: int | None = None, batch: int | None = None
+        cls, rows: int, *, epochs: int | None = None, batch: int | None = None, least: int = 1
     ) -> "Budget":
-        """About 500 steps, more on large tables; batches grow with the table."""
-        batch = min(rows, batch or next(size for least, size in _BATCHES if rows >= least))
+        """About 500 steps, more on large tables; batches grow with the table, from `least` on."""
+        usual = max(least, next(size for many, size in _BATCHES if rows >= many))
+        batch = min(rows, batch or usual)
         steps = max(500, rows // 50)
         return cls(epochs=epochs or max(4, round(steps / (rows // batch))), batch=batch)
 

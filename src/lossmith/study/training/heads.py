@@ -122,6 +122,7 @@ def read(loss: Loss, output: Tensor, readings: Sequence[Reading]) -> tuple[np.nd
 def predict(loss: Loss, output: Tensor, reading: Reading = AS_DECODED) -> np.ndarray:
     """Return points (n,), or probabilities (n, C) with two columns for a binary head of one."""
     decoded = reading(loss, output).detach().double().numpy()
-    if "regression" in loss.card.tasks or decoded.ndim > 1:
+    numbers = {"regression", "ranking"} & set(loss.card.tasks)
+    if numbers or decoded.ndim > 1:
         return decoded
     return np.stack([1 - decoded, decoded], axis=-1)

@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as nnf
 
 from lossmith.core.driver import parameter_groups
+from lossmith.study.tasks.lists import NO_ITEM, filled, list_batches
 from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.budget import Budget, TrialSpec, batches
@@ -28,6 +30,8 @@ class Rows:
             padded with zeros.
         valid: features of each fold's validation rows.
         seeds: of each fold.
+        length: of the lists that rows are items of, by the second of their targets; 0 for none.
+            A row that is no item then comes last.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class Rows:
         train: Sequence[tuple[Tensor, Tensor]],
         valid: Sequence[Tensor],
         seeds: Sequence[int],
+        length: int = 0,
     ) -> None:
         shortest = min(len(target) for _, target in train)
         columns = max(features.shape[1] for features, _ in train)
@@ -43,6 +48,19 @@ class Rows:
         self.valid = [_pad(x, columns) for x in valid]
         self.embedding = PiecewiseLinear.of(self.features)
         self.seeds = tuple(seeds)
+        self.lists: list[Tensor] = []
+        if length:
+            lists = [filled(target, length) for target in self.target]
+            fewest = min(map(len, lists))
+            self.lists = [one[:fewest] for one in lists]
+            self.features = nnf.pad(self.features, (0, 0, 0, 1))
+            self.target = nnf.pad(self.target, (0, 0, 0, 1), value=NO_ITEM)
+
+    def batches(self, fold: int, batch: int, order: torch.Generator) -> list[Tensor]:
+        """Shuffle a fold's rows, or its lists, into batches."""
+        if self.lists:
+            return list_batches(self.lists[fold], batch, order)
+        return batches(self.target.shape[1], batch, order)
 
     @property
     def width(self) -> int:
@@ -156,8 +174,8 @@ class StackedBatch:
         for _ in range(epochs):
             self._observe()
             orders = [
-                batches(self.rows.target.shape[1], self.budget.batch, order)
-                for order in self.orders
+                self.rows.batches(fold, self.budget.batch, order)
+                for fold, order in enumerate(self.orders)
             ]
             for chosen in zip(*orders, strict=True):
                 index = torch.stack(chosen)
@@ -256,4 +274,4 @@ def _waits(trial: TrialSpec) -> bool:
 
 
 def _pad(features: Tensor, columns: int) -> Tensor:
-    return torch.nn.functional.pad(features, (0, columns - features.shape[1]))
+    return nnf.pad(features, (0, columns - features.shape[1]))

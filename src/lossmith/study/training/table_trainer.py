@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.multitarget.heads import bare
+from lossmith.study.tasks.lists import list_length
 from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.budget import Budget, TrialSpec
 from lossmith.study.training.heads import AS_DECODED, Reading
@@ -26,6 +27,7 @@ from lossmith.study.training.stacked import Rows, StackedBatch
 from lossmith.study.training.timing import StepTimer
 
 ENSEMBLE = 4  # seeds of the final model
+LISTS = 8  # of a ranking that share a batch, at least
 MOST_STEPS = 8  # times the steps on a fold; of a large table the folds are of a sample
 
 
@@ -47,7 +49,13 @@ class TableTrainer:
         batch: int | None = None,
     ) -> None:
         self.problem, self.split, self.readings = problem, split, tuple(readings)
-        self.budget = Budget.for_rows(len(split.folds[0].train), epochs=epochs, batch=batch)
+        self.length, least = 0, 1
+        if problem.task == "ranking":
+            own = problem.target[split.develop]
+            self.length = list_length(own)
+            least = LISTS * len(own) // len(np.unique(own[:, 1]))
+        rows = len(split.folds[0].train)
+        self.budget = Budget.for_rows(rows, epochs=epochs, batch=batch, least=least)
         self.encoding = 0.0  # seconds
         self.timer: StepTimer | None = None
         self._rows = cache(self._encode)
@@ -91,7 +99,8 @@ class TableTrainer:
     def _timer(self, loss: Loss) -> StepTimer:
         if self.timer is None:
             rows = self._rows(tuple(self.split.screening_folds))
-            self.timer = StepTimer(loss, rows.features[0], rows.target[0], self.budget.batch)
+            shuffle = partial(rows.batches, 0, self.budget.batch)
+            self.timer = StepTimer(loss, rows.features[0], rows.target[0], shuffle)
         return self.timer
 
     def siblings(self, fold: int, folds: Sequence[int]) -> list[int]:
@@ -106,7 +115,8 @@ class TableTrainer:
         target = self._target(develop)
         self.encoding += time.perf_counter() - start
         seeds = [self.split.folds[0].seed + number for number in range(ENSEMBLE)]
-        rows = Rows([(features, target)] * ENSEMBLE, [features[:1]] * ENSEMBLE, seeds)
+        trained = [(features, target)] * ENSEMBLE
+        rows = Rows(trained, [features[:1]] * ENSEMBLE, seeds, self.length)
         losses = tuple(candidate.fit(target) for _ in seeds)
         trial = TrialSpec(candidate=candidate.name, learning_rate=rate, losses=losses)
         budget = replace(self.budget, epochs=self._final_epochs(self.budget.epochs))
@@ -138,7 +148,8 @@ class TableTrainer:
             encoder, features = self._fitted(fold.train)
             train.append((features, self._target(fold.train)))
             valid.append(torch.from_numpy(encoder.transform(self._cells.at(fold.valid))))
-        rows = Rows(train, valid, [self.split.folds[number].seed for number in folds])
+        seeds = [self.split.folds[number].seed for number in folds]
+        rows = Rows(train, valid, seeds, self.length)
         self.encoding += time.perf_counter() - start
         return rows
 
@@ -147,7 +158,7 @@ class TableTrainer:
         encoder = Encoder()
         encoded = encoder.fit_transform(
             self._cells.at(rows),
-            self.problem.target[rows],
+            self.problem.target[rows, 0] if self.length else self.problem.target[rows],
             self.problem.columns,
             self.split.units(rows),
         )

@@ -1,7 +1,8 @@
 """What the default alone would cost by plain sequential training, on the same folds."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -32,9 +33,20 @@ def plain_mlp(features: Tensor, out_features: int) -> nn.Sequential:
 
 
 def plain_steps(
-    loss: Loss, features: Tensor, target: Tensor, *, rate: float, batch: int, seed: int
+    loss: Loss,
+    features: Tensor,
+    target: Tensor,
+    *,
+    rate: float,
+    seed: int,
+    batch: int = 0,
+    shuffle: Callable[[torch.Generator], list[Tensor]] | None = None,
 ) -> Iterator[nn.Sequential]:
-    """Train the default body on a loss in the ordinary loop; yield it after every step."""
+    """Train the default body on a loss in the ordinary loop; yield it after every step.
+
+    shuffle: makes the batches of an epoch, of `batch` rows each if None.
+    """
+    shuffle = shuffle or partial(batches, len(target), batch)
     torch.manual_seed(seed)
     model = plain_mlp(features, loss.out_features)
     optimizer = torch.optim.AdamW(
@@ -42,7 +54,7 @@ def plain_steps(
     )
     average, order = WeightAverage(model), torch.Generator().manual_seed(seed)
     while True:
-        for index in batches(len(target), batch, order):
+        for index in shuffle(order):
             output = one_column(model(features[index]))
             optimizer.zero_grad()
             loss(output, target[index]).backward()
@@ -57,8 +69,14 @@ class StepTimer:
     A study and its yardstick are thus timed under the same load of the machine.
     """
 
-    def __init__(self, loss: Loss, features: Tensor, target: Tensor, batch: int) -> None:
-        self.steps = plain_steps(loss, features, target, rate=1e-3, batch=batch, seed=0)
+    def __init__(
+        self,
+        loss: Loss,
+        features: Tensor,
+        target: Tensor,
+        shuffle: Callable[[torch.Generator], list[Tensor]],
+    ) -> None:
+        self.steps = plain_steps(loss, features, target, rate=1e-3, seed=0, shuffle=shuffle)
         self.seconds, self.count = 0.0, 0
         self._run(WARM_UP)
 
