@@ -1,5 +1,6 @@
 """What a report of a study shows of predictions, by task."""
 
+import operator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from lossmith import Study
 from lossmith.study.base.errors import InputError
+from lossmith.study.metrics.study_metric import mapped
 from lossmith.study.tasks.sample import NUMBERS, SAMPLES, SIDE, lists, masks
 
 DRAW = np.random.default_rng(0)
@@ -35,14 +37,15 @@ def run(x: torch.Tensor, target, metric: str, model, losses, **more) -> Study:
         epochs=2,
         **more,
     )
-    y = torch.as_tensor(target)
+    y = mapped(torch.as_tensor, target)
     for trial in study:
         with trial.seeded():
             body = model(trial.out_features)
             optimizer = torch.optim.Adam(body.parameters(), lr=trial.learning_rate)
             for _ in trial.epochs:
                 optimizer.zero_grad()
-                trial.loss(body(x[trial.train]), y[trial.train]).backward()
+                own = mapped(operator.itemgetter(trial.train), y)
+                trial.loss(body(x[trial.train]), own).backward()
                 optimizer.step()
                 with torch.no_grad():
                     if trial.report(outputs=body(x[trial.valid])):
@@ -67,6 +70,10 @@ def cases():
     relevance = (items[..., 0] > 0.8).long().numpy() * 2
     scorer = lambda _: torch.nn.Sequential(torch.nn.Linear(4, 1), torch.nn.Flatten(1))  # noqa: E731
     embed = lambda _: torch.nn.Linear(4, 3)  # noqa: E731
+    censored = {"time": np.exp(x[:, 0].numpy()) + 0.1, "event": (x[:, 1] < 0.5).float().numpy()}
+    scalar = lambda width: torch.nn.Sequential(  # noqa: E731
+        torch.nn.Linear(4, width), *([torch.nn.Flatten(0)] if width == 1 else [])
+    )
     path = x.numpy()[:, :1] * np.arange(1, 6) + 0.1
     return {
         "Residuals": (x, path[:, 0], "mae", None, ["mae", "mse"], {}),
@@ -74,6 +81,7 @@ def cases():
         "Masks": (pictures, mask, "mean_iou", pixelwise, ["cross_entropy", "dice"], {}),
         "Ranked lists": (items, relevance, "ndcg@5", scorer, ["listnet", "listmle"], {}),
         "Ranked": (x, code, "map_at_r", embed, ["triplet", "contrastive"], {"metric_learning": 1}),
+        "Survival": (x, censored, "concordance", scalar, ["cox", "weibull_aft"], {}),
         "Predictions": (x, path, "mae", linear(4), ["mae", "mse"], {}),
     }
 

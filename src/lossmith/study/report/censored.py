@@ -48,12 +48,11 @@ def survival(evidence: Evidence, shown: list[Model]) -> str:
 
     def by_risk(figure: "Figure") -> None:
         axes = figure.subplots()
-        for name, hue, rows in zip(GROUPS, HUES, _thirds(last.prediction[:, 0]), strict=True):
-            _steps(axes, time[rows], event[rows], hue, f"{name} risk")
+        risk = last.prediction[:, 0]
+        draw_thirds(axes, time, event, risk)
+        for hue, rows in zip(HUES, _thirds(risk), strict=True):
             curve = last.prediction[rows, 1:].mean(axis=0)
             axes.plot(*_from_1(ends, curve), color=COLOURS[hue], ls="--", linewidth=1.1)
-        axes.legend(loc="lower left")
-        _frame(axes, time)
 
     def calibrated(figure: "Figure") -> None:
         axes = figure.subplots()
@@ -83,6 +82,14 @@ def survival(evidence: Evidence, shown: list[Model]) -> str:
         for key, label, draw, caption in figures
     ]
     return f'<div class="pair">{"".join(cells)}</div>' + _group_table(evidence, shown)
+
+
+def draw_thirds(axes: "Axes", time: Array, event: Array, risk: Array) -> None:
+    """Draw what Kaplan and Meier see of thirds of the rows by risk."""
+    for name, hue, rows in zip(GROUPS, HUES, _thirds(risk), strict=True):
+        _steps(axes, time[rows], event[rows], hue, f"{name} risk")
+    axes.legend(loc="lower left")
+    _frame(axes, time)
 
 
 def calibration(time: Array, event: Array, predicted: Array, horizon: float) -> list[Bin]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from lossmith.study.base.result import Evidence, Result, Sample
 from lossmith.study.report import fit
+from lossmith.study.report.censored import draw_thirds
 from lossmith.study.report.svg import COLOURS, inline
 from lossmith.study.report.text import table
 
@@ -140,6 +141,23 @@ def _paths(shown: Sample, names: dict[str, str]) -> str:
     )
 
 
+def _risks(shown: Sample, names: dict[str, str]) -> str:
+    parts = _parts(shown, names)
+
+    def draw(figure: "Figure") -> None:
+        grid = figure.subplots(1, len(parts), squeeze=False, sharey=True)
+        for place, (role, own) in zip(grid.flat, parts.items(), strict=True):
+            draw_thirds(place, own["time"], own["event"], own["risk"])
+            place.set_title(f"{role}: {names[role]}", fontsize=9)
+
+    size = (3.7 * len(parts), 3.0)
+    drawn = inline("risks", "Survival of thirds of the rows by predicted risk", size, draw)
+    return (
+        f"<figure>{drawn}<figcaption>Thirds of the {ROWS} by the risk that the models give them, "
+        "as Kaplan and Meier see them survive: the further apart, the better.</figcaption></figure>"
+    )
+
+
 def _lists(shown: Sample, names: dict[str, str]) -> str:
     parts = _parts(shown, names)
     first = parts["default"]
@@ -164,5 +182,6 @@ KINDS: Mapping[str, tuple[str, Callable[[Sample, dict[str, str]], str]]] = {
     "classes": ("Calibration on validation rows", _classes),
     "masks": ("Masks of validation rows", _masks),
     "paths": ("Predictions of validation rows", _paths),
+    "risks": ("Survival of validation rows", _risks),
     "lists": ("Ranked lists of validation rows", _lists),
 }

@@ -30,6 +30,10 @@ class Detection(ArrayTask):
             return False
         return bool((target[:, :2] < target[:, 2:]).all())
 
+    def admits(self, kind: type[Loss], target: Any) -> bool:
+        """Tell whether a loss reads boxes, or the four numbers of one."""
+        return kind.card.input in ("boxes", "values")
+
     def width(self, loss: Loss, target: Any) -> int:
         """Return four."""
         return 4

@@ -74,9 +74,13 @@ class RankingTable(TableTask):
         """Tell whether a loss reads scores and relevances, or single items."""
         return kind.card.key in self.pointwise or Ranking().admits(kind, target)
 
-    def default(self, metric: Metric, classes: int | None) -> Candidate:
+    def baseline(self, metric: Any) -> Baseline:
         """Return what bounds the metric, or what people start with."""
-        return Candidate(key=Ranking.defaults[metric.name.partition("@")[0]].loss)
+        return Ranking.defaults[metric.name.partition("@")[0]]
+
+    def default(self, metric: Metric, classes: int | None) -> Candidate:
+        """Return the loss to beat."""
+        return Candidate(key=self.baseline(metric).loss)
 
     def common(self, classes: int | None) -> Candidate:
         """Return the softmax over lists."""

@@ -69,12 +69,19 @@ def lists(target: Array, prediction: Array) -> dict[str, Array]:
     return {"target": best, "shown": np.take_along_axis(relevance, order, axis=1), "rows": rows}
 
 
+def risks(target: Mapping[str, Array], prediction: Array) -> dict[str, Array]:
+    """Return times, events and risks of as many rows."""
+    parts = {**target, "risk": prediction}
+    return {name: np.asarray(one)[:NUMBERS] for name, one in parts.items()}
+
+
 SAMPLES: Mapping[str, Callable[[Any, Any], dict[str, Array]]] = {
     "numbers": numbers,
     "paths": paths,
     "classes": classes,
     "masks": masks,
     "lists": lists,
+    "risks": risks,
 }
 
 

@@ -38,7 +38,7 @@ class Survival(ArrayTask):
     """A dict of `time` and `event`, (N,) each; predictions are read as risks."""
 
     name = "survival"
-    sample = ""
+    sample = "risks"
     wanted = "a dict of time and event, one each a row,"
     start = "cox"
     defaults: ClassVar[Mapping[str, Baseline]] = {"concordance": ORDERS, "concordance_uno": ORDERS}

@@ -19,6 +19,8 @@ from lossmith.study.trials.contenders import Contender
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import Fold
 
+NOT_SUCH = (AttributeError, LookupError, TypeError, ValueError)  # of other shapes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Aim:
@@ -114,12 +116,11 @@ class Aim:
     def _sample(self, target: Any, predictions: Any) -> dict[str, np.ndarray]:
         """Return a few rows to be looked at, by names that tell of what kind they are."""
         kind = self.task.sample if self.task is not None else sample_of(self.metric)
-        arrays = mapped(to_array, target), mapped(to_array, predictions)
-        if kind not in SAMPLES or any(isinstance(one, Mapping) for one in arrays):
+        if kind not in SAMPLES:
             return {}
         try:
-            found = SAMPLES[kind](*arrays)
-        except (InputError, ValueError, IndexError):  # only looked at: nothing may end for it
+            found = SAMPLES[kind](mapped(to_array, target), mapped(to_array, predictions))
+        except (InputError, *NOT_SUCH):  # only looked at: nothing may end for it
             return {}
         return {f"{kind}.{name}": one for name, one in found.items()}
 

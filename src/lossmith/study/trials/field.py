@@ -7,7 +7,7 @@ import numpy as np
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.table_metric import TableMetric
-from lossmith.study.tasks import table_task
+from lossmith.study.tasks import ROW_TASKS, table_task
 from lossmith.study.trials.aim import Aim
 from lossmith.study.trials.contenders import (
     Contender,
@@ -82,6 +82,8 @@ def _of_tables(metric: Any, aim: Aim) -> tuple[Metric, int] | None:
     known = known.metric if isinstance(known, TableMetric) else known
     values = aim.target
     if not isinstance(known, Metric) or not isinstance(values, np.ndarray):
+        return None
+    if not ROW_TASKS.keys() & set(known.tasks):
         return None
     if values.ndim != 1 or values.dtype.kind not in "biuf":
         return None
