@@ -1,6 +1,8 @@
 """What losses gained on many tables, from which `lossmith suggest` knows what to expect.
 
     python bench/suggest.py record --out bench/results/suggest.jsonl
+    python bench/suggest.py fit        # writes what lossmith ships, from all records that are there
+    python bench/suggest.py table > docs/suggest.md
 
 Of the tables in the order of bench/unseen.py's draw, a seeded lot holds about a quarter out
 for ever: nothing is learned from them, and docs/suggest.md is measured on them alone. Of at most
@@ -34,6 +36,7 @@ from lossmith.study.metrics import Metric, lookup, names, shifted
 from lossmith.study.metrics.base import relative_to_best
 from lossmith.study.selection.select import RATES
 from lossmith.study.suggest.features import features
+from lossmith.study.suggest.knowledge import FILE
 from lossmith.study.training.budget import TrialSpec
 from lossmith.study.training.heads import predict
 from lossmith.study.training.table_trainer import TableTrainer
@@ -47,7 +50,9 @@ ROWS = 1200
 FOLDS, INNER = 3, 5  # parts: one of three is held out, one of five of the others chooses
 HELD_OUT = 0.24  # of the tables
 CONDITIONS = ("clean", "corrupted")
-Found = dict[str, dict[str, tuple[float, np.ndarray]]]  # error and influences, by metric and name
+RECORDS = Path("bench/results/suggest.jsonl")
+FIGURES = Path("bench/results/suggest_fit.json")
+STUDIES = Path("bench/results/unseen.jsonl")
 
 
 def lots() -> dict[tuple[str, str], bool]:
@@ -295,13 +300,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     recorded = verbs.add_parser("record", help="train every candidate on the tables")
-    recorded.add_argument("--out", type=Path, default=Path("bench/results/suggest.jsonl"))
+    recorded.add_argument("--out", type=Path, default=RECORDS)
     recorded.add_argument("--tables", type=int, default=118)
     recorded.add_argument("--workers", type=int, default=1)
+    for name in ("fit", "table"):
+        verbs.add_parser(name).add_argument("--records", type=Path, default=RECORDS)
     options = parser.parse_args()
-    jobs = [(*name, one) for name in drawn()[: options.tables] for one in CONDITIONS]
-    keys = ("package", "table", "condition")
-    for progress, lines in resumed(record, jobs, keys, options.out, options.workers):
+    torch.set_num_threads(1)
+    if options.verb == "fit":
+        from suggest_fit import learn
+
+        learn(options.records, FILE, FIGURES)
+    elif options.verb == "table":
+        from suggest_table import render
+
+        print(render(options.records, FIGURES, STUDIES))
+    else:
+        _record_all(options.out, options.tables, options.workers)
+
+
+def _record_all(out: Path, tables: int, workers: int) -> None:
+    jobs = [(*name, one) for name in drawn()[:tables] for one in CONDITIONS]
+    for progress, lines in resumed(record, jobs, ("package", "table", "condition"), out, workers):
         told = [f"{one['table']} {one['condition']} {one['seconds']} s" for one in lines]
         print(progress, *told, file=sys.stderr, flush=True)
 

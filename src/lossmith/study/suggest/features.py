@@ -10,6 +10,7 @@ from lossmith.study.diagnose.target import FAR, tail_index
 Array = np.ndarray
 ROWS = 1200  # that are compared with each other, of larger tables an even choice
 NEIGHBOURS = 10
+LOGS = {"rows", "columns", "distinct", "classes", "imbalance", "rarest"}  # kept as logarithms
 
 
 def features(problem: Problem) -> dict[str, float]:

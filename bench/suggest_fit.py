@@ -1,0 +1,269 @@
+"""Learn from the records what `lossmith suggest` knows, and hold its model beside two rivals."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import stats
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from lossmith.study.suggest.gaussian import Prior, likeness, posterior
+from lossmith.study.suggest.knowledge import MOST, Knowledge, Recorded, Records, even, save
+from lossmith.study.suggest.suggest import INTERVAL
+
+STEPS, RATE = 150, 0.05  # of the fit of the prior
+KINDS = {"regression": ("regression",), "classes": ("binary", "multiclass")}
+LEAST = 12  # lines on which a loss was measured under a metric, else nothing is known of it
+PARTS = 8  # of the tables, for the rival that is slow to fit
+Pair = tuple[np.ndarray, np.ndarray]  # gains and errors, or means and deviations, (n, c)
+
+
+@dataclass
+class Lines:
+    """The records of one kind of task: features (n, d) and what was measured under each metric."""
+
+    lines: list[dict]
+    names: list[str]
+    points: np.ndarray
+    metrics: dict[str, Records]
+
+    @classmethod
+    def of(cls, lines: Sequence[dict], kind: str) -> "Lines":
+        """Return those of the lines that are of a kind."""
+        own = [one for one in lines if one.get("task") in KINDS[kind]]
+        names = list(dict.fromkeys(name for one in own for name in one["features"]))
+        points = np.array([[one["features"][name] for name in names] for one in own])
+        metrics = {name: _records(own, name) for name in _metrics(own)}
+        known = {name: records for name, records in metrics.items() if records.names}
+        return cls(own, names, points, known)
+
+    @property
+    def tables(self) -> np.ndarray:
+        """A code a line, equal for those of one table."""
+        keys = [one["package"] + "/" + one["table"] for one in self.lines]
+        return np.unique(keys, return_inverse=True)[1]
+
+    @property
+    def standard(self) -> np.ndarray:
+        """The points, each feature of mean 0 and deviation 1."""
+        spread = np.maximum(self.points.std(axis=0), 1e-9)
+        return (self.points - self.points.mean(axis=0)) / spread
+
+    @property
+    def even(self) -> dict[str, Pair]:
+        """What was measured, on the scale on which it is modelled."""
+        return {name: even(one.gains, one.errors) for name, one in self.metrics.items()}
+
+
+def read(path: Path) -> list[dict]:
+    """Return the lines that hold measurements."""
+    lines = map(json.loads, path.read_text().splitlines())
+    return [line for line in lines if "metrics" in line]
+
+
+def learn(records: Path, known: Path, figures: Path) -> None:
+    """Write what is learned of the tables that are not held out, and how the rivals did."""
+    lines = [line for line in read(records) if not line["held_out"]]
+    found, compared = {}, {}
+    for kind in KINDS:
+        own = Lines.of(lines, kind)
+        lengths, priors = fit(own.standard, own.even)
+        model = left_out(own, lengths, priors)
+        widen = widening(own.even, model)
+        found[kind] = knowledge(own, lengths, priors, widen)
+        wide = {name: (mean, widen * deviation) for name, (mean, deviation) in model.items()}
+        flat = left_out(own, *fit(own.standard, own.even, told=False))
+        rivals = {"mean": flat, "process": wide, "boosting": boosted(own)}
+        compared[kind] = {
+            "lines": len(own.lines),
+            "tables": int(own.tables.max()) + 1,
+            "widen": widen,
+            "lengths": dict(zip(own.names, map(float, lengths), strict=True)),
+            "rivals": {name: judged(own, one) for name, one in rivals.items()},
+        }
+    save(known, found)
+    figures.write_text(json.dumps(compared, indent=1) + "\n")
+
+
+def knowledge(
+    own: Lines, lengths: np.ndarray, priors: Mapping[str, list[Prior]], widen: float
+) -> Knowledge:
+    """Return what is shipped."""
+    keys = ("package", "table", "target", "condition")
+    return Knowledge(
+        tables=tuple(Recorded(**{key: one[key] for key in keys}) for one in own.lines),
+        features=tuple(own.names),
+        points=own.points,
+        lengths=lengths,
+        metrics={
+            name: Records(
+                names=one.names,
+                gains=one.gains,
+                errors=one.errors,
+                priors=tuple(priors[name]),
+            )
+            for name, one in own.metrics.items()
+        },
+        widen=widen,
+    )
+
+
+def _metrics(lines: Sequence[dict]) -> Iterator[str]:
+    yield from dict.fromkeys(name for one in lines for name in one["metrics"])
+
+
+def _records(lines: Sequence[dict], metric: str) -> Records:
+    found = [one["metrics"].get(metric, {"gains": {}})["gains"] for one in lines]
+    everyone = sorted({name for gains in found for name in gains})
+    names = [name for name in everyone if sum(name in gains for gains in found) >= LEAST]
+    nothing = (np.nan, np.nan)
+    pairs = [[gains.get(name, nothing)[:2] for name in names] for gains in found]
+    table = np.array(pairs, float).reshape(len(lines), len(names), 2)
+    return Records(names=tuple(names), gains=table[..., 0], errors=table[..., 1], priors=())
+
+
+def fit(
+    points: np.ndarray, metrics: dict[str, tuple[np.ndarray, np.ndarray]], told: bool = True
+) -> tuple[np.ndarray, dict[str, list[Prior]]]:
+    """Return the lengths of the features and each loss's prior, by the marginal likelihood.
+
+    points: standardised. metrics: gains and errors (n, c) on their scale. Amplitudes of one
+    metric's losses are drawn to their common value, and lengths to one at which all features
+    together tell a little.
+    """
+    x = torch.from_numpy(points)
+    d = x.shape[1]
+    start = 0.5 * np.log(2.0 * d)
+    lengths = torch.full((d,), start, dtype=torch.float64, requires_grad=True)
+    parts = {}
+    for name, (gains, errors) in metrics.items():
+        y, s = torch.from_numpy(gains.T.copy()), torch.from_numpy(errors.T.copy())
+        held = torch.isfinite(y) & torch.isfinite(s)
+        y = torch.where(held, y, 0.0)
+        own = torch.where(held, s**2, 1e6)  # as good as not measured
+        spread = np.log(max(float(y[held].std()), 1e-3) / 2)
+        c = len(y)
+        parameters = [
+            torch.tensor([float(y[held].mean())], dtype=torch.float64, requires_grad=True),
+            torch.tensor([spread], dtype=torch.float64, requires_grad=True),
+            torch.full((c,), spread, dtype=torch.float64, requires_grad=True),
+            torch.full((c,), spread, dtype=torch.float64, requires_grad=True),
+        ]
+        parts[name] = (y, own, held, parameters)
+    everything = [lengths] + [p for *_, ps in parts.values() for p in ps]
+    optimizer = torch.optim.Adam(everything, lr=RATE)
+    eye = torch.eye(len(x), dtype=torch.float64)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        scaled = x / lengths.exp()
+        k = torch.exp(-0.5 * torch.cdist(scaled, scaled).pow(2))
+        total = 0.5 * ((lengths - start) ** 2).sum()
+        for y, own, held, (mean, offset, amplitude, nugget) in parts.values():
+            told_part = (2 * amplitude).exp()[:, None, None] * k if told else 0.0
+            noise = own + (2 * nugget).exp()[:, None]
+            cov = (2 * offset).exp() + told_part + noise[:, :, None] * eye
+            both = held[:, :, None] & held[:, None, :]
+            cov = torch.where(both | (eye > 0), cov, 0.0)
+            chol = torch.linalg.cholesky(cov)
+            off = torch.where(held, y - mean, 0.0)
+            z = torch.linalg.solve_triangular(chol, off[..., None], upper=False)[..., 0]
+            logdet = torch.log(torch.diagonal(chol, dim1=1, dim2=2))
+            total = total + 0.5 * (z**2).sum() + torch.where(held, logdet, 0.0).sum()
+            for values in (amplitude, nugget):
+                total = total + ((values - values.mean()) ** 2).sum()
+        total.backward()
+        optimizer.step()
+    priors = {
+        name: [
+            Prior(float(m), float(o.exp()), float(a.exp()) if told else 0.0, float(t.exp()))
+            for a, t in zip(amplitude, nugget, strict=True)
+        ]
+        for name, (*_, found) in parts.items()
+        for m, o, amplitude, nugget in [[one.detach() for one in found]]
+    }
+    return lengths.detach().exp().numpy(), priors
+
+
+def left_out(own: Lines, lengths: np.ndarray, priors: Mapping[str, list[Prior]]) -> dict[str, Pair]:
+    """Return each loss's mean and deviation on every table, by the other tables."""
+    k, tables = likeness(own.standard, own.standard, lengths), own.tables
+    found = {}
+    for name, (gains, errors) in own.even.items():
+        mean, deviation = np.full(gains.shape, np.nan), np.full(gains.shape, np.nan)
+        for loss in range(gains.shape[1]):
+            held = np.isfinite(gains[:, loss])
+            for table in range(tables.max() + 1):
+                out, rest = tables == table, held & (tables != table)
+                mean[out, loss], deviation[out, loss] = posterior(
+                    priors[name][loss],
+                    gains[rest, loss],
+                    errors[rest, loss],
+                    k[np.ix_(rest, rest)],
+                    k[np.ix_(out, rest)],
+                )
+        found[name] = mean, deviation
+    return found
+
+
+def boosted(own: Lines) -> dict[str, Pair]:
+    """Return the same by gradient boosting over features and losses, fitted without the table."""
+    order = np.random.default_rng(0).permutation(own.tables.max() + 1)
+    part, found = order[own.tables] % min(PARTS, len(order)), {}
+    for name, (gains, _) in own.even.items():
+        rows, losses = gains.shape
+        loss = np.tile(np.arange(losses), rows)[:, None]
+        inputs = np.hstack([np.repeat(own.standard, losses, axis=0), loss])
+        target, parts = gains.ravel(), np.repeat(part, losses)
+        kind = [inputs.shape[1] - 1]
+        mean = np.full(len(target), np.nan)
+        for out in range(part.max() + 1):
+            rest = np.isfinite(target) & (parts != out)
+            model = HistGradientBoostingRegressor(
+                max_iter=150, learning_rate=0.05, max_leaf_nodes=15, categorical_features=kind
+            )
+            mean[parts == out] = model.fit(inputs[rest], target[rest]).predict(inputs[parts == out])
+        mean = mean.reshape(rows, losses)
+        found[name] = mean, np.broadcast_to(np.nanstd(gains - mean, axis=0), mean.shape)
+    return found
+
+
+def widening(measured: Mapping[str, Pair], found: Mapping[str, Pair]) -> float:
+    """Return by how much deviations must grow for 80 % intervals to hold 80 % of what is measured.
+
+    Source: Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World, 2005.
+    """
+    off = np.concatenate([(measured[n][0] - mean).ravel() for n, (mean, _) in found.items()])
+    own = np.concatenate([deviation.ravel() for _, deviation in found.values()])
+    noise = np.concatenate([measured[name][1].ravel() for name in found])
+    held = np.isfinite(off)
+    off, own, noise = np.abs(off[held]), own[held], noise[held]
+    low, high = 0.1, 10.0
+    for _ in range(50):
+        middle = (low * high) ** 0.5
+        covered = (off <= INTERVAL * np.hypot(middle * own, noise)).mean()
+        low, high = (middle, high) if covered < 0.8 else (low, middle)
+    return float(high)
+
+
+def judged(own: Lines, found: Mapping[str, Pair]) -> dict[str, float]:
+    """Return how predictions stand beside what was measured."""
+    score: dict[str, list[float]] = {name: [] for name in ("density", "covered", "rank", "first")}
+    for name, (mean, deviation) in found.items():
+        gains, errors = own.even[name]
+        held = np.isfinite(gains)
+        z = (gains - mean) / np.hypot(deviation, errors)
+        score["density"] += (stats.norm.logpdf(z) - np.log(np.hypot(deviation, errors)))[
+            held
+        ].tolist()
+        score["covered"] += (np.abs(z) <= INTERVAL)[held].tolist()
+        for line, known in enumerate(held):
+            if known.sum() < 5:
+                continue
+            score["rank"].append(stats.spearmanr(mean[line, known], gains[line, known]).statistic)
+            first = np.where(known, mean[line], np.inf).argmin()
+            real = np.clip(own.metrics[name].gains[line, first], -MOST, MOST)
+            score["first"].append(float(real) if mean[line, first] < 0 else 0.0)
+    return {name: float(np.nanmean(values)) for name, values in score.items()}
