@@ -14,10 +14,11 @@ from lossmith.study.suggest.gaussian import Prior, likeness, posterior
 from lossmith.study.suggest.knowledge import MOST, Knowledge, Recorded, Records, even, save
 from lossmith.study.suggest.suggest import INTERVAL
 
-STEPS, RATE = 150, 0.05  # of the fit of the prior
+STEPS, RATE = 80, 0.1  # of the fit of the prior
 KINDS = {"regression": ("regression",), "classes": ("binary", "multiclass")}
+HELD = 1.0  # weight of the prior of the lengths
 LEAST = 12  # lines on which a loss was measured under a metric, else nothing is known of it
-PARTS = 8  # of the tables, for the rival that is slow to fit
+PARTS = 5  # of the tables, each predicted by what is learned without it
 Pair = tuple[np.ndarray, np.ndarray]  # gains and errors, or means and deviations, (n, c)
 
 
@@ -34,7 +35,7 @@ class Lines:
     def of(cls, lines: Sequence[dict], kind: str) -> "Lines":
         """Return those of the lines that are of a kind."""
         own = [one for one in lines if one.get("task") in KINDS[kind]]
-        names = list(dict.fromkeys(name for one in own for name in one["features"]))
+        names = list(own[0]["features"]) if own else []
         points = np.array([[one["features"][name] for name in names] for one in own])
         metrics = {name: _records(own, name) for name in _metrics(own)}
         known = {name: records for name, records in metrics.items() if records.names}
@@ -71,18 +72,22 @@ def learn(records: Path, known: Path, figures: Path) -> None:
     for kind in KINDS:
         own = Lines.of(lines, kind)
         lengths, priors = fit(own.standard, own.even)
-        model = left_out(own, lengths, priors)
-        widen = widening(own.even, model)
+        models = {
+            "mean": left_out(own, told=False),
+            "process": left_out(own),
+            "boosting": boosted(own),
+        }
+        widths = {name: widening(own.even, one) for name, one in models.items()}
+        widen = widths["process"]
         found[kind] = knowledge(own, lengths, priors, widen)
-        wide = {name: (mean, widen * deviation) for name, (mean, deviation) in model.items()}
-        flat = left_out(own, *fit(own.standard, own.even, told=False))
-        rivals = {"mean": flat, "process": wide, "boosting": boosted(own)}
         compared[kind] = {
             "lines": len(own.lines),
             "tables": int(own.tables.max()) + 1,
             "widen": widen,
             "lengths": dict(zip(own.names, map(float, lengths), strict=True)),
-            "rivals": {name: judged(own, one) for name, one in rivals.items()},
+            "rivals": {
+                name: judged(own, widened(one, widths[name])) for name, one in models.items()
+            },
         }
     save(known, found)
     figures.write_text(json.dumps(compared, indent=1) + "\n")
@@ -160,7 +165,7 @@ def fit(
         optimizer.zero_grad()
         scaled = x / lengths.exp()
         k = torch.exp(-0.5 * torch.cdist(scaled, scaled).pow(2))
-        total = 0.5 * ((lengths - start) ** 2).sum()
+        total = 0.5 * HELD * ((lengths - start) ** 2).sum()
         for y, own, held, (mean, offset, amplitude, nugget) in parts.values():
             told_part = (2 * amplitude).exp()[:, None, None] * k if told else 0.0
             noise = own + (2 * nugget).exp()[:, None]
@@ -187,47 +192,54 @@ def fit(
     return lengths.detach().exp().numpy(), priors
 
 
-def left_out(own: Lines, lengths: np.ndarray, priors: Mapping[str, list[Prior]]) -> dict[str, Pair]:
-    """Return each loss's mean and deviation on every table, by the other tables."""
-    k, tables = likeness(own.standard, own.standard, lengths), own.tables
-    found = {}
-    for name, (gains, errors) in own.even.items():
-        mean, deviation = np.full(gains.shape, np.nan), np.full(gains.shape, np.nan)
-        for loss in range(gains.shape[1]):
-            held = np.isfinite(gains[:, loss])
-            for table in range(tables.max() + 1):
-                out, rest = tables == table, held & (tables != table)
-                mean[out, loss], deviation[out, loss] = posterior(
-                    priors[name][loss],
-                    gains[rest, loss],
-                    errors[rest, loss],
-                    k[np.ix_(rest, rest)],
-                    k[np.ix_(out, rest)],
-                )
-        found[name] = mean, deviation
+def left_out(own: Lines, told: bool = True) -> dict[str, Pair]:
+    """Return each loss's mean and deviation on every table, learned without the table's part."""
+    part = parts(own)
+    found = {name: _empty(gains) for name, (gains, _) in own.even.items()}
+    for out in range(part.max() + 1):
+        rest, left = part != out, part == out
+        kept = {name: (y[rest], s[rest]) for name, (y, s) in own.even.items()}
+        lengths, priors = fit(own.standard[rest], kept, told)
+        k = likeness(own.standard, own.standard[rest], lengths)
+        for name, (gains, errors) in kept.items():
+            for loss in range(gains.shape[1]):
+                held = np.isfinite(gains[:, loss])
+                within, across = k[rest][:, held][held], k[left][:, held]
+                measured = gains[held, loss], errors[held, loss]
+                pair = posterior(priors[name][loss], *measured, within, across)
+                for values, own_values in zip(found[name], pair, strict=True):
+                    values[left, loss] = own_values
     return found
 
 
-def boosted(own: Lines) -> dict[str, Pair]:
-    """Return the same by gradient boosting over features and losses, fitted without the table."""
+def parts(own: Lines) -> np.ndarray:
+    """Return the part of each line, tables whole."""
     order = np.random.default_rng(0).permutation(own.tables.max() + 1)
-    part, found = order[own.tables] % min(PARTS, len(order)), {}
+    return order[own.tables] % min(PARTS, len(order))
+
+
+def boosted(own: Lines) -> dict[str, Pair]:
+    """Return the same by gradient boosting over features and losses."""
+    part, found = parts(own), {}
     for name, (gains, _) in own.even.items():
         rows, losses = gains.shape
         loss = np.tile(np.arange(losses), rows)[:, None]
         inputs = np.hstack([np.repeat(own.standard, losses, axis=0), loss])
-        target, parts = gains.ravel(), np.repeat(part, losses)
-        kind = [inputs.shape[1] - 1]
-        mean = np.full(len(target), np.nan)
+        target, places = gains.ravel(), np.repeat(part, losses)
+        kind, mean = [inputs.shape[1] - 1], np.full(gains.size, np.nan)
         for out in range(part.max() + 1):
-            rest = np.isfinite(target) & (parts != out)
+            rest, left = np.isfinite(target) & (places != out), places == out
             model = HistGradientBoostingRegressor(
                 max_iter=150, learning_rate=0.05, max_leaf_nodes=15, categorical_features=kind
             )
-            mean[parts == out] = model.fit(inputs[rest], target[rest]).predict(inputs[parts == out])
+            mean[left] = model.fit(inputs[rest], target[rest]).predict(inputs[left])
         mean = mean.reshape(rows, losses)
         found[name] = mean, np.broadcast_to(np.nanstd(gains - mean, axis=0), mean.shape)
     return found
+
+
+def _empty(gains: np.ndarray) -> Pair:
+    return np.full(gains.shape, np.nan), np.full(gains.shape, np.nan)
 
 
 def widening(measured: Mapping[str, Pair], found: Mapping[str, Pair]) -> float:
@@ -248,16 +260,28 @@ def widening(measured: Mapping[str, Pair], found: Mapping[str, Pair]) -> float:
     return float(high)
 
 
+def widened(found: Mapping[str, Pair], widen: float) -> dict[str, Pair]:
+    """Return forecasts with deviations so many times as wide."""
+    return {name: (mean, widen * deviation) for name, (mean, deviation) in found.items()}
+
+
+def crps(z: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Return the continuous ranked probability score of a normal forecast; lower is better.
+
+    Source: Gneiting & Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation, 2007.
+    """
+    below = 2 * stats.norm.cdf(z) - 1
+    return deviation * (z * below + 2 * stats.norm.pdf(z) - np.pi**-0.5)
+
+
 def judged(own: Lines, found: Mapping[str, Pair]) -> dict[str, float]:
     """Return how predictions stand beside what was measured."""
-    score: dict[str, list[float]] = {name: [] for name in ("density", "covered", "rank", "first")}
+    score: dict[str, list[float]] = {name: [] for name in ("score", "covered", "rank", "first")}
     for name, (mean, deviation) in found.items():
         gains, errors = own.even[name]
         held = np.isfinite(gains)
         z = (gains - mean) / np.hypot(deviation, errors)
-        score["density"] += (stats.norm.logpdf(z) - np.log(np.hypot(deviation, errors)))[
-            held
-        ].tolist()
+        score["score"] += crps(z, np.hypot(deviation, errors))[held].tolist()
         score["covered"] += (np.abs(z) <= INTERVAL)[held].tolist()
         for line, known in enumerate(held):
             if known.sum() < 5:

@@ -45,7 +45,12 @@ def suggest(options: argparse.Namespace) -> None:
 
         given = {name: getattr(options, name) for name in ("target", "metric", "task", "positive")}
         found = suggested(read_table(options.file), **given)
-        told = [f"--{name}={value}" for name, value in given.items() if value is not None]
+        told = [
+            part
+            for name, value in given.items()
+            if value is not None
+            for part in (f"--{name}", value)
+        ]
         found = replace(found, study=shlex.join(["lossmith", "select", options.file, *told]))
         if options.json:
             print(json.dumps(found.as_plain(), indent=2))

@@ -10,7 +10,7 @@ from lossmith.study.diagnose.target import FAR, tail_index
 Array = np.ndarray
 ROWS = 1200  # that are compared with each other, of larger tables an even choice
 NEIGHBOURS = 10
-LOGS = {"rows", "columns", "distinct", "classes", "imbalance", "rarest"}  # kept as logarithms
+LOGS = {"rows", "columns", "distinct", "classes", "imbalance"}  # kept as logarithms
 
 
 def features(problem: Problem) -> dict[str, float]:
@@ -53,7 +53,9 @@ def _of_residuals(target: Array, near: Array) -> dict[str, float]:
 
 
 def _spread(values: Array) -> dict[str, float]:
-    """Return outliers, tail and skew of values."""
+    """Return outliers, tail and skew of values; zeros where all are equal."""
+    if np.ptp(values) == 0:
+        return dict.fromkeys(("outliers", "outliers' squares", "tail", "skew", "kurtosis"), 0.0)
     scaled = values / max(float(np.abs(values).max()), float(np.finfo(float).tiny))
     off = scaled - np.median(scaled)
     middle = np.abs(off)
@@ -76,7 +78,6 @@ def _of_classes(target: Array) -> dict[str, float]:
     return {
         "classes": np.log(len(counts)),
         "imbalance": np.log(counts.max() / counts.min()),
-        "rarest": np.log(counts.min()),
         "largest": counts.max() / counts.sum(),
     }
 
@@ -115,7 +116,7 @@ def _near(problem: Problem) -> Array:
     their ranks, a missing one as the middle.
     """
     chosen = _chosen(len(problem.target))
-    numbers, texts = problem.columns.read(problem.features).at(chosen)
+    numbers, texts = problem.columns.read(problem.features.iloc[chosen])
     apart = np.zeros((len(chosen), len(chosen)), np.float32)
     for column in numbers.T:
         ranks = np.full(len(column), 0.5, np.float32)

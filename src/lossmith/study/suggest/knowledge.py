@@ -156,7 +156,7 @@ def load(path: Path = FILE) -> dict[str, Knowledge]:
             if about["format"] != FORMAT:
                 raise ValueError(f"it is of format {about['format']}, not {FORMAT}")
             return {kind: _read(file, kind, own) for kind, own in about["kinds"].items()}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{path.name} does not hold what suggest knows: {error}") from error
 
 

@@ -179,4 +179,8 @@ def _outside(
 
 
 def _plain(name: str, value: float) -> str:
-    return f"{np.exp(value):,.6g}" if name in LOGS else f"{value:.3g}"
+    """Return a feature in its own unit, counts as whole numbers."""
+    if name not in LOGS:
+        return f"{value:.3g}"
+    plain = float(np.exp(value))
+    return f"{round(plain):,}" if plain > 10 else f"{plain:.3g}"
