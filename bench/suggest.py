@@ -206,10 +206,16 @@ class Recording:
         return {
             "default": found.default,
             "error": float(errors[base]),
+            "constant": self.constant(metric),
             "at": [trials[trial][1], epoch],
             "gains": gains,
             "diverged": [c.name for c in found.candidates if c.name not in picks],
         }
+
+    def constant(self, metric: Metric) -> float:
+        """Return the error of the best constant prediction."""
+        target = self.clean.target
+        return relative_to_best(metric, metric.constant_score(target), len(target))
 
     def _chosen(
         self,

@@ -16,7 +16,8 @@ from lossmith.study.suggest.suggest import INTERVAL
 
 STEPS, RATE = 80, 0.1  # of the fit of the prior
 KINDS = {"regression": ("regression",), "classes": ("binary", "multiclass")}
-HELD = 1.0  # weight of the prior of the lengths
+HELD = 100.0  # weight of the prior of the lengths: losses and metrics are much alike
+SOLVED = 0.02  # of the best constant's error
 LEAST = 12  # lines on which a loss was measured under a metric, else nothing is known of it
 PARTS = 5  # of the tables, each predicted by what is learned without it
 Pair = tuple[np.ndarray, np.ndarray]  # gains and errors, or means and deviations, (n, c)
@@ -60,9 +61,18 @@ class Lines:
 
 
 def read(path: Path) -> list[dict]:
-    """Return the lines that hold measurements."""
+    """Return the lines that hold measurements, without metrics under which a table is solved."""
     lines = map(json.loads, path.read_text().splitlines())
-    return [line for line in lines if "metrics" in line]
+    return [
+        line | {"metrics": {n: one for n, one in line["metrics"].items() if not solved(one)}}
+        for line in lines
+        if "metrics" in line
+    ]
+
+
+def solved(measured: dict) -> bool:
+    """Tell whether the default leaves nothing to gain: ratios of such errors mean nothing."""
+    return bool(measured["error"] < SOLVED * measured["constant"])
 
 
 def learn(records: Path, known: Path, figures: Path) -> None:
@@ -245,13 +255,35 @@ def _empty(gains: np.ndarray) -> Pair:
 def widening(measured: Mapping[str, Pair], found: Mapping[str, Pair]) -> float:
     """Return by how much deviations must grow for 80 % intervals to hold 80 % of what is measured.
 
+    That is of all losses, and of those named first, which being first flatters: the larger of both.
+
     Source: Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World, 2005.
     """
-    off = np.concatenate([(measured[n][0] - mean).ravel() for n, (mean, _) in found.items()])
-    own = np.concatenate([deviation.ravel() for _, deviation in found.values()])
-    noise = np.concatenate([measured[name][1].ravel() for name in found])
-    held = np.isfinite(off)
-    off, own, noise = np.abs(off[held]), own[held], noise[held]
+    off = {name: np.abs(measured[name][0] - mean) for name, (mean, _) in found.items()}
+    everyone = {name: np.isfinite(one) for name, one in off.items()}
+    first = {name: firsts(found[name][0], held) for name, held in everyone.items()}
+    return max(
+        _widening(
+            *(
+                np.concatenate([table[name][kept[name]] for name in found])
+                for table in (
+                    off,
+                    {name: deviation for name, (_, deviation) in found.items()},
+                    {name: errors for name, (_, errors) in measured.items()},
+                )
+            )
+        )
+        for kept in (everyone, first)
+    )
+
+
+def firsts(mean: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Return which loss of each line is the most promising, as marks (n, c)."""
+    best = np.where(held, mean, np.inf).argmin(axis=1)
+    return held & (np.arange(mean.shape[1]) == best[:, None])
+
+
+def _widening(off: np.ndarray, own: np.ndarray, noise: np.ndarray) -> float:
     low, high = 0.1, 10.0
     for _ in range(50):
         middle = (low * high) ** 0.5
