@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import stats
 from sklearn.ensemble import HistGradientBoostingRegressor
+from torch import Tensor
 
 from lossmith.study.suggest.gaussian import Prior, likeness, posterior
 from lossmith.study.suggest.knowledge import MOST, Knowledge, Recorded, Records, even, save
@@ -140,66 +142,89 @@ def _records(lines: Sequence[dict], metric: str) -> Records:
     return Records(names=tuple(names), gains=table[..., 0], errors=table[..., 1], priors=())
 
 
+class Part(NamedTuple):
+    """The gains of one metric's losses, (c, n), and the logarithms of what their prior is made of.
+
+    noise: variances of the measurements, vast where there is none. held: where there is one.
+    """
+
+    gains: Tensor
+    noise: Tensor
+    held: Tensor
+    mean: Tensor
+    offset: Tensor
+    told: Tensor
+    own: Tensor
+
+    @classmethod
+    def of(cls, gains: np.ndarray, errors: np.ndarray) -> "Part":
+        """Return the part of what was measured, (n, c), its prior at a rough guess."""
+        y, s = torch.from_numpy(gains.T.copy()), torch.from_numpy(errors.T.copy())
+        held = torch.isfinite(y) & torch.isfinite(s)
+        spread = float(np.log(max(float(y[held].std()), 1e-3) / 2))
+        return cls(
+            torch.where(held, y, 0.0),
+            torch.where(held, s**2, 1e6),
+            held,
+            _parameter([float(y[held].mean())]),
+            _parameter([spread]),
+            _parameter([spread] * len(y)),
+            _parameter([spread] * len(y)),
+        )
+
+    def surprise(self, k: Tensor, told: bool) -> Tensor:
+        """Return the negative log of the marginal likelihood, and of how alike losses are."""
+        eye = torch.eye(len(k), dtype=k.dtype)
+        shared = (2 * self.told).exp()[:, None, None] * k if told else 0.0
+        noise = self.noise + (2 * self.own).exp()[:, None]
+        both = self.held[:, :, None] & self.held[:, None, :]
+        covariance = (2 * self.offset).exp() + shared + noise[:, :, None] * eye
+        factor = torch.linalg.cholesky(torch.where(both | (eye > 0), covariance, 0.0))
+        off = torch.where(self.held, self.gains - self.mean, 0.0)[..., None]
+        z = torch.linalg.solve_triangular(factor, off, upper=False)
+        logs = torch.log(torch.diagonal(factor, dim1=1, dim2=2))
+        apart = sum(((one - one.mean()) ** 2).sum() for one in (self.told, self.own))
+        return 0.5 * (z**2).sum() + torch.where(self.held, logs, 0.0).sum() + apart
+
+    def priors(self, told: bool) -> list[Prior]:
+        """Return each loss's prior."""
+        mean, offset = self.mean.item(), self.offset.exp().item()
+        pairs = zip(self.told.exp().tolist(), self.own.exp().tolist(), strict=True)
+        return [Prior(mean, offset, a if told else 0.0, own) for a, own in pairs]
+
+
 def fit(
-    points: np.ndarray, metrics: dict[str, tuple[np.ndarray, np.ndarray]], told: bool = True
+    points: np.ndarray, metrics: Mapping[str, Pair], told: bool = True
 ) -> tuple[np.ndarray, dict[str, list[Prior]]]:
     """Return the lengths of the features and each loss's prior, by the marginal likelihood.
 
-    points: standardised. metrics: gains and errors (n, c) on their scale. Amplitudes of one
-    metric's losses are drawn to their common value, and lengths to one at which all features
-    together tell a little.
+    The figures of one metric's losses are drawn to each other, and lengths to one at which all
+    features together tell a little.
+
+    points: standardised, (n, d). metrics: what was measured, on its scale. told: whether features
+    tell anything.
     """
     x = torch.from_numpy(points)
-    d = x.shape[1]
-    start = 0.5 * np.log(2.0 * d)
-    lengths = torch.full((d,), start, dtype=torch.float64, requires_grad=True)
-    parts = {}
-    for name, (gains, errors) in metrics.items():
-        y, s = torch.from_numpy(gains.T.copy()), torch.from_numpy(errors.T.copy())
-        held = torch.isfinite(y) & torch.isfinite(s)
-        y = torch.where(held, y, 0.0)
-        own = torch.where(held, s**2, 1e6)  # as good as not measured
-        spread = np.log(max(float(y[held].std()), 1e-3) / 2)
-        c = len(y)
-        parameters = [
-            torch.tensor([float(y[held].mean())], dtype=torch.float64, requires_grad=True),
-            torch.tensor([spread], dtype=torch.float64, requires_grad=True),
-            torch.full((c,), spread, dtype=torch.float64, requires_grad=True),
-            torch.full((c,), spread, dtype=torch.float64, requires_grad=True),
-        ]
-        parts[name] = (y, own, held, parameters)
-    everything = [lengths] + [p for *_, ps in parts.values() for p in ps]
-    optimizer = torch.optim.Adam(everything, lr=RATE)
-    eye = torch.eye(len(x), dtype=torch.float64)
+    middle = 0.5 * float(np.log(2.0 * x.shape[1]))
+    lengths = _parameter([middle] * x.shape[1])
+    known = {name: Part.of(*pair) for name, pair in metrics.items()}
+    figures = [figure for part in known.values() for figure in part[3:]]
+    optimizer = torch.optim.Adam([lengths, *figures], lr=RATE)
     for _ in range(STEPS):
         optimizer.zero_grad()
         scaled = x / lengths.exp()
         k = torch.exp(-0.5 * torch.cdist(scaled, scaled).pow(2))
-        total = 0.5 * HELD * ((lengths - start) ** 2).sum()
-        for y, own, held, (mean, offset, amplitude, nugget) in parts.values():
-            told_part = (2 * amplitude).exp()[:, None, None] * k if told else 0.0
-            noise = own + (2 * nugget).exp()[:, None]
-            cov = (2 * offset).exp() + told_part + noise[:, :, None] * eye
-            both = held[:, :, None] & held[:, None, :]
-            cov = torch.where(both | (eye > 0), cov, 0.0)
-            chol = torch.linalg.cholesky(cov)
-            off = torch.where(held, y - mean, 0.0)
-            z = torch.linalg.solve_triangular(chol, off[..., None], upper=False)[..., 0]
-            logdet = torch.log(torch.diagonal(chol, dim1=1, dim2=2))
-            total = total + 0.5 * (z**2).sum() + torch.where(held, logdet, 0.0).sum()
-            for values in (amplitude, nugget):
-                total = total + ((values - values.mean()) ** 2).sum()
+        total = 0.5 * HELD * ((lengths - middle) ** 2).sum()
+        for part in known.values():
+            total = total + part.surprise(k, told)
         total.backward()
         optimizer.step()
-    priors = {
-        name: [
-            Prior(float(m), float(o.exp()), float(a.exp()) if told else 0.0, float(t.exp()))
-            for a, t in zip(amplitude, nugget, strict=True)
-        ]
-        for name, (*_, found) in parts.items()
-        for m, o, amplitude, nugget in [[one.detach() for one in found]]
-    }
+    priors = {name: part.priors(told) for name, part in known.items()}
     return lengths.detach().exp().numpy(), priors
+
+
+def _parameter(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64, requires_grad=True)
 
 
 def left_out(own: Lines, told: bool = True) -> dict[str, Pair]:
@@ -262,19 +287,15 @@ def widening(measured: Mapping[str, Pair], found: Mapping[str, Pair]) -> float:
     off = {name: np.abs(measured[name][0] - mean) for name, (mean, _) in found.items()}
     everyone = {name: np.isfinite(one) for name, one in off.items()}
     first = {name: firsts(found[name][0], held) for name, held in everyone.items()}
-    return max(
-        _widening(
-            *(
-                np.concatenate([table[name][kept[name]] for name in found])
-                for table in (
-                    off,
-                    {name: deviation for name, (_, deviation) in found.items()},
-                    {name: errors for name, (_, errors) in measured.items()},
-                )
-            )
-        )
-        for kept in (everyone, first)
-    )
+
+    def factor(kept: Mapping[str, np.ndarray]) -> float:
+        parts = [
+            (off[name][marks], found[name][1][marks], measured[name][1][marks])
+            for name, marks in kept.items()
+        ]
+        return _widening(*map(np.concatenate, zip(*parts, strict=True)))
+
+    return max(factor(everyone), factor(first))
 
 
 def firsts(mean: np.ndarray, held: np.ndarray) -> np.ndarray:
