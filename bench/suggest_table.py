@@ -29,6 +29,11 @@ folds; rows inside the training part chose its learning rate and epoch, and clea
 judged it under every metric of the task that its targets allow. What is kept is the log of its
 error over the default's, with the standard error of the rows. Tables were capped at 1,200 rows.
 
+What this leaves open: trainings are as long as a study's before it goes on, so that gains which
+only a longer one shows or removes are not known; larger tables are judged as if they were small;
+wrong targets were made, and a table whose true targets have heavy tails can look like one with
+errors.
+
 The model is [a Gaussian process](api/choose.md) over what a table says of itself: its size, its
 tails, outliers, skew and zeros or its classes and their imbalance, contradictions, and how far the
 ten most alike rows tell the target. Each loss's gain is a mean, drawn to that of all losses under
@@ -36,9 +41,11 @@ the metric, plus what alike tables gained there, with noise of known size; the f
 fast likeness fades are shared by all losses. It ships as numbers and text ({size} kB), is read with
 NumPy alone, and says which recorded tables an answer rests on.
 
-**All figures below are of the {held} tables that the same lot held out** before anything was
-recorded: nothing was learned from them or chosen by them. "Change" is the geometric mean of the
-change of error; errors are the metric, or 1 − metric where higher is better.
+**All figures below but the last table are of {held} tables that the same lot held out** before
+anything was recorded: nothing was learned from them. A case is a table under a condition and a
+metric; where the default leaves less than 2 % of the error of a constant, there is nothing to gain,
+and the case is left out, here and in learning. A change is the geometric mean of the change of
+error; errors are the metric, or 1 − metric where higher is better.
 """
 RIVALS = {
     "mean": "each loss's mean over tables",
@@ -142,7 +149,8 @@ to beat the default (75 % or more, by 1 % of the error or more), else the defaul
 the first loss wherever any change for the better is expected. "Average" is one loss for all tables,
 the best under the metric on average over the learning tables. Hindsight is the best of all losses
 on the very rows that judge, which noise flatters: nobody can reach it. "Worse" counts named losses
-whose error was higher, and by more than 2 %.
+whose error was higher, and by more than 2 %. The regret against hindsight is what lies between the
+columns.
 """
 RANKS = """Rank correlations are Spearman's between expected and measured gains: of the losses of
 one table under one metric, averaged; and of the first losses over tables. An interval of 80 %

@@ -1,5 +1,6 @@
 """`suggest`: its process beside another's, its file, and what it says of tables."""
 
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
@@ -299,3 +301,31 @@ def test_command_ends_with_2_and_one_line(
     assert said.out == ""
     assert said.err.count("\n") == 1
     assert said.err.startswith("lossmith: ")
+
+
+@pytest.fixture
+def learning(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What learns the prior, of the benchmark."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    return importlib.import_module("suggest_fit")
+
+
+def test_the_prior_is_learned_by_the_marginal_likelihood(learning: Any) -> None:
+    draw = np.random.default_rng(0)
+    points, gains, errors = draw.normal(size=(9, 2)), draw.normal(size=9), draw.uniform(0.1, 1, 9)
+    measured = np.append(gains, np.nan)[:, None], np.append(errors, np.nan)[:, None]
+    part = learning.Part.of(*measured)
+    k = torch.from_numpy(likeness(*[np.vstack([points, points[:1]])] * 2, np.ones(2)))
+    (prior,) = part.priors(told=True)
+    kernel = ConstantKernel(prior.offset**2) + ConstantKernel(prior.told**2) * RBF(1.0)
+    other = GaussianProcessRegressor(kernel, alpha=errors**2 + prior.own**2, optimizer=None)
+    wanted = other.fit(points, gains - prior.mean).log_marginal_likelihood()
+    found = -part.surprise(k, told=True).item() - 9 / 2 * np.log(2 * np.pi)
+    assert found == pytest.approx(wanted)
+
+
+def test_deviations_widen_until_intervals_hold_four_fifths(learning: Any) -> None:
+    draw = np.random.default_rng(0)
+    own, noise = np.full(20_000, 0.5), np.full(20_000, 0.3)
+    off = np.abs(draw.normal(0, np.hypot(2 * own, noise)))
+    assert learning._widening(off, own, noise) == pytest.approx(2, abs=0.05)

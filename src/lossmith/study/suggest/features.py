@@ -26,7 +26,7 @@ def features(problem: Problem) -> dict[str, float]:
     else:
         found |= _of_classes(problem.target)
         found |= _of_votes(sample, sample[near])
-    return {name: float(np.round(value, 5)) for name, value in found.items()}
+    return {name: float(np.round(value, 8)) for name, value in found.items()}
 
 
 def _of_numbers(target: Array) -> dict[str, float]:

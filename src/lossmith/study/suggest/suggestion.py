@@ -87,8 +87,8 @@ class Suggestion:
     def caution(self) -> str:
         """What the figures are, and what only a study can say."""
         return (
-            "Expected from other tables, before any training, with 80 % intervals; only a study "
-            f"proves it: {self.study}"
+            "Expected on rows whose targets are right, from other tables and before any training, "
+            f"with 80 % intervals; only a study proves it: {self.study}"
         )
 
     @property
