@@ -65,6 +65,7 @@ pages: $(DEV)
 	$(BIN)/python bench/body.py --table bench/results/body.jsonl > docs/body.md
 	$(BIN)/python bench/choice.py --table bench/results/choice.jsonl > docs/choice.md
 	$(BIN)/python bench/policy.py table > docs/policy.md
+	$(BIN)/python bench/suggest.py table > docs/suggest.md
 	$(BIN)/python bench/large.py --table bench/results/large.jsonl > docs/large.md
 	$(BIN)/python bench/unseen.py --summary bench/results/unseen.jsonl > docs/unseen.md
 	$(BIN)/python bench/adaptive.py --table bench/results/adaptive.jsonl > docs/adaptive_evidence.md

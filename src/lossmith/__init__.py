@@ -16,6 +16,7 @@ _HOMES = {  # of the other public names
     "check_setup": "doctor.check",
     "judge": "study.judge",
     "select": "study.selection.select",
+    "suggest": "study.suggest.suggest",
     "watch": "integrations.watch",
 }
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lossmith.study.judge import judge as judge
     from lossmith.study.selection.select import select as select
     from lossmith.study.study import Study as Study
+    from lossmith.study.suggest.suggest import suggest as suggest
     from lossmith.weighting import *  # noqa: F403
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import lossmith
-from lossmith.cli import completion, doctor, folders, studies, verbs
+from lossmith.cli import completion, doctor, folders, studies, suggest, verbs
 from lossmith.cli.index import index
 from lossmith.printable import printable
 
@@ -23,6 +23,7 @@ EPILOG = """\
 examples:
   lossmith select houses.csv --target price --metric mae
   lossmith predict runs/houses new.csv --out predictions.csv
+  lossmith suggest houses.csv --target price --metric mae
   lossmith status runs/retina
   lossmith judge scores.csv --default dice --better higher
   lossmith doctor train.py:setup
@@ -110,6 +111,7 @@ def _parser() -> Parser:
     )
     _add_select(commands)
     _add_predict(commands)
+    suggest.add(commands)
     doctor.add(commands)
     studies.add(commands)
     _add_listings(commands)
