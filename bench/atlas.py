@@ -15,6 +15,7 @@ import os
 import sys
 import time
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from atlas_gain import compared
 from atlas_models import Reading, Repeats, one_by_one, stacked
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import candidates_for
-from lossmith.study.metrics import lookup
+from lossmith.study.metrics import decide, lookup
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.study_metric import StudyMetric
 from lossmith.study.metrics.tuned import tuned
@@ -39,10 +40,30 @@ REPEATS = 5
 RESULTS = Path(__file__).parent / "results" / "atlas.jsonl"
 
 
+ARRAYS = {type(one).__name__.lower(): one for one in ARRAY_TASKS}
+TUNED = ", tuned"  # of labels, whose thresholds are set on the inner rows
+
+
 def study_metric(name: str, table: bool) -> StudyMetric:
     """Return a metric; of tables with the decision tuned where it asks for one."""
     own = lookup(name) if table else None
-    return tuned(own) if own is not None and own.tuned else as_metric(name)
+    return tuned(own) if own is not None and own.tuned else as_metric(name.removesuffix(TUNED))
+
+
+def thresholds(target: Any, found: Any) -> list[Any]:
+    """Return the decision of each label that has the best F1 on some rows."""
+    tune = lookup("f1").tune
+    return [tune(own, _pairs(of_it)) for own, of_it in zip(target.T, found.T, strict=True)]
+
+
+def by_thresholds(found: Any, decisions: list[Any]) -> Any:
+    """Return the labels that are decided."""
+    parts = zip(found.T, decisions, strict=True)
+    return np.stack([decide(_pairs(own), decision) for own, decision in parts], axis=1)
+
+
+def _pairs(probability: Any) -> Any:
+    return np.stack([1 - probability, probability], axis=1)
 
 
 class Cell:
@@ -51,18 +72,13 @@ class Cell:
     def __init__(self, data: DataSet, condition: str) -> None:
         self.data, loaded = data, data.load()
         self.repeats: Repeats = [data.repeat(loaded, condition, seed) for seed in range(REPEATS)]
-        self.table = loaded.by == "rows" and data.task in TABLE_TASKS
-        self.task: Any = (
-            TABLE_TASKS[data.task]
-            if self.table
-            else next(one for one in ARRAY_TASKS if one.name == data.task)
-        )
-        self.metrics = [study_metric(name, self.table) for name in data.metrics]
+        self.table = data.task in TABLE_TASKS
+        self.task: Any = TABLE_TASKS[data.task] if self.table else ARRAYS[data.task]
+        self.metrics = {name: study_metric(name, self.table) for name in data.metrics}
         self.candidates, self.beat = {}, {}
-        for metric in self.metrics:
-            everyone, default, common = self._candidates(metric.name, loaded.target)
+        for name, metric in self.metrics.items():
+            everyone, *self.beat[name] = self._candidates(metric.name, loaded.target)
             self.candidates |= everyone
-            self.beat[metric.name] = default, common
         halves = np.random.default_rng(0).permutation(len(first(loaded.target))) % 2
         self.halves = [halves[test.rows] for _, _, test in self.repeats]
 
@@ -79,7 +95,7 @@ class Cell:
         """Train everything, and yield what it predicts."""
         if self.table:
             return stacked(self.repeats, self.candidates)
-        return one_by_one(self.task, self.repeats, self.candidates)
+        return one_by_one(self.data.task, self.task, self.repeats, self.candidates)
 
     def read(self, metric: StudyMetric, loss: Loss, part: Part, found: Any) -> tuple[Any, Any]:
         """Return targets and predictions as the metric takes them."""
@@ -98,16 +114,21 @@ class Chosen:
     def take(self, reading: Reading) -> None:
         """Keep a reading where it is the best so far."""
         _, inner, test = self.cell.repeats[reading.repeat]
-        for metric in self.cell.metrics:
+        for name, metric in self.cell.metrics.items():
             target, found = self.cell.read(metric, reading.loss, inner, reading.inner)
+            decisions = thresholds(target, found) if name.endswith(TUNED) else None
+            found = by_thresholds(found, decisions) if decisions else found
             error = metric.error(metric.score(target, found))
-            key = reading.candidate, reading.repeat, metric.name
+            key = reading.candidate, reading.repeat, name
             if key not in self.best or error < self.best[key][0]:
-                self.best[key] = error, self.cell.read(metric, reading.loss, test, reading.test)
+                target, found = self.cell.read(metric, reading.loss, test, reading.test)
+                found = by_thresholds(found, decisions) if decisions else found
+                self.best[key] = error, (target, found)
 
-    def tested(self, metric: StudyMetric, candidate: str, repeat: int) -> tuple[Any, ...]:
+    def tested(self, name: str, candidate: str, repeat: int) -> tuple[Any, ...]:
         """Return the score on the test rows, on either half of them, and each one's influence."""
-        target, found = self.best[candidate, repeat, metric.name][1]
+        metric = self.cell.metrics[name]
+        target, found = self.best[candidate, repeat, name][1]
         half = self.cell.halves[repeat]
         rows = [np.flatnonzero(half == number) for number in (0, 1)]
         parts = [metric.score(at(target, some), at(found, some)) for some in rows]
@@ -118,7 +139,7 @@ def work(job: tuple[str, str, str]) -> Lines:
     """Train a cell and return a line a metric."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    start = time.perf_counter()
+    start = time.process_time()
     task, name, condition = job
     data = next(one for one in DATA_SETS if (one.task, one.name) == (task, name))
     cell = Cell(data, condition)
@@ -126,25 +147,25 @@ def work(job: tuple[str, str, str]) -> Lines:
     for reading in cell.readings():
         chosen.take(reading)
     lines = []
-    for metric in cell.metrics:
+    for metric_name, metric in cell.metrics.items():
         tested = {
-            one: [chosen.tested(metric, one, repeat) for repeat in range(REPEATS)]
+            one: [chosen.tested(metric_name, one, repeat) for repeat in range(REPEATS)]
             for one in cell.candidates
         }
-        default, common = cell.beat[metric.name]
+        default, common = cell.beat[metric_name]
         lines.append(
             {
                 "task": task,
                 "data": name,
                 "condition": condition,
-                "metric": metric.name,
+                "metric": metric_name,
                 "better": metric.better,
                 "default": default,
                 "common": common,
                 "test_rows": int(np.mean([len(test.rows) for _, _, test in cell.repeats])),
                 "train_rows": int(np.mean([len(train.rows) for train, _, _ in cell.repeats])),
                 **compared(metric, tested, default, [test.rows for _, _, test in cell.repeats]),
-                "seconds": round(time.perf_counter() - start, 1),
+                "seconds": round(time.process_time() - start, 1),
             }
         )
     return lines
@@ -152,16 +173,20 @@ def work(job: tuple[str, str, str]) -> Lines:
 
 def run(out: Path, tasks: list[str] | None) -> None:
     """Do the cells that a file lacks."""
-    jobs = [
-        (data.task, data.name, condition)
-        for data in DATA_SETS
-        if tasks is None or data.task in tasks
-        for condition in data.conditions
-    ]
+    chosen = [data for data in DATA_SETS if tasks is None or data.task in tasks]
+    seen: Counter[str] = Counter()
+    turns = []
+    for data in chosen:  # every task's first set before any one's second
+        seen[data.task] += 1
+        turns.append((seen[data.task], data))
+    ordered = [data for _, data in sorted(turns, key=lambda turn: turn[0])]
+    jobs = [(data.task, data.name, condition) for data in ordered for condition in data.conditions]
     names = ("task", "data", "condition")
     for progress, lines in resumed(work, jobs, names, out, 1):
         for line in lines:
-            print(progress, *(line[name] for name in (*names, "metric", "seconds")), file=sys.stderr)
+            print(
+                progress, *(line[name] for name in (*names, "metric", "seconds")), file=sys.stderr
+            )
 
 
 def main() -> None:

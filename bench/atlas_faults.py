@@ -1,4 +1,4 @@
-"""What is wrong with the rows that train in the atlas: a target in, the rows kept and theirs out."""
+"""What is wrong with the atlas's training rows: a target in, the rows kept and their target out."""
 
 from collections.abc import Callable
 from typing import Any

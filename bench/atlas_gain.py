@@ -9,6 +9,7 @@ import numpy as np
 from lossmith.study.base.direction import as_error
 from lossmith.study.metrics.study_metric import StudyMetric
 from lossmith.study.rules.compare import FoldErrors
+from lossmith.study.rules.paired_test import LEVEL
 
 Array = np.ndarray
 Tested = Sequence[tuple[float, Sequence[float], Array]]  # by repeat: score, of halves, influences
@@ -17,7 +18,7 @@ Tested = Sequence[tuple[float, Sequence[float], Array]]  # by repeat: score, of 
 def compared(
     metric: StudyMetric, tested: Mapping[str, Tested], default: str, rows: Sequence[Array]
 ) -> dict[str, Any]:
-    """Return every candidate's scores, the honest gain of the best, and how each compares.
+    """Return every candidate's scores by repeat, which is best, what is proven, and what ties.
 
     Args:
         metric: that was scored.
@@ -25,25 +26,34 @@ def compared(
             these, and each row's influence.
         default: the candidate to beat.
         rows: of each repeat, the numbers of its test rows.
+
+    Returns:
+        scores on all test rows and on their halves; failed: the candidates with a score that is
+        not finite; p_values of being better than the default, uncorrected, by the test of a study;
+        ties: the candidates that this test, two-sided, cannot tell from the best.
     """
-    finite = {name: one for name, one in tested.items() if np.isfinite([t[0] for t in one]).all()}
+    finite = {name: one for name, one in tested.items() if np.isfinite(_numbers(one)).all()}
     errors = {name: _errors(metric, one, rows) for name, one in finite.items()}
     best = min(errors, key=lambda name: errors[name].errors.mean())
-    names = list(finite)
-    halves = [
-        as_error(np.array([[t[1][half] for t in finite[name]] for name in names]), metric.better)
-        for half in (0, 1)
-    ]
-    gain, picked = honest_gain(*halves, names.index(default), metric.better == "lower")
+    others = [name for name in finite if name != best]
     return {
-        "scores": {name: [t[0] for t in one] for name, one in finite.items()},
+        "scores": {name: _numbers(one)[0] for name, one in finite.items()},
+        "halves": {name: _numbers(one)[1:] for name, one in finite.items()},
         "failed": [name for name in tested if name not in finite],
         "best": best,
-        "gain": gain,
-        "picked": {name: round(share, 3) for name, share in zip(names, picked, strict=True) if share},
-        "p_values": {n: e.p_value(errors[default]) for n, e in errors.items() if n != default},
-        "ties": [n for n, e in errors.items() if n != best and _tie(e, errors[best])],
+        "p_values": {
+            name: float(f"{one.p_value(errors[default]):.3g}")
+            for name, one in errors.items()
+            if name != default
+        },
+        "ties": [name for name in others if errors[best].p_value(errors[name]) > LEVEL / 2],
     }
+
+
+def _numbers(tested: Tested) -> list[list[float]]:
+    """Return the scores by repeat on all test rows, on the first half of them, on the second."""
+    columns = zip(*((score, *halves) for score, halves, _ in tested), strict=True)
+    return [[float(f"{one:.6g}") for one in column] for column in columns]
 
 
 def _errors(metric: StudyMetric, tested: Tested, rows: Sequence[Array]) -> FoldErrors:
@@ -57,14 +67,7 @@ def _errors(metric: StudyMetric, tested: Tested, rows: Sequence[Array]) -> FoldE
     )
 
 
-def _tie(one: FoldErrors, best: FoldErrors) -> bool:
-    found = one.difference(best)
-    return found.low <= 0
-
-
-def honest_gain(
-    first: Array, second: Array, default: int, by_ratio: bool
-) -> tuple[float, Array]:
+def honest_gain(first: Array, second: Array, default: int, by_ratio: bool) -> tuple[float, Array]:
     """Return what the best candidate gains on rows and trainings that did not choose it.
 
     It is chosen by its mean error on one half of the rows in three repeats of five, and compared

@@ -25,7 +25,9 @@ from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedBatch
 
 RATES = (0.003, 0.01)
 SHARES = (0.25, 0.5, 1.0)  # of the epochs, after which the inner rows are scored
-STEPS = {"segmentation": 150, "text": 150}  # of a training; 300 of the others
+STEPS = 300  # of a training
+FEWER = {"segmentation": 150, "tokens": 100}  # of the larger models
+BATCHES = {"segmentation": 16, "tokens": 32}  # rows a step; 32 or 64 of the others
 WIDTH, EMBEDDING = 64, 16
 Repeats = Sequence[tuple[Part, Part, Part]]  # rows to train on, to choose by, to test on
 
@@ -59,7 +61,9 @@ def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[Reading
         for name, candidate in candidates.items()
         for rate in RATES
     ]
-    budget = Budget.for_rows(rows.target.shape[1])
+    count = rows.target.shape[1]
+    size = Budget.for_rows(count).batch
+    budget = Budget.for_rows(count, epochs=max(4, round(STEPS / (count // size))), batch=size)
     batch = StackedBatch(rows, specs, budget)
     for epoch in _marks(budget.epochs):
         batch.advance(epoch - batch.epoch)
@@ -70,7 +74,9 @@ def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[Reading
                 yield Reading(spec.candidate, number, loss, found[:size], found[size:])
 
 
-def one_by_one(task: Any, repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[Reading]:
+def one_by_one(
+    kind: str, task: Any, repeats: Repeats, candidates: Mapping[str, Any]
+) -> Iterator[Reading]:
     """Train each candidate of a task of arrays at each rate on each repeat."""
     for number, parts in enumerate(repeats):
         inputs = _encoded(parts)
@@ -78,8 +84,8 @@ def one_by_one(task: Any, repeats: Repeats, candidates: Mapping[str, Any]) -> It
         for name, candidate in candidates.items():
             for rate in RATES:
                 loss = candidate.fit(target)
-                model = make(task, loss, inputs[0], parts[0].target, number)
-                for _ in _trained(model, loss, inputs[0], target, rate, task.name, number):
+                model = make(kind, task, loss, inputs[0], parts[0].target, number)
+                for _ in _trained(model, loss, inputs[0], target, rate, kind, number):
                     found = [_outputs(model, one) for one in inputs[1:]]
                     yield Reading(name, number, loss, *(loss.decode(one) for one in found))
 
@@ -90,13 +96,13 @@ def _trained(
     inputs: Tensor,
     target: Any,
     rate: float,
-    task: str,
+    kind: str,
     seed: int,
 ) -> Iterator[int]:
     """Train a model, and yield after each share of the epochs with its averaged weights on."""
     rows = len(inputs)
-    size = min(rows, 16 if task == "segmentation" else 32 if rows < 1000 else 64)
-    epochs = max(4, round(STEPS.get(task, 300) / (rows // size)))
+    size = min(rows, BATCHES.get(kind, 32 if rows < 1000 else 64))
+    epochs = max(4, round(FEWER.get(kind, STEPS) / (rows // size)))
     budget = Budget(epochs=epochs, batch=size)
     groups = parameter_groups(model, loss, weight_decay=WEIGHT_DECAY)
     optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
@@ -138,22 +144,26 @@ def _tensors(target: Any) -> Any:
     return torch.from_numpy(target)
 
 
-def make(task: Any, loss: Loss, inputs: Tensor, target: Any, seed: int) -> nn.Module:
+def make(kind: str, task: Any, loss: Loss, inputs: Tensor, target: Any, seed: int) -> nn.Module:
     """Return a task's model with the head that a loss needs."""
     torch.manual_seed(seed)
-    if task.name == "segmentation":
-        return UNet(task.width(loss, target))
-    if task.name == "text":
+    if kind == "segmentation":
+        return Blocks(task.width(loss, target))
+    if kind == "tokens":
         return Characters(1 + int(max(inputs.max(), first(target).max())), task.width(loss, target))
-    if task.name == "ranking":
-        return Items(inputs.shape[-1]) if inputs.ndim == 3 else mlp(inputs.shape[1], target.shape[1])
-    if task.name == "metric_learning":
+    if kind == "ranking":
+        return (
+            Items(inputs.shape[-1]) if inputs.ndim == 3 else mlp(inputs.shape[1], target.shape[1])
+        )
+    if kind == "retrieval":
         return mlp(inputs.shape[1], EMBEDDING)
-    if task.name == "regression":
+    if kind == "forecasting":
         return Scaled(inputs, mlp(inputs.shape[1], target.shape[1]))
     width = task.width(loss, target)
-    return mlp(inputs.shape[1], width) if width > 1 else nn.Sequential(
-        mlp(inputs.shape[1], width), nn.Flatten(0)
+    return (
+        mlp(inputs.shape[1], width)
+        if width > 1
+        else nn.Sequential(mlp(inputs.shape[1], width), nn.Flatten(0))
     )
 
 
@@ -192,26 +202,24 @@ class Items(nn.Module):
         return self.body(inputs).squeeze(-1)
 
 
-class UNet(nn.Module):
-    """Two levels; a head of one output is (N, H, W), of more (N, C, H, W)."""
+class Blocks(nn.Module):
+    """Convolutions over blocks of 2 × 2 pixels; a head of one output is (N, H, W)."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
-        self.down, self.deep, self.up = _block(1, 8), _block(8, 16), _block(24, 8)
-        self.head = nn.Conv2d(8, outputs, 1)
+        self.down = nn.Conv2d(4, 16, 3, padding=1)
+        self.deep = nn.Conv2d(16, 16, 3, padding=1)
+        self.wide = nn.Conv2d(16, 16, 3, padding=2, dilation=2)
+        self.norm = nn.GroupNorm(4, 16)
+        self.head = nn.Conv2d(16, 4 * outputs, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits a pixel."""
-        fine = self.down(images)
-        coarse = nnf.interpolate(self.deep(nnf.max_pool2d(fine, 2)), scale_factor=2)
-        output = self.head(self.up(torch.cat([fine, coarse], 1)))
+        """Return logits a pixel, (N, C, H, W) of images (N, 1, H, W)."""
+        first = nnf.silu(self.down(nnf.pixel_unshuffle(images, 2)))
+        found = nnf.silu(self.norm(self.deep(first)))
+        found = first + nnf.silu(self.wide(found))
+        output = nnf.pixel_shuffle(self.head(found), 2)
         return output.squeeze(1) if output.shape[1] == 1 else output
-
-
-def _block(inputs: int, outputs: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1), nn.GroupNorm(4, outputs), nn.SiLU()
-    )
 
 
 class Characters(nn.Module):
