@@ -203,7 +203,7 @@ def main() -> None:
         return
     from atlas_page import write
 
-    write(options.results, sum(len(data.conditions) for data in DATA_SETS))
+    write(options.results)
 
 
 if __name__ == "__main__":
