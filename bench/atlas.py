@@ -26,7 +26,7 @@ import torch
 
 from atlas_data import DATA_SETS, DataSet, Part, at, first
 from atlas_gain import compared
-from atlas_models import Reading, Repeats, one_by_one, stacked
+from atlas_models import Reading, Repeats, fitting, one_by_one, stacked
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import candidates_for
 from lossmith.study.metrics import decide, lookup
@@ -38,8 +38,6 @@ from resume import Lines, resumed
 
 REPEATS = 5
 RESULTS = Path(__file__).parent / "results" / "atlas.jsonl"
-
-
 ARRAYS = {type(one).__name__.lower(): one for one in ARRAY_TASKS}
 TUNED = ", tuned"  # of labels, whose thresholds are set on the inner rows
 
@@ -82,6 +80,7 @@ class Cell:
         for name, metric in self.metrics.items():
             everyone, *self.beat[name] = self._candidates(metric.name, target)
             self.candidates |= everyone
+        self.candidates = fitting(self.repeats, self.candidates)
         halves = np.random.default_rng(0).permutation(len(first(loaded.target))) % 2
         self.halves = [halves[test.rows] for _, _, test in self.repeats]
 
@@ -149,6 +148,7 @@ def work(job: tuple[str, str, str]) -> Lines:
     chosen = Chosen(cell)
     for reading in cell.readings():
         chosen.take(reading)
+    tests = [test.rows for _, _, test in cell.repeats]
     lines = []
     for metric_name, metric in cell.metrics.items():
         tested = {
@@ -165,9 +165,9 @@ def work(job: tuple[str, str, str]) -> Lines:
                 "better": metric.better,
                 "default": default,
                 "common": common,
-                "test_rows": int(np.mean([len(test.rows) for _, _, test in cell.repeats])),
+                "test_rows": int(np.mean([len(rows) for rows in tests])),
                 "train_rows": int(np.mean([len(train.rows) for train, _, _ in cell.repeats])),
-                **compared(metric, tested, default, [test.rows for _, _, test in cell.repeats]),
+                **compared(metric, tested, default, tests),
                 "seconds": round(time.process_time() - start, 1),
             }
         )

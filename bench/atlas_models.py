@@ -5,7 +5,9 @@ learning rates and repeats at once. Everything else is trained one after another
 optimizer, batches, seeds and running average of the weights.
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +44,20 @@ class Reading(NamedTuple):
     test: Any
 
 
+def fitting(repeats: Repeats, candidates: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the candidates that take the training targets of every repeat; tell of the others."""
+    found = dict(candidates)
+    for train, _, _ in repeats:
+        target = _tensors(train.target)
+        for name, candidate in list(found.items()):
+            try:
+                candidate.fit(target)
+            except ValueError as error:
+                del found[name]
+                print(f"{name} takes no part: {error}", file=sys.stderr)
+    return found
+
+
 def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[Reading]:
     """Train all candidates of a table at all rates and repeats side by side."""
     train, judged, sizes = [], [], []
@@ -61,9 +77,9 @@ def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[Reading
         for name, candidate in candidates.items()
         for rate in RATES
     ]
-    count = rows.target.shape[1]
-    size = Budget.for_rows(count).batch
-    budget = Budget.for_rows(count, epochs=max(4, round(STEPS / (count // size))), batch=size)
+    usual = Budget.for_rows(rows.target.shape[1])
+    steps = rows.target.shape[1] // usual.batch
+    budget = replace(usual, epochs=max(4, round(STEPS / steps)))
     batch = StackedBatch(rows, specs, budget)
     for epoch in _marks(budget.epochs):
         batch.advance(epoch - batch.epoch)

@@ -27,7 +27,8 @@ it was measured](#how-it-was-measured) stands below, then each task by itself.
 """
 HOW = """
 *Default*, *best* and *ties*, the losses that cannot be told apart from the best, are under the
-first metric. A gain is **bold** where it matters.
+first metric, and so is what the default gains *over the common* loss, which people start with
+whatever the metric. A gain is **bold** where it matters.
 
 ![Honest gains of every cell](pictures/{picture})
 
@@ -60,14 +61,8 @@ brings the data, `python bench/atlas.py run` goes on where it stopped (`--tasks
 segmentation,survival` for some), and `python bench/atlas.py table` makes this page.
 """
 COLUMNS = (
-    "task",
-    "data",
-    "condition",
-    "default",
-    "honest gain, by metric",
-    "best",
-    "ties",
-    "matters",
+    *("task", "data", "condition", "default", "over the common"),
+    *("honest gain, by metric", "best", "ties", "matters"),
 )
 DETAILS = (
     *("data", "condition", "metric", "default", "score", "common", "best", "its score"),
@@ -133,8 +128,12 @@ class Row:
     @property
     def shown(self) -> str:
         """Return the gain in points or per cent, bold where proven."""
-        text = number(100 * self.gain, 1, sign=True) + (" %" if self.lower else "")
+        text = self.told(self.gain)
         return f"**{text}**" if self.matters else text
+
+    def told(self, gain: float) -> str:
+        """Return a gain in points or per cent."""
+        return number(100 * gain, 1, sign=True) + (" %" if self.lower else "")
 
 
 def write(results: Path) -> None:
@@ -195,7 +194,15 @@ def _overview(own: Sequence[Row]) -> Sequence[str]:
     gains = ", ".join(f"{row.label} {row.shown}" for row in own)
     ties = f"{len(first.line['ties'])} of {len(first.line['scores']) - 1}"
     default, best = first.line["default"], first.line["best"]
-    return (*first.cell, default, gains, best, ties, ANSWERS[_answer(own)])
+    return (*first.cell, default, _over_common(first), gains, best, ties, ANSWERS[_answer(own)])
+
+
+def _over_common(row: Row) -> str:
+    """Return what the default gains over what people start with, as gains are told."""
+    names = row.line["default"], row.line["common"]
+    default, common = (row.score(name) for name in names)
+    gain = 1 - default / common if row.lower else default - common
+    return "–" if names[0] == names[1] else row.told(gain)
 
 
 def _detail(row: Row) -> Sequence[str]:
