@@ -27,8 +27,8 @@ it was measured](#how-it-was-measured) stands below, then each task by itself.
 """
 HOW = """
 *Default*, *best* and *ties*, the losses that cannot be told apart from the best, are under the
-first metric, and so is what the default gains *over the common* loss, which people start with
-whatever the metric. A gain is **bold** where it matters.
+first metric. The *common* loss is what people start with whatever the metric; where it is not the
+default, it says what the default alone gains. A gain is **bold** where it matters.
 
 ![Honest gains of every cell](pictures/{picture})
 
@@ -61,7 +61,7 @@ brings the data, `python bench/atlas.py run` goes on where it stopped (`--tasks
 segmentation,survival` for some), and `python bench/atlas.py table` makes this page.
 """
 COLUMNS = (
-    *("task", "data", "condition", "default", "over the common"),
+    *("task", "data", "condition", "default", "default over the common"),
     *("honest gain, by metric", "best", "ties", "matters"),
 )
 DETAILS = (
@@ -97,6 +97,11 @@ class Row:
     def score(self, name: str) -> float:
         """Return a loss's mean over repeats."""
         return float(np.mean(self.line["scores"][name]))
+
+    @property
+    def ahead(self) -> bool:
+        """Return whether the default is another loss than people start with."""
+        return self.line["default"] != self.line["common"]
 
     @cached_property
     def gain(self) -> float:
@@ -194,15 +199,14 @@ def _overview(own: Sequence[Row]) -> Sequence[str]:
     gains = ", ".join(f"{row.label} {row.shown}" for row in own)
     ties = f"{len(first.line['ties'])} of {len(first.line['scores']) - 1}"
     default, best = first.line["default"], first.line["best"]
-    return (*first.cell, default, _over_common(first), gains, best, ties, ANSWERS[_answer(own)])
+    ahead = [f"{row.label} {row.told(_ahead(row))}" for row in own if row.ahead] or ["–"]
+    return (*first.cell, default, ", ".join(ahead), gains, best, ties, ANSWERS[_answer(own)])
 
 
-def _over_common(row: Row) -> str:
+def _ahead(row: Row) -> float:
     """Return what the default gains over what people start with, as gains are told."""
-    names = row.line["default"], row.line["common"]
-    default, common = (row.score(name) for name in names)
-    gain = 1 - default / common if row.lower else default - common
-    return "–" if names[0] == names[1] else row.told(gain)
+    default, common = (row.score(row.line[name]) for name in ("default", "common"))
+    return 1 - default / common if row.lower else default - common
 
 
 def _detail(row: Row) -> Sequence[str]:
@@ -210,7 +214,7 @@ def _detail(row: Row) -> Sequence[str]:
     names = [line["default"], line["common"], line["best"]]
     places = min(4, 1 + decimals([row.score(name) for name in names]))
     default, common, best = (number(row.score(name), places) for name in names)
-    told = f"{line['common']} {common}" if line["common"] != line["default"] else "–"
+    told = f"{line['common']} {common}" if row.ahead else "–"
     proven = f"{len(row.proven)}: {listed(row.proven, 3)}" if row.proven else "none"
     ties = f"{len(line['ties'])} of {len(line['scores']) - 1}"
     ties += f": {listed(line['ties'], 4)}" if line["ties"] else ""
@@ -227,9 +231,11 @@ def _paragraph(rows: Sequence[Row]) -> str:
     for name, own in (("Clean", clean), ("With the fault", faulty)):
         if own:
             parts.append(f"{name}: {_told(own)}")
-    ahead = [row for row in rows if row.line["common"] != row.line["default"]]
+    ahead = [row for row in rows if row.ahead]
     if ahead:
-        gains = [_ahead(row) for row in ahead]
+        gains = [
+            _ahead(row) / (1 if row.lower else 1 - row.score(row.line["common"])) for row in ahead
+        ]
         parts.append(
             f"Against what people start with, {listed(sorted({r.line['common'] for r in ahead}))}, "
             f"the default alone takes {_range(gains)} of the error away."
@@ -260,12 +266,6 @@ def _told(rows: Sequence[Row]) -> str:
     names = list(dict.fromkeys(row.proven[0] for row in proven))
     text += f" (best: {listed(names, 4)})" if names else ""
     return f"{text}; the honest gain is {_range(shares)} of the default's error."
-
-
-def _ahead(row: Row) -> float:
-    """Return the share of the common loss's error that the default takes away."""
-    common, default = (row.score(row.line[name]) for name in ("common", "default"))
-    return 1 - default / common if row.lower else (default - common) / (1 - common)
 
 
 def _range(shares: Sequence[float]) -> str:
