@@ -64,6 +64,7 @@ pages: $(DEV)
 	$(BIN)/python bench/device.py --table bench/results/device.json >> docs/speed.md
 	$(BIN)/python bench/body.py --table bench/results/body.jsonl > docs/body.md
 	$(BIN)/python bench/choice.py --table bench/results/choice.jsonl > docs/choice.md
+	$(BIN)/python bench/atlas.py table
 	$(BIN)/python bench/policy.py table > docs/policy.md
 	$(BIN)/python bench/suggest.py table > docs/suggest.md
 	$(BIN)/python bench/large.py --table bench/results/large.jsonl > docs/large.md

@@ -152,11 +152,12 @@ def _fitted(kind: type[Loss], hypers: Mapping[str, Any] | None = None) -> Make:
     given = dict(hypers or {})
     card = kind.card
 
-    def make(target: Tensor | None) -> nn.Module:
+    def make(target: Any) -> nn.Module:
         try:
             if target is None:
                 return kind(**given)
-            numbers = target.ndim in (1, 2) and target.is_floating_point()
+            whole = isinstance(target, Tensor) and target.ndim in (1, 2)
+            numbers = whole and target.is_floating_point()
             if "regression" in card.tasks and card.target == "values" and numbers:
                 columns = {"columns": target.shape[1]} if target.ndim == 2 else {}
                 own = Candidate(key=card.key, hypers=given, given=columns, function="identity")

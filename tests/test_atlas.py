@@ -1,0 +1,120 @@
+"""The atlas: honest gains are honest, faults are what they say, the page is what was measured."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "bench/results/atlas.jsonl"
+MODULES = ("atlas_gain", "atlas_faults", "atlas_sources", "atlas_data", "atlas_page")
+
+
+@pytest.fixture(autouse=True)
+def bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    for name in MODULES:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+def losses_alike(studies: int, losses: int = 20) -> np.ndarray:
+    """Errors of halves, losses and repeats that differ by luck alone: of rows and of trainings."""
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(studies, 2, losses, 1))
+    trainings = random.normal(size=(studies, 1, losses, 5))
+    return 10 + 0.3 * (rows + trainings + random.normal(size=(studies, 2, losses, 5)))
+
+
+def test_no_gain_is_found_where_losses_are_alike() -> None:
+    from atlas_gain import honest_gain
+
+    errors = losses_alike(200)
+    gains = [honest_gain(*one, 0, by_ratio=False)[0] for one in errors]
+    promised = [(one.mean((0, 2))[0] - one.mean((0, 2)).min()) for one in errors]
+    assert abs(np.mean(gains)) < 3 * np.std(gains) / len(gains) ** 0.5
+    assert np.mean(promised) > 0.3  # what the best score would have promised
+
+
+def test_a_loss_that_is_better_is_found_with_its_gain() -> None:
+    from atlas_gain import honest_gain
+
+    errors = losses_alike(50)
+    errors[:, :, 7] -= 3
+    found = [honest_gain(*one, 0, by_ratio=False) for one in errors]
+    assert np.mean([gain for gain, _ in found]) == pytest.approx(3, abs=0.2)
+    assert all(picked[7] == 1 for _, picked in found)
+
+
+def test_the_luck_of_half_the_rows_earns_nothing_on_the_other() -> None:
+    from atlas_gain import honest_gain
+
+    first, second = np.ones((3, 5)), np.ones((3, 5))
+    first[1], second[2] = 0.5, 0.5  # each is good on one half only
+    first[2], second[1] = 1.5, 1.5
+    gain, picked = honest_gain(first, second, 0, by_ratio=False)
+    assert gain == -0.5
+    assert picked.tolist() == [0, 0.5, 0.5]
+
+
+def test_ratios_are_shares_of_the_defaults_error() -> None:
+    from atlas_gain import honest_gain
+
+    errors = np.array([[1.0, 100.0, 3.0, 5.0, 7.0]]) * np.array([[1.0], [0.75]])
+    assert honest_gain(errors, errors, 0, by_ratio=True)[0] == pytest.approx(0.25)
+
+
+def test_faults_hit_as_many_as_they_say() -> None:
+    import atlas_faults as faults
+
+    random = np.random.default_rng(0)
+    codes = random.integers(0, 5, 4000)
+    kept, noisy = faults.wrong_classes(codes, random, 0.4)
+    assert np.mean(codes[kept] != noisy) == pytest.approx(0.4, abs=0.03)
+    kept, tail = faults.long_tail(codes, random, 0.02)
+    assert (tail == codes[kept]).all()
+    assert np.bincount(tail)[-1] / np.bincount(codes)[-1] == pytest.approx(0.02, abs=0.01)
+    target = {"time": random.random(4000).astype("f"), "event": np.ones(4000, "f")}
+    kept, cut = faults.censored(target, random, 0.5)
+    assert cut["event"].mean() == pytest.approx(0.5, abs=0.03)
+    assert (cut["time"][cut["event"] == 0] <= target["time"][cut["event"] == 0]).all()
+    chosen = np.eye(6, dtype=int)[random.integers(0, 6, 1000)]
+    _, moved = faults.wrong_choices(chosen, random, 0.3)
+    assert (moved.sum(axis=1) == 1).all()
+    assert np.mean((moved != chosen).any(axis=1)) == pytest.approx(0.3, abs=0.05)
+    masks = random.integers(0, 3, (10, 16, 16))
+    assert faults.ragged(masks, random)[1].shape == masks.shape
+
+
+def test_the_rows_of_a_test_are_clean_and_never_trained_on() -> None:
+    from atlas_data import DATA_SETS
+
+    for data in (one for one in DATA_SETS if one.name in ("digits", "leaves", "calls")):
+        loaded = data.load()
+        for condition in data.conditions:
+            train, inner, test = data.repeat(loaded, condition, 1)
+            assert not set(train.rows) & set(test.rows)
+            assert not set(inner.rows) & set(test.rows)
+            np.testing.assert_array_equal(test.target, loaded.target[test.rows])
+            if data.name == "leaves":
+                assert not set(loaded.target[train.rows]) & set(loaded.target[test.rows])
+
+
+def test_every_task_has_two_sets_clean_and_with_a_fault() -> None:
+    from atlas_data import DATA_SETS
+    from lossmith.study.tasks import ARRAY_TASKS, TABLE_TASKS
+
+    tasks = {*TABLE_TASKS, *(type(one).__name__.lower() for one in ARRAY_TASKS)}
+    for task in tasks:
+        own = [data for data in DATA_SETS if data.task == task]
+        assert len(own) >= 2
+        assert all(len(data.conditions) >= 2 for data in own)
+
+
+def test_the_page_is_what_was_measured() -> None:
+    from atlas_page import Row, page
+
+    rows = [Row(json.loads(line)) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    text = (ROOT / "docs/atlas.md").read_text(encoding="utf-8")
+    assert text == page(rows), "run `python bench/atlas.py table`"
