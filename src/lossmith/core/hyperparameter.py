@@ -223,11 +223,20 @@ class Reals(Numbers):
 
 @dataclass(frozen=True, kw_only=True)
 class PerClass(Reals):
-    """One real number a class, which `for_target` may count; None for none."""
+    """One real number a class, which `for_target` may count; None for none.
+
+    Numbers given in float32 stay so: they hold no more digits, and no call has to narrow them.
+    """
 
     wanted = "one number a class"
     annotation = Sequence[float] | None
     optional = True
+
+    def keep(self, loss: Adaptive, name: str, value: Any) -> None:
+        """Check numbers and keep them."""
+        super().keep(loss, name, value)
+        if isinstance(value, Tensor) and value.dtype == torch.float32:
+            loss.register_buffer(name, getattr(loss, name).float())
 
     if TYPE_CHECKING:
 
