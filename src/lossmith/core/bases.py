@@ -26,7 +26,6 @@ class Pointwise(Loss):
     A weight of 2 equals the row twice, a weight of 0 the row left out.
     """
 
-    mean_function: ClassVar[Callable[..., Tensor | None]]  # `function`'s mean in one operation
     has_weights: ClassVar[bool] = False  # whether its targets carry weights
 
     def __init_subclass__(cls, **options: Any) -> None:

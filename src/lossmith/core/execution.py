@@ -130,7 +130,7 @@ def numbers(loss: Loss, takes: Mapping[str, Any], look: bool) -> dict[str, Any]:
     return given
 
 
-def at_once(loss: Pointwise, input: Any, target: Any) -> Tensor | None:
+def at_once(loss: Loss, input: Any, target: Any) -> Tensor | None:
     """Return the mean by the one operation that the loss's own class states, None where it can't.
 
     It is asked before anything is checked, and what it refuses is left to the checks. On a CPU many

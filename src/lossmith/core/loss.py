@@ -59,7 +59,8 @@ class Loss(Adaptive, metaclass=Constructed):
     hyperparameters: ClassVar[Mapping[str, Hyperparameter]] = MappingProxyType({})
     function: ClassVar[Callable[..., Any]]  # of input, target and the hyperparameters it takes
     takes: ClassVar[dict[str, dict[str, Any]]] = {}  # which those are, of each function stated
-    has_mean: ClassVar[bool] = False  # whether its mean may be had in one operation
+    mean_function: ClassVar[Callable[..., Tensor | None]]  # `function`'s mean in one operation
+    has_mean: ClassVar[bool] = False  # whether a call asks it
     composite: ClassVar[type["Hybrid"]]  # what adding, scaling and routing losses gives
 
     def __init_subclass__(cls, composes: bool = False, **options: Any) -> None:
