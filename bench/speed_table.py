@@ -5,10 +5,11 @@ from typing import Any
 HEADER = """# Speed
 
 Forward and backward on {threads} thread{s} of a CPU; medians of rounds in which all contenders take
-turns, with the torch that each table names. Beside a case stands the time of what the others are multiples of: three
-matrix products alone, torch's module, or lossmith itself; there, what is over 1 is slower than
-lossmith. Memory is the peak of a fresh process above its inputs. Differences of a few per cent mean
-nothing. Made by `make pages` from `bench/results/speed.jsonl`, which `bench/speed.py` writes.
+turns, with the torch that each table names. Beside a case stands the time of what the others are
+multiples of: three matrix products alone, torch's module, or lossmith itself; there, what is over 1
+is slower than lossmith. Memory is the peak of a fresh process above its inputs. Differences of a
+few per cent mean nothing. Made by `make pages` from `bench/results/speed.jsonl`, which
+`bench/speed.py` writes.
 
 `plain` is the mean of the loss's values at one go, without weights; `torch.compile` the compiled
 loss, `loss.compile()` [value and gradients in one graph](contract.md#loss). A peer of another

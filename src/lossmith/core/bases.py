@@ -3,7 +3,6 @@
 How the terms are formed, in one operation, block by block or over all ranks, is in `execution`.
 """
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
