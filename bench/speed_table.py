@@ -43,7 +43,7 @@ NOTES = {
     "size costs as much as the arithmetic. Binary cross-entropy makes sure that labels are 0 or 1, "
     "for then it is exact where torch's value or slope rounds to 0; torch takes any label. "
     "Cross-entropy asks whether a target is left out, of whose row no NaN may reach the gradient. "
-    "KL makes sure that no two distributions are near, which cancels in torch's formula.",
+    "KL makes sure that no two distributions are near: it cancels in torch's formula.",
     "1,000 numbers": "At this size a loss costs what a call costs: some tens of microseconds, of "
     "which the checks of shapes, classes and labels are a part that torch leaves out.",
 }
