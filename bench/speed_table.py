@@ -4,11 +4,12 @@ from typing import Any
 
 HEADER = """# Speed
 
-Forward and backward; torch {torch}, {threads} thread{s}, CPU; medians of {rounds} rounds in which
-all contenders take turns. Beside a case stands the time of what the others are multiples of: three
-matrix products alone, torch's module, or lossmith itself; there, what is over 1 is slower than
-lossmith. Memory is the peak of a fresh process above its inputs. Differences of a few per cent mean
-nothing. Made by `make pages` from `bench/results/speed.jsonl`, which `bench/speed.py` writes.
+Forward and backward on {threads} thread{s} of a CPU; medians of rounds in which all contenders take
+turns, with the torch that each table names. Beside a case stands the time of what the others are
+multiples of: three matrix products alone, torch's module, or lossmith itself; there, what is over 1
+is slower than lossmith. Memory is the peak of a fresh process above its inputs. Differences of a
+few per cent mean nothing. Made by `make pages` from `bench/results/speed.jsonl`, which
+`bench/speed.py` writes.
 
 `plain` is the mean of the loss's values at one go, without weights; `torch.compile` the compiled
 loss, `loss.compile()` [value and gradients in one graph](contract.md#loss). A peer of another
@@ -38,12 +39,11 @@ NOTES = {
     "1,000,000 numbers": "Binary cross-entropy looks at every label, and is exact where torch's "
     "rounds to 0: at logits of 20 for the right side, say.",
     "beside torch, 1,000 numbers": "How many times the time of torch's module a standard loss "
-    "takes (torch 2.13, on a machine with other work). What is above 1.15 looks at its batch, "
-    "which at this size costs as much as the arithmetic. Binary cross-entropy makes sure that "
-    "labels are 0 or 1, for then it is exact where torch's value or slope rounds to 0; torch takes "
-    "any label. Cross-entropy asks whether a target is left out, of whose row no NaN may reach the "
-    "gradient, and that there is one weight a class, which are kept in float64. KL makes sure that "
-    "no two distributions are near, whose divergence cancels in torch's formula.",
+    "takes (on a machine with other work). What is above 1.15 looks at its batch, which at this "
+    "size costs as much as the arithmetic. Binary cross-entropy makes sure that labels are 0 or 1, "
+    "for then it is exact where torch's value or slope rounds to 0; torch takes any label. "
+    "Cross-entropy asks whether a target is left out, of whose row no NaN may reach the gradient. "
+    "KL makes sure that no two distributions are near: it cancels in torch's formula.",
     "1,000 numbers": "At this size a loss costs what a call costs: some tens of microseconds, of "
     "which the checks of shapes, classes and labels are a part that torch leaves out.",
 }
@@ -60,8 +60,16 @@ def document(lines: list[dict[str, Any]]) -> str:
             continue
         text.append(f"\n## {group.capitalize()}\n")
         text += [f"{NOTES[group]}\n"] if group in NOTES else []
+        text += [f"{setting(found)}\n"]
         text += table(found)
     return "\n".join([*text, *exactness(list(last.values()))])
+
+
+def setting(lines: list[dict[str, Any]]) -> str:
+    """Return with what the cases of a table were measured, each version and count once."""
+    torch = " and ".join(dict.fromkeys(line["torch"] for line in lines))
+    rounds = " or ".join(dict.fromkeys(str(line["rounds"]) for line in lines))
+    return f"torch {torch}, {rounds} rounds."
 
 
 def exactness(lines: list[dict[str, Any]]) -> list[str]:

@@ -187,7 +187,7 @@ def test_a_class_outside_the_head_is_named() -> None:
 def test_held_values_stay_held() -> None:
     input = torch.tensor([[3e38, -3e38]])
     target = torch.tensor([1])
-    assert F.mean_cross_entropy(input, target) is None
+    assert execution.at_once(CrossEntropy(), input, target) is None
     value = CrossEntropy()(input, target)
     assert math.isfinite(value.item())
     assert value == by_values(CrossEntropy(), input, target)
@@ -210,3 +210,36 @@ def test_few_numbers_and_many_have_one_mean(size: int) -> None:
     torch.testing.assert_close(mean, values.sum() / size)
     (slope,) = torch.autograd.grad(mean, values)
     torch.testing.assert_close(slope, torch.full_like(values, 1 / size))
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind", "wrong"),
+    [
+        (CrossEntropy(classes=4), torch.int64, "a head of 4 needs"),
+        (CrossEntropy(class_weight=[1.0, 2.0]), torch.int64, "class_weight has shape"),
+        (CrossEntropy(), torch.complex64, "must be real"),
+    ],
+)
+def test_what_the_operation_would_take_is_still_refused(
+    loss: Pointwise, kind: torch.dtype, wrong: str
+) -> None:
+    input, target = batch("cross_entropy")
+    with pytest.raises((TypeError, ValueError), match=wrong):
+        loss(input, target.to(kind))
+
+
+def test_who_states_checks_beside_a_mean_has_them_asked_first() -> None:
+    def check_given(self: Pointwise, input: Tensor, target: Tensor) -> None:
+        raise ValueError("refused")
+
+    kind = type("Own", (find()["mse"],), {"mean_function": F.mean_mse, "check_given": check_given})
+    with pytest.raises(ValueError, match="refused"):
+        kind()(*batch("mse"))
+
+
+def test_class_weights_stay_as_narrow_as_they_were_given() -> None:
+    weight = torch.tensor([0.1, 2.0, 3.0])
+    narrow, wide = CrossEntropy(class_weight=weight), CrossEntropy(class_weight=weight.tolist())
+    assert (narrow.class_weight.dtype, wide.class_weight.dtype) == (torch.float32, torch.float64)
+    given = batch("cross_entropy")
+    torch.testing.assert_close(narrow(*given), wide(*given), rtol=0, atol=0)

@@ -3,7 +3,6 @@
 How the terms are formed, in one operation, block by block or over all ranks, is in `execution`.
 """
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -26,7 +25,14 @@ class Pointwise(Loss):
     A weight of 2 equals the row twice, a weight of 0 the row left out.
     """
 
-    mean_function: ClassVar[Callable[..., Tensor | None]]  # `function`'s mean in one operation
+    has_weights: ClassVar[bool] = False  # whether its targets carry weights
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # An inherited one is not asked: it may not be the mean of the values that cls states.
+        plain = cls.terms is Pointwise.terms and cls.combine is Loss.combine
+        cls.has_mean = plain and "mean_function" in vars(cls) and "check_given" not in vars(cls)
+        cls.has_weights = cls.weights is not Pointwise.weights
 
     def values(self, input: Any, target: Any) -> Any:
         """Return one value a row or element, unreduced; a dict of them for several terms."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.compiler import is_dynamo_compiling
 
 from lossmith.core.distributed import Gather, all_reduce_sum, is_distributed, named
 from lossmith.core.reduce import combine_weights, nonzero, reduce, total_weight
@@ -28,25 +29,22 @@ if TYPE_CHECKING:
 
 Terms = dict[str, Tensor]
 _peek = torch._C._functorch.peek_interpreter_stack  # what torch.func transforms, if anything
+_LARGE = torch.finfo(torch.float32).max / 100  # from here values are held
 OF_THE_CALL = ("own", "weight")  # what a function takes that is no attribute of the loss
 
 
 def weighted_mean(loss: Pointwise, input: Any, target: Any, weight: Any, denominator: Any) -> Terms:
     """Return the weighted mean of values of independent rows, by name."""
-    look, mean = not torch.compiler.is_dynamo_compiling(), None
+    look = not is_dynamo_compiling()
     here = look and _peek() is None and type(weight) is Tensor and weight.is_cpu
     if weight is not None and not (here and weight.all()):
         input, target, weight = mask_zero_weight(input, target, weight)
-    if look:
-        small = isinstance(input, Tensor) and input.numel() < FEW and not choice.listeners
-        if not small:
-            mean = _by_blocks(loss, input, target, weight, denominator)
-        alone = mean is None and weight is None and denominator is None
-        if alone and (small or not _on_cpu(input)) and "mean_function" in vars(type(loss)):
-            mean = at_once(loss, input, target)
-    if mean is not None:
-        return {loss.card.key: mean}
-    own = loss.weights(target)
+    small = isinstance(input, Tensor) and input.numel() < FEW and not choice.listeners
+    if look and not small:
+        mean = _by_blocks(loss, input, target, weight, denominator)
+        if mean is not None:
+            return {loss.card.key: mean}
+    own = loss.weights(target) if loss.has_weights else None
     if own is not None:
         input, own = mask_ignored(input, target, own)
     values = loss.values(input, target)
@@ -93,7 +91,7 @@ def call(loss: Loss, input: Any, target: Any, **more: Any) -> Any:
     if "function" not in loss.takes:
         raise TypeError(f"{type(loss).__name__} states no function, nor writes what it computes")
     function = loss.function
-    look = not (torch.compiler.is_dynamo_compiling() or _peek() is not None)
+    look = not (is_dynamo_compiling() or _peek() is not None)
     given = numbers(loss, loss.takes["function"], look) | more
     if loss.card.target is None:
         return function(input, **given)
@@ -112,34 +110,47 @@ def numbers(loss: Loss, takes: Mapping[str, Any], look: bool) -> dict[str, Any]:
     """Return attributes by name: numbers as Python has them where it may look.
 
     Under a compiler and torch.func they stay tensors, so that a schedule compiles nothing again.
-    What is no attribute has its default.
+    What is no attribute, or is the default itself, has the function's default.
     """
-    own, buffers, known, given = loss.__dict__, loss._buffers, loss._numbers, {}
+    own, given = loss.__dict__, {}
     for name, default in takes.items():
         if name in own:
             value = own[name]
-        elif name in buffers:
-            value = buffers[name]
+            if value is not default:
+                number = look and type(value) is Tensor and name in own["_numbers"]
+                given[name] = value.item() if number else value
+        elif name in own["_buffers"]:
+            given[name] = own["_buffers"][name]
         elif name in OF_THE_CALL:
             continue
         elif default is Parameter.empty:
-            value = getattr(loss, name)
+            given[name] = getattr(loss, name)
         else:
-            value = getattr(loss, name, default)
-        given[name] = value.item() if look and name in known else value
+            given[name] = getattr(loss, name, default)
     return given
 
 
-def at_once(loss: Pointwise, input: Any, target: Any) -> Tensor | None:
+def at_once(loss: Loss, input: Any, target: Any) -> Tensor | None:
     """Return the mean by the one operation that the loss's own class states, None where it can't.
 
-    An inherited one is not asked: it may not be the mean of the values that a subclass states.
+    It is asked before anything is checked, and what it refuses is left to the checks. On a CPU many
+    numbers are left to blocks, and a mean that is not finite, or of values so large that they are
+    held, to the values.
     """
-    if _peek() is not None or forward_ad._current_level >= 0:  # under torch.func
+    if _peek() is not None or forward_ad._current_level >= 0 or choice.listeners:
+        return None  # under torch.func, or `explain` is to hear of blocks
+    count = 0  # of what is at hand
+    if isinstance(input, Tensor) and input.is_cpu:
+        count = input.numel() if type(input) is type(target) is Tensor else 0
+        if not 0 < count < FEW:
+            return None
+    try:
+        given = numbers(loss, loss.takes["mean_function"], True)
+        mean: Tensor | None = loss.mean_function(input, target, **given)
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
+        return None  # of wrong data the checks and the values have more to say
+    if count and mean is not None and not -_LARGE < mean.item() * count < _LARGE:
         return None
-    mean_function = loss.mean_function
-    given = numbers(loss, loss.takes["mean_function"], look=True)
-    mean: Tensor | None = mean_function(input, target, **given)
     return mean
 
 
@@ -173,10 +184,6 @@ def _reduced(
         both = weight if own is None else combine_weights(part, own, weight)
         means[name] = reduce(part, weight=both, denominator=denominator, ranks=ranks)
     return means
-
-
-def _on_cpu(input: Any) -> bool:
-    return not isinstance(input, Tensor) or input.is_cpu
 
 
 def _named(loss: Loss, found: Any) -> Terms:

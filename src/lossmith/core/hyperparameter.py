@@ -238,9 +238,18 @@ class OptionalReals(Reals):
 
 @dataclass(frozen=True, kw_only=True)
 class PerClass(OptionalReals):
-    """One real number a class, which `for_target` may count; None for none."""
+    """One real number a class, which `for_target` may count; None for none.
+
+    Numbers given in float32 stay so: they hold no more digits, and no call has to narrow them.
+    """
 
     wanted = "one number a class"
+
+    def keep(self, loss: Adaptive, name: str, value: Any) -> None:
+        """Check numbers and keep them."""
+        super().keep(loss, name, value)
+        if isinstance(value, Tensor) and value.dtype == torch.float32:
+            loss.register_buffer(name, getattr(loss, name).float())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_dynamo_compiling
 
 from lossmith.core import execution
 from lossmith.core.adaptive import Adaptive, Number, forgets
@@ -30,7 +31,7 @@ from lossmith.core.reduce import checked_weight
 from lossmith.core.schedule import Schedule
 from lossmith.core.serial import document_of, plain
 from lossmith.core.tree import check_names, tree_leaves, tree_map
-from lossmith.functional.checks import check_real, readable, require
+from lossmith.functional.checks import check_real, require, wrapped
 
 if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
@@ -58,6 +59,8 @@ class Loss(Adaptive, metaclass=Constructed):
     hyperparameters: ClassVar[Mapping[str, Hyperparameter]] = MappingProxyType({})
     function: ClassVar[Callable[..., Any]]  # of input, target and the hyperparameters it takes
     takes: ClassVar[dict[str, dict[str, Any]]] = {}  # which those are, of each function stated
+    mean_function: ClassVar[Callable[..., Tensor | None]]  # `function`'s mean in one operation
+    has_mean: ClassVar[bool] = False  # whether a call asks it
     composite: ClassVar[type["Hybrid"]]  # what adding, scaling and routing losses gives
 
     def __init_subclass__(cls, composes: bool = False, **options: Any) -> None:
@@ -241,14 +244,19 @@ class Loss(Adaptive, metaclass=Constructed):
         denominator: Tensor | float | None = None,
     ) -> Tensor:
         """Return the loss as one scalar."""
+        look = not is_dynamo_compiling()
+        if look and self.has_mean and weight is None and denominator is None:
+            mean = execution.at_once(self, input, target)
+            if mean is not None:
+                return mean
         self.check_given(input, target)
-        look = not torch.compiler.is_dynamo_compiling()
         if weight is not None:
             weight = checked_weight(type(self).__name__, weight, look, of_mean=denominator is None)
         if self._learned:
             self._check_learned()
         value = self.combine(self.terms(input, target, weight=weight, denominator=denominator))
-        if look and readable(value) and not math.isfinite(value.item()):
+        plain = look and type(value) is Tensor and value.is_cpu and not wrapped(value)
+        if plain and not math.isfinite(value.item()):
             return self._wide(value, input, target, weight, denominator)
         return value
 

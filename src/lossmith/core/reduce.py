@@ -60,7 +60,9 @@ def reduce(
         total, mass = (values.masked_fill(weight == 0, 0) * weight).sum(), weight.sum()
     if ranks:
         total, mass = all_reduce_sum(torch.stack([total, torch.as_tensor(mass).to(total)]), ranks)
-    return total / (nonzero(mass) if denominator is None else _count(denominator, total, mass))
+    if denominator is not None:
+        return total / _count(denominator, total, mass)
+    return total / (mass + (mass == 0))  # as `nonzero`, in one call less
 
 
 def _count(denominator: Tensor | float, total: Tensor, mass: Tensor | float) -> Tensor | float:

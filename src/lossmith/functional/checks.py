@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 _HALF = (torch.float16, torch.bfloat16)
+wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # whether torch.func is at work on it
 LAST = "; if the last dimension holds the {} outputs, use input.movedim(-1, 1)"
 ONE_LOGIT = "; one logit against labels of 0 and 1 is BinaryCrossEntropy"
 
@@ -82,9 +83,7 @@ def is_concrete(tensor: Tensor) -> bool:
 def readable(tensor: Tensor) -> bool:
     """Return what `is_concrete` does, where it is known that no compiler traces."""
     return (  # other tracers than Dynamo bring tensors of their own
-        type(tensor) is Tensor
-        and tensor.is_cpu
-        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        type(tensor) is Tensor and tensor.is_cpu and not wrapped(tensor)
     )
 
 
@@ -138,7 +137,7 @@ def require(fine: Tensor, message: str) -> None:
     """
     if torch.compiler.is_compiling() or (not fine.is_cpu and _asserts(fine.device.type)):
         torch._assert_async(fine, message)
-    elif fine.is_cpu and not torch._C._functorch.is_functorch_wrapped_tensor(fine) and not fine:
+    elif fine.is_cpu and not wrapped(fine) and not fine:
         raise ValueError(message)
 
 

@@ -5,15 +5,18 @@ overflows. They fail under vmap within vmap (torch 2.13), and what is looked at 
 who calls has made sure that neither torch.func nor a compiler is at work.
 """
 
+import functools
 import math
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling as compiling
 
-from lossmith.functional.binary.elementwise import check_labels, sides
+from lossmith.functional.binary.elementwise import check_labels
 from lossmith.functional.checks import check_head, head_dim, promote, require, same_shape
+from lossmith.functional.classification.multiclass import per_class
 from lossmith.functional.divergence import check_rows
-from lossmith.functional.fused import MEAN, NONE, losses
+from lossmith.functional.fused import MEAN, losses
 from lossmith.functional.regression.counts import MANY, NEGATIVE, poisson_of_few
 
 __all__ = [
@@ -28,7 +31,8 @@ __all__ = [
 ]
 
 _SHORT = 1 << 12  # numbers of which calls cost more than passes over memory
-_LARGE = torch.finfo(torch.float32).max / 100  # from here values are held
+_NARROW = (torch.int32, torch.int16, torch.int8, torch.uint8)
+_HALF = torch.full((), 0.5, device="cpu")
 _APART = 1e-4  # a divergence from which its first-order terms need not cancel by parts
 
 
@@ -69,6 +73,7 @@ def mean_cross_entropy(
     z_loss: Tensor | float | None = None,
     softcap: Tensor | float | None = None,
     ignore_index: int = -100,
+    classes: int | None = None,
 ) -> Tensor | None:
     """Return the mean of −log p, smoothed or by the classes' weights, where targets are not soft.
 
@@ -78,33 +83,29 @@ def mean_cross_entropy(
         return None
     if label_smoothing and class_weight is not None:
         return None
+    if classes is not None and input.shape[head_dim(input)] != classes:
+        return None
     if target.dtype != torch.int64:
-        if target.is_floating_point() or target.dtype == torch.bool:
+        if target.dtype not in _NARROW:
             return None
         target = target.long()
-    if input.ndim != target.ndim + 1:
-        return None
-    if input.is_cuda and target.is_cuda:
-        if label_smoothing or torch.compiler.is_compiling() or not target.numel():
+    if not input.is_cpu:
+        if label_smoothing or not _on_cuda(input, target) or input.ndim != target.ndim + 1:
             return None
         check_head(input, target, input.shape[head_dim(input)])
+        if class_weight is not None:
+            per_class("class_weight", class_weight, input)
         return _on_device(promote(input), target, class_weight, ignore_index)
-    at_hand = type(input) is type(target) is Tensor and input.is_cpu and target.is_cpu
-    if not at_hand or not target.numel():
-        return None
     if input.dtype != torch.float32:
         input = promote(input)
     some_left_out = ignore_index >= 0 or target.min().item() < 0
     if some_left_out and not math.isfinite(input.detach().sum().item()):
         return None  # of a row that is left out nothing may be seen
     weight = None if class_weight is None else class_weight.to(input)
-    try:
-        mean: Tensor = losses.cross_entropy_loss(
-            input, target, weight, MEAN, ignore_index, label_smoothing
-        )
-    except (IndexError, RuntimeError, ValueError):  # of which `cross_entropy` has more to say
-        return None
-    return mean if mean.item() * target.numel() < _LARGE else None  # NaN where none counts
+    mean: Tensor = losses.cross_entropy_loss(
+        input, target, weight, MEAN, ignore_index, label_smoothing
+    )
+    return mean
 
 
 def _on_device(
@@ -139,36 +140,37 @@ def mean_binary_cross_entropy(
 
     On a device, where nothing is looked at, it is torch's operation, of any labels from 0 to 1.
     """
-    if isinstance(positive_weight, Tensor) or not _plain(input, target):
+    if isinstance(positive_weight, Tensor) or target.requires_grad:
         return None
     input, target = same_shape(input, target)
     if not input.is_cpu:
+        if not _on_cuda(input, target):
+            return None
         check_labels(target)
         weight = None if positive_weight == 1 else input.new_full((), positive_weight)
-        given = (input, target, None, weight, MEAN)
-        found: Tensor = torch.binary_cross_entropy_with_logits(*given)
+        found: Tensor = torch.binary_cross_entropy_with_logits(input, target, None, weight, MEAN)
         return found
-    if not torch.equal(target * target, target):
+    count = input.numel()
+    if count > _SHORT or not (target * target).equal(target):
         return None
-    values = losses.softplus(sides(target) * input, 1, 40)
-    # As a product with each value's share of the mean, which takes fewer steps than the mean.
-    share = input.new_full((values.numel(),), 1 / values.numel())
+    halves = losses.softplus((_HALF - target) * input, 2, 40)  # log(1 + e^∓x) / 2, as exact
+    share = shares(count, input.dtype, 2.0)
     if positive_weight != 1:
-        share.lerp_(input.new_full((), positive_weight / values.numel()), target.flatten())
-    return torch.dot(values if values.ndim == 1 else values.flatten(), share)
+        share = share.lerp(input.new_full((), 2 * positive_weight / count), target.flatten())
+    mean: Tensor = (halves if halves.ndim == 1 else halves.flatten()).dot(share)
+    return mean
 
 
 def mean_kl(input: Tensor, target: Tensor) -> Tensor | None:
     """Return the mean of few rows' KL(p‖q) where it is seen that p and q are apart in all."""
     check_rows(input, target, "logits (N, C)")
-    if not (input.is_cpu and _plain(input, target)):
+    if not input.is_cpu or target.requires_grad or input.numel() > _SHORT:
         return None
     input, target = same_shape(input, target)
-    log_q, log_p = input.log_softmax(1), target.log_softmax(1)
-    values = torch.kl_div(log_q, log_p, NONE, log_target=True)
-    mean = values.sum() / len(values)
-    fine = values.detach().sum(1).min().item() > _APART and mean.item() < _LARGE
-    return mean if fine else None
+    log_p = target.log_softmax(1)
+    rows = (log_p.exp() * (log_p - input.log_softmax(1))).sum(1)
+    apart = rows.detach().min().item() > _APART
+    return torch.dot(rows, shares(rows.numel(), rows.dtype)) if apart else None
 
 
 def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor | None:
@@ -176,26 +178,31 @@ def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Te
 
     On a device, where nothing is looked at, it is formed in float64.
     """
-    if isinstance(offset, Tensor) or not _plain(input, target):
+    if isinstance(offset, Tensor) or target.requires_grad:
         return None
     input, target = same_shape(input, target)
     eta = input + offset if offset else input
     if not input.is_cpu:
+        if not _on_cuda(input, target):
+            return None
         require((target >= 0).all(), NEGATIVE)
         wide = poisson_of_few(eta.double(), target.double())
         return wide.mean().to(input.dtype)  # whose digits do for large counts too
+    if input.numel() > _SHORT:
+        return None
     least, most = target.aminmax()
     if not (least.item() >= 0 and most.item() <= MANY):
         return None
     return poisson_of_few(eta, target).mean()
 
 
-def _plain(input: Tensor, target: Tensor) -> bool:
-    """Return whether there are few numbers at hand, or eager ones on CUDA, with no other slope."""
-    if target.requires_grad:
-        return False
-    if input.is_cuda and target.is_cuda:
-        return not torch.compiler.is_compiling() and bool(input.numel())
-    # The size last: of what is traced it would tie the graph to few numbers.
-    at_hand = type(input) is type(target) is Tensor and input.is_cpu and target.is_cpu
-    return at_hand and 0 < input.numel() <= _SHORT
+def _on_cuda(input: Tensor, target: Tensor) -> bool:
+    """Return whether there are numbers on CUDA, for eager work."""
+    return input.is_cuda and target.is_cuda and not compiling() and bool(input.numel())
+
+
+@functools.lru_cache(maxsize=64)
+def shares(count: int, dtype: torch.dtype, of: float = 1.0) -> Tensor:
+    """Return each number's share of a mean; a product with them takes fewer steps than the mean."""
+    with torch.inference_mode(False):
+        return torch.full((count,), of / count, dtype=dtype, device="cpu")

@@ -1,14 +1,14 @@
 """What all losses of one output a class share: the head, its decoding, classes and counts."""
 
 from abc import ABC
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.bases import Pointwise
-from lossmith.core.hyperparameter import OptionalWhole, Reals, Whole
+from lossmith.core.hyperparameter import OptionalWhole, PerClass, Reals, Whole
 from lossmith.core.loss import Loss, UnknownHeadError
 from lossmith.functional.checks import check_head, check_tensor, head_dim
 
@@ -27,6 +27,12 @@ class ClassHead(Loss, ABC):
 
     classes: OptionalWhole = CLASSES
     ignore_index: Whole = IGNORE
+    per_class: ClassVar[tuple[str, ...]] = ()  # the hyperparameters that hold one number a class
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        stated = cls.hyperparameters.items()
+        cls.per_class = tuple(name for name, one in stated if isinstance(one, PerClass))
 
     @property
     def out_features(self) -> int:
@@ -50,6 +56,10 @@ class ClassHead(Loss, ABC):
     def check_given(self, input: Any, target: Any) -> None:
         """Raise as every loss does, and ValueError where the head is not that of the classes."""
         super().check_given(input, target)
+        for name in self.per_class:
+            numbers = self._buffers[name] if name in self._buffers else getattr(self, name)
+            if numbers is not None and numbers.shape != input.shape[1:2]:
+                F.per_class(name, numbers, input)
         if self.classes is None or "classes" not in self.hyperparameters or not input.ndim:
             return  # where they follow from counts, these are checked
         wanted, width = self.out_features, input.shape[head_dim(input)]

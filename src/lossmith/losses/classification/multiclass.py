@@ -1,7 +1,6 @@
 """Cross-entropy and what was made of it, margins and square losses, against integer classes."""
 
 import math
-from typing import Any
 
 from torch import Tensor
 
@@ -77,13 +76,6 @@ class CrossEntropy(ClassLoss):
         claims=Claims(convex=True, lipschitz=True, proper=True, elicits="probabilities"),
     )
 
-    def check_given(self, input: Any, target: Any) -> None:
-        """Raise as losses of classes do, and ValueError unless there is one weight a class."""
-        super().check_given(input, target)
-        weight = self.class_weight
-        if weight is not None and weight.shape != input.shape[1:2]:
-            F.per_class("class_weight", weight, input)
-
     def values(self, input: Tensor, target: Tensor) -> Tensor | dict[str, Tensor]:
         """Return the cross-entropy of each sample, without class weights, and its z-loss if any."""
         input = promote(input)
@@ -152,12 +144,6 @@ class Focal(ClassLoss):
         ),
         claims=Claims(lipschitz=True, elicits="probabilities"),
     )
-
-    def check_given(self, input: Any, target: Any) -> None:
-        """Raise as losses of classes do, and ValueError unless there is one alpha a class."""
-        super().check_given(input, target)
-        if self.alpha is not None:
-            F.per_class("alpha", self.alpha, input)
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return each sample's alpha, 0 where it is ignored."""
