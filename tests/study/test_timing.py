@@ -1,9 +1,12 @@
 """The yardstick of the cost: an ordinary loop, timed beside the race."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from lossmith.losses import MSE
+from lossmith.study.training.budget import batches
 from lossmith.study.training.timing import STEPS, WARM_UP, StepTimer, plain_steps
 
 X = torch.randn(80, 3, generator=torch.Generator().manual_seed(0))
@@ -23,7 +26,7 @@ def test_a_pace_is_the_mean_of_all_that_was_taken(monkeypatch: pytest.MonkeyPatc
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
-    timer = StepTimer(MSE(), X, Y, 16)
+    timer = StepTimer(MSE(), X, Y, partial(batches, len(X), 16))
     timer.measure()
     timer.measure()
     assert timer.count == 2 * STEPS
