@@ -27,6 +27,13 @@ def test_heads_of_different_width_stand_on_the_same_weights() -> None:
         assert all(torch.equal(one, other) for one, other in zip(*states, strict=True))
 
 
+def test_the_four_pixels_of_an_output_begin_alike() -> None:
+    with torch.no_grad():
+        drawn = u_net(1)(3)(torch.rand(1, 1, 32, 32))
+    assert torch.equal(drawn[..., ::2, ::2], drawn[..., 1::2, 1::2])
+    assert not torch.equal(drawn[:, 0], drawn[:, 1])
+
+
 @pytest.mark.parametrize("ways", [("shift",), ("flip",), ("shift", "flip")])
 def test_masks_move_with_their_pictures(ways: tuple[str, ...]) -> None:
     augment = augmentation(ways)

@@ -53,7 +53,7 @@ class UNet(nn.Module):
     """A U-Net of three halvings (Ronneberger et al., 2015), of about 80,000 parameters.
 
     The first layer halves the picture, and the head gives each of its outputs for the four pixels
-    that it covers.
+    that it covers, which begin alike so that no checkerboard is left (Aitken et al., 2017).
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -67,6 +67,8 @@ class UNet(nn.Module):
             for deep, shallow in pairwise(reversed(DEPTHS))
         )
         self.head = nn.Sequential(nn.Conv2d(DEPTHS[0], 4 * width, 1), nn.PixelShuffle(2))
+        for part in self.head[0].parameters():
+            part.data = part.data[::4].repeat_interleave(4, dim=0)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return (N, width, S, S) of pictures (N, channels, S, S)."""
