@@ -92,7 +92,7 @@ class Row:
     def label(self) -> str:
         """Return the metric as prose has it."""
         base, _, tuned = self.line["metric"].partition(", ")
-        return metric_name(base) + (", thresholds tuned" if tuned else "")
+        return metric_name(base) + (" (thresholds tuned)" if tuned else "")
 
     def score(self, name: str) -> float:
         """Return a loss's mean over repeats."""
