@@ -39,7 +39,7 @@ tails, outliers, skew and zeros or its classes and their imbalance, contradictio
 ten most alike rows tell the target. Each loss's gain is a mean, drawn to that of all losses under
 the metric, plus what alike tables gained there, with noise of known size; the figures that say how
 fast likeness fades are shared by all losses. It ships as numbers and text ({size} kB), is read with
-NumPy alone, and says which recorded tables an answer rests on.
+NumPy and SciPy, and says which recorded tables an answer rests on.
 
 **All figures below but the last table are of {held} tables that the same lot held out** before
 anything was recorded: nothing was learned from them. A case is a table under a condition and a
