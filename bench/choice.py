@@ -89,14 +89,16 @@ class Hindsight:
     def __init__(self, selection, held: pd.DataFrame, target: str) -> None:
         from lossmith.study.data.folds import split_rows
         from lossmith.study.metrics import lookup
+        from lossmith.study.training.heads import Reading
         from lossmith.study.training.stacked import Rows
         from lossmith.study.training.table_trainer import TableTrainer
 
         self.found, self.selection = selection.measurements, selection
         (self.problem,), seed = selection.problem.targets, selection.result.seed
         split = split_rows(self.problem.task, self.problem.target, seed)
-        self.trainer = TableTrainer(self.problem, split)
         self.metric = lookup(selection.result.metric)
+        self.reading = Reading.of(self.metric, self.problem.target)
+        self.trainer = TableTrainer(self.problem, split, [self.reading])
         features = self.problem.features
         encoder, develop = self.trainer._fitted(split.develop)
         inner = torch.from_numpy(encoder.transform(features.iloc[split.test]))
@@ -192,7 +194,7 @@ class Hindsight:
 
         return np.stack(
             [
-                np.mean([predict(member.losses[0], raw) for raw in outputs], axis=0)
+                np.mean([predict(member.losses[0], raw, self.reading) for raw in outputs], axis=0)
                 for member, outputs in zip(batch.trials, batch.outputs(), strict=True)
             ]
         )

@@ -72,7 +72,7 @@ class Mixed:
         features = torch.from_numpy(model.encoder.transform(rows))
         with torch.no_grad():
             seen = model.embedding(features.expand(model.body.w1.shape[0], -1, -1))
-            return [read(model.loss, one)[0] for one in model.body(seen)[0][:, 0]]
+            return [read(model.loss, one, model.readings)[0] for one in model.body(seen)[0][:, 0]]
 
     def _out_of_fold(self) -> dict[Any, list[np.ndarray]]:
         folds = tuple(self.found.folds)
@@ -94,7 +94,8 @@ class Mixed:
             for trial, outputs in zip(batch.trials, batch.outputs(), strict=True):
                 if self.epochs[trial.key] == epoch:
                     pairs = zip(trial.losses, outputs, strict=True)
-                    kept[trial.key] = [predict(loss, output) for loss, output in pairs]
+                    reading = self.trainer.readings[0]
+                    kept[trial.key] = [predict(loss, output, reading) for loss, output in pairs]
         return kept
 
     def _scored(self, fold: int) -> np.ndarray:

@@ -18,6 +18,7 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,7 @@ from lossmith.study.selection.select import RATES
 from lossmith.study.suggest.features import features
 from lossmith.study.suggest.knowledge import FILE
 from lossmith.study.training.budget import TrialSpec
-from lossmith.study.training.heads import predict
+from lossmith.study.training.heads import Reading, predict
 from lossmith.study.training.table_trainer import TableTrainer
 from lossmith.study.trials.outliers import FAR, has_outliers, residual_scales
 from resume import Lines, resumed
@@ -120,8 +121,13 @@ class Recording:
 
     def line(self) -> dict[str, object]:
         """Train; return what is kept of it."""
-        predictions, trials = self._train()
-        scored = {name: self._scored(lookup(name), trials, predictions) for name in self.sets}
+        metrics = [lookup(name) for name in self.sets]
+        readings = [Reading.of(metric, self.given.target) for metric in metrics]
+        seen, trials = self._train(readings)
+        scored = {
+            metric.name: self._scored(metric, trials, seen[reading])
+            for metric, reading in zip(metrics, readings, strict=True)
+        }
         return {
             "task": self.given.task,
             "target": self.given.name,
@@ -145,8 +151,10 @@ class Recording:
                 found[name] = candidates_for(given.task, metric, given.target, classes, None)
         return found
 
-    def _train(self) -> tuple[list[list[np.ndarray]], list[tuple[str, float]]]:
-        """Return predictions (trials, rows, …) by checkpoint and fold, and the trials."""
+    def _train(
+        self, readings: Iterable[Reading]
+    ) -> tuple[dict[Reading, list[list[np.ndarray]]], list[tuple[str, float]]]:
+        """Return predictions (trials, rows, …) by reading, checkpoint and fold, and the trials."""
         everyone = {c.name: c for found in self.sets.values() for c in found.candidates}
         folds = range(FOLDS)
         specs = []
@@ -156,21 +164,18 @@ class Recording:
                 TrialSpec(candidate=candidate.name, learning_rate=rate, losses=losses)
                 for rate in RATES
             ]
-        batch, done, found = self.trainer.start(folds, specs), 0, []
+        batch, done = self.trainer.start(folds, specs), 0
+        found: dict[Reading, list[list[np.ndarray]]] = {one: [] for one in readings}
         for epoch in self.trainer.budget.checkpoints():
             batch.advance(epoch - done)
             done, outputs = epoch, batch.outputs()
-            found.append(
-                [
-                    np.stack(
-                        [
-                            predict(trial.losses[fold], one[fold]).astype(np.float32)
-                            for trial, one in zip(batch.trials, outputs, strict=True)
-                        ]
-                    )
+            pairs = [*zip(batch.trials, outputs, strict=True)]
+            for reading, seen in found.items():
+                read = [
+                    [predict(trial.losses[fold], one[fold], reading) for trial, one in pairs]
                     for fold in folds
                 ]
-            )
+                seen.append([np.stack(own).astype(np.float32) for own in read])
         return found, [(trial.candidate, trial.learning_rate) for trial in batch.trials]
 
     def _scored(
