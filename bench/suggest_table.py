@@ -32,8 +32,8 @@ error over the default's, with the standard error of the rows. Tables were cappe
 What this leaves open: trainings are as long as a study's before it goes on, so that gains which
 only a longer one shows or removes are not known; larger tables are judged as if they were small;
 wrong targets were made, and a table whose true targets have heavy tails can look like one with
-errors. When it was recorded, heads of mixtures, histograms and counts were read by their means under
-mae and medae, where a study now reads their medians; pinball losses were left out for that.
+errors. When it was recorded, heads of mixtures, histograms and counts were read by their means
+under mae and medae, where a study now reads their medians; pinball is left out for that.
 
 The model is [a Gaussian process](api/choose.md) over what a table says of itself: its size, its
 tails, outliers, skew and zeros or its classes and their imbalance, contradictions, and how far the
