@@ -304,11 +304,12 @@ class Study:
 
         Args:
             path: of the page; `report.html` in the study's folder if None.
-            images: of masks what every row looks like, (N, H, W), (N, 3, H, W) or (N, H, W, 3),
-                to be shown beside a few of them.
+            images: of masks what every row looks like, as (N, H, W), (N, 3, H, W) or (N, H, W, 3),
+                to be shown beside a few of them; of volumes with a D before the H.
         """
         place = self.folder / "report.html" if path is None else Path(path)
-        self.verdict().beside(images, self.folds.folds[0].valid).write(place)
+        space = 2 if self.aim.first is None else self.aim.first[0].squeeze().ndim
+        self.verdict().beside(images, space).write(place)
         return place
 
     def frame(self) -> pd.DataFrame:

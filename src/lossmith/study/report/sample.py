@@ -45,14 +45,16 @@ def _numbers(shown: Sample, names: dict[str, str]) -> str:
 def _classes(shown: Sample, names: dict[str, str]) -> str:
     parts = _parts(shown, names)
     target = parts["default"]["target"]
-    count = 1 + max(int(one.max()) for one in (target, *(own["taken"] for own in parts.values())))
-    many = count > 2
-    models = _models(parts, "stated")
+    count = max(int(own["count"]) for own in parts.values())
+    many, stated = count > 2, "stated" if "stated" in parts["default"] else "taken"
+    models = _models(parts, stated)
     decided = [
-        fit.Decided(model, own["taken"], own["stated"], own["taken"] == target if many else target)
+        fit.Decided(model, own["taken"], own[stated], own["taken"] == target if many else target)
         for model, own in zip(models, parts.values(), strict=True)
     ]
     labels = [str(code) for code in range(count)]
+    if stated == "taken":  # decisions alone
+        return fit.recalls(decided, target, labels, ROWS)
     drawn = fit.certainty(decided, target, labels, many=many, rows_are=ROWS)
     return f"<p>{fit.legend(models, names)}</p>{drawn}"
 
@@ -112,8 +114,7 @@ def _picture(image: np.ndarray) -> np.ndarray:
 def _paths(shown: Sample, names: dict[str, str]) -> str:
     parts = _parts(shown, names)
     target = parts["default"]["target"]
-    steps = np.arange(1, target.shape[1] + 1)
-    models = _models(parts, "prediction")
+    steps, models = parts["default"]["steps"], _models(parts, "prediction")
 
     def draw(figure: "Figure") -> None:
         columns = min(3, len(target))
@@ -126,7 +127,7 @@ def _paths(shown: Sample, names: dict[str, str]) -> str:
                 colour, path = COLOURS[model.role], model.prediction[row]
                 if path.ndim == 2:  # of quantiles, from the lowest to the highest
                     place.fill_between(steps, path[0], path[-1], color=colour, alpha=0.15)
-                    path = path[len(path) // 2]
+                    path = path[[len(path) // 2] if len(path) % 2 else [0, -1]].T
                 place.plot(steps, path, color=colour, ls=model.dashes, linewidth=1.3)
             place.grid(True)
             place.tick_params(labelsize=7)
@@ -139,6 +140,61 @@ def _paths(shown: Sample, names: dict[str, str]) -> str:
         f"<p>{fit.legend(models, names)}</p><figure>{drawn}<figcaption>A few {ROWS}: dark what "
         "was, in colour what is predicted, along the numbers of a row.</figcaption></figure>"
     )
+
+
+def _spans(shown: Sample, names: dict[str, str]) -> str:
+    parts = _parts(shown, names)
+
+    def draw(figure: "Figure") -> None:
+        grid = figure.subplots(1, len(parts), squeeze=False, sharey=True)
+        for place, (role, own) in zip(grid.flat, parts.items(), strict=True):
+            levels, rows = own["prediction"].T, np.arange(len(own["target"]))
+            place.vlines(rows, levels[0], levels[-1], color=COLOURS[role], alpha=0.5)
+            if len(levels) % 2:
+                place.plot(rows, levels[len(levels) // 2], "_", color=COLOURS[role])
+            place.plot(rows, own["target"], ".", color=COLOURS["ink"], markersize=4)
+            place.set_title(f"{role}: {names[role]}", fontsize=9)
+            place.set_xticks([])
+            place.grid(True, axis="y")
+
+    label = "What was, and the quantiles predicted, of a few rows"
+    drawn = inline("spans", label, (3.7 * len(parts), 3.0), draw)
+    return (
+        f"<figure>{drawn}<figcaption>A few {ROWS} from the lowest to the highest: points are what "
+        "was, lines reach from the lowest to the highest quantile that is predicted, across which "
+        "a dash marks the middle one.</figcaption></figure>"
+    )
+
+
+def _boxes(shown: Sample, names: dict[str, str]) -> str:
+    parts = _parts(shown, names)
+    target = parts["default"]["target"]
+    models = _models(parts, "taken")
+
+    def draw(figure: "Figure") -> None:
+        grid = figure.subplots(-(-len(target) // 3), min(3, len(target)), squeeze=False)
+        for place in grid.flat[len(target) :]:
+            place.set_visible(False)
+        for row, place in enumerate(grid.flat[: len(target)]):
+            place.plot(*_outline(target[row]), color=COLOURS["ink"], linewidth=1)
+            for model in models:
+                outline, colour = _outline(model.prediction[row]), COLOURS[model.role]
+                place.plot(*outline, color=colour, ls=model.dashes, linewidth=1.3)
+            place.invert_yaxis()  # as in images
+            place.set_aspect("equal", adjustable="datalim")
+            place.tick_params(labelsize=7)
+
+    label = f"Boxes of {len(target)} {ROWS} and what the models predict"
+    drawn = inline("boxes", label, (7.4, 2.4 * -(-len(target) // 3)), draw)
+    return (
+        f"<p>{fit.legend(models, names)}</p><figure>{drawn}<figcaption>A few {ROWS}: dark the box "
+        "that is, in colour what is predicted, y downwards.</figcaption></figure>"
+    )
+
+
+def _outline(box: np.ndarray) -> tuple[list[float], list[float]]:
+    left, top, right, bottom = box.tolist()
+    return [left, right, right, left, left], [top, top, bottom, bottom, top]
 
 
 def _risks(shown: Sample, names: dict[str, str]) -> str:
@@ -161,7 +217,7 @@ def _risks(shown: Sample, names: dict[str, str]) -> str:
 def _lists(shown: Sample, names: dict[str, str]) -> str:
     parts = _parts(shown, names)
     first = parts["default"]
-    marks = first["target"].max() <= 1
+    marks = all(np.isin(own["target"].clip(min=0), (0, 1)).all() for own in parts.values())
     head = ["query", "at best", *(f"{role}: {escape(names[role])}" for role in parts)]
     lines = [
         [str(int(first["rows"][query])), _list(first["target"][query], marks)]
@@ -182,6 +238,8 @@ KINDS: Mapping[str, tuple[str, Callable[[Sample, dict[str, str]], str]]] = {
     "classes": ("Calibration on validation rows", _classes),
     "masks": ("Masks of validation rows", _masks),
     "paths": ("Predictions of validation rows", _paths),
+    "spans": ("Quantiles of validation rows", _spans),
+    "boxes": ("Boxes of validation rows", _boxes),
     "risks": ("Survival of validation rows", _risks),
     "lists": ("Ranked lists of validation rows", _lists),
 }

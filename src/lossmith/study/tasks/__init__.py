@@ -91,11 +91,13 @@ def table_task(metric: Metric, classes: int) -> TableTask:
     return found
 
 
-def sample_of(metric: StudyMetric) -> str:
-    """Return what is looked at of predictions under a metric of tables; nothing of others."""
-    if not isinstance(metric, TableMetric):
-        return ""
-    return TABLE_TASKS[metric.metric.tasks[0]].sample
+def sample_of(metric: StudyMetric, task: ArrayTask | None, target: Any) -> str:
+    """Return what is looked at of predictions, by the task or else the metric; "" for nothing."""
+    if task is not None:
+        return task.shown(target)
+    if isinstance(metric, TableMetric):
+        return TABLE_TASKS[metric.metric.tasks[0]].sample
+    return next((one.sample for one in ARRAY_TASKS if one.inferred and one.judges(metric)), "")
 
 
 def of_numbers(task: str) -> bool:

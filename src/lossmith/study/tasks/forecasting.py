@@ -55,6 +55,10 @@ class Forecasting(ArrayTask):
         named = isinstance(target, Mapping) and set(target) == {"value", "scale"}
         return target["value"] if named else target
 
+    def shown(self, target: Any) -> str:
+        """Return what is looked at: paths, of one number a row how far its quantiles span."""
+        return self.sample if self.learned(target).ndim == 2 else "spans"
+
     def trains(self, kind: type[Loss]) -> bool:
         """Tell whether a loss reads numbers of any sign."""
         return super().trains(kind) and kind.card.target == "values"

@@ -108,20 +108,25 @@ class Aim:
                 raise InputError("the study has no target=; report(outputs=…, target=…) or rows=")
             target = self._of(fold.valid)
         predictions = decoded(loss, outputs, self.decode, self.reading)
-        target, predictions = self.read(loss, predictions, target)
-        found = scored(self.metric, fold, predictions=predictions, target=target)
-        kept = self._sample(target, predictions) if sampled and np.isfinite(found.score) else {}
-        return replace(found, sample=kept)
+        actual, read = self.read(loss, predictions, target)
+        found = scored(self.metric, fold, predictions=read, target=actual)
+        if not sampled or not np.isfinite(found.score):
+            return found
+        kind = sample_of(self.metric, self.task, target)
+        shown = (target, predictions) if kind == "classes" else (actual, read)  # not yet decided
+        return replace(found, sample=self._sample(kind, fold, *shown))
 
-    def _sample(self, target: Any, predictions: Any) -> dict[str, np.ndarray]:
+    def _sample(
+        self, kind: str, fold: Fold, target: Any, predictions: Any
+    ) -> dict[str, np.ndarray]:
         """Return a few rows to be looked at, by names that tell of what kind they are."""
-        kind = self.task.sample if self.task is not None else sample_of(self.metric)
-        if kind not in SAMPLES:
-            return {}
+        target = target if self.task is None else self.task.learned(target)
         try:
             found = SAMPLES[kind](mapped(to_array, target), mapped(to_array, predictions))
         except (InputError, *NOT_SUCH):  # only looked at: nothing may end for it
             return {}
+        if "rows" in found:
+            found["rows"] = fold.valid[found["rows"]]
         return {f"{kind}.{name}": one for name, one in found.items()}
 
     def read(self, loss: nn.Module, predictions: Any, target: Any) -> tuple[Any, Any]:
