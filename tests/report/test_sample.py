@@ -10,8 +10,8 @@ import torch
 
 from lossmith import Study
 from lossmith.study.base.errors import InputError
-from lossmith.study.metrics.study_metric import mapped
 from lossmith.study.base.result import Sample
+from lossmith.study.metrics.study_metric import mapped
 from lossmith.study.report.sample import sample
 from lossmith.study.tasks.sample import NUMBERS, SAMPLES, SIDE, lists, masks, pictures
 

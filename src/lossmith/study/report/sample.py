@@ -13,6 +13,7 @@ from lossmith.study.report.svg import COLOURS, inline
 from lossmith.study.report.text import table
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ROWS = "validation rows"
@@ -143,26 +144,23 @@ def _paths(shown: Sample, names: dict[str, str]) -> str:
 
 
 def _spans(shown: Sample, names: dict[str, str]) -> str:
-    parts = _parts(shown, names)
+    every = [one for own in _parts(shown, names).values() for one in own.values()]
+    low, high = min(one.min() for one in every), max(one.max() for one in every)
 
-    def draw(figure: "Figure") -> None:
-        grid = figure.subplots(1, len(parts), squeeze=False, sharey=True)
-        for place, (role, own) in zip(grid.flat, parts.items(), strict=True):
-            levels, rows = own["prediction"].T, np.arange(len(own["target"]))
-            place.vlines(rows, levels[0], levels[-1], color=COLOURS[role], alpha=0.5)
-            if len(levels) % 2:
-                place.plot(rows, levels[len(levels) // 2], "_", color=COLOURS[role])
-            place.plot(rows, own["target"], ".", color=COLOURS["ink"], markersize=4)
-            place.set_title(f"{role}: {names[role]}", fontsize=9)
-            place.set_xticks([])
-            place.grid(True, axis="y")
+    def draw(axes: "Axes", role: str, own: Arrays) -> None:
+        levels, rows = own["prediction"].T, np.arange(len(own["target"]))
+        axes.vlines(rows, levels[0], levels[-1], color=COLOURS[role], alpha=0.5)
+        if len(levels) % 2:
+            axes.plot(rows, levels[len(levels) // 2], "_", color=COLOURS[role])
+        axes.plot(rows, own["target"], ".", color=COLOURS["ink"], markersize=4)
+        axes.set_xticks([])
+        axes.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
+        axes.grid(True, axis="y")
 
-    label = "What was, and the quantiles predicted, of a few rows"
-    drawn = inline("spans", label, (3.7 * len(parts), 3.0), draw)
-    return (
-        f"<figure>{drawn}<figcaption>A few {ROWS} from the lowest to the highest: points are what "
-        "was, lines reach from the lowest to the highest quantile that is predicted, across which "
-        "a dash marks the middle one.</figcaption></figure>"
+    return _each("spans", "Quantiles predicted, and what was", shown, names, draw) + (
+        f"<p>A few {ROWS} from the lowest to the highest: points are what was, lines reach from "
+        "the lowest to the highest quantile that is predicted, across which a dash marks the "
+        "middle one.</p>"
     )
 
 
@@ -198,20 +196,30 @@ def _outline(box: np.ndarray) -> tuple[list[float], list[float]]:
 
 
 def _risks(shown: Sample, names: dict[str, str]) -> str:
-    parts = _parts(shown, names)
+    def draw(axes: "Axes", role: str, own: Arrays) -> None:
+        draw_thirds(axes, own["time"], own["event"], own["risk"])
 
-    def draw(figure: "Figure") -> None:
-        grid = figure.subplots(1, len(parts), squeeze=False, sharey=True)
-        for place, (role, own) in zip(grid.flat, parts.items(), strict=True):
-            draw_thirds(place, own["time"], own["event"], own["risk"])
-            place.set_title(f"{role}: {names[role]}", fontsize=9)
-
-    size = (3.7 * len(parts), 3.0)
-    drawn = inline("risks", "Survival of thirds of the rows by predicted risk", size, draw)
-    return (
-        f"<figure>{drawn}<figcaption>Thirds of the {ROWS} by the risk that the models give them, "
-        "as Kaplan and Meier see them survive: the further apart, the better.</figcaption></figure>"
+    return _each("risks", "Survival of thirds of the rows by risk", shown, names, draw) + (
+        f"<p>Thirds of the {ROWS} by the risk that the models give them, as Kaplan and Meier see "
+        "them survive: the further apart, the better.</p>"
     )
+
+
+def _each(
+    key: str,
+    label: str,
+    shown: Sample,
+    names: dict[str, str],
+    draw: Callable[["Axes", str, Arrays], None],
+) -> str:
+    """Return a figure a model, side by side."""
+    figures = [
+        f"<figure>{inline(f'{key}-{role}', f'{label}, {role}', (3.7, 3.0), drawing)}"
+        f"<figcaption>{role}: {escape(names[role])}</figcaption></figure>"
+        for role, own in _parts(shown, names).items()
+        for drawing in [lambda figure, role=role, own=own: draw(figure.subplots(), role, own)]
+    ]
+    return f'<div class="pair">{"".join(figures)}</div>'
 
 
 def _lists(shown: Sample, names: dict[str, str]) -> str:

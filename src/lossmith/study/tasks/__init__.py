@@ -29,6 +29,7 @@ __all__ = [
     "ArrayTask",
     "TableTask",
     "array_task",
+    "is_numbers",
     "of_numbers",
     "sample_of",
     "table_task",
@@ -98,6 +99,14 @@ def sample_of(metric: StudyMetric, task: ArrayTask | None, target: Any) -> str:
     if isinstance(metric, TableMetric):
         return TABLE_TASKS[metric.metric.tasks[0]].sample
     return next((one.sample for one in ARRAY_TASKS if one.inferred and one.judges(metric)), "")
+
+
+def is_numbers(metric: StudyMetric) -> bool:
+    """Tell whether a metric is of numbers, whole ones too, which folds do not share out."""
+    if isinstance(metric, TableMetric):
+        return TABLE_TASKS[metric.metric.tasks[0]].numbers
+    judged = [one for one in ARRAY_TASKS if one.inferred and one.judges(metric)]
+    return bool(judged) and all(one.numbers for one in judged)
 
 
 def of_numbers(task: str) -> bool:

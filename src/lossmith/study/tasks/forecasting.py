@@ -26,7 +26,7 @@ class Forecasting(ArrayTask):
     Losses of several outputs a number, as those of a distribution, have a flat head of all.
     """
 
-    name = "regression"
+    name, numbers = "regression", True
     sample = "paths"
     wanted = "numbers (N, H), or under mase a dict of value and scale,"
     start = "mse"
@@ -41,7 +41,9 @@ class Forecasting(ArrayTask):
     def accepts(self, target: Any) -> bool:
         """Tell whether targets are finite numbers."""
         values = self.learned(target)
-        fine = isinstance(values, np.ndarray) and values.ndim in (1, 2) and values.dtype.kind == "f"
+        fine = (
+            isinstance(values, np.ndarray) and values.ndim in (1, 2) and values.dtype.kind in "fiu"
+        )
         return fine and bool(np.isfinite(values).all())
 
     def suits(self, metric: StudyMetric, target: Any) -> bool:

@@ -125,10 +125,10 @@ def pictures(images: Array, rows: Array, space: int) -> Array:
     Raises:
         InputError: for other shapes, or where there is not one image a row.
     """
-    kinds = {space + 1: None}
+    kinds: dict[int, int | None] = {space + 1: None}  # of how many dimensions, channels where
     if images.ndim == space + 2:
         channels = [axis for axis in (1, -1) if images.shape[axis] in (1, 3)]
-        kinds = dict.fromkeys([space + 2] * bool(channels), next(iter(channels), None))
+        kinds = {space + 2: channels[0]} if channels else {}
     if images.ndim not in kinds or len(images) <= rows.max(initial=0):
         volume = "H, W" if space == 2 else "D, H, W"
         raise InputError(

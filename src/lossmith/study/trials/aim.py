@@ -12,7 +12,7 @@ from torch import nn
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.study_metric import StudyMetric, mapped, parts, to_array
-from lossmith.study.tasks import ArrayTask, array_task, sample_of
+from lossmith.study.tasks import ArrayTask, array_task, is_numbers, sample_of
 from lossmith.study.tasks.sample import SAMPLES
 from lossmith.study.training.heads import AS_DECODED, Reading, decoded
 from lossmith.study.trials.contenders import Contender
@@ -42,10 +42,13 @@ class Aim:
         """Return the aim of what a user gives.
 
         Raises:
-            InputError: where the task is none, or not that of metric and targets.
+            InputError: where the task is none, or not that of metric and targets, or the metric is
+                undefined for these.
         """
         found = None if target is None else mapped(to_array, target)
         of = array_task(metric, found, task)
+        if of is not None:
+            metric.check(found)
         known = metric if found is None else metric.fitted(found)
         return cls(metric=known, target=found, task=of, decode=decode)
 
@@ -62,7 +65,7 @@ class Aim:
     @property
     def strata(self) -> np.ndarray | None:
         """The classes that folds share out evenly, if any."""
-        if self.target is None or isinstance(self.target, Mapping):
+        if self.target is None or isinstance(self.target, Mapping) or is_numbers(self.metric):
             return None
         labels = self.target.ndim == 1 and self.target.dtype.kind != "f"
         return self.target if labels else None
