@@ -218,3 +218,16 @@ def test_pictures_of_volumes_are_middle_slices() -> None:
     np.testing.assert_array_equal(pictures(images[:, None], rows, 3), images[rows, 2])
     colours = np.stack([images] * 3, axis=1)
     np.testing.assert_array_equal(pictures(colours, rows, 3)[..., 0], images[rows, 2])
+
+
+@pytest.mark.parametrize("levels", [1, 2, 99, 100])
+def test_of_quantiles_the_ends_and_the_middle_are_kept(levels: int) -> None:
+    target, ends = DRAW.normal(size=(9, 500)), [0, -1]
+    prediction = np.sort(DRAW.normal(size=(9, levels, 500)), axis=1)
+    found = SAMPLES["paths"](target, prediction)
+    assert sum(one.nbytes for one in found.values()) <= 24 * NUMBERS
+    np.testing.assert_array_equal(
+        found["prediction"][:, ends], prediction[found["rows"]][:, ends][..., found["steps"] - 1]
+    )
+    drawn("paths", target, prediction, "<svg")
+    drawn("spans", target[:, 0], prediction[..., 0], "<svg")

@@ -33,17 +33,18 @@ def numbers(target: Array, prediction: Array) -> dict[str, Array]:
 
 
 def paths(target: Array, prediction: Array) -> dict[str, Array]:
-    """Return rows of several numbers, (n, H) each, or of quantiles (n, Q, H), thinned out."""
+    """Return rows of several numbers, (n, H) each, or of quantiles (n, 2 or 3, H), thinned out."""
     rows, steps = spread(len(target), PATHS), spread(target.shape[1], STEPS)
-    shown = {"target": target[rows][:, steps], "prediction": prediction[rows][..., steps]}
-    return {**shown, "rows": rows, "steps": steps + 1}
+    found = prediction[rows][..., steps]
+    found = found if found.ndim == 2 else found[:, _ends(found.shape[1])]
+    return {"target": target[rows][:, steps], "prediction": found, "rows": rows, "steps": steps + 1}
 
 
 def spans(target: Array, prediction: Array) -> dict[str, Array]:
-    """Return targets (n,) from the lowest to the highest, and the quantiles of each, (n, Q)."""
+    """Return targets (n,) from the lowest to the highest, with quantiles of each, (n, 2 or 3)."""
     prediction = prediction.reshape(len(target), -1)
     rows = np.argsort(target, kind="stable")[spread(len(target), SPANS)]
-    return {"target": target[rows], "prediction": prediction[rows]}
+    return {"target": target[rows], "prediction": prediction[rows][:, _ends(prediction.shape[1])]}
 
 
 def classes(target: Array, prediction: Array) -> dict[str, Array]:
@@ -56,7 +57,8 @@ def classes(target: Array, prediction: Array) -> dict[str, Array]:
     target, prediction = target[rows].astype(np.int64), prediction[rows]
     taken, many = decided("classes", target, prediction), has_classes(target, prediction)
     held = target >= 0
-    kept = {"target": target[held][:NUMBERS], "taken": taken[held][:NUMBERS]}
+    parts = {"target": target, "taken": taken}
+    kept = {name: one[held][:NUMBERS].astype(np.int32) for name, one in parts.items()}
     count = prediction.shape[1] if many else 1 + max(1, *(int(one.max()) for one in kept.values()))
     if prediction.dtype.kind == "f":
         of_class = prediction if not many else prediction[:, 1] if count == 2 else None
@@ -149,6 +151,11 @@ def spread(rows: int, count: int) -> Array:
     ([0, 4, 8], [0, 1])
     """
     return np.unique(np.linspace(0, rows - 1, min(max(count, 1), rows)).astype(int))
+
+
+def _ends(levels: int) -> list[int]:
+    """Return the places of the lowest, the middle, where there is one, and the highest level."""
+    return [0, levels // 2, levels - 1] if levels % 2 else [0, levels - 1]
 
 
 def _counted(target: Array) -> slice:
