@@ -416,6 +416,8 @@ def test_whole_numbers_are_forecast_too(metric: str) -> None:
         ("mase", {"value": np.ones((9, 3)), "scale": np.zeros(9)}, "above 0"),
         ("concordance", {"time": np.ones(9), "events": np.ones(9)}, "dict of time and event"),
         ("perplexity", np.full((9, 4), -100), "not all, ignored"),
+        ("mae", np.ones((9, 1)), "one number a row"),
+        ("crps", np.ones((9, 1)), "one number a row"),
         ("accuracy", np.array(["a", "b", "c"] * 3), "pandas.factorize"),
     ],
 )

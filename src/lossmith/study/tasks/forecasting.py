@@ -28,7 +28,10 @@ class Forecasting(ArrayTask):
 
     name, numbers = "regression", True
     sample = "paths"
-    wanted = "numbers (N, H), or under mase a dict of value and scale,"
+    wanted = (
+        "numbers (N, H), H being 2 or more and one number a row (N,), or under mase a dict of value "
+        "and scale,"
+    )
     start = "mse"
     defaults: ClassVar[Mapping[str, Baseline]] = {
         **dict.fromkeys(("rmse", "r2"), MEAN),
@@ -44,7 +47,7 @@ class Forecasting(ArrayTask):
         fine = (
             isinstance(values, np.ndarray) and values.ndim in (1, 2) and values.dtype.kind in "fiu"
         )
-        return fine and bool(np.isfinite(values).all())
+        return fine and values.shape[1:] != (1,) and bool(np.isfinite(values).all())
 
     def suits(self, metric: StudyMetric, target: Any) -> bool:
         """Tell whether metric and targets are of this task: of one number a row, tables' own."""

@@ -65,7 +65,9 @@ def _how_told(aim: Aim) -> str:
         for one in ARRAY_TASKS
         if one.judges(aim.metric)
     }
-    if not known or isinstance(aim.metric, TableMetric):
+    if isinstance(aim.metric, TableMetric) and known:
+        known.add("numbers or codes of classes (N,)")
+    if not known:
         return (
             "what fits can be told by the name of a metric and the targets, numbers or codes of "
             "classes, as metric='mae', target=y, and by task='metric_learning' of embeddings"
