@@ -29,8 +29,8 @@ class Forecasting(ArrayTask):
     name, numbers = "regression", True
     sample = "paths"
     wanted = (
-        "numbers (N, H), H being 2 or more and one number a row (N,), or under mase a dict of value "
-        "and scale,"
+        "numbers (N, H), H being 2 or more and one number a row (N,), or under mase a dict of "
+        "value and scale,"
     )
     start = "mse"
     defaults: ClassVar[Mapping[str, Baseline]] = {

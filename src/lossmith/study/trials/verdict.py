@@ -34,7 +34,13 @@ from lossmith.study.rules.weighing import weigh
 from lossmith.study.tasks.sample import SAMPLES, pictures
 from lossmith.study.trials.history import cost_of, curves_of
 from lossmith.study.trials.spec import design_of
-from lossmith.study.trials.standing import standing, trainings_of, unmeasured, why_failed
+from lossmith.study.trials.standing import (
+    LOST_PAIRING,
+    standing,
+    trainings_of,
+    unmeasured,
+    why_failed,
+)
 
 ONE_SPLIT = Finding(
     name="split",
@@ -275,9 +281,7 @@ def _notes(view: View, bare: bool) -> tuple[Finding, ...]:
             Finding(
                 name="pairing",
                 value="by rows only",
-                meaning="the default, trained twice from one seed, gave two scores: a body that "
-                "trials share (BatchNorm), an augmenting validation set, a generator outside "
-                "torch, numpy and random, or kernels that are not deterministic",
+                meaning=LOST_PAIRING,
                 level="warning",
             )
         )
