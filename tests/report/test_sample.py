@@ -2,6 +2,7 @@
 
 import operator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import torch
 
 from lossmith import Study
 from lossmith.study.base.errors import InputError
+from lossmith.study.base.result import Sample
 from lossmith.study.metrics.study_metric import mapped
-from lossmith.study.tasks.sample import NUMBERS, SAMPLES, SIDE, lists, masks
+from lossmith.study.report.sample import sample
+from lossmith.study.tasks.sample import NUMBERS, SAMPLES, SIDE, lists, masks, pictures
 
 DRAW = np.random.default_rng(0)
 
@@ -45,6 +48,7 @@ def run(x: torch.Tensor, target, metric: str, model, losses, **more) -> Study:
             for _ in trial.epochs:
                 optimizer.zero_grad()
                 own = mapped(operator.itemgetter(trial.train), y)
+                own = own["value"] if metric == "mase" else own
                 trial.loss(body(x[trial.train]), own).backward()
                 optimizer.step()
                 with torch.no_grad():
@@ -75,6 +79,9 @@ def cases():
         torch.nn.Linear(4, width), *([torch.nn.Flatten(0)] if width == 1 else [])
     )
     path = x.numpy()[:, :1] * np.arange(1, 6) + 0.1
+    scaled = {"value": path, "scale": np.ones(len(path))}
+    corners = np.concatenate([x[:, :2], x[:, :2] + x[:, 2:].abs() + 0.5], axis=1)
+    labels = (x.numpy() > 0.3).astype(np.int64)
     return {
         "Residuals": (x, path[:, 0], "mae", None, ["mae", "mse"], {}),
         "Calibration": (x, code, "accuracy", linear(4), ["cross_entropy", "brier"], {}),
@@ -83,6 +90,10 @@ def cases():
         "Ranked": (x, code, "map_at_r", embed, ["triplet", "contrastive"], {"metric_learning": 1}),
         "Survival": (x, censored, "concordance", scalar, ["cox", "weibull_aft"], {}),
         "Predictions": (x, path, "mae", linear(4), ["mae", "mse"], {}),
+        "Predictions by scale": (x, scaled, "mase", linear(4), ["mae", "mse"], {}),
+        "Quantiles": (x, path[:, 0], "wql", scalar, ["quantile_crps", "mse"], {}),
+        "Boxes": (x, corners, "box_iou", linear(4), ["giou", "mae"], {}),
+        "Calibration of labels": (x, labels, "f1_macro", linear(4), ["soft_f1", "zlpr"], {}),
     }
 
 
@@ -94,11 +105,11 @@ def test_the_report_shows_what_people_look_at(title: str, tmp_path: Path) -> Non
     task = {"task": next(iter(more))} if more else {}
     study = run(x, target, metric, model, losses, **task)
     page = study.report(tmp_path / "report.html").read_text()
-    assert f"<h2>{title}" in page
+    assert f"<h2>{title.split(' by ')[0].split(' of ')[0]}" in page
     assert "validation rows</h2>" in page
     sample = study.verdict().sample
     assert sample is not None
-    assert all(one.nbytes <= 9 * NUMBERS for one in sample.default.values())
+    assert sum(one.nbytes for one in sample.default.values()) <= 24 * NUMBERS
 
 
 def test_images_stand_beside_masks(tmp_path: Path) -> None:
@@ -108,8 +119,12 @@ def test_images_stand_beside_masks(tmp_path: Path) -> None:
     study.report(plain)
     study.report(shown, images=x)
     assert shown.read_text().count("<image") == plain.read_text().count("<image") + 4
-    with pytest.raises(InputError, match="one a row"):
-        study.report(shown, images=x[:3])
+    for wrong in (x[:3], x[:, None, None], x[:, None].expand(-1, 4, -1, -1)):
+        with pytest.raises(InputError, match="one a row"):
+            study.report(shown, images=wrong)
+    rows = study.verdict().sample.default["rows"]
+    assert set(rows.tolist()) <= set(study.folds.folds[0].valid.tolist())
+    np.testing.assert_array_equal(study.verdict().beside(x, 2).sample.images, x[rows])
 
 
 def test_masks_are_thinned_and_volumes_cut() -> None:
@@ -133,4 +148,86 @@ def test_lists_are_by_score_and_leave_out_what_is_no_item() -> None:
 def test_samples_are_small() -> None:
     target = DRAW.integers(0, 50, (5_000, 8))
     found = SAMPLES["classes"](target, DRAW.dirichlet(np.ones(50), (5_000, 8)).transpose(0, 2, 1))
+    assert found.pop("count") == 50
     assert all(len(one) == NUMBERS for one in found.values())
+    long = np.zeros((1, 100_000))
+    for kind in ("numbers", "paths"):
+        assert sum(one.nbytes for one in SAMPLES[kind](long, long).values()) <= 24 * NUMBERS
+    codes = np.ones((1, 9_000), int)
+    found = SAMPLES["classes"](codes, np.full((1, 3, 9_000), 1 / 3, np.float32))
+    assert sum(one.nbytes for one in found.values()) <= 24 * NUMBERS
+
+
+def drawn(kind: str, target, prediction, wanted: str) -> None:
+    found = SAMPLES[kind](target, prediction)
+    shown = Sample(kind=kind, default=found, selected=found)
+    result = SimpleNamespace(default="a", selected="a")
+    assert wanted in sample(shown, result)[1]
+
+
+def test_tokens_that_count_are_looked_at_where_others_are_ignored() -> None:
+    target = np.full((3, 6_000), -100)
+    target[2, -5:] = [0, 1, 2, 3, 499]
+    found = SAMPLES["classes"](target, np.full((3, 500, 6_000), 1 / 500, np.float32))
+    assert found["target"].tolist() == [0, 1, 2, 3, 499]
+    drawn("classes", target, np.full((3, 500, 6_000), 1 / 500, np.float32), "of 500 classes")
+
+
+def test_few_seen_classes_of_many_are_read_by_their_own_probability() -> None:
+    probable = np.array([[0.7, 0.2, 0.1], [0.6, 0.4, 0.0]])
+    drawn("classes", np.array([0, 1]), probable, "likeliest class")
+
+
+def test_decisions_have_no_calibration() -> None:
+    target = np.array([0, 1, 2, 2])
+    found = SAMPLES["classes"](target, np.array([0, 2, 2, 1]))
+    assert "stated" not in found
+    drawn("classes", target, np.array([0, 2, 2, 1]), "Recall by class")
+
+
+def test_a_single_row_and_a_single_class_are_drawn() -> None:
+    drawn("classes", np.array([0]), np.array([[0.9, 0.1]]), "<svg")
+    drawn("numbers", np.array([1.0]), np.array([[2.0]]), "<svg")
+    drawn("paths", np.ones((1, 1)), np.ones((1, 9, 1)), "<svg")
+    drawn("spans", np.ones(1), np.ones((1, 2)), "<svg")
+    drawn("masks", np.zeros((1, 2, 3), int), np.zeros((1, 2, 3)), "<svg")
+    drawn("boxes", np.array([[0.0, 0, 1, 1]]), np.array([[3.0, 2, 1, 0]]), "<svg")
+    drawn("lists", np.array([[0.0, 0.5]]), np.array([[1.0, 2.0]]), "0.5 0")
+    censored = {"time": np.array([1.0, 2.0]), "event": np.zeros(2)}
+    drawn("risks", censored, np.array([[1.0], [2.0]]), "<svg")
+
+
+def test_masks_of_one_channel_and_ignored_pixels_are_seen() -> None:
+    target = np.array([[[0, 1], [-100, 255]]])
+    found = masks(target, np.full((1, 1, 2, 2), 0.7))
+    assert found["target"].tolist() == [[[0, 1], [255, 255]]]
+    assert found["taken"].tolist() == [[[1, 1], [1, 1]]]
+    drawn("masks", np.full((1, 2, 2), 255), np.full((1, 2, 2), 0.7), "<svg")
+
+
+def test_lists_take_places_and_unsigned_relevances() -> None:
+    found = lists(np.array([[0, 2, 1], [0, 0, 0]], np.uint8), np.array([[3.0, 2, 1], [1, 2, 3]]))
+    assert found["target"].tolist() == [[2, 1, 0]]
+    assert found["shown"].tolist() == [[0, 2, 1]]
+    assert lists(np.array([1]), np.array([[3.0, 2, 1]]))["shown"].tolist() == [[0, 1, 0]]
+
+
+def test_pictures_of_volumes_are_middle_slices() -> None:
+    images, rows = DRAW.normal(size=(4, 5, 6, 7)), np.array([1, 3])
+    np.testing.assert_array_equal(pictures(images, rows, 3), images[rows, 2])
+    np.testing.assert_array_equal(pictures(images[:, None], rows, 3), images[rows, 2])
+    colours = np.stack([images] * 3, axis=1)
+    np.testing.assert_array_equal(pictures(colours, rows, 3)[..., 0], images[rows, 2])
+
+
+@pytest.mark.parametrize("levels", [1, 2, 99, 100])
+def test_of_quantiles_the_ends_and_the_middle_are_kept(levels: int) -> None:
+    target, ends = DRAW.normal(size=(9, 500)), [0, -1]
+    prediction = np.sort(DRAW.normal(size=(9, levels, 500)), axis=1)
+    found = SAMPLES["paths"](target, prediction)
+    assert sum(one.nbytes for one in found.values()) <= 24 * NUMBERS
+    np.testing.assert_array_equal(
+        found["prediction"][:, ends], prediction[found["rows"]][:, ends][..., found["steps"] - 1]
+    )
+    drawn("paths", target, prediction, "<svg")
+    drawn("spans", target[:, 0], prediction[..., 0], "<svg")

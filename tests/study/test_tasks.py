@@ -389,3 +389,39 @@ def test_bad_input_of_a_task_is_one_line(metric: Any, target: Any, task: str, me
     with pytest.raises(InputError, match=message) as caught:
         array_task(as_metric(metric), target, task)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("metric", ["mae", "poisson_deviance", "crps"])
+def test_whole_numbers_are_no_classes_to_be_shared_out(metric: str) -> None:
+    study = Study(None, metric=metric, target=np.arange(40), epochs=1)
+    assert len(study.folds.folds) == 10
+
+
+@pytest.mark.parametrize("metric", ["mae", "crps", "smape"])
+def test_whole_numbers_are_forecast_too(metric: str) -> None:
+    target = np.arange(60).reshape(20, 3)
+    study = Study(None, metric=metric, target=target, epochs=1)
+    assert study.aim.task.name == "regression"
+    loss = study.fitted(study.design.default, None)
+    width = study.width_of(loss)
+    assert loss(torch.zeros(20, width), torch.as_tensor(target)).isfinite()
+
+
+@pytest.mark.parametrize(
+    ("metric", "target", "said"),
+    [
+        ("mean_iou", np.tile([[[0, 1], [-100, 2]]], (9, 1, 1)), "ignored pixels being 255"),
+        ("mean_iou", np.tile([[[0, 255], [255, 0]]], (9, 1, 1)), "divide masks"),
+        ("mase", np.ones((9, 3)), "dict of value"),
+        ("mase", {"value": np.ones((9, 3)), "scale": np.zeros(9)}, "above 0"),
+        ("concordance", {"time": np.ones(9), "events": np.ones(9)}, "dict of time and event"),
+        ("perplexity", np.full((9, 4), -100), "not all, ignored"),
+        ("mae", np.ones((9, 1)), "one number a row"),
+        ("crps", np.ones((9, 1)), "one number a row"),
+        ("accuracy", np.array(["a", "b", "c"] * 3), "pandas.factorize"),
+    ],
+)
+def test_targets_that_tell_nothing_are_refused_in_a_clear_line(metric, target, said) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        Study(None, metric=metric, target=target, epochs=1)
+    assert "\n" not in str(caught.value)

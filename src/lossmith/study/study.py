@@ -21,7 +21,7 @@ from lossmith.study.launch.launcher import Needs, Train, launch
 from lossmith.study.metrics.reported import reported
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.rules.design import Design
-from lossmith.study.rules.plan import due, pause_after
+from lossmith.study.rules.plan import due
 from lossmith.study.trials.aim import Aim
 from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.field import contestants, source_of
@@ -32,15 +32,10 @@ from lossmith.study.trials.progress import share_of
 from lossmith.study.trials.scored import kept_pair
 from lossmith.study.trials.spec import spec_of
 from lossmith.study.trials.splits import folds_of
+from lossmith.study.trials.standing import LOST_PAIRING
 from lossmith.study.trials.trial import Trial, folder_of
 from lossmith.study.trials.verdict import Verdict, View, best_setting, verdict_of
 
-LOST_PAIRING = (
-    "the default, trained twice from one seed, gave two scores, so losses can be paired by rows "
-    "only, not by weights and batches: look for a body that trials share (BatchNorm keeps running "
-    "averages), augmentation in the validation set, a generator that is not torch's, numpy's or "
-    "Python's own, or kernels that are not deterministic"
-)
 PATIENCE = 1.0  # seconds after which to look for processes that died, though nobody has written
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
 
@@ -214,7 +209,7 @@ class Study:
             facts = self.journal.facts()
             if "end" in facts.decisions:
                 return None
-            if _idle(facts) and self._stuck():
+            if facts.idle and self._stuck():
                 raise RuntimeError(f"{self.journal} has nothing to train and no end; please report")
             self.journal.wait(PATIENCE)
 
@@ -304,11 +299,12 @@ class Study:
 
         Args:
             path: of the page; `report.html` in the study's folder if None.
-            images: of masks what every row looks like, (N, H, W), (N, 3, H, W) or (N, H, W, 3),
-                to be shown beside a few of them.
+            images: of masks what every row looks like, as (N, H, W), (N, 3, H, W) or (N, H, W, 3),
+                to be shown beside a few of them; of volumes with a D before the H.
         """
         place = self.folder / "report.html" if path is None else Path(path)
-        self.verdict().beside(images, self.folds.folds[0].valid).write(place)
+        space = 2 if self.aim.first is None else self.aim.first[0].squeeze().ndim
+        self.verdict().beside(images, space).write(place)
         return place
 
     def frame(self) -> pd.DataFrame:
@@ -354,14 +350,6 @@ class Study:
         """Return about which share of the study is done, and what it does."""
         return share_of(self.design, self.journal.facts())
 
-    def may_pause(self, trial: Trial, epoch: int) -> bool:
-        """Tell whether a trial that has a checkpoint would pause after an epoch."""
-        training, design = trial.claim.training, self.design
-        if training.twin or training.fold not in design.screening or epoch >= design.epochs:
-            return False
-        rung = pause_after(design, self.journal.decisions())
-        return rung is not None and epoch >= rung
-
     def _end(self, trial: Trial, outcome: Any, note: str) -> None:
         self.journal.end(trial.claim, outcome, note)
         self._ended(trial, outcome)
@@ -400,7 +388,7 @@ class Study:
 
         def stands() -> bool:
             view = self._view()
-            idle = _idle(view.facts) and "end" not in view.facts.decisions
+            idle = view.facts.idle and "end" not in view.facts.decisions
             return idle and due(self.design, view.facts, view.read) is None
 
         return self.journal.atomically(stands)
@@ -408,8 +396,3 @@ class Study:
     def _happened(self, event: str, trial: Trial, what: Any) -> None:
         if self._on_event is not None:
             self._on_event(event, trial, what)
-
-
-def _idle(facts: Facts) -> bool:
-    """Tell whether no training is planned or runs."""
-    return all(record.ended or record.state == "paused" for record in facts.records.values())

@@ -80,6 +80,11 @@ class Facts:
                 found.setdefault(training.setting.candidate, {})[training] = record
         return found
 
+    @property
+    def idle(self) -> bool:
+        """Whether no training is planned or runs."""
+        return all(record.ended or record.state == "paused" for record in self.records.values())
+
 
 class Decision(NamedTuple):
     """What follows from the facts: trainings to plan, to go on with and to end, and a record."""

@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.study.base.direction import Better
-from lossmith.study.metrics.overlap import IGNORED, Overlap
+from lossmith.study.metrics.overlap import IGNORED, Overlap, without_channel
 from lossmith.study.metrics.reading import class_codes, decided, has_classes
 from lossmith.study.metrics.sums import ratio
 
@@ -22,7 +22,7 @@ class Boundary(Overlap):
 
     def statistics(self, target: Array, prediction: Array) -> Array:
         """Return each image's value, and whether it counts, (N, 2)."""
-        target, prediction = self._without_channel(target, prediction)
+        target, prediction = without_channel(self.name, target, prediction)
         classes = prediction.shape[1] if has_classes(target, prediction) else 2
         target, chosen = class_codes(self.name, target), decided(self.name, target, prediction)
         valid = (target >= 0) & (target != IGNORED)

@@ -31,7 +31,7 @@ class Overlap(ClassSums):
 
     def statistics(self, target: Array, prediction: Array) -> Array:
         """Return hits, predictions and targets of each class, (N, 3C)."""
-        target, prediction = self._without_channel(target, prediction)
+        target, prediction = without_channel(self.name, target, prediction)
         single = not has_classes(target, prediction) and not np.issubdtype(
             prediction.dtype, np.integer
         )
@@ -43,16 +43,6 @@ class Overlap(ClassSums):
         counts = [_counts(target, hit, count), _counts(chosen, valid, count)]
         counts.append(_counts(target, valid, count))
         return np.concatenate([part[:, 1:] if single else part for part in counts], axis=1)
-
-    def _without_channel(self, target: Array, prediction: Array) -> tuple[Array, Array]:
-        """Return masks without a dimension of one channel."""
-        if target.ndim > 2 and target.shape[1] == 1 and not has_classes(target, prediction):
-            target = target[:, 0]
-        if prediction.ndim == target.ndim + 1 and prediction.shape[1] == 1:
-            prediction = prediction[:, 0]
-        if not has_classes(target, prediction):
-            same_shape(self.name, target, prediction)
-        return target, prediction
 
 
 class MeanIoU(Overlap):
@@ -112,6 +102,21 @@ class MeanImageDice(Overlap):
     def value(self, sums: Tensor) -> Tensor:
         """Return the mean of the images that count."""
         return ratio(sums[0], sums[1])
+
+
+def without_channel(name: str, target: Array, prediction: Array) -> tuple[Array, Array]:
+    """Return masks without a dimension of one channel.
+
+    Raises:
+        InputError: where they are of other shapes than the predictions.
+    """
+    if target.ndim > 2 and target.shape[1] == 1 and not has_classes(target, prediction):
+        target = target[:, 0]
+    if prediction.ndim == target.ndim + 1 and prediction.shape[1] == 1:
+        prediction = prediction[:, 0]
+    if not has_classes(target, prediction):
+        same_shape(name, target, prediction)
+    return target, prediction
 
 
 def _counts(codes: Array, held: Array, count: int) -> Array:

@@ -12,6 +12,11 @@ def class_codes(name: str, target: Array) -> Array:
     """Return targets as integers; negative ones are ignored by every metric of classes."""
     if np.issubdtype(target.dtype, np.integer):
         return target
+    if target.dtype.kind not in "bf":
+        raise InputError(
+            f"{name} needs codes of classes, 0, 1 …, as targets, got {target.dtype}; "
+            "pandas.factorize gives them"
+        )
     codes = target.astype(np.int64)
     if not np.array_equal(codes, target):
         raise InputError(f"{name} needs integer targets, got {target.dtype} that are not whole")

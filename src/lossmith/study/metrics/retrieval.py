@@ -18,6 +18,18 @@ from lossmith.study.metrics.sums import AtK, ratio
 Array = np.ndarray
 
 
+def relevances(name: str, target: Array, prediction: Array) -> Array:
+    """Return (Q, I) relevances, also of targets (Q,) that are places.
+
+    Raises:
+        InputError: where they are of other shapes than the predictions.
+    """
+    if target.ndim == 1 and has_classes(target, prediction):
+        target = class_codes(name, target)[:, None] == np.arange(prediction.shape[1])
+    same_shape(name, target, prediction)
+    return target.astype(np.float64)
+
+
 class Ranked(AtK):
     """A mean over queries of a function of the relevances in the order of the scores."""
 
@@ -25,11 +37,7 @@ class Ranked(AtK):
 
     def statistics(self, target: Array, prediction: Array) -> Array:
         """Return each query's value, and whether it counts, (Q, 2)."""
-        if target.ndim == 1 and has_classes(target, prediction):
-            codes = class_codes(self.name, target)
-            target = codes[:, None] == np.arange(prediction.shape[1])
-        same_shape(self.name, target, prediction)
-        relevance = target.astype(np.float64)
+        relevance = relevances(self.name, target, prediction)
         scores = np.where(relevance < 0, -np.inf, prediction.astype(np.float64))
         relevance = np.maximum(relevance, 0)
         order = np.lexsort((relevance, -scores), axis=1)

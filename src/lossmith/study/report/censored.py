@@ -88,7 +88,7 @@ def draw_thirds(axes: "Axes", time: Array, event: Array, risk: Array) -> None:
     """Draw what Kaplan and Meier see of thirds of the rows by risk."""
     for name, hue, rows in zip(GROUPS, HUES, _thirds(risk), strict=True):
         _steps(axes, time[rows], event[rows], hue, f"{name} risk")
-    axes.legend(loc="lower left")
+    axes.legend(loc="best")
     _frame(axes, time)
 
 

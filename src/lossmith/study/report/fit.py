@@ -271,7 +271,7 @@ def certainty(
         "with 70&nbsp;% comes true 70 times of 100. Expected calibration error: "
         f"{gaps}.</figcaption>"
         f"</figure><figure>{second}<figcaption>How sure the predictions are.</figcaption></figure>"
-        "</div>" + _recall_table(shown, target, names, rows_are)
+        "</div>" + recalls(shown, target, names, rows_are)
     )
 
 
@@ -282,9 +282,8 @@ def _draw_reliability(axes: "Axes", model: Model, curve: Reliability) -> None:
     axes.plot(x, y, "o", ls=model.dashes, color=colour, markersize=4, linewidth=1.3)
 
 
-def _recall_table(
-    shown: list[Decided], target: np.ndarray, names: Sequence[str], rows_are: str
-) -> str:
+def recalls(shown: list[Decided], target: np.ndarray, names: Sequence[str], rows_are: str) -> str:
+    """Return the recall by class, and which class is taken for which."""
     rows = []
     for code, name in enumerate(names[:_CLASSES_LISTED]):
         own = target == code

@@ -13,6 +13,7 @@ from lossmith.study.report.svg import COLOURS, inline
 from lossmith.study.report.text import table
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ROWS = "validation rows"
@@ -45,14 +46,16 @@ def _numbers(shown: Sample, names: dict[str, str]) -> str:
 def _classes(shown: Sample, names: dict[str, str]) -> str:
     parts = _parts(shown, names)
     target = parts["default"]["target"]
-    count = 1 + max(int(one.max()) for one in (target, *(own["taken"] for own in parts.values())))
-    many = count > 2
-    models = _models(parts, "stated")
+    count = max(int(own["count"]) for own in parts.values())
+    many, stated = count > 2, "stated" if "stated" in parts["default"] else "taken"
+    models = _models(parts, stated)
     decided = [
-        fit.Decided(model, own["taken"], own["stated"], own["taken"] == target if many else target)
+        fit.Decided(model, own["taken"], own[stated], own["taken"] == target if many else target)
         for model, own in zip(models, parts.values(), strict=True)
     ]
     labels = [str(code) for code in range(count)]
+    if stated == "taken":  # decisions alone
+        return fit.recalls(decided, target, labels, ROWS)
     drawn = fit.certainty(decided, target, labels, many=many, rows_are=ROWS)
     return f"<p>{fit.legend(models, names)}</p>{drawn}"
 
@@ -112,8 +115,7 @@ def _picture(image: np.ndarray) -> np.ndarray:
 def _paths(shown: Sample, names: dict[str, str]) -> str:
     parts = _parts(shown, names)
     target = parts["default"]["target"]
-    steps = np.arange(1, target.shape[1] + 1)
-    models = _models(parts, "prediction")
+    steps, models = parts["default"]["steps"], _models(parts, "prediction")
 
     def draw(figure: "Figure") -> None:
         columns = min(3, len(target))
@@ -126,7 +128,7 @@ def _paths(shown: Sample, names: dict[str, str]) -> str:
                 colour, path = COLOURS[model.role], model.prediction[row]
                 if path.ndim == 2:  # of quantiles, from the lowest to the highest
                     place.fill_between(steps, path[0], path[-1], color=colour, alpha=0.15)
-                    path = path[len(path) // 2]
+                    path = path[[len(path) // 2] if len(path) % 2 else [0, -1]].T
                 place.plot(steps, path, color=colour, ls=model.dashes, linewidth=1.3)
             place.grid(True)
             place.tick_params(labelsize=7)
@@ -141,27 +143,89 @@ def _paths(shown: Sample, names: dict[str, str]) -> str:
     )
 
 
-def _risks(shown: Sample, names: dict[str, str]) -> str:
+def _spans(shown: Sample, names: dict[str, str]) -> str:
+    every = [one for own in _parts(shown, names).values() for one in own.values()]
+    low, high = min(one.min() for one in every), max(one.max() for one in every)
+
+    def draw(axes: "Axes", role: str, own: Arrays) -> None:
+        levels, rows = own["prediction"].T, np.arange(len(own["target"]))
+        axes.vlines(rows, levels[0], levels[-1], color=COLOURS[role], alpha=0.5)
+        if len(levels) % 2:
+            axes.plot(rows, levels[len(levels) // 2], "_", color=COLOURS[role])
+        axes.plot(rows, own["target"], ".", color=COLOURS["ink"], markersize=4)
+        axes.set_xticks([])
+        axes.set_ylim(low - 0.05 * (high - low) - 1e-9, high + 0.05 * (high - low) + 1e-9)
+        axes.grid(True, axis="y")
+
+    return _each("spans", "Quantiles predicted, and what was", shown, names, draw) + (
+        f"<p>A few {ROWS} from the lowest to the highest: points are what was, lines reach from "
+        "the lowest to the highest quantile that is predicted, across which a dash marks the "
+        "middle one.</p>"
+    )
+
+
+def _boxes(shown: Sample, names: dict[str, str]) -> str:
     parts = _parts(shown, names)
+    target = parts["default"]["target"]
+    models = _models(parts, "taken")
 
     def draw(figure: "Figure") -> None:
-        grid = figure.subplots(1, len(parts), squeeze=False, sharey=True)
-        for place, (role, own) in zip(grid.flat, parts.items(), strict=True):
-            draw_thirds(place, own["time"], own["event"], own["risk"])
-            place.set_title(f"{role}: {names[role]}", fontsize=9)
+        grid = figure.subplots(-(-len(target) // 3), min(3, len(target)), squeeze=False)
+        for place in grid.flat[len(target) :]:
+            place.set_visible(False)
+        for row, place in enumerate(grid.flat[: len(target)]):
+            place.plot(*_outline(target[row]), color=COLOURS["ink"], linewidth=1)
+            for model in models:
+                outline, colour = _outline(model.prediction[row]), COLOURS[model.role]
+                place.plot(*outline, color=colour, ls=model.dashes, linewidth=1.3)
+            place.invert_yaxis()  # as in images
+            place.set_aspect("equal", adjustable="datalim")
+            place.tick_params(labelsize=7)
 
-    size = (3.7 * len(parts), 3.0)
-    drawn = inline("risks", "Survival of thirds of the rows by predicted risk", size, draw)
+    label = f"Boxes of {len(target)} {ROWS} and what the models predict"
+    drawn = inline("boxes", label, (7.4, 2.4 * -(-len(target) // 3)), draw)
     return (
-        f"<figure>{drawn}<figcaption>Thirds of the {ROWS} by the risk that the models give them, "
-        "as Kaplan and Meier see them survive: the further apart, the better.</figcaption></figure>"
+        f"<p>{fit.legend(models, names)}</p><figure>{drawn}<figcaption>A few {ROWS}: dark the box "
+        "that is, in colour what is predicted, y downwards.</figcaption></figure>"
     )
+
+
+def _outline(box: np.ndarray) -> tuple[list[float], list[float]]:
+    left, top, right, bottom = box.tolist()
+    return [left, right, right, left, left], [top, top, bottom, bottom, top]
+
+
+def _risks(shown: Sample, names: dict[str, str]) -> str:
+    def draw(axes: "Axes", role: str, own: Arrays) -> None:
+        draw_thirds(axes, own["time"], own["event"], own["risk"])
+
+    return _each("risks", "Survival of thirds of the rows by risk", shown, names, draw) + (
+        f"<p>Thirds of the {ROWS} by the risk that the models give them, as Kaplan and Meier see "
+        "them survive: the further apart, the better.</p>"
+    )
+
+
+def _each(
+    key: str,
+    label: str,
+    shown: Sample,
+    names: dict[str, str],
+    draw: Callable[["Axes", str, Arrays], None],
+) -> str:
+    """Return a figure a model, side by side."""
+    figures = [
+        f"<figure>{inline(f'{key}-{role}', f'{label}, {role}', (3.7, 3.0), drawing)}"
+        f"<figcaption>{role}: {escape(names[role])}</figcaption></figure>"
+        for role, own in _parts(shown, names).items()
+        for drawing in [lambda figure, role=role, own=own: draw(figure.subplots(), role, own)]
+    ]
+    return f'<div class="pair">{"".join(figures)}</div>'
 
 
 def _lists(shown: Sample, names: dict[str, str]) -> str:
     parts = _parts(shown, names)
     first = parts["default"]
-    marks = first["target"].max() <= 1
+    marks = all(np.isin(own["target"].clip(min=0), (0, 1)).all() for own in parts.values())
     head = ["query", "at best", *(f"{role}: {escape(names[role])}" for role in parts)]
     lines = [
         [str(int(first["rows"][query])), _list(first["target"][query], marks)]
@@ -182,6 +246,8 @@ KINDS: Mapping[str, tuple[str, Callable[[Sample, dict[str, str]], str]]] = {
     "classes": ("Calibration on validation rows", _classes),
     "masks": ("Masks of validation rows", _masks),
     "paths": ("Predictions of validation rows", _paths),
+    "spans": ("Quantiles of validation rows", _spans),
+    "boxes": ("Boxes of validation rows", _boxes),
     "risks": ("Survival of validation rows", _risks),
     "lists": ("Ranked lists of validation rows", _lists),
 }

@@ -29,6 +29,7 @@ __all__ = [
     "ArrayTask",
     "TableTask",
     "array_task",
+    "is_numbers",
     "of_numbers",
     "sample_of",
     "table_task",
@@ -91,11 +92,21 @@ def table_task(metric: Metric, classes: int) -> TableTask:
     return found
 
 
-def sample_of(metric: StudyMetric) -> str:
-    """Return what is looked at of predictions under a metric of tables; nothing of others."""
-    if not isinstance(metric, TableMetric):
-        return ""
-    return TABLE_TASKS[metric.metric.tasks[0]].sample
+def sample_of(metric: StudyMetric, task: ArrayTask | None, target: Any) -> str:
+    """Return what is looked at of predictions, by the task or else the metric; "" for nothing."""
+    if task is not None:
+        return task.shown(target)
+    if isinstance(metric, TableMetric):
+        return TABLE_TASKS[metric.metric.tasks[0]].sample
+    return next((one.sample for one in ARRAY_TASKS if one.inferred and one.judges(metric)), "")
+
+
+def is_numbers(metric: StudyMetric) -> bool:
+    """Tell whether a metric is of numbers, whole ones too, which folds do not share out."""
+    if isinstance(metric, TableMetric):
+        return TABLE_TASKS[metric.metric.tasks[0]].numbers
+    judged = [one for one in ARRAY_TASKS if one.inferred and one.judges(metric)]
+    return bool(judged) and all(one.numbers for one in judged)
 
 
 def of_numbers(task: str) -> bool:

@@ -56,6 +56,10 @@ class ArrayTask(StudyTask):
         """Return the part of the targets that losses are fitted to."""
         return target
 
+    def shown(self, target: Any) -> str:
+        """Return what is looked at of predictions, see `sample.py`."""
+        return self.sample
+
     def baseline(self, metric: StudyMetric) -> Baseline:
         """Return the loss to beat under a metric, with its reason."""
         return self.defaults[_base(metric)]

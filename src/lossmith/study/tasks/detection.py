@@ -17,7 +17,7 @@ class Detection(ArrayTask):
     """Boxes (N, 4), x1 y1 x2 y2 in any unit; a head of four outputs gives the same."""
 
     name = "detection"
-    sample = ""
+    sample = "boxes"
     wanted = "boxes (N, 4), x1 y1 x2 y2 with x1 < x2 and y1 < y2,"
     start = "smooth_l1"
     defaults: ClassVar[Mapping[str, Baseline]] = {"box_iou": OVERLAP}

@@ -26,9 +26,12 @@ class Forecasting(ArrayTask):
     Losses of several outputs a number, as those of a distribution, have a flat head of all.
     """
 
-    name = "regression"
+    name, numbers = "regression", True
     sample = "paths"
-    wanted = "numbers (N, H), or under mase a dict of value and scale,"
+    wanted = (
+        "numbers (N, H), H being 2 or more and one number a row (N,), or under mase a dict of "
+        "value and scale,"
+    )
     start = "mse"
     defaults: ClassVar[Mapping[str, Baseline]] = {
         **dict.fromkeys(("rmse", "r2"), MEAN),
@@ -41,8 +44,10 @@ class Forecasting(ArrayTask):
     def accepts(self, target: Any) -> bool:
         """Tell whether targets are finite numbers."""
         values = self.learned(target)
-        fine = isinstance(values, np.ndarray) and values.ndim in (1, 2) and values.dtype.kind == "f"
-        return fine and bool(np.isfinite(values).all())
+        fine = (
+            isinstance(values, np.ndarray) and values.ndim in (1, 2) and values.dtype.kind in "fiu"
+        )
+        return fine and values.shape[1:] != (1,) and bool(np.isfinite(values).all())
 
     def suits(self, metric: StudyMetric, target: Any) -> bool:
         """Tell whether metric and targets are of this task: of one number a row, tables' own."""
@@ -54,6 +59,10 @@ class Forecasting(ArrayTask):
         """Return the numbers alone, of a dict of value and scale."""
         named = isinstance(target, Mapping) and set(target) == {"value", "scale"}
         return target["value"] if named else target
+
+    def shown(self, target: Any) -> str:
+        """Return what is looked at: paths, of one number a row how far its quantiles span."""
+        return self.sample if self.learned(target).ndim == 2 else "spans"
 
     def trains(self, kind: type[Loss]) -> bool:
         """Tell whether a loss reads numbers of any sign."""

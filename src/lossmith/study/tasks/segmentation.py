@@ -29,7 +29,10 @@ class Segmentation(ArrayTask):
 
     name = "segmentation"
     sample = "masks"
-    wanted = "masks (N, height, width, …) of whole numbers"
+    wanted = (
+        "masks (N, height, width, …) of two whole numbers or more from 0 on, ignored pixels being "
+        f"{IGNORED}"
+    )
     start = "cross_entropy"
     defaults: ClassVar[Mapping[str, Baseline]] = {
         "mean_iou": Baseline(

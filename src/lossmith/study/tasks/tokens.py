@@ -16,7 +16,7 @@ class Tokens(ArrayTask):
     """Codes (N, T), with logits (N, V, T)."""
 
     name = "text"
-    wanted = "token codes (N, T), negative ones ignored,"
+    wanted = "token codes (N, T), negative ones, but not all, ignored,"
     start = "cross_entropy"
     defaults: ClassVar[Mapping[str, Baseline]] = {
         "perplexity": LIKELIHOOD,
@@ -25,7 +25,7 @@ class Tokens(ArrayTask):
 
     def accepts(self, target: Any) -> bool:
         """Tell whether targets are codes of tokens."""
-        return whole(target, 2)
+        return whole(target, 2) and bool((target >= 0).any())
 
     def losses(self) -> dict[str, type[Loss]]:
         """Return the losses of text and those of classes, which are the same at each place."""

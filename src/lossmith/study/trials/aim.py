@@ -12,7 +12,7 @@ from torch import nn
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.study_metric import StudyMetric, mapped, parts, to_array
-from lossmith.study.tasks import ArrayTask, array_task, sample_of
+from lossmith.study.tasks import ArrayTask, array_task, is_numbers, sample_of
 from lossmith.study.tasks.sample import SAMPLES
 from lossmith.study.training.heads import AS_DECODED, Reading, decoded
 from lossmith.study.trials.contenders import Contender
@@ -42,10 +42,13 @@ class Aim:
         """Return the aim of what a user gives.
 
         Raises:
-            InputError: where the task is none, or not that of metric and targets.
+            InputError: where the task is none, or not that of metric and targets, or the metric is
+                undefined for these.
         """
         found = None if target is None else mapped(to_array, target)
         of = array_task(metric, found, task)
+        if of is not None:
+            metric.check(found)
         known = metric if found is None else metric.fitted(found)
         return cls(metric=known, target=found, task=of, decode=decode)
 
@@ -62,7 +65,7 @@ class Aim:
     @property
     def strata(self) -> np.ndarray | None:
         """The classes that folds share out evenly, if any."""
-        if self.target is None or isinstance(self.target, Mapping):
+        if self.target is None or isinstance(self.target, Mapping) or is_numbers(self.metric):
             return None
         labels = self.target.ndim == 1 and self.target.dtype.kind != "f"
         return self.target if labels else None
@@ -108,20 +111,25 @@ class Aim:
                 raise InputError("the study has no target=; report(outputs=…, target=…) or rows=")
             target = self._of(fold.valid)
         predictions = decoded(loss, outputs, self.decode, self.reading)
-        target, predictions = self.read(loss, predictions, target)
-        found = scored(self.metric, fold, predictions=predictions, target=target)
-        kept = self._sample(target, predictions) if sampled and np.isfinite(found.score) else {}
-        return replace(found, sample=kept)
+        actual, read = self.read(loss, predictions, target)
+        found = scored(self.metric, fold, predictions=read, target=actual)
+        if not sampled or not np.isfinite(found.score):
+            return found
+        kind = sample_of(self.metric, self.task, target)
+        shown = (target, predictions) if kind == "classes" else (actual, read)  # not yet decided
+        return replace(found, sample=self._sample(kind, fold, *shown))
 
-    def _sample(self, target: Any, predictions: Any) -> dict[str, np.ndarray]:
+    def _sample(
+        self, kind: str, fold: Fold, target: Any, predictions: Any
+    ) -> dict[str, np.ndarray]:
         """Return a few rows to be looked at, by names that tell of what kind they are."""
-        kind = self.task.sample if self.task is not None else sample_of(self.metric)
-        if kind not in SAMPLES:
-            return {}
+        target = target if self.task is None else self.task.learned(target)
         try:
             found = SAMPLES[kind](mapped(to_array, target), mapped(to_array, predictions))
         except (InputError, *NOT_SUCH):  # only looked at: nothing may end for it
             return {}
+        if "rows" in found:
+            found["rows"] = fold.valid[found["rows"]]
         return {f"{kind}.{name}": one for name, one in found.items()}
 
     def read(self, loss: nn.Module, predictions: Any, target: Any) -> tuple[Any, Any]:

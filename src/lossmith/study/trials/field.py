@@ -7,7 +7,7 @@ import numpy as np
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.table_metric import TableMetric
-from lossmith.study.tasks import ROW_TASKS, table_task
+from lossmith.study.tasks import ARRAY_TASKS, ROW_TASKS, table_task
 from lossmith.study.trials.aim import Aim
 from lossmith.study.trials.contenders import (
     Contender,
@@ -29,11 +29,10 @@ def contestants(
     found = None if losses is None else contenders_of(losses)
     known = None if found is not None and default is not None else _fitting(metric, aim)
     if known is None and (found is None or default is None):
+        if aim.target is not None:
+            aim.metric.check(aim.target)
         lacking = "losses=" if found is None else "default="
-        raise InputError(
-            f"say {lacking}: what fits can be told by the name of a metric and the targets, as "
-            "metric='mae', target=y, and by task='metric_learning' of embeddings"
-        )
+        raise InputError(f"say {lacking}: {_how_told(aim)}")
     everyone, own, common = known if known is not None else ([], "", None)
     by_name = {one.name: one for one in (everyone if found is None else found)}
     if default is not None:
@@ -57,6 +56,24 @@ def source_of(default: Any, metric: Any, aim: Aim) -> str:
         return aim.task.baseline(aim.metric).why
     known = _of_tables(metric, aim)
     return "" if known is None else table_task(*known).baseline(known[0]).why
+
+
+def _how_told(aim: Aim) -> str:
+    """Return by what losses that fit are told, of a metric and targets that do not tell."""
+    known = {
+        one.wanted.rstrip(",") + ("" if one.inferred else f" with task={one.name!r}")
+        for one in ARRAY_TASKS
+        if one.judges(aim.metric)
+    }
+    if isinstance(aim.metric, TableMetric) and known:
+        known.add("numbers or codes of classes (N,)")
+    if not known:
+        return (
+            "what fits can be told by the name of a metric and the targets, numbers or codes of "
+            "classes, as metric='mae', target=y, and by task='metric_learning' of embeddings"
+        )
+    wanted = " or ".join(sorted(known))
+    return f"under {aim.metric.name} what fits is told by target=, which must be {wanted}"
 
 
 def _fitting(metric: Any, aim: Aim) -> tuple[list[Contender], str, str] | None:

@@ -14,6 +14,12 @@ from lossmith.study.rules.design import Design
 
 OPEN = {"planned", "running", "paused"}  # states of trainings that may report more
 DIVERGED = "diverged"  # how the note of a training begins whose score was not finite
+LOST_PAIRING = (
+    "the default, trained twice from one seed, gave two scores, so losses can be paired by rows "
+    "only, not by weights and batches: look for a body that trials share (BatchNorm keeps running "
+    "averages), an augmenting validation set, a generator that is not torch's, numpy's or "
+    "Python's own, or kernels that are not deterministic"
+)
 
 
 class Standing(NamedTuple):

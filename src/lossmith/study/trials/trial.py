@@ -15,6 +15,7 @@ from torch import nn
 from lossmith.study.base.errors import InputError, StorageError
 from lossmith.study.journal import Claim, Storage
 from lossmith.study.rules.design import Design
+from lossmith.study.rules.plan import pause_after
 from lossmith.study.training.heads import told
 from lossmith.study.trials import checkpoint
 from lossmith.study.trials.splits import Fold
@@ -47,9 +48,6 @@ class Host(Protocol):
 
     def fail(self, trial: "Trial", error: Exception) -> None:
         """Mark a trial as failed."""
-
-    def may_pause(self, trial: "Trial", epoch: int) -> bool:
-        """Tell whether a trial that has a checkpoint would pause after an epoch."""
 
 
 class Epochs:
@@ -175,7 +173,11 @@ class Trial:
 
     def may_pause(self, epoch: int) -> bool:
         """Tell whether the trial, with a checkpoint, would pause if it reported after an epoch."""
-        return self._study.may_pause(self, epoch)
+        training, design = self.claim.training, self._study.design
+        if training.twin or training.fold not in design.screening or epoch >= design.epochs:
+            return False
+        rung = pause_after(design, self._study.journal.decisions())
+        return rung is not None and epoch >= rung
 
     def save(self, epoch: int | None = None, **parts: Any) -> None:
         """Write a checkpoint, before `report`: whatever has a `state_dict`, tensors and numbers.

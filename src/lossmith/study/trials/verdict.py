@@ -31,10 +31,16 @@ from lossmith.study.rules.evidence import Form, Shape, reader
 from lossmith.study.rules.plan import finalists, needed
 from lossmith.study.rules.weighing import Evidence as Weighed
 from lossmith.study.rules.weighing import weigh
-from lossmith.study.tasks.sample import SAMPLES
+from lossmith.study.tasks.sample import SAMPLES, pictures
 from lossmith.study.trials.history import cost_of, curves_of
 from lossmith.study.trials.spec import design_of
-from lossmith.study.trials.standing import standing, trainings_of, unmeasured, why_failed
+from lossmith.study.trials.standing import (
+    LOST_PAIRING,
+    standing,
+    trainings_of,
+    unmeasured,
+    why_failed,
+)
 
 ONE_SPLIT = Finding(
     name="split",
@@ -112,21 +118,16 @@ class Verdict:
         """What may spoil the comparison, a sentence each."""
         return tuple(one.meaning for one in self.result.diagnosis if one.level == "warning")
 
-    def beside(self, images: Any, valid: np.ndarray) -> "Verdict":
+    def beside(self, images: Any, space: int) -> "Verdict":
         """Return the verdict with what rows look like, of those whose masks are shown.
 
         Args:
-            images: one a row of the study, or None. valid: the rows that the sample is of.
+            images: one a row of the study, or None. space: their dimensions beside channels.
         """
         if images is None or self.sample is None or self.sample.kind != "masks":
             return self
-        seen, rows = to_array(images), valid[self.sample.default["rows"]]
-        if seen.ndim not in (3, 4) or len(seen) <= valid.max():
-            raise InputError(
-                "images= must be one a row, (N, H, W), (N, 3, H, W) or (N, H, W, 3); got shape "
-                f"{seen.shape}"
-            )
-        return replace(self, sample=replace(self.sample, images=seen[rows]))
+        seen = pictures(to_array(images), self.sample.default["rows"], space)
+        return replace(self, sample=replace(self.sample, images=seen))
 
     def write(self, path: Path) -> None:
         """Write the report as one HTML page, and the result as plain data beside it.
@@ -280,9 +281,7 @@ def _notes(view: View, bare: bool) -> tuple[Finding, ...]:
             Finding(
                 name="pairing",
                 value="by rows only",
-                meaning="the default, trained twice from one seed, gave two scores: a body that "
-                "trials share (BatchNorm), an augmenting validation set, a generator outside "
-                "torch, numpy and random, or kernels that are not deterministic",
+                meaning=LOST_PAIRING,
                 level="warning",
             )
         )
