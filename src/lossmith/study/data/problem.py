@@ -203,7 +203,8 @@ def _check_units(problem: Problem) -> None:
 
 def left_out_note(dropped: int, of: str, frame: pd.DataFrame, classes: Iterable[str]) -> str:
     """Return what is told of rows left out, with the texts that might be classes' names."""
-    note = f"{dropped} rows without a value of {of} were left out"
+    left = "was" if dropped == 1 else "were"
+    note = f"{counted(dropped, 'row')} without a value of {of} {left} left out"
     words = dict.fromkeys(word for name in classes for word in missing_words(frame, name))
     if not words:
         return note
@@ -226,7 +227,9 @@ def _usable(column: pd.Series, name: str) -> pd.Series:
         raise InputError(f"column {name!r} has no values; choose another --target")
     if types.is_float_dtype(column) and np.isinf(column.to_numpy(float, na_value=np.nan)).any():
         count = int(np.isinf(column.to_numpy(float, na_value=np.nan)).sum())
-        raise InputError(f"column {name!r} is infinite in {count} rows; correct or remove them")
+        raise InputError(
+            f"column {name!r} is infinite in {counted(count, 'row')}; correct or remove them"
+        )
     try:
         column.nunique()
     except TypeError as error:
