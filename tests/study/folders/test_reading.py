@@ -275,7 +275,7 @@ def speck(codes: np.ndarray) -> np.ndarray:
 MASK_MISTAKES = {
     "a missing mask": (
         lambda i, m: (m / "003.png").unlink(),
-        "1 image of 60 have no mask of the same name in .*: 003.png",
+        "1 of 60 images without a mask of the same name in .*: 003.png",
     ),
     "another size": (
         lambda i, m: repaint(m / "003.png", lambda codes: codes[:30]),

@@ -130,14 +130,14 @@ def frame_problem(
     column = column[kept]
     numbers = _numbers(column)
     arrangement = arrangement or Arrangement()
-    found = survival_asked(metric, task, event) or ranking_asked(metric, task, arrangement)
-    found = found or _task(numbers, target, metric, task, notes)
+    asked = survival_asked(metric, task, event) or ranking_asked(metric, task, arrangement)
+    found = asked or _task(numbers, target, metric, task, notes)
     if found == "regression" or not any(isinstance(value, Decimal) for value in column):
         if numbers is not column:
             notes.insert(0, f"column {target!r} holds numbers as text; they are read as numbers")
         column = numbers
     if metric is not None:
-        _check_metric(metric, found, inferred=task is None)
+        _check_metric(metric, found, inferred=task is None and asked is None)
     if len(column) < MINIMUM_ROWS:
         raise InputError(
             f"column {target!r} has {len(column)} rows with a value; "

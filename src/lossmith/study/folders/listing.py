@@ -119,7 +119,7 @@ def masks_of(listing: Listing, masks: Path) -> tuple[list[Path], list[str]]:
     lacking = [name for name, stem in zip(listing.names, stems, strict=True) if stem not in drawn]
     if lacking:
         raise InputError(
-            f"{counted(len(lacking), 'image')} of {len(stems)} have no mask of the same name in "
+            f"{len(lacking)} of {counted(len(stems), 'image')} without a mask of the same name in "
             f"{masks}: {listed(lacking, NAMED)}"
         )
     spare = sorted(name for stem, (name, *_) in drawn.items() if stem not in imaged)
