@@ -124,6 +124,7 @@ COMMAND = ["--target", "time", "--event", "died"]
         ([*COMMAND, "--metric", "concordance", "--task", "binary"], "--event is for times"),
         ([*COMMAND, "--metric", "concordance", "--positive", "2"], "--positive is '2', but"),
         ([*COMMAND, "--metric", "concordance_uno@soon"], "needs a time above 0"),
+        ([*COMMAND, "--metric", "concordance_uno@1e-9"], "is of events before 1e-09, and 0 of"),
         (
             [*COMMAND, "--metric", "concordance", "--candidates", "mse"],
             "survival task; these can: bce_surv, ",

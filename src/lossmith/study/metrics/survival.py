@@ -9,7 +9,7 @@ from torch import Tensor
 from lossmith.core.card import Task
 from lossmith.study.base.direction import Better
 from lossmith.study.base.errors import InputError
-from lossmith.study.metrics.censored import Steps, horizons, times_and_events
+from lossmith.study.metrics.censored import MINIMUM_EVENTS, Steps, horizons, times_and_events
 from lossmith.study.metrics.study_metric import StudyMetric, mapped, to_array
 from lossmith.study.metrics.sums import SumMetric, ratio
 from lossmith.study.metrics.units import of_units
@@ -142,12 +142,25 @@ class UnoConcordance(Concordance):
     def fitted(self, target: Any) -> Self:
         """Return the metric with what the targets of a study say of horizon and censoring."""
         time, event = self._times(mapped(to_array, target))
+        found = self._of(time, event)
+        early, least = (
+            int((event & (time < found.tau)).sum()),
+            MINIMUM_EVENTS if self.of_table else 1,
+        )
+        if early < least:
+            raise InputError(
+                f"{self.name} is of events before {found.tau:g}, and {early} of {event.sum()} are; "
+                f"it needs {least}: give a later time, or none"
+            )
+        return found
+
+    def _of(self, time: Array, event: Array) -> Self:
         found = type(self)(self.tau or horizons(time, event)[-1], Steps.uncensored(time, event))
         found.name, found.label, found.of_table = self.name, self.label, self.of_table
         return found
 
     def _weights(self, target: Any, time: Array) -> Array:
-        known = self if self.kept is not None else self.fitted(target)
+        known = self if self.kept is not None else self._of(time, self._times(target)[1])
         assert known.kept is not None
         assert known.tau is not None
         share = known.kept.at(time)

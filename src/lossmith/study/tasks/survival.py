@@ -14,7 +14,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import counted, percent
 from lossmith.study.metrics import Metric
-from lossmith.study.metrics.censored import horizons
+from lossmith.study.metrics.censored import MINIMUM_EVENTS, horizons
 from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.tasks.arrays import ArrayTask, Baseline
 from lossmith.study.tasks.base import Array, TableTask
@@ -22,7 +22,6 @@ from lossmith.study.tasks.binary import positive_code
 from lossmith.study.tasks.candidate import Candidate
 from lossmith.study.tasks.timed import TimedCandidate, risk, told
 
-MINIMUM_EVENTS = 20  # two or three a fold
 # What columns call rows with the event, and those without.
 HAPPENED = {
     *("1", "true", "yes", "y", "event", "dead", "died", "death", "deceased", "failed", "failure"),
