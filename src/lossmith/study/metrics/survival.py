@@ -140,19 +140,21 @@ class UnoConcordance(Concordance):
         return type(self).parse(level).in_table()
 
     def fitted(self, target: Any) -> Self:
-        """Return the metric with what the targets of a study say of horizon and censoring."""
+        """Return the metric with what the targets of a study say of horizon and censoring.
+
+        Raises:
+            InputError: where hardly an event comes before the time given.
+        """
         time, event = self._times(mapped(to_array, target))
-        found = self._of(time, event)
-        early, least = (
-            int((event & (time < found.tau)).sum()),
-            MINIMUM_EVENTS if self.of_table else 1,
-        )
-        if early < least:
-            raise InputError(
-                f"{self.name} is of events before {found.tau:g}, and {early} of {event.sum()} are; "
-                f"it needs {least}: give a later time, or none"
-            )
-        return found
+        if self.tau is not None:
+            least = MINIMUM_EVENTS if self.of_table else 1
+            early = int((event & (time < self.tau)).sum())
+            if early < least:
+                raise InputError(
+                    f"{self.name} is of events before {self.tau:g}, and {early} of {event.sum()} "
+                    f"are; it needs {least}: give a later time, or none"
+                )
+        return self._of(time, event)
 
     def _of(self, time: Array, event: Array) -> Self:
         found = type(self)(self.tau or horizons(time, event)[-1], Steps.uncensored(time, event))

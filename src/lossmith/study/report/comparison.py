@@ -87,7 +87,8 @@ def _correction(result: Result, comparison: Comparison) -> str:
         if comparison.looks > 1
         else ""
     )
-    text = f"The p-value is one-sided and corrected for {tried(comparison.rivals, 'loss', 'es')}{looks}"
+    rivals = tried(comparison.rivals, "loss", "es")
+    text = f"The p-value is one-sided and corrected for {rivals}{looks}"
     if result.verdict == "switch":
         return f"{text}: the gain is not the luck of many attempts."
     return f"{text}. A loss replaces the default only where it is below 0.05."
