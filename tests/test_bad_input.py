@@ -99,7 +99,7 @@ def test_files_that_hold_no_table(refused: Callable[..., str], content: Any, wor
         (["cheap", "dear"] * 30, "mae", "holds 'cheap', which is not a number"),
         ([7.0] * ROWS, "mae", "is 7 in every row"),
         ([np.nan] * ROWS, "mae", "has no values"),
-        ([*range(ROWS - 1), np.inf], "mae", "is infinite in 1 rows"),
+        ([*range(ROWS - 1), np.inf], "mae", "is infinite in 1 row;"),
         ([np.nan] * 15 + list(range(45)), "mae", "has 45 rows with a value"),
         (list(range(ROWS)), "mape", "mape divides by the target, which is 0 in 1 rows"),
         (list(range(-5, ROWS - 5)), "rmsle", "rmsle needs targets above -1"),

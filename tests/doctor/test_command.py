@@ -59,10 +59,26 @@ def test_a_table_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "sound.csv", "--target", "y"]) == 0
 
 
+def test_a_table_of_times_and_one_of_queries(capsys: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame({"x": random.normal(size=120), "days": 1 + random.random(120)})
+    table = rows.assign(
+        left=np.arange(120) % 2 + 1, grade=np.arange(120) % 3, q=np.arange(120) // 5
+    )
+    table.to_csv("t.csv", index=False)
+    words = ["doctor", "t.csv", "--target"]
+    times = ["days", "--event", "left", "--positive", "2", "--metric", "concordance"]
+    assert main([*words, *times]) == 1
+    assert "warning: events: 60 (50 %)" in capsys.readouterr().out
+    assert main([*words, "grade", "--groups", "q", "--metric", "ndcg@10"]) in (0, 1)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
         (["leaks.csv"], "a table needs --target COLUMN"),
+        (["set_up_of_a_test:right", "--event", "x"], "--event is for a table, with --target"),
         (["leaks.csv", "--target", "z"], "there is no column 'z'"),
         (["none.csv", "--target", "y"], "none.csv"),
         (["none.py:broken"], "there is no file none.py"),

@@ -177,6 +177,7 @@ def strange(rows: int = 60) -> dict[str, pd.DataFrame]:
         "empty cells": pd.DataFrame({"x": np.where(number > 0, np.nan, 1), "z": word, "y": number}),
         "zeros": pd.DataFrame({"x": number, "y": np.where(number > 1, 5.0, 0.0)}),
         "alike": pd.DataFrame({"x": np.arange(rows) % 2, "y": number}),
+        "far from zero": pd.DataFrame({"x": number, "y": 1e9 + 2e-7 * (np.arange(rows) % 3)}),
         "huge": pd.DataFrame({"x": 1e300 * number, "y": 1e300 * number}),
     }
 
@@ -245,6 +246,8 @@ def test_a_table_unlike_all_recorded_ones_is_said_so() -> None:
     [
         ({"metric": "pinball@0.5"}, "nothing is known of losses under pinball@0.5"),
         ({"metric": "quadratic_kappa", "task": "ordinal", "target": "grade"}, "ordinal tasks"),
+        ({"metric": "ndcg@10"}, "ranking tasks"),
+        ({"metric": "concordance"}, "survival tasks"),
         ({"metric": "mea"}, "did you mean"),
         ({"target": "targte"}, "did you mean 'target'"),
         ({"metric": "auroc"}, "regression|distinct|classes"),

@@ -83,11 +83,12 @@ def test_all_rows_may_have_the_event() -> None:
 @pytest.mark.parametrize(
     ("labels", "time", "message"),
     [
-        (DIED + 1, None, "holds '1' and '2'.*which means the event can't be told.*--positive"),
+        (DIED + 1, None, "holds '1' and '2'.*can't be told.*--positive 1 or --positive 2"),
         (np.array(["here", "gone"])[DIED], None, "'here' and 'gone'|'gone' and 'here'"),
         (np.arange(ROWS) % 3, None, "holds '0', '1', '2'; an event column holds two values"),
         (np.zeros(ROWS), None, "0 rows have the event; a study needs 20"),
         ((np.arange(ROWS) < 19).astype(int), None, "19 rows have the event; a study needs 20"),
+        ((np.arange(ROWS) < 1).astype(int), None, "1 row has the event; a study needs 20"),
         (DIED, FRAME["time"] - FRAME["time"].min(), "'time' is 0 in 1 of 200 rows.*above 0"),
         (DIED, -FRAME["time"], "in 200 of 200 rows; times to an event are above 0"),
         (DIED, ["soon", *map(str, TIME[1:])], "holds 'soon', which is no time to an event"),
@@ -123,7 +124,11 @@ COMMAND = ["--target", "time", "--event", "died"]
         ([*COMMAND, "--metric", "concordance", "--task", "binary"], "--event is for times"),
         ([*COMMAND, "--metric", "concordance", "--positive", "2"], "--positive is '2', but"),
         ([*COMMAND, "--metric", "concordance_uno@soon"], "needs a time above 0"),
-        ([*COMMAND, "--metric", "concordance", "--candidates", "mse"], "cannot train a survival"),
+        ([*COMMAND, "--metric", "concordance_uno@1e-9"], "is of events before 1e-09, and 0 of"),
+        (
+            [*COMMAND, "--metric", "concordance", "--candidates", "mse"],
+            "survival task; these can: bce_surv, ",
+        ),
         (["--target", "time", "--event", "dead", "--metric", "concordance"], "is not there"),
         (["--target", "time", "--event", "time", "--metric", "concordance"], "is the target"),
         (["--target", "time", "--event", "gap", "--metric", "concordance"], "no value in 1 row"),

@@ -5,8 +5,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from lossmith.cli.verbs import UserError, study_errors
+from lossmith.cli.verbs import UserError, groups_in, study_errors
 
+OF_TABLES = {"positive": "CLASS", "event": "COLUMN", "groups": "COLUMN"}
 FOUND = 1  # exit code where something is wrong
 WANTED = "a dict of check_setup's arguments or a tuple (model, loss, batch)"
 EPILOG = """\
@@ -43,6 +44,8 @@ def add(commands: "argparse._SubParsersAction") -> None:
     parser.add_argument("setup", metavar="SETUP", help="module:function, file.py:function or table")
     parser.add_argument("--target", metavar="COLUMN", help="of a table: the column to predict")
     parser.add_argument("--metric", help="what a good prediction is, as in lossmith select")
+    for name, what in OF_TABLES.items():
+        parser.add_argument(f"--{name}", metavar=what, help="of a table, as in lossmith select")
     parser.set_defaults(verb=doctor)
 
 
@@ -59,12 +62,16 @@ def _table(options: argparse.Namespace) -> Any:
     from lossmith.doctor.table import check_table
     from lossmith.study.data.table import read_table
 
-    return check_table(read_table(options.setup), options.target, metric=options.metric)
+    table = read_table(options.setup)
+    given = {name: getattr(options, name) for name in ("metric", "positive", "event")}
+    return check_table(table, options.target, groups=groups_in(table, options.groups), **given)
 
 
 def _setup(options: argparse.Namespace) -> Any:
     from lossmith.doctor import check_setup
 
+    if of_tables := [name for name in OF_TABLES if getattr(options, name) is not None]:
+        raise UserError(f"--{of_tables[0]} is for a table, with --target COLUMN")
     given = _returned(options.setup)
     if isinstance(given, tuple) and len(given) == 3:
         given = dict(zip(("model", "loss", "batch"), given, strict=True))

@@ -91,7 +91,7 @@ def study(
 
 def predict(options: argparse.Namespace) -> None:
     """Predict a folder of images: a table of their classes, or a folder of masks."""
-    from lossmith.study.base.out import check_predictions, writing_to
+    from lossmith.study.base.out import check_predictions
     from lossmith.study.folders.saved import load_folder_model, write_masks
 
     folder = Path(options.file)
@@ -104,11 +104,18 @@ def predict(options: argparse.Namespace) -> None:
         return
     if options.out is not None:
         check_predictions(options.out, options.run, options.file)
-    text = model.table(folder).to_csv(index=False, lineterminator="\n")
-    if options.out is None:
-        sys.stdout.write(
-            "\n".join(map(printable, text.split("\n"))) if sys.stdout.isatty() else text
-        )
+    put(model.table(folder), options.out)
+
+
+def put(predictions: Any, out: str | None) -> None:
+    """Write predictions to a file, or to the screen."""
+    from lossmith.study.base.out import writing_to
+
+    text = predictions.to_csv(index=False, lineterminator="\n")
+    if out is not None:
+        with writing_to(Path(out)):
+            Path(out).write_text(text, encoding="utf-8")
         return
-    with writing_to(Path(options.out)):
-        Path(options.out).write_text(text, encoding="utf-8")
+    if sys.stdout.isatty():  # a person reads it, not a program
+        text = "\n".join(map(printable, text.split("\n")))
+    sys.stdout.write(text)

@@ -23,13 +23,15 @@ def made() -> dict[str, Any]:
     from lossmith.core.card import Task
     from lossmith.study.metrics import names
     from lossmith.study.tasks import TABLE_TASKS
+    from lossmith.study.tasks.segmentation import Segmentation
 
     tables = {"": pages.table()} | {task: pages.table(task) for task in get_args(Task)}
     return {
         "tables": tables,
         "pages": {key: pages.page(key) for key in find()},
         "cards": pages.listing(),
-        "metrics": {one.name: names(one.name) for one in TABLE_TASKS.values()},
+        "metrics": {one.name: names(one.name) for one in TABLE_TASKS.values()}
+        | {"masks": list(Segmentation.defaults)},
     }
 
 

@@ -4,7 +4,6 @@ import argparse
 import csv
 import json
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 from lossmith.cli import folders
 from lossmith.cli.index import index
 from lossmith.cli.mistake import UserError
-from lossmith.printable import printable
 
 
 def select(options: argparse.Namespace) -> None:
@@ -59,7 +57,7 @@ def _of_table(options: argparse.Namespace, out: Path, screen: Any, progress: Any
         table,
         **_wanted(options),
         event=options.event,
-        groups=_groups(options.groups, table),
+        groups=groups_in(table, options.groups),
         time=options.time,
         candidates=options.candidates,
         seed=options.seed,
@@ -90,7 +88,7 @@ def _wanted(options: argparse.Namespace) -> dict[str, Any]:
     return {name: _listed(getattr(options, name)) for name in ("target", "metric")} | named
 
 
-def _groups(name: str | None, table: Any) -> str | bool | None:
+def groups_in(table: Any, name: str | None) -> str | bool | None:
     """Return the column of groups; False for none, unless a column is called so."""
     return False if name == "none" and name not in table.columns else name
 
@@ -103,24 +101,17 @@ def _listed(text: str) -> list[str]:
 def predict(options: argparse.Namespace) -> None:
     """Predict new rows with the model of a run, to a file or to the screen."""
     with study_errors("predict"):
-        from lossmith.study.base.out import check_predictions, writing_to
+        from lossmith.study.base.out import check_predictions
         from lossmith.study.data.table import read_table
         from lossmith.study.selection.storage import load
 
         if Path(options.file).is_dir():
             return folders.predict(options)
         folders.refuse_of_folders(options, "model")
-        model, table = load(options.run), read_table(options.file)
+        table, model = read_table(options.file), load(options.run)
         if options.out is not None:
             check_predictions(options.out, options.run, options.file)
-        text = model.predict(table).to_csv(index=False, lineterminator="\n")
-        if options.out is not None:
-            with writing_to(Path(options.out)):
-                Path(options.out).write_text(text, encoding="utf-8")
-            return
-    if sys.stdout.isatty():  # a person reads it, not a program
-        text = "\n".join(map(printable, text.split("\n")))
-    sys.stdout.write(text)
+        folders.put(model.predict(table), options.out)
 
 
 def metrics() -> str:

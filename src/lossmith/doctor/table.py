@@ -3,19 +3,36 @@
 from typing import Any
 
 from lossmith.doctor.findings import Finding, Findings
+from lossmith.study.data.arrangement import Arrangement
+from lossmith.study.data.event import Event
 from lossmith.study.data.problem import frame_problem
 from lossmith.study.data.table import as_frame
 from lossmith.study.diagnose import diagnose
 
 
-def check_table(data: Any, target: str, *, metric: str | None = None) -> Findings:
+def check_table(
+    data: Any,
+    target: str,
+    *,
+    metric: str | None = None,
+    positive: Any = None,
+    event: Any = None,
+    groups: Any = None,
+) -> Findings:
     """Return what is wrong in a table whose column is to be predicted.
+
+    metric, positive, event, groups: as for `select`.
 
     Raises:
         InputError: if there is no such column, or it makes no task.
     """
     frame, name = as_frame(data, target)
-    found = diagnose(frame_problem(frame, name, metric))
+    frame, told = Event.of(frame, [name], event)
+    frame, arrangement = Arrangement.of(frame, [name], groups, None)
+    problem = frame_problem(
+        frame, name, metric, positive=positive, arrangement=arrangement, event=told
+    )
+    found = diagnose(problem)
     return Findings(
         Finding(
             name=one.name,

@@ -55,7 +55,7 @@ def candidates_for(
 ) -> CandidateSet:
     """Return the candidates for a task: every loss of the catalogue whose card fits it."""
     of = TABLE_TASKS[task]
-    _check_keys(of, keys)
+    _check_keys(of, keys, target)
     default, common = of.default(metric, classes), of.common(classes)
     everyone = of.candidates(metric, target, classes)
     chosen = [c for c in everyone if keys is None or c.key in keys or c.name in keys]
@@ -103,10 +103,10 @@ def _instead(task: TableTask, key: str, everyone: Sequence[Candidate], target: n
     return "it wraps or waits for more than a study gives: train it in a loop of your own"
 
 
-def _check_keys(task: TableTask, keys: Sequence[str] | None) -> None:
+def _check_keys(task: TableTask, keys: Sequence[str] | None, target: np.ndarray) -> None:
     fitting = task.losses()
     for key in keys or ():
         base = known_loss(key)
         if base not in fitting:
-            able = ", ".join(name for name, kind in fitting.items() if task.trains(kind))
+            able = ", ".join(name for name, kind in fitting.items() if task.admits(kind, target))
             raise InputError(f"loss {base!r} cannot train a {task.name} task; these can: {able}")

@@ -24,6 +24,15 @@ def make(width):
 
 def shared(width, body=nn.Linear(1024, 3)):
     return nn.Sequential(nn.Flatten(), body)
+
+def narrow(width):
+    return nn.Linear(3, width)
+
+def lazy(width):
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(width))
+
+def one(width):
+    return nn.Sequential(nn.Flatten(), nn.Linear(1024, 1))
 """
 
 
@@ -201,6 +210,9 @@ REFUSED = {
     "no module": (["--model", "nowhere:make"], "nowhere can't be imported"),
     "no function": (["--model", "{}/bodies.py:none"], "has no function 'none'"),
     "a shared body": (["--model", "{}/bodies.py:shared"], "must return a fresh module"),
+    "a body of others": (["--model", "{}/bodies.py:narrow"], r"fails on images .2, 1, 32, 32.: R"),
+    "a lazy body": (["--model", "{}/bodies.py:lazy"], "has lazy layers"),
+    "a body's outputs": (["--model", "{}/bodies.py:one"], r"one.3. gives .2, 1. .* give .2, 3."),
     "few groups": (["--groups", "^[a-z]+"], "group"),
     "no masks": (["--metric", "mean_iou", "--masks", "nowhere"], "there is no folder nowhere"),
     "labels and masks": (["--masks", "{}/masks"], "masks are judged by mean_iou, .*accuracy"),

@@ -11,6 +11,7 @@ from PIL import Image
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.folders.data import FolderData, read_folder
+from lossmith.study.folders.listing import groups_of, images_in
 from shared.pictures import by_class, with_masks
 
 ORIENTATION = 0x0112
@@ -88,6 +89,16 @@ def test_hidden_files_are_not_looked_at_and_others_are_told(digits: Path) -> Non
     assert told == "no images: zero/notes.txt"
 
 
+def test_folders_may_be_links_and_links_in_circles_are_not_followed(
+    digits: Path, tmp_path: Path
+) -> None:
+    before = images_in(digits).names
+    (digits / "zero").rename(tmp_path / "elsewhere")
+    (digits / "zero").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (digits / "one" / "back").symlink_to(digits, target_is_directory=True)
+    assert images_in(digits).names == before
+
+
 def test_the_rarer_of_two_classes_is_positive_unless_another_is_named(tmp_path: Path) -> None:
     root = by_class(tmp_path / "two", each=40, classes=2)
     for file in sorted((root / "one").iterdir())[:10]:
@@ -114,6 +125,8 @@ def test_groups_are_what_a_pattern_finds_in_paths(digits: Path) -> None:
     assert pd.crosstab([name[-5] for name in data.names], data.groups).gt(0).to_numpy().sum() == 10
     (told,) = [one.value for one in data.findings if one.name == "groups"]
     assert told == "10"
+    with pytest.raises(InputError, match=r"finds nothing in 1 path: b\.png"):
+        groups_of(("p1.png", "b.png"), r"(\d)?\.png")
 
 
 def test_equal_pictures_stay_together_and_are_told_where_classes_differ(digits: Path) -> None:
@@ -262,7 +275,7 @@ def speck(codes: np.ndarray) -> np.ndarray:
 MASK_MISTAKES = {
     "a missing mask": (
         lambda i, m: (m / "003.png").unlink(),
-        "1 image of 60 have no mask of the same name in .*: 003.png",
+        "1 of 60 images without a mask of the same name in .*: 003.png",
     ),
     "another size": (
         lambda i, m: repaint(m / "003.png", lambda codes: codes[:30]),

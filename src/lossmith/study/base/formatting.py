@@ -12,9 +12,9 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str, ending: str = "s") -> str:
     """Return a count with its noun in the right number."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{ending}"
 
 
 def listed(names: list[str], most: int = 8) -> str:

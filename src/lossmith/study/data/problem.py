@@ -130,14 +130,14 @@ def frame_problem(
     column = column[kept]
     numbers = _numbers(column)
     arrangement = arrangement or Arrangement()
-    found = survival_asked(metric, task, event) or ranking_asked(metric, task, arrangement)
-    found = found or _task(numbers, target, metric, task, notes)
+    asked = survival_asked(metric, task, event) or ranking_asked(metric, task, arrangement)
+    found = asked or _task(numbers, target, metric, task, notes)
     if found == "regression" or not any(isinstance(value, Decimal) for value in column):
         if numbers is not column:
             notes.insert(0, f"column {target!r} holds numbers as text; they are read as numbers")
         column = numbers
     if metric is not None:
-        _check_metric(metric, found, inferred=task is None)
+        _check_metric(metric, found, inferred=task is None and asked is None)
     if len(column) < MINIMUM_ROWS:
         raise InputError(
             f"column {target!r} has {len(column)} rows with a value; "
@@ -203,7 +203,8 @@ def _check_units(problem: Problem) -> None:
 
 def left_out_note(dropped: int, of: str, frame: pd.DataFrame, classes: Iterable[str]) -> str:
     """Return what is told of rows left out, with the texts that might be classes' names."""
-    note = f"{dropped} rows without a value of {of} were left out"
+    left = "was" if dropped == 1 else "were"
+    note = f"{counted(dropped, 'row')} without a value of {of} {left} left out"
     words = dict.fromkeys(word for name in classes for word in missing_words(frame, name))
     if not words:
         return note
@@ -226,7 +227,9 @@ def _usable(column: pd.Series, name: str) -> pd.Series:
         raise InputError(f"column {name!r} has no values; choose another --target")
     if types.is_float_dtype(column) and np.isinf(column.to_numpy(float, na_value=np.nan)).any():
         count = int(np.isinf(column.to_numpy(float, na_value=np.nan)).sum())
-        raise InputError(f"column {name!r} is infinite in {count} rows; correct or remove them")
+        raise InputError(
+            f"column {name!r} is infinite in {counted(count, 'row')}; correct or remove them"
+        )
     try:
         column.nunique()
     except TypeError as error:

@@ -47,8 +47,7 @@ def _outliers(target: Array) -> Iterator[Finding]:
         meaning = "none: squared errors are safe as far as the target's own spread goes"
         yield Finding(name="outliers", value=0.0, meaning=meaning)
         return
-    scaled = _scaled(target)
-    squares = (scaled - np.median(scaled)) ** 2
+    squares = off_median(target) ** 2
     share = squares[far].sum() / squares.sum()
     heavy = share > 0.25
     follow = (
@@ -167,8 +166,7 @@ def tail_index(values: Array) -> float:
 
     Source: Hill, "A simple general approach to inference about the tail of a distribution", 1975.
     """
-    scaled = _scaled(values)
-    distance = np.sort(np.abs(scaled - np.median(scaled)))[::-1]
+    distance = np.sort(np.abs(off_median(values)))[::-1]
     top = int(np.sqrt(len(distance)))
     if top >= len(distance) or distance[top] == 0:
         return np.inf
@@ -178,8 +176,7 @@ def tail_index(values: Array) -> float:
 
 def _robust_z(values: Array) -> Array:
     """Return deviations from the median in units of the spread of the middle of the values."""
-    scaled = _scaled(values)
-    off = scaled - np.median(scaled)
+    off = off_median(values)
     spread = 1.4826 * np.median(np.abs(off))
     if spread == 0:  # more than half of the values are equal: the spread of the others
         others = np.abs(off[off != 0])
@@ -188,12 +185,17 @@ def _robust_z(values: Array) -> Array:
 
 
 def _skewness(values: Array) -> float:
-    return float(stats.skew(_scaled(values)))
+    return float(stats.skew(off_median(values)))
 
 
-def _scaled(values: Array) -> Array:
-    """Return values divided by the largest magnitude, so that squares cannot overflow."""
-    return values / np.abs(values).max()
+def off_median(values: Array) -> Array:
+    """Return distances to the median, in units that keep moments finite.
+
+    Values are divided by the largest magnitude, so that squares cannot overflow, and lose their
+    middle, beside which moments lose all digits and are NaN.
+    """
+    scaled = values / max(float(np.abs(values).max()), float(np.finfo(float).tiny))
+    return scaled - np.median(scaled)
 
 
 def _plain(value: float) -> str:

@@ -42,9 +42,13 @@ def images_in(root: Path, apart: Path | None = None) -> Listing:
         raise InputError(f"there is no folder {root}")
     apart = None if apart is None else apart.resolve()
     names: list[str] = []
-    for place, folders, files in os.walk(root):
+    for place, folders, files in os.walk(root, followlinks=True):
+        own = Path(place).resolve()
+        within = {name: (own / name).resolve() for name in folders if name[0] != "."}
         folders[:] = sorted(
-            name for name in folders if name[0] != "." and (Path(place) / name).resolve() != apart
+            name
+            for name, found in within.items()
+            if found != apart and not own.is_relative_to(found)  # a link back leads in circles
         )
         inner = Path(place).relative_to(root)
         names += [(inner / name).as_posix() for name in files if name[0] != "."]
@@ -101,27 +105,34 @@ def masks_of(listing: Listing, masks: Path) -> tuple[list[Path], list[str]]:
     """Return each image's mask, which has its path but for the suffix, and masks of no image.
 
     Raises:
-        InputError: if an image has none, or several, or two share one.
+        InputError: if an image has none, or several, or two images share one.
     """
     drawn: dict[str, list[str]] = {}
     for name in images_in(masks).names:
-        drawn.setdefault(_stem(name), []).append(name)
-    stems = [_stem(name) for name in listing.names]
-    shared = sorted({stem for stem in stems if stems.count(stem) > 1}) if _repeats(stems) else []
-    if shared:
-        both = [name for name in listing.names if _stem(name) == shared[0]]
-        raise InputError(f"{' and '.join(both)} would share one mask; rename one, with its mask")
-    several = [names for stem, names in drawn.items() if len(names) > 1 and stem in stems]
+        drawn.setdefault(stem_of(name), []).append(name)
+    stems = [stem_of(name) for name in listing.names]
+    check_stems(listing)
+    imaged = set(stems)
+    several = [names for stem, names in drawn.items() if len(names) > 1 and stem in imaged]
     if several:
         raise InputError(f"{' and '.join(several[0])} in {masks} are masks of one image")
     lacking = [name for name, stem in zip(listing.names, stems, strict=True) if stem not in drawn]
     if lacking:
         raise InputError(
-            f"{counted(len(lacking), 'image')} of {len(stems)} have no mask of the same name in "
+            f"{len(lacking)} of {counted(len(stems), 'image')} without a mask of the same name in "
             f"{masks}: {listed(lacking, NAMED)}"
         )
-    spare = sorted(name for stem, (name, *_) in drawn.items() if stem not in set(stems))
+    spare = sorted(name for stem, (name, *_) in drawn.items() if stem not in imaged)
     return [masks / drawn[stem][0] for stem in stems], spare
+
+
+def check_stems(listing: Listing) -> None:
+    """Raise InputError where two images would share one mask, as a.png and a.jpg."""
+    own: dict[str, str] = {}
+    for name in listing.names:
+        other = own.setdefault(stem_of(name), name)
+        if other != name:
+            raise InputError(f"{other} and {name} would share one mask; rename one")
 
 
 def groups_of(names: tuple[str, ...], pattern: str) -> np.ndarray:
@@ -140,16 +151,20 @@ def groups_of(names: tuple[str, ...], pattern: str) -> np.ndarray:
             f"--groups of a folder is a regular expression on paths in it, and {pattern!r} is "
             f"none: {error}"
         ) from error
-    found = [wanted.search(name) for name in names]
-    missing = [name for name, match in zip(names, found, strict=True) if match is None]
+    found = [_found(wanted, name) for name in names]
+    missing = [name for name, text in zip(names, found, strict=True) if text is None]
     if missing:
         raise InputError(
             f"--groups {pattern!r} finds nothing in {counted(len(missing), 'path')}: "
             f"{listed(missing, NAMED)}"
         )
-    return np.array(
-        [one[1] if wanted.groups else one[0] for one in found if one is not None], dtype=str
-    )
+    return np.array(found, dtype=str)
+
+
+def _found(wanted: re.Pattern[str], name: str) -> str | None:
+    """Return what a pattern, or its first group, finds; None where that took no part."""
+    match = wanted.search(name)
+    return None if match is None else match[1 if wanted.groups else 0]
 
 
 def check_apart(out: Path, root: Path) -> None:
@@ -158,9 +173,6 @@ def check_apart(out: Path, root: Path) -> None:
         raise InputError(f"{out} lies in the folder of the images, {root}; choose another --out")
 
 
-def _stem(name: str) -> str:
+def stem_of(name: str) -> str:
+    """Return an image's path without its suffix, which its mask shares."""
     return name.removesuffix(Path(name).suffix)
-
-
-def _repeats(stems: list[str]) -> bool:
-    return len(set(stems)) < len(stems)

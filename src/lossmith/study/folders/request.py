@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch.nn.parameter import is_lazy
+
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import counted
 from lossmith.study.base.named import function_at
 from lossmith.study.base.result import Finding
 from lossmith.study.base.settings import check_counts, check_kinds
@@ -77,6 +81,35 @@ def body_of(place: str, masked: bool, channels: int, size: int) -> MakeBody:
     return lambda width: OfPictures(make(width))
 
 
+def check_body(request: FolderRequest, data: FolderData, make: MakeBody) -> None:
+    """Raise InputError where a body of the user's own does not take the pictures.
+
+    It is made and run once, and leaves the state of random numbers as it was.
+    """
+    if request.model is None:
+        return
+    width, seen = len(data.labels), data.pictures[:2]
+    wanted = (len(seen), width, *(seen.shape[2:] if data.masked else ()))
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            body = make(width).eval()
+            lazy = any(map(is_lazy, body.parameters()))
+            found = tuple(body(seen).shape)
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"{request.model}({width}) fails on images {tuple(seen.shape)}: "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+    if lazy:
+        raise InputError(f"{request.model} has lazy layers; give them their sizes")
+    if found != wanted:
+        raise InputError(
+            f"{request.model}({width}) gives {found} of images {tuple(seen.shape)}; it must give "
+            f"{wanted}"
+        )
+
+
 def budget_of(request: FolderRequest, data: FolderData) -> Budget:
     """Return for how many epochs, and of how many images a step, a training lasts."""
     check_counts(epochs=request.epochs)
@@ -96,8 +129,8 @@ def findings_of(request: FolderRequest, data: FolderData, budget: Budget) -> tup
         Finding(
             name="body",
             value="",
-            meaning=f"{body}, trained from nothing for {budget.epochs} epochs of batches of "
-            f"{budget.batch}; a loss is chosen for it, not for a larger network",
+            meaning=f"{body}, trained from nothing for {counted(budget.epochs, 'epoch')} of "
+            f"batches of {budget.batch}; a loss is chosen for it, not for a larger network",
         ),
         Finding(name="augmentation", value="", meaning=f"images are trained on {seen}"),
     )

@@ -18,7 +18,7 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.base.out import is_run, writing_to
 from lossmith.study.data.predictions import prediction_frame
 from lossmith.study.folders.data import fits
-from lossmith.study.folders.listing import check_apart, images_in
+from lossmith.study.folders.listing import check_apart, check_stems, images_in, stem_of
 from lossmith.study.folders.pictures import look, pixels
 from lossmith.study.folders.request import SMALL, body_of
 from lossmith.study.folders.select import FORMAT, MASKED, PICTURES
@@ -76,7 +76,7 @@ class SavedFolderModel:
                 )
                 whole = (grown[:, 0] if one.ndim == 2 else grown).numpy()
                 codes = decided("masks", np.empty((1, *grown.shape[2:])), whole)[0]
-                yield name.removesuffix(Path(name).suffix), codes.astype(np.uint8)
+                yield stem_of(name), codes.astype(np.uint8)
 
     def _parts(self, folder: Path) -> Iterator[tuple[list[str], np.ndarray]]:
         """Yield names of images and what is predicted of them at the model's size."""
@@ -148,10 +148,9 @@ def write_masks(model: SavedFolderModel, folder: Path, out: Path) -> int:
     check_apart(out, folder)
     if is_run(out):
         raise InputError(f"{out} holds a run of lossmith; choose another --out")
-    stems = [name.removesuffix(Path(name).suffix) for name in images_in(folder).names]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        raise InputError(f"two images are called {twice[0]}, and would get one mask; rename one")
+    listing = images_in(folder)
+    check_stems(listing)
+    stems = [stem_of(name) for name in listing.names]
     there = [stem for stem in stems if os.path.lexists(out / f"{stem}.png")]
     if there:
         raise InputError(f"{out / there[0]}.png is there already; choose another --out")

@@ -23,6 +23,7 @@ from lossmith.study.folders.request import (
     FolderRequest,
     body_of,
     budget_of,
+    check_body,
     check_metric,
     findings_of,
 )
@@ -116,10 +117,11 @@ def select_folder(
         positive=request.positive,
     )
     body, budget = request.model or SMALL, budget_of(request, data)
+    make = body_of(body, data.masked, data.channels, data.size)
+    check_body(request, data, make)
     findings = (*data.findings, *findings_of(request, data, budget))
     what = f"masks of {len(data.labels)} classes" if data.masked else f"{len(data.labels)} classes"
     told(str(request.root), f"{len(data.names):,} images, {what}", findings)
-    make = body_of(body, data.masked, data.channels, data.size)
     chosen = select_model(
         Request(
             model=make,

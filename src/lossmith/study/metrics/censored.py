@@ -9,6 +9,7 @@ import numpy as np
 from lossmith.study.base.errors import InputError
 
 Array = np.ndarray
+MINIMUM_EVENTS = 20  # of a table; two or three a fold
 LEVELS = np.arange(1, 20) / 20  # of the times of events, at which survival is asked for
 
 

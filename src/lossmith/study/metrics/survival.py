@@ -9,7 +9,7 @@ from torch import Tensor
 from lossmith.core.card import Task
 from lossmith.study.base.direction import Better
 from lossmith.study.base.errors import InputError
-from lossmith.study.metrics.censored import Steps, horizons, times_and_events
+from lossmith.study.metrics.censored import MINIMUM_EVENTS, Steps, horizons, times_and_events
 from lossmith.study.metrics.study_metric import StudyMetric, mapped, to_array
 from lossmith.study.metrics.sums import SumMetric, ratio
 from lossmith.study.metrics.units import of_units
@@ -140,14 +140,29 @@ class UnoConcordance(Concordance):
         return type(self).parse(level).in_table()
 
     def fitted(self, target: Any) -> Self:
-        """Return the metric with what the targets of a study say of horizon and censoring."""
+        """Return the metric with what the targets of a study say of horizon and censoring.
+
+        Raises:
+            InputError: where hardly an event comes before the time given.
+        """
         time, event = self._times(mapped(to_array, target))
+        if self.tau is not None:
+            least = MINIMUM_EVENTS if self.of_table else 1
+            early = int((event & (time < self.tau)).sum())
+            if early < least:
+                raise InputError(
+                    f"{self.name} is of events before {self.tau:g}, and {early} of {event.sum()} "
+                    f"are; it needs {least}: give a later time, or none"
+                )
+        return self._of(time, event)
+
+    def _of(self, time: Array, event: Array) -> Self:
         found = type(self)(self.tau or horizons(time, event)[-1], Steps.uncensored(time, event))
         found.name, found.label, found.of_table = self.name, self.label, self.of_table
         return found
 
     def _weights(self, target: Any, time: Array) -> Array:
-        known = self if self.kept is not None else self.fitted(target)
+        known = self if self.kept is not None else self._of(time, self._times(target)[1])
         assert known.kept is not None
         assert known.tau is not None
         share = known.kept.at(time)

@@ -6,6 +6,7 @@ from html import escape
 from lossmith.study.base.formatting import counted
 from lossmith.study.base.result import Comparison, Result
 from lossmith.study.metrics import metric_name
+from lossmith.study.report.text import tried
 
 _UNITS = {"row": "rows", "group": "groups of rows"}
 _USE = """\
@@ -80,15 +81,14 @@ def _units(comparison: Comparison) -> str:
 
 
 def _correction(result: Result, comparison: Comparison) -> str:
-    tried = f"the {counted(comparison.rivals, 'loss')} that were tried"
-    tried = tried.replace("losss", "losses").replace("1 loss that were", "one loss that was")
     looks = (
         f", and for {comparison.looks} planned looks at the evidence, after each of which the "
         "study may end"
         if comparison.looks > 1
         else ""
     )
-    text = f"The p-value is one-sided and corrected for {tried}{looks}"
+    rivals = tried(comparison.rivals, "loss", "es")
+    text = f"The p-value is one-sided and corrected for {rivals}{looks}"
     if result.verdict == "switch":
         return f"{text}: the gain is not the luck of many attempts."
     return f"{text}. A loss replaces the default only where it is below 0.05."

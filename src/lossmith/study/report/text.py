@@ -108,3 +108,13 @@ def table(
         f'<table class="{css}" aria-label="{name}">'
         f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def tried(count: int, noun: str, ending: str = "s") -> str:
+    """Return how many were tried, for which a p-value is corrected.
+
+    >>> tried(1, "loss", "es"), tried(12, "loss", "es")
+    ('the one loss that was tried', 'the 12 losses that were tried')
+    """
+    one = f"the one {noun} that was tried"
+    return one if count == 1 else f"the {count:,} {noun}{ending} that were tried"

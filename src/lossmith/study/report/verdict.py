@@ -7,7 +7,7 @@ from lossmith.study.base.result import CandidateResult, Result
 from lossmith.study.metrics import metric_name
 from lossmith.study.report import targets
 from lossmith.study.report.figures import compared, difference_places
-from lossmith.study.report.text import breakable, opening, table
+from lossmith.study.report.text import breakable, opening, table, tried
 
 
 def heading(result: Result) -> str:
@@ -94,7 +94,6 @@ def beside(result: Result) -> str:
 
 def _of_losses(result: Result) -> list[str]:
     default, metric = escape(result.default), escape(metric_name(result.metric))
-    tried = f"the {_tried(result):,} candidates that were tried"
     compared_by = (
         f"Every loss was trained on the same folds, with the same initial weights and the same "
         f"batches, at a learning rate of its own, and judged by {metric} on rows it had not seen. "
@@ -103,15 +102,15 @@ def _of_losses(result: Result) -> list[str]:
     if result.verdict == "switch":
         return [
             compared_by,
-            f"The p-value is one-sided and already corrected for {tried}, so the gain is not the "
-            "luck of many attempts.",
+            f"The p-value is one-sided and already corrected for "
+            f"{tried(_tried(result), 'candidate')}, so the gain is not the luck of many attempts.",
         ]
     if result.withheld:
         return [compared_by]
     return [
         compared_by,
         "A loss replaces the default only when its gain is beyond doubt after correcting for "
-        f"{tried}. None was, so the default stays.",
+        f"{tried(_tried(result), 'candidate')}. None was, so the default stays.",
     ]
 
 

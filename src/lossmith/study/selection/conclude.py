@@ -228,8 +228,11 @@ def _sentence(
         tried = f"{len(rows) - 1 + screened:,} alternatives"
         where = "all targets together"
     else:
-        tried = f"{len([row for row in rows.values() if row.cells > 0]) - 1} other losses"
-        where = metric
+        others = [row.name for row in rows.values() if row.cells > 0 and row is not default]
+        if len(others) < 2:
+            what = f"{others[0]} is not" if others else "no other loss is"
+            return f"Keep {base}: {what} better on {metric} beyond doubt."
+        tried, where = f"{len(others)} other losses", metric
     return f"Keep {base}: none of {tried} is better on {where} beyond doubt."
 
 

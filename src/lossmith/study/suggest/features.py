@@ -5,7 +5,7 @@ from scipy import stats
 
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.units import same_features
-from lossmith.study.diagnose.target import FAR, tail_index
+from lossmith.study.diagnose.target import FAR, off_median, tail_index
 
 Array = np.ndarray
 ROWS = 1200  # that are compared with each other, of larger tables an even choice
@@ -54,11 +54,10 @@ def _of_residuals(target: Array, near: Array) -> dict[str, float]:
 
 def _spread(values: Array) -> dict[str, float]:
     """Return outliers, tail and skew of values; zeros where all are equal."""
-    if np.ptp(values) == 0:
-        return dict.fromkeys(("outliers", "outliers' squares", "tail", "skew", "kurtosis"), 0.0)
-    scaled = values / max(float(np.abs(values).max()), float(np.finfo(float).tiny))
-    off = scaled - np.median(scaled)
+    off = off_median(values)
     middle = np.abs(off)
+    if middle.max() == 0:
+        return dict.fromkeys(("outliers", "outliers' squares", "tail", "skew", "kurtosis"), 0.0)
     spread = 1.4826 * (np.median(middle) or np.median(middle[middle > 0]))
     far = middle > FAR * spread
     squares = off**2
@@ -66,8 +65,8 @@ def _spread(values: Array) -> dict[str, float]:
         "outliers": far.mean(),
         "outliers' squares": squares[far].sum() / squares.sum(),
         "tail": 1 / max(tail_index(values), 0.5),
-        "skew": np.arcsinh(stats.skew(scaled)),
-        "kurtosis": np.arcsinh(stats.kurtosis(scaled)),
+        "skew": np.arcsinh(stats.skew(off)),
+        "kurtosis": np.arcsinh(stats.kurtosis(off)),
     }
 
 

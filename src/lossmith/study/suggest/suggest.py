@@ -12,6 +12,7 @@ from lossmith.study.base.formatting import listed
 from lossmith.study.candidates import CandidateSet, candidates_for
 from lossmith.study.data.problem import Problem, frame_problem
 from lossmith.study.data.table import as_frame
+from lossmith.study.metrics import lookup
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.suggest.features import LOGS, features
 from lossmith.study.suggest.knowledge import Knowledge, change, even, load
@@ -52,8 +53,11 @@ def suggest(
     >>> suggest(frame, target="target", metric="rmse").default
     'mse'
     """
-    if not isinstance(metric, str) or isinstance(target, (list, tuple)):
+    if not isinstance(metric, str) or "," in metric or isinstance(target, (list, tuple)):
         raise InputError("suggest is of one target under one metric: target='price', metric='mae'")
+    own_tasks = lookup(metric).tasks
+    if task is None and not set(own_tasks) & set(KINDS):
+        raise _unknown(own_tasks[0])
     frame, name = as_frame(data, target)
     problem = frame_problem(frame, name, metric, task, positive)
     found = metric_for(metric, problem.task)
@@ -74,9 +78,7 @@ def _known(task: str, metric: str) -> Knowledge:
     """Return what is known of a task, where there is anything of the metric."""
     kinds = _everything()
     if task not in KINDS or KINDS[task] not in kinds:
-        raise InputError(
-            f"nothing is known of {task} tasks before training; lossmith select studies the losses"
-        )
+        raise _unknown(task)
     known = kinds[KINDS[task]]
     if TWINS.get(metric, metric) not in known.metrics:
         raise InputError(
@@ -84,6 +86,12 @@ def _known(task: str, metric: str) -> Knowledge:
             f"{', '.join(known.metrics)}; lossmith select studies them under any metric"
         )
     return known
+
+
+def _unknown(task: str) -> InputError:
+    return InputError(
+        f"nothing is known of {task} tasks before training; lossmith select studies the losses"
+    )
 
 
 def _suggestion(

@@ -1,5 +1,6 @@
 """Survival: times to an event, some of them censored."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -11,9 +12,9 @@ from torch import nn
 from lossmith.catalogue.lookup import loss_class
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import percent
+from lossmith.study.base.formatting import counted, percent
 from lossmith.study.metrics import Metric
-from lossmith.study.metrics.censored import horizons
+from lossmith.study.metrics.censored import MINIMUM_EVENTS, horizons
 from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.tasks.arrays import ArrayTask, Baseline
 from lossmith.study.tasks.base import Array, TableTask
@@ -21,7 +22,6 @@ from lossmith.study.tasks.binary import positive_code
 from lossmith.study.tasks.candidate import Candidate
 from lossmith.study.tasks.timed import TimedCandidate, risk, told
 
-MINIMUM_EVENTS = 20  # two or three a fold
 # What columns call rows with the event, and those without.
 HAPPENED = {
     *("1", "true", "yes", "y", "event", "dead", "died", "death", "deceased", "failed", "failure"),
@@ -76,7 +76,8 @@ class SurvivalTable(TableTask):
         """Raise InputError for too few events, or times without an order."""
         events = int(target[:, 1].sum())
         if events < MINIMUM_EVENTS:
-            raise InputError(f"{events} rows have the event; a study needs {MINIMUM_EVENTS}")
+            have = f"{counted(events, 'row')} {'has' if events == 1 else 'have'} the event"
+            raise InputError(f"{have}; a study needs {MINIMUM_EVENTS}")
         horizons(*target.T)
 
     def strata(self, target: Array) -> Array | None:
@@ -169,7 +170,7 @@ def _told(listed: list[str], name: str) -> int:
             return -1
     raise InputError(
         f"{name} holds {' and '.join(map(repr, listed))}, and which means the event can't be "
-        f"told; say it: --positive {listed[-1]}"
+        f"told; say it: {' or '.join(f'--positive {shlex.quote(one)}' for one in listed)}"
     )
 
 

@@ -20,6 +20,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.base.clock import Clock, OutOfTimeError
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import counted
 from lossmith.study.candidates import CandidateSet, CandidateSpec
 from lossmith.study.journal import (
     Claim,
@@ -328,10 +329,10 @@ class Fleet:
         share, trials = stack.epoch / length, stack.batch.trials
         if folds[0] == 0:
             share *= SCREENING_SHARE
-            text = f"screening {len({trial.candidate for trial in trials})} losses"
+            text = f"screening {counted(len({trial.candidate for trial in trials}), 'loss', 'es')}"
         else:
             share = SCREENING_SHARE + (1 - SCREENING_SHARE) * share
-            text = f"measuring {len(trials)} losses on {len(self.folds)} folds"
+            text = f"measuring {counted(len(trials), 'loss', 'es')} on {len(self.folds)} folds"
         longer = f", {stack.epoch:,} epochs" if stack.epoch > self.design.epochs else ""
         self.done = max(self.done, share)  # a study that goes on stands where it was
         self.clock.tick(self.done, text + longer)

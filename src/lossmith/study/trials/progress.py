@@ -140,13 +140,14 @@ def share_of(design: Design, facts: Facts) -> tuple[float, str]:
         starting = len(design.candidates) * len(design.learning_rates) + 1
         share = len(ended) / max(starting, len(facts.records))
         running = {t.setting.candidate for t, r in facts.records.items() if not r.ended}
-        return SCREENING_SHARE * share, f"screening {len(running)} losses"
+        return SCREENING_SHARE * share, f"screening {counted(len(running), 'loss', 'es')}"
     losses = {setting.candidate for setting in finalists(facts)}
     folds = {t.fold for t, r in facts.records.items() if not r.ended} or {design.folds}
     share = min(folds) / design.folds
     return (
         SCREENING_SHARE + (1 - SCREENING_SHARE) * share,
-        f"measuring {len(losses)} losses on {min(folds) + 1} of {design.folds} folds",
+        f"measuring {counted(len(losses), 'loss', 'es')} on {min(folds) + 1} of "
+        f"{design.folds} folds",
     )
 
 
