@@ -148,13 +148,13 @@ class Hybrid(Loss, composes=True):
 
     @property
     def out_features(self) -> int:
-        """The width of the shared head; UnknownHeadError where each term reads its own part."""
-        widths = {loss.out_features for loss in self._children()}
+        """The width of the shared head; UnknownHeadError where no term knows it, or parts differ."""
         if self.named("input"):
             raise UnknownHeadError(
                 "this hybrid reads named parts; ask each loss in .losses for its out_features"
             )
-        return widths.pop()
+        known = [width for loss in self._children() if (width := _width(loss)) is not None]
+        return known[0] if known else next(self._children()).out_features  # which says why
 
     def decode(self, output: Any) -> Any:
         """Read the head, or each named part of it, by the loss that weighs most now."""
@@ -374,18 +374,22 @@ def _part(data: Any, route: Route | None, place: int) -> Any:
     return data if name is None else data[name]
 
 
+def _width(loss: Loss) -> int | None:
+    """Return the width of a loss's head; None where it has any, or parts of its own."""
+    try:
+        return loss.out_features
+    except UnknownHeadError:
+        return None
+
+
 def _check_heads(losses: Mapping[str, Loss], routes: Mapping[str, Route | None]) -> None:
     """Raise ValueError where losses that read one tensor need heads of different width."""
     by_part: dict[str, list[str]] = {}
     for name, route in routes.items():
         by_part.setdefault(_name(route, 0) or "", []).append(name)
     for part, names in by_part.items():
-        widths = {}
-        for name in names:
-            try:
-                widths[name] = losses[name].out_features
-            except UnknownHeadError:  # a head of any width, or parts of its own
-                continue
+        found = {name: _width(losses[name]) for name in names}
+        widths = {name: width for name, width in found.items() if width is not None}
         if len(set(widths.values())) > 1:
             where = f"the part {part!r}" if part else "one head"
             told = ", ".join(f"{name} needs {width}" for name, width in widths.items())
