@@ -148,7 +148,7 @@ class Hybrid(Loss, composes=True):
 
     @property
     def out_features(self) -> int:
-        """The width of the shared head; UnknownHeadError if none knows it, or parts have their own."""
+        """The width of the shared head; UnknownHeadError if none knows it or each reads a part."""
         if self.named("input"):
             raise UnknownHeadError(
                 "this hybrid reads named parts; ask each loss in .losses for its out_features"
