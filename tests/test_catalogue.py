@@ -48,6 +48,8 @@ def test_find_by_task(task: str) -> None:
         ("segmentation", {"cross_entropy", "binary_cross_entropy", "focal", "binary_focal"}),
         ("multilabel", {"binary_cross_entropy", "binary_focal"}),
         ("ordinal", {"cross_entropy"}),
+        ("distillation", {"cross_entropy"}),
+        ("transfer", {"cross_entropy"}),
     ],
 )
 def test_everyday_baselines_are_found_where_people_look(task: str, keys: set[str]) -> None:

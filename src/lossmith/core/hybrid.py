@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
@@ -17,7 +17,7 @@ from lossmith.core.serial import plain
 from lossmith.core.triggers import Complement, Plateau, When
 from lossmith.core.weighting import Equal, Fixed, Weighting
 
-Route = tuple[str, str]
+Route = tuple[str | None, str | None]  # of input and target, None for the whole
 
 
 class Hybrid(Loss, composes=True):
@@ -86,9 +86,9 @@ class Hybrid(Loss, composes=True):
         return cls.of(terms, arguments["weighting"])
 
     @classmethod
-    def routed(cls, loss: Loss, input: str, target: str) -> Self:
-        """Return one loss as a term on input[input] and target[target]."""
-        return cls.of({target: (loss, (input, target))}, Fixed())
+    def routed(cls, loss: Loss, input: str | None, target: str | None) -> Self:
+        """Return one loss as a term on input[input] and target[target], None for the whole."""
+        return cls.of({target or input or loss.card.key: (loss, (input, target))}, Fixed())
 
     @classmethod
     def scaled(cls, loss: Loss, weight: Number) -> Self:
@@ -142,20 +142,19 @@ class Hybrid(Loss, composes=True):
         found = copy.deepcopy(self)
         for name, loss in self.losses.items():
             route = self.routes[name]
-            own = target if route is None else target[route[1]]
-            found.losses[name] = loss.refitted(own)  # type: ignore[operator]
+            found.losses[name] = loss.refitted(_part(target, route, 1))  # type: ignore[operator]
         _check_heads(found.losses, found.routes)  # type: ignore[arg-type]
         return found
 
     @property
     def out_features(self) -> int:
-        """The width of the shared head; UnknownHeadError where each term reads its own part."""
-        widths = {loss.out_features for loss in self._children()}
-        if any(self.routes.values()):
+        """The width of the shared head; UnknownHeadError if none knows it or each reads a part."""
+        if self.named("input"):
             raise UnknownHeadError(
                 "this hybrid reads named parts; ask each loss in .losses for its out_features"
             )
-        return widths.pop()
+        known = [width for loss in self._children() if (width := _width(loss)) is not None]
+        return known[0] if known else next(self._children()).out_features  # which says why
 
     def decode(self, output: Any) -> Any:
         """Read the head, or each named part of it, by the loss that weighs most now."""
@@ -166,16 +165,30 @@ class Hybrid(Loss, composes=True):
         return self._read(output, lambda loss, part: loss.quantile(part, level))
 
     def _read(self, output: Any, read: Callable[[Any, Any], Any]) -> Any:
-        if not any(self.routes.values()):
-            return read(self.losses[self._heaviest(list(self.losses))], output)
-        parts = {route[0] for route in self.routes.values() if route}
-        readers = {
-            part: [n for n, r in self.routes.items() if r and r[0] == part] for part in parts
-        }
-        return {
-            part: read(self.losses[self._heaviest(names)], output[part])
-            for part, names in readers.items()
-        }
+        parts = self.named("input")
+        if not parts:
+            return read(self.reader(None), output)
+        if not isinstance(output, Mapping):
+            raise TypeError(
+                f"Hybrid: output must be a dict with {', '.join(parts)}; got "
+                f"{type(output).__name__}"
+            )
+        return {part: read(self.reader(part), output[part]) for part in parts if part in output}
+
+    def named(self, of: Literal["input", "target"]) -> list[str]:
+        """Return the names of the parts that terms read, none where each reads the whole."""
+        names = {_name(route, ("input", "target").index(of)) for route in self.routes.values()}
+        return sorted(name for name in names if name)
+
+    def reader(self, part: str | None) -> Loss:
+        """Return the loss that weighs most now of those that read a part, None for the whole.
+
+        >>> from lossmith import CrossEntropy, Huber
+        >>> (CrossEntropy().on("label") + Huber().on("price")).reader("price")
+        Huber(delta=1.0)
+        """
+        names = [name for name, route in self.routes.items() if _name(route, 0) == part]
+        return self.losses[self._heaviest(names)]  # type: ignore[return-value]
 
     def _heaviest(self, names: Sequence[str]) -> str:
         weights = self.weighting.weights()
@@ -183,8 +196,8 @@ class Hybrid(Loss, composes=True):
 
     def check_given(self, input: Any, target: Any) -> None:
         """Raise TypeError or ValueError unless every name that a term reads is there."""
-        for what, data, place in (("input", input, 0), ("target", target, 1)):
-            wanted = sorted({route[place] for route in self.routes.values() if route})
+        for what, data in (("input", input), ("target", target)):
+            wanted = self.named(what)  # type: ignore[arg-type]
             if not wanted:
                 continue
             if not isinstance(data, Mapping):
@@ -212,7 +225,7 @@ class Hybrid(Loss, composes=True):
         found = {}
         for name, loss in self.losses.items():
             route = self.routes[name]
-            given = (input, target) if route is None else (input[route[0]], target[route[1]])
+            given = (_part(input, route, 0), _part(target, route, 1))
             found[name] = loss(*given, weight=weights[name], denominator=denominators[name])
         return found
 
@@ -235,7 +248,8 @@ class Hybrid(Loss, composes=True):
 
     def extra_repr(self) -> str:
         """Show which part each term reads; losses and weighting show themselves."""
-        return ", ".join(f"{name}: {route[1]}" for name, route in self.routes.items() if route)
+        read = {name: route[1] or route[0] for name, route in self.routes.items() if route}
+        return ", ".join(f"{name}: {part}" for name, part in read.items() if part)
 
     def _children(self) -> Iterator[Loss]:
         yield from (loss for loss in self.losses.values() if isinstance(loss, Loss))
@@ -350,18 +364,32 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
     return next(f"{name}_{i}" for i in range(2, len(taken) + 3) if f"{name}_{i}" not in taken)
 
 
+def _name(route: Route | None, place: int) -> str | None:
+    """Return the name that a route has for input or target, None for the whole."""
+    return route[place] if route else None
+
+
+def _part(data: Any, route: Route | None, place: int) -> Any:
+    name = _name(route, place)
+    return data if name is None else data[name]
+
+
+def _width(loss: Loss) -> int | None:
+    """Return the width of a loss's head; None where it has any, or parts of its own."""
+    try:
+        return loss.out_features
+    except UnknownHeadError:
+        return None
+
+
 def _check_heads(losses: Mapping[str, Loss], routes: Mapping[str, Route | None]) -> None:
     """Raise ValueError where losses that read one tensor need heads of different width."""
     by_part: dict[str, list[str]] = {}
     for name, route in routes.items():
-        by_part.setdefault(route[0] if route else "", []).append(name)
+        by_part.setdefault(_name(route, 0) or "", []).append(name)
     for part, names in by_part.items():
-        widths = {}
-        for name in names:
-            try:
-                widths[name] = losses[name].out_features
-            except UnknownHeadError:  # a head of any width, or parts of its own
-                continue
+        found = {name: _width(losses[name]) for name in names}
+        widths = {name: width for name, width in found.items() if width is not None}
         if len(set(widths.values())) > 1:
             where = f"the part {part!r}" if part else "one head"
             told = ", ".join(f"{name} needs {width}" for name, width in widths.items())

@@ -308,11 +308,11 @@ class Loss(Adaptive, metaclass=Constructed):
         shown = {n: v if isinstance(v, Schedule) else short(plain(v)) for n, v in told.items()}
         return ", ".join(f"{n}={v}" for n, v in shown.items() if not isinstance(told[n], Loss))
 
-    def on(self, input: str, target: str | None = None) -> "Hybrid":
+    def on(self, input: str | None, target: str | None = None) -> "Hybrid":
         """Return the loss as a term of a hybrid, on named parts of its input and target.
 
         One name stands for both: `Huber().on("price")` is the loss of input["price"] against
-        target["price"].
+        target["price"]. `.on(None, "classes")` reads the whole input against target["classes"].
         """
         return self.composite.routed(self, input, target or input)
 

@@ -1,6 +1,7 @@
 """Losses by which a student learns from a teacher: its outputs, features and relations."""
 
 import math
+from abc import ABC
 
 from torch import Tensor
 
@@ -8,13 +9,27 @@ from lossmith import functional as F
 from lossmith.core.bases import Coupled, Pointwise, SetLoss
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
+from lossmith.core.loss import Loss, UnknownHeadError
 from lossmith.functional.checks import promote
 from lossmith.losses._classes import IGNORE
 
 TEMPERATURE = Real(default=4.0, low=0.0, exclusive=True, doc="divides the logits of both")
 
 
-class Distillation(Pointwise):
+class StudentLogits(Loss, ABC):
+    """One logit a class of a student, as many as its teacher has."""
+
+    @property
+    def out_features(self) -> int:
+        """UnknownHeadError: the teacher's logits alone tell how many classes there are."""
+        raise UnknownHeadError(f"{type(self).__name__} reads as many logits as the teacher has")
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the softmax of the student's logits: one probability a class."""
+        return F.softmax(output)
+
+
+class Distillation(StudentLogits, Pointwise):
     r"""A teacher's softened probabilities, and the true classes beside them.
 
     .. math:: \ell = \alpha T^2 \, \mathrm{KL} \bigl( \mathrm{softmax}(t / T) \,\|\,
@@ -70,7 +85,7 @@ class Distillation(Pointwise):
         return terms
 
 
-class DKD(Pointwise):
+class DKD(StudentLogits, Pointwise):
     r"""Distillation in two parts: of the true class against the rest, and among the rest.
 
     .. math:: \ell = \alpha T^2 \, \mathrm{KL}(b^t \| b^s) + \beta T^2 \, \mathrm{KL}(\hat p^t \|
@@ -236,7 +251,7 @@ class RKD(Coupled):
     )
 
 
-class DIST(SetLoss):
+class DIST(StudentLogits, SetLoss):
     r"""A student's probabilities correlate with a teacher's, along classes and along samples.
 
     .. math:: \ell = \beta T^2 \Bigl(1 - \frac1N \sum_i \rho(p^s_{i \cdot}, p^t_{i \cdot})\Bigr) +

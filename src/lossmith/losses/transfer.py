@@ -8,6 +8,7 @@ from lossmith import functional as F
 from lossmith.core.bases import SetLoss
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Switch, Whole
+from lossmith.core.loss import UnknownHeadError
 
 
 class L2SP(SetLoss):
@@ -43,6 +44,11 @@ class L2SP(SetLoss):
             arguments={"alpha": 0.5}, input=[1.0, 2.0, 0.0], target=[1.0, 0.0, 1.0], value=1.25
         ),
     )
+
+    @property
+    def out_features(self) -> int:
+        """UnknownHeadError: it reads parameters, and no head."""
+        raise UnknownHeadError("L2SP reads parameters, and no head")
 
     def value(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the weighted sum over the parameters."""

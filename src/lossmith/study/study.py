@@ -68,7 +68,7 @@ class Study:
         seed: of splits, weights and batches.
         better: "lower" or "higher", where the metric does not say.
         seeds: trainings of each loss on each split; five on a single split, else one.
-        task: as "segmentation" or "metric_learning", where metric and target do not tell it.
+        task: as "metric_learning" or "transfer", where metric and target do not tell it.
         decode: from raw outputs to predictions, for losses that do not read their own head.
         finalists: losses measured on all folds beside the default.
         recipe: what else trainings depend on, as {"batch_size": 64}; a folder that was begun with

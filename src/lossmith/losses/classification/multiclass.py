@@ -64,7 +64,10 @@ class CrossEntropy(ClassLoss):
     )
     card = Card(
         key="cross_entropy",
-        tasks=("binary", "multiclass", "ordinal", "segmentation", "text"),
+        tasks=(
+            *("binary", "multiclass", "ordinal", "segmentation", "text"),
+            *("distillation", "transfer"),  # the baseline of both
+        ),
         input="logits",
         target="classes",
         example=Example(

@@ -2,14 +2,18 @@
 
 from typing import Any
 
+import numpy as np
+
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric, check_task
 from lossmith.study.metrics.study_metric import StudyMetric
 from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.tasks.arrays import ArrayTask
+from lossmith.study.tasks.auxiliary import Auxiliary, OfTable
 from lossmith.study.tasks.base import TableTask
 from lossmith.study.tasks.binary import Binary
 from lossmith.study.tasks.detection import Detection
+from lossmith.study.tasks.distillation import Distillation
 from lossmith.study.tasks.forecasting import Forecasting
 from lossmith.study.tasks.multiclass import Multiclass
 from lossmith.study.tasks.multilabel import Multilabel
@@ -21,6 +25,7 @@ from lossmith.study.tasks.segmentation import Segmentation
 from lossmith.study.tasks.self_supervised import SelfSupervised
 from lossmith.study.tasks.survival import Survival, SurvivalTable
 from lossmith.study.tasks.tokens import Tokens
+from lossmith.study.tasks.transfer import Transfer
 
 __all__ = [
     "ARRAY_TASKS",
@@ -54,6 +59,7 @@ ARRAY_TASKS: tuple[ArrayTask, ...] = (
     Detection(),
     Forecasting(),
 )
+AUXILIARY: dict[str, type[Auxiliary]] = {one.name: one for one in (Transfer, Distillation)}
 
 
 def array_task(metric: StudyMetric, target: Any, name: str | None = None) -> ArrayTask | None:
@@ -65,15 +71,34 @@ def array_task(metric: StudyMetric, target: Any, name: str | None = None) -> Arr
     if name is None:
         fitting = (one for one in ARRAY_TASKS if one.inferred and one.suits(metric, target))
         return next(fitting, None)
+    if name in AUXILIARY:
+        return AUXILIARY[name](_own(metric, target, name), metric, target)
     found = next((one for one in ARRAY_TASKS if one.name == name), None)
     of_tables = isinstance(metric, TableMetric) or found is None or not found.judges(metric)
     if name in ROW_TASKS and of_tables and not (found and found.suits(metric, target)):
         return None
     if found is None:
-        names = dict.fromkeys([*TABLE_TASKS, *(one.name for one in ARRAY_TASKS)])
+        names = dict.fromkeys([*TABLE_TASKS, *(one.name for one in ARRAY_TASKS), *AUXILIARY])
         raise InputError(f"a study's task is one of {', '.join(names)}, got {name!r}")
     found.check(metric, target)
     return found
+
+
+def _own(metric: StudyMetric, target: Any, name: str) -> ArrayTask:
+    """Return the task of metric and target alone, which one of fine-tuning is about."""
+    found = None if target is None else array_task(metric, target)
+    if found is not None:
+        return found
+    single = isinstance(target, np.ndarray) and target.ndim == 1 and target.dtype.kind in "biuf"
+    if not isinstance(metric, TableMetric) or not single:
+        raise InputError(
+            f"task {name!r} needs target= and the name of a metric that tell what is tuned, as "
+            f"metric='accuracy' and classes (N,); got metric {metric.name}"
+        )
+    numbers = "regression" in metric.metric.tasks
+    of = table_task(metric.metric, 0 if numbers else int(target.max()) + 1)
+    of.check(target)
+    return OfTable(of, metric.metric, 0 if numbers else int(target.max()) + 1)
 
 
 def table_task(metric: Metric, classes: int) -> TableTask:

@@ -95,6 +95,14 @@ class ArrayTask(StudyTask):
         found += [self.named(keys, target) for keys in self.sums]
         return list({one.name: one for one in found}.values())
 
+    def routed(self, loss: nn.Module) -> nn.Module:
+        """Return a loss that reads what the loop gives, by the names of its parts."""
+        return loss
+
+    def head(self, loss: nn.Module) -> nn.Module:
+        """Return the loss that reads what is reported."""
+        return loss
+
     def width(self, loss: Loss, target: Any) -> int | None:
         """Return the width of the head that a loss needs; None where the user knows it."""
         return loss.out_features

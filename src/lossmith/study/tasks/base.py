@@ -47,7 +47,7 @@ class StudyTask(ABC):
 
     name: ClassVar[Task]
     numbers: ClassVar[bool] = False
-    sample: ClassVar[str] = "classes"
+    sample: str = "classes"
 
     def losses(self) -> dict[str, type[Loss]]:
         """Return the losses whose cards fit."""

@@ -72,10 +72,32 @@ def _told(value: Any) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Term:
+    """A loss times a weight, as a part of a sum."""
+
+    of: "Candidate | Sum"
+    weight: float
+
+    @property
+    def key(self) -> str:
+        """The key of the loss."""
+        return self.of.key
+
+    @property
+    def name(self) -> str:
+        """The name shown to people: 0.9 dkd."""
+        return f"{self.weight:g} {self.of.name}"
+
+    def fit(self, target: Any) -> Loss:
+        """Return the loss fitted to training targets, times its weight."""
+        return self.weight * self.of.fit(target)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sum:
     """Losses that read one head, added."""
 
-    parts: Sequence[Candidate]
+    parts: Sequence["Candidate | Term | Sum"]
 
     @property
     def key(self) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
 from lossmith.study.metrics import Metric
@@ -94,6 +95,8 @@ def decoded(
     if not isinstance(output, Tensor):
         return output
     output = output.detach()
+    if isinstance(loss, Hybrid) and loss.named("input"):
+        return output if decode is None else decode(output)  # which part it is nobody has said
     if isinstance(loss, Loss) and (loss.card.trains_head or decode is None):
         return reading(loss, output) if output.is_floating_point() else output
     if decode is not None:

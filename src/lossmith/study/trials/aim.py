@@ -75,8 +75,10 @@ class Aim:
         if self.target is None:
             return contender.fit(None)
         target = self._of(rows)
-        target = target if self.task is None else self.task.learned(target)
-        return contender.fit(mapped(torch.as_tensor, target))
+        if self.task is None:
+            return contender.fit(mapped(torch.as_tensor, target))
+        learned = mapped(torch.as_tensor, self.task.learned(target))
+        return self.task.routed(contender.fit(learned))
 
     def width(self, loss: nn.Module) -> int | None:
         """Return the width of the head that a loss reads; None where the loss does not say."""
@@ -110,6 +112,7 @@ class Aim:
             if self.target is None:
                 raise InputError("the study has no target=; report(outputs=…, target=…) or rows=")
             target = self._of(fold.valid)
+        loss = loss if self.task is None else self.task.head(loss)
         predictions = decoded(loss, outputs, self.decode, self.reading)
         actual, read = self.read(loss, predictions, target)
         found = scored(self.metric, fold, predictions=read, target=actual)

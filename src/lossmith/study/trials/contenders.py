@@ -108,15 +108,29 @@ def _refitted(loss: Hybrid) -> Make:
 
 
 def _by_name(text: str, name: str) -> Contender:
-    """Return the loss of a name, or the sum of those of several: cross_entropy + dice."""
-    parts = [_one_by_name(part.strip(), part.strip()) for part in text.split(" + ")]
-    if len(parts) == 1:
-        return replace(parts[0], name=name)
+    """Return the loss of a name, or the sum of those of several: cross_entropy + 0.5 dice."""
+    terms = [_weighted(part.strip()) for part in text.split(" + ")]
+    parts = [(weight, _one_by_name(part, part)) for weight, part in terms]
+    if len(parts) == 1 and parts[0][0] == 1:
+        return replace(parts[0][1], name=name)
 
     def make(target: Any) -> nn.Module:
-        return Hybrid.summed(*(part.fit(target) for part in parts))  # type: ignore[arg-type]
+        return Hybrid.summed(*(weight * part.fit(target) for weight, part in parts))  # type: ignore[arg-type,operator]
 
     return Contender(name=name, make=make, identity=text)
+
+
+def _weighted(text: str) -> tuple[float, str]:
+    """Return the weight and the loss of a term.
+
+    >>> _weighted("0.5 dice"), _weighted("huber(delta=0.5)")
+    ((0.5, 'dice'), (1.0, 'huber(delta=0.5)'))
+    """
+    weight, _, loss = text.partition(" ")
+    try:
+        return float(weight), loss.strip()
+    except ValueError:
+        return 1.0, text
 
 
 def _one_by_name(text: str, name: str) -> Contender:
