@@ -292,7 +292,7 @@ def rare(*names: str) -> list[str]:
         (
             table([1, 2, 3]),
             {"task": "classes"},
-            "task is regression, binary, multiclass or ordinal, not 'classes'",
+            "task is regression, binary, multiclass, ordinal, survival or ranking, not 'classes'",
         ),
         (table([2.5]), {}, "is 2.5 in every row"),
         (table([2]), {"metric": "auroc"}, "is '2' in every row; a study needs two classes"),

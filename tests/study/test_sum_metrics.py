@@ -186,7 +186,7 @@ def test_influences_are_those_of_the_jackknife(case: str, units) -> None:
     assert found.shape == codes.shape
     assert abs(found.sum()) < 1e-9 * len(codes)
     assert np.corrcoef(found, expected)[0, 1] > 0.999
-    assert found.std() == pytest.approx(expected.std(), rel=0.02)
+    assert found.std() == pytest.approx(expected.std(), rel=0.05)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -195,6 +195,12 @@ class NegativeBinomial(LogMean):
         """
         return super().for_target(target, **_dispersion(finite(target)) | hypers)
 
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the quantile of the negative binomial distribution, a whole number."""
+        mean = self.decode(output)
+        spread = as_scalar_or_tensor(self.dispersion, mean)
+        return _count_quantile(self, output, mean, mean + spread * mean.square(), level)
+
 
 class ZeroInflated(LogMean, ABC):
     """A loss of a head of two: a log mean, and the logit of the share of further zeros."""
@@ -311,12 +317,6 @@ def _dispersion(values: Tensor) -> dict[str, Any]:
         return {}
     excess = (values.var(correction=0) - mean) / mean**2
     return {"dispersion": excess.clamp(min=0.01).item()}
-
-    def quantile(self, output: Tensor, level: float) -> Tensor:
-        """Return the quantile of the negative binomial distribution, a whole number."""
-        mean = self.decode(output)
-        spread = as_scalar_or_tensor(self.dispersion, mean)
-        return _count_quantile(self, output, mean, mean + spread * mean.square(), level)
 
 
 def _count_quantile(
