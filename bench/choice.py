@@ -106,7 +106,6 @@ class Hindsight:
         self.target = torch.from_numpy(self.problem.target[split.develop])
         self.inner_target = self.problem.target[split.test]
         self.outer_target = self._codes(held[target])
-        self.halves = _halves(self.outer_target, seed)
         self.held = held.drop(columns=target)
         self.inner = len(inner)
         seeds = [10_000 + split.folds[0].seed + number for number in range(SEEDS)]
@@ -114,11 +113,8 @@ class Hindsight:
             [(develop, self.target)] * SEEDS, [torch.cat([inner, outer])] * SEEDS, seeds
         )
 
-    def scores(self) -> dict[str, list[float]]:
-        """Score every candidate at the learning rate that suited it best in the study.
-
-        On all rows set aside, and on each half of them.
-        """
+    def scores(self) -> dict[str, float]:
+        """Score every candidate at the learning rate that suited it best in the study."""
         from lossmith.study.rules.decision import decide
 
         rates = {row.name: row.learning_rate for row in decide(self.found).candidates}
@@ -130,7 +126,7 @@ class Hindsight:
         """Score the default at the best of many learning rates instead of one of many losses."""
         default = self.found.candidates[self.selection.result.default]
         found = self._train([(default, rate) for rate in MORE_RATES])
-        return min(found, key=lambda pair: self.metric.error(pair[0]))[1][0]
+        return min(found, key=lambda pair: self.metric.error(pair[0]))[1]
 
     def delivered(self) -> dict[str, float]:
         """Score the models as a user gets them: of the selected loss and of both defaults."""
@@ -166,8 +162,8 @@ class Hindsight:
         mean = lambda setting: self.found.evaluate(setting, folds).errors.mean()  # noqa: E731
         return min(alive, key=mean, default=None), folds
 
-    def _train(self, trials: list) -> list[tuple[float, list[float]]]:
-        """Return the inner score and the held-out ones of each entry, at its best epoch inside."""
+    def _train(self, trials: list) -> list[tuple[float, float]]:
+        """Return the inner and the held-out score of each entry, at its best epoch inside."""
         from lossmith.study.training.budget import TrialSpec
         from lossmith.study.training.stacked import StackedBatch
 
@@ -177,7 +173,7 @@ class Hindsight:
         ]
         budget = self.trainer.budget
         batch, done = StackedBatch(self.rows, members, budget), 0
-        best: dict[tuple[str, float], tuple[float, list[float]]] = {}
+        best: dict[tuple[str, float], tuple[float, float]] = {}
         for epoch in budget.checkpoints():
             batch.advance(epoch - done)
             done = epoch
@@ -186,7 +182,7 @@ class Hindsight:
             for member, a, b in zip(batch.trials, inner, outer, strict=True):
                 key = member.candidate, member.learning_rate
                 if key not in best or self.metric.error(a) < self.metric.error(best[key][0]):
-                    best[key] = float(a), b.tolist()
+                    best[key] = float(a), float(b)
         return [best[c.name, rate] for c, rate in trials]
 
     def _predictions(self, batch) -> np.ndarray:
@@ -212,23 +208,13 @@ class Hindsight:
         if self.found.excluded:
             kept = residual_scales(target, inner, metric.transform == "log1p") <= FAR
             inner, target = inner[:, kept], target[kept]
-        parts = [slice(None), *self.halves]
-        held_out = [metric.scores(self.outer_target[part], outer[:, part]) for part in parts]
-        return metric.scores(target, inner), np.stack(held_out, axis=1)
+        return metric.scores(target, inner), metric.scores(self.outer_target, outer)
 
     def _codes(self, column: pd.Series) -> np.ndarray:
         if self.problem.task == "regression":
             return column.to_numpy(float)
         codes = {label: code for code, label in enumerate(self.problem.labels.tolist())}
         return column.map(codes).to_numpy(int)
-
-
-def _halves(target: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of two halves, of classes alike in both."""
-    number = target.dtype.kind == "f"
-    rows, classes = np.arange(len(target)), None if number else target
-    one, other = train_test_split(rows, test_size=0.5, random_state=seed, stratify=classes)
-    return one, other
 
 
 def run(out: Path, seeds: range, names: list[str] | None, workers: int) -> None:
