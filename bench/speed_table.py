@@ -39,9 +39,9 @@ NOTES = {
     "1,000,000 numbers": "Binary cross-entropy looks at every label, and is exact where torch's "
     "rounds to 0: at logits of 20 for the right side, say.",
     "beside torch, 1,000 numbers": "How many times the time of torch's module a standard loss "
-    "takes (on a machine with other work). What is above 1.15 looks at its batch, which at this "
-    "size costs as much as the arithmetic. Binary cross-entropy makes sure that labels are 0 or 1, "
-    "for then it is exact where torch's value or slope rounds to 0; torch takes any label. "
+    "takes. What is slower looks at its batch, which at this size costs as much as the arithmetic. "
+    "Binary cross-entropy makes sure that labels are 0 or 1, for then it is exact where torch's "
+    "value or slope rounds to 0; torch takes any label. "
     "Cross-entropy asks whether a target is left out, of whose row no NaN may reach the gradient. "
     "KL makes sure that no two distributions are near: it cancels in torch's formula.",
     "1,000 numbers": "At this size a loss costs what a call costs: some tens of microseconds, of "
