@@ -110,6 +110,13 @@ def test_what_dying_processes_leave_is_done_here() -> None:
     assert len(trained) >= 10
 
 
+@pytest.fixture
+def _listening() -> None:
+    """Hear Ctrl-C, which whoever starts tests in the background may have turned off."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.mark.usefixtures("_listening")
 def test_ctrl_c_ends_the_processes() -> None:
     start = time.monotonic()
     timer = threading.Timer(0.5, os.kill, (HERE, signal.SIGINT))
@@ -142,6 +149,7 @@ class Slow(nn.Module):
         return self.head(input)
 
 
+@pytest.mark.usefixtures("_listening")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_keeps_the_default_once_it_is_measured(workers: int, tmp_path: Path) -> None:
     def interrupt() -> None:
