@@ -8,11 +8,10 @@ from torch import Tensor
 from lossmith.core.card import Card
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
-from lossmith.study.tasks.lists import ListedLoss
-from lossmith.study.tasks.timed import TimedLoss
+from lossmith.study.tasks.matrix import MatrixLoss
 
 
-class MultiTargetLoss(Loss):
+class MultiTargetLoss(MatrixLoss):
     """A hybrid over the parts of one output (n, sum of widths) and one target matrix (n, T).
 
     Args:
@@ -27,12 +26,14 @@ class MultiTargetLoss(Loss):
         self.hybrid, self.is_class = hybrid, tuple(is_class)
 
     @property
+    def bare(self) -> Hybrid:
+        """The hybrid."""
+        return self.hybrid
+
+    @property
     def out_features(self) -> int:
         """The width of all heads together."""
         return width_of(self.hybrid)
-
-    def check_given(self, input: Any, target: Any) -> None:
-        """Check nothing: each loss checks its own part."""
 
     def terms(
         self, input: Any, target: Any = None, *, weight: Any = None, denominator: Any = None
@@ -50,10 +51,6 @@ class MultiTargetLoss(Loss):
         """Make one scalar of the terms, by the hybrid's weighting."""
         return self.hybrid.combine(terms)
 
-    def config(self) -> dict[str, Any]:
-        """Return the hybrid as plain data."""
-        return self.hybrid.config()
-
 
 def losses_of(loss: Loss) -> list[Loss]:
     """Return the losses that read a model's output, one a target: a hybrid's, or the loss."""
@@ -63,11 +60,7 @@ def losses_of(loss: Loss) -> list[Loss]:
 
 def bare(loss: Loss) -> Loss:
     """Return the loss for a loop of one's own: of heads the hybrid, of a table's matrix within."""
-    if isinstance(loss, TimedLoss):
-        return loss.reader
-    if isinstance(loss, ListedLoss):
-        return loss.loss
-    return loss.hybrid if isinstance(loss, MultiTargetLoss) else loss
+    return loss.bare if isinstance(loss, MatrixLoss) else loss
 
 
 def width_of(loss: Loss) -> int:

@@ -13,12 +13,13 @@ from lossmith.core.loss import Loss
 from lossmith.losses import ListNet
 from lossmith.study.metrics.listed import layout
 from lossmith.study.tasks.candidate import Candidate
+from lossmith.study.tasks.matrix import MatrixLoss
 
 LONGEST = 200  # items of a query that train together; of longer ones so many, drawn once
 NO_ITEM = -1.0  # the relevance of what fills up a list
 
 
-class ListedLoss(Loss):
+class ListedLoss(MatrixLoss):
     """A loss over rows that are lists of one length after another, filled up to it.
 
     Targets (n, 2) are a relevance and a query a row; a negative relevance is no item. A loss of
@@ -37,12 +38,14 @@ class ListedLoss(Loss):
         self.card = loss.card  # type: ignore[misc]
 
     @property
+    def bare(self) -> Loss:
+        """The loss of lists, or of single items."""
+        return self.loss
+
+    @property
     def out_features(self) -> int:
         """The width of the head: one score."""
         return self.loss.out_features
-
-    def check_given(self, input: Any, target: Any) -> None:
-        """Check nothing: targets were checked as a whole."""
 
     def terms(
         self, input: Any, target: Any = None, *, weight: Any = None, denominator: Any = None
@@ -54,10 +57,6 @@ class ListedLoss(Loss):
             return self.loss.terms(input, relevance.clamp(min=0), weight=held.to(input.dtype))
         shape = (-1, self.length)
         return self.loss.terms(input.reshape(shape), relevance.reshape(shape))
-
-    def config(self) -> dict[str, Any]:
-        """Return the loss as plain data."""
-        return self.loss.config()
 
     def decode(self, output: Tensor) -> Tensor:
         """Return scores."""

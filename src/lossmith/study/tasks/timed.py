@@ -16,6 +16,7 @@ from lossmith.losses import Cox
 from lossmith.losses.survival.grid import Grid
 from lossmith.study.base.errors import InputError
 from lossmith.study.tasks.candidate import Candidate
+from lossmith.study.tasks.matrix import MatrixLoss
 
 
 def columns(target: Tensor) -> dict[str, Tensor]:
@@ -33,7 +34,7 @@ def risk(loss: Any, decoded: np.ndarray) -> np.ndarray:
     return -decoded if timed else decoded
 
 
-class TimedLoss(Loss):
+class TimedLoss(MatrixLoss):
     """A loss over a target matrix of times and events, (n, 2).
 
     It is read as (n, 1 + H): the risk, and beside it the probability to survive each horizon. A
@@ -59,17 +60,14 @@ class TimedLoss(Loss):
         return self.loss.out_features
 
     @property
-    def reader(self) -> Loss:
-        """The loss that reads outputs."""
+    def bare(self) -> Loss:
+        """The loss that reads outputs, once it can."""
         return self._reader[0] or self.loss
 
     @property
     def waits(self) -> bool:
         """Whether it has to be told outputs of training rows before it can be read."""
         return isinstance(self.loss, Cox)
-
-    def check_given(self, input: Any, target: Any) -> None:
-        """Check nothing: targets were checked as a whole."""
 
     def terms(
         self, input: Any, target: Any = None, *, weight: Any = None, denominator: Any = None
@@ -78,7 +76,7 @@ class TimedLoss(Loss):
         return self.loss.terms(input, columns(target), weight=weight, denominator=denominator)
 
     def config(self) -> dict[str, Any]:
-        """Return the loss as plain data."""
+        """Return the loss that trains as plain data."""
         return self.loss.config()
 
     def calibrate(self, output: Tensor, target: Tensor) -> None:
