@@ -10,12 +10,13 @@ from lossmith.study.base.result import Gallery, Shown
 from lossmith.study.metrics import decide
 from lossmith.study.metrics.overlap import IGNORED
 from lossmith.study.metrics.reading import decided
+from lossmith.study.report.svg import CLASSES
 from lossmith.study.selection.own_model import ModelSelection
+from lossmith.study.tasks.sample import spread
 
 MOST = 12  # pictures of classes
 MOST_MASKS = 8
 SHARE = 0.55  # of a mask's colour in a pixel
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#f0e442", "#7f3c8d")
 
 
 def most_wrong(
@@ -55,7 +56,7 @@ def beside_masks(
     last = list(codes.values())[-1]
     right = ((last == target) & valid).sum(axis=(1, 2)) / np.maximum(valid.sum(axis=(1, 2)), 1)
     order = np.argsort(right, kind="stable")
-    order = order[np.linspace(0, len(order) - 1, min(MOST_MASKS, len(order))).astype(int)]
+    order = order[spread(len(order), MOST_MASKS)]
     shown = []
     for row in order:
         masks = (target[row], *(one[row] for one in codes.values()))
@@ -68,7 +69,7 @@ def beside_masks(
         text=f"Untouched images, from the worst to the best. Left to right: {', '.join(columns)}.",
         shown=tuple(shown),
         key=tuple(
-            (label, COLOURS[(code - 1) % len(COLOURS)]) for code, label in enumerate(labels) if code
+            (label, CLASSES[(code - 1) % len(CLASSES)]) for code, label in enumerate(labels) if code
         ),
     )
 
@@ -76,7 +77,7 @@ def beside_masks(
 def _painted(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return a picture in grey under the colours of a mask's classes but 0; ignored is white."""
     grey = np.repeat(picture.mean(axis=0, keepdims=True), 3, axis=0)
-    palette = np.array([[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in COLOURS])
+    palette = np.array([[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in CLASSES])
     colours = palette[(mask.astype(int) - 1) % len(palette)]
     colours[mask == IGNORED] = 255
     coloured = (1 - SHARE) * grey + SHARE * colours.transpose(2, 0, 1)

@@ -8,7 +8,7 @@ from lossmith.study.base.formatting import number, percent
 from lossmith.study.base.result import Evidence
 from lossmith.study.metrics.censored import Steps
 from lossmith.study.report.fit import Model
-from lossmith.study.report.svg import COLOURS, inline, label_ticks
+from lossmith.study.report.svg import COLOURS, grid_with_ticks, inline
 from lossmith.study.report.text import table
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def survival(evidence: Evidence, shown: list[Model]) -> str:
             axes.plot(x, y, "o", ls=model.dashes, color=COLOURS[model.role], markersize=4)
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
         axes.set(xlabel=f"predicted to survive {ends[middle]:g}", ylabel="survived")
-        _ticks(axes)
+        grid_with_ticks(axes)
 
     roles = " and ".join(model.role for model in shown)
     figures = (
@@ -139,11 +139,4 @@ def _from_1(ends: Array, curve: Array) -> tuple[Array, Array]:
 
 def _frame(axes: "Axes", time: Array) -> None:
     axes.set(xlim=(0, float(time.max())), ylim=(0, 1.02), xlabel="time", ylabel="without the event")
-    _ticks(axes)
-
-
-def _ticks(axes: "Axes") -> None:
-    axes.locator_params(nbins=5)
-    axes.grid(True)
-    label_ticks(axes.xaxis, short=True)
-    label_ticks(axes.yaxis, short=True)
+    grid_with_ticks(axes)

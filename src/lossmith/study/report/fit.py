@@ -10,7 +10,7 @@ import numpy as np
 from lossmith.study.base.formatting import MISSING, decimals, number
 from lossmith.study.base.result import Evidence, Result
 from lossmith.study.report.confusion import confusion
-from lossmith.study.report.svg import COLOURS, inline, label_ticks
+from lossmith.study.report.svg import COLOURS, grid_with_ticks, inline
 from lossmith.study.report.text import table
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def residuals(evidence: Evidence, shown: list[Model], rows_are: str = "test rows
             axes.stairs(counts, edges, color=colour, ls=model.dashes, linewidth=1.3)
         axes.axvline(0, color=COLOURS["muted"], linewidth=0.9)
         axes.set(xlim=(low, high), xlabel="prediction − actual", ylabel=rows_are)
-        _ticks(axes)
+        grid_with_ticks(axes)
 
     def scatter(figure: "Figure") -> None:
         axes = figure.subplots()
@@ -88,7 +88,7 @@ def residuals(evidence: Evidence, shown: list[Model], rows_are: str = "test rows
                 color=COLOURS[model.role], markersize=2.6, alpha=0.5, markeredgewidth=0,
             )  # fmt: skip
         axes.set(xlim=bounds, ylim=bounds, xlabel="actual", ylabel="predicted")
-        _ticks(axes)
+        grid_with_ticks(axes)
 
     roles = " and ".join(model.role for model in shown)
     first = inline(
@@ -141,13 +141,6 @@ def _central(values: np.ndarray, tail: float) -> tuple[float, float]:
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, [tail, 1 - tail]) if len(values) else (0.0, 1.0)
     return (float(low), float(high)) if low < high else (float(low) - 1.0, float(high) + 1.0)
-
-
-def _ticks(axes: "Axes") -> None:
-    axes.locator_params(nbins=5)
-    axes.grid(True)
-    label_ticks(axes.xaxis, short=True)
-    label_ticks(axes.yaxis, short=True)
 
 
 # ---- classes
@@ -246,7 +239,7 @@ def certainty(
         for one, curve in zip(shown, curves, strict=True):
             _draw_reliability(axes, one.model, curve)
         axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=f"predicted {what}", ylabel="came true")
-        _ticks(axes)
+        grid_with_ticks(axes)
 
     def masses(figure: "Figure") -> None:
         axes = figure.subplots()
@@ -257,7 +250,7 @@ def certainty(
                 axes.stairs(counts, edges, fill=True, color=colour, alpha=0.22)
             axes.stairs(counts, edges, color=colour, ls=one.model.dashes, linewidth=1.3)
         axes.set(xlim=(0, 1), xlabel=f"predicted {what}", ylabel=rows_are)
-        _ticks(axes)
+        grid_with_ticks(axes)
 
     roles = " and ".join(one.model.role for one in shown)
     gaps = "; ".join(

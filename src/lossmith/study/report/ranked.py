@@ -9,6 +9,7 @@ from lossmith.study.metrics.listed import layout
 from lossmith.study.report.fit import Model
 from lossmith.study.report.svg import COLOURS, label_ticks, responsive
 from lossmith.study.report.text import table
+from lossmith.study.tasks.sample import spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +66,7 @@ def ranked(relevance: Array, queries: Array, scores: Array) -> Array:
 
 def _lists_table(best: Array, orders: list[Array], shown: list[Model]) -> str:
     held = np.flatnonzero(best[:, 0] > 0)
-    chosen = held[np.linspace(0, len(held) - 1, min(LISTS, len(held))).astype(int)]
+    chosen = held[spread(len(held), LISTS)]
     rows = [
         [f"{number + 1}", _written(best[one]), *(_written(own[one]) for own in orders)]
         for number, one in enumerate(chosen)

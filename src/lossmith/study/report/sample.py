@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossmith.study.base.result import Evidence, Result, Sample
+from lossmith.study.metrics.overlap import IGNORED
 from lossmith.study.report import fit
 from lossmith.study.report.censored import draw_thirds
-from lossmith.study.report.svg import COLOURS, inline
+from lossmith.study.report.svg import CLASSES, COLOURS, inline
 from lossmith.study.report.text import table
 
 if TYPE_CHECKING:
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROWS = "validation rows"
-IGNORED = 255  # of a mask
 PICTURES = 4  # beside each other
 SIDE = 160  # of an image, in pixels
-PALETTE = ("#e3e7ec", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#f0e442")
+PALETTE = ("#e3e7ec", *CLASSES[:7])  # of class 0 and the others
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -117,30 +117,46 @@ def _paths(shown: Sample, names: dict[str, str]) -> str:
     target = parts["default"]["target"]
     steps, models = parts["default"]["steps"], _models(parts, "prediction")
 
-    def draw(figure: "Figure") -> None:
-        columns = min(3, len(target))
-        grid = figure.subplots(-(-len(target) // columns), columns, squeeze=False, sharex=True)
-        for place in grid.flat[len(target) :]:
-            place.set_visible(False)
-        for row, place in enumerate(grid.flat[: len(target)]):
-            place.plot(steps, target[row], color=COLOURS["ink"], linewidth=1)
-            for model in models:
-                colour, path = COLOURS[model.role], model.prediction[row]
-                if path.ndim == 2:  # of quantiles, from the lowest to the highest
-                    place.fill_between(steps, path[0], path[-1], color=colour, alpha=0.15)
-                    path = path[[len(path) // 2] if len(path) % 2 else [0, -1]].T
-                place.plot(steps, path, color=colour, ls=model.dashes, linewidth=1.3)
-            place.grid(True)
-            place.tick_params(labelsize=7)
+    def draw(place: "Axes", row: int) -> None:
+        place.plot(steps, target[row], color=COLOURS["ink"], linewidth=1)
+        for model in models:
+            colour, path = COLOURS[model.role], model.prediction[row]
+            if path.ndim == 2:  # of quantiles, from the lowest to the highest
+                place.fill_between(steps, path[0], path[-1], color=colour, alpha=0.15)
+                path = path[[len(path) // 2] if len(path) % 2 else [0, -1]].T
+            place.plot(steps, path, color=colour, ls=model.dashes, linewidth=1.3)
+        place.grid(True)
 
-    size = (7.4, 1.9 * -(-len(target) // 3))
-    drawn = inline(
-        "paths", "A few rows of several numbers, and what the models predict", size, draw
-    )
+    label = "A few rows of several numbers, and what the models predict"
+    drawn = _small("paths", label, len(target), 1.9, draw, sharex=True)
     return (
         f"<p>{fit.legend(models, names)}</p><figure>{drawn}<figcaption>A few {ROWS}: dark what "
         "was, in colour what is predicted, along the numbers of a row.</figcaption></figure>"
     )
+
+
+def _small(
+    key: str,
+    label: str,
+    count: int,
+    height: float,
+    draw: Callable[["Axes", int], None],
+    *,
+    sharex: bool = False,
+) -> str:
+    """Return small drawings of a few rows, three beside each other; height: of each, in inches."""
+    lines = -(-count // 3)
+
+    def everyone(figure: "Figure") -> None:
+        grid = figure.subplots(lines, min(3, count), squeeze=False, sharex=sharex)
+        for row, place in enumerate(grid.flat):
+            if row < count:
+                draw(place, row)
+                place.tick_params(labelsize=7)
+            else:
+                place.set_visible(False)
+
+    return inline(key, label, (7.4, height * lines), everyone)
 
 
 def _spans(shown: Sample, names: dict[str, str]) -> str:
@@ -169,21 +185,16 @@ def _boxes(shown: Sample, names: dict[str, str]) -> str:
     target = parts["default"]["target"]
     models = _models(parts, "taken")
 
-    def draw(figure: "Figure") -> None:
-        grid = figure.subplots(-(-len(target) // 3), min(3, len(target)), squeeze=False)
-        for place in grid.flat[len(target) :]:
-            place.set_visible(False)
-        for row, place in enumerate(grid.flat[: len(target)]):
-            place.plot(*_outline(target[row]), color=COLOURS["ink"], linewidth=1)
-            for model in models:
-                outline, colour = _outline(model.prediction[row]), COLOURS[model.role]
-                place.plot(*outline, color=colour, ls=model.dashes, linewidth=1.3)
-            place.invert_yaxis()  # as in images
-            place.set_aspect("equal", adjustable="datalim")
-            place.tick_params(labelsize=7)
+    def draw(place: "Axes", row: int) -> None:
+        place.plot(*_outline(target[row]), color=COLOURS["ink"], linewidth=1)
+        for model in models:
+            outline, colour = _outline(model.prediction[row]), COLOURS[model.role]
+            place.plot(*outline, color=colour, ls=model.dashes, linewidth=1.3)
+        place.invert_yaxis()  # as in images
+        place.set_aspect("equal", adjustable="datalim")
 
     label = f"Boxes of {len(target)} {ROWS} and what the models predict"
-    drawn = inline("boxes", label, (7.4, 2.4 * -(-len(target) // 3)), draw)
+    drawn = _small("boxes", label, len(target), 2.4, draw)
     return (
         f"<p>{fit.legend(models, names)}</p><figure>{drawn}<figcaption>A few {ROWS}: dark the box "
         "that is, in colour what is predicted, y downwards.</figcaption></figure>"

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 from lossmith.study.report.text import tick
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+
+# Classes of a mask, told apart by every kind of sight.
+CLASSES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#f0e442", "#7f3c8d")
 
 # Drawn in these colours, then replaced by the style sheet's variables of the same names, so that
 # a figure follows light and dark. Blue and vermilion are told apart by every kind of sight.
@@ -93,6 +97,14 @@ def label_ticks(axis: "Axis", *, short: bool = False) -> None:
         return tick(value, axis.get_majorticklocs().tolist(), short=short)
 
     axis.set_major_formatter(FuncFormatter(label))
+
+
+def grid_with_ticks(axes: "Axes") -> None:
+    """Draw a grid at a few ticks of both axes, labelled in short."""
+    axes.locator_params(nbins=5)
+    axes.grid(True)
+    label_ticks(axes.xaxis, short=True)
+    label_ticks(axes.yaxis, short=True)
 
 
 def _clean(svg: str, key: str, label: str, css: str) -> str:

@@ -6,6 +6,7 @@ from scipy import stats
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.units import same_features
 from lossmith.study.diagnose.target import FAR, off_median, tail_index
+from lossmith.study.tasks.sample import spread
 
 Array = np.ndarray
 ROWS = 1200  # that are compared with each other, of larger tables an even choice
@@ -19,7 +20,7 @@ def features(problem: Problem) -> dict[str, float]:
     found = {"rows": np.log(rows), "columns": np.log(columns)}
     found["contradictions"] = _contradictions(problem)
     near = _near(problem)
-    sample = problem.target[_chosen(rows)]
+    sample = problem.target[spread(rows, ROWS)]
     if problem.numbers:
         found |= _of_numbers(problem.target)
         found |= _of_residuals(sample, sample[near])
@@ -31,7 +32,7 @@ def features(problem: Problem) -> dict[str, float]:
 
 def _of_numbers(target: Array) -> dict[str, float]:
     """Return how a target of numbers is spread."""
-    found = {f"target {name}": value for name, value in _spread(target).items()}
+    found = {f"target {name}": value for name, value in _shape(target).items()}
     values, counts = np.unique(target, return_counts=True)
     found["zeros"] = (target == 0).mean()
     found["repeated"] = counts.max() / len(target)
@@ -43,7 +44,7 @@ def _of_numbers(target: Array) -> dict[str, float]:
 def _of_residuals(target: Array, near: Array) -> dict[str, float]:
     """Return how targets are spread about the middle of those of like rows."""
     off = target - np.median(near, axis=1)
-    found = {f"residual {name}": value for name, value in _spread(off).items()}
+    found = {f"residual {name}": value for name, value in _shape(off).items()}
     ranks = stats.rankdata(target)
     means = stats.rankdata(np.median(near, axis=1))
     found["told by neighbours"] = _correlation(ranks, means)
@@ -52,14 +53,14 @@ def _of_residuals(target: Array, near: Array) -> dict[str, float]:
     return found
 
 
-def _spread(values: Array) -> dict[str, float]:
+def _shape(values: Array) -> dict[str, float]:
     """Return outliers, tail and skew of values; zeros where all are equal."""
     off = off_median(values)
     middle = np.abs(off)
     if middle.max() == 0:
         return dict.fromkeys(("outliers", "outliers' squares", "tail", "skew", "kurtosis"), 0.0)
-    spread = 1.4826 * (np.median(middle) or np.median(middle[middle > 0]))
-    far = middle > FAR * spread
+    scale = 1.4826 * (np.median(middle) or np.median(middle[middle > 0]))
+    far = middle > FAR * scale
     squares = off**2
     return {
         "outliers": far.mean(),
@@ -114,7 +115,7 @@ def _near(problem: Problem) -> Array:
     Source: Gower, A General Coefficient of Similarity and Some of Its Properties, 1971; numbers by
     their ranks, a missing one as the middle.
     """
-    chosen = _chosen(len(problem.target))
+    chosen = spread(len(problem.target), ROWS)
     numbers, texts = problem.columns.read(problem.features.iloc[chosen])
     apart = np.zeros((len(chosen), len(chosen)), np.float32)
     for column in numbers.T:
@@ -128,10 +129,6 @@ def _near(problem: Problem) -> Array:
     np.fill_diagonal(apart, np.inf)
     count = min(NEIGHBOURS, len(chosen) - 1)
     return np.argpartition(apart, count - 1, axis=1)[:, :count]
-
-
-def _chosen(rows: int) -> Array:
-    return np.linspace(0, rows - 1, min(rows, ROWS)).astype(int)
 
 
 def _correlation(one: Array, other: Array) -> float:

@@ -139,8 +139,7 @@ def pictures(images: Array, rows: Array, space: int) -> Array:
         )
     found, channel = images[rows], kinds[images.ndim]
     found = found if channel is None else np.moveaxis(found, channel, -1)
-    for _ in range(space - 2):
-        found = found[:, found.shape[1] // 2]
+    found = _middle(found, space - 2)
     return found[..., 0] if channel is not None and found.shape[-1] == 1 else found
 
 
@@ -165,9 +164,15 @@ def _counted(target: Array) -> slice:
     return slice(first, None, max(1, int(held.sum()) // NUMBERS))  # a view: vocabularies are large
 
 
+def _middle(images: Array, depth: int) -> Array:
+    """Return the middle slice of images along as many dimensions after the first."""
+    for _ in range(depth):
+        images = images[:, images.shape[1] // 2]
+    return images
+
+
 def _thin(codes: Array) -> Array:
-    while codes.ndim > 3:
-        codes = codes[:, codes.shape[1] // 2]
+    codes = _middle(codes, codes.ndim - 3)
     step = -(-max(codes.shape[1:]) // SIDE)
     codes = codes[:, ::step, ::step].astype(np.int64)
     ignored = (codes < 0) | (codes == IGNORED)
