@@ -123,7 +123,7 @@ def record(job: Job, rows: int, folder: Path) -> float:
     hindsight = Hindsight(selection, held, problem.name)
     tried = [(found.candidates[name], one.learning_rate) for name, one in found.settings.items()]
     scored = hindsight._train(tried)
-    held_out = {c.name: outer for (c, _), (_, outer) in zip(tried, scored, strict=True)}
+    held_out = {c.name: outer for (c, _), (_, outer, _) in zip(tried, scored, strict=True)}
     timer = recorder.trainer.timer
     about = {
         "job": job,
