@@ -2,6 +2,7 @@
 
     python bench/suggest.py record --out bench/results/suggest.jsonl
     python bench/suggest.py fit        # writes what lossmith ships, from all records that are there
+    python bench/suggest.py atlas      # the same of the atlas's tasks alone, in seconds
     python bench/suggest.py table > docs/suggest.md
 
 Of the tables in the order of bench/unseen.py's draw, a seeded lot holds about a quarter out
@@ -37,12 +38,15 @@ from lossmith.study.metrics import Metric, lookup, names, shifted
 from lossmith.study.metrics.base import relative_to_best
 from lossmith.study.selection.select import RATES
 from lossmith.study.suggest.features import features
-from lossmith.study.suggest.knowledge import FILE
+from lossmith.study.suggest.knowledge import FILE, load, save
 from lossmith.study.training.budget import TrialSpec
 from lossmith.study.training.heads import Reading, predict
 from lossmith.study.training.table_trainer import TableTrainer
 from lossmith.study.trials.outliers import FAR, has_outliers, residual_scales
 from resume import Lines, resumed
+from suggest_atlas import cells, learn_cells
+from suggest_fit import learn
+from suggest_table import render
 from tables import REGRESSION, corrupt
 from unseen import draw
 from unseen import names as drawn
@@ -314,17 +318,17 @@ def main() -> None:
     recorded.add_argument("--out", type=Path, default=RECORDS)
     recorded.add_argument("--tables", type=int, default=118)
     recorded.add_argument("--workers", type=int, default=1)
+    verbs.add_parser("atlas", help="learn the atlas's tasks anew, and leave what tables tell")
     for name in ("fit", "table"):
         verbs.add_parser(name).add_argument("--records", type=Path, default=RECORDS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.verb == "fit":
-        from suggest_fit import learn
-
-        learn(options.records, FILE, FIGURES)
+        save(FILE, learn(options.records, FIGURES) | learn_cells(cells()))
+    elif options.verb == "atlas":
+        tables = {kind: known for kind, known in load().items() if known.features}
+        save(FILE, tables | learn_cells(cells()))
     elif options.verb == "table":
-        from suggest_table import render
-
         print(render(options.records, FIGURES, STUDIES))
     else:
         _record_all(options.out, options.tables, options.workers)

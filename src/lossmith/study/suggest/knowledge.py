@@ -19,13 +19,14 @@ from lossmith.study.suggest.gaussian import Prior, likeness, posterior
 
 Array = np.ndarray
 FILE = Path(__file__).with_name("known.npz")
-FORMAT = 1
+FORMAT = 2
 UNIT = 1e-4  # of gains and their errors, which are kept as whole numbers
 NONE = np.iinfo(np.int16).min  # of a loss that is no candidate on a table, or diverged
 MOST = 1.5  # log ratio of errors beyond which all is the same
 SMALL = 0.03  # log ratio up to which gains count as they are, larger ones by their logarithm
 TABLE = {"package": str, "table": str, "target": str, "condition": str}
 LOSS = {"name": str, "prior": [float]}
+METRIC = {"default": str, "losses": [LOSS]}
 KIND = {"features": [str], "lengths": [float], "widen": float, "tables": [TABLE], "metrics": dict}
 
 
@@ -44,13 +45,15 @@ class Records:
     """What was measured under one metric on n tables of c losses.
 
     gains: logs of a loss's error over the default's, (n, c), NaN where there is none. errors:
-    their standard errors. priors: of each loss, on the scale of `even`.
+    their standard errors. priors: of each loss, on the scale of `even`. default: the loss to beat,
+    where no table says it.
     """
 
     names: tuple[str, ...]
     gains: Array
     errors: Array
     priors: tuple[Prior, ...]
+    default: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,8 @@ class Knowledge:
 
     features: names of what tables are compared by. points: these of each table, (n, d). lengths:
     over which of them gains change, in standard deviations, (d,). widen: by how much deviations
-    must grow for intervals to cover on tables left out.
+    must grow for intervals to cover on tables left out. Where no features are known, the records
+    are the atlas's cells of a task, all as much alike as others.
     """
 
     tables: tuple[Recorded, ...]
@@ -132,7 +136,8 @@ def save(path: Path, kinds: Mapping[str, Knowledge]) -> None:
                 limited = np.clip(values, -32767, 32767)
                 arrays[f"{kind} {metric} {what}"] = np.nan_to_num(limited, nan=NONE).astype("<i2")
             pairs = zip(records.names, records.priors, strict=True)
-            metrics[metric] = [{"name": n, "prior": [*map(_short, prior)]} for n, prior in pairs]
+            losses = [{"name": n, "prior": [*map(_short, prior)]} for n, prior in pairs]
+            metrics[metric] = {"default": records.default, "losses": losses}
         about["kinds"][kind] = {
             "features": list(known.features),
             "lengths": [*map(_short, known.lengths)],
@@ -179,9 +184,9 @@ def _read(file: Mapping[str, Array], kind: str, about: Any) -> Knowledge:
     )
 
 
-def _records(file: Mapping[str, Array], name: str, rows: int, losses: Any) -> Records:
-    check_shape(losses, [LOSS], name)
-    tables = []
+def _records(file: Mapping[str, Array], name: str, rows: int, about: Any) -> Records:
+    check_shape(about, METRIC, name)
+    losses, tables = about["losses"], []
     for what in ("gains", "errors"):
         values = file[f"{name} {what}"]
         _check_size(values, (rows, len(losses)), f"{name} {what}")
@@ -191,6 +196,7 @@ def _records(file: Mapping[str, Array], name: str, rows: int, losses: Any) -> Re
         gains=tables[0],
         errors=tables[1],
         priors=tuple(Prior(*one["prior"]) for one in losses),
+        default=about["default"],
     )
 
 
