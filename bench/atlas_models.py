@@ -174,7 +174,7 @@ def make(kind: str, task: Any, loss: Loss, inputs: Tensor, target: Any, seed: in
     if kind == "retrieval":
         return mlp(inputs.shape[1], EMBEDDING)
     if kind == "forecasting":
-        return Scaled(inputs, mlp(inputs.shape[1], target.shape[1]))
+        return Scaled(inputs, mlp(inputs.shape[1], task.width(loss, target)))
     width = task.width(loss, target)
     return (
         mlp(inputs.shape[1], width)
@@ -202,7 +202,7 @@ class Scaled(nn.Module):
         self.mean, self.scale, self.body = inputs.mean(), inputs.std(), body
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return outputs (N, H)."""
+        """Return outputs (N, P H), H of each of a head's P parts."""
         return self.body((inputs - self.mean) / self.scale)
 
 

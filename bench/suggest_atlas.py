@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lossmith.study.base.direction import as_error
 from choice_table import table
+from lossmith.study.base.direction import as_error
 from lossmith.study.suggest.knowledge import MOST, Knowledge
 from lossmith.study.suggest.suggest import _prospect
 from lossmith.study.suggest.suggestion import signed
