@@ -24,7 +24,8 @@ from suggest_fit import (
     widening,
 )
 
-TUNED = ", tuned"  # of a metric whose thresholds are set on inner rows
+TUNED = ", tuned"  # of a metric whose thresholds are set on inner rows, as a study sets them
+CUT = ("f1_macro", "f1_micro")  # the same cut at one half, which no study does
 CELLS = Path(__file__).parent / "results" / "atlas.jsonl"
 
 
@@ -32,14 +33,17 @@ def cells(path: Path = CELLS) -> list[dict]:
     """Return the cells of the tasks that stand on two data sets or more, as records of tables."""
     found: dict[tuple[str, ...], dict] = {}
     for line in map(json.loads, path.read_text().splitlines()):
-        if line["metric"].endswith(TUNED):  # a study cuts labels at one half
+        if line["metric"] in CUT:
             continue
         key = tuple(line[name] for name in ("task", "data", "condition"))
         about = {"package": "atlas", "table": line["data"], "target": "", "features": {}}
         one = found.setdefault(
             key, about | {"task": line["task"], "condition": line["condition"], "metrics": {}}
         )
-        one["metrics"][line["metric"]] = {"default": line["default"], "gains": _gains(line)}
+        one["metrics"][line["metric"].removesuffix(TUNED)] = {
+            "default": line["default"],
+            "gains": _gains(line),
+        }
     lines = [one for (task, *_), one in found.items() if task not in TABLES]
     sets = {(one["task"], one["table"]) for one in lines}
     several = [task for task, _ in sets if sum(task == other for other, _ in sets) > 1]
@@ -98,13 +102,13 @@ def _known(own: Lines, widen: float) -> Knowledge:
 
 
 PAGE = """
-Of tasks that are not of tables nothing is asked of your data: `lossmith suggest --task segmentation
---metric dice` says what the cells of [the atlas](atlas.md) have in common, by the same model without
-features (random effects). Below, each data set is predicted from the other sets of its task; the
-width of the intervals was set so that they cover there, so "covered" is no proof of it. "Named" are
-cells and metrics where the first loss was likely to beat the default (75 % or more, by 1 % of the
-error or more), "worse" those of them where its error was higher, "followed" the change of error, the
-default where none was named.
+Of other tasks nothing is asked of your data: `lossmith suggest --task segmentation --metric dice`
+says what the cells of [the atlas](atlas.md) have in common, by the same model without features
+(random effects). Below, each data set is predicted from the other one of its task; the width of the
+intervals was set so that they cover there, so that "covered" is no proof of it. A case is a cell
+under a metric. "Named" are those where the first loss was likely to beat the default (75 % or more,
+by 1 % of the error or more), "worse" those of them where its error was higher; "followed" is the
+change of error over all cases, nothing where none was named.
 """
 
 
