@@ -12,7 +12,7 @@ import numpy as np
 from atlas_data import DATA_SETS
 from atlas_gain import honest_gain
 from lossmith.study.base.direction import as_error
-from lossmith.study.base.formatting import counted, decimals, listed, number
+from lossmith.study.base.formatting import decimals, listed, number, pluralize
 from lossmith.study.metrics import metric_name
 from lossmith.study.rules.paired_test import LEVEL, holm
 
@@ -262,7 +262,7 @@ def _sources(rows: Sequence[Row]) -> str:
 def _told(rows: Sequence[Row]) -> str:
     proven = [row for row in rows if row.matters]
     shares = [row.share for row in rows]
-    text = f"another loss is proven better in {len(proven)} of {counted(len(rows), 'comparison')}"
+    text = f"another loss is proven better in {len(proven)} of {pluralize(len(rows), 'comparison')}"
     names = list(dict.fromkeys(row.proven[0] for row in proven))
     text += f" (best: {listed(names, 4)})" if names else ""
     return f"{text}; the honest gain is {_range(shares)} of the default's error."

@@ -40,7 +40,7 @@ from lossmith.study.selection.select import RATES
 from lossmith.study.suggest.features import features
 from lossmith.study.suggest.knowledge import FILE, load, save
 from lossmith.study.training.budget import TrialSpec
-from lossmith.study.training.heads import Reading, predict
+from lossmith.study.training.heads import HeadReader, predict
 from lossmith.study.training.table_trainer import TableTrainer
 from lossmith.study.trials.outliers import FAR, has_outliers, residual_scales
 from resume import Lines, resumed
@@ -126,7 +126,7 @@ class Recording:
     def line(self) -> dict[str, object]:
         """Train; return what is kept of it."""
         metrics = [lookup(name) for name in self.sets]
-        readings = [Reading.of(metric, self.given.target) for metric in metrics]
+        readings = [HeadReader.of(metric, self.given.target) for metric in metrics]
         seen, trials = self._train(readings)
         scored = {
             metric.name: self._scored(metric, trials, seen[reading])
@@ -156,8 +156,8 @@ class Recording:
         return found
 
     def _train(
-        self, readings: Iterable[Reading]
-    ) -> tuple[dict[Reading, list[list[np.ndarray]]], list[tuple[str, float]]]:
+        self, readings: Iterable[HeadReader]
+    ) -> tuple[dict[HeadReader, list[list[np.ndarray]]], list[tuple[str, float]]]:
         """Return predictions (trials, rows, …) by reading, checkpoint and fold, and the trials."""
         everyone = {c.name: c for found in self.sets.values() for c in found.candidates}
         folds = range(FOLDS)
@@ -169,7 +169,7 @@ class Recording:
                 for rate in RATES
             ]
         batch, done = self.trainer.start(folds, specs), 0
-        found: dict[Reading, list[list[np.ndarray]]] = {one: [] for one in readings}
+        found: dict[HeadReader, list[list[np.ndarray]]] = {one: [] for one in readings}
         for epoch in self.trainer.budget.checkpoints():
             batch.advance(epoch - done)
             done, outputs = epoch, batch.outputs()
@@ -291,7 +291,7 @@ def _split(problem: Problem) -> tuple[list[np.ndarray], list[np.ndarray], Split]
         inners.append(inner)
         outers.append(outer)
     split = Split(
-        develop=np.arange(rows),
+        train=np.arange(rows),
         test=np.arange(0),
         folds=tuple(folds),
         screening_folds=tuple(range(FOLDS)),

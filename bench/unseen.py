@@ -8,7 +8,7 @@ more, those of the development tables left out, a seeded draw takes tables, a ta
 columns (a number with more than 20 values, or 2 to 10 classes of 30 rows and more) and a metric.
 Of at most 2,000 rows, 30 % are set aside, clean. The others are studied as they are, and again with
 a tenth of the targets moved or a fifth of the labels wrong. Scored are the models as delivered: of
-the loss that was chosen, of the default and of the naive loss, all trained alike; and as many
+the loss that was chosen, of the default and of the common loss, all trained alike; and as many
 models of several finalists, which is not what is delivered (`mixed.py`).
 """
 
@@ -122,7 +122,7 @@ def _outcome(
         "task": selection.problem.task,
         "better": result.better,
         "default": result.default,
-        "naive": result.naive,
+        "naive": result.common,
         "selected": result.selected,
         "verdict": result.verdict,
         "delivered": hindsight.delivered(),

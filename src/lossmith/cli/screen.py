@@ -151,7 +151,7 @@ def _cells(row: CandidateResult, result: Result, places: int) -> tuple[str, ...]
         return score, "", "", "default"
     difference = number(row.difference_to_default, places, sign=True)
     between = interval(row.difference_low, row.difference_high, places, sign=True)
-    role = {result.naive: "common", result.selected: "selected"}.get(row.name, "")
+    role = {result.common: "common", result.selected: "selected"}.get(row.name, "")
     return score, f"{difference} {between}", p_value(row.p_value), role
 
 
@@ -161,7 +161,7 @@ def _rest(result: Result) -> list[str]:
     shown = {row.name for row in finished(result)}
     for row in result.candidates:
         if row.name not in shown:
-            early = row.status == "dropped" and row.cells
+            early = row.status == "dropped" and row.folds
             reason = "left early, behind the others" if early else row.note or row.status
             groups[reason].append(row.name)
     return [f"{reason}: {listed(names, LISTED)}" for reason, names in groups.items()]

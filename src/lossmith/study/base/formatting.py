@@ -12,7 +12,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def counted(count: int, noun: str, ending: str = "s") -> str:
+def pluralize(count: int, noun: str, ending: str = "s") -> str:
     """Return a count with its noun in the right number."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}{ending}"
 

@@ -45,7 +45,7 @@ class CandidateResult:
     p_value: float | None = None
     learning_rate: float | None = None
     epochs: int | None = None
-    cells: int = 0
+    folds: int = 0
     note: str = ""
     by_target: dict[str, dict[str, float]] = field(default_factory=dict)  # of several targets
     default_score: float | None = None
@@ -128,7 +128,7 @@ class Result:
     rows: dict[str, int]  # total, train, test, dropped
     diagnosis: tuple[Finding, ...]
     default: str
-    naive: str  # what is commonly used; empty where that is not known
+    common: str  # what is commonly used; empty where that is not known
     selected: str
     verdict: Literal["switch", "keep"]
     sentence: str
@@ -220,7 +220,7 @@ class Gallery:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class ReportData:
     """What the report draws beyond the numbers.
 
     levels: of the quantiles that the selected loss's predictions are, by target; None as decoded.

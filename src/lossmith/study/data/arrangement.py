@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted
+from lossmith.study.base.formatting import pluralize
 from lossmith.study.data.cells import as_dates, as_numbers, kind
 from lossmith.study.data.folds import LEAST_GROUPS, Split, split_by_time, split_rows
 from lossmith.study.data.table import as_text, nearest
@@ -107,7 +107,7 @@ def column_or_values(
     missing = int((values.isna() | (as_text(values).str.strip() == "")).sum())
     if missing:
         raise InputError(
-            f"{name} has no value in {counted(missing, 'row')}; {what} needs one in each: "
+            f"{name} has no value in {pluralize(missing, 'row')}; {what} needs one in each: "
             "fill them in or remove these rows"
         )
     return name, values
@@ -131,7 +131,7 @@ def _codes(name: str, labels: pd.Series) -> np.ndarray:
     found = int(codes.max()) + 1
     if found < LEAST_GROUPS:
         raise InputError(
-            f"{name} has {counted(found, 'group')}, and no split of fewer than {LEAST_GROUPS} "
+            f"{name} has {pluralize(found, 'group')}, and no split of fewer than {LEAST_GROUPS} "
             "tells how new ones are predicted; if new rows are of the same groups, say "
             "groups=False (--groups none)"
         )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted
+from lossmith.study.base.formatting import pluralize
 from lossmith.study.base.result import Finding
 from lossmith.study.data.arrangement import together
 from lossmith.study.data.problem import MINIMUM_ROWS
@@ -76,7 +76,7 @@ def read_folder(
     listing = images_in(root, masks)
     if len(listing.names) < MINIMUM_ROWS:
         raise InputError(
-            f"{root} has {counted(len(listing.names), 'image')}; a study needs {MINIMUM_ROWS}"
+            f"{root} has {pluralize(len(listing.names), 'image')}; a study needs {MINIMUM_ROWS}"
         )
     looks = [look(file) for file in listing.files]
     side = size or _side(looks)

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lossmith.study.base.formatting import counted, listed, percent
+from lossmith.study.base.formatting import listed, percent, pluralize
 from lossmith.study.base.result import Finding
 from lossmith.study.data.units import same_inputs
 from lossmith.study.folders.listing import NAMED
@@ -93,7 +93,7 @@ def of_copies(pictures: Tensor, target: Tensor, names: Sequence[str]) -> list[Fi
     return [
         Finding(
             name="contradictions",
-            value=counted(len(torn), "image"),
+            value=pluralize(len(torn), "image"),
             meaning=f"equal pictures of different classes or masks, as {' and '.join(first[:2])}; "
             "they stay together in every split, but one of them must be wrong",
             level="warning",
@@ -106,7 +106,7 @@ def left_out(names: Sequence[str], what: str) -> list[Finding]:
     if not names:
         return []
     told = f"{what}: {listed(list(names), NAMED)}"
-    return [Finding(name="left out", value=counted(len(names), "file"), meaning=told)]
+    return [Finding(name="left out", value=pluralize(len(names), "file"), meaning=told)]
 
 
 def note(name: str, text: str) -> Finding:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted, listed
+from lossmith.study.base.formatting import listed, pluralize
 from lossmith.study.folders.pictures import SUFFIXES
 from lossmith.study.tasks.classes import MINIMUM_CLASS_ROWS
 
@@ -76,7 +76,7 @@ def classes_in(listing: Listing) -> tuple[np.ndarray, np.ndarray]:
         )
     if loose:
         raise InputError(
-            f"{root} has {counted(len(loose), 'image')} in no folder of a class "
+            f"{root} has {pluralize(len(loose), 'image')} in no folder of a class "
             f"({listed(loose, NAMED)}); move or remove them"
         )
     labels, found = np.unique(
@@ -95,7 +95,7 @@ def classes_in(listing: Listing) -> tuple[np.ndarray, np.ndarray]:
     if counts.min() < MINIMUM_CLASS_ROWS:
         rare = labels[counts.argmin()]
         raise InputError(
-            f"class {rare} has {counted(int(counts.min()), 'image')}; a study needs "
+            f"class {rare} has {pluralize(int(counts.min()), 'image')}; a study needs "
             f"{MINIMUM_CLASS_ROWS} of each: add some, or move its folder away"
         )
     return found, labels
@@ -119,8 +119,8 @@ def masks_of(listing: Listing, masks: Path) -> tuple[list[Path], list[str]]:
     lacking = [name for name, stem in zip(listing.names, stems, strict=True) if stem not in drawn]
     if lacking:
         raise InputError(
-            f"{len(lacking)} of {counted(len(stems), 'image')} without a mask of the same name in "
-            f"{masks}: {listed(lacking, NAMED)}"
+            f"{len(lacking)} of {pluralize(len(stems), 'image')} without a mask of the same name "
+            f"in {masks}: {listed(lacking, NAMED)}"
         )
     spare = sorted(name for stem, (name, *_) in drawn.items() if stem not in imaged)
     return [masks / drawn[stem][0] for stem in stems], spare
@@ -155,7 +155,7 @@ def groups_of(names: tuple[str, ...], pattern: str) -> np.ndarray:
     missing = [name for name, text in zip(names, found, strict=True) if text is None]
     if missing:
         raise InputError(
-            f"--groups {pattern!r} finds nothing in {counted(len(missing), 'path')}: "
+            f"--groups {pattern!r} finds nothing in {pluralize(len(missing), 'path')}: "
             f"{listed(missing, NAMED)}"
         )
     return np.array(found, dtype=str)

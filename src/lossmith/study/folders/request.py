@@ -8,7 +8,7 @@ from torch.nn.parameter import is_lazy
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted
+from lossmith.study.base.formatting import pluralize
 from lossmith.study.base.named import function_at
 from lossmith.study.base.result import Finding
 from lossmith.study.base.settings import check_counts, check_kinds
@@ -129,7 +129,7 @@ def findings_of(request: FolderRequest, data: FolderData, budget: Budget) -> tup
         Finding(
             name="body",
             value="",
-            meaning=f"{body}, trained from nothing for {counted(budget.epochs, 'epoch')} of "
+            meaning=f"{body}, trained from nothing for {pluralize(budget.epochs, 'epoch')} of "
             f"batches of {budget.batch}; a loss is chosen for it, not for a larger network",
         ),
         Finding(name="augmentation", value="", meaning=f"images are trained on {seen}"),

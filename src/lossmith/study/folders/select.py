@@ -11,7 +11,7 @@ from torch import nn
 
 from lossmith.study.base.clock import Clock
 from lossmith.study.base.out import check_out
-from lossmith.study.base.result import Evidence, Finding, Result
+from lossmith.study.base.result import Finding, ReportData, Result
 from lossmith.study.base.settings import check_numbers
 from lossmith.study.data.predictions import prediction_frame
 from lossmith.study.folders.augment import augmentation
@@ -47,7 +47,7 @@ class FolderSelection:
     chosen: ModelSelection
     data: FolderData
     result: Result
-    evidence: Evidence
+    evidence: ReportData
     body: str  # its name
     folder: Path | None = None  # where it was saved
 
@@ -168,7 +168,7 @@ def _result(
     )
 
 
-def _evidence(chosen: ModelSelection, data: FolderData) -> Evidence:
+def _evidence(chosen: ModelSelection, data: FolderData) -> ReportData:
     """Return what the report draws, with the pictures that tell most."""
     rows, evidence = chosen.test_rows, chosen.evidence
     names = [data.names[row] for row in rows]

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 
 from lossmith.study.base.formatting import duration, interval, number, p_value
-from lossmith.study.base.result import CandidateResult, Evidence, Result
+from lossmith.study.base.result import CandidateResult, ReportData, Result
 from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report import censored, comparison, fit, ranked, shapes, targets, verdict
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
@@ -23,13 +23,13 @@ _TRAINED = ("learning rate", "epochs")
 _ORDER = ("finished", "unfinished", "dropped", "diverged", "failed")
 
 
-def write_report(path: str | Path, result: Result, evidence: Evidence) -> None:
+def write_report(path: str | Path, result: Result, evidence: ReportData) -> None:
     """Write the report as one HTML file that opens offline."""
     page = render(result, evidence)
     Path(path).write_text(page, encoding="utf-8", errors="backslashreplace")  # of names of files
 
 
-def render(result: Result, evidence: Evidence) -> str:
+def render(result: Result, evidence: ReportData) -> str:
     """Return the report as one HTML page: no script, no file beside it, nothing fetched."""
     sections = {
         "meaning": ("What it means", _meaning(result)),
@@ -157,22 +157,22 @@ def _trained(result: Result) -> bool:
 
 def _score_note(result: Result, candidate: CandidateResult, places: int) -> str:
     """Return the interval of a score, or on how few folds and seeds it rests."""
-    full = max(c.cells for c in result.candidates)
+    full = max(c.folds for c in result.candidates)
     beside = candidate.default_score
-    if 0 < candidate.cells < full or beside is not None:
+    if 0 < candidate.folds < full or beside is not None:
         there = "" if beside is None else f"; default there {number(beside, places)}"
-        return f"on {candidate.cells:,} of {full:,} fits{there}"
+        return f"on {candidate.folds:,} of {full:,} fits{there}"
     return interval(candidate.low, candidate.high, places)
 
 
 def _tags(result: Result, name: str) -> str:
-    roles = {"chosen": result.selected, "default": result.default, "naive": result.naive}
+    roles = {"chosen": result.selected, "default": result.default, "common": result.common}
     return "".join(
         f' <span class="tag {role}">{role}</span>' for role, owner in roles.items() if owner == name
     )
 
 
-def _learning(result: Result, evidence: Evidence) -> str:
+def _learning(result: Result, evidence: ReportData) -> str:
     if not evidence.curves:
         return ""
     return (
@@ -183,7 +183,7 @@ def _learning(result: Result, evidence: Evidence) -> str:
     )
 
 
-def _shapes(result: Result, evidence: Evidence) -> str:
+def _shapes(result: Result, evidence: ReportData) -> str:
     order = {c.name: place for place, c in enumerate(finished(result))}
     outputs = tuple(
         sorted((o for o in evidence.outputs if o.name in order), key=lambda o: order[o.name])
@@ -226,7 +226,7 @@ def _fit_title(result: Result) -> str:
     return f"{kind} on the test rows"
 
 
-def _fit(result: Result, evidence: Evidence) -> str:
+def _fit(result: Result, evidence: ReportData) -> str:
     shown = fit.models(result, evidence)
     if not shown or result.task not in TABLE_TASKS:  # of one number or class a row
         return ""
@@ -276,7 +276,7 @@ def _cost(result: Result) -> str:
     )
 
 
-def _use(result: Result, evidence: Evidence) -> str:
+def _use(result: Result, evidence: ReportData) -> str:
     if not result.targets and result.task not in TABLE_TASKS:
         return comparison.use(result)
     code = snippet(result, evidence)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossmith.study.base.result import Evidence
+from lossmith.study.base.result import ReportData
 from lossmith.study.metrics.listed import layout
 from lossmith.study.report.fit import Model
 from lossmith.study.report.svg import COLOURS, label_ticks, responsive
@@ -19,7 +19,7 @@ PLACES = 10  # that are shown
 LISTS = 8
 
 
-def lists(evidence: Evidence, shown: list[Model]) -> str:
+def lists(evidence: ReportData, shown: list[Model]) -> str:
     """Return the mean relevance by place, and the lists of a few queries as models order them."""
     relevance, queries = evidence.test_target.T
     best = ranked(relevance, queries, relevance)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossmith.study.base.result import Evidence, Result, Sample
+from lossmith.study.base.result import ReportData, Result, Sample
 from lossmith.study.metrics.overlap import IGNORED
 from lossmith.study.report import fit
 from lossmith.study.report.censored import draw_thirds
@@ -39,7 +39,7 @@ def _parts(shown: Sample, names: dict[str, str]) -> dict[str, Arrays]:
 def _numbers(shown: Sample, names: dict[str, str]) -> str:
     parts = _parts(shown, names)
     models = _models(parts, "prediction")
-    evidence = Evidence(test_target=parts["default"]["target"])
+    evidence = ReportData(test_target=parts["default"]["target"])
     return f"<p>{fit.legend(models, names)}</p>{fit.residuals(evidence, models, ROWS)}"
 
 

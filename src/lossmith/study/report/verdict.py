@@ -145,9 +145,9 @@ def _tried(result: Result) -> int:
 
 
 def _naive(result: Result) -> str:
-    if result.naive == result.default:
+    if result.common == result.default:
         return "it is also what is commonly used without a choice."
-    return f"<b>{escape(result.naive)}</b> is what is commonly used without a choice."
+    return f"<b>{escape(result.common)}</b> is what is commonly used without a choice."
 
 
 def test_sentence(result: Result) -> str:

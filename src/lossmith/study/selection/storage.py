@@ -21,14 +21,14 @@ from lossmith.core.loss import Loss
 from lossmith.core.plain import check_shape, read_json
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.out import FILES, check_out, existing, writing_to
-from lossmith.study.base.result import Evidence, Result
+from lossmith.study.base.result import ReportData, Result
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.labels import from_json
 from lossmith.study.data.predictions import OutputSpec, predictions_table
 from lossmith.study.metrics.tuning import Rule
 from lossmith.study.multitarget.heads import losses_of, width_of
 from lossmith.study.report import write_report
-from lossmith.study.training.heads import Reading
+from lossmith.study.training.heads import HeadReader
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.predictor import TableModel
@@ -69,7 +69,7 @@ class Handed(Protocol):
         """What was found."""
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> ReportData:
         """What the report draws."""
 
     @property
@@ -174,7 +174,7 @@ def _read(path: Path) -> SavedModel:
         loss=loss,
         body=_body(state, loss),
         embedding=embedding,
-        readings=[Reading(one.level) for one in outputs],
+        readings=[HeadReader(one.level) for one in outputs],
         horizons=outputs[0].horizons,
     )
     saved = SavedModel(model=model, outputs=outputs)

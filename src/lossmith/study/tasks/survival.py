@@ -12,7 +12,7 @@ from torch import nn
 from lossmith.catalogue.lookup import loss_class
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted, percent
+from lossmith.study.base.formatting import percent, pluralize
 from lossmith.study.metrics import Metric
 from lossmith.study.metrics.censored import MINIMUM_EVENTS, horizons
 from lossmith.study.metrics.study_metric import StudyMetric, to_array
@@ -76,7 +76,7 @@ class SurvivalTable(TableTask):
         """Raise InputError for too few events, or times without an order."""
         events = int(target[:, 1].sum())
         if events < MINIMUM_EVENTS:
-            have = f"{counted(events, 'row')} {'has' if events == 1 else 'have'} the event"
+            have = f"{pluralize(events, 'row')} {'has' if events == 1 else 'have'} the event"
             raise InputError(f"{have}; a study needs {MINIMUM_EVENTS}")
         horizons(*target.T)
 

@@ -43,7 +43,7 @@ def one_column(output: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Reading:
+class HeadReader:
     """How heads are read under a metric: at levels of their distributions, or as they are decoded.
 
     A loss is thus not praised, or blamed, for its reading: under a quantile each predicts it.
@@ -57,7 +57,7 @@ class Reading:
     whole: bool = True
 
     @classmethod
-    def of(cls, metric: Metric, target: Any) -> "Reading":
+    def of(cls, metric: Metric, target: Any) -> "HeadReader":
         """Return how a metric has the heads for some targets read."""
         asks = metric.reads is not None or bool(metric.levels)
         whole = not asks or bool((np.asarray(target) % 1 == 0).all())
@@ -82,14 +82,14 @@ def _at(loss: Loss, output: Tensor, level: float | None) -> Tensor:
     return loss.decode(output) if level is None else loss.quantile(output, level)
 
 
-AS_DECODED = Reading()
+AS_DECODED = HeadReader()
 
 
 def decoded(
     loss: nn.Module,
     output: Any,
     decode: Callable[[Any], Any] | None,
-    reading: Reading = AS_DECODED,
+    reading: HeadReader = AS_DECODED,
 ) -> Any:
     """Return predictions from raw outputs: as the loss reads them, or torch's own do; or as is."""
     if not isinstance(output, Tensor):
@@ -116,13 +116,13 @@ def told(loss: nn.Module, first: int, last: int, total: int) -> Iterator[int]:
         yield epoch
 
 
-def read(loss: Loss, output: Tensor, readings: Sequence[Reading]) -> tuple[np.ndarray, ...]:
+def read(loss: Loss, output: Tensor, readings: Sequence[HeadReader]) -> tuple[np.ndarray, ...]:
     """Return what one output (n, width) predicts of each target."""
     pairs = zip(heads(loss, output), readings, strict=True)
     return tuple(predict(one, part, reading) for (one, part), reading in pairs)
 
 
-def predict(loss: Loss, output: Tensor, reading: Reading = AS_DECODED) -> np.ndarray:
+def predict(loss: Loss, output: Tensor, reading: HeadReader = AS_DECODED) -> np.ndarray:
     """Return points (n,), or probabilities (n, C) with two columns for a binary head of one."""
     decoded = reading(loss, output).detach().double().numpy()
     numbers = {"regression", "ranking"} & set(loss.card.tasks)

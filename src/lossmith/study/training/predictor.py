@@ -14,7 +14,7 @@ from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.heads import (
     AS_DECODED,
-    Reading,
+    HeadReader,
     called,
     decoded,
     moved,
@@ -40,7 +40,7 @@ class TableModel:
     loss: Loss
     body: StackedMLP
     embedding: PiecewiseLinear
-    readings: Sequence[Reading]
+    readings: Sequence[HeadReader]
     horizons: tuple[float, ...] = ()
 
     def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
@@ -72,7 +72,7 @@ class TorchModel:
     loss: nn.Module
     body: nn.Module
     decode: Callable[[Any], Any] | None = None
-    reading: Reading = AS_DECODED
+    reading: HeadReader = AS_DECODED
 
     def predict(self, inputs: Any) -> np.ndarray:
         """Return points (n,), probabilities (n, C) or what the loss decodes of a batch of inputs.

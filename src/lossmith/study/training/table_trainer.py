@@ -20,7 +20,7 @@ from lossmith.study.multitarget.heads import bare
 from lossmith.study.tasks.lists import list_length
 from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.budget import Budget, TrialSpec
-from lossmith.study.training.heads import AS_DECODED, Reading
+from lossmith.study.training.heads import AS_DECODED, HeadReader
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.predictor import CHUNK, TableModel
 from lossmith.study.training.stacked import Rows, StackedBatch
@@ -43,7 +43,7 @@ class TableTrainer:
         self,
         problem: Problem | TableProblem,
         split: Split,
-        readings: Sequence[Reading] = (AS_DECODED,),
+        readings: Sequence[HeadReader] = (AS_DECODED,),
         *,
         epochs: int | None = None,
         batch: int | None = None,
@@ -51,7 +51,7 @@ class TableTrainer:
         self.problem, self.split, self.readings = problem, split, tuple(readings)
         self.length, least = 0, 1
         if problem.task == "ranking":
-            own = problem.target[split.develop]
+            own = problem.target[split.train]
             self.length = list_length(own)
             least = LISTS * len(own) // len(np.unique(own[:, 1]))
         rows = len(split.folds[0].train)
@@ -89,7 +89,7 @@ class TableTrainer:
         first = (settings - 1) * len(screening) * self.budget.epochs
         best = (len(screening) + len(others)) * longest
         last = self._final_epochs(epochs)
-        final = self.ensemble * last * (len(self.split.develop) // self.budget.batch)
+        final = self.ensemble * last * (len(self.split.train) // self.budget.batch)
         return self.encoding + timer.step * ((first + best) * steps + final)
 
     def time_reference(self, loss: Loss) -> None:
@@ -109,10 +109,10 @@ class TableTrainer:
 
     def final(self, candidate: CandidateSpec, rate: float, epochs: int) -> TableModel:
         """Train a candidate on all rows but the test rows, under several seeds."""
-        develop = self.split.develop
+        train = self.split.train
         start = time.perf_counter()
-        encoder, features = self._fitted(develop)
-        target = self._target(develop)
+        encoder, features = self._fitted(train)
+        target = self._target(train)
         self.encoding += time.perf_counter() - start
         seeds = [self.split.folds[0].seed + number for number in range(ENSEMBLE)]
         trained = [(features, target)] * ENSEMBLE
@@ -137,7 +137,7 @@ class TableTrainer:
 
     def _final_epochs(self, epochs: int) -> int:
         """Return how many epochs of all rows stand for epochs of a fold, which may be a sample."""
-        share = MOST_STEPS * len(self.split.folds[0].train) / len(self.split.develop)
+        share = MOST_STEPS * len(self.split.folds[0].train) / len(self.split.train)
         return max(1, round(epochs * min(1.0, share)))
 
     def _encode(self, folds: tuple[int, ...]) -> Rows:

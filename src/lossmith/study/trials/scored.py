@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from lossmith.core.tree import tree_map
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Storage, Training
-from lossmith.study.metrics.study_metric import StudyMetric, mapped, parts, to_array
+from lossmith.study.metrics.study_metric import StudyMetric, leaf_arrays, to_array
 from lossmith.study.metrics.units import rows_measure
 from lossmith.study.trials.splits import Fold
 
@@ -65,11 +66,11 @@ def scored(
             return Scored(score=metric.worst, influences=np.zeros(len(np.unique(fold.units))))
         mean, influences = rows_measure(values, fold.units)
         return Scored(score=mean, influences=influences)
-    prediction, target = mapped(to_array, predictions), mapped(to_array, target)
-    if len(parts(prediction)[0]) != len(fold.valid):
+    prediction, target = tree_map(to_array, predictions), tree_map(to_array, target)
+    if len(leaf_arrays(prediction)[0]) != len(fold.valid):
         raise InputError(
             f"outputs= must be for the {len(fold.valid)} rows of trial.valid, in their order; got "
-            f"{len(parts(prediction)[0])}"
+            f"{len(leaf_arrays(prediction)[0])}"
         )
     value = metric.score(target, prediction)
     if metric.cheap or not np.isfinite(value) or isinstance(target, Mapping):

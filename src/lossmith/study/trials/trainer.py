@@ -1,4 +1,4 @@
-"""What a fleet asks of that which trains: stacked trainings of one or several targets."""
+"""What a stacked worker asks of that which trains: stacked trainings of one or several targets."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol

@@ -11,13 +11,13 @@ import numpy as np
 
 from lossmith.printable import printable
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted, decimals, interval, number
+from lossmith.study.base.formatting import decimals, interval, number, pluralize
 from lossmith.study.base.result import (
     CandidateResult,
     Comparison,
     Curve,
-    Evidence,
     Finding,
+    ReportData,
     Result,
     Sample,
 )
@@ -29,8 +29,7 @@ from lossmith.study.rules.decision import equivalents, measured, ordered
 from lossmith.study.rules.design import LEAST_FOLDS, LEAST_SCORES, Design, Read
 from lossmith.study.rules.evidence import Form, Shape, reader
 from lossmith.study.rules.plan import finalists, needed
-from lossmith.study.rules.weighing import Evidence as Weighed
-from lossmith.study.rules.weighing import weigh
+from lossmith.study.rules.weighing import Evidence, weigh
 from lossmith.study.tasks.sample import SAMPLES, pictures
 from lossmith.study.trials.history import cost_of, curves_of
 from lossmith.study.trials.spec import design_of
@@ -142,7 +141,7 @@ class Verdict:
         own = path.name == "report.html"
         data = path.with_name("result.json") if own else path.with_suffix(".json")
         try:
-            write_report(path, self.result, Evidence(curves=self.curves, sample=self.sample))
+            write_report(path, self.result, ReportData(curves=self.curves, sample=self.sample))
             text = json.dumps(self.result.to_json(), indent=2, default=str)
             data.write_text(text + "\n", encoding="utf-8")
         except (OSError, ValueError) as error:
@@ -176,7 +175,7 @@ def _why_left(row: CandidateResult) -> str:
         return f"failed: {row.note}"
     if row.status == "unfinished":
         return "not measured in full"
-    note = row.note or f"no prospect of being better after {row.cells} folds"
+    note = row.note or f"no prospect of being better after {row.folds} folds"
     return note if note.startswith("left") else f"left: {note}"
 
 
@@ -211,7 +210,7 @@ def verdict_of(view: View) -> Verdict:
         rows={} if view.spec["rows"] is None else {"total": view.spec["rows"]},
         diagnosis=_notes(view, bare),
         default=design.default,
-        naive=design.common or "",
+        common=design.common or "",
         selected=selected,
         verdict="switch" if selected != design.default else "keep",
         sentence=said,
@@ -234,7 +233,7 @@ def verdict_of(view: View) -> Verdict:
     )
 
 
-def _sample(view: View, weighed: Weighed | None, selected: str) -> Sample | None:
+def _sample(view: View, weighed: Evidence | None, selected: str) -> Sample | None:
     """Return a few rows of what both models predict on the first fold, if they were kept."""
     if weighed is None:
         return None
@@ -250,7 +249,7 @@ def _sample(view: View, weighed: Weighed | None, selected: str) -> Sample | None
     return Sample(kind=kind, default=parts[0], selected=parts[1])
 
 
-def _weighed(view: View) -> Weighed | None:
+def _weighed(view: View) -> Evidence | None:
     """Return the evidence at the last decided look."""
     decisions, design = view.facts.decisions, view.design
     made = [name for name in decisions if name.startswith("look ")]
@@ -301,7 +300,7 @@ def _notes(view: View, bare: bool) -> tuple[Finding, ...]:
         own = trainings_of(view.facts, name).values()
         failed = sum(record.state == "failed" for record in own)
         if failed:
-            many = f"{counted(failed, 'training')} failed"
+            many = f"{pluralize(failed, 'training')} failed"
             found.append(Finding(name=name, value=many, meaning=why_failed(view.facts, name)))
     return tuple(found)
 
@@ -344,7 +343,7 @@ def least(comparison: Comparison) -> int:
     return LEAST_SCORES if comparison.unit == "score" else LEAST_FOLDS
 
 
-def _candidate(view: View, weighed: Weighed | None, name: str, selected: str) -> CandidateResult:
+def _candidate(view: View, weighed: Evidence | None, name: str, selected: str) -> CandidateResult:
     if weighed is None or name not in weighed.errors:
         return unmeasured(view.design, view.facts, name)
     default = view.design.default
@@ -359,7 +358,7 @@ def _candidate(view: View, weighed: Weighed | None, name: str, selected: str) ->
     )
 
 
-def _comparison(view: View, weighed: Weighed | None, bare: bool) -> Comparison:
+def _comparison(view: View, weighed: Evidence | None, bare: bool) -> Comparison:
     """Return what the verdict rests on."""
     design = view.design
     trainings = len(weighed.folds) if weighed is not None else 0
