@@ -141,11 +141,13 @@ class Hindsight:
 
     def delivered(self) -> dict[str, float]:
         """Score the models as a user gets them: of the selected loss and of both defaults."""
-        from lossmith.study.metrics import shifted
-
         result = self.selection.result
+        return self.finals({result.default, result.selected, result.common})
+
+    def finals(self, names: set[str]) -> dict[str, float]:
+        """Score the final models of some losses."""
         found = {}
-        for name in {result.default, result.selected, result.common}:
+        for name in names:
             setting, folds = self._setting(name)
             if setting is None:
                 continue
@@ -156,9 +158,15 @@ class Hindsight:
             if self.metric.tuned:
                 parts = [self.found.of_target(setting, fold, epochs, 0) for fold in folds]
                 decision = np.mean([part.decision for part in parts], axis=0)
-            (prediction,) = model.predict(self.held)
-            found[name] = self.metric.score(self.outer_target, shifted(prediction, decision))
+            found[name] = self.score(model, decision)
         return found
+
+    def score(self, model, decision) -> float:
+        """Score a model on the held-out rows."""
+        from lossmith.study.metrics import shifted
+
+        (prediction,) = model.predict(self.held)
+        return self.metric.score(self.outer_target, shifted(prediction, decision))
 
     def _setting(self, name: str):
         """Return a candidate's best setting with its folds: those of the screening if it left."""

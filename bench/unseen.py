@@ -9,7 +9,7 @@ columns (a number with more than 20 values, or 2 to 10 classes of 30 rows and mo
 Of at most 2,000 rows, 30 % are set aside, clean. The others are studied as they are, and again with
 a tenth of the targets moved or a fifth of the labels wrong. Scored are the models as delivered: of
 the loss that was chosen, of the default and of the common loss, all trained alike; and as many
-models of several finalists, which is not what is delivered (`mixed.py`).
+models of several finalists, as `ensemble="losses"` delivers them.
 """
 
 import argparse
@@ -103,12 +103,18 @@ def _outcome(
     pool: pd.DataFrame, held: pd.DataFrame, target: str, metric: str, positive: object
 ) -> dict[str, object]:
     from lossmith import select
-    from mixed import Mixed
 
     start = time.perf_counter()
     try:
         # Rows held out are of the same persons as the others, where a table has several of each.
-        selection = select(pool, target=target, metric=metric, positive=positive, groups=False)
+        selection = select(
+            pool,
+            target=target,
+            metric=metric,
+            positive=positive,
+            groups=False,
+            ensemble="losses",
+        )
     except ValueError as error:
         return {"refused": str(error)}
     except Exception:  # what it is for: nothing of ours may end like this
@@ -116,8 +122,7 @@ def _outcome(
     seconds = time.perf_counter() - start
     result, hindsight = selection.result, Hindsight(selection, held, target)
     known = {row.name: row for row in result.candidates}
-    mixture = Mixed(selection, hindsight.trainer)
-    each, mixed, parts = mixture.scores(hindsight.held, hindsight.outer_target)
+    each = hindsight.finals(set(selection.measurements.settings) | {result.common})
     return {
         "task": selection.problem.task,
         "better": result.better,
@@ -125,7 +130,10 @@ def _outcome(
         "naive": result.common,
         "selected": result.selected,
         "verdict": result.verdict,
-        "delivered": hindsight.delivered(),
+        "delivered": {
+            name: each[name]
+            for name in {result.default, result.selected, result.common} & set(each)
+        },
         "finalists": {
             name: {
                 "held out": score,
@@ -135,9 +143,10 @@ def _outcome(
                 "high": known[name].difference_high,
             }
             for name, score in each.items()
+            if name in selection.measurements.settings
         },
-        "mixed": mixed,
-        "parts": parts,
+        "mixed": hindsight.score(selection.model, selection.outputs[0].decision),
+        "parts": result.ensemble,
         "cost": result.cost.ratio,
         "seconds": seconds,
     }

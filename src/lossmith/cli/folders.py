@@ -17,6 +17,7 @@ OF_TABLES = {
     "time": "an order of time is of tables",
     "task": "images by class are classified, and those with --masks are segmented",
     "keep_outliers": "outliers are of numbers",
+    "ensemble": "of images one model is trained",
 }
 OPTIONS = ("masks", "model", "size", "epochs", "augment")
 AUGMENT = "shift,flip"

@@ -198,6 +198,12 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="score every row, even gross errors in the target",
     )
+    parser.add_argument(
+        "--ensemble",
+        choices=("seeds", "losses"),
+        help="which four models predict: of the selected loss (default), or of the finalists that "
+        "predict best together",
+    )
     folders.add_select(parser)
     parser.set_defaults(verb=verbs.select)
 

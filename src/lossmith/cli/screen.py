@@ -19,7 +19,7 @@ from lossmith.study.base.formatting import decimals, duration, interval, listed,
 from lossmith.study.base.result import CandidateResult, Finding, Result
 from lossmith.study.data.problem import Problem
 from lossmith.study.metrics import metric_name
-from lossmith.study.report.text import finished
+from lossmith.study.report.text import ensemble, finished
 
 WIDTH = 100  # of output that goes to no terminal
 LISTED = 3  # names listed of the losses that did not finish, by reason
@@ -201,4 +201,7 @@ def _untouched(result: Result) -> str:
     scores = f"{number(default, places)} with {result.default}"
     if result.selected != result.default:
         scores += f", {number(selected, places)} with {result.selected}"
+    if result.ensemble:
+        score = number(result.test["ensemble"], places)
+        scores += f", {score} with the ensemble ({ensemble(result)})"
     return f"On {rows:,.0f} untouched rows: {metric_name(result.metric)} {scores}."

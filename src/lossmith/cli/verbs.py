@@ -63,6 +63,7 @@ def _of_table(options: argparse.Namespace, out: Path, screen: Any, progress: Any
         seed=options.seed,
         budget=options.budget,
         keep_outliers=options.keep_outliers,
+        ensemble=options.ensemble or "seeds",
         out=out,
         force=options.force,
         on_diagnosis=screen.diagnosis,

@@ -198,6 +198,7 @@ REFUSED = {
     "a time": (["--time", "date"], "--time is for tables"),
     "a task": (["--task", "binary"], "--task is for tables"),
     "outliers": (["--keep-outliers"], "--keep-outliers is for tables"),
+    "an ensemble": (["--ensemble", "losses"], "--ensemble is for tables"),
     "a metric of numbers": (["--metric", "mae"], "images by class are judged by .*, not by mae"),
     "a metric of masks": (["--metric", "mean_iou"], "mean_iou judges masks: give --masks DIR"),
     "no metric": (["--metric", "x"], "images by class are judged by .*accuracy.*, not by x"),

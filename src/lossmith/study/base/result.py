@@ -119,6 +119,8 @@ class Result:
     rates, when the study went no further; the sentence says so. source: why the default is the
     loss to beat, in words. beside: what is read beside the score on the untouched rows, as the
     coverage of intervals or each step of a forecast, of the default and of the selected loss.
+    ensemble: how many models of each loss predict, where they are of several losses; its score
+    stands beside the others in `test`.
     """
 
     task: str
@@ -134,7 +136,7 @@ class Result:
     sentence: str
     equivalents: tuple[str, ...]
     candidates: tuple[CandidateResult, ...]
-    test: dict[str, float | None]  # default, selected
+    test: dict[str, float | None]  # default, selected, ensemble
     cost: Cost
     seed: int
     interrupted: bool
@@ -146,6 +148,7 @@ class Result:
     still_improving: tuple[str, ...] = ()
     source: str = ""
     beside: dict[str, dict[str, float]] = field(default_factory=dict)
+    ensemble: dict[str, int] = field(default_factory=dict)
 
     def error(self, score: float) -> float:
         """Return a score such that lower is better; twice gives it back."""

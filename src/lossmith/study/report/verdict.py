@@ -5,7 +5,7 @@ from html import escape
 from lossmith.study.base.formatting import decimals, interval, number, p_value
 from lossmith.study.base.result import CandidateResult, Result
 from lossmith.study.metrics import metric_name
-from lossmith.study.report import targets
+from lossmith.study.report import targets, text
 from lossmith.study.report.figures import compared, difference_places
 from lossmith.study.report.text import breakable, opening, table, tried
 
@@ -74,8 +74,8 @@ def meaning(result: Result) -> str:
         names = ", ".join(f"<b>{escape(name)}</b>" for name in others)
         chosen = "combination" if result.targets else "loss by this study"
         paragraphs.append(f"Not told apart from the chosen {chosen}: {names}.")
-    paragraphs.append(test_sentence(result))
-    return "".join(f"<p>{text}</p>" for text in paragraphs if text)
+    paragraphs += [test_sentence(result), _ensemble(result)]
+    return "".join(f"<p>{one}</p>" for one in paragraphs if one)
 
 
 def beside(result: Result) -> str:
@@ -157,16 +157,32 @@ def test_sentence(result: Result) -> str:
         return ""
     places = difference_places(result)
     better = result.error(chosen) < result.error(default)
-    text = (
+    said = (
         f"On the {_test_rows(result)} test rows, looked at once and only after the "
         f"choice, the chosen loss scores {number(chosen, places)} and the default "
         f"{number(default, places)}."
     )
     if better:
-        return text
-    return text + (
+        return said
+    return said + (
         " Here it is not better: one set of test rows is noisier than all the folds together, "
         "but weigh this before you switch."
+    )
+
+
+def _ensemble(result: Result) -> str:
+    """Return what predicts, and how well on the untouched rows, where it is of several losses."""
+    if not result.ensemble:
+        return ""
+    places = difference_places(result)
+    chosen = "" if result.verdict == "keep" else ", the chosen loss {selected}"
+    scores = {n: number(result.test[n], places) for n in ("ensemble", "default", "selected")}
+    return (
+        f"What predicts is an ensemble of {sum(result.ensemble.values())} models, "
+        f"{escape(text.ensemble(result))}: chosen among the finalists by their predictions of the "
+        "folds’ validation rows (ensemble selection, Caruana et al., 2004), whatever the verdict. "
+        f"On the {_test_rows(result)} test rows it scores {scores['ensemble']}, the default "
+        f"{scores['default']}{chosen.format(**scores)}."
     )
 
 

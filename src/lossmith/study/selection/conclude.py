@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from lossmith.core.loss import Loss
+from lossmith.core.serial import document_of
 from lossmith.study.base.formatting import decimals, number
 from lossmith.study.base.result import CandidateResult, Curve, Finding, Outputs, ReportData, Result
 from lossmith.study.data.folds import Split
@@ -26,6 +27,8 @@ from lossmith.study.rules.decision import Decision
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.selection.by_target import ByTarget, source
 from lossmith.study.selection.final import FinalModels
+from lossmith.study.selection.storage import OF_PARTS
+from lossmith.study.training.predictor import EnsembleModel
 from lossmith.study.trials.scoring import Scoring
 from lossmith.study.trials.stacked_worker import StackedWorker
 from lossmith.study.trials.trainer import Model
@@ -37,7 +40,10 @@ PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What a study of a table hands over: the loss, the model trained with it, and the evidence."""
+    """What a study of a table hands over: the loss, the model trained with it, and the evidence.
+
+    Of an ensemble of several losses, `model` and what it predicts are those of the ensemble.
+    """
 
     result: Result
     evidence: ReportData
@@ -89,7 +95,7 @@ class Selection:
     def facts(self) -> dict[str, Any]:
         """Return what turns the model's output into predictions, as plain data."""
         return {
-            "lossmith": FORMAT,
+            **_format(self.model),
             "targets": [
                 {
                     "name": one.name,
@@ -102,6 +108,17 @@ class Selection:
                 for one in self.outputs
             ],
         }
+
+
+def _format(model: Model) -> dict[str, Any]:
+    """Return the format of model.json, with the losses and readings of an ensemble's parts."""
+    if not isinstance(model, EnsembleModel):
+        return {"lossmith": FORMAT}
+    parts = [
+        {"loss": document_of(one.loss), "level": one.readings[0].level_of(one.loss)}
+        for one in model.parts
+    ]
+    return {"lossmith": OF_PARTS, "parts": parts}
 
 
 def conclude(
@@ -123,6 +140,9 @@ def conclude(
     predictions = [model.predict(untouched) for model in (models.default, models.selected)]
     decisions = [view.decisions(settings[name]) for name in (default, decision.selected)]
     rows = view.scored_rows(predictions)
+    if models.ensemble is not None and models.picked is not None:
+        predictions.append(models.ensemble.predict(untouched))
+        decisions.append([models.picked.decision])
     tests = view.tests(rows, predictions, decisions)
     estimates = view.estimates() if problem.several else {}
     result = Result(
@@ -150,8 +170,9 @@ def conclude(
         versions=versions(),
         command=command,
         source="" if problem.several else source(problem.task, worker.scorer.targets[0].metric),
+        ensemble=models.picked.by_loss if models.picked else {},
     )
-    outputs = _output_specs(problem, worker.scorer, models.selected, decisions[1])
+    outputs = _output_specs(problem, worker.scorer, models.selected, decisions[-1])
     evidence = (
         ReportData(curves=_curves(measurements), weights=view.weight_sweeps())
         if problem.several
@@ -161,11 +182,11 @@ def conclude(
         result=result,
         evidence=replace(evidence, levels=tuple(one.level for one in outputs)),
         measurements=measurements,
-        model=models.selected,
+        model=models.ensemble or models.selected,
         problem=problem,
         outputs=outputs,
         test_rows=split.test,
-        test_predictions=predictions[1],
+        test_predictions=predictions[-1],
     )
 
 

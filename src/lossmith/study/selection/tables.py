@@ -25,6 +25,7 @@ from lossmith.study.metrics import Metric
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.multitarget.candidates import WEIGHTINGS, combinations
 from lossmith.study.selection.conclude import Selection, conclude
+from lossmith.study.selection.ensemble import check_ensemble
 from lossmith.study.selection.final import train_final_models
 from lossmith.study.tasks.candidate import Candidate
 from lossmith.study.training.heads import HeadReader
@@ -59,6 +60,7 @@ class TableRequest:
     epochs: int | None = None
     batch_size: int | None = None
     keep_outliers: bool = False
+    ensemble: str = "seeds"
     seed: int = 0
     on_diagnosis: Callable[[Problem, tuple[Finding, ...]], None] | None = None
     command: str = ""
@@ -73,6 +75,7 @@ def select_table(request: TableRequest, clock: Clock) -> Selection:
         InputError: with one line that says what to change.
     """
     problem, metrics = _problem(request)
+    check_ensemble(request.ensemble, problem)
     split = problem.split(request.seed)
     pairs = zip(metrics, problem.targets, strict=True)
     metrics = [metric.fitted(one.target[split.train]) for metric, one in pairs]
@@ -88,9 +91,12 @@ def select_table(request: TableRequest, clock: Clock) -> Selection:
             request.on_diagnosis(one, found)
     study = plan.last(studies)
     measurements = study.run()
+    scorer = study.scorer.targets[0] if request.ensemble == "losses" else None
     return conclude(
         measurements,
-        train_final_models(measurements, study.trainer, study.clock, doubted=doubted),
+        train_final_models(
+            measurements, study.trainer, study.clock, doubted=doubted, scorer=scorer
+        ),
         study,
         split=plan.split,
         problem=problem,
@@ -223,6 +229,8 @@ class Plan:
             "target": fingerprint(problem.target),
             "keep_outliers": self.request.keep_outliers,
             "doubted": self.doubted,
+            # Other studies keep no predictions, from which this one could go on.
+            **({"ensemble": "losses"} if self.request.ensemble == "losses" else {}),
         }
 
     def _alone(self, place: int, field: CandidateSet) -> StackedWorker:
@@ -236,6 +244,7 @@ class Plan:
             learning_rates=self.request.learning_rates,
             widen=self.request.widen,
             lengthen=self.request.epochs is None,
+            predictions=self.request.ensemble == "losses",
             clock=_part_of(self.clock, problem.name, place, count),
             folder=self._place(f"target-{place + 1}"),
             about=self._about(problem),

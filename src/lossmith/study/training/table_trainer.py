@@ -107,16 +107,14 @@ class TableTrainer:
         """Return the other folds that share no validation row with a fold."""
         return self.split.siblings(fold, folds)
 
-    def final(self, candidate: CandidateSpec, rate: float, epochs: int) -> TableModel:
+    def final(
+        self, candidate: CandidateSpec, rate: float, epochs: int, models: int = ENSEMBLE
+    ) -> TableModel:
         """Train a candidate on all rows but the test rows, under several seeds."""
-        train = self.split.train
-        start = time.perf_counter()
-        encoder, features = self._fitted(train)
-        target = self._target(train)
-        self.encoding += time.perf_counter() - start
-        seeds = [self.split.folds[0].seed + number for number in range(ENSEMBLE)]
-        trained = [(features, target)] * ENSEMBLE
-        rows = Rows(trained, [features[:1]] * ENSEMBLE, seeds, self.length)
+        encoder, features = self._develop
+        target = self._target(self.split.train)
+        seeds = [self.split.folds[0].seed + number for number in range(models)]
+        rows = Rows([(features, target)] * models, [features[:1]] * models, seeds, self.length)
         losses = tuple(candidate.fit(target) for _ in seeds)
         trial = TrialSpec(candidate=candidate.name, learning_rate=rate, losses=losses)
         budget = replace(self.budget, epochs=self._final_epochs(self.budget.epochs))
@@ -165,6 +163,14 @@ class TableTrainer:
         return encoder, torch.from_numpy(encoded)
 
     @cached_property
+    def _develop(self) -> tuple[Encoder, Tensor]:
+        """All rows but the test rows, as an encoder of them encodes them."""
+        start = time.perf_counter()
+        found = self._fitted(self.split.train)
+        self.encoding += time.perf_counter() - start
+        return found
+
+    @cached_property
     def _cells(self) -> Cells:
         return self.problem.columns.read(self.problem.features)
 
@@ -179,7 +185,7 @@ def _calibrate(loss: TimedLoss, body: StackedMLP, rows: Rows) -> None:
     Risks have no origin that seeds would share: it becomes the mean of each seed's.
     """
     every = torch.arange(rows.target.shape[1]).split(CHUNK)
-    parts = [body(rows.batch(some.expand(ENSEMBLE, -1)))[0] for some in every]
+    parts = [body(rows.batch(some.expand(len(rows.seeds), -1)))[0] for some in every]
     output = torch.cat(parts, dim=2)
     origin = output.mean(dim=2, keepdim=True)
     body.biases[0].sub_(origin)

@@ -60,6 +60,7 @@ class StackedWorker:
     folder: where its journal is kept; None for memory. about: what else it is of, as plain data: a
     folder that holds another study is refused. alone: whether the screening is all of it.
     widen, lengthen: whether it may go on at further learning rates, and for more epochs.
+    predictions: whether those of validation rows are kept, for an ensemble of several losses.
     earlier, trainings: comparisons and trainings of earlier studies whose best take part.
     """
 
@@ -73,6 +74,7 @@ class StackedWorker:
     alone: bool = False
     widen: bool = False
     lengthen: bool = False
+    predictions: bool = False
     earlier: int = 0
     trainings: int = 0
     notes: dict[str, str] = field(default_factory=dict)
@@ -286,6 +288,8 @@ class StackedWorker:
             )
             for position, fold in enumerate(folds)
         }
+        if self.predictions:
+            _keep(own, predictions, epoch)
         self.scorer.record(own, predictions, epoch)
         for default in [t for t in trials if t.candidate == self.candidates.default][:1]:
             self.trainer.time_reference(default.losses[0])
@@ -372,6 +376,12 @@ def _trial(key: Setting, losses: tuple[Loss, ...]) -> TrialSpec:
     return TrialSpec(
         candidate=key.candidate, learning_rate=key.learning_rate, losses=own, variant=key.variant
     )
+
+
+def _keep(histories: Sequence[History], predictions: Mapping[int, np.ndarray], epoch: int) -> None:
+    for fold, values in predictions.items():
+        for history, one in zip(histories, values.astype(np.float32), strict=True):
+            history.predictions.setdefault(fold, {})[epoch] = one
 
 
 def _as_it_is(loss: Loss) -> Loss:
