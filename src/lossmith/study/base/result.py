@@ -203,15 +203,16 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """Pictures of one row of the data, as PNG, and what they show."""
+    """Pictures of one row of the data, as PNG, or its text, and what is to be seen there."""
 
     caption: str
-    pictures: tuple[bytes, ...]
+    pictures: tuple[bytes, ...] = ()
+    text: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Pictures of the data that tell how well a model does.
+    """Pictures or texts of the data that tell how well a model does.
 
     key: names of the colours that are painted on them, as #rrggbb.
     """
@@ -238,6 +239,6 @@ class ReportData:
     test_counted: np.ndarray | None = None  # which of these rows the scores count; all if None
     classes: tuple[str, ...] = ()
     sample: Sample | None = None
-    gallery: Gallery | None = None  # of pictures
+    gallery: Gallery | None = None  # of pictures or texts
     horizons: tuple[float, ...] = ()  # of times to an event
     levels: tuple[float | None, ...] = ()

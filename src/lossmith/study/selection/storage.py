@@ -157,7 +157,7 @@ def _read(path: Path) -> SavedModel:
     facts = read_json(path / "model.json")
     check_shape(facts, {"lossmith": int}, "model.json")
     if "input" in facts:
-        raise InputError(f"{path} is a study of a folder of images; predict a folder, not a table")
+        raise InputError(f"{path} is a study of a folder; predict a folder, not a table")
     if facts["lossmith"] not in READABLE:
         *others, last = READABLE
         raise ValueError(
