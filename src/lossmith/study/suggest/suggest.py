@@ -242,7 +242,7 @@ def _outside(
             f"Outside what was recorded, and read as its edge: {listed(parts, 4)}; "
             "expect less of these figures."
         )
-    if not alike or alike[0].likeness < STRANGE:
+    if not alike or (alike[0].likeness or 0.0) < STRANGE:
         lines.append("No recorded table is much like this one: losses stand near their average.")
     return tuple(lines)
 
