@@ -174,8 +174,7 @@ def _read(path: Path) -> SavedModel:
         loss=loss,
         body=_body(state, loss),
         embedding=embedding,
-        readings=[Reading(one.level) for one in outputs],
-        horizons=outputs[0].horizons,
+        readings=[Reading(one.level, horizons=one.horizons) for one in outputs],
     )
     saved = SavedModel(model=model, outputs=outputs)
     saved.predict(encoder.blank())  # what does not fit together shows now

@@ -13,6 +13,7 @@ from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
 from lossmith.study.metrics import Metric
 from lossmith.study.multitarget.heads import heads
+from lossmith.study.tasks.timed import TimedLoss
 
 
 def moved(given: Any, device: torch.device) -> Any:
@@ -50,18 +51,20 @@ class Reading:
 
     level: that the metric asks for. levels: where it asks for several, along dimension 1. whole:
     whether targets are whole numbers, without which a distribution of counts is none of theirs.
+    horizons: of times to an event, at which survival is read beside the risk.
     """
 
     level: float | None = None
     levels: tuple[float, ...] = ()
     whole: bool = True
+    horizons: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, metric: Metric, target: Any) -> "Reading":
         """Return how a metric has the heads for some targets read."""
         asks = metric.reads is not None or bool(metric.levels)
         whole = not asks or bool((np.asarray(target) % 1 == 0).all())
-        return cls(metric.reads, metric.levels, whole)
+        return cls(metric.reads, metric.levels, whole, tuple(metric.horizons or ()))
 
     def level_of(self, loss: Loss) -> float | None:
         """Return the level at which a loss's head is read; None as it is decoded."""
@@ -69,6 +72,8 @@ class Reading:
 
     def __call__(self, loss: Loss, output: Tensor) -> Tensor:
         """Return what a head predicts."""
+        if self.horizons:
+            return TimedLoss.of(loss, self.horizons).decode(output)
         if not self.levels:
             return _at(loss, output, self.level_of(loss))
         levels = self.levels if self._distributed(loss) else [None] * len(self.levels)
