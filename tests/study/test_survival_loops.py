@@ -64,7 +64,7 @@ def test_heads_are_read_at_the_horizons_of_all_rows() -> None:
 
     found.run(train)
     (fold,) = (
-        record.reports[0].score if hasattr(record, "reports") else record.scores[1]
+        record.reports[0].score
         for training, record in found.journal.facts().records.items()
         if training.setting.candidate == "logistic_hazard" and training.fold == 0
         if not training.twin
