@@ -13,6 +13,7 @@ from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
 from lossmith.study.metrics import Metric
 from lossmith.study.multitarget.heads import heads
+from lossmith.study.tasks import predicts_numbers
 from lossmith.study.tasks.timed import TimedLoss
 
 
@@ -130,7 +131,6 @@ def read(loss: Loss, output: Tensor, readings: Sequence[Reading]) -> tuple[np.nd
 def predict(loss: Loss, output: Tensor, reading: Reading = AS_DECODED) -> np.ndarray:
     """Return points (n,), or probabilities (n, C) with two columns for a binary head of one."""
     decoded = reading(loss, output).detach().double().numpy()
-    numbers = {"regression", "ranking"} & set(loss.card.tasks)
-    if numbers or decoded.ndim > 1:
+    if predicts_numbers(loss) or decoded.ndim > 1:
         return decoded
     return np.stack([1 - decoded, decoded], axis=-1)
