@@ -117,10 +117,10 @@ class Result:
     withheld: the loss that looked better, where rows may belong together and the default is kept.
     still_improving: losses that were best at the end of training, or at an edge of their learning
     rates, when the study went no further; the sentence says so. source: why the default is the
-    loss to beat, in words. beside: what is read beside the score on the untouched rows, as the
-    coverage of intervals or each step of a forecast, of the default and of the selected loss.
-    ensemble: how many models of each loss predict, where they are of several losses; its score
-    stands beside the others in `test`.
+    loss to beat, in words. beside: what is read beside the score on the untouched rows, or without
+    such on validation rows, as the coverage of intervals or each step of a forecast, of the default
+    and of the selected loss. ensemble: how many models of each loss predict, where they are of
+    several losses; its score stands beside the others in `test`.
     """
 
     task: str

@@ -132,6 +132,8 @@ def frame_problem(
     arrangement = arrangement or Arrangement()
     asked = survival_asked(metric, task, event) or ranking_asked(metric, task, arrangement)
     found = asked or _task(numbers, target, metric, task, notes)
+    if found != "ranking":  # whose groups are queries, which are what is counted
+        arrangement.check()
     if found == "regression" or not any(isinstance(value, Decimal) for value in column):
         if numbers is not column:
             notes.insert(0, f"column {target!r} holds numbers as text; they are read as numbers")

@@ -79,7 +79,7 @@ def meaning(result: Result) -> str:
 
 
 def beside(result: Result) -> str:
-    """Return a table of what is read beside the score on the untouched rows, where there is any."""
+    """Return a table of what is read beside the score, where there is any."""
     if not result.beside:
         return ""
     roles = ["default"] + ["selected"] * (result.verdict == "switch")
@@ -89,7 +89,8 @@ def beside(result: Result) -> str:
         [escape(name), *(number(column[name], places) for column in columns)] for name in columns[0]
     ]
     head = ["", *(escape(getattr(result, role)) for role in roles)]
-    return table(head, rows, caption="Beside the score, on the untouched rows")
+    where = "on the untouched rows" if result.test else "on validation rows, the mean of the folds"
+    return table(head, rows, caption=f"Beside the score, {where}")
 
 
 def _of_losses(result: Result) -> list[str]:

@@ -205,9 +205,11 @@ def _output_specs(
             decision=tuned,
             rule=of.metric.rule,
             level=of.reading.level_of(loss),
-            horizons=model.horizons,
+            horizons=reading.horizons,
         )
-        for one, tuned, of, loss in zip(problem.targets, decisions, scorers, losses, strict=True)
+        for one, tuned, of, loss, reading in zip(
+            problem.targets, decisions, scorers, losses, model.readings, strict=True
+        )
     )
 
 
@@ -322,5 +324,5 @@ def _evidence(
         test_selected=predictions[1][0],
         test_counted=rows,
         classes=problem.targets[0].classes,
-        horizons=models.selected.horizons,
+        horizons=models.selected.readings[0].horizons,
     )

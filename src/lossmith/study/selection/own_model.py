@@ -210,7 +210,7 @@ def _conclude(runner: Runner, rows: Rows, finished: bool) -> ModelSelection:
             diagnose_samples(runner.examples) + verdict.result.diagnosis + tuple(runner.findings)
         ),
         test=_test(study, target, verdict, models, predictions, decisions),
-        beside=_beside(study, target, verdict, models, predictions),
+        beside=_beside(study, target, verdict, models, predictions) or verdict.result.beside,
         cost=Cost(
             seconds=seconds,
             default_seconds=cost.default_seconds,

@@ -30,6 +30,7 @@ from lossmith.study.data.predictions import OutputSpec, predictions_table
 from lossmith.study.metrics.tuning import Rule
 from lossmith.study.multitarget.heads import losses_of, width_of
 from lossmith.study.report import write_report
+from lossmith.study.tasks import predicts_numbers
 from lossmith.study.training.heads import HeadReader
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.piecewise import PiecewiseLinear
@@ -195,8 +196,7 @@ def _model(
         loss=loss,
         body=_body(state, loss),
         embedding=embedding,
-        readings=[HeadReader(one.level) for one in outputs],
-        horizons=outputs[0].horizons,
+        readings=[HeadReader(one.level, horizons=one.horizons) for one in outputs],
     )
 
 
@@ -264,8 +264,7 @@ def _output_spec(facts: dict[str, Any], loss: Loss) -> OutputSpec:
     """Return a target's labels and decision, held against its loss."""
     labels, decision = from_json(facts["labels"]), facts["decision"]
     known = getattr(loss, "classes", None)  # of grades more than outputs
-    numbers = {"regression", "survival", "ranking"} & set(loss.card.tasks)
-    classes = 0 if numbers else int(known or max(loss.out_features, 2))
+    classes = 0 if predicts_numbers(loss) else int(known or max(loss.out_features, 2))
     horizons = [float(one) for one in facts.get("horizons", ())]
     if bool(horizons) != ("survival" in loss.card.tasks) or horizons != sorted(set(horizons)):
         raise ValueError(f"model.json predicts at {horizons[:5]}, which {loss.card.key} does not")

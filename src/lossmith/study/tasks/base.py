@@ -105,6 +105,10 @@ class TableTask(StudyTask):
         """Return the classes that folds share out evenly; None where there are none."""
         return None if self.numbers else target
 
+    def list_length(self, target: Array) -> int:
+        """Return how many rows make a list that trains as a whole; 0 where rows train singly."""
+        return 0
+
     def told(self, candidate: Candidate, target: Array) -> Candidate:
         """Return a candidate with what it takes from all targets that train, alike in all folds."""
         return candidate

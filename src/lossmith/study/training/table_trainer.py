@@ -17,7 +17,7 @@ from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.multitarget.heads import bare
-from lossmith.study.tasks.lists import list_length
+from lossmith.study.tasks import TABLE_TASKS
 from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.budget import Budget, TrialSpec
 from lossmith.study.training.heads import AS_DECODED, HeadReader
@@ -49,11 +49,9 @@ class TableTrainer:
         batch: int | None = None,
     ) -> None:
         self.problem, self.split, self.readings = problem, split, tuple(readings)
-        self.length, least = 0, 1
-        if problem.task == "ranking":
-            own = problem.target[split.train]
-            self.length = list_length(own)
-            least = LISTS * len(own) // len(np.unique(own[:, 1]))
+        of, own = TABLE_TASKS.get(problem.task), problem.target[split.train]
+        self.length = of.list_length(own) if of is not None else 0
+        least = LISTS * len(own) // len(np.unique(own[:, 1])) if self.length else 1
         rows = len(split.folds[0].train)
         self.budget = Budget.for_rows(rows, epochs=epochs, batch=batch, least=least)
         self.encoding = 0.0  # seconds
@@ -124,13 +122,13 @@ class TableTrainer:
         loss = candidate.fit(target)
         if isinstance(loss, TimedLoss) and loss.waits:
             _calibrate(loss, body, rows)
+        horizons = loss.horizons if isinstance(loss, TimedLoss) else ()
         return TableModel(
             encoder=encoder,
             loss=bare(loss),
             body=body,
             embedding=rows.embedding,
-            readings=self.readings,
-            horizons=loss.horizons if isinstance(loss, TimedLoss) else (),
+            readings=[replace(one, horizons=horizons) for one in self.readings],
         )
 
     def _final_epochs(self, epochs: int) -> int:

@@ -117,7 +117,10 @@ class Aim:
         predictions = decoded(loss, outputs, self.decode, self.reading)
         actual, read = self.read(loss, predictions, target)
         found = scored(self.metric, fold, predictions=read, target=actual)
-        if not sampled or not np.isfinite(found.score):
+        if not np.isfinite(found.score):
+            return found
+        found = replace(found, beside=self._beside(actual, read))
+        if not sampled:
             return found
         kind = sample_of(self.metric, self.task, target)
         shown = (target, predictions) if kind == "classes" else (actual, read)  # not yet decided
@@ -144,10 +147,13 @@ class Aim:
 
     def beside(self, loss: nn.Module, predictions: Any, target: Any) -> dict[str, float]:
         """Return what is read beside the score, by name."""
-        target, predictions = self.read(loss, predictions, target)
+        return self._beside(*self.read(loss, predictions, target))
+
+    def _beside(self, target: Any, predictions: Any) -> dict[str, float]:
+        actual, read = tree_map(to_array, target), tree_map(to_array, predictions)
         if self.task is None:
-            return self.metric.beside(target, predictions)
-        return self.task.beside(self.metric, target, predictions)
+            return self.metric.beside(actual, read)
+        return self.task.beside(self.metric, actual, read)
 
     def _of(self, rows: np.ndarray | None) -> Any:
         return self.target if rows is None else tree_map(lambda part: part[rows], self.target)

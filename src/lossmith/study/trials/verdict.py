@@ -32,6 +32,7 @@ from lossmith.study.rules.plan import finalists, needed
 from lossmith.study.rules.weighing import Evidence, weigh
 from lossmith.study.tasks.sample import SAMPLES, pictures
 from lossmith.study.trials.history import cost_of, curves_of
+from lossmith.study.trials.scored import beside_of
 from lossmith.study.trials.spec import design_of
 from lossmith.study.trials.standing import (
     LOST_PAIRING,
@@ -224,6 +225,7 @@ def verdict_of(view: View) -> Verdict:
         versions={},
         comparison=comparison,
         source=str(view.spec.get("source", "")),
+        beside=_beside(view, weighed, selected),
     )
     return Verdict(
         result=result,
@@ -247,6 +249,22 @@ def _sample(view: View, weighed: Evidence | None, selected: str) -> Sample | Non
         return None
     parts = [{key[1]: one for key, one in own.items() if key[0] == kind} for own in found]
     return Sample(kind=kind, default=parts[0], selected=parts[1])
+
+
+def _beside(view: View, weighed: Evidence | None, selected: str) -> dict[str, dict[str, float]]:
+    """Return what was read beside both scores, the mean of the folds, where trials told it."""
+    if weighed is None:
+        return {}
+    names: dict[str, str] = {"default": view.design.default, "selected": selected}
+    found: dict[str, dict[str, float]] = {}
+    for role, name in names.items():
+        pairs = zip(weighed.folds, weighed.errors[name].epochs, strict=True)
+        trainings = [(Training(weighed.settings[name], fold), epoch) for fold, epoch in pairs]
+        told = [beside_of(view.detail(*one)) for one in trainings]
+        if not told[0] or any(one.keys() != told[0].keys() for one in told):
+            return {}
+        found[role] = {key: float(np.mean([one[key] for one in told])) for key in told[0]}
+    return found
 
 
 def _weighed(view: View) -> Evidence | None:
