@@ -61,8 +61,8 @@ brings the data, `python bench/atlas.py run` goes on where it stopped (`--tasks
 segmentation,survival` for some), and `python bench/atlas.py table` makes this page.
 """
 COLUMNS = (
-    *("task", "data", "condition", "default", "default over the common"),
-    *("honest gain, by metric", "best", "ties", "matters"),
+    *("task", "data", "condition", "matters", "honest gain, by metric"),
+    *("best", "ties", "default", "default over the common"),
 )
 DETAILS = (
     *("data", "condition", "metric", "default", "score", "common", "best", "its score"),
@@ -200,7 +200,7 @@ def _overview(own: Sequence[Row]) -> Sequence[str]:
     ties = f"{len(first.line['ties'])} of {len(first.line['scores']) - 1}"
     default, best = first.line["default"], first.line["best"]
     ahead = [f"{row.label} {row.told(_ahead(row))}" for row in own if row.ahead] or ["–"]
-    return (*first.cell, default, ", ".join(ahead), gains, best, ties, ANSWERS[_answer(own)])
+    return (*first.cell, ANSWERS[_answer(own)], gains, best, ties, default, ", ".join(ahead))
 
 
 def _ahead(row: Row) -> float:
