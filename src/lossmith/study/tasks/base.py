@@ -50,8 +50,8 @@ class StudyTask(ABC):
     sample: str = "classes"
 
     def losses(self) -> dict[str, type[Loss]]:
-        """Return the losses whose cards fit."""
-        return find(self.name)
+        """Return the losses whose cards fit, and ask for nothing that no data tell."""
+        return {key: kind for key, kind in find(self.name).items() if kind.card.studied}
 
     def trains(self, kind: type[Loss]) -> bool:
         """Tell whether a study gives a loss all it needs: no signals, and nothing to wrap."""
