@@ -266,7 +266,14 @@ def test_a_study_goes_on_by_what_it_kept(tmp_path: Path) -> None:
     assert again.result.test == first.result.test
 
 
-PATIENTS = pd.DataFrame({"a": np.arange(60.0), "days": np.arange(1.0, 61.0), "died": [0, 1] * 30})
+PATIENTS = pd.DataFrame(
+    {
+        "a": np.arange(60.0),
+        "days": np.arange(1.0, 61.0),
+        "died": [0, 1] * 30,
+        "ward": np.arange(60) // 3,
+    }
+)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +283,7 @@ PATIENTS = pd.DataFrame({"a": np.arange(60.0), "days": np.arange(1.0, 61.0), "di
         ({"target": "a", "metric": "mae", "ensemble": None}, "'seeds' or 'losses', got None"),
         ({"target": ["a", "days"], "metric": ["mae", "mae"]}, "is for one target"),
         ({"target": "days", "event": "died", "metric": "concordance"}, "not for survival"),
-        ({"target": "died", "groups": "a", "metric": "ndcg@3"}, "not for ranking"),
+        ({"target": "died", "groups": "ward", "metric": "ndcg@3"}, "not for ranking"),
     ],
 )
 def test_what_cannot_be_averaged_is_refused(asked: dict[str, Any], words: str) -> None:
@@ -318,5 +325,5 @@ def test_the_command_refuses_in_one_line(
 ) -> None:
     PATIENTS.to_csv(tmp_path / "t.csv", index=False)
     ask = ["select", str(tmp_path / "t.csv"), "--target", "died", "--metric", "mae"]
-    assert main([*ask, "--groups", "a", *more]) == 2
+    assert main([*ask, "--groups", "ward", *more]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -140,9 +140,9 @@ def conclude(
     predictions = [model.predict(untouched) for model in (models.default, models.selected)]
     decisions = [view.decisions(settings[name]) for name in (default, decision.selected)]
     rows = view.scored_rows(predictions)
-    if models.ensemble is not None and models.picked is not None:
-        predictions.append(models.ensemble.predict(untouched))
-        decisions.append([models.picked.decision])
+    if models.ensemble is not None:
+        predictions.append(models.ensemble.model.predict(untouched))
+        decisions.append([models.ensemble.picked.decision])
     tests = view.tests(rows, predictions, decisions)
     estimates = view.estimates() if problem.several else {}
     result = Result(
@@ -170,7 +170,7 @@ def conclude(
         versions=versions(),
         command=command,
         source="" if problem.several else source(problem.task, worker.scorer.targets[0].metric),
-        ensemble=models.picked.by_loss if models.picked else {},
+        ensemble=models.ensemble.picked.by_loss if models.ensemble else {},
     )
     outputs = _output_specs(problem, worker.scorer, models.selected, decisions[-1])
     evidence = (
@@ -182,7 +182,7 @@ def conclude(
         result=result,
         evidence=replace(evidence, levels=tuple(one.level for one in outputs)),
         measurements=measurements,
-        model=models.ensemble or models.selected,
+        model=models.ensemble.model if models.ensemble else models.selected,
         problem=problem,
         outputs=outputs,
         test_rows=split.test,

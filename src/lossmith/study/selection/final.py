@@ -16,17 +16,24 @@ from lossmith.study.trials.trainer import Trainer
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ensemble:
+    """What was picked, and the models of it."""
+
+    picked: Picked
+    model: EnsembleModel
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinalModels:
     """What was decided, the models trained on all rows but the test rows, and the cost.
 
-    picked, ensemble: of several losses, where that was asked for.
+    ensemble: of several losses, where that was asked for.
     """
 
     decision: Decision
     default: TableModel
     selected: TableModel
-    picked: Picked | None
-    ensemble: EnsembleModel | None
+    ensemble: Ensemble | None
     cost: Cost
 
 
@@ -52,18 +59,21 @@ def train_final_models(
     names = dict.fromkeys((measurements.candidates.default, decision.selected))
     training = _Training(measurements, trainer, clock)
     models = {name: training.model(measurements.settings[name], trainer.ensemble) for name in names}
-    picked = None if scorer is None else pick(measurements, scorer, trainer.ensemble)
-    parts = {} if picked is None else training.parts(picked, models)
     selected = models[decision.selected]
+    ensemble = None
+    if scorer is not None:
+        picked = pick(measurements, scorer, trainer.ensemble)
+        parts = training.parts(picked, models)
+        ensemble = Ensemble(
+            picked=picked, model=EnsembleModel(parts=[*parts.values()], loss=selected.loss)
+        )
+        models = {**parts, **models}
     return FinalModels(
         decision=decision,
         default=models[measurements.candidates.default],
         selected=selected,
-        picked=picked,
-        ensemble=EnsembleModel(parts=[*parts.values()], loss=selected.loss) if parts else None,
-        cost=_cost(
-            measurements, trainer, clock, sum(one.seeds for one in {**parts, **models}.values())
-        ),
+        ensemble=ensemble,
+        cost=_cost(measurements, trainer, clock, sum(one.seeds for one in models.values())),
     )
 
 
