@@ -25,7 +25,9 @@ from lossmith.study.multitarget.heads import losses_of
 from lossmith.study.rules.decision import Decision
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.selection.by_target import ByTarget, source
+from lossmith.study.selection.expected import with_expectations
 from lossmith.study.selection.final import FinalModels
+from lossmith.study.suggest.expectation import lean
 from lossmith.study.trials.fleet import Fleet
 from lossmith.study.trials.scoring import Scoring
 from lossmith.study.trials.trainer import Model
@@ -125,6 +127,12 @@ def conclude(
     rows = view.scored_rows(predictions)
     tests = view.tests(rows, predictions, decisions)
     estimates = view.estimates() if problem.several else {}
+    candidates = view.rows(estimates, decision.candidates)
+    if not problem.several and not suspected(findings) and measurements.past_last_check:
+        metric = fleet.scorer.targets[0].metric
+        candidates = with_expectations(
+            candidates, measurements, problem.targets[0], split.develop, metric
+        )
     result = Result(
         task=problem.task,
         metric=measurements.measure.name,
@@ -141,7 +149,8 @@ def conclude(
         equivalents=decision.equivalents,
         withheld=decision.withheld,
         still_improving=tuple(dict.fromkeys(measurements.still_improving + measurements.at_edge)),
-        candidates=view.rows(estimates, decision.candidates),
+        candidates=candidates,
+        lean=lean(candidates),
         test={} if problem.several else tests[0],
         targets=view.results(estimates, decision.selected, tests) if problem.several else (),
         cost=models.cost,

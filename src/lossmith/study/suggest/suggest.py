@@ -1,7 +1,6 @@
 """`suggest`: which losses are likely to beat the default on a table, before any training."""
 
 from collections.abc import Mapping
-from functools import cache
 from statistics import NormalDist
 from typing import Any
 
@@ -15,15 +14,13 @@ from lossmith.study.data.table import as_frame
 from lossmith.study.metrics import lookup
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.suggest.features import LOGS, features
-from lossmith.study.suggest.knowledge import Knowledge, change, even, load
+from lossmith.study.suggest.knowledge import KINDS, Knowledge, Source, change, even, shipped, source
 from lossmith.study.suggest.suggestion import Alike, Prospect, Suggestion
 
 INTERVAL = NormalDist().inv_cdf(0.9)  # deviations to each side of an 80 % interval
 SIMILAR = 5  # recorded tables shown
 STRANGE = 0.1  # likeness to the nearest recorded table below which there is none like it
 BEYOND = 0.1  # of the recorded range, from which a feature counts as outside
-KINDS = {"regression": "regression", "binary": "classes", "multiclass": "classes"}
-TWINS = {"r2": "rmse"}  # whose 1 − R² is the square of the other's, up to a factor
 
 
 def suggest(
@@ -69,23 +66,17 @@ def suggest(
     return _suggestion(problem, found.name, candidates, known, own)
 
 
-@cache
-def _everything() -> Mapping[str, Knowledge]:
-    return load()
-
-
-def _known(task: str, metric: str) -> Knowledge:
-    """Return what is known of a task, where there is anything of the metric."""
-    kinds = _everything()
-    if task not in KINDS or KINDS[task] not in kinds:
-        raise _unknown(task)
-    known = kinds[KINDS[task]]
-    if TWINS.get(metric, metric) not in known.metrics:
+def _known(task: str, metric: str) -> Source:
+    """Return where gains under a metric are recorded, where they are."""
+    found, kind = source(task, metric), KINDS.get(task)
+    if found is None and kind in shipped():
         raise InputError(
             f"nothing is known of losses under {metric} before training, only under "
-            f"{', '.join(known.metrics)}; lossmith select studies them under any metric"
+            f"{', '.join(shipped()[kind].metrics)}; lossmith select studies them under any metric"
         )
-    return known
+    if found is None:
+        raise _unknown(task)
+    return found
 
 
 def _unknown(task: str) -> InputError:
@@ -98,18 +89,16 @@ def _suggestion(
     problem: Problem,
     metric: str,
     candidates: CandidateSet,
-    known: Knowledge,
+    found: Source,
     own: Mapping[str, float],
 ) -> Suggestion:
-    recorded = TWINS.get(metric, metric)
-    power = 1.0 if metric == recorded else 2.0
+    known, recorded, power = found
     rivals = [one.name for one in candidates.candidates if one.name != candidates.default]
-    names = set(known.metrics[recorded].names)
     point = known.point(own)
     prospects = [
         _prospect(name, *known.forecast(recorded, name, point), power)
         for name in rivals
-        if name in names
+        if name in found.names
     ]
     losses = tuple(sorted(prospects, key=lambda one: one.change))
     alike = _alike(known, recorded, losses[0].name, point, power) if losses else ()
@@ -119,7 +108,7 @@ def _suggestion(
         task=problem.task,
         default=candidates.default,
         losses=losses,
-        unknown=tuple(name for name in rivals if name not in names),
+        unknown=tuple(name for name in rivals if name not in found.names),
         alike=alike,
         outside=_outside(known, own, alike),
         study=f"lossmith select TABLE --target {problem.name} --metric {metric}",
