@@ -19,6 +19,7 @@ import time
 import traceback
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two studies side by side on two cores
 
@@ -37,6 +38,7 @@ ROWS = 2000
 CLASSIFICATION = ("log_loss", "accuracy", "balanced_accuracy", "auroc", "f1")
 LINES = 300  # at least
 COLUMNS = range(4, 61)
+KEYS = ("package", "table", "condition")
 TRIED = {"HousePrices", "Salaries", "Wage", "NMES1988", "rotterdam"}  # by hand, or as an example
 
 
@@ -78,25 +80,42 @@ def _task(column: pd.Series) -> str | None:
     return "classification" if 2 <= len(counts) <= 10 and counts.min() >= 30 else None
 
 
+class Drawn(NamedTuple):
+    """What a study is of: the rows that it is given, and those set aside."""
+
+    pool: pd.DataFrame
+    held: pd.DataFrame
+    target: str
+    metric: str
+    positive: object
+
+
+def prepared(package: str, item: str, condition: str) -> Drawn | None:
+    """Return what is studied of a table, None where no target fits."""
+    rng = np.random.default_rng(sum(map(ord, package + item)))
+    drawn = draw(package, item, rng)
+    if drawn is None:
+        return None
+    frame, target, kind, metric = drawn
+    classes = None if metric in REGRESSION else frame[target]
+    pool, held = train_test_split(frame, test_size=HELD_OUT, random_state=0, stratify=classes)
+    pool = corrupt(
+        pool.reset_index(drop=True), target, kind if condition == "corrupted" else "clean", rng
+    )
+    return Drawn(pool, held, target, metric, rarer(classes))
+
+
 def study(job: tuple[str, str, str]) -> Lines:
     """Run one study and judge it; return its line of results, none where no target fits."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     package, item, condition = job
-    rng = np.random.default_rng(sum(map(ord, package + item)))
-    drawn = draw(package, item, rng)
+    drawn = prepared(*job)
     if drawn is None:
         return []
-    frame, target, kind, metric = drawn
-    number = metric in REGRESSION
-    classes = None if number else frame[target]
-    pool, held = train_test_split(frame, test_size=HELD_OUT, random_state=0, stratify=classes)
-    pool = corrupt(
-        pool.reset_index(drop=True), target, kind if condition == "corrupted" else "clean", rng
-    )
-    line = {"package": package, "table": item, "condition": condition, "rows": len(pool)}
-    line |= {"target": target, "metric": metric}
-    return [line | _outcome(pool, held, target, metric, rarer(classes))]
+    line = {"package": package, "table": item, "condition": condition, "rows": len(drawn.pool)}
+    line |= {"target": drawn.target, "metric": drawn.metric}
+    return [line | _outcome(*drawn)]
 
 
 def _outcome(
@@ -152,6 +171,11 @@ def _outcome(
     }
 
 
+def jobs(tables: int) -> list[tuple[str, str, str]]:
+    """Return the studies of the first tables of the draw."""
+    return [(*name, one) for name in names()[:tables] for one in ("clean", "corrupted")]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("bench/results/unseen.jsonl"))
@@ -162,10 +186,7 @@ def main() -> None:
     if options.summary:
         print(render(options.summary))
         return
-    conditions = ("clean", "corrupted")
-    jobs = [(*name, condition) for name in names()[: options.tables] for condition in conditions]
-    keys = ("package", "table", "condition")
-    for progress, _ in resumed(study, jobs, keys, options.out, options.workers):
+    for progress, _ in resumed(study, jobs(options.tables), KEYS, options.out, options.workers):
         print(progress, file=sys.stderr)
 
 

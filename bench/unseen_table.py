@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from choice_table import table
+from lean_table import section as leaning
 
 INTRODUCTION = """# Tables that nobody looked at
 
@@ -81,6 +82,7 @@ def render(path: Path) -> str:
         _groups(frame),
         "\n## Where the study switched\n",
         _switches(frame[frame["switched"]]),
+        leaning(path, path.with_name("lean.jsonl")),
         MIXED,
         _mixed(frame),
     ]

@@ -19,6 +19,7 @@ from lossmith.study.base.formatting import decimals, duration, interval, listed,
 from lossmith.study.base.result import CandidateResult, Finding, Result
 from lossmith.study.data.problem import Problem
 from lossmith.study.metrics import metric_name
+from lossmith.study.report.leaning import leaning
 from lossmith.study.report.text import ensemble, finished
 
 WIDTH = 100  # of output that goes to no terminal
@@ -168,9 +169,11 @@ def _rest(result: Result) -> list[str]:
 
 
 def _summary(result: Result) -> list[str]:
-    """Return the scores on untouched rows and the cost, a line each."""
+    """Return what is expected, the scores on untouched rows and the cost, a line each."""
     cost = result.cost
+    told = leaning(result)
     return [
+        *([told] if told else []),
         *(_targets(result) if result.targets else [_untouched(result)]),
         f"Took {duration(cost.seconds)} for {cost.trainings:,} trainings, {cost.ratio:.1f} times "
         "what evaluating the default alone takes.",

@@ -90,7 +90,7 @@ def _losses(found: Any) -> Any:
     from rich.table import Table
 
     from lossmith.cli.screen import shown
-    from lossmith.study.suggest.suggestion import signed
+    from lossmith.study.base.formatting import signed
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("loss", overflow="fold")
@@ -111,7 +111,7 @@ def _alike(found: Any) -> Any:
     from rich.table import Table
 
     from lossmith.cli.screen import shown
-    from lossmith.study.suggest.suggestion import signed
+    from lossmith.study.base.formatting import signed
 
     grid = Table.grid(padding=(0, 2))
     for one in found.alike:

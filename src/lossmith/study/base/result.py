@@ -24,13 +24,28 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a loss is expected to gain: what was measured, drawn to what other tables say of it.
+
+    change: of the default's error, relative; negative is better. low, high: its 80 % interval.
+    harm: probability of being worse than the default.
+    """
+
+    change: float
+    low: float
+    high: float
+    harm: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class CandidateResult:
     """One candidate's evidence, in the metric's own unit.
 
     score, low, high: mean over the validation folds and its 95 % interval. difference_to_default:
     score minus the default's score on the same folds, with its 95 % interval and one-sided
     p-value of being better, corrected for the number of candidates. None where it was not reached.
-    default_score: of one that left early, the default's score on its folds at its epoch.
+    default_score: of one that left early, the default's score on its folds at its epoch. expected:
+    of one that was measured in full, where other tables tell of it; see `docs/suggest.md`.
     """
 
     name: str
@@ -49,6 +64,7 @@ class CandidateResult:
     note: str = ""
     by_target: dict[str, dict[str, float]] = field(default_factory=dict)  # of several targets
     default_score: float | None = None
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +136,9 @@ class Result:
     loss to beat, in words. beside: what is read beside the score on the untouched rows, or without
     such on validation rows, as the coverage of intervals or each step of a forecast, of the default
     and of the selected loss. ensemble: how many models of each loss predict, where they are of
-    several losses; its score stands beside the others in `test`.
+    several losses; its score stands beside the others in `test`. lean: the loss that is expected to
+    gain most, if its probability of harm is under 10 %, proven or not; None where there is none, or
+    where no other table tells of the task or metric.
     """
 
     task: str
@@ -149,6 +167,7 @@ class Result:
     source: str = ""
     beside: dict[str, dict[str, float]] = field(default_factory=dict)
     ensemble: dict[str, int] = field(default_factory=dict)
+    lean: str | None = None
 
     def error(self, score: float) -> float:
         """Return a score such that lower is better; twice gives it back."""

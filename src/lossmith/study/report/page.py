@@ -5,12 +5,13 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from lossmith.study.base.formatting import duration, interval, number, p_value
+from lossmith.study.base.formatting import duration, interval, number, p_value, signed
 from lossmith.study.base.result import CandidateResult, ReportData, Result
 from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report import censored, comparison, fit, ranked, shapes, targets, verdict
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
 from lossmith.study.report.gallery import gallery
+from lossmith.study.report.leaning import chance, expected_of, leaning
 from lossmith.study.report.sample import sample
 from lossmith.study.report.snippet import snippet
 from lossmith.study.report.text import breakable, finished, opening, settings, table
@@ -56,6 +57,7 @@ def render(result: Result, evidence: ReportData) -> str:
         heading=verdict.heading(result),
         sentence=escape(result.sentence),
         evidence=verdict.evidence(result),
+        leaning=_leaning(result),
         tiles=verdict.tiles(result),
         notice=_notice(result),
         navigation="".join(f'<a href="#{key}">{title}</a> ' for key, (title, _) in kept.items()),
@@ -73,6 +75,11 @@ def _read(name: str) -> Template:
 def _rows(result: Result) -> str:
     total = result.rows.get("total", 0)
     return f" · {total:,} rows" if total or result.comparison is None else ""
+
+
+def _leaning(result: Result) -> str:
+    told = leaning(result)
+    return f'<p class="evidence">{escape(told)}</p>' if told else ""
 
 
 def _notice(result: Result) -> str:
@@ -119,18 +126,21 @@ def _candidates(result: Result) -> str:
     places = difference_places(result)
     unit = metric_unit(result.metric)
     head = ["loss", escape(metric_name(result.metric)), "difference", "corrected p"]
-    head += [*_TRAINED * _trained(result), "status"]
+    expected = bool(expected_of(result))
+    head += [*["expected"] * expected, *_TRAINED * _trained(result), "status"]
     counts = dict.fromkeys(_ORDER, 0)
     for candidate in result.candidates:
         counts[_STATUS.get(candidate.status, candidate.status)] += 1
     caption = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    rows = [_candidate_row(result, candidate, places) for candidate in (*full, *rest)]
+    rows = [_candidate_row(result, candidate, places, expected) for candidate in (*full, *rest)]
     return table(
         head, rows, caption=caption + (f"; scores in {unit}" if unit else ""), css="candidates"
     )
 
 
-def _candidate_row(result: Result, candidate: CandidateResult, places: int) -> list[str]:
+def _candidate_row(
+    result: Result, candidate: CandidateResult, places: int, expected: bool
+) -> list[str]:
     rest = settings(candidate)
     name = f"{breakable(candidate.name)}{_tags(result, candidate.name)}"
     difference = number(candidate.difference_to_default, places, sign=True)
@@ -145,9 +155,18 @@ def _candidate_row(result: Result, candidate: CandidateResult, places: int) -> l
         f"{number(candidate.score, places)}<small>{_score_note(result, candidate, places)}</small>",
         f"{difference}<small>{limits}</small>",
         escape(p_value(candidate.p_value)),
+        *[_expected_cell(candidate)] * expected,
         *trained * _trained(result),
         f"{_STATUS.get(candidate.status, candidate.status)}{note}",
     ]
+
+
+def _expected_cell(candidate: CandidateResult) -> str:
+    """Return the change of error that is expected of a loss, and how likely it is to harm."""
+    one = candidate.expected
+    if one is None:
+        return number(None, 0)
+    return f"{signed(one.change)}<small>harm {escape(chance(one.harm))}</small>"
 
 
 def _trained(result: Result) -> bool:

@@ -7,6 +7,7 @@ from lossmith.study.base.result import CandidateResult, Result
 from lossmith.study.metrics import metric_name
 from lossmith.study.report import targets, text
 from lossmith.study.report.figures import compared, difference_places
+from lossmith.study.report.leaning import explained
 from lossmith.study.report.text import breakable, opening, table, tried
 
 
@@ -74,6 +75,8 @@ def meaning(result: Result) -> str:
         names = ", ".join(f"<b>{escape(name)}</b>" for name in others)
         chosen = "combination" if result.targets else "loss by this study"
         paragraphs.append(f"Not told apart from the chosen {chosen}: {names}.")
+    if not (result.targets or result.withheld or result.interrupted):
+        paragraphs.append(explained(result))
     paragraphs += [test_sentence(result), _ensemble(result)]
     return "".join(f"<p>{one}</p>" for one in paragraphs if one)
 

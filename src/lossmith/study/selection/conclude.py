@@ -26,8 +26,10 @@ from lossmith.study.multitarget.heads import losses_of
 from lossmith.study.rules.decision import Decision
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.selection.by_target import ByTarget, source
+from lossmith.study.selection.expected import with_expectations
 from lossmith.study.selection.final import FinalModels
 from lossmith.study.selection.storage import OF_PARTS
+from lossmith.study.suggest.expectation import lean
 from lossmith.study.training.predictor import EnsembleModel
 from lossmith.study.trials.scoring import Scoring
 from lossmith.study.trials.stacked_worker import StackedWorker
@@ -145,6 +147,12 @@ def conclude(
         decisions.append([models.ensemble.picked.decision])
     tests = view.tests(rows, predictions, decisions)
     estimates = view.estimates() if problem.several else {}
+    candidates = view.rows(estimates, decision.candidates)
+    if not problem.several and not suspected(findings) and measurements.past_last_check:
+        metric = worker.scorer.targets[0].metric
+        candidates = with_expectations(
+            candidates, measurements, problem.targets[0], split.train, metric
+        )
     result = Result(
         task=problem.task,
         metric=measurements.measure.name,
@@ -161,7 +169,8 @@ def conclude(
         equivalents=decision.equivalents,
         withheld=decision.withheld,
         still_improving=tuple(dict.fromkeys(measurements.still_improving + measurements.at_edge)),
-        candidates=view.rows(estimates, decision.candidates),
+        candidates=candidates,
+        lean=lean(candidates),
         test={} if problem.several else tests[0],
         targets=view.results(estimates, decision.selected, tests) if problem.several else (),
         cost=models.cost,

@@ -1,7 +1,6 @@
 """`suggest`: which losses are likely to beat the default, before any training."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from statistics import NormalDist
 from typing import Any
 
@@ -15,19 +14,17 @@ from lossmith.study.data.table import as_frame
 from lossmith.study.metrics import lookup
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.suggest.features import LOGS, features
-from lossmith.study.suggest.knowledge import Knowledge, change, even, load
+from lossmith.study.suggest.knowledge import KINDS, Knowledge, Source, change, even, shipped, source
 from lossmith.study.suggest.suggestion import Alike, Prospect, Suggestion
 
 INTERVAL = NormalDist().inv_cdf(0.9)  # deviations to each side of an 80 % interval
 SIMILAR = 5  # recorded tables shown
 STRANGE = 0.1  # likeness to the nearest recorded table below which there is none like it
 BEYOND = 0.1  # of the recorded range, from which a feature counts as outside
-KINDS = {"regression": "regression", "binary": "classes", "multiclass": "classes"}
 UNSEEN = (
     "None of your data were looked at: this is what {cells} cells of the atlas, on {sets} sets of "
     "data with small models, have in common."
 )
-TWINS = {"r2": "rmse"}  # whose 1 − R² is the square of the other's, up to a factor
 
 
 def suggest(
@@ -88,14 +85,9 @@ def suggest(
     return _suggestion(problem, found.name, candidates, known, own)
 
 
-@cache
-def _everything() -> Mapping[str, Knowledge]:
-    return load()
-
-
 def _of_atlas(task: str | None, metric: str) -> Suggestion:
     """Return what is expected of a task's losses on any data, from the cells of the atlas."""
-    known = _everything().get(task or "")
+    known = shipped().get(task or "")
     if task is None or known is None or known.features:
         tasks = ", ".join(_atlas_tasks())
         raise InputError(f"give a table and its target, or one of the tasks {tasks}")
@@ -105,6 +97,7 @@ def _of_atlas(task: str | None, metric: str) -> Suggestion:
         )
     records, point = known.metrics[metric], known.point({})
     losses = _prospects(known, metric, records.names, point)
+    sets = {one.table for one in known.tables}
     return Suggestion(
         target="",
         metric=metric,
@@ -113,32 +106,27 @@ def _of_atlas(task: str | None, metric: str) -> Suggestion:
         losses=losses,
         unknown=(),
         alike=_alike(known, metric, losses[0].name, point, 1.0),
-        outside=(UNSEEN.format(cells=len(known.tables), sets=len(_sets(known))),),
+        outside=(UNSEEN.format(cells=len(known.tables), sets=len(sets)),),
         study=f'lossmith.Study(…, task="{task}", metric="{metric}")',
     )
 
 
 def _atlas_tasks() -> list[str]:
     """Return the tasks of which the atlas tells."""
-    return [task for task, known in _everything().items() if not known.features]
+    return [task for task, known in shipped().items() if not known.features]
 
 
-def _sets(known: Knowledge) -> set[str]:
-    return {one.table for one in known.tables}
-
-
-def _known(task: str, metric: str) -> Knowledge:
-    """Return what is known of a task, where there is anything of the metric."""
-    kinds = _everything()
-    if task not in KINDS or KINDS[task] not in kinds:
-        raise _unknown(task)
-    known = kinds[KINDS[task]]
-    if TWINS.get(metric, metric) not in known.metrics:
+def _known(task: str, metric: str) -> Source:
+    """Return where gains under a metric are recorded, where they are."""
+    found, kind = source(task, metric), KINDS.get(task, "")
+    if found is None and kind in shipped():
         raise InputError(
             f"nothing is known of losses under {metric} before training, only under "
-            f"{', '.join(known.metrics)}; lossmith select studies them under any metric"
+            f"{', '.join(shipped()[kind].metrics)}; lossmith select studies them under any metric"
         )
-    return known
+    if found is None:
+        raise _unknown(task)
+    return found
 
 
 def _unknown(task: str) -> InputError:
@@ -152,15 +140,13 @@ def _suggestion(
     problem: Problem,
     metric: str,
     candidates: CandidateSet,
-    known: Knowledge,
+    found: Source,
     own: Mapping[str, float],
 ) -> Suggestion:
-    recorded = TWINS.get(metric, metric)
-    power = 1.0 if metric == recorded else 2.0
+    known, recorded, power = found
     rivals = [one.name for one in candidates.candidates if one.name != candidates.default]
-    names = set(known.metrics[recorded].names)
     point = known.point(own)
-    able = [name for name in rivals if name in names]
+    able = [name for name in rivals if name in found.names]
     losses = _prospects(known, recorded, able, point, power)
     alike = _alike(known, recorded, losses[0].name, point, power) if losses else ()
     return Suggestion(
@@ -169,7 +155,7 @@ def _suggestion(
         task=problem.task,
         default=candidates.default,
         losses=losses,
-        unknown=tuple(name for name in rivals if name not in names),
+        unknown=tuple(name for name in rivals if name not in found.names),
         alike=alike,
         outside=_outside(known, own, alike),
         study=f"lossmith select TABLE --target {problem.name} --metric {metric}",

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lossmith.printable import printable
-from lossmith.study.base.formatting import listed, number
-from lossmith.study.metrics import metric_name
+from lossmith.study.base.formatting import listed, signed
+from lossmith.study.metrics import error_name
 
 LIKELY = 0.75  # probability from which a loss is likely to beat the default
 WORTH = 0.01  # share of the default's error that it must take off besides
@@ -124,28 +124,6 @@ class Suggestion:
         if self.unknown:
             notes.append(f"Nothing is known of {listed(list(self.unknown))}.")
         return tuple(notes)
-
-
-def signed(share: float) -> str:
-    """Return a relative change in per cent.
-
-    >>> signed(-0.0321), signed(0.5)
-    ('−3.2 %', '+50 %')
-    """
-    value = 100 * share
-    return f"{number(value, 0 if abs(value) >= 10 else 1, sign=True)} %"
-
-
-def error_name(metric: str) -> str:
-    """Return what is called the error under a metric.
-
-    >>> error_name("mae"), error_name("auroc")
-    ('MAE', '1 − AUROC')
-    """
-    from lossmith.study.metrics.resolve import as_metric
-
-    name = metric_name(metric)
-    return name if as_metric(metric).better == "lower" else f"1 − {name}"
 
 
 def _also(names: list[str]) -> str:
