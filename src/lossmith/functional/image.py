@@ -1,5 +1,7 @@
 """Losses of images against images, unreduced: one value an image."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, avg_pool2d, avg_pool3d, conv2d, pad
@@ -27,7 +29,7 @@ __all__ = [
 
 K1, K2 = 0.01, 0.03  # the paper's constants, in units of the data's range
 FLAT = 1e-5  # a window's sum of squared deviations that counts as none, as in MONAI
-_POOLS = {3: avg_pool1d, 4: avg_pool2d, 5: avg_pool3d}
+_POOLS: dict[int, Callable[..., Tensor]] = {3: avg_pool1d, 4: avg_pool2d, 5: avg_pool3d}
 _LEAST = 1e-30
 _MOST = 1e15  # a value whose square float32 still holds
 
@@ -208,7 +210,7 @@ def _centred(image: Tensor, window: int) -> tuple[Tensor, Tensor]:
     size = size.reshape(-1, *(1,) * (image.ndim - 1))
     image = image / size
     middle = image.detach().flatten(2).mean(2).reshape(*image.shape[:2], *(1,) * (image.ndim - 2))
-    sides = (window // 2, window // 2) * (image.ndim - 2)
+    sides = [window // 2] * 2 * (image.ndim - 2)
     least = FLAT / window ** (image.ndim - 2) / size / size
     return pad(image, sides) - middle, least
 

@@ -1,5 +1,7 @@
 """Risks of a classifier that knows positives and unlabelled rows alone."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -31,7 +33,7 @@ def nnpu(
     most = torch.finfo(input.dtype).max / 8
     input, positive = clamp_if_outside(input, -most, most), target > 0.5
     share = tensor_like(prior, input)
-    loss = torch.sigmoid if surrogate == "sigmoid" else softplus
+    loss: Callable[[Tensor], Tensor] = torch.sigmoid if surrogate == "sigmoid" else softplus
     up = _mean(loss(-input), torch.where(positive, weight, 0))  # a positive taken for a negative
     down = _mean(loss(input), torch.where(positive, weight, 0))
     others = _mean(loss(input), torch.where(positive, 0, weight))

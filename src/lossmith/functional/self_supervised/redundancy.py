@@ -173,5 +173,5 @@ def mmcr(input: Tensor, *, lambda_: Tensor | float = 0.0) -> tuple[Tensor, Tenso
 def _nuclear(matrices: Tensor) -> Tensor:
     """Return the sum of singular values; NaN for NaN, of which the decomposition is an error."""
     sound = matrices.isfinite()
-    values = torch.linalg.svdvals(torch.where(sound, matrices, 0)).sum()
+    values: Tensor = torch.linalg.svdvals(torch.where(sound, matrices, 0)).sum()
     return values + 0 * torch.where(sound, 0, matrices.detach()).sum()

@@ -233,7 +233,6 @@ class TiCo(Coupled):
     tensor(0.4000)
     """
 
-    function = staticmethod(F.tico)
     features: Whole = Whole(low=1, doc="D, the width of embeddings")
     beta: Real = Real(default=0.9, low=0.0, high=1.0, doc="β, the share of C that a step keeps")
     rho: Real = Real(default=8.0, low=0.0, doc="ρ, what the covariance weighs")
@@ -261,7 +260,14 @@ class TiCo(Coupled):
         """Return both terms of some rows."""
         if input.shape[1:] != (self.features,):
             raise ValueError(f"input must be (N, {self.features}), got {tuple(input.shape)}")
-        return super().values(input, target, own)
+        return F.tico(
+            input,
+            target,
+            covariance=self.covariance,
+            beta=self.beta,
+            rho=self.rho,
+            own=own,
+        )
 
     def update(self, progress: Progress) -> None:
         """Take the step's embeddings into the covariance."""
