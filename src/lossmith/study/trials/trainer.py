@@ -10,16 +10,17 @@ from lossmith.core.loss import Loss
 from lossmith.study.candidates import CandidateSpec
 from lossmith.study.data.folds import Split
 from lossmith.study.training.budget import Budget, TrialSpec
+from lossmith.study.training.heads import Reading
 
 
 class Model(Protocol):
     """A trained model and the loss that decodes its head.
 
-    horizons: of times to an event, when survival is predicted.
+    readings: how it is read for each target.
     """
 
     loss: Loss
-    horizons: tuple[float, ...]
+    readings: Sequence[Reading]
 
     def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
         """Return each target's points (n,) or probabilities (n, C)."""
