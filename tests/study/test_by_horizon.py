@@ -70,6 +70,7 @@ def test_the_verdict_holds_the_score_of_each_step(metric: str, tmp_path: Path) -
     study.verdict().write(page)
     assert "Beside the score, on validation rows, the mean of the folds" in page.read_text()
     assert "step 3" in page.read_text()
+    assert f"{of.label} by step, default and chosen" in page.read_text()
 
 
 def test_one_number_a_row_has_no_steps() -> None:

@@ -9,6 +9,7 @@ from lossmith.study.base.formatting import duration, interval, number, p_value, 
 from lossmith.study.base.result import CandidateResult, ReportData, Result
 from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report import censored, comparison, fit, ranked, shapes, targets, verdict
+from lossmith.study.report.beside import beside
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
 from lossmith.study.report.gallery import gallery
 from lossmith.study.report.leaning import chance, expected_of, leaning
@@ -104,7 +105,7 @@ def _meaning(result: Result) -> str:
     if result.comparison is not None:
         tested = verdict.test_sentence(result)
         told = comparison.meaning(result, result.comparison)
-        return told + (f"<p>{tested}</p>" if tested else "") + verdict.beside(result)
+        return told + (f"<p>{tested}</p>" if tested else "") + beside(result)
     return verdict.meaning(result)
 
 

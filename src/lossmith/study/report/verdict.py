@@ -2,13 +2,13 @@
 
 from html import escape
 
-from lossmith.study.base.formatting import decimals, interval, number, p_value
+from lossmith.study.base.formatting import interval, number, p_value
 from lossmith.study.base.result import CandidateResult, Result
 from lossmith.study.metrics import metric_name
 from lossmith.study.report import targets, text
 from lossmith.study.report.figures import compared, difference_places
 from lossmith.study.report.leaning import explained
-from lossmith.study.report.text import breakable, opening, table, tried
+from lossmith.study.report.text import breakable, opening, tried
 
 
 def heading(result: Result) -> str:
@@ -79,21 +79,6 @@ def meaning(result: Result) -> str:
         paragraphs.append(explained(result))
     paragraphs += [test_sentence(result), _ensemble(result)]
     return "".join(f"<p>{one}</p>" for one in paragraphs if one)
-
-
-def beside(result: Result) -> str:
-    """Return a table of what is read beside the score, where there is any."""
-    if not result.beside:
-        return ""
-    roles = ["default"] + ["selected"] * (result.verdict == "switch")
-    columns = [result.beside[role] for role in roles]
-    places = decimals(0.01 * abs(one) for column in columns for one in column.values() if one)
-    rows = [
-        [escape(name), *(number(column[name], places) for column in columns)] for name in columns[0]
-    ]
-    head = ["", *(escape(getattr(result, role)) for role in roles)]
-    where = "on the untouched rows" if result.test else "on validation rows, the mean of the folds"
-    return table(head, rows, caption=f"Beside the score, {where}")
 
 
 def _of_losses(result: Result) -> list[str]:

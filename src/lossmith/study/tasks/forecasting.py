@@ -18,6 +18,7 @@ MEDIAN = Baseline("mae", "the median", elicited=True)
 QUANTILES = Baseline("quantile", "these quantiles", elicited=True)
 DISTRIBUTIONS = ("wql", "crps", "interval", "mase")  # that tables do not have
 STEPS = 48  # of a horizon that are scored one by one
+STEP = "step "  # before its number
 
 
 class Forecasting(ArrayTask):
@@ -111,7 +112,7 @@ class Forecasting(ArrayTask):
         values, named = self.learned(target), isinstance(target, Mapping)
         for h in range(steps):
             own = {**target, "value": values[:, h]} if named else values[:, h]
-            found[f"step {h + 1}"] = metric.score(own, prediction[..., h])
+            found[f"{STEP}{h + 1}"] = metric.score(own, prediction[..., h])
         return found
 
     def _columns(self, target: Any) -> int:

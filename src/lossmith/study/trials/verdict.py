@@ -30,9 +30,9 @@ from lossmith.study.rules.design import LEAST_FOLDS, LEAST_SCORES, Design, Read
 from lossmith.study.rules.evidence import Form, Shape, reader
 from lossmith.study.rules.plan import finalists, needed
 from lossmith.study.rules.weighing import Evidence, weigh
-from lossmith.study.tasks.sample import SAMPLES, pictures
+from lossmith.study.tasks.sample import pictures
 from lossmith.study.trials.history import cost_of, curves_of
-from lossmith.study.trials.scored import beside_of
+from lossmith.study.trials.kept import kept_beside, kept_sample
 from lossmith.study.trials.spec import design_of
 from lossmith.study.trials.standing import (
     LOST_PAIRING,
@@ -198,6 +198,7 @@ def verdict_of(view: View) -> Verdict:
     else:
         said = sentence(metric, design.default, selected, candidates, comparison)
         said += "" if ended else " The study has not ended yet."
+    names = design.default, selected
     if best != selected:
         said = (
             f"Keep {design.default}: {best} looked better, but rows seem to belong together, which "
@@ -225,46 +226,14 @@ def verdict_of(view: View) -> Verdict:
         versions={},
         comparison=comparison,
         source=str(view.spec.get("source", "")),
-        beside=_beside(view, weighed, selected),
+        beside={} if weighed is None else kept_beside(weighed, view.detail, *names),
     )
     return Verdict(
         result=result,
         curves=curves_of(weighed, facts, design.better),
         finished=ended,
-        sample=_sample(view, weighed, selected),
+        sample=None if weighed is None else kept_sample(weighed, view.detail, *names),
     )
-
-
-def _sample(view: View, weighed: Evidence | None, selected: str) -> Sample | None:
-    """Return a few rows of what both models predict on the first fold, if they were kept."""
-    if weighed is None:
-        return None
-    names, found = (view.design.default, selected), []
-    for name in names:
-        training = Training(weighed.settings[name], 0)
-        kept = view.detail(training, weighed.errors[name].best_epoch)
-        found.append({tuple(key.split(".")): one for key, one in kept.items()})
-    kind = next((key[0] for key in found[0] if key[0] in SAMPLES and len(key) > 1), None)
-    if kind is None or found[0].keys() != found[1].keys():
-        return None
-    parts = [{key[1]: one for key, one in own.items() if key[0] == kind} for own in found]
-    return Sample(kind=kind, default=parts[0], selected=parts[1])
-
-
-def _beside(view: View, weighed: Evidence | None, selected: str) -> dict[str, dict[str, float]]:
-    """Return what was read beside both scores, the mean of the folds, where trials told it."""
-    if weighed is None:
-        return {}
-    names: dict[str, str] = {"default": view.design.default, "selected": selected}
-    found: dict[str, dict[str, float]] = {}
-    for role, name in names.items():
-        pairs = zip(weighed.folds, weighed.errors[name].epochs, strict=True)
-        trainings = [(Training(weighed.settings[name], fold), epoch) for fold, epoch in pairs]
-        told = [beside_of(view.detail(*one)) for one in trainings]
-        if not told[0] or any(one.keys() != told[0].keys() for one in told):
-            return {}
-        found[role] = {key: float(np.mean([one[key] for one in told])) for key in told[0]}
-    return found
 
 
 def _weighed(view: View) -> Evidence | None:
