@@ -145,6 +145,9 @@ def _measured(line: dict, one: dict, default: dict, rows: int) -> tuple[float, f
     """Return the log of a finalist's error over the default's, with its standard error."""
     if one["difference"] is None:
         return None
+    if one.get("ratio"):
+        gain, error = one["ratio"]
+        return gain, error
     own, base = (_error(line, row["score"], rows) for row in (one, default))
     error = abs(one["high"] - one["low"]) / WIDTH / own
     return (float(np.log(own / base)), error) if 0 < error < np.inf else None

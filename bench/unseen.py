@@ -122,6 +122,8 @@ def _outcome(
     pool: pd.DataFrame, held: pd.DataFrame, target: str, metric: str, positive: object
 ) -> dict[str, object]:
     from lossmith import select
+    from lossmith.study.metrics import lookup
+    from lossmith.study.selection.expected import measured
 
     start = time.perf_counter()
     try:
@@ -141,6 +143,8 @@ def _outcome(
     seconds = time.perf_counter() - start
     result, hindsight = selection.result, Hindsight(selection, held, target)
     known = {row.name: row for row in result.candidates}
+    rows = len(selection.problem.target) - len(selection.test_rows)
+    ratios = measured(selection.measurements, lookup(metric), rows)
     each = hindsight.finals(set(selection.measurements.settings) | {result.common})
     return {
         "task": selection.problem.task,
@@ -160,6 +164,7 @@ def _outcome(
                 "difference": known[name].difference_to_default,
                 "low": known[name].difference_low,
                 "high": known[name].difference_high,
+                "ratio": ratios.get(name),
             }
             for name, score in each.items()
             if name in selection.measurements.settings

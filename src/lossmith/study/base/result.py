@@ -45,7 +45,7 @@ class CandidateResult:
     score minus the default's score on the same folds, with its 95 % interval and one-sided
     p-value of being better, corrected for the number of candidates. None where it was not reached.
     default_score: of one that left early, the default's score on its folds at its epoch. expected:
-    of one that was measured in full, where other tables tell of it; see `docs/suggest.md`.
+    of one that was measured in full, where other tables tell of the metric.
     """
 
     name: str
@@ -137,7 +137,7 @@ class Result:
     such on validation rows, as the coverage of intervals or each step of a forecast, of the default
     and of the selected loss. ensemble: how many models of each loss predict, where they are of
     several losses; its score stands beside the others in `test`. lean: the loss that is expected to
-    gain most, if its probability of harm is under 10 %, proven or not; None where there is none, or
+    gain most, if its probability of harm is under 10 % or it is selected; None without one, or
     where no other table tells of the task or metric.
     """
 

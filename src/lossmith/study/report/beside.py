@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def _by_step(result: Result, columns: Mapping[str, Mapping[str, float]], where: 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
         for role, own in columns.items():
-            line = {"color": COLOURS[role], "ls": DASHES[role], "markersize": 3}
+            line: dict[str, Any] = {"color": COLOURS[role], "ls": DASHES[role], "markersize": 3}
             places = np.array([int(name.removeprefix(STEP)) for name in steps])
             axes.plot(places, [own[name] for name in steps], "o", label=role, **line)
         axes.legend()

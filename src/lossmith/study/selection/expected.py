@@ -28,11 +28,21 @@ def with_expectations(
 
     studied: the rows of the table that the study is of.
     """
-    default, *rivals = measurements.weighed().errors.items()
-    pairs = {name: ratio(one, default[1], metric, len(studied)) for name, one in rivals}
-    measured = {name: (gain, error) for name, (gain, error) in pairs.items() if 0 < error < np.inf}
-    found = expectations(problem, studied, metric.name, measured)
+    pairs = measured(measurements, metric, len(studied))
+    found = expectations(problem, studied, metric.name, pairs)
     return tuple(replace(row, expected=found.get(row.name)) for row in rows)
+
+
+def measured(
+    measurements: Measurements, metric: Metric, rows: int
+) -> dict[str, tuple[float, float]]:
+    """Return the log of each finalist's error over the default's, with its standard error.
+
+    Those whose difference has no error are left out: equal, or seen once. rows: that are studied.
+    """
+    (_, default), *rivals = measurements.weighed().errors.items()
+    pairs = {name: ratio(one, default, metric, rows) for name, one in rivals}
+    return {name: pair for name, pair in pairs.items() if 0 < pair[1] < np.inf}
 
 
 def ratio(one: FoldErrors, default: FoldErrors, metric: Metric, rows: int) -> tuple[float, float]:
