@@ -224,8 +224,8 @@ def test_r2_is_expected_to_change_as_the_square_of_rmse() -> None:
     assert pair[0].probability == pair[1].probability
 
 
-def test_without_features_every_record_is_as_much_alike() -> None:
-    prior = Prior(0.0, 0.7, 0.0, 0.5)
+def test_without_features_cells_of_one_data_set_are_alike_and_yours_are_not() -> None:
+    prior = Prior(0.0, 0.7, 0.4, 0.5)
     gains = np.array([[-0.3, 0.1], [-0.2, np.nan], [-0.25, 0.0]])
     records = Records(
         names=("dice", "jaccard"),
@@ -234,9 +234,11 @@ def test_without_features_every_record_is_as_much_alike() -> None:
         priors=(prior, prior),
         default="cross_entropy + dice",
     )
-    table = Recorded(package="atlas", table="nuclei", target="", condition="clean")
     known = Knowledge(
-        tables=(table,) * 3,
+        tables=tuple(
+            Recorded(package="atlas", table=name, target="", condition="clean")
+            for name in ("nuclei", "nuclei", "handwriting")
+        ),
         features=(),
         points=np.empty((3, 0)),
         lengths=np.empty(0),
@@ -244,9 +246,12 @@ def test_without_features_every_record_is_as_much_alike() -> None:
         widen=1.5,
     )
     y, s = even(gains[:, 0], records.errors[:, 0])
-    wanted, spread = posterior(prior, y, s, np.ones((3, 3)), np.ones((1, 3)))
+    alike = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1.0]])
+    covariance = 0.7**2 + 0.4**2 * alike + np.diag(s**2 + 0.5**2)
+    by = np.full(3, 0.7**2) @ np.linalg.inv(covariance)
+    spread = (0.7**2 + 0.4**2 - by @ np.full(3, 0.7**2) + 0.5**2) ** 0.5
     mean, deviation = known.forecast("mean_iou", "dice", known.point({}))
-    assert (mean, deviation) == (pytest.approx(wanted[0]), pytest.approx(1.5 * spread[0]))
+    assert (mean, deviation) == (pytest.approx(by @ y), pytest.approx(1.5 * spread))
 
 
 @pytest.mark.parametrize("task", [task for task, one in load().items() if not one.features])

@@ -65,7 +65,7 @@ class Knowledge:
     features: names of what tables are compared by. points: these of each table, (n, d). lengths:
     over which of them gains change, in standard deviations, (d,). widen: by how much deviations
     must grow for intervals to cover on tables left out. Where no features are known, the records
-    are the atlas's cells of a task, all as much alike as others.
+    are the atlas's cells of a task: those of one data set are alike, others are not.
     """
 
     tables: tuple[Recorded, ...]
@@ -86,8 +86,17 @@ class Knowledge:
         return np.clip(own, self.points.min(axis=0), self.points.max(axis=0))
 
     def alike(self, point: Array) -> Array:
-        """Return how much a table is like each recorded one, (n,)."""
+        """Return how much a table is like each recorded one, (n,); without features not at all."""
+        if not self.features:
+            return np.zeros(len(self.tables))
         return likeness(self._standard(point[None]), self.standard, self.lengths)[0]
+
+    @cached_property
+    def within(self) -> Array:
+        """How much recorded tables are alike, (n, n); without features those of one name are."""
+        if not self.features:
+            return same([one.table for one in self.tables])
+        return likeness(self.standard, self.standard, self.lengths)
 
     def forecast(self, metric: str, name: str, point: Array) -> tuple[float, float]:
         """Return the mean and deviation of a loss's gain on a table, on the scale of `even`."""
@@ -95,22 +104,14 @@ class Knowledge:
         place = records.names.index(name)
         gains, errors = even(records.gains[:, place], records.errors[:, place])
         held = np.isfinite(gains)
-        points = self.standard[held]
         mean, deviation = posterior(
             records.priors[place],
             gains[held],
             errors[held],
-            likeness(points, points, self.lengths),
+            self.within[np.ix_(held, held)],
             self.alike(point)[None, held],
         )
         return float(mean[0]), self.widen * float(deviation[0])
-
-    def forecast_of_any(self, metric: str) -> tuple[float, float]:
-        """Return the same of a loss that no table was tried with: what losses gain in general."""
-        priors = np.array(self.metrics[metric].priors)
-        mean, offset = priors[0, :2]  # shared by all
-        told, own = np.median(priors[:, 2:], axis=0)
-        return float(mean), self.widen * float(np.sqrt(offset**2 + told**2 + own**2))
 
     def _standard(self, points: Array) -> Array:
         spread = np.maximum(self.points.std(axis=0), 1e-9)
@@ -148,6 +149,11 @@ def source(task: str, metric: str) -> Source | None:
     if known is None or recorded not in known.metrics:
         return None
     return Source(known, recorded, 1.0 if recorded == metric else 2.0)
+
+
+def same(names: Sequence[str]) -> Array:
+    """Return which of n names are equal, as numbers (n, n)."""
+    return (np.array(names)[:, None] == np.array(names)).astype(float)
 
 
 def even(gains: Array, errors: Array) -> tuple[Array, Array]:

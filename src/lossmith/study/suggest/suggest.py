@@ -91,12 +91,13 @@ def _of_atlas(task: str | None, metric: str) -> Suggestion:
     if task is None or known is None or known.features:
         tasks = ", ".join(_atlas_tasks())
         raise InputError(f"give a table and its target, or one of the tasks {tasks}")
-    if metric not in known.metrics:
+    recorded = metric.partition("@")[0]  # at whatever k
+    if recorded not in known.metrics:
         raise InputError(
             f"of {task} nothing is known under {metric}, only under {', '.join(known.metrics)}"
         )
-    records, point = known.metrics[metric], known.point({})
-    losses = _prospects(known, metric, records.names, point)
+    records, point = known.metrics[recorded], known.point({})
+    losses = _prospects(known, recorded, records.names, point)
     sets = {one.table for one in known.tables}
     return Suggestion(
         target="",
@@ -105,7 +106,7 @@ def _of_atlas(task: str | None, metric: str) -> Suggestion:
         default=records.default,
         losses=losses,
         unknown=(),
-        alike=_alike(known, metric, losses[0].name, point, 1.0),
+        alike=_alike(known, recorded, losses[0].name, point, 1.0),
         outside=(UNSEEN.format(cells=len(known.tables), sets=len(sets)),),
         study=f'lossmith.Study(…, task="{task}", metric="{metric}")',
     )
