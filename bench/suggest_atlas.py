@@ -160,10 +160,7 @@ def _left_out(known: dict[str, Lines]) -> dict[str, dict[str, Pair]]:
         for left in dict.fromkeys(sets):
             away = (task, left)
             prior = fit(known, lambda one, away=away: (one["task"], one["table"]) != away)[task]
-            rest, out = (
-                np.array([(one == left) == is_left for one in sets]) for is_left in (False, True)
-            )
-            alike = same(sets)
+            out, alike = np.array([one == left for one in sets]), same(sets)
             for name, (y, s) in own.even.items():
                 for loss in range(y.shape[1]):
                     held = ~out & np.isfinite(y[:, loss])

@@ -270,7 +270,7 @@ def test_a_task_of_the_atlas_is_answered_without_data(task: str) -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"metric": "dice"}, "give a table and its target, or one of the tasks segmentation"),
+        ({"metric": "dice"}, "give a table and its target, or one of the tasks .*segmentation"),
         ({"metric": "auroc", "task": "binary"}, "give a table and its target"),
         ({"metric": "auroc", "task": "segmentation"}, "only under mean_iou"),
         ({"metric": "dice", "task": "segmentation", "target": "x"}, "give a table and the column"),
