@@ -65,7 +65,7 @@ def study(job: tuple[str, str, str, int]) -> Lines:
         "seed": seed,
         "better": result.better,
         "default": result.default,
-        "naive": result.naive,
+        "naive": result.common,
         "selected": result.selected,
         "verdict": result.verdict,
         "scores": scores,
@@ -96,7 +96,7 @@ class Hindsight:
     def __init__(self, selection, held: pd.DataFrame, target: str) -> None:
         from lossmith.study.data.folds import split_rows
         from lossmith.study.metrics import lookup
-        from lossmith.study.training.heads import Reading
+        from lossmith.study.training.heads import HeadReader
         from lossmith.study.training.stacked import Rows
         from lossmith.study.training.table_trainer import TableTrainer
 
@@ -104,22 +104,20 @@ class Hindsight:
         (self.problem,), seed = selection.problem.targets, selection.result.seed
         split = split_rows(self.problem.task, self.problem.target, seed)
         self.metric = lookup(selection.result.metric)
-        self.reading = Reading.of(self.metric, self.problem.target)
+        self.reading = HeadReader.of(self.metric, self.problem.target)
         self.trainer = TableTrainer(self.problem, split, [self.reading])
         features = self.problem.features
-        encoder, develop = self.trainer._fitted(split.develop)
+        encoder, train = self.trainer._fitted(split.train)
         inner = torch.from_numpy(encoder.transform(features.iloc[split.test]))
         outer = torch.from_numpy(encoder.transform(held.drop(columns=target)))
-        self.target = torch.from_numpy(self.problem.target[split.develop])
+        self.target = torch.from_numpy(self.problem.target[split.train])
         self.inner_target = self.problem.target[split.test]
         self.outer_target = self._codes(held[target])
         self.held = held.drop(columns=target)
         self.inner, self.halves = len(inner), {}
         self.halvings = self._halvings(seed)
         seeds = [10_000 + split.folds[0].seed + number for number in range(SEEDS)]
-        self.rows = Rows(
-            [(develop, self.target)] * SEEDS, [torch.cat([inner, outer])] * SEEDS, seeds
-        )
+        self.rows = Rows([(train, self.target)] * SEEDS, [torch.cat([inner, outer])] * SEEDS, seeds)
 
     def scores(self) -> dict[str, float]:
         """Score every candidate at the learning rate that suited it best in the study.
@@ -144,7 +142,7 @@ class Hindsight:
     def delivered(self) -> dict[str, float]:
         """Score the models as a user gets them: of the selected loss and of both defaults."""
         result = self.selection.result
-        return self.finals({result.default, result.selected, result.naive})
+        return self.finals({result.default, result.selected, result.common})
 
     def finals(self, names: set[str]) -> dict[str, float]:
         """Score the final models of some losses."""

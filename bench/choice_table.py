@@ -18,14 +18,14 @@ measured on them.
 
 All differences are in per cent of the default's error (the metric, or 1 − metric where higher is
 better); positive is better than the default. The default is the loss that the metric elicits;
-"naive" is MSE or cross-entropy whatever the metric; "random" is the mean over all candidates;
+"common" is MSE or cross-entropy whatever the metric; "random" is the mean over all candidates;
 "more compute" is the default at the best of nine learning rates instead of three; "hindsight"
 is the best of {candidates} candidates as the held-out rows themselves show, which nobody can know
 beforehand and which noise flatters. "Honest hindsight" is the candidate that one half of those rows
 calls best, scored on the other half, the mean over ten halvings, both ways: what knowing that much
-would have given. "Recovered" is the share of it that the choice gives, from the naive loss and from
-the default. Cost ratios were taken by wall clock while the machine was busy with other work; [in
-CPU seconds](cost.md).
+would have given. "Recovered" is the share of it that the choice gives, from the common loss and
+from the default. Cost ratios were taken by wall clock while the machine was busy with other work;
+[in CPU seconds](cost.md).
 """
 
 
@@ -50,7 +50,7 @@ def _row(line: dict) -> dict:
         "switched": line["verdict"] == "switch",
         "chosen": gain(errors[line["selected"]]),
         "handed over": 100 * (own - delivered[line["selected"]]) / own,
-        "naive": gain(errors[line["naive"]]),
+        "common": gain(errors[line["naive"]]),
         "random": float(np.mean([gain(value) for value in errors.values()])),
         "more compute": gain(error(line["more_compute"])),
         "hindsight": gain(min(errors.values())),
@@ -76,7 +76,7 @@ def _honest(halves: dict, default: str, error: Callable[[Any], Any]) -> float:
 COLUMNS = (
     "chosen",
     "handed over",
-    "naive",
+    "common",
     "random",
     "more compute",
     "honest hindsight",
@@ -112,9 +112,9 @@ def _grouped(frame: pd.DataFrame, keys: list[str]) -> str:
     for key, group in frame.groupby(keys, sort=False):
         numbers = [f"{getattr(group[name], average)():+.1f}" for name in COLUMNS]
         switched = f"{int(group['switched'].sum())} of {len(group)}"
-        recovered = _recovered(group, group["naive"]), _recovered(group, 0.0)
+        recovered = _recovered(group, group["common"]), _recovered(group, 0.0)
         rows.append([*key, switched, *numbers, *recovered, f"{group['cost'].median():.1f}"])
-    beyond = ("recovered beyond naive", "beyond the default")
+    beyond = ("recovered beyond common", "beyond the default")
     head = [*keys, "switched", *COLUMNS, *beyond, "cost ratio"]
     return table(head, rows)
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from choice_table import table
-from policy_lean import MOST_HARM, lean, prior
 
 BEFORE = "before: 60/30/12/7, 5 finalists, 3 protected"
 NOW = "30/15/8/5, 5 finalists, 3 checks, 1 protected"
@@ -225,62 +224,9 @@ def render(path: Path) -> str:
             table(HEAD, [_cells(row) for _, row in own.iterrows()]),
             "",
             *(f"- {rule}: for {', '.join(names)}" for rule, names in chosen.items()),
-            "",
-            leaning(path),
         ]
     )
 
 
 def _listed(studies: pd.DataFrame) -> str:
     return ", ".join(f"{one.metric} {one.condition}" for one in studies.itertuples())
-
-
-UNBUILT = (
-    "Following it would harm more than it may (at most one switch in ten, and never more than\n"
-    "2 % of the error), so a study does not do it, nor name such a loss."
-)
-
-LEANING = """## Following what is not proven
-
-The gains of the finalists, shrunk towards what finalists gained on the *other* tables as far as
-they err (empirical Bayes), give each an expected gain and a chance of harm. Followed is the loss
-with the largest expected gain whose chance of harm is below {harm:.0f} %; beside it stands the
-verdict, which follows what is proven.
-
-"""
-
-
-def leaning(path: Path) -> str:
-    """Return what following the largest expected gain gives on the rows set aside."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    lines = [line for line in lines if line["rule"] == BEFORE]
-    rows: dict[str, list[float]] = {"verdict": [], "lean": [], "lean where nothing is proven": []}
-    expected = []
-    for line in lines:
-        others = [one["whole"]["gains"] for one in lines if one["table"] != line["table"]]
-        found = lean(line["whole"]["gains"], *prior(others)) if others else None
-        switched = line["whole"]["selected"] != line["default"]
-        if switched:
-            rows["verdict"].append(held_out(line, line["whole"]["selected"]))
-        if found is not None:
-            gain = held_out(line, found[0])
-            expected.append((100 * found[1], gain))
-            rows["lean"].append(gain)
-            if not switched:
-                rows["lean where nothing is proven"].append(gain)
-    cells = [
-        [
-            name,
-            f"{len(gains)} of {len(lines)}",
-            f"{sum(gain < 0 for gain in gains)}",
-            *([f"{f(gains):+.2f}" for f in (np.mean, np.median, min, max)] if gains else "––––"),
-        ]
-        for name, gains in rows.items()
-    ]
-    head = ("followed", "studies", "worse on held-out rows", "mean gain", "median", "least", "most")
-    parts = [LEANING.format(harm=100 * MOST_HARM) + table(head, cells)]
-    if expected:
-        promised, given = np.mean(expected, axis=0)
-        parts.append(UNBUILT)
-        parts.append(f"Expected were {promised:+.2f} in the mean, where {given:+.2f} came.")
-    return "\n\n".join(parts)

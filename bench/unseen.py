@@ -8,7 +8,7 @@ more, those of the development tables left out, a seeded draw takes tables, a ta
 columns (a number with more than 20 values, or 2 to 10 classes of 30 rows and more) and a metric.
 Of at most 2,000 rows, 30 % are set aside, clean. The others are studied as they are, and again with
 a tenth of the targets moved or a fifth of the labels wrong. Scored are the models as delivered: of
-the loss that was chosen, of the default and of the naive loss, all trained alike; and as many
+the loss that was chosen, of the default and of the common loss, all trained alike; and as many
 models of several finalists, as `ensemble="losses"` delivers them.
 """
 
@@ -19,6 +19,7 @@ import time
 import traceback
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two studies side by side on two cores
 
@@ -37,6 +38,7 @@ ROWS = 2000
 CLASSIFICATION = ("log_loss", "accuracy", "balanced_accuracy", "auroc", "f1")
 LINES = 300  # at least
 COLUMNS = range(4, 61)
+KEYS = ("package", "table", "condition")
 TRIED = {"HousePrices", "Salaries", "Wage", "NMES1988", "rotterdam"}  # by hand, or as an example
 
 
@@ -78,31 +80,50 @@ def _task(column: pd.Series) -> str | None:
     return "classification" if 2 <= len(counts) <= 10 and counts.min() >= 30 else None
 
 
+class Drawn(NamedTuple):
+    """What a study is of: the rows that it is given, and those set aside."""
+
+    pool: pd.DataFrame
+    held: pd.DataFrame
+    target: str
+    metric: str
+    positive: object
+
+
+def prepared(package: str, item: str, condition: str) -> Drawn | None:
+    """Return what is studied of a table, None where no target fits."""
+    rng = np.random.default_rng(sum(map(ord, package + item)))
+    drawn = draw(package, item, rng)
+    if drawn is None:
+        return None
+    frame, target, kind, metric = drawn
+    classes = None if metric in REGRESSION else frame[target]
+    pool, held = train_test_split(frame, test_size=HELD_OUT, random_state=0, stratify=classes)
+    pool = corrupt(
+        pool.reset_index(drop=True), target, kind if condition == "corrupted" else "clean", rng
+    )
+    return Drawn(pool, held, target, metric, rarer(classes))
+
+
 def study(job: tuple[str, str, str]) -> Lines:
     """Run one study and judge it; return its line of results, none where no target fits."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     package, item, condition = job
-    rng = np.random.default_rng(sum(map(ord, package + item)))
-    drawn = draw(package, item, rng)
+    drawn = prepared(*job)
     if drawn is None:
         return []
-    frame, target, kind, metric = drawn
-    number = metric in REGRESSION
-    classes = None if number else frame[target]
-    pool, held = train_test_split(frame, test_size=HELD_OUT, random_state=0, stratify=classes)
-    pool = corrupt(
-        pool.reset_index(drop=True), target, kind if condition == "corrupted" else "clean", rng
-    )
-    line = {"package": package, "table": item, "condition": condition, "rows": len(pool)}
-    line |= {"target": target, "metric": metric}
-    return [line | _outcome(pool, held, target, metric, rarer(classes))]
+    line = {"package": package, "table": item, "condition": condition, "rows": len(drawn.pool)}
+    line |= {"target": drawn.target, "metric": drawn.metric}
+    return [line | _outcome(*drawn)]
 
 
 def _outcome(
     pool: pd.DataFrame, held: pd.DataFrame, target: str, metric: str, positive: object
 ) -> dict[str, object]:
     from lossmith import select
+    from lossmith.study.metrics import lookup
+    from lossmith.study.selection.expected import measured
 
     start = time.perf_counter()
     try:
@@ -122,16 +143,19 @@ def _outcome(
     seconds = time.perf_counter() - start
     result, hindsight = selection.result, Hindsight(selection, held, target)
     known = {row.name: row for row in result.candidates}
-    each = hindsight.finals(set(selection.measurements.settings) | {result.naive})
+    rows = len(selection.problem.target) - len(selection.test_rows)
+    ratios = measured(selection.measurements, lookup(metric), rows)
+    each = hindsight.finals(set(selection.measurements.settings) | {result.common})
     return {
         "task": selection.problem.task,
         "better": result.better,
         "default": result.default,
-        "naive": result.naive,
+        "naive": result.common,
         "selected": result.selected,
         "verdict": result.verdict,
         "delivered": {
-            name: each[name] for name in {result.default, result.selected, result.naive} & set(each)
+            name: each[name]
+            for name in {result.default, result.selected, result.common} & set(each)
         },
         "finalists": {
             name: {
@@ -140,6 +164,7 @@ def _outcome(
                 "difference": known[name].difference_to_default,
                 "low": known[name].difference_low,
                 "high": known[name].difference_high,
+                "ratio": ratios.get(name),
             }
             for name, score in each.items()
             if name in selection.measurements.settings
@@ -149,6 +174,11 @@ def _outcome(
         "cost": result.cost.ratio,
         "seconds": seconds,
     }
+
+
+def jobs(tables: int) -> list[tuple[str, str, str]]:
+    """Return the studies of the first tables of the draw."""
+    return [(*name, one) for name in names()[:tables] for one in ("clean", "corrupted")]
 
 
 def main() -> None:
@@ -161,10 +191,7 @@ def main() -> None:
     if options.summary:
         print(render(options.summary))
         return
-    conditions = ("clean", "corrupted")
-    jobs = [(*name, condition) for name in names()[: options.tables] for condition in conditions]
-    keys = ("package", "table", "condition")
-    for progress, _ in resumed(study, jobs, keys, options.out, options.workers):
+    for progress, _ in resumed(study, jobs(options.tables), KEYS, options.out, options.workers):
         print(progress, file=sys.stderr)
 
 

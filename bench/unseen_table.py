@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from choice_table import table
+from lean_table import section as leaning
 
 INTRODUCTION = """# Tables that nobody looked at
 
@@ -22,7 +23,7 @@ which are never corrupted.
 
 A ratio is that of errors on those rows, the metric or 1 − metric where higher is better: below 1
 the chosen loss is better. "All" are geometric means over all studies, kept ones counting as 1.
-"Naive" is MSE or cross-entropy whatever the metric, at its own learning rate.
+"Common" is MSE or cross-entropy whatever the metric, at its own learning rate.
 """
 
 
@@ -51,7 +52,7 @@ def _row(line: dict) -> dict:
         "task": "regression" if line["task"] == "regression" else "classes",
         "switched": line["verdict"] == "switch",
         "to default": ratio(line["default"]),
-        "to naive": ratio(line["naive"]),
+        "to common": ratio(line["naive"]),
         "default error": errors[line["default"]],
         "chosen error": chosen,
         "mixed": _error(line, line["mixed"]) / chosen if chosen > 0 else 1.0,
@@ -81,6 +82,7 @@ def render(path: Path) -> str:
         _groups(frame),
         "\n## Where the study switched\n",
         _switches(frame[frame["switched"]]),
+        leaning(path, path.with_name("lean.jsonl")),
         MIXED,
         _mixed(frame),
     ]
@@ -101,11 +103,11 @@ def _groups(frame: pd.DataFrame) -> str:
                 _number(switched["to default"].median()),
                 _number(switched["to default"].max()),
                 _number(_mean(group["to default"])),
-                _number(_mean(group["to naive"])),
+                _number(_mean(group["to common"])),
                 f"{group['cost'].median():.1f}",
             ]
         )
-    ratios = ["median ratio", "worst", "all, to default", "all, to naive"]
+    ratios = ["median ratio", "worst", "all, to default", "all, to common"]
     return table(["", "studies", "switched", "worse", *ratios, "cost ratio"], rows)
 
 

@@ -148,7 +148,7 @@ def test_select_does_not_replace_its_input(
 def test_a_place_that_cannot_be_written_is_told_before_training(
     place: str, said: Callable[..., str], runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lossmith.study.trials.fleet.Fleet.run", None)
+    monkeypatch.setattr("lossmith.study.trials.stacked_worker.StackedWorker.run", None)
     line = said("select", "t.csv", *ASK, "--out", place)
     assert "cannot write to" in line
     with pytest.raises(InputError, match="cannot write to"):

@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from lossmith.study.base.result import Curve, Evidence, Finding
+from lossmith.study.base.result import Curve, Finding, ReportData
 from lossmith.study.report import render, write_report
 
 EVIL = "<script>alert('x')</script> & \"Größe\" 価格 $a_b$"
@@ -214,7 +214,7 @@ def test_a_study_without_evidence_still_makes_a_page(each):
     )
     html = render(
         replace(result, candidates=bare, test={}, interrupted=True, diagnosis=(), command=""),
-        Evidence(),
+        ReportData(),
     )
     page = Page(html)
     assert "Interrupted." in page.text

@@ -19,6 +19,7 @@ from lossmith.study.base.formatting import decimals, duration, interval, listed,
 from lossmith.study.base.result import CandidateResult, Finding, Result
 from lossmith.study.data.problem import Problem
 from lossmith.study.metrics import metric_name
+from lossmith.study.report.leaning import leaning
 from lossmith.study.report.text import ensemble, finished
 
 WIDTH = 100  # of output that goes to no terminal
@@ -151,7 +152,7 @@ def _cells(row: CandidateResult, result: Result, places: int) -> tuple[str, ...]
         return score, "", "", "default"
     difference = number(row.difference_to_default, places, sign=True)
     between = interval(row.difference_low, row.difference_high, places, sign=True)
-    role = {result.naive: "common", result.selected: "selected"}.get(row.name, "")
+    role = {result.common: "common", result.selected: "selected"}.get(row.name, "")
     return score, f"{difference} {between}", p_value(row.p_value), role
 
 
@@ -161,16 +162,18 @@ def _rest(result: Result) -> list[str]:
     shown = {row.name for row in finished(result)}
     for row in result.candidates:
         if row.name not in shown:
-            early = row.status == "dropped" and row.cells
+            early = row.status == "dropped" and row.folds
             reason = "left early, behind the others" if early else row.note or row.status
             groups[reason].append(row.name)
     return [f"{reason}: {listed(names, LISTED)}" for reason, names in groups.items()]
 
 
 def _summary(result: Result) -> list[str]:
-    """Return the scores on untouched rows and the cost, a line each."""
+    """Return what is expected, the scores on untouched rows and the cost, a line each."""
     cost = result.cost
+    told = leaning(result)
     return [
+        *([told] if told else []),
         *(_targets(result) if result.targets else [_untouched(result)]),
         f"Took {duration(cost.seconds)} for {cost.trainings:,} trainings, {cost.ratio:.1f} times "
         "what evaluating the default alone takes.",

@@ -26,6 +26,7 @@ Task = Literal[
     "distillation",
     "transfer",
     "divergence",
+    "anomaly",
 ]
 # What one tensor holds. Any real number: values, logits, parameters of a distribution, scores,
 # embeddings. Within bounds: log_probabilities (at most 0), probabilities (of dimension 1, summing
@@ -88,7 +89,8 @@ class Card:
     state follows. double_backward, vmap, fullgraph: what it can do beyond training, fullgraph that
     it compiles to one full graph. detached: its gradient
     holds a part of the value constant, as its paper says, so that finite differences do not apply.
-    learns: it has parameters of its own, which must be given to the optimizer.
+    learns: it has parameters of its own, which must be given to the optimizer. studied: whether a
+    study tries it; not where it asks what no data tell, as what an error costs.
 
     symmetric: gradients flow into the target as into the input: two views, two samples.
     """
@@ -104,6 +106,7 @@ class Card:
     symmetric: bool = False
     detached: bool = False
     learns: bool = False
+    studied: bool = True
     double_backward: bool = True
     vmap: bool = True
     fullgraph: bool = True

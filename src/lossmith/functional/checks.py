@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 _HALF = (torch.float16, torch.bfloat16)
+_SINGLE = torch.float32
 wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # whether torch.func is at work on it
 LAST = "; if the last dimension holds the {} outputs, use input.movedim(-1, 1)"
 ONE_LOGIT = "; one logit against labels of 0 and 1 is BinaryCrossEntropy"
@@ -190,13 +191,14 @@ def head_dim(input: Tensor) -> int:
 
 def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Check that input and target have one shape and return both in the dtype of computation."""
-    if input.shape != target.shape:
+    same = input.shape == target.shape
+    if same and input.dtype is _SINGLE is target.dtype:
+        return input, target  # what nearly all calls bring
+    if not same:
         raise ValueError(
             f"input has shape {tuple(input.shape)} but target has shape {tuple(target.shape)}; "
             f"they must be equal, nothing is broadcast{_made_equal(input, target)}"
         )
-    if input.dtype == target.dtype == torch.float32:
-        return input, target  # what nearly all calls bring
     input = promote(input)
     if target.dtype == input.dtype:
         return input, target

@@ -23,6 +23,7 @@ from lossmith.functional.checks import (
 )
 
 __all__ = [
+    "counts_level",
     "gamma",
     "log_mean",
     "negative_binomial",
@@ -151,6 +152,18 @@ def zero_inflated_mean(output: Tensor, *, offset: Tensor | float) -> Tensor:
     """Return the mean of a zero-inflated head: (1 − σ(z))·exp(output + offset)."""
     eta, extra = _two(promote(output))
     return (-extra).sigmoid() * log_mean(eta, offset=offset)
+
+
+def counts_level(output: Tensor, *, level: float) -> tuple[Tensor, Tensor]:
+    """Return the log means, less offset, and the level at which counts are the mixture's quantile.
+
+    With π of further zeros that is (level − π)/(1 − π), and 0 where zeros alone reach the level.
+    """
+    eta, extra = _two(promote(output))
+    share, rest = extra.double().sigmoid(), (-extra).double().sigmoid()
+    tiny = torch.finfo(torch.float64).tiny
+    own = ((level - share) / rest.clamp(min=tiny)).clamp(0, 1 - torch.finfo(torch.float64).eps)
+    return eta, own
 
 
 def _zero_inflated(extra: Tensor, target: Tensor, none: Tensor, some: Tensor) -> Tensor:

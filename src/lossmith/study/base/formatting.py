@@ -12,7 +12,17 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def counted(count: int, noun: str, ending: str = "s") -> str:
+def signed(share: float) -> str:
+    """Return a relative change in per cent.
+
+    >>> signed(-0.0321), signed(0.5)
+    ('−3.2 %', '+50 %')
+    """
+    value = 100 * share
+    return f"{number(value, 0 if abs(value) >= 10 else 1, sign=True)} %"
+
+
+def pluralize(count: int, noun: str, ending: str = "s") -> str:
     """Return a count with its noun in the right number."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}{ending}"
 

@@ -24,13 +24,28 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a loss is expected to gain: what was measured, drawn to what other tables say of it.
+
+    change: of the default's error, relative; negative is better. low, high: its 80 % interval.
+    harm: probability of being worse than the default.
+    """
+
+    change: float
+    low: float
+    high: float
+    harm: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class CandidateResult:
     """One candidate's evidence, in the metric's own unit.
 
     score, low, high: mean over the validation folds and its 95 % interval. difference_to_default:
     score minus the default's score on the same folds, with its 95 % interval and one-sided
     p-value of being better, corrected for the number of candidates. None where it was not reached.
-    default_score: of one that left early, the default's score on its folds at its epoch.
+    default_score: of one that left early, the default's score on its folds at its epoch. expected:
+    of one that was measured in full, where other tables tell of the metric.
     """
 
     name: str
@@ -45,10 +60,11 @@ class CandidateResult:
     p_value: float | None = None
     learning_rate: float | None = None
     epochs: int | None = None
-    cells: int = 0
+    folds: int = 0
     note: str = ""
     by_target: dict[str, dict[str, float]] = field(default_factory=dict)  # of several targets
     default_score: float | None = None
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +133,12 @@ class Result:
     withheld: the loss that looked better, where rows may belong together and the default is kept.
     still_improving: losses that were best at the end of training, or at an edge of their learning
     rates, when the study went no further; the sentence says so. source: why the default is the
-    loss to beat, in words. beside: what is read beside the score on the untouched rows, as the
-    coverage of intervals or each step of a forecast, of the default and of the selected loss.
-    ensemble: how many models of each loss predict, where they are of several losses; its score
-    stands beside the others in `test`.
+    loss to beat, in words. beside: what is read beside the score on the untouched rows, or without
+    such on validation rows, as the coverage of intervals or each step of a forecast, of the default
+    and of the selected loss. ensemble: how many models of each loss predict, where they are of
+    several losses; its score stands beside the others in `test`. lean: the loss that is expected to
+    gain most, if its probability of harm is under 10 % or it is selected; None without one, or
+    where no other table tells of the task or metric.
     """
 
     task: str
@@ -130,7 +148,7 @@ class Result:
     rows: dict[str, int]  # total, train, test, dropped
     diagnosis: tuple[Finding, ...]
     default: str
-    naive: str  # what is commonly used; empty where that is not known
+    common: str  # what is commonly used; empty where that is not known
     selected: str
     verdict: Literal["switch", "keep"]
     sentence: str
@@ -149,6 +167,7 @@ class Result:
     source: str = ""
     beside: dict[str, dict[str, float]] = field(default_factory=dict)
     ensemble: dict[str, int] = field(default_factory=dict)
+    lean: str | None = None
 
     def error(self, score: float) -> float:
         """Return a score such that lower is better; twice gives it back."""
@@ -203,15 +222,16 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """Pictures of one row of the data, as PNG, and what they show."""
+    """Pictures of one row of the data, as PNG, or its text, and what is to be seen there."""
 
     caption: str
-    pictures: tuple[bytes, ...]
+    pictures: tuple[bytes, ...] = ()
+    text: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Pictures of the data that tell how well a model does.
+    """Pictures or texts of the data that tell how well a model does.
 
     key: names of the colours that are painted on them, as #rrggbb.
     """
@@ -223,7 +243,7 @@ class Gallery:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class ReportData:
     """What the report draws beyond the numbers.
 
     levels: of the quantiles that the selected loss's predictions are, by target; None as decoded.
@@ -238,6 +258,6 @@ class Evidence:
     test_counted: np.ndarray | None = None  # which of these rows the scores count; all if None
     classes: tuple[str, ...] = ()
     sample: Sample | None = None
-    gallery: Gallery | None = None  # of pictures
+    gallery: Gallery | None = None  # of pictures or texts
     horizons: tuple[float, ...] = ()  # of times to an event
     levels: tuple[float | None, ...] = ()

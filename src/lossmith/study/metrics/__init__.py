@@ -10,7 +10,7 @@ from lossmith.study.metrics.catalogue import (
 )
 from lossmith.study.metrics.classification import CLASSES
 from lossmith.study.metrics.regression import REGRESSION
-from lossmith.study.metrics.resolve import metric_name
+from lossmith.study.metrics.resolve import error_name, metric_name
 from lossmith.study.metrics.tuning import decide, shifted
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Metric",
     "check_task",
     "decide",
+    "error_name",
     "lookup",
     "metric",
     "metric_name",

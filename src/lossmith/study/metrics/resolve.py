@@ -79,6 +79,16 @@ def metric_name(name: str) -> str:
     return name.replace("_", " ") if found is None else found.label
 
 
+def error_name(metric: str) -> str:
+    """Return what is called the error under a metric.
+
+    >>> error_name("mae"), error_name("auroc")
+    ('MAE', '1 − AUROC')
+    """
+    name = metric_name(metric)
+    return name if as_metric(metric).better == "lower" else f"1 − {name}"
+
+
 def as_metric(
     metric: "str | StudyMetric | Metric | Callable[..., Any]", *, better: Better | None = None
 ) -> StudyMetric:

@@ -5,12 +5,14 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from lossmith.study.base.formatting import duration, interval, number, p_value
-from lossmith.study.base.result import CandidateResult, Evidence, Result
+from lossmith.study.base.formatting import duration, interval, number, p_value, signed
+from lossmith.study.base.result import CandidateResult, ReportData, Result
 from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report import censored, comparison, fit, ranked, shapes, targets, verdict
+from lossmith.study.report.beside import beside
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
 from lossmith.study.report.gallery import gallery
+from lossmith.study.report.leaning import chance, expected_of, leaning
 from lossmith.study.report.sample import sample
 from lossmith.study.report.snippet import snippet
 from lossmith.study.report.text import breakable, finished, opening, settings, table
@@ -23,13 +25,13 @@ _TRAINED = ("learning rate", "epochs")
 _ORDER = ("finished", "unfinished", "dropped", "diverged", "failed")
 
 
-def write_report(path: str | Path, result: Result, evidence: Evidence) -> None:
+def write_report(path: str | Path, result: Result, evidence: ReportData) -> None:
     """Write the report as one HTML file that opens offline."""
     page = render(result, evidence)
     Path(path).write_text(page, encoding="utf-8", errors="backslashreplace")  # of names of files
 
 
-def render(result: Result, evidence: Evidence) -> str:
+def render(result: Result, evidence: ReportData) -> str:
     """Return the report as one HTML page: no script, no file beside it, nothing fetched."""
     sections = {
         "meaning": ("What it means", _meaning(result)),
@@ -56,6 +58,7 @@ def render(result: Result, evidence: Evidence) -> str:
         heading=verdict.heading(result),
         sentence=escape(result.sentence),
         evidence=verdict.evidence(result),
+        leaning=_leaning(result),
         tiles=verdict.tiles(result),
         notice=_notice(result),
         navigation="".join(f'<a href="#{key}">{title}</a> ' for key, (title, _) in kept.items()),
@@ -73,6 +76,11 @@ def _read(name: str) -> Template:
 def _rows(result: Result) -> str:
     total = result.rows.get("total", 0)
     return f" · {total:,} rows" if total or result.comparison is None else ""
+
+
+def _leaning(result: Result) -> str:
+    told = leaning(result)
+    return f'<p class="evidence">{escape(told)}</p>' if told else ""
 
 
 def _notice(result: Result) -> str:
@@ -97,7 +105,7 @@ def _meaning(result: Result) -> str:
     if result.comparison is not None:
         tested = verdict.test_sentence(result)
         told = comparison.meaning(result, result.comparison)
-        return told + (f"<p>{tested}</p>" if tested else "") + verdict.beside(result)
+        return told + (f"<p>{tested}</p>" if tested else "") + beside(result)
     return verdict.meaning(result)
 
 
@@ -119,18 +127,21 @@ def _candidates(result: Result) -> str:
     places = difference_places(result)
     unit = metric_unit(result.metric)
     head = ["loss", escape(metric_name(result.metric)), "difference", "corrected p"]
-    head += [*_TRAINED * _trained(result), "status"]
+    expected = bool(expected_of(result))
+    head += [*["expected"] * expected, *_TRAINED * _trained(result), "status"]
     counts = dict.fromkeys(_ORDER, 0)
     for candidate in result.candidates:
         counts[_STATUS.get(candidate.status, candidate.status)] += 1
     caption = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    rows = [_candidate_row(result, candidate, places) for candidate in (*full, *rest)]
+    rows = [_candidate_row(result, candidate, places, expected) for candidate in (*full, *rest)]
     return table(
         head, rows, caption=caption + (f"; scores in {unit}" if unit else ""), css="candidates"
     )
 
 
-def _candidate_row(result: Result, candidate: CandidateResult, places: int) -> list[str]:
+def _candidate_row(
+    result: Result, candidate: CandidateResult, places: int, expected: bool
+) -> list[str]:
     rest = settings(candidate)
     name = f"{breakable(candidate.name)}{_tags(result, candidate.name)}"
     difference = number(candidate.difference_to_default, places, sign=True)
@@ -145,9 +156,18 @@ def _candidate_row(result: Result, candidate: CandidateResult, places: int) -> l
         f"{number(candidate.score, places)}<small>{_score_note(result, candidate, places)}</small>",
         f"{difference}<small>{limits}</small>",
         escape(p_value(candidate.p_value)),
+        *[_expected_cell(candidate)] * expected,
         *trained * _trained(result),
         f"{_STATUS.get(candidate.status, candidate.status)}{note}",
     ]
+
+
+def _expected_cell(candidate: CandidateResult) -> str:
+    """Return the change of error that is expected of a loss, and how likely it is to harm."""
+    one = candidate.expected
+    if one is None:
+        return number(None, 0)
+    return f"{signed(one.change)}<small>harm {escape(chance(one.harm))}</small>"
 
 
 def _trained(result: Result) -> bool:
@@ -157,22 +177,22 @@ def _trained(result: Result) -> bool:
 
 def _score_note(result: Result, candidate: CandidateResult, places: int) -> str:
     """Return the interval of a score, or on how few folds and seeds it rests."""
-    full = max(c.cells for c in result.candidates)
+    full = max(c.folds for c in result.candidates)
     beside = candidate.default_score
-    if 0 < candidate.cells < full or beside is not None:
+    if 0 < candidate.folds < full or beside is not None:
         there = "" if beside is None else f"; default there {number(beside, places)}"
-        return f"on {candidate.cells:,} of {full:,} fits{there}"
+        return f"on {candidate.folds:,} of {full:,} fits{there}"
     return interval(candidate.low, candidate.high, places)
 
 
 def _tags(result: Result, name: str) -> str:
-    roles = {"chosen": result.selected, "default": result.default, "naive": result.naive}
+    roles = {"chosen": result.selected, "default": result.default, "common": result.common}
     return "".join(
         f' <span class="tag {role}">{role}</span>' for role, owner in roles.items() if owner == name
     )
 
 
-def _learning(result: Result, evidence: Evidence) -> str:
+def _learning(result: Result, evidence: ReportData) -> str:
     if not evidence.curves:
         return ""
     return (
@@ -183,7 +203,7 @@ def _learning(result: Result, evidence: Evidence) -> str:
     )
 
 
-def _shapes(result: Result, evidence: Evidence) -> str:
+def _shapes(result: Result, evidence: ReportData) -> str:
     order = {c.name: place for place, c in enumerate(finished(result))}
     outputs = tuple(
         sorted((o for o in evidence.outputs if o.name in order), key=lambda o: order[o.name])
@@ -226,7 +246,7 @@ def _fit_title(result: Result) -> str:
     return f"{kind} on the test rows"
 
 
-def _fit(result: Result, evidence: Evidence) -> str:
+def _fit(result: Result, evidence: ReportData) -> str:
     shown = fit.models(result, evidence)
     if not shown or result.task not in TABLE_TASKS:  # of one number or class a row
         return ""
@@ -276,7 +296,7 @@ def _cost(result: Result) -> str:
     )
 
 
-def _use(result: Result, evidence: Evidence) -> str:
+def _use(result: Result, evidence: ReportData) -> str:
     if not result.targets and result.task not in TABLE_TASKS:
         return comparison.use(result)
     code = snippet(result, evidence)

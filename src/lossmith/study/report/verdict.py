@@ -2,12 +2,13 @@
 
 from html import escape
 
-from lossmith.study.base.formatting import decimals, interval, number, p_value
+from lossmith.study.base.formatting import interval, number, p_value
 from lossmith.study.base.result import CandidateResult, Result
 from lossmith.study.metrics import metric_name
 from lossmith.study.report import targets, text
 from lossmith.study.report.figures import compared, difference_places
-from lossmith.study.report.text import breakable, opening, table, tried
+from lossmith.study.report.leaning import explained
+from lossmith.study.report.text import breakable, opening, tried
 
 
 def heading(result: Result) -> str:
@@ -74,22 +75,10 @@ def meaning(result: Result) -> str:
         names = ", ".join(f"<b>{escape(name)}</b>" for name in others)
         chosen = "combination" if result.targets else "loss by this study"
         paragraphs.append(f"Not told apart from the chosen {chosen}: {names}.")
+    if not (result.targets or result.withheld or result.interrupted):
+        paragraphs.append(explained(result))
     paragraphs += [test_sentence(result), _ensemble(result)]
     return "".join(f"<p>{one}</p>" for one in paragraphs if one)
-
-
-def beside(result: Result) -> str:
-    """Return a table of what is read beside the score on the untouched rows, where there is any."""
-    if not result.beside:
-        return ""
-    roles = ["default"] + ["selected"] * (result.verdict == "switch")
-    columns = [result.beside[role] for role in roles]
-    places = decimals(0.01 * abs(one) for column in columns for one in column.values() if one)
-    rows = [
-        [escape(name), *(number(column[name], places) for column in columns)] for name in columns[0]
-    ]
-    head = ["", *(escape(getattr(result, role)) for role in roles)]
-    return table(head, rows, caption="Beside the score, on the untouched rows")
 
 
 def _of_losses(result: Result) -> list[str]:
@@ -145,9 +134,9 @@ def _tried(result: Result) -> int:
 
 
 def _naive(result: Result) -> str:
-    if result.naive == result.default:
+    if result.common == result.default:
         return "it is also what is commonly used without a choice."
-    return f"<b>{escape(result.naive)}</b> is what is commonly used without a choice."
+    return f"<b>{escape(result.common)}</b> is what is commonly used without a choice."
 
 
 def test_sentence(result: Result) -> str:

@@ -35,12 +35,16 @@ class FoldErrors:
         pairs = zip(self._values(), other._values(), strict=True)
         return estimate([ours - theirs for ours, theirs in pairs], self.rows, self.overlap)
 
+    def log_ratio(self, other: "FoldErrors") -> Estimate | None:
+        """Estimate the logarithm of this error over another; None where ratios do not compare."""
+        if not self.by_ratio or min(self.errors.min(), other.errors.min()) <= 0:
+            return None
+        pairs = zip(self._logs(), other._logs(), strict=True)
+        return estimate([ours - theirs for ours, theirs in pairs], self.rows, self.overlap)
+
     def p_value(self, other: "FoldErrors") -> float:
         """Return the one-sided p-value of being better than another."""
-        if not self.by_ratio or min(self.errors.min(), other.errors.min()) <= 0:
-            return self.difference(other).p_value
-        pairs = zip(self._logs(), other._logs(), strict=True)
-        return estimate([ours - theirs for ours, theirs in pairs], self.rows, self.overlap).p_value
+        return (self.log_ratio(other) or self.difference(other)).p_value
 
     def _values(self) -> list[np.ndarray]:
         return [e + part for e, part in zip(self.errors, self.influences, strict=True)]

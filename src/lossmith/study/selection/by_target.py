@@ -157,9 +157,9 @@ class ByTarget:
 
         Outliers come last: the screen shows what it has not shown before.
         """
-        under = self.problem.under
-        notes = [under(one, _notes_of(one)) for one, _ in self._pairs]
-        outliers = [under(one, _outliers(scorer)) for one, scorer in self._pairs]
+        prefixed = self.problem.prefixed
+        notes = [prefixed(one, _notes_of(one)) for one, _ in self._pairs]
+        outliers = [prefixed(one, _outliers(scorer)) for one, scorer in self._pairs]
         return sum((*notes, *outliers), ())
 
     def weight_sweeps(self) -> tuple[WeightSweep, ...]:

@@ -14,7 +14,7 @@ import torch
 from lossmith.core.loss import Loss
 from lossmith.core.serial import document_of
 from lossmith.study.base.formatting import decimals, number
-from lossmith.study.base.result import CandidateResult, Curve, Evidence, Finding, Outputs, Result
+from lossmith.study.base.result import CandidateResult, Curve, Finding, Outputs, ReportData, Result
 from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import to_json
 from lossmith.study.data.predictions import OutputSpec, predictions_table
@@ -26,11 +26,13 @@ from lossmith.study.multitarget.heads import losses_of
 from lossmith.study.rules.decision import Decision
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.selection.by_target import ByTarget, source
+from lossmith.study.selection.expected import with_expectations
 from lossmith.study.selection.final import FinalModels
 from lossmith.study.selection.storage import OF_PARTS
+from lossmith.study.suggest.expectation import lean
 from lossmith.study.training.predictor import EnsembleModel
-from lossmith.study.trials.fleet import Fleet
 from lossmith.study.trials.scoring import Scoring
+from lossmith.study.trials.stacked_worker import StackedWorker
 from lossmith.study.trials.trainer import Model
 
 FORMAT = 2  # of model.json
@@ -46,7 +48,7 @@ class Selection:
     """
 
     result: Result
-    evidence: Evidence
+    evidence: ReportData
     measurements: Measurements
     model: Model
     problem: TableProblem
@@ -124,7 +126,7 @@ def _format(model: Model) -> dict[str, Any]:
 def conclude(
     measurements: Measurements,
     models: FinalModels,
-    fleet: Fleet,
+    worker: StackedWorker,
     *,
     split: Split,
     problem: TableProblem,
@@ -134,7 +136,7 @@ def conclude(
     command: str,
 ) -> Selection:
     """Score the final models on the untouched rows, and gather all that is worth keeping."""
-    view, decision = ByTarget(measurements, fleet.scorer, split, problem), models.decision
+    view, decision = ByTarget(measurements, worker.scorer, split, problem), models.decision
     default, settings = measurements.candidates.default, measurements.settings
     untouched = problem.features.iloc[split.test]
     predictions = [model.predict(untouched) for model in (models.default, models.selected)]
@@ -145,6 +147,12 @@ def conclude(
         decisions.append([models.ensemble.picked.decision])
     tests = view.tests(rows, predictions, decisions)
     estimates = view.estimates() if problem.several else {}
+    candidates = view.rows(estimates, decision.candidates)
+    if not problem.several and not suspected(findings) and measurements.past_last_check:
+        metric = worker.scorer.targets[0].metric
+        candidates = with_expectations(
+            candidates, measurements, problem.targets[0], split.train, metric
+        )
     result = Result(
         task=problem.task,
         metric=measurements.measure.name,
@@ -153,7 +161,7 @@ def conclude(
         rows=_row_counts(split, problem.dropped),
         diagnosis=findings + view.notes(),
         default=default,
-        naive=measurements.candidates.common,
+        common=measurements.candidates.common,
         selected=decision.selected,
         verdict="switch" if decision.selected != default else "keep",
         sentence=_sentence(measurements, decision, problem, suspected(findings))
@@ -161,7 +169,8 @@ def conclude(
         equivalents=decision.equivalents,
         withheld=decision.withheld,
         still_improving=tuple(dict.fromkeys(measurements.still_improving + measurements.at_edge)),
-        candidates=view.rows(estimates, decision.candidates),
+        candidates=candidates,
+        lean=lean(candidates),
         test={} if problem.several else tests[0],
         targets=view.results(estimates, decision.selected, tests) if problem.several else (),
         cost=models.cost,
@@ -169,14 +178,14 @@ def conclude(
         interrupted=interrupted,
         versions=versions(),
         command=command,
-        source="" if problem.several else source(problem.task, fleet.scorer.targets[0].metric),
+        source="" if problem.several else source(problem.task, worker.scorer.targets[0].metric),
         ensemble=models.ensemble.picked.by_loss if models.ensemble else {},
     )
-    outputs = _output_specs(problem, fleet.scorer, models.selected, decisions[-1])
+    outputs = _output_specs(problem, worker.scorer, models.selected, decisions[-1])
     evidence = (
-        Evidence(curves=_curves(measurements), weights=view.weight_sweeps())
+        ReportData(curves=_curves(measurements), weights=view.weight_sweeps())
         if problem.several
-        else _evidence(fleet, measurements, split, predictions, rows[0], problem, models)
+        else _evidence(worker, measurements, split, predictions, rows[0], problem, models)
     )
     return Selection(
         result=result,
@@ -205,15 +214,17 @@ def _output_specs(
             decision=tuned,
             rule=of.metric.rule,
             level=of.reading.level_of(loss),
-            horizons=model.horizons,
+            horizons=reading.horizons,
         )
-        for one, tuned, of, loss in zip(problem.targets, decisions, scorers, losses, strict=True)
+        for one, tuned, of, loss, reading in zip(
+            problem.targets, decisions, scorers, losses, model.readings, strict=True
+        )
     )
 
 
 def _row_counts(split: Split, dropped: int) -> dict[str, int]:
     """Return how many rows train, test and were left out, and of how many the study was."""
-    train, test = len(split.develop), len(split.test)
+    train, test = len(split.train), len(split.test)
     counts = {"total": train + test + dropped, "train": train, "test": test, "dropped": dropped}
     return counts | ({"studied": split.studied} if split.sampled else {})
 
@@ -249,7 +260,7 @@ def _sentence(
         tried = f"{len(rows) - 1 + screened:,} alternatives"
         where = "all targets together"
     else:
-        others = [row.name for row in rows.values() if row.cells > 0 and row is not default]
+        others = [row.name for row in rows.values() if row.folds > 0 and row is not default]
         if len(others) < 2:
             what = f"{others[0]} is not" if others else "no other loss is"
             return f"Keep {base}: {what} better on {metric} beyond doubt."
@@ -295,26 +306,26 @@ def _curves(measurements: Measurements) -> tuple[Curve, ...]:
 
 
 def _evidence(
-    fleet: Fleet,
+    worker: StackedWorker,
     measurements: Measurements,
     split: Split,
     predictions: Sequence[Sequence[np.ndarray]],
     rows: np.ndarray,
     problem: TableProblem,
     models: FinalModels,
-) -> Evidence:
+) -> ReportData:
     """Return what the report draws of a single target."""
     outputs = []
     first = split.folds[0]
     target = torch.from_numpy(problem.target[first.valid])
     for name, setting in measurements.settings.items():
-        kept = fleet.outputs(setting, measurements.evaluate(setting).best_epoch)
+        kept = worker.outputs(setting, measurements.evaluate(setting).best_epoch)
         if kept is not None:
             loss, output = kept
             outputs.append(
                 Outputs(name=name, loss=loss, output=output, target=target[: len(output)])
             )
-    return Evidence(
+    return ReportData(
         curves=_curves(measurements),
         outputs=tuple(outputs),
         test_target=problem.target[split.test],
@@ -322,5 +333,5 @@ def _evidence(
         test_selected=predictions[1][0],
         test_counted=rows,
         classes=problem.targets[0].classes,
-        horizons=models.selected.horizons,
+        horizons=models.selected.readings[0].horizons,
     )

@@ -23,14 +23,15 @@ from lossmith.core.loss import Loss
 from lossmith.core.plain import check_shape, read_json
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.out import FILES, check_out, existing, writing_to
-from lossmith.study.base.result import Evidence, Result
+from lossmith.study.base.result import ReportData, Result
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.labels import from_json
 from lossmith.study.data.predictions import OutputSpec, predictions_table
 from lossmith.study.metrics.tuning import Rule
 from lossmith.study.multitarget.heads import losses_of, width_of
 from lossmith.study.report import write_report
-from lossmith.study.training.heads import Reading
+from lossmith.study.tasks import predicts_numbers
+from lossmith.study.training.heads import HeadReader
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.predictor import EnsembleModel, TableModel
@@ -73,7 +74,7 @@ class Handed(Protocol):
         """What was found."""
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> ReportData:
         """What the report draws."""
 
     @property
@@ -157,7 +158,7 @@ def _read(path: Path) -> SavedModel:
     facts = read_json(path / "model.json")
     check_shape(facts, {"lossmith": int}, "model.json")
     if "input" in facts:
-        raise InputError(f"{path} is a study of a folder of images; predict a folder, not a table")
+        raise InputError(f"{path} is a study of a folder; predict a folder, not a table")
     if facts["lossmith"] not in READABLE:
         *others, last = READABLE
         raise ValueError(
@@ -195,8 +196,7 @@ def _model(
         loss=loss,
         body=_body(state, loss),
         embedding=embedding,
-        readings=[Reading(one.level) for one in outputs],
-        horizons=outputs[0].horizons,
+        readings=[HeadReader(one.level, horizons=one.horizons) for one in outputs],
     )
 
 
@@ -264,8 +264,7 @@ def _output_spec(facts: dict[str, Any], loss: Loss) -> OutputSpec:
     """Return a target's labels and decision, held against its loss."""
     labels, decision = from_json(facts["labels"]), facts["decision"]
     known = getattr(loss, "classes", None)  # of grades more than outputs
-    numbers = {"regression", "survival", "ranking"} & set(loss.card.tasks)
-    classes = 0 if numbers else int(known or max(loss.out_features, 2))
+    classes = 0 if predicts_numbers(loss) else int(known or max(loss.out_features, 2))
     horizons = [float(one) for one in facts.get("horizons", ())]
     if bool(horizons) != ("survival" in loss.card.tasks) or horizons != sorted(set(horizons)):
         raise ValueError(f"model.json predicts at {horizons[:5]}, which {loss.card.key} does not")

@@ -1,6 +1,7 @@
 """What a table says of itself in numbers, by which tables are compared."""
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from lossmith.study.data.problem import Problem
@@ -14,18 +15,21 @@ NEIGHBOURS = 10
 LOGS = {"rows", "columns", "distinct", "classes", "imbalance"}  # kept as logarithms
 
 
-def features(problem: Problem) -> dict[str, float]:
-    """Return the numbers of a table: of its size, of its target and of its like rows."""
-    rows, columns = problem.features.shape
-    found = {"rows": np.log(rows), "columns": np.log(columns)}
-    found["contradictions"] = _contradictions(problem)
-    near = _near(problem)
-    sample = problem.target[spread(rows, ROWS)]
+def features(problem: Problem, rows: Array | None = None) -> dict[str, float]:
+    """Return the numbers of some rows of a table: how many, their target and their like rows.
+
+    rows: numbers of them; all if None.
+    """
+    rows = np.arange(len(problem.target)) if rows is None else rows
+    chosen, target = rows[spread(len(rows), ROWS)], problem.target[rows]
+    found = {"rows": np.log(len(rows)), "columns": np.log(problem.features.shape[1])}
+    found["contradictions"] = _contradictions(problem.features.iloc[rows], target)
+    near, sample = _near(problem, chosen), problem.target[chosen]
     if problem.numbers:
-        found |= _of_numbers(problem.target)
+        found |= _of_numbers(target)
         found |= _of_residuals(sample, sample[near])
     else:
-        found |= _of_classes(problem.target)
+        found |= _of_classes(target)
         found |= _of_votes(sample, sample[near])
     return {name: float(np.round(value, 8)) for name, value in found.items()}
 
@@ -98,24 +102,22 @@ def _of_votes(target: Array, near: Array) -> dict[str, float]:
     }
 
 
-def _contradictions(problem: Problem) -> float:
+def _contradictions(features: pd.DataFrame, target: Array) -> float:
     """Return the share of rows with the features of others and another target."""
-    inputs = np.unique(same_features(problem.features), return_inverse=True)[1]
-    order = np.lexsort((problem.target, inputs))
+    inputs = np.unique(same_features(features), return_inverse=True)[1]
     low = np.full(inputs.max() + 1, np.inf)
     high = -low
-    np.minimum.at(low, inputs[order], problem.target[order])
-    np.maximum.at(high, inputs[order], problem.target[order])
+    np.minimum.at(low, inputs, target)
+    np.maximum.at(high, inputs, target)
     return float((low < high)[inputs].mean())
 
 
-def _near(problem: Problem) -> Array:
+def _near(problem: Problem, chosen: Array) -> Array:
     """Return each chosen row's nearest others by Gower's distance, as places, (n, k).
 
     Source: Gower, A General Coefficient of Similarity and Some of Its Properties, 1971; numbers by
     their ranks, a missing one as the middle.
     """
-    chosen = spread(len(problem.target), ROWS)
     numbers, texts = problem.columns.read(problem.features.iloc[chosen])
     apart = np.zeros((len(chosen), len(chosen)), np.float32)
     for column in numbers.T:

@@ -7,9 +7,9 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,13 +19,16 @@ from lossmith.study.suggest.gaussian import Prior, likeness, posterior
 
 Array = np.ndarray
 FILE = Path(__file__).with_name("known.npz")
-FORMAT = 1
+FORMAT = 2
 UNIT = 1e-4  # of gains and their errors, which are kept as whole numbers
 NONE = np.iinfo(np.int16).min  # of a loss that is no candidate on a table, or diverged
 MOST = 1.5  # log ratio of errors beyond which all is the same
 SMALL = 0.03  # log ratio up to which gains count as they are, larger ones by their logarithm
+KINDS = {"regression": "regression", "binary": "classes", "multiclass": "classes"}  # of tasks
+TWINS = {"r2": "rmse"}  # whose 1 − R² is the square of the other's, up to a factor
 TABLE = {"package": str, "table": str, "target": str, "condition": str}
 LOSS = {"name": str, "prior": [float]}
+METRIC = {"default": str, "losses": [LOSS]}
 KIND = {"features": [str], "lengths": [float], "widen": float, "tables": [TABLE], "metrics": dict}
 
 
@@ -44,13 +47,15 @@ class Records:
     """What was measured under one metric on n tables of c losses.
 
     gains: logs of a loss's error over the default's, (n, c), NaN where there is none. errors:
-    their standard errors. priors: of each loss, on the scale of `even`.
+    their standard errors. priors: of each loss, on the scale of `even`. default: the loss to beat,
+    where no table says it.
     """
 
     names: tuple[str, ...]
     gains: Array
     errors: Array
     priors: tuple[Prior, ...]
+    default: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +64,8 @@ class Knowledge:
 
     features: names of what tables are compared by. points: these of each table, (n, d). lengths:
     over which of them gains change, in standard deviations, (d,). widen: by how much deviations
-    must grow for intervals to cover on tables left out.
+    must grow for intervals to cover on tables left out. Where no features are known, the records
+    are the atlas's cells of a task, all as much alike as others.
     """
 
     tables: tuple[Recorded, ...]
@@ -99,9 +105,49 @@ class Knowledge:
         )
         return float(mean[0]), self.widen * float(deviation[0])
 
+    def forecast_of_any(self, metric: str) -> tuple[float, float]:
+        """Return the same of a loss that no table was tried with: what losses gain in general."""
+        priors = np.array(self.metrics[metric].priors)
+        mean, offset = priors[0, :2]  # shared by all
+        told, own = np.median(priors[:, 2:], axis=0)
+        return float(mean), self.widen * float(np.sqrt(offset**2 + told**2 + own**2))
+
     def _standard(self, points: Array) -> Array:
         spread = np.maximum(self.points.std(axis=0), 1e-9)
         return (points - self.points.mean(axis=0)) / spread
+
+
+class Source(NamedTuple):
+    """Where gains under a metric are recorded: the square of a ratio of errors has power 2."""
+
+    knowledge: Knowledge
+    metric: str
+    power: float
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The losses that are known."""
+        return frozenset(self.knowledge.metrics[self.metric].names)
+
+    def forecast(self, name: str, point: Array) -> tuple[float, float]:
+        """Return the mean and deviation of any loss's gain on a table, on the scale of `even`."""
+        if name in self.names:
+            return self.knowledge.forecast(self.metric, name, point)
+        return self.knowledge.forecast_of_any(self.metric)
+
+
+@cache
+def shipped() -> Mapping[str, Knowledge]:
+    """Return what is known of each kind of task, read once."""
+    return load()
+
+
+def source(task: str, metric: str) -> Source | None:
+    """Return where gains of a task under a metric are recorded, None where they are not."""
+    known, recorded = shipped().get(KINDS.get(task, "")), TWINS.get(metric, metric)
+    if known is None or recorded not in known.metrics:
+        return None
+    return Source(known, recorded, 1.0 if recorded == metric else 2.0)
 
 
 def even(gains: Array, errors: Array) -> tuple[Array, Array]:
@@ -132,7 +178,8 @@ def save(path: Path, kinds: Mapping[str, Knowledge]) -> None:
                 limited = np.clip(values, -32767, 32767)
                 arrays[f"{kind} {metric} {what}"] = np.nan_to_num(limited, nan=NONE).astype("<i2")
             pairs = zip(records.names, records.priors, strict=True)
-            metrics[metric] = [{"name": n, "prior": [*map(_short, prior)]} for n, prior in pairs]
+            losses = [{"name": n, "prior": [*map(_short, prior)]} for n, prior in pairs]
+            metrics[metric] = {"default": records.default, "losses": losses}
         about["kinds"][kind] = {
             "features": list(known.features),
             "lengths": [*map(_short, known.lengths)],
@@ -179,9 +226,9 @@ def _read(file: Mapping[str, Array], kind: str, about: Any) -> Knowledge:
     )
 
 
-def _records(file: Mapping[str, Array], name: str, rows: int, losses: Any) -> Records:
-    check_shape(losses, [LOSS], name)
-    tables = []
+def _records(file: Mapping[str, Array], name: str, rows: int, about: Any) -> Records:
+    check_shape(about, METRIC, name)
+    losses, tables = about["losses"], []
     for what in ("gains", "errors"):
         values = file[f"{name} {what}"]
         _check_size(values, (rows, len(losses)), f"{name} {what}")
@@ -191,6 +238,7 @@ def _records(file: Mapping[str, Array], name: str, rows: int, losses: Any) -> Re
         gains=tables[0],
         errors=tables[1],
         priors=tuple(Prior(*one["prior"]) for one in losses),
+        default=about["default"],
     )
 
 

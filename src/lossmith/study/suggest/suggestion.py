@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lossmith.printable import printable
-from lossmith.study.base.formatting import listed, number
-from lossmith.study.metrics import metric_name
+from lossmith.study.base.formatting import listed, signed
+from lossmith.study.metrics import error_name
 
 LIKELY = 0.75  # probability from which a loss is likely to beat the default
 WORTH = 0.01  # share of the default's error that it must take off besides
@@ -35,13 +35,13 @@ class Prospect:
 class Alike:
     """A recorded table and how it is like this one, from 0 to 1; change: of the first loss there.
 
-    low, high: 80 % interval of what was measured.
+    likeness: None of a cell of the atlas. low, high: 80 % interval of what was measured.
     """
 
     name: str
     target: str
     condition: str
-    likeness: float
+    likeness: float | None
     change: float | None
     low: float | None
     high: float | None
@@ -51,9 +51,9 @@ class Alike:
 class Suggestion:
     """The losses that are worth a study, the most promising first.
 
-    default: the loss to beat. losses: all that the table admits and that are known. unknown: those
-    that are not. alike: recorded tables. outside: in what the table is like none of them. study:
-    the command that proves it.
+    target: empty where no table was given. default: the loss to beat. losses: all that the table
+    admits and that are known. unknown: those that are not. alike: recorded tables, or cells of the
+    atlas. outside: in what the table is like none of them. study: the command that proves it.
     """
 
     target: str
@@ -87,7 +87,7 @@ class Suggestion:
     def caution(self) -> str:
         """What the figures are, and what only a study can say."""
         return (
-            "Expected on rows whose targets are right, from other tables and before any training, "
+            "Expected on rows whose targets are right, from other data and before any training, "
             f"with 80 % intervals; only a study proves it: {self.study}"
         )
 
@@ -100,7 +100,8 @@ class Suggestion:
     def heading(self) -> str:
         """What is expected, of which table."""
         of = error_name(self.metric)
-        return f"{self.target}: {self.task}, {of} of each loss against {self.default}"
+        what = f"{self.target}: {self.task}" if self.target else self.task
+        return f"{what}, {of} of each loss against {self.default}"
 
     def as_plain(self) -> dict[str, Any]:
         """Return everything as plain data."""
@@ -123,28 +124,6 @@ class Suggestion:
         if self.unknown:
             notes.append(f"Nothing is known of {listed(list(self.unknown))}.")
         return tuple(notes)
-
-
-def signed(share: float) -> str:
-    """Return a relative change in per cent.
-
-    >>> signed(-0.0321), signed(0.5)
-    ('−3.2 %', '+50 %')
-    """
-    value = 100 * share
-    return f"{number(value, 0 if abs(value) >= 10 else 1, sign=True)} %"
-
-
-def error_name(metric: str) -> str:
-    """Return what is called the error under a metric.
-
-    >>> error_name("mae"), error_name("auroc")
-    ('MAE', '1 − AUROC')
-    """
-    from lossmith.study.metrics import lookup
-
-    name = metric_name(metric)
-    return name if lookup(metric).better == "lower" else f"1 − {name}"
 
 
 def _also(names: list[str]) -> str:

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.metrics.study_metric import to_array
-from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.heads import (
     AS_DECODED,
-    Reading,
+    HeadReader,
     called,
     decoded,
     moved,
@@ -33,15 +32,14 @@ class TableModel:
     """An encoder, a few MLPs of different seeds, and the loss that decodes their heads.
 
     embedding: between encoder and MLPs; of a run saved before there was one, of no pieces.
-    readings: of each target. horizons: of times to an event, when survival is predicted.
+    readings: of each target.
     """
 
     encoder: Encoder
     loss: Loss
     body: StackedMLP
     embedding: PiecewiseLinear
-    readings: Sequence[Reading]
-    horizons: tuple[float, ...] = ()
+    readings: Sequence[HeadReader]
 
     def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
         """Return each target's points (n,) or probabilities (n, C), averaged over the seeds.
@@ -69,8 +67,7 @@ class TableModel:
     def _decoded(self, features: Tensor) -> tuple[np.ndarray, ...]:
         seen = self.embedding(features.expand(self.seeds, -1, -1))
         output = self.body(seen)[0][:, 0]
-        loss = TimedLoss(self.loss, self.horizons) if self.horizons else self.loss
-        seeds = [read(loss, one, self.readings) for one in output]
+        seeds = [read(self.loss, one, self.readings) for one in output]
         return tuple(np.mean(of_target, axis=0) for of_target in zip(*seeds, strict=True))
 
 
@@ -83,12 +80,16 @@ class EnsembleModel:
 
     parts: Sequence[TableModel]
     loss: Loss
-    horizons: tuple[float, ...] = ()
 
     @property
     def encoder(self) -> Encoder:
         """The encoder of all parts."""
         return self.parts[0].encoder
+
+    @property
+    def readings(self) -> Sequence[HeadReader]:
+        """How each target's head is read, where that is one way for all parts."""
+        return self.parts[0].readings
 
     def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
         """Return the target's points (n,) or probabilities (n, C)."""
@@ -109,7 +110,7 @@ class TorchModel:
     loss: nn.Module
     body: nn.Module
     decode: Callable[[Any], Any] | None = None
-    reading: Reading = AS_DECODED
+    reading: HeadReader = AS_DECODED
 
     def predict(self, inputs: Any) -> np.ndarray:
         """Return points (n,), probabilities (n, C) or what the loss decodes of a batch of inputs.

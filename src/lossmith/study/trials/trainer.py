@@ -1,4 +1,4 @@
-"""What a fleet asks of that which trains: stacked trainings of one or several targets."""
+"""What a stacked worker asks of that which trains: stacked trainings of one or several targets."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -10,17 +10,18 @@ from lossmith.core.loss import Loss
 from lossmith.study.candidates import CandidateSpec
 from lossmith.study.data.folds import Split
 from lossmith.study.training.budget import Budget, TrialSpec
+from lossmith.study.training.heads import HeadReader
 from lossmith.study.training.predictor import TableModel
 
 
 class Model(Protocol):
-    """A trained model and the loss that decodes its head.
-
-    horizons: of times to an event, when survival is predicted.
-    """
+    """A trained model and the loss that decodes its head."""
 
     loss: Loss
-    horizons: tuple[float, ...]
+
+    @property
+    def readings(self) -> Sequence[HeadReader]:
+        """How each target's head is read."""
 
     def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
         """Return each target's points (n,) or probabilities (n, C)."""

@@ -1,4 +1,4 @@
-"""The fleet: a worker that claims many trainings at once and advances them as one stacked model.
+"""A worker that claims many trainings at once and advances them as one stacked model.
 
 It asks the rules what is due, takes all that is planned in one transaction, trains it to the next
 pause and reports it in one more. A process that dies loses what it trained since the last pause:
@@ -20,7 +20,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.base.clock import Clock, OutOfTimeError
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted
+from lossmith.study.base.formatting import pluralize
 from lossmith.study.candidates import CandidateSet, CandidateSpec
 from lossmith.study.journal import (
     Claim,
@@ -54,7 +54,7 @@ PATIENCE = 1.0  # seconds after which to look for processes that died
 
 
 @dataclass
-class Fleet:
+class StackedWorker:
     """One study of candidates over a trainer's folds.
 
     folder: where its journal is kept; None for memory. about: what else it is of, as plain data: a
@@ -176,7 +176,7 @@ class Fleet:
             "losses": {one.name: one.parameters for one in self.candidates.candidates},
             "batch": self.trainer.budget.batch,
             "folds": fingerprint(*arrays, *units),
-            "rows": len(split.develop),
+            "rows": len(split.train),
             "fixed": False,
             "grouped": split.groups is not None,
             "overlap": 0.0,
@@ -333,10 +333,11 @@ class Fleet:
         share, trials = stack.epoch / length, stack.batch.trials
         if folds[0] == 0:
             share *= SCREENING_SHARE
-            text = f"screening {counted(len({trial.candidate for trial in trials}), 'loss', 'es')}"
+            losses = {trial.candidate for trial in trials}
+            text = f"screening {pluralize(len(losses), 'loss', 'es')}"
         else:
             share = SCREENING_SHARE + (1 - SCREENING_SHARE) * share
-            text = f"measuring {counted(len(trials), 'loss', 'es')} on {len(self.folds)} folds"
+            text = f"measuring {pluralize(len(trials), 'loss', 'es')} on {len(self.folds)} folds"
         longer = f", {stack.epoch:,} epochs" if stack.epoch > self.design.epochs else ""
         self.done = max(self.done, share)  # a study that goes on stands where it was
         self.clock.tick(self.done, text + longer)
