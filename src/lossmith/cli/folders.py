@@ -17,7 +17,7 @@ OF_TABLES = {
     "time": "an order of time is of tables",
     "task": "files by class are classified, and images with --masks are segmented",
     "keep_outliers": "outliers are of numbers",
-    "ensemble": "of images one model is trained",
+    "ensemble": "of files one model is trained",
 }
 OPTIONS = ("masks", "model", "size", "epochs", "augment")
 
