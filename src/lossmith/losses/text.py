@@ -8,9 +8,8 @@ from lossmith import functional as F
 from lossmith.core.bases import Coupled, Pointwise
 from lossmith.core.card import Card, Example, Kind
 from lossmith.core.hyperparameter import Choice, Real, Whole
-from lossmith.losses._classes import IGNORE
+from lossmith.losses._classes import IGNORE, LOG3
 
-LOG3 = math.log(3)
 PAIR: dict[str, Kind] = {"chosen": "log_probabilities", "rejected": "log_probabilities"}
 
 
