@@ -78,7 +78,8 @@ def test_all_that_fit_the_task_race(task: Task) -> None:
     assert raced == {
         key
         for key, kind in find(task).items()
-        if kind.card.trains_head and not (kind.card.needs or "loss" in kind.hyperparameters)
+        if kind.card.trains_head
+        and not (kind.card.required_signals or "loss" in kind.hyperparameters)
     }
 
 

@@ -18,7 +18,11 @@ CATALOGUE = [
     for task in TABLE_TASKS
     for key, kind in find(task).items()
     if kind is TransformedTarget  # the one wrapper that a study puts round its candidates
-    or (kind.card.trains_head and not kind.card.needs and "loss" not in kind.hyperparameters)
+    or (
+        kind.card.trains_head
+        and not kind.card.required_signals
+        and "loss" not in kind.hyperparameters
+    )
 ]
 
 

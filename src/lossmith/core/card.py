@@ -85,7 +85,7 @@ class Card:
 
     key: its name in the catalogue. tasks: what it can train. input, target: the kind of tensor
     that is passed, or a kind for each name where named tensors are; target is None where a loss
-    has none. optional: the names that may be left out. needs: the signals of training that its
+    has none. optional: the names that may be left out. required_signals: those of training that its
     state follows. double_backward, vmap, fullgraph: what it can do beyond training, fullgraph that
     it compiles to one full graph. detached: its gradient
     holds a part of the value constant, as its paper says, so that finite differences do not apply.
@@ -102,7 +102,7 @@ class Card:
     example: Example
     claims: Claims = Claims()
     optional: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
+    required_signals: tuple[str, ...] = ()
     symmetric: bool = False
     detached: bool = False
     learns: bool = False

@@ -130,7 +130,7 @@ def matmul_full_precision(left: Tensor, right: Tensor) -> Tensor:
         return left @ right
 
 
-def require(fine: Tensor, message: str) -> None:
+def check(fine: Tensor, message: str) -> None:
     """Raise ValueError unless a 0-dim condition holds, also where the code is compiled.
 
     Compiled and on a device the check is asynchronous and its error a RuntimeError: nothing waits
@@ -156,11 +156,11 @@ def _asserts(device: str) -> bool:
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key("aten::_assert_async.msg", key))
 
 
-def within(numbers: Tensor, low: float, high: float, message: str) -> None:
-    """Raise ValueError unless all numbers lie in low … high, where `require` would."""
+def check_range(numbers: Tensor, low: float, high: float, message: str) -> None:
+    """Raise ValueError unless all numbers lie in low … high, where `check` would."""
     fine = not _checked(numbers) or _inside(numbers, low, high)
     if isinstance(fine, Tensor):
-        require(fine, message)
+        check(fine, message)
     elif not fine:
         raise ValueError(message)
 
@@ -333,7 +333,7 @@ def _whole(target: Tensor) -> bool:
 
 def check_classes(target: Tensor, classes: int) -> None:
     """Raise when a class lies outside 0 … classes − 1, compiled or not."""
-    within(
+    check_range(
         target,
         0,
         classes - 1,

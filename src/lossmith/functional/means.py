@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.compiler import is_compiling as compiling
 
 from lossmith.functional.binary.elementwise import check_labels
-from lossmith.functional.checks import check_head, head_dim, promote, require, same_shape
+from lossmith.functional.checks import check, check_head, head_dim, promote, same_shape
 from lossmith.functional.classification.multiclass import per_class
 from lossmith.functional.divergence import check_rows
 from lossmith.functional.fused import MEAN, losses
@@ -189,7 +189,7 @@ def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Te
     if not input.is_cpu:
         if not _on_cuda(input, target):
             return None
-        require((target >= 0).all(), NEGATIVE)
+        check((target >= 0).all(), NEGATIVE)
         wide = poisson_of_few(eta.double(), target.double())
         return wide.mean().to(input.dtype)  # whose digits do for large counts too
     if input.numel() > _SHORT:

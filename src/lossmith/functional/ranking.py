@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import as_scalar_or_tensor, require, same_shape
+from lossmith.functional.checks import as_scalar_or_tensor, check, same_shape
 
 __all__ = [
     "approx_ndcg",
@@ -162,7 +162,7 @@ def check_lists(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         )
     scores, relevance = same_shape(input, target)
     known = (relevance == relevance).all()
-    require(known, "target holds NaN; an item without a relevance is padding, below 0")
+    check(known, "target holds NaN; an item without a relevance is padding, below 0")
     return torch.where(relevance >= 0, scores, 0), relevance
 
 

@@ -10,8 +10,7 @@ from lossmith.core.bases import Coupled
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real
 from lossmith.core.progress import Progress
-
-LOG3 = math.log(3)
+from lossmith.losses._classes import LOG3
 
 
 class KTO(Coupled):

@@ -6,8 +6,8 @@ from lossmith import functional as F
 from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example, Kind
 from lossmith.core.hyperparameter import Choice, Real
+from lossmith.losses._classes import LOG3
 
-LOG3 = math.log(3)
 PAIR: dict[str, Kind] = {"chosen": "log_probabilities", "rejected": "log_probabilities"}
 
 

@@ -8,9 +8,7 @@ from lossmith import functional as F
 from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
-from lossmith.losses._classes import IGNORE
-
-LOG3 = math.log(3)
+from lossmith.losses._classes import IGNORE, LOG3
 
 
 class Unlikelihood(Pointwise):

@@ -55,7 +55,11 @@ class StudyTask(ABC):
 
     def trains(self, kind: type[Loss]) -> bool:
         """Tell whether a study gives a loss all it needs: no signals, and nothing to wrap."""
-        return kind.card.trains_head and not kind.card.needs and "loss" not in kind.hyperparameters
+        return (
+            kind.card.trains_head
+            and not kind.card.required_signals
+            and "loss" not in kind.hyperparameters
+        )
 
     def admits(self, kind: type[Loss], target: Array) -> bool:
         """Tell whether a loss can be trained on these targets."""

@@ -118,7 +118,7 @@ class SurvivalTable(TableTask):
 
 
 def _reads_times(kind: type[Loss]) -> bool:
-    return isinstance(kind.card.target, Mapping) and not kind.card.needs
+    return isinstance(kind.card.target, Mapping) and not kind.card.required_signals
 
 
 def times(column: pd.Series, name: str) -> Array:
