@@ -24,7 +24,7 @@ def test_a_ball_of_the_step_leaves_its_share_of_rows_outside() -> None:
     rows, center = embeddings(), [0.2, -0.1, 0.4]
     loss = lossmith.SoftBoundarySVDD(center=center, nu=0.25)
     torch.testing.assert_close(loss(rows), lossmith.DeepSVDD(center=center)(rows) / 0.25)
-    loss.observe(Progress(step=1, signals={"embeddings": rows}))
+    loss.observe(Progress(step=1, signals={"input": rows}))
     distance = (rows - torch.tensor(center, dtype=torch.float64)).norm(dim=1)
     assert (distance > loss.radius).double().mean().item() == pytest.approx(0.25)
     other = lossmith.SoftBoundarySVDD(center=center, nu=0.25)

@@ -56,8 +56,8 @@ class SoftBoundarySVDD(Pointwise):
     .. math:: \ell(x) = R^2 + \frac{1}{\nu} \max(0, \lVert x - c \rVert^2 - R^2)
 
     The radius R starts at 0, where it is `DeepSVDD` over ν; after each step `observe` sets it to
-    the (1 − ν)-quantile of the step's distances, its minimiser, by the signal "embeddings":
-    `clock.step(embeddings=output)`. The paper's code waits ten epochs before it does.
+    the (1 − ν)-quantile of the step's distances, its minimiser, by the signal "input":
+    `clock.step(input=output)`. The paper's code waits ten epochs before it does.
 
     Shapes: input (N, D) of embeddings; there is no target. One value a row. A distance above
     `loss.radius` is an anomaly.
@@ -69,7 +69,7 @@ class SoftBoundarySVDD(Pointwise):
     >>> loss = SoftBoundarySVDD(center=[0.0], nu=0.5)
     >>> from lossmith import Progress
     >>> rows = torch.tensor([[1.0], [2.0], [4.0]])
-    >>> loss.observe(Progress(step=1, signals={"embeddings": rows}))
+    >>> loss.observe(Progress(step=1, signals={"input": rows}))
     >>> loss.radius.item(), loss(rows)  # 4 + 2 (16 - 4)/3
     (2.0, tensor(12.))
     """
@@ -95,7 +95,7 @@ class SoftBoundarySVDD(Pointwise):
             target=None,
             value=25.0,
         ),
-        needs=("embeddings",),
+        needs=("input",),
     )
 
     def initial_state(self) -> dict[str, Tensor]:
@@ -104,7 +104,7 @@ class SoftBoundarySVDD(Pointwise):
 
     def update(self, progress: Progress) -> None:
         """Set the radius to the quantile of the step's distances."""
-        rows = progress.signals["embeddings"]
+        rows = progress.signals["input"]
         if len(rows):
             distance = F.deep_svdd(rows, center=self.center).sqrt()
             self.radius.copy_(torch.quantile(distance, 1 - self.nu.item()))

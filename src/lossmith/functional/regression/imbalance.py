@@ -32,4 +32,4 @@ def balanced_mse(
 
 def _rows(part: Tensor) -> Tensor:
     """Return numbers, or several a row, as rows (N, D)."""
-    return part.reshape(len(part), -1) if part.ndim > 1 else part.reshape(-1, 1)
+    return part.flatten(1) if part.ndim > 1 else part.reshape(-1, 1)

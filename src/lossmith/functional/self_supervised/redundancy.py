@@ -150,7 +150,7 @@ def tico(
 def second_moment(rows: Tensor) -> Tensor:
     """Return the mean of r rᵀ over rows r, without a gradient."""
     rows = rows.detach()
-    return matmul_full_precision(rows.T, rows) / max(len(rows), 1)
+    return matmul_full_precision(rows.T, rows) / max(rows.shape[0], 1)
 
 
 def mmcr(input: Tensor, *, lambda_: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
@@ -166,7 +166,7 @@ def mmcr(input: Tensor, *, lambda_: Tensor | float = 0.0) -> tuple[Tensor, Tenso
     if isinstance(share, float) and share == 0:
         local = centroids.new_zeros(())
     else:
-        local = share * _nuclear(views) / max(len(views), 1)
+        local = share * _nuclear(views) / max(views.shape[0], 1)
     return local, -_nuclear(centroids)
 
 
