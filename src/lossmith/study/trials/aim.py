@@ -1,6 +1,7 @@
 """What the trials of a study aim at: its targets, its metric, and the task that both make."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -115,11 +116,12 @@ class Aim:
             target = self._of(fold.valid)
         loss = loss if self.task is None else self.task.head(loss)
         predictions = decoded(loss, outputs, self.decode, self.reading)
-        actual, read = self.read(loss, predictions, target)
+        actual, read = (tree_map(to_array, one) for one in self.read(loss, predictions, target))
         found = scored(self.metric, fold, predictions=read, target=actual)
         if not np.isfinite(found.score):
             return found
-        found = replace(found, beside=self._beside(actual, read))
+        with suppress(InputError, *NOT_SUCH):  # where a step alone has no score
+            found = replace(found, beside=self._beside(actual, read))
         if not sampled:
             return found
         kind = sample_of(self.metric, self.task, target)
@@ -150,10 +152,9 @@ class Aim:
         return self._beside(*self.read(loss, predictions, target))
 
     def _beside(self, target: Any, predictions: Any) -> dict[str, float]:
-        actual, read = tree_map(to_array, target), tree_map(to_array, predictions)
         if self.task is None:
-            return self.metric.beside(actual, read)
-        return self.task.beside(self.metric, actual, read)
+            return self.metric.beside(target, predictions)
+        return self.task.beside(self.metric, target, predictions)
 
     def _of(self, rows: np.ndarray | None) -> Any:
         return self.target if rows is None else tree_map(lambda part: part[rows], self.target)
