@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from choice_table import table
+from policy_prior import section as asking
 
 BEFORE = "before: 60/30/12/7, 5 finalists, 3 protected"
 NOW = "30/15/8/5, 5 finalists, 3 checks, 1 protected"
+OTHERS = ("unseen.jsonl", "lean.jsonl")
 WHOLE = "no cut"  # how rules are called that are only there to compare
 # Milliseconds of a step of a stack: of itself, of each setting, of each training. Least squares
 # over stacks of 3 to 120 settings on 1 to 8 folds of diabetes, saratoga and ames, one thread.
@@ -224,8 +226,15 @@ def render(path: Path) -> str:
             table(HEAD, [_cells(row) for _, row in own.iterrows()]),
             "",
             *(f"- {rule}: for {', '.join(names)}" for rule, names in chosen.items()),
+            asking(_steps(path), seconds, *(path.with_name(one) for one in OTHERS)),
         ]
     )
+
+
+def _steps(path: Path) -> list[list[list[int]]]:
+    """Return each study's steps under the rule in place."""
+    lines = map(json.loads, path.read_text().splitlines())
+    return [line["whole"]["steps"] for line in lines if line["rule"] == NOW]
 
 
 def _listed(studies: pd.DataFrame) -> str:
