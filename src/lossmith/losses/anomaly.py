@@ -95,7 +95,7 @@ class SoftBoundarySVDD(Pointwise):
             target=None,
             value=25.0,
         ),
-        needs=("input",),
+        required_signals=("input",),
     )
 
     def initial_state(self) -> dict[str, Tensor]:

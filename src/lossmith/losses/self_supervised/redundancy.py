@@ -249,7 +249,7 @@ class TiCo(Coupled):
             target=[[1.0, 0.0], [0.0, 1.0]],
             value=0.4,
         ),
-        needs=("input",),
+        required_signals=("input",),
     )
 
     def initial_state(self) -> dict[str, Tensor]:

@@ -112,7 +112,7 @@ class BCO(Coupled):
             target={"completion": [-4.0, -5.0], "desirable": [1.0, 0.0]},
             value=math.log(4 / 3),
         ),
-        needs=("input", "target"),
+        required_signals=("input", "target"),
     )
 
     def initial_state(self) -> dict[str, Tensor]:

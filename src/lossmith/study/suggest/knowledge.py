@@ -113,6 +113,13 @@ class Knowledge:
         )
         return float(mean[0]), self.widen * float(deviation[0])
 
+    def forecast_of_any(self, metric: str) -> tuple[float, float]:
+        """Return the same of a loss that no table was tried with: what losses gain in general."""
+        priors = np.array(self.metrics[metric].priors)
+        mean, offset = priors[0, :2]  # shared by all
+        told, own = np.median(priors[:, 2:], axis=0)
+        return float(mean), self.widen * float(np.sqrt(offset**2 + told**2 + own**2))
+
     def _standard(self, points: Array) -> Array:
         spread = np.maximum(self.points.std(axis=0), 1e-9)
         return (points - self.points.mean(axis=0)) / spread
