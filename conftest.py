@@ -1,4 +1,4 @@
-"""Names that every doctest may use, and what can't be imported everywhere."""
+"""What every doctest may name, and what depends on where the tests run."""
 
 from importlib.util import find_spec
 
@@ -7,6 +7,12 @@ import torch
 
 NEEDS_TRITON = ["src/lossmith/kernels/cross_entropy_triton.py", "tests/kernels/cross_compile.py"]
 collect_ignore = [] if find_spec("triton") else NEEDS_TRITON
+
+if find_spec("hypothesis"):
+    from hypothesis import settings
+
+    settings.register_profile("untimed", deadline=None)  # machines are slow at times
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

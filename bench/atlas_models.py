@@ -34,7 +34,7 @@ WIDTH, EMBEDDING = 64, 16
 Repeats = Sequence[tuple[Part, Part, Part]]  # rows to train on, to choose by, to test on
 
 
-class HeadReader(NamedTuple):
+class Reading(NamedTuple):
     """What one training predicts after a share of its epochs."""
 
     candidate: str
@@ -58,7 +58,7 @@ def fitting(repeats: Repeats, candidates: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[HeadReader]:
+def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[Reading]:
     """Train all candidates of a table at all rates and repeats side by side."""
     train, judged, sizes = [], [], []
     for parts in repeats:
@@ -87,12 +87,12 @@ def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[HeadRea
             for number, (size, output) in enumerate(zip(sizes, outputs, strict=True)):
                 loss = spec.losses[number]
                 found = predict(loss, output)
-                yield HeadReader(spec.candidate, number, loss, found[:size], found[size:])
+                yield Reading(spec.candidate, number, loss, found[:size], found[size:])
 
 
 def one_by_one(
     kind: str, task: Any, repeats: Repeats, candidates: Mapping[str, Any]
-) -> Iterator[HeadReader]:
+) -> Iterator[Reading]:
     """Train each candidate of a task of arrays at each rate on each repeat."""
     for number, parts in enumerate(repeats):
         inputs = _encoded(parts)
@@ -103,7 +103,7 @@ def one_by_one(
                 model = make(kind, task, loss, inputs[0], parts[0].target, number)
                 for _ in _trained(model, loss, inputs[0], target, rate, kind, number):
                     found = [_outputs(model, one) for one in inputs[1:]]
-                    yield HeadReader(name, number, loss, *(loss.decode(one) for one in found))
+                    yield Reading(name, number, loss, *(loss.decode(one) for one in found))
 
 
 def _trained(

@@ -26,7 +26,7 @@ whole = st.integers(0, 4)
 samples = st.lists(st.tuples(numbers, whole), min_size=1, max_size=8)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(samples)
 def test_whole_weights_repeat_the_sample(samples: list[tuple[float, int]]) -> None:
     values, weight = (
@@ -37,7 +37,7 @@ def test_whole_weights_repeat_the_sample(samples: list[tuple[float, int]]) -> No
     assert torch.allclose(reduce(values, weight=weight), expected.double(), atol=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(samples, st.integers(0, 8))
 def test_parts_under_the_whole_denominator_add_up(samples: list, cut: int) -> None:
     values, weight = (

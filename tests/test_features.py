@@ -228,7 +228,7 @@ def test_a_missing_column_is_named() -> None:
         encoder.transform(mixed().drop(columns="whole").rename(columns={"many": "Many"}))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5), st.booleans()),
@@ -243,7 +243,7 @@ def test_any_column_is_taken_in(values: list[object]) -> None:
     assert np.isfinite(Encoder().fit(frame.iloc[:half], columns).transform(frame)).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=2, max_size=40))
 def test_any_numbers_are_finite_and_bounded(values: list[float]) -> None:
     encoded = column(pd.DataFrame({"a": np.array(values)}))

@@ -38,7 +38,7 @@ def test_the_recorded_study_was_cut_at_rungs_and_looked_at(recorded: Recorded) -
     assert recorded.decisions["pauses"] is True
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     workers=st.one_of(st.integers(1, 8), st.integers(9, 1000)),
     seed=st.integers(0, 10_000),

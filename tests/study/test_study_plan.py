@@ -139,7 +139,7 @@ worlds = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(worlds)
 def test_a_study_ends_and_decides_the_same_in_any_order(world: World) -> None:
     alone = World(world.design, world.seed, 1, world.saves, world.ill, world.step).run()

@@ -49,7 +49,7 @@ def test_several_levels_are_the_mean_of_sklearns() -> None:
     assert loss(output, target).item() == pytest.approx(expected, rel=1e-12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     arrays.arrays(
         np.float32,

@@ -33,7 +33,7 @@ def test_value_is_the_inner_losss_on_transformed_targets(function: str) -> None:
     torch.testing.assert_close(got, inner(input, encoded))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(list(FUNCTIONS)), st.lists(st.floats(-0.99, 1e6), min_size=1, max_size=5))
 def test_decode_undoes_encode(function: str, numbers: list[float]) -> None:
     target = torch.tensor(numbers, dtype=torch.float64)
