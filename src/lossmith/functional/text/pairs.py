@@ -35,9 +35,7 @@ def robust_dpo(
 ) -> Tensor:
     """Return (−(1 − ε)·log σ(beta·h) + ε·log σ(−beta·h))/(1 − 2ε) (Chowdhury et al., 2024)."""
     lead = _lead(*against(input, target))
-    margin, share = (
-        as_scalar_or_tensor(one, lead) * by for one, by in ((beta, lead), (flipped, 1))
-    )
+    margin, share = as_scalar_or_tensor(beta, lead) * lead, as_scalar_or_tensor(flipped, lead)
     # log σ(−z) = log σ(z) − z
     return -logsigmoid(margin) - share / (1 - 2 * share) * margin
 
