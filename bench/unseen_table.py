@@ -30,14 +30,15 @@ the chosen loss is better. "All" are geometric means over all studies, kept ones
 MIXED = """
 ## Four models of several losses
 
-A study hands over four models of the chosen loss, under four seeds. With `--ensemble losses` the four
-are of its finalists, as their predictions out of the folds ask for
-([how](study.md#an-ensemble-of-several-losses)), at the same cost to predict. Ratios are to the four of
-the chosen loss. Beside them is what is given by four models of one finalist, the best on the folds,
-however little of that is proven. Of numbers the ensemble is better than the chosen loss where that was
-kept for want of proof, and as good after a switch; much of it comes from not asking for proof, and the
-mixture is what makes that safe: one finalist taken at its word can be far worse. Of classes nothing is
-gained at the median, and the mean is that of a few tables whose errors are near 0.
+A study hands over four models of the chosen loss, under four seeds. With `--ensemble losses` the
+four are of its finalists, as their predictions out of the folds ask for
+([how](study.md#an-ensemble-of-several-losses)), at the same cost to predict. Ratios are to the four
+of the chosen loss. Beside them is what is given by four models of one finalist, the best on the
+folds, however little of that is proven. Of numbers the ensemble is better than the chosen loss
+where that was kept for want of proof, and as good after a switch; much of it comes from not asking
+for proof, and the mixture is what makes that safe: one finalist taken at its word can be far worse.
+Of classes nothing is gained at the median, and the mean is that of a few tables whose errors are
+near 0.
 """
 
 
