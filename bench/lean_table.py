@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from choice_table import table
+from choice_table import table as as_table
 from lossmith.study.base.result import CandidateResult, Expected
 from lossmith.study.metrics import lookup
 from lossmith.study.metrics.base import relative_to_best
@@ -57,10 +57,14 @@ FIRST = 52  # studies on which the factors were chosen
 
 @dataclass(frozen=True)
 class Case:
-    """A study's finalists: what was expected of each, and by what log its error differed there."""
+    """A study's finalists: what was expected of each, and by what log its error differed there.
+
+    learned: whether suggest knows the study's table, which is left out here.
+    """
 
     line: dict
     kept: dict
+    learned: bool
     rows: tuple[CandidateResult, ...]
     came: dict[str, float]
 
@@ -70,7 +74,9 @@ class Case:
         found = source(line["task"], line["metric"])
         if found is None:
             return None
-        found = found._replace(knowledge=without(found.knowledge, line["package"], line["table"]))
+        whole, table = found.knowledge, (line["package"], line["table"])
+        learned = any((one.package, one.table) == table for one in whole.tables)
+        found = found._replace(knowledge=without(whole, *table))
         point = found.knowledge.point(kept["features"])
         default, own = line["default"], line["finalists"]
         base = _error(line, own[default]["held out"], kept["held"])
@@ -84,7 +90,7 @@ class Case:
             rows.append(CandidateResult(name=name, parameters={}, status=status, expected=told))
             ratio = _error(line, one["held out"], kept["held"]) / base
             came[name] = float(np.clip(np.log(ratio), -MOST, MOST))
-        return cls(line, kept, tuple(rows), came)
+        return cls(line, kept, learned, tuple(rows), came)
 
     @property
     def group(self) -> str:
@@ -191,11 +197,12 @@ def _following(cases: Sequence[Case]) -> str:
     rows += [_row("all, clean", clean), _row("all", cases)]
     beyond = [case for case in cases if case.selected is None]
     rows += [_row("beyond: nothing is proven", beyond)]
-    return table(["", *HEAD, *ALL], rows)
+    rows += [_row("tables unknown to suggest", [case for case in cases if not case.learned])]
+    return as_table(["", *HEAD, *ALL], rows)
 
 
 def _rivals(found: dict[str, list[Case]]) -> str:
-    return table(["", *HEAD, *ALL], [_row(name, cases) for name, cases in found.items()])
+    return as_table(["", *HEAD, *ALL], [_row(name, cases) for name, cases in found.items()])
 
 
 def _row(name: str, cases: Sequence[Case]) -> list[str]:
@@ -234,7 +241,7 @@ def _calibration(cases: Sequence[Case]) -> str:
                 ]
             )
     head = ["probability of harm", "finalists", "on average", "worse", "expected", "came"]
-    return table(head, rows)
+    return as_table(head, rows)
 
 
 def _groups(cases: Sequence[Case]) -> list[str]:

@@ -119,14 +119,14 @@ def _atlas_tasks() -> list[str]:
 
 def _known(task: str, metric: str) -> Source:
     """Return where gains under a metric are recorded, where they are."""
-    found, kind = source(task, metric), KINDS.get(task, "")
-    if found is None and kind in shipped():
+    found, known = source(task, metric), shipped().get(KINDS.get(task, ""))
+    if known is None:
+        raise _unknown(task)
+    if found is None:
         raise InputError(
             f"nothing is known of losses under {metric} before training, only under "
-            f"{', '.join(shipped()[kind].metrics)}; lossmith select studies them under any metric"
+            f"{', '.join(known.metrics)}; lossmith select studies them under any metric"
         )
-    if found is None:
-        raise _unknown(task)
     return found
 
 
