@@ -22,7 +22,7 @@ from shared.examined import EXAMPLES, found_in
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("examples", nargs="*", default=EXAMPLES)
-    parser.add_argument("--seconds", type=float, default=12.0, help="of work for an example")
+    parser.add_argument("--seconds", type=float, default=12.0, help="of training, of an example")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     alarms = 0

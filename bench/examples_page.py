@@ -13,13 +13,13 @@ makes this page: pictures, figures and seconds (of one core, that it was busy) a
 run. They show the use of a family and are no benchmark, and other machines give slightly different
 ones.
 
-Where an example compares losses, a study does it ([how](own_loop.md)): every loss on the same folds
-and seeds, at learning rates of its own, until one is proven better than the default, by a paired
-test that allows for all that were tried, or none is left that might be. Many keep their default,
-and that is a result too. A picture shows the differences to the default with 95 % intervals. The
-folder of the study is the argument of an example, `runs/<name>` if none is given: stopped and run
-again, it goes on, and `lossmith report runs/<name>` writes the whole report. A table needs no loop
-and no example: `lossmith select` does [all of this](study.md), also for [several
+A study compares the losses ([how](own_loop.md)): every loss on the same folds and seeds, at
+learning rates of its own, until one is proven better than the default, by a paired test that allows
+for all that were tried, or none is left that might be. Many keep their default, and that is a
+result too. A picture shows the differences to the default with 95 % intervals. The folder of the
+study is the argument of an example, `runs/<name>` if none is given: stopped and run again, it goes
+on, and `lossmith report runs/<name>` writes the whole report. A table needs no loop and no example:
+`lossmith select` does [all of this](study.md), also for [several
 targets](study.md#several-targets).
 """
 GROUPS = {
@@ -43,11 +43,11 @@ def page(measured: dict[str, dict[str, Any]], folder: Path) -> str:
 def overview(names: list[str], measured: dict[str, dict[str, Any]], folder: Path) -> str:
     """Return a group's table: the question, the answer, and what it takes."""
     rows = [
-        f"| [{Path(name).name}](#{anchor(name)}) | {question(described(folder, name))} "
-        f"| {shown(measured[name]['output'])} | {measured[name]['cpu']:.0f} |"
+        f"| [{Path(name).name}](#{anchor(name)}) | {measured[name]['cpu']:.0f} "
+        f"| {question(described(folder, name))} *{shown(measured[name]['output'])}* |"
         for name in names
     ]
-    return "\n".join(["| example | question | verdict | seconds |", "|---|---|---|---|", *rows, ""])
+    return "\n".join(["| example | seconds | question and verdict |", "|---|---|---|", *rows, ""])
 
 
 def entry(name: str, one: dict[str, Any], folder: Path) -> str:

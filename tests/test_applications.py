@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.examined import FOLDER, imported
+from shared.examined import FOLDER, Examiner, imported
 
 SHORT: dict[str, dict[str, Any]] = {
     "anomalies": {"ROWS": 300, "EPOCHS": 1},
@@ -48,7 +48,11 @@ def test_an_application_compares_losses(
         x, anomaly = module.load()
         monkeypatch.setattr(module, "load", lambda: (x[:1000], anomaly[:1000]))
     picture = tmp_path / "picture.png"
-    module.main(str(tmp_path / "study"), report=True, picture=str(picture))
+    examiner = Examiner()
+    with examiner.watching():
+        module.main(str(tmp_path / "study"), report=True, picture=str(picture))
+    assert examiner.found
+    assert {name: said for name, said in examiner.found.items() if said} == {}, "a false alarm"
     said = capsys.readouterr().out
     assert "Keep " in said or "Switch from " in said
     assert PARTS[name][1] in said

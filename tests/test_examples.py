@@ -42,8 +42,7 @@ def test_an_example_ended_well_in_time_with_a_picture(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(MEASURED))
-def test_an_example_that_compares_losses_prints_a_verdict(name: str) -> None:
+def test_an_example_asks_a_study_and_prints_its_verdict(name: str) -> None:
     source = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
-    compares = re.search(r"\b(Study|judge|select)\(", source)
-    told = re.search(r"^(Keep|Switch from) ", MEASURED[name]["output"], re.MULTILINE)
-    assert bool(compares) == bool(told)
+    assert re.search(r"\b(Study|judge|select)\(", source)
+    assert re.search(r"^(Keep|Switch from) ", MEASURED[name]["output"], re.MULTILINE)

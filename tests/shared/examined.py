@@ -5,7 +5,7 @@ import inspect
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from lossmith.doctor import Finding, check_setup
 from lossmith.study.trials.contenders import FunctionLoss
 
 FOLDER = Path(__file__).parents[2] / "examples"
-QUICK = ("counts.py", "ranking.py", "vae.py", "noisy_labels.py", "own_loop/multilabel.py")
 EXAMPLES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.py"))
 
 
@@ -27,10 +26,14 @@ class Enough(BaseException):
 
 
 class Examiner:
-    """Examines the first call of each loss, with the model whose output it is given."""
+    """Examines the first call of each loss, with the model whose output it is given.
 
-    def __init__(self) -> None:
+    seconds: of work that are left from the first of them on; 0 for as many as it takes.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
         self.found: dict[str, tuple[Finding, ...]] = {}
+        self.seconds = seconds
         self._last: tuple[Any, Any] = (None, None)
         self._depth, self._busy = 0, False
 
@@ -51,6 +54,8 @@ class Examiner:
         """Examine a loss, once for each name."""
         if name in self.found or self._busy or not torch.is_grad_enabled():
             return
+        if not self.found:
+            signal.setitimer(signal.ITIMER_PROF, self.seconds)
         _, input = self._last
         fits = isinstance(input, Tensor) and isinstance(target, Tensor)
         self._busy = True
@@ -82,18 +87,18 @@ def _is_loss(module: nn.Module) -> bool:
 
 
 def found_in(example: str, folder: Path, seconds: float) -> dict[str, tuple[Finding, ...]]:
-    """Return what is found in each set-up that an example trains within so many seconds of work."""
+    """Return what is found in the set-ups of an example, in so many seconds of its training."""
     module = imported(example)
-    examiner = Examiner()
+    examiner = Examiner(seconds)
     for name in ("STEPS", "EPOCHS", "SEEDS"):
         if hasattr(module, name):
             setattr(module, name, min(getattr(module, name), 2))
     given = [str(folder)] if "folder" in inspect.signature(module.main).parameters else []
+    torch.set_num_threads(1)  # `select` trains in as many processes, which nobody looks into
     before, kept = signal.signal(signal.SIGPROF, _stop), sys.argv
-    signal.setitimer(signal.ITIMER_PROF, seconds)
     sys.argv = [example]
     try:
-        with examiner.watching():
+        with examiner.watching(), chdir(folder):
             module.main(*given)
     except Enough:
         pass
