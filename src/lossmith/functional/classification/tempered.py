@@ -11,6 +11,7 @@ from lossmith.functional.checks import (
     clamp_if_outside,
     class_logits,
     head_dim,
+    is_concrete,
     promote,
     widest,
 )
@@ -31,6 +32,7 @@ __all__ = [
 # float32, or in float64, is as small.
 NEAR, NEAR_WIDE = 1e-5, 1e-8
 STEPS = 12  # of Newton's method, which here converges from one side
+CLOSE = 1e-4  # a step as small as this leaves less than rounding after two more
 _MOST = 1e8  # evidence beyond which the divergence is held: its terms cancel to their last digits
 
 
@@ -120,13 +122,15 @@ def _log_tempered(x: Tensor, t: Tensor | float) -> tuple[Tensor, Tensor]:
     """Return log exp_t(x − λ) of the normalised outputs, and where they are above 0.
 
     Newton's method for (Σ exp_t(x − λ))^(1 − t) = 1, which is convex or concave in λ, so that it
-    comes from one side. Two last steps carry the gradients: one makes the first derivative that
-    of the solution, two the second.
+    comes from one side, in as few steps as it takes where that can be looked at. Two last steps
+    carry the gradients: one makes the first derivative that of the solution, two the second.
     """
     fixed = x.detach()
     top = torch.zeros_like(fixed.sum(head_dim(x), keepdim=True))
     for _ in range(STEPS):
-        top = _newton(fixed, top, t)
+        before, top = top, _newton(fixed, top, t)
+        if is_concrete(top) and bool(((top - before).abs() < CLOSE).all()):
+            break
     for _ in range(2):
         top = _newton(x, top, t)
     return _log_exp(x - top, t)

@@ -49,20 +49,40 @@ class StackedMLP(nn.Module):
 
     def forward(self, input: Tensor) -> list[Tensor]:
         """Map (folds, rows, inputs) to (folds, trials, rows, outputs), one tensor a head width."""
-        folds, rows = input.shape[:2]
-        hidden = torch.baddbmm(self.b1.flatten(2), input, self.w1.flatten(2))
-        hidden = nnf.silu(hidden).view(folds, rows, -1, WIDTH).transpose(1, 2)
-        hidden = torch.baddbmm(
-            self.b2.flatten(0, 1), hidden.reshape(-1, rows, WIDTH), self.w2.flatten(0, 1)
-        )
-        hidden = nnf.silu(hidden).view(folds, -1, rows, WIDTH)
+        hidden = self._hidden(input, slice(None))
         parts = hidden.split([head.shape[1] for head in self.heads], dim=1)
-        return [
-            torch.baddbmm(
-                bias.flatten(0, 1), part.reshape(-1, rows, WIDTH), head.flatten(0, 1)
-            ).view(folds, -1, rows, head.shape[-1])
-            for part, head, bias in zip(parts, self.heads, self.biases, strict=True)
-        ]
+        return [_head(*own) for own in zip(parts, self.heads, self.biases, strict=True)]
+
+    def blocks(self, input: Tensor, most: int) -> Iterator[Tensor]:
+        """Yield what `forward` returns in parts, of as many trials as make `most` numbers.
+
+        Of one trial at least, (folds, trials, rows, outputs), in their order.
+        """
+        start = 0
+        for (width, count), head, bias in zip(self.runs(), self.heads, self.biases, strict=True):
+            each = input.shape[0] * input.shape[1] * max(width, WIDTH)
+            for own in torch.arange(count).split(max(1, most // each)):
+                low, high = int(own[0]), int(own[-1]) + 1
+                hidden = self._hidden(input, slice(start + low, start + high))
+                yield _head(hidden, head[:, low:high], bias[:, low:high])
+            start += count
+
+    def _hidden(self, input: Tensor, trials: slice) -> Tensor:
+        """Return the last layer before the heads of some trials, (folds, trials, rows, WIDTH)."""
+        folds, rows = input.shape[:2]
+        b1, w1, b2, w2 = (
+            one.flatten(*ends)
+            for one, ends in (
+                (self.b1[:, :, trials], (2,)),
+                (self.w1[:, :, trials], (2,)),
+                (self.b2[:, trials], (0, 1)),
+                (self.w2[:, trials], (0, 1)),
+            )
+        )
+        hidden = torch.baddbmm(b1, input, w1)
+        hidden = nnf.silu(hidden).view(folds, rows, -1, WIDTH).transpose(1, 2)
+        hidden = torch.baddbmm(b2, hidden.reshape(-1, rows, WIDTH), w2)
+        return nnf.silu(hidden).view(folds, -1, rows, WIDTH)
 
     def first(self, folds: int) -> "StackedMLP":
         """Return the MLPs of the first folds alone."""
@@ -85,6 +105,14 @@ class StackedMLP(nn.Module):
                 start += count
                 if own.numel():
                     yield parameter, 1, own
+
+
+def _head(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    folds, trials, rows, _ = hidden.shape
+    flat = hidden.reshape(-1, rows, WIDTH)
+    return torch.baddbmm(bias.flatten(0, 1), flat, weight.flatten(0, 1)).view(
+        folds, trials, rows, -1
+    )
 
 
 def _normal(generator: torch.Generator, rows: int, columns: int) -> Tensor:

@@ -1,8 +1,8 @@
 """Train many trials at once in stacked parameters, one optimizer a learning rate."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked_loss import stack_key, stacked_loss
 
 WEIGHT_DECAY = 0.05
+MOST = 1 << 22  # numbers of outputs that are scored at once
 
 
 class Rows:
@@ -92,18 +93,17 @@ class StackedTrials:
             fused=True,
         )
         self.average = WeightAverage(self.model)
-        # One split costs less than many slices, each of whose gradients has the size of the whole.
         self.shares = [
             Counter(key for _, key in group)
             for _, group in groupby(ordered, key=lambda pair: pair[0].out_features)
         ]
 
-    def forward(self, features: Tensor) -> dict[str, Tensor]:
-        """Return (folds, trials, rows, outputs) for each kind of loss."""
-        parts: dict[str, Tensor] = {}
-        for output, shares in zip(self.model(features), self.shares, strict=True):
-            parts |= zip(shares, output.split(list(shares.values()), dim=1), strict=True)
-        return parts
+    def parts(self, outputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return views (folds, trials, rows, outputs) of outputs, one for each kind of loss."""
+        found: dict[str, Tensor] = {}
+        for output, shares in zip(outputs, self.shares, strict=True):
+            found |= zip(shares, output.split(list(shares.values()), dim=1), strict=True)
+        return found
 
     def averaged(self) -> StackedMLP:
         """Return the model with its averaged weights, done with training."""
@@ -191,21 +191,47 @@ class StackedBatch:
         self.epoch += 1
 
     def _step(self, features: Tensor, index: Tensor) -> None:
-        parts = [stack.forward(features) for stack in self.stacks]
-        losses = [
-            objective(torch.cat([part[key] for part in parts if key in part], dim=1), index)
-            for key, objective in self.objectives.items()
-        ]
+        outputs = [stack.model(features) for stack in self.stacks]
+        slopes = [[torch.empty_like(one) for one in own] for own in outputs]
         for stack in self.stacks:
             stack.optimizer.zero_grad()
-        torch.stack(losses).sum().backward()
+        self._differentiate(outputs, slopes, index)
+        torch.autograd.backward([*chain(*outputs)], [*chain(*slopes)])
         for stack in self.stacks:
             stack.optimizer.step()
             stack.average.update(stack.model)
 
     @torch.no_grad()
+    def _differentiate(
+        self, outputs: Sequence[Sequence[Tensor]], slopes: Sequence[Sequence[Tensor]], index: Tensor
+    ) -> None:
+        """Write the losses' gradients with respect to the outputs.
+
+        One kind of loss after the other, since what many losses keep for their gradients at once,
+        of many classes, is gigabytes, and slow for not fitting any cache.
+        """
+        pairs = zip(self.stacks, outputs, slopes, strict=True)
+        both = [(stack.parts(own), stack.parts(slope)) for stack, own, slope in pairs]
+        for key, objective in self.objectives.items():
+            mine = [(own[key], slope[key]) for own, slope in both if key in own]
+            output = torch.cat([own for own, _ in mine], dim=1).requires_grad_()
+            with torch.enable_grad():
+                objective(output, index).backward()
+            assert output.grad is not None
+            sizes = [own.shape[1] for own, _ in mine]
+            for (_, slope), found in zip(mine, output.grad.split(sizes, dim=1), strict=True):
+                slope.copy_(found)
+
     def outputs(self) -> list[list[Tensor]]:
         """Return each trial's raw outputs on each fold's validation rows, averaged weights."""
+        return [trial for block in self.blocks() for trial in block]
+
+    @torch.no_grad()
+    def blocks(self) -> Iterator[list[list[Tensor]]]:
+        """Yield the outputs of some trials after the other, as many at once as are `MOST` numbers.
+
+        Of many classes or rows those of all trials are gigabytes.
+        """
         lengths = [len(features) for features in self.rows.valid]
         padded = torch.stack([_pad(x.mT, max(lengths)).mT for x in self.rows.valid])
         padded = self.rows.embedding(padded)
@@ -213,11 +239,12 @@ class StackedBatch:
         for stack in self.stacks:
             with stack.average.applied(stack.model):
                 self._calibrate(stack)
-                found += [one for part in stack.model(padded) for one in part.unbind(1)]
-        return [
-            [one_column(trial[fold, :length]) for fold, length in enumerate(lengths)]
-            for trial in found
-        ]
+                for part in stack.model.blocks(padded, MOST):
+                    if found and sum(one.numel() for one in found) + part.numel() > MOST:
+                        yield _by_fold(found, lengths)
+                        found = []
+                    found += part.unbind(1)
+        yield _by_fold(found, lengths)
 
     def _calibrate(self, stack: StackedTrials) -> None:
         """Tell the losses that are read by outputs of training rows what these are now."""
@@ -267,6 +294,13 @@ class StackedBatch:
             key: stacked_loss([trial.losses for trial in group], self.rows.target)
             for key, group in groups.items()
         }
+
+
+def _by_fold(outputs: Sequence[Tensor], lengths: Sequence[int]) -> list[list[Tensor]]:
+    return [
+        [one_column(trial[fold, :length]) for fold, length in enumerate(lengths)]
+        for trial in outputs
+    ]
 
 
 def _waits(trial: TrialSpec) -> bool:

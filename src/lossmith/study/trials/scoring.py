@@ -128,11 +128,13 @@ class Scorer:
         """Decide which rows are scored, by the latest predictions; score earlier epochs again."""
         if not self.outlier_sensitive or self.has_outliers is False:
             return
-        latest = {fold: values for _, fold, _, values in self._pending if fold in folds}
+        last = max((epoch for _, _, epoch, _ in self._pending), default=0)
+        latest = [(fold, own) for _, fold, epoch, own in self._pending if epoch == last]
         log = self.metric.transform == "log1p"
         scales = {
-            fold: residual_scales(self.folds.valid_target(fold), values, log)
-            for fold, values in latest.items()
+            fold: residual_scales(self.folds.valid_target(fold), np.concatenate(blocks), log)
+            for fold in dict.fromkeys(fold for fold, _ in latest if fold in folds)
+            if (blocks := [own for other, own in latest if other == fold])
         }
         if self.has_outliers is None:
             self.has_outliers = has_outliers(np.concatenate(list(scales.values())))

@@ -9,6 +9,7 @@ import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ from lossmith.study.trials.splits import fingerprint
 from lossmith.study.trials.stacks import Stack, Stacks
 from lossmith.study.trials.trainer import Trainer
 
-EVIDENCE_ROWS = 1000  # whose raw outputs are kept for the report
+EVIDENCE_ROWS, EVIDENCE = 1000, 1 << 17  # rows, and numbers, of outputs kept for the report
 SCREENING_SHARE = 0.4  # of a study's time, for the progress display
 PATIENCE = 1.0  # seconds after which to look for processes that died
 
@@ -280,8 +281,28 @@ class StackedWorker:
         """Train every trial up to an epoch and score it on every fold; return the seconds."""
         start = time.perf_counter()
         stack.advance(epoch)
-        outputs, trials = stack.batch.outputs(), stack.batch.trials
+        trials = iter(stack.batch.trials)
+        for outputs in stack.batch.blocks():
+            self._score(list(islice(trials, len(outputs))), outputs, histories, folds, epoch)
+        default = self.candidates.default
+        for trial in [one for one in stack.batch.trials if one.candidate == default][:1]:
+            self.trainer.time_reference(trial.losses[0])
+        return time.perf_counter() - start
+
+    def _score(
+        self,
+        trials: Sequence[TrialSpec],
+        outputs: Sequence[Sequence[Tensor]],
+        histories: Mapping[Setting, History],
+        folds: tuple[int, ...],
+        epoch: int,
+    ) -> None:
+        """Write the scores of some trials' outputs on every fold to their histories."""
         own = [histories[trial.key] for trial in trials]
+        if folds[0] == 0 and len(self.scorer.targets) == 1:
+            for history, trial, raw in zip(own, trials, outputs, strict=True):
+                rows = min(EVIDENCE_ROWS, max(1, EVIDENCE // trial.out_features))
+                history.outputs[epoch] = _as_it_is(trial.losses[0]), raw[0][:rows].clone()
         predictions = {
             fold: self.scorer.predictions(
                 [trial.losses[position] for trial in trials], [raw[position] for raw in outputs]
@@ -291,12 +312,6 @@ class StackedWorker:
         if self.predictions:
             _keep(own, predictions, epoch)
         self.scorer.record(own, predictions, epoch)
-        for default in [t for t in trials if t.candidate == self.candidates.default][:1]:
-            self.trainer.time_reference(default.losses[0])
-        if folds[0] == 0 and len(self.scorer.targets) == 1:
-            for history, trial, raw in zip(own, trials, outputs, strict=True):
-                history.outputs[epoch] = _as_it_is(trial.losses[0]), raw[0][:EVIDENCE_ROWS]
-        return time.perf_counter() - start
 
     def _report(
         self,

@@ -1,6 +1,6 @@
 """What a stacked worker asks of that which trains: stacked trainings of one or several targets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,13 +32,13 @@ class TrialBatch(Protocol):
 
     @property
     def trials(self) -> list[TrialSpec]:
-        """The trials, in the order of `outputs`."""
+        """The trials, in the order of `blocks`."""
 
     def advance(self, epochs: int) -> None:
         """Train every trial for some epochs."""
 
-    def outputs(self) -> list[list[Tensor]]:
-        """Return each trial's raw outputs on each fold's validation rows."""
+    def blocks(self) -> Iterator[list[list[Tensor]]]:
+        """Yield raw outputs on each fold's validation rows, of a few trials after the other."""
 
     def keep(self, kept: Sequence[int]) -> None:
         """Go on with some of the trials only."""
