@@ -286,7 +286,7 @@ def test_the_command_answers_of_a_task(capsys: pytest.CaptureFixture[str]) -> No
     shown = capsys.readouterr().out
     assert "segmentation, 1 − Dice of each loss against" in shown
     assert "Cells of the atlas" in shown
-    assert "handwriting" in shown
+    assert "nuclei" in shown
 
 
 def test_nothing_likely_is_said_so() -> None:
