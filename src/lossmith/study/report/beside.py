@@ -51,10 +51,10 @@ def _by_step(result: Result, columns: Mapping[str, Mapping[str, float]], where: 
 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
+        places = np.array([int(name.removeprefix(STEP)) for name in steps])
         for role, own in columns.items():
-            line: dict[str, Any] = {"color": COLOURS[role], "ls": DASHES[role], "markersize": 3}
-            places = np.array([int(name.removeprefix(STEP)) for name in steps])
-            axes.plot(places, [own[name] for name in steps], "o", label=role, **line)
+            scores, colour = [own[name] for name in steps], COLOURS[role]
+            axes.plot(places, scores, "o", ls=DASHES[role], color=colour, markersize=3, label=role)
         axes.legend()
         axes.set(xlabel="step", ylabel=metric)
         axes.locator_params(axis="x", integer=True)
