@@ -1,6 +1,6 @@
 """A study whose predictions miss the target by what a script says."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,9 @@ class ScriptedBatch:
         self.trainer.epochs += epochs * len(self.trials) * len(self.folds)
         self.trainer.on_advance(self)
 
-    def outputs(self) -> list[list[Tensor]]:
-        return [[self.trainer.output(t, f, self.epoch) for f in self.folds] for t in self.trials]
+    def blocks(self) -> Iterator[list[list[Tensor]]]:
+        for two in (self.trials[place : place + 2] for place in range(0, len(self.trials), 2)):
+            yield [[self.trainer.output(t, f, self.epoch) for f in self.folds] for t in two]
 
     def keep(self, kept: Sequence[int]) -> None:
         self.trials = [self.trials[i] for i in sorted(kept)]
