@@ -151,16 +151,16 @@ def train(data: Data, loss: lm.Loss, rate: float, seed: int) -> list[dict[str, f
         terms = loss.terms(output, y)
         value = loss.combine(terms)
         signals: dict[str, Any] = {"input": output, "target": y, "terms": terms}
-        if "gradient_norms" in clock.needs:
+        if "gradient_norms" in clock.required_signals:
             signals["gradient_norms"] = lm.gradient_norms(terms, [net.body[0].weight])
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
         decay.step()
-        if "terms_after" in clock.needs:
+        if "terms_after" in clock.required_signals:
             with torch.no_grad():
                 signals["terms_after"] = loss.terms(net(x), y)
-        clock.step(**{name: signals[name] for name in clock.needs})
+        clock.step(**{name: signals[name] for name in clock.required_signals})
         if step in MARKS:
             with torch.no_grad():
                 seen.append(data.errors(lambda x: loss.decode(net(x))))

@@ -33,7 +33,7 @@ from lossmith.study.metrics import decide, lookup
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.study_metric import StudyMetric
 from lossmith.study.metrics.tuned import tuned
-from lossmith.study.tasks import ARRAY_TASKS, TABLE_TASKS
+from lossmith.study.tasks import ARRAY_TASKS, ROW_TASKS
 from resume import Lines, resumed
 
 REPEATS = 5
@@ -70,8 +70,8 @@ class Cell:
     def __init__(self, data: DataSet, condition: str) -> None:
         self.data, loaded = data, data.load()
         self.repeats: Repeats = [data.repeat(loaded, condition, seed) for seed in range(REPEATS)]
-        self.table = data.task in TABLE_TASKS
-        self.task: Any = TABLE_TASKS[data.task] if self.table else ARRAYS[data.task]
+        self.table = data.task in ROW_TASKS
+        self.task: Any = ROW_TASKS[data.task] if self.table else ARRAYS[data.task]
         self.metrics = {name: study_metric(name, self.table) for name in data.metrics}
         self.candidates, self.beat = {}, {}
         target = loaded.target

@@ -34,7 +34,7 @@ WIDTH, EMBEDDING = 64, 16
 Repeats = Sequence[tuple[Part, Part, Part]]  # rows to train on, to choose by, to test on
 
 
-class Reading(NamedTuple):
+class HeadReader(NamedTuple):
     """What one training predicts after a share of its epochs."""
 
     candidate: str
@@ -58,7 +58,7 @@ def fitting(repeats: Repeats, candidates: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[Reading]:
+def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[HeadReader]:
     """Train all candidates of a table at all rates and repeats side by side."""
     train, judged, sizes = [], [], []
     for parts in repeats:
@@ -87,12 +87,12 @@ def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[Reading
             for number, (size, output) in enumerate(zip(sizes, outputs, strict=True)):
                 loss = spec.losses[number]
                 found = predict(loss, output)
-                yield Reading(spec.candidate, number, loss, found[:size], found[size:])
+                yield HeadReader(spec.candidate, number, loss, found[:size], found[size:])
 
 
 def one_by_one(
     kind: str, task: Any, repeats: Repeats, candidates: Mapping[str, Any]
-) -> Iterator[Reading]:
+) -> Iterator[HeadReader]:
     """Train each candidate of a task of arrays at each rate on each repeat."""
     for number, parts in enumerate(repeats):
         inputs = _encoded(parts)
@@ -103,7 +103,7 @@ def one_by_one(
                 model = make(kind, task, loss, inputs[0], parts[0].target, number)
                 for _ in _trained(model, loss, inputs[0], target, rate, kind, number):
                     found = [_outputs(model, one) for one in inputs[1:]]
-                    yield Reading(name, number, loss, *(loss.decode(one) for one in found))
+                    yield HeadReader(name, number, loss, *(loss.decode(one) for one in found))
 
 
 def _trained(
@@ -174,7 +174,7 @@ def make(kind: str, task: Any, loss: Loss, inputs: Tensor, target: Any, seed: in
     if kind == "retrieval":
         return mlp(inputs.shape[1], EMBEDDING)
     if kind == "forecasting":
-        return Scaled(inputs, mlp(inputs.shape[1], target.shape[1]))
+        return Scaled(inputs, mlp(inputs.shape[1], task.width(loss, target)))
     width = task.width(loss, target)
     return (
         mlp(inputs.shape[1], width)
@@ -202,7 +202,7 @@ class Scaled(nn.Module):
         self.mean, self.scale, self.body = inputs.mean(), inputs.std(), body
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return outputs (N, H)."""
+        """Return outputs (N, P H), H of each of a head's P parts."""
         return self.body((inputs - self.mean) / self.scale)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from atlas_data import DATA_SETS
 from atlas_gain import honest_gain
 from lossmith.study.base.direction import as_error
-from lossmith.study.base.formatting import counted, decimals, listed, number
+from lossmith.study.base.formatting import decimals, listed, number, pluralize
 from lossmith.study.metrics import metric_name
 from lossmith.study.rules.paired_test import LEVEL, holm
 
@@ -61,8 +61,8 @@ brings the data, `python bench/atlas.py run` goes on where it stopped (`--tasks
 segmentation,survival` for some), and `python bench/atlas.py table` makes this page.
 """
 COLUMNS = (
-    *("task", "data", "condition", "default", "default over the common"),
-    *("honest gain, by metric", "best", "ties", "matters"),
+    *("task", "data", "condition", "matters", "honest gain, by metric"),
+    *("best", "ties", "default", "default over the common"),
 )
 DETAILS = (
     *("data", "condition", "metric", "default", "score", "common", "best", "its score"),
@@ -200,7 +200,7 @@ def _overview(own: Sequence[Row]) -> Sequence[str]:
     ties = f"{len(first.line['ties'])} of {len(first.line['scores']) - 1}"
     default, best = first.line["default"], first.line["best"]
     ahead = [f"{row.label} {row.told(_ahead(row))}" for row in own if row.ahead] or ["–"]
-    return (*first.cell, default, ", ".join(ahead), gains, best, ties, ANSWERS[_answer(own)])
+    return (*first.cell, ANSWERS[_answer(own)], gains, best, ties, default, ", ".join(ahead))
 
 
 def _ahead(row: Row) -> float:
@@ -262,7 +262,7 @@ def _sources(rows: Sequence[Row]) -> str:
 def _told(rows: Sequence[Row]) -> str:
     proven = [row for row in rows if row.matters]
     shares = [row.share for row in rows]
-    text = f"another loss is proven better in {len(proven)} of {counted(len(rows), 'comparison')}"
+    text = f"another loss is proven better in {len(proven)} of {pluralize(len(rows), 'comparison')}"
     names = list(dict.fromkeys(row.proven[0] for row in proven))
     text += f" (best: {listed(names, 4)})" if names else ""
     return f"{text}; the honest gain is {_range(shares)} of the default's error."

@@ -18,7 +18,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     by_cell = list(grouped(rows, lambda row: row.cell).items())
     style = {"svg.hashsalt": "atlas", "svg.fonttype": "none", "font.size": 8}
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(8, 1 + 0.21 * len(by_cell)), layout="constrained")
+        figure = Figure(figsize=(6, 1 + 0.21 * len(by_cell)), layout="constrained")
         axes = figure.add_subplot()
         for height, (_, own) in enumerate(by_cell):
             for row in own:
@@ -31,9 +31,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         axes.set_yticks(range(len(by_cell)), [" · ".join(cell) for cell, _ in by_cell])
         axes.set_ylim(len(by_cell) - 0.5, -0.5)
         axes.set_xlim(EDGE[0] - 2, EDGE[1] + 2)
-        axes.set_xlabel(
-            "honest gain over the default, % of the error that it leaves; a dot a metric"
-        )
+        axes.set_xlabel("honest gain, % of the default's error; a dot a metric")
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right", "left"]].set_visible(False)

@@ -29,6 +29,7 @@ from tables import TABLES, Table, corrupt
 
 HELD_OUT = 0.3
 SEEDS = 2  # models averaged for each candidate in hindsight
+HALVINGS = 10  # of the held-out rows, for what hindsight gains on rows that it did not choose by
 MORE_RATES = (3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 2e-2, 3e-2)
 
 
@@ -64,10 +65,16 @@ def study(job: tuple[str, str, str, int]) -> Lines:
         "seed": seed,
         "better": result.better,
         "default": result.default,
-        "naive": result.naive,
+        "naive": result.common,
         "selected": result.selected,
         "verdict": result.verdict,
         "scores": scores,
+        "halves": hindsight.halves,
+        "differences": {
+            row.name: [row.difference_to_default, row.difference_low, row.difference_high]
+            for row in result.candidates
+            if row.difference_low is not None
+        },
         "delivered": hindsight.delivered(),
         "more_compute": hindsight.more_compute(),
         "cost": result.cost.ratio,
@@ -89,7 +96,7 @@ class Hindsight:
     def __init__(self, selection, held: pd.DataFrame, target: str) -> None:
         from lossmith.study.data.folds import split_rows
         from lossmith.study.metrics import lookup
-        from lossmith.study.training.heads import Reading
+        from lossmith.study.training.heads import HeadReader
         from lossmith.study.training.stacked import Rows
         from lossmith.study.training.table_trainer import TableTrainer
 
@@ -97,44 +104,50 @@ class Hindsight:
         (self.problem,), seed = selection.problem.targets, selection.result.seed
         split = split_rows(self.problem.task, self.problem.target, seed)
         self.metric = lookup(selection.result.metric)
-        self.reading = Reading.of(self.metric, self.problem.target)
+        self.reading = HeadReader.of(self.metric, self.problem.target)
         self.trainer = TableTrainer(self.problem, split, [self.reading])
         features = self.problem.features
-        encoder, develop = self.trainer._fitted(split.develop)
+        encoder, train = self.trainer._fitted(split.train)
         inner = torch.from_numpy(encoder.transform(features.iloc[split.test]))
         outer = torch.from_numpy(encoder.transform(held.drop(columns=target)))
-        self.target = torch.from_numpy(self.problem.target[split.develop])
+        self.target = torch.from_numpy(self.problem.target[split.train])
         self.inner_target = self.problem.target[split.test]
         self.outer_target = self._codes(held[target])
         self.held = held.drop(columns=target)
-        self.inner = len(inner)
+        self.inner, self.halves = len(inner), {}
+        self.halvings = self._halvings(seed)
         seeds = [10_000 + split.folds[0].seed + number for number in range(SEEDS)]
-        self.rows = Rows(
-            [(develop, self.target)] * SEEDS, [torch.cat([inner, outer])] * SEEDS, seeds
-        )
+        self.rows = Rows([(train, self.target)] * SEEDS, [torch.cat([inner, outer])] * SEEDS, seeds)
 
     def scores(self) -> dict[str, float]:
-        """Score every candidate at the learning rate that suited it best in the study."""
+        """Score every candidate at the learning rate that suited it best in the study.
+
+        Its scores on both halves of each halving of the held-out rows are put into `halves`.
+        """
         from lossmith.study.rules.decision import decide
 
         rates = {row.name: row.learning_rate for row in decide(self.found).candidates}
         tried = [c for c in self.found.candidates.candidates if rates[c.name] is not None]
         found = self._train([(candidate, rates[candidate.name]) for candidate in tried])
-        return {c.name: outer for c, (_, outer) in zip(tried, found, strict=True)}
+        for candidate, (*_, halves) in zip(tried, found, strict=True):
+            self.halves[candidate.name] = halves
+        return {c.name: outer for c, (_, outer, _) in zip(tried, found, strict=True)}
 
     def more_compute(self) -> float:
         """Score the default at the best of many learning rates instead of one of many losses."""
         default = self.found.candidates[self.selection.result.default]
         found = self._train([(default, rate) for rate in MORE_RATES])
-        return min(found, key=lambda pair: self.metric.error(pair[0]))[1]
+        return min(found, key=lambda scored: self.metric.error(scored[0]))[1]
 
     def delivered(self) -> dict[str, float]:
         """Score the models as a user gets them: of the selected loss and of both defaults."""
-        from lossmith.study.metrics import shifted
-
         result = self.selection.result
+        return self.finals({result.default, result.selected, result.common})
+
+    def finals(self, names: set[str]) -> dict[str, float]:
+        """Score the final models of some losses."""
         found = {}
-        for name in {result.default, result.selected, result.naive}:
+        for name in names:
             setting, folds = self._setting(name)
             if setting is None:
                 continue
@@ -145,9 +158,15 @@ class Hindsight:
             if self.metric.tuned:
                 parts = [self.found.of_target(setting, fold, epochs, 0) for fold in folds]
                 decision = np.mean([part.decision for part in parts], axis=0)
-            (prediction,) = model.predict(self.held)
-            found[name] = self.metric.score(self.outer_target, shifted(prediction, decision))
+            found[name] = self.score(model, decision)
         return found
+
+    def score(self, model, decision) -> float:
+        """Score a model on the held-out rows."""
+        from lossmith.study.metrics import shifted
+
+        (prediction,) = model.predict(self.held)
+        return self.metric.score(self.outer_target, shifted(prediction, decision))
 
     def _setting(self, name: str):
         """Return a candidate's best setting with its folds: those of the screening if it left."""
@@ -162,8 +181,11 @@ class Hindsight:
         mean = lambda setting: self.found.evaluate(setting, folds).errors.mean()  # noqa: E731
         return min(alive, key=mean, default=None), folds
 
-    def _train(self, trials: list) -> list[tuple[float, float]]:
-        """Return the inner and the held-out score of each entry, at its best epoch inside."""
+    def _train(self, trials: list) -> list[tuple[float, float, list[list[float]]]]:
+        """Return the inner, the held-out and the halves' scores of each entry.
+
+        All are at its best epoch inside.
+        """
         from lossmith.study.training.budget import TrialSpec
         from lossmith.study.training.stacked import StackedBatch
 
@@ -173,16 +195,17 @@ class Hindsight:
         ]
         budget = self.trainer.budget
         batch, done = StackedBatch(self.rows, members, budget), 0
-        best: dict[tuple[str, float], tuple[float, float]] = {}
+        best: dict[tuple[str, float], tuple[float, float, list[list[float]]]] = {}
         for epoch in budget.checkpoints():
             batch.advance(epoch - done)
             done = epoch
             predictions = self._predictions(batch)
-            inner, outer = self._judged(predictions)
-            for member, a, b in zip(batch.trials, inner, outer, strict=True):
+            for member, *scored in zip(batch.trials, *self._judged(predictions), strict=True):
                 key = member.candidate, member.learning_rate
-                if key not in best or self.metric.error(a) < self.metric.error(best[key][0]):
-                    best[key] = float(a), float(b)
+                if key not in best or self.metric.error(scored[0]) < self.metric.error(
+                    best[key][0]
+                ):
+                    best[key] = float(scored[0]), float(scored[1]), scored[2].tolist()
         return [best[c.name, rate] for c, rate in trials]
 
     def _predictions(self, batch) -> np.ndarray:
@@ -195,7 +218,7 @@ class Hindsight:
             ]
         )
 
-    def _judged(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _judged(self, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         from lossmith.study.metrics import shifted
         from lossmith.study.trials.outliers import FAR, residual_scales
 
@@ -208,7 +231,21 @@ class Hindsight:
         if self.found.excluded:
             kept = residual_scales(target, inner, metric.transform == "log1p") <= FAR
             inner, target = inner[:, kept], target[kept]
-        return metric.scores(target, inner), metric.scores(self.outer_target, outer)
+        halves = [
+            [metric.scores(self.outer_target[rows], outer[:, rows]) for rows in pair]
+            for pair in self.halvings
+        ]
+        whole = metric.scores(target, inner), metric.scores(self.outer_target, outer)
+        return *whole, np.moveaxis(np.array(halves), -1, 0)
+
+    def _halvings(self, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the rows of both halves of each halving, of every class as many in either."""
+        rows = np.arange(len(self.outer_target))
+        classes = None if self.problem.task == "regression" else self.outer_target
+        return [
+            tuple(train_test_split(rows, test_size=0.5, random_state=draw, stratify=classes))
+            for draw in range(seed * HALVINGS, (seed + 1) * HALVINGS)
+        ]
 
     def _codes(self, column: pd.Series) -> np.ndarray:
         if self.problem.task == "regression":

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,18 +15,17 @@ bench/results/choice.jsonl` writes. {studies} of {planned} planned studies so fa
 seeds {seeds}, clean and with outliers in the target (regression) or with label noise (classes).
 30 % of each table's rows are set aside before anything is corrupted; every number below is
 measured on them.
-Measured with the body before columns were seen in pieces, too; it is to be run anew.
 
 All differences are in per cent of the default's error (the metric, or 1 − metric where higher is
 better); positive is better than the default. The default is the loss that the metric elicits;
-"naive" is MSE or cross-entropy whatever the metric; "random" is the mean over all candidates;
+"common" is MSE or cross-entropy whatever the metric; "random" is the mean over all candidates;
 "more compute" is the default at the best of nine learning rates instead of three; "hindsight"
-is the best candidate as the held-out rows themselves show, which nobody can know beforehand and
-which is flattered by being the best of {candidates} on noisy scores. "Recovered" is the share of
-hindsight's gain that the choice gives, from the naive loss and from the default. Cost ratios were
-taken by wall clock while the machine was busy with other work; [in CPU seconds](cost.md).
-
-{candidates} candidates raced; `adaptive_barron`, which learns its shape, has joined them since.
+is the best of {candidates} candidates as the held-out rows themselves show, which nobody can know
+beforehand and which noise flatters. "Honest hindsight" is the candidate that one half of those rows
+calls best, scored on the other half, the mean over ten halvings, both ways: what knowing that much
+would have given. "Recovered" is the share of it that the choice gives, from the common loss and
+from the default. Cost ratios were taken by wall clock while the machine was busy with other work;
+[in CPU seconds](cost.md).
 """
 
 
@@ -36,7 +36,7 @@ def load(path: Path) -> pd.DataFrame:
 
 def _row(line: dict) -> dict:
     lower = line["better"] == "lower"
-    error: Callable[[float], float] = lambda score: score if lower else 1 - score  # noqa: E731
+    error: Callable[[Any], Any] = lambda score: score if lower else 1 - score  # noqa: E731
     errors = {name: error(score) for name, score in line["scores"].items()}
     base = errors[line["default"]]
 
@@ -50,16 +50,38 @@ def _row(line: dict) -> dict:
         "switched": line["verdict"] == "switch",
         "chosen": gain(errors[line["selected"]]),
         "handed over": 100 * (own - delivered[line["selected"]]) / own,
-        "naive": gain(errors[line["naive"]]),
+        "common": gain(errors[line["naive"]]),
         "random": float(np.mean([gain(value) for value in errors.values()])),
         "more compute": gain(error(line["more_compute"])),
         "hindsight": gain(min(errors.values())),
+        "honest hindsight": _honest(line["halves"], line["default"], error),
         "candidates": len(errors),
         "cost": line["cost"],
     }
 
 
-COLUMNS = ("chosen", "handed over", "naive", "random", "more compute", "hindsight")
+def _honest(halves: dict, default: str, error: Callable[[Any], Any]) -> float:
+    """Return what the best candidate of one half of the rows gains on the other, in per cent."""
+    names = list(halves)
+    errors = error(np.array([halves[name] for name in names]))  # candidates, halvings, halves
+    base = errors[names.index(default)]
+    gains = []
+    for half in (0, 1):
+        best = errors[:, :, half].argmin(axis=0)
+        other, own = errors[best, np.arange(len(best)), 1 - half], base[:, 1 - half]
+        gains += list(100 * (own - other)[own > 0] / own[own > 0])
+    return float(np.mean(gains))
+
+
+COLUMNS = (
+    "chosen",
+    "handed over",
+    "common",
+    "random",
+    "more compute",
+    "honest hindsight",
+    "hindsight",
+)
 
 
 def render(path: Path, planned: int) -> str:
@@ -90,16 +112,16 @@ def _grouped(frame: pd.DataFrame, keys: list[str]) -> str:
     for key, group in frame.groupby(keys, sort=False):
         numbers = [f"{getattr(group[name], average)():+.1f}" for name in COLUMNS]
         switched = f"{int(group['switched'].sum())} of {len(group)}"
-        recovered = _recovered(group, group["naive"]), _recovered(group, 0.0)
+        recovered = _recovered(group, group["common"]), _recovered(group, 0.0)
         rows.append([*key, switched, *numbers, *recovered, f"{group['cost'].median():.1f}"])
-    beyond = ("recovered beyond naive", "beyond the default")
+    beyond = ("recovered beyond common", "beyond the default")
     head = [*keys, "switched", *COLUMNS, *beyond, "cost ratio"]
     return table(head, rows)
 
 
 def _recovered(group: pd.DataFrame, start: pd.Series | float) -> str:
-    """Return the share that the choice gives of what hindsight gains from a start."""
-    possible = (group["hindsight"] - start).sum()
+    """Return the share that the choice gives of what honest hindsight gains from a start."""
+    possible = (group["honest hindsight"] - start).sum()
     given = (group["chosen"] - start).sum()
     return f"{100 * given / possible:.0f} %" if possible > 0 else "–"
 

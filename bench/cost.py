@@ -70,11 +70,11 @@ def default_alone(table: Table, metric: str, rates: tuple[float, ...], epochs: i
         loss = default.fit(target[cell.train])
         for rate in rates if number in split.screening_folds else rates[:1]:
             _train(trainer, loss, features, target[cell.train], rate, trainer.budget.epochs)
-    encoder = Encoder().fit(problem.features.iloc[split.develop])
-    features = torch.from_numpy(encoder.transform(problem.features.iloc[split.develop]))
-    loss = default.fit(target[split.develop])
+    encoder = Encoder().fit(problem.features.iloc[split.train])
+    features = torch.from_numpy(encoder.transform(problem.features.iloc[split.train]))
+    loss = default.fit(target[split.train])
     for _ in range(ENSEMBLE):
-        _train(trainer, loss, features, target[split.develop], rates[0], epochs)
+        _train(trainer, loss, features, target[split.train], rates[0], epochs)
     return time.process_time() - start
 
 

@@ -59,7 +59,7 @@ def default_alone(data: tuple[torch.Tensor, torch.Tensor], epochs: int) -> float
     for number, cell in enumerate(split.folds):
         for rate in RATES if number in split.screening_folds else RATES[:1]:
             trained(cell.train, rate).outputs(cell.valid)
-    trained(split.develop, RATES[0])
+    trained(split.train, RATES[0])
     return time.perf_counter() - start
 
 

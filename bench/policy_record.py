@@ -1,6 +1,6 @@
 """Whole studies, kept: every candidate at every learning rate to the end, nothing cut.
 
-A study of a development table is run by its own fleet under a plan without cuts. What it measured
+A study of a development table is run by its own worker under a plan without cuts. What it measured
 of every training (scores, and what each row adds to them, after every checkpoint) is kept as one
 file a study, so that a rule can be replayed on it in a second. Beside it stands what each finalist
 gives on the rows set aside, as in the choice benchmark.
@@ -28,7 +28,7 @@ from lossmith.study.rules.measurements import Measurements
 from lossmith.study.rules.stacked import StackedDesign
 from lossmith.study.selection.select import RATES
 from lossmith.study.selection.tables import Plan, TableRequest, _problem
-from lossmith.study.trials.fleet import Fleet
+from lossmith.study.trials.stacked_worker import StackedWorker
 from tables import TABLES, corrupt
 
 FINALISTS = 12  # beside the default and the common loss: more than any rule that is replayed
@@ -56,8 +56,8 @@ class Whole(StackedDesign):
         return Futility(checks=(Check(after=0.6, p_value=1.0),), futility_bound=1.0)
 
 
-class Recorder(Fleet):
-    """A fleet that trains all that it may."""
+class Recorder(StackedWorker):
+    """A worker that trains all that it may."""
 
     def _prepare(self) -> None:
         super()._prepare()
@@ -86,7 +86,7 @@ def place(folder: Path, job: Job) -> Path:
 
 
 def prepared(job: Job, rows: int) -> tuple[Recorder, Any, Any]:
-    """Return the fleet of a study, its problem, and the rows set aside."""
+    """Return the worker of a study, its problem, and the rows set aside."""
     name, metric, condition, seed = job
     table = next(table for table in TABLES if table.name == name)
     frame = table.frame()
@@ -104,9 +104,9 @@ def prepared(job: Job, rows: int) -> tuple[Recorder, Any, Any]:
     )
     problem, metrics = _problem(request)
     clock = Clock(None, lambda share, text: None)
-    (fleet,) = Plan(request, problem, metrics, problem.split(seed), clock, False).studies()
+    (worker,) = Plan(request, problem, metrics, problem.split(seed), clock, False).studies()
     return (
-        Recorder(**{one.name: getattr(fleet, one.name) for one in fields(Fleet)}),
+        Recorder(**{one.name: getattr(worker, one.name) for one in fields(StackedWorker)}),
         problem,
         held,
     )
@@ -123,7 +123,7 @@ def record(job: Job, rows: int, folder: Path) -> float:
     hindsight = Hindsight(selection, held, problem.name)
     tried = [(found.candidates[name], one.learning_rate) for name, one in found.settings.items()]
     scored = hindsight._train(tried)
-    held_out = {c.name: outer for (c, _), (_, outer) in zip(tried, scored, strict=True)}
+    held_out = {c.name: outer for (c, _), (_, outer, _) in zip(tried, scored, strict=True)}
     timer = recorder.trainer.timer
     about = {
         "job": job,

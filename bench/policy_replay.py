@@ -152,7 +152,7 @@ def _apply(decision: Decision, records: dict[Training, Record]) -> None:
 def _advance(
     design: StackedDesign, facts: Facts, records: dict[Training, Record], draw: "Draw"
 ) -> tuple[int, int, int]:
-    """Let what is planned of one stack go on to its next pause, as the fleet does."""
+    """Let what is planned of one stack go on to its next pause, as the worker does."""
     planned = [training for training, record in records.items() if record.state == "planned"]
     name, start = design.stack_of(planned[0], facts.decisions), records[planned[0]].epoch
     own = [

@@ -2,6 +2,7 @@
 
     python bench/suggest.py record --out bench/results/suggest.jsonl
     python bench/suggest.py fit        # writes what lossmith ships, from all records that are there
+    python bench/suggest.py atlas      # the same of the atlas's tasks alone, in seconds
     python bench/suggest.py table > docs/suggest.md
 
 Of the tables in the order of bench/unseen.py's draw, a seeded lot holds about a quarter out
@@ -37,12 +38,15 @@ from lossmith.study.metrics import Metric, lookup, names, shifted
 from lossmith.study.metrics.base import relative_to_best
 from lossmith.study.selection.select import RATES
 from lossmith.study.suggest.features import features
-from lossmith.study.suggest.knowledge import FILE
+from lossmith.study.suggest.knowledge import FILE, load, save
 from lossmith.study.training.budget import TrialSpec
-from lossmith.study.training.heads import Reading, predict
+from lossmith.study.training.heads import HeadReader, predict
 from lossmith.study.training.table_trainer import TableTrainer
 from lossmith.study.trials.outliers import FAR, has_outliers, residual_scales
 from resume import Lines, resumed
+from suggest_atlas import cells, learn_cells
+from suggest_fit import learn
+from suggest_table import render
 from tables import REGRESSION, corrupt
 from unseen import draw
 from unseen import names as drawn
@@ -122,7 +126,7 @@ class Recording:
     def line(self) -> dict[str, object]:
         """Train; return what is kept of it."""
         metrics = [lookup(name) for name in self.sets]
-        readings = [Reading.of(metric, self.given.target) for metric in metrics]
+        readings = [HeadReader.of(metric, self.given.target) for metric in metrics]
         seen, trials = self._train(readings)
         scored = {
             metric.name: self._scored(metric, trials, seen[reading])
@@ -152,8 +156,8 @@ class Recording:
         return found
 
     def _train(
-        self, readings: Iterable[Reading]
-    ) -> tuple[dict[Reading, list[list[np.ndarray]]], list[tuple[str, float]]]:
+        self, readings: Iterable[HeadReader]
+    ) -> tuple[dict[HeadReader, list[list[np.ndarray]]], list[tuple[str, float]]]:
         """Return predictions (trials, rows, …) by reading, checkpoint and fold, and the trials."""
         everyone = {c.name: c for found in self.sets.values() for c in found.candidates}
         folds = range(FOLDS)
@@ -165,7 +169,7 @@ class Recording:
                 for rate in RATES
             ]
         batch, done = self.trainer.start(folds, specs), 0
-        found: dict[Reading, list[list[np.ndarray]]] = {one: [] for one in readings}
+        found: dict[HeadReader, list[list[np.ndarray]]] = {one: [] for one in readings}
         for epoch in self.trainer.budget.checkpoints():
             batch.advance(epoch - done)
             done, outputs = epoch, batch.outputs()
@@ -287,7 +291,7 @@ def _split(problem: Problem) -> tuple[list[np.ndarray], list[np.ndarray], Split]
         inners.append(inner)
         outers.append(outer)
     split = Split(
-        develop=np.arange(rows),
+        train=np.arange(rows),
         test=np.arange(0),
         folds=tuple(folds),
         screening_folds=tuple(range(FOLDS)),
@@ -314,17 +318,17 @@ def main() -> None:
     recorded.add_argument("--out", type=Path, default=RECORDS)
     recorded.add_argument("--tables", type=int, default=118)
     recorded.add_argument("--workers", type=int, default=1)
+    verbs.add_parser("atlas", help="learn the atlas's tasks anew, and leave what tables tell")
     for name in ("fit", "table"):
         verbs.add_parser(name).add_argument("--records", type=Path, default=RECORDS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.verb == "fit":
-        from suggest_fit import learn
-
-        learn(options.records, FILE, FIGURES)
+        save(FILE, learn(options.records, FIGURES) | learn_cells(cells()))
+    elif options.verb == "atlas":
+        tables = {kind: known for kind, known in load().items() if known.features}
+        save(FILE, tables | learn_cells(cells()))
     elif options.verb == "table":
-        from suggest_table import render
-
         print(render(options.records, FIGURES, STUDIES))
     else:
         _record_all(options.out, options.tables, options.workers)

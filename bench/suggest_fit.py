@@ -13,14 +13,16 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from torch import Tensor
 
 from lossmith.study.suggest.gaussian import Prior, likeness, posterior
-from lossmith.study.suggest.knowledge import MOST, Knowledge, Recorded, Records, even, save
+from lossmith.study.suggest.knowledge import MOST, Knowledge, Recorded, Records, even
 from lossmith.study.suggest.suggest import INTERVAL
 
 STEPS, RATE = 80, 0.1  # of the fit of the prior
 KINDS = {"regression": ("regression",), "classes": ("binary", "multiclass")}
+TABLES = sum(KINDS.values(), ())  # tasks of which tables are known; the atlas tells of the others
 HELD = 100.0  # weight of the prior of the lengths: losses and metrics are much alike
 SOLVED = 0.02  # of the best constant's error
 LEAST = 12  # lines on which a loss was measured under a metric, else nothing is known of it
+LEAST_CELLS = 2  # the same of the atlas
 PARTS = 5  # of the tables, each predicted by what is learned without it
 Pair = tuple[np.ndarray, np.ndarray]  # gains and errors, or means and deviations, (n, c)
 
@@ -35,12 +37,15 @@ class Lines:
     metrics: dict[str, Records]
 
     @classmethod
-    def of(cls, lines: Sequence[dict], kind: str) -> "Lines":
-        """Return those of the lines that are of a kind."""
-        own = [one for one in lines if one.get("task") in KINDS[kind]]
+    def of(cls, lines: Sequence[dict], tasks: Sequence[str], least: int = LEAST) -> "Lines":
+        """Return those of the lines that are of a task.
+
+        least: lines on which a loss was measured under a metric, else nothing is known of it.
+        """
+        own = [one for one in lines if one.get("task") in tasks]
         names = list(own[0]["features"]) if own else []
-        points = np.array([[one["features"][name] for name in names] for one in own])
-        metrics = {name: _records(own, name) for name in _metrics(own)}
+        points = np.array([[one["features"][name] for name in names] for one in own], float)
+        metrics = {name: _records(own, name, least) for name in _metrics(own)}
         known = {name: records for name, records in metrics.items() if records.names}
         return cls(own, names, points, known)
 
@@ -77,12 +82,12 @@ def solved(measured: dict) -> bool:
     return bool(measured["error"] < SOLVED * measured["constant"])
 
 
-def learn(records: Path, known: Path, figures: Path) -> None:
-    """Write what is learned of the tables that are not held out, and how the rivals did."""
+def learn(records: Path, figures: Path) -> dict[str, Knowledge]:
+    """Return what is learned of the tables that are not held out; write how the rivals did."""
     lines = [line for line in read(records) if not line["held_out"]]
     found, compared = {}, {}
-    for kind in KINDS:
-        own = Lines.of(lines, kind)
+    for kind, tasks in KINDS.items():
+        own = Lines.of(lines, tasks)
         lengths, priors = fit(own.standard, own.even)
         models = {
             "mean": left_out(own, told=False),
@@ -101,8 +106,8 @@ def learn(records: Path, known: Path, figures: Path) -> None:
                 name: judged(own, widened(one, widths[name])) for name, one in models.items()
             },
         }
-    save(known, found)
     figures.write_text(json.dumps(compared, indent=1) + "\n")
+    return found
 
 
 def knowledge(
@@ -121,6 +126,7 @@ def knowledge(
                 gains=one.gains,
                 errors=one.errors,
                 priors=tuple(priors[name]),
+                default=one.default,
             )
             for name, one in own.metrics.items()
         },
@@ -132,14 +138,19 @@ def _metrics(lines: Sequence[dict]) -> Iterator[str]:
     yield from dict.fromkeys(name for one in lines for name in one["metrics"])
 
 
-def _records(lines: Sequence[dict], metric: str) -> Records:
+def _records(lines: Sequence[dict], metric: str, least: int) -> Records:
     found = [one["metrics"].get(metric, {"gains": {}})["gains"] for one in lines]
     everyone = sorted({name for gains in found for name in gains})
-    names = [name for name in everyone if sum(name in gains for gains in found) >= LEAST]
+    names = [name for name in everyone if sum(name in gains for gains in found) >= least]
     nothing = (np.nan, np.nan)
     pairs = [[gains.get(name, nothing)[:2] for name in names] for gains in found]
     table = np.array(pairs, float).reshape(len(lines), len(names), 2)
-    return Records(names=tuple(names), gains=table[..., 0], errors=table[..., 1], priors=())
+    (default,) = {
+        one["metrics"][metric].get("default", "") for one in lines if metric in one["metrics"]
+    }
+    return Records(
+        names=tuple(names), gains=table[..., 0], errors=table[..., 1], priors=(), default=default
+    )
 
 
 class Part(NamedTuple):
@@ -205,7 +216,7 @@ def fit(
     tell anything.
     """
     x = torch.from_numpy(points)
-    middle = 0.5 * float(np.log(2.0 * x.shape[1]))
+    middle = 0.5 * float(np.log(2.0 * max(x.shape[1], 1)))
     lengths = _parameter([middle] * x.shape[1])
     known = {name: Part.of(*pair) for name, pair in metrics.items()}
     figures = [figure for part in known.values() for figure in part[3:]]

@@ -13,6 +13,8 @@ from scipy import stats
 from choice_table import table
 from lossmith.study.suggest.knowledge import KINDS, MOST, Knowledge, even, load
 from lossmith.study.suggest.suggest import INTERVAL, _prospect
+from suggest_atlas import cells
+from suggest_atlas import render as tasks_of_the_atlas
 from suggest_fit import read
 
 INTRODUCTION = """# What to expect of losses before training
@@ -141,6 +143,8 @@ def render(records: Path, figures: Path, studies: Path) -> str:
         _beside(cases, studies),
         "\n## Which model\n",
         _rivals(json.loads(figures.read_text())),
+        "\n## Tasks without a table",
+        tasks_of_the_atlas(cells()),
     ]
     return "\n".join(parts)
 

@@ -8,8 +8,8 @@ more, those of the development tables left out, a seeded draw takes tables, a ta
 columns (a number with more than 20 values, or 2 to 10 classes of 30 rows and more) and a metric.
 Of at most 2,000 rows, 30 % are set aside, clean. The others are studied as they are, and again with
 a tenth of the targets moved or a fifth of the labels wrong. Scored are the models as delivered: of
-the loss that was chosen, of the default and of the naive loss, all trained alike; and as many
-models of several finalists, which is not what is delivered (`mixed.py`).
+the loss that was chosen, of the default and of the common loss, all trained alike; and as many
+models of several finalists, as `ensemble="losses"` delivers them.
 """
 
 import argparse
@@ -124,12 +124,18 @@ def _outcome(
     from lossmith import select
     from lossmith.study.metrics import lookup
     from lossmith.study.selection.expected import measured
-    from mixed import Mixed
 
     start = time.perf_counter()
     try:
         # Rows held out are of the same persons as the others, where a table has several of each.
-        selection = select(pool, target=target, metric=metric, positive=positive, groups=False)
+        selection = select(
+            pool,
+            target=target,
+            metric=metric,
+            positive=positive,
+            groups=False,
+            ensemble="losses",
+        )
     except ValueError as error:
         return {"refused": str(error)}
     except Exception:  # what it is for: nothing of ours may end like this
@@ -139,16 +145,18 @@ def _outcome(
     known = {row.name: row for row in result.candidates}
     rows = len(selection.problem.target) - len(selection.test_rows)
     ratios = measured(selection.measurements, lookup(metric), rows)
-    mixture = Mixed(selection, hindsight.trainer)
-    each, mixed, parts = mixture.scores(hindsight.held, hindsight.outer_target)
+    each = hindsight.finals(set(selection.measurements.settings) | {result.common})
     return {
         "task": selection.problem.task,
         "better": result.better,
         "default": result.default,
-        "naive": result.naive,
+        "naive": result.common,
         "selected": result.selected,
         "verdict": result.verdict,
-        "delivered": hindsight.delivered(),
+        "delivered": {
+            name: each[name]
+            for name in {result.default, result.selected, result.common} & set(each)
+        },
         "finalists": {
             name: {
                 "held out": score,
@@ -159,9 +167,10 @@ def _outcome(
                 "ratio": ratios.get(name),
             }
             for name, score in each.items()
+            if name in selection.measurements.settings
         },
-        "mixed": mixed,
-        "parts": parts,
+        "mixed": hindsight.score(selection.model, selection.outputs[0].decision),
+        "parts": result.ensemble,
         "cost": result.cost.ratio,
         "seconds": seconds,
     }

@@ -101,7 +101,7 @@ def main(folder: str = "runs/multitask") -> None:
                     optimizer.zero_grad()
                     loss.combine(terms).backward()
                     optimizer.step()
-                    clock.step(**{"terms": terms} if "terms" in clock.needs else {})
+                    clock.step(**{"terms": terms} if "terms" in clock.required_signals else {})
                 with torch.no_grad():
                     read = loss.decode(net(x[trial.valid]))
                 truth = {name: one[trial.valid] for name, one in y.items()}

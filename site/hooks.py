@@ -21,6 +21,10 @@ FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 MATHJAX = Path(str(package_files("mathjax"))) / "static" / "mathjax" / "es5"
 TEXT = ("", ".cff", ".md", ".py", ".toml", ".txt", ".yml")
 SOUGHT = ("losses/", "guides/", "choosing.md", "quickstart.md")  # before evidence and changelog
+TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
+ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
+CELL = re.compile(r"<t[hd][^>]*>(.*?)</t[hd]>", re.DOTALL)
+PROSE = 32  # letters in a cell; columns that have so many keep a width to read
 LISTED = re.compile(r"^## (.+)|^\| \[(\w+)\]\((losses/\w+\.md)\)", re.MULTILINE)
 
 
@@ -70,6 +74,19 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
 
     parts = re.split(r"(^```.*?^```)", markdown, flags=re.MULTILINE | re.DOTALL)
     return "".join(one if one.startswith("```") else LINK.sub(moved, one) for one in parts)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Mark the columns of prose in each table, and keep numbers and their per cent in one line."""
+    return TABLE.sub(lambda found: marked(re.sub(r"(?<=\d) %", "&nbsp;%", found[0])), html)
+
+
+def marked(table: str) -> str:
+    """Return a table whose header cells over prose are of that class."""
+    plain = re.sub(r"<(?!/?t[hdr])[^>]+>|&nbsp;", "", table)
+    columns = zip(*(CELL.findall(row) for row in ROW.findall(plain)), strict=True)
+    prose = iter([any(" " in one and len(one) >= PROSE for one in cells) for cells in columns])
+    return re.sub(r"<th(?=[ >])", lambda _: '<th class="prose"' if next(prose) else "<th", table)
 
 
 def repository_path(uri: str, target: str) -> str | None:

@@ -45,11 +45,13 @@ QUICK: dict[str, Any] = {"epochs": 1, "learning_rates": [1e-2]}
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of one target of numbers, one of classes, and of both."""
+    """Runs of one target of numbers, one of classes, of both, and of models of several losses."""
     place = tmp_path_factory.mktemp("runs")
     FRAME.to_csv(place / "t.csv", index=False)
     one, other = FRAME.drop(columns="sold"), FRAME.drop(columns="price")
     select(one, target="price", metric="mae", candidates=["mse"], out=place / "number", **QUICK)
+    parts: dict[str, Any] = {"candidates": ["mse"], "ensemble": "losses", "out": place / "parts"}
+    select(one, target="price", metric="mae", **parts, **QUICK)
     select(other, target="sold", metric="f1", candidates=["brier"], out=place / "classes", **QUICK)
     both: dict[str, Any] = {"target": ["price", "sold"], "metric": ["mae", "f1"]}
     select(FRAME, **both, candidates=["mse"], out=place / "both", **QUICK)
@@ -146,7 +148,7 @@ def test_select_does_not_replace_its_input(
 def test_a_place_that_cannot_be_written_is_told_before_training(
     place: str, said: Callable[..., str], runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lossmith.study.trials.fleet.Fleet.run", None)
+    monkeypatch.setattr("lossmith.study.trials.stacked_worker.StackedWorker.run", None)
     line = said("select", "t.csv", *ASK, "--out", place)
     assert "cannot write to" in line
     with pytest.raises(InputError, match="cannot write to"):
@@ -344,7 +346,7 @@ def changed(text: str, path: tuple, value: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["model.json", "loss.json"])
-@pytest.mark.parametrize("run", ["number", "classes", "both"])
+@pytest.mark.parametrize("run", ["number", "classes", "both", "parts"])
 def test_a_tampered_run_is_refused_in_one_line(
     run: str, name: str, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -237,9 +237,12 @@ def survival(kind: type[Loss]) -> Scene:
 
 def read_from(loss: Loss) -> Tensor:
     """Return for each output of a head whether the prediction is read from it."""
-    head = zeros(1, loss.out_features).requires_grad_()
-    (slope,) = torch.autograd.grad(loss.decode(head).sum(), head)
-    return slope[0] != 0
+    read = zeros(loss.out_features) > 0
+    for start in (zeros(1, loss.out_features), ones(1, loss.out_features)):
+        head = start.requires_grad_()
+        (slope,) = torch.autograd.grad(loss.decode(head).sum(), head)
+        read = read if read.any() else slope[0] != 0  # the direction of a head of 0 is none
+    return read
 
 
 def _shown(kind: type[Loss]) -> Tensor:

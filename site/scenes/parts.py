@@ -46,16 +46,19 @@ def preferred(kind: type[Loss]) -> Scene:
 
 
 def desired(kind: type[Loss]) -> Scene:
-    """Completions that are good or bad one by one: their log-ratio to the reference moves."""
-    level = -12 * ones(2)
+    """Completions that are good or bad one by one: a log-ratio to the reference moves."""
+    level, compared = -12 * ones(2), "mismatched" in kind.card.input
+    moved = ones(2) if compared else torch.tensor([1.0, 0.0], dtype=torch.float64)
 
     def of(good: float) -> Path:
-        target = {"completion": level, "mismatched": level, "desirable": good * ones(2)}
-        return lambda t: ({"completion": level + t, "mismatched": level}, target)
+        still = {"mismatched": level} if compared else {}
+        target = {"completion": level, "desirable": good * ones(2), **still}
+        return lambda t: ({"completion": level + t * moved, **still}, target)
 
+    what = "The completions' log-probabilities move" if compared else "One completion of two moves"
     return Scene(
         "log-ratio of model and reference",
-        "The completions' log-probabilities move away from the reference model's.",
+        f"{what} away from the reference model's.",
         (-10, 10),
         {"desirable": (made(kind), of(1.0)), "undesirable": (made(kind), of(0.0))},
         points=61,

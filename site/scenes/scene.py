@@ -73,7 +73,7 @@ def drawn(scene: Scene) -> Drawn:
 
 
 def _course(x: Tensor, loss: Loss, path: Path) -> tuple[Tensor, Tensor]:
-    if loss.card.needs:
+    if loss.card.required_signals:
         input, target = (tree_map(Tensor.detach, part) for part in path(x[3 * len(x) // 4]))
         signals = brought(loss.card, input, target)
         loss.observe(Progress(step=1, epoch=1, signals=signals))
@@ -109,7 +109,7 @@ def settings(kind: type[Loss]) -> str:
         if not isinstance(value, Loss) and value != kind.hyperparameters[name].default
     ]
     parts = [", ".join(chosen)] if chosen else []
-    parts += ["after one step at three quarters of the curve"] if kind.card.needs else []
+    parts += ["after one step at three quarters of the curve"] if kind.card.required_signals else []
     return f" ({'; '.join(parts)})" if parts else ""
 
 

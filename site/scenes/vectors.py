@@ -6,7 +6,18 @@ import torch
 from torch import Tensor
 
 from lossmith.core import Loss
-from scenes.scene import HALF_TURN, Path, Scene, alone, made, normal, ones, turned, zeros
+from scenes.scene import (
+    HALF_TURN,
+    Path,
+    Scene,
+    alone,
+    made,
+    normal,
+    ones,
+    shape_of,
+    turned,
+    zeros,
+)
 
 EYE = torch.eye(8, dtype=torch.float64)
 
@@ -89,14 +100,20 @@ def collapse(kind: type[Loss]) -> Scene:
     rows = torch.linalg.qr(normal(32, 8) - normal(32, 8).mean(0)).Q
     rows = (rows - rows.mean(0)) * len(rows) ** 0.5
     noise = normal(32, 8, seed=1)
-    paired = kind.card.target is not None
+    stacked = len(shape_of(kind.card.example.input)) == 3  # views of a sample in one input
+    paired = stacked or kind.card.target is not None
+
+    def batch(first: Tensor, second: Tensor) -> tuple[Any, Any]:
+        if stacked:
+            return torch.stack([first, second], 1), None
+        return first, (second if paired else None)
 
     def same(t: Tensor) -> tuple[Any, Any]:
         mixed = (1 - t) * rows + t * rows[:, :1]
-        return mixed, (mixed if paired else None)
+        return batch(mixed, mixed)
 
     def apart(t: Tensor) -> tuple[Any, Any]:
-        return (1 - t) * rows + t * noise, rows
+        return batch((1 - t) * rows + t * noise, rows)
 
     both = " In the other the first view turns into noise." if paired else ""
     curves: dict[str, tuple[Loss, Path]] = {"features collapse": (made(kind), same)}

@@ -90,9 +90,9 @@ def trained(name: str, rows: slice, wrap: Callable[[nn.Module], nn.Module]) -> l
         value.backward()
         optimizer.step()
         signals = {"input": output, "target": target}
-        if "terms" in clock.needs:
+        if "terms" in clock.required_signals:
             signals["terms"] = loss.terms(output, target)
-        clock.step(**{signal: signals[signal] for signal in clock.needs})
+        clock.step(**{signal: signals[signal] for signal in clock.required_signals})
     return [x for v in both.state_dict().values() for x in v.double().flatten().tolist()]
 
 

@@ -50,14 +50,14 @@ ALL = [
 @pytest.mark.parametrize("schedule", ALL, ids=lambda one: type(one).__name__)
 def test_a_schedule_is_data(schedule: Schedule) -> None:
     assert pickle.loads(pickle.dumps(schedule)) == schedule
-    assert schedule_of(schedule.plain()) == schedule
+    assert schedule_of(schedule.to_dict()) == schedule
 
 
 @pytest.mark.parametrize("kind", [Linear, Cosine, Exponential])
 @given(st.integers(0, 200))
 def test_ramps_stay_between_their_ends_and_reach_them(kind: type, step: int) -> None:
     ramp = kind(2.0, 0.5, begin=0.25, until=0.75)
-    value = ramp.at(Progress(step=step, total=200))
+    value = ramp(Progress(step=step, total=200))
     assert 0.5 <= value <= 2.0
     if step <= 50:
         assert value == 2.0
@@ -68,10 +68,10 @@ def test_ramps_stay_between_their_ends_and_reach_them(kind: type, step: int) -> 
 def test_warm_up_meets_the_schedule_it_leads_to() -> None:
     then = Linear(1.0, 0.0)
     warm = WarmUp(then, until=0.1)
-    assert warm.at(Progress(step=0, total=100)) == 0.0
+    assert warm(Progress(step=0, total=100)) == 0.0
     for step in (10, 50, 100):
         at = Progress(step=step, total=100)
-        assert warm.at(at) == then.at(at)
+        assert warm(at) == then(at)
 
 
 def test_plateau_follows_torchs_rule() -> None:
@@ -211,10 +211,10 @@ def test_exponential_is_geometric() -> None:
 
 def test_a_step_stops_at_its_limit_and_so_fits_a_positive_hyperparameter() -> None:
     falling = Step(1.0, factor=0.5, every=10, limit=0.1)
-    assert [falling.at(Progress(step=step)) for step in (0, 9, 10, 39, 10**6)] == [
+    assert [falling(Progress(step=step)) for step in (0, 9, 10, 39, 10**6)] == [
         1.0, 1.0, 0.5, 0.125, 0.1,
     ]  # fmt: skip
-    assert Step(0.5, factor=2.0, every=1, limit=3.0).at(Progress(step=10**6)) == 3.0
+    assert Step(0.5, factor=2.0, every=1, limit=3.0)(Progress(step=10**6)) == 3.0
     assert Huber(delta=falling).delta.item() == 1.0
     with pytest.raises(ValueError, match=r"got 0\.0, which the schedule step 1 to 0 reaches"):
         Huber(delta=Step(1.0, factor=0.5, every=10))

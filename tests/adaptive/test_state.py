@@ -17,7 +17,7 @@ STEPS = 9
 STATEFUL = {
     key: kind
     for key, kind in find().items()
-    if kind.card.needs or kind.observe_self is not Adaptive.observe_self
+    if kind.card.required_signals or kind.observe_self is not Adaptive.observe_self
 }
 
 
@@ -47,7 +47,7 @@ class Training:
     def step(self, index: int) -> float:
         batch = self.case.batch(seed=index)
         value: Tensor = self.loss(*batch)
-        self.clock.step(**{name: signal(name, *batch) for name in self.clock.needs})
+        self.clock.step(**{name: signal(name, *batch) for name in self.clock.required_signals})
         return value.item()
 
 
@@ -86,7 +86,7 @@ def test_state_moves_by_steps_alone(key: str) -> None:
     with torch.no_grad():
         training.loss.eval()(*batch)
         training.loss.train()(*batch)
-    signals = {name: signal(name, *batch) for name in training.clock.needs}
+    signals = {name: signal(name, *batch) for name in training.clock.required_signals}
     again = Progress(step=4, total=STEPS, epoch=1, signals=signals)
     training.loss.observe(again)
     for name, tensor in before.items():

@@ -69,14 +69,14 @@ class Run:
         terms = self.loss.terms(self.output(rows), target)
         value = self.loss.combine(terms)
         signals: dict[str, Any] = {"terms": terms}
-        if "gradient_norms" in self.clock.needs:
+        if "gradient_norms" in self.clock.required_signals:
             signals["gradient_norms"] = gradient_norms(terms, [self.body.weight])
         self.optimizer.zero_grad()
         value.backward()
         self.optimizer.step()
-        if "terms_after" in self.clock.needs:
+        if "terms_after" in self.clock.required_signals:
             signals["terms_after"] = self.loss.terms(self.output(rows), target)
-        self.clock.step(**{name: signals[name] for name in self.clock.needs})
+        self.clock.step(**{name: signals[name] for name in self.clock.required_signals})
         return value.item()
 
     def state(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def test_a_step_observed_twice_changes_nothing(kind: type[Weighting]) -> None:
         run.step(index)
     before = copy.deepcopy(run.loss.state_dict())
     names = dict.fromkeys(("a", "b"), torch.tensor(7.0))
-    signals = dict.fromkeys(run.clock.needs, names)
+    signals = dict.fromkeys(run.clock.required_signals, names)
     run.loss.observe(Progress(step=4, total=12, epoch=1, signals=signals))
     for name, value in run.loss.state_dict().items():
         assert torch.equal(value, before[name]), name

@@ -144,7 +144,7 @@ def of_building_and_observing(device: str) -> dict[str, str]:
     failed = {}
     for key, kind in find().items():
         simulation, loss = Simulation(device), example(kind)
-        signals = brought(kind.card, *Case(loss).batch(ROWS)) if kind.card.needs else {}
+        signals = brought(kind.card, *Case(loss).batch(ROWS)) if kind.card.required_signals else {}
         signals = {name: tree_map(_single, one) for name, one in signals.items()}
         with simulation.on():
             given = {name: tree_map(simulation.taken, one) for name, one in signals.items()}

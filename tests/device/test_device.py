@@ -15,6 +15,7 @@ from lossmith.testing.cases import Case, example
 
 HOST = {  # what reads values while it computes, and why
     "ctc": "torch's own, whose kernel takes the lengths from the host",
+    "mmcr": "singular values are iterated until they are exact",
     "sinkhorn_divergence": "iterates until the plan is exact, which the host decides",
 }
 # Kernels beyond torch's own where more than two, forward and backward.

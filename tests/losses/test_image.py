@@ -172,3 +172,50 @@ def test_focal_frequency_holds_its_weights_constant() -> None:
     torch.testing.assert_close(value, wave.square().mean())
     (slope,) = torch.autograd.grad(value, wave)
     torch.testing.assert_close(slope, 2 * wave.detach() / 64)
+
+
+def test_ncc_is_the_mean_of_squared_correlations_of_windows() -> None:
+    one, other = images(1, 1, 5, 6), images(1, 1, 5, 6, seed=1)
+    padded = [torch.nn.functional.pad(image[0, 0], (1, 1, 1, 1)) for image in (one, other)]
+    squares = [
+        torch.corrcoef(torch.stack([part[i : i + 3, j : j + 3].flatten() for part in padded]))
+        for i in range(5)
+        for j in range(6)
+    ]
+    right = 1 - torch.stack([square[0, 1] ** 2 for square in squares]).mean()
+    torch.testing.assert_close(lossmith.NCC(window=3)(one, other), right)
+
+
+def test_ncc_forgives_contrast_and_keeps_its_digits_where_images_are_bright() -> None:
+    one, other = images(1, 1, 20, 20), images(1, 1, 20, 20, seed=1)
+    loss = lossmith.NCC(window=3)
+    bright = loss(1000 + one, other)
+    found = loss((1000 + one).float(), other.float())
+    torch.testing.assert_close(found.double(), bright, rtol=1e-3, atol=0)
+    spot = torch.zeros(1, 1, 6, 6).index_fill(3, torch.tensor([3]), 1.0)
+    torch.testing.assert_close(loss(-3 * spot, spot), loss(spot, spot), rtol=1e-3, atol=0)
+    assert loss(torch.zeros_like(one), other) == 1
+
+
+def test_silog_with_lambda_1_compares_pairs_of_pixels_alone() -> None:
+    """Equation 1 of the paper: differences of all pairs, half their mean square."""
+    depth, found = 5 * images(1, 12) + 0.1, images(1, 12, seed=1)
+    gap = (found - depth.log())[0]
+    right = (gap.unsqueeze(0) - gap.unsqueeze(1)).square().mean() / 2
+    loss = lossmith.SiLog(lambda_=1.0)
+    torch.testing.assert_close(loss(found, depth), right)
+    torch.testing.assert_close(loss(found + 3, depth), right)
+    plain = lossmith.SiLog(lambda_=0.0)(found, depth)
+    torch.testing.assert_close(plain, gap.square().mean())
+
+
+def test_silog_leaves_out_pixels_and_images_without_a_depth() -> None:
+    depth, found = 5 * images(2, 6) + 0.1, images(2, 6, seed=1)
+    spoilt, holes = found.clone(), depth.clone()
+    spoilt[0, 4:], holes[0, 4:] = torch.nan, 0.0
+    spoilt[1], holes[1] = torch.nan, -1.0
+    value, gradient = slope(lossmith.SiLog(), spoilt, holes)
+    torch.testing.assert_close(value, lossmith.SiLog()(found[:1, :4], depth[:1, :4]))
+    assert gradient.isfinite().all()
+    assert not gradient[1].any()
+    torch.testing.assert_close(lossmith.SiLog().decode(depth.log()), depth)

@@ -9,7 +9,7 @@ from torch import Tensor
 import lossmith
 from lossmith import functional as F
 
-KEYS = sorted(lossmith.find("ranking"))
+KEYS = sorted(set(lossmith.find("ranking")) - {"gbce"})  # which asks of each item whether
 GENERATOR = torch.Generator().manual_seed(5)
 SCORES = torch.randn(4, 6, generator=GENERATOR, dtype=torch.float64)
 GRADES = torch.tensor(
@@ -176,3 +176,33 @@ def test_what_is_no_list_is_refused() -> None:
         lossmith.get("ranknet")(SCORES[0], GRADES[0])
     with pytest.raises(ValueError, match=r"\(4, 6\).*\(4, 5\)"):
         lossmith.get("listnet")(SCORES, GRADES[:, :5])
+
+
+def test_gbce_without_calibration_is_cross_entropy_of_items() -> None:
+    grades = torch.tensor([[1, 0, 0, 0, 0, 0]] * 4)
+    plain = lossmith.BinaryCrossEntropy()(SCORES, grades.double())
+    torch.testing.assert_close(
+        lossmith.GBCE(sampling_rate=0.1, calibration=0.0)(SCORES, grades), plain
+    )
+    torch.testing.assert_close(
+        lossmith.GBCE(sampling_rate=1.0, calibration=1.0)(SCORES, grades), plain
+    )
+
+
+def test_calibrated_gbce_learns_from_a_sample_the_probabilities_of_all_items() -> None:
+    """An item that is relevant in 1 of 5 lists, sampled in a tenth of the others."""
+    score = torch.zeros(1, requires_grad=True, dtype=torch.float64)
+    loss = lossmith.GBCE(sampling_rate=0.1, calibration=1.0)
+    rows = torch.cat([score.expand(10, 1), score.expand(4, 1)])
+    grades = torch.tensor([[1]] * 10 + [[0]] * 4)  # of 40 where it is not relevant
+    optimizer = torch.optim.LBFGS([score], max_iter=50)
+
+    def step() -> Tensor:
+        optimizer.zero_grad()
+        value = loss(torch.cat([score.expand(10, 1), score.expand(4, 1)]), grades)
+        value.backward()
+        return value
+
+    optimizer.step(step)
+    assert rows.shape == (14, 1)
+    assert score.sigmoid().item() == pytest.approx(0.2, abs=1e-4)

@@ -13,9 +13,9 @@ from lossmith.study.base.result import (
     CandidateResult,
     Cost,
     Curve,
-    Evidence,
     Finding,
     Outputs,
+    ReportData,
     Result,
     TargetResult,
     WeightSweep,
@@ -23,7 +23,7 @@ from lossmith.study.base.result import (
 from lossmith.study.report import render
 
 ROWS, STEPS = 400, 20
-Study = tuple[Result, Evidence]
+Study = tuple[Result, ReportData]
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +92,7 @@ def joint(switch: Study) -> Study:
         )
         for share in (0.04, 0.1, 0.25, 0.4)
     )
-    roles = {role: by_name[getattr(result, role)] for role in ("default", "selected", "naive")}
+    roles = {role: by_name[getattr(result, role)] for role in ("default", "selected", "common")}
     return (
         replace(
             result,
@@ -104,7 +104,7 @@ def joint(switch: Study) -> Study:
             test={},
             equivalents=tuple(by_name[name] for name in result.equivalents),
         ),
-        Evidence(
+        ReportData(
             curves=tuple(replace(c, name=by_name[c.name]) for c in evidence.curves),
             weights=weights,
         ),
@@ -135,7 +135,7 @@ def html(each: Study) -> str:
 
 
 def study(task: str, names: list[str], default: str, selected: str, classes: int = 0) -> Study:
-    """Return a study as the engine hands it over; the last name is the naive default."""
+    """Return a study as the engine hands it over; the last name is the common default."""
     x, y = _data(task, classes)
     target, sign = y[ROWS:], 1.0 if task == "regression" else -1.0
     outputs, curves, errors = [], [], {}
@@ -159,7 +159,7 @@ def study(task: str, names: list[str], default: str, selected: str, classes: int
     rows = [_candidate(task, name, errors, default, selected) for name in names]
     return (
         _result(task, rows, default, selected),
-        Evidence(
+        ReportData(
             curves=tuple(curves),
             outputs=tuple(outputs),
             test_target=target.numpy(),
@@ -243,7 +243,7 @@ def _candidate(
         high=float(score + margin),
         learning_rate=0.003,
         epochs=31,
-        cells=15,
+        folds=15,
         **compared,
     )
 
@@ -266,7 +266,7 @@ def _result(task: str, rows: list[CandidateResult], default: str, selected: str)
             ),
         ),
         default=default,
-        naive=rows[-1].name,
+        common=rows[-1].name,
         selected=selected,
         verdict="keep" if default == selected else "switch",
         sentence=f"Train with {selected}.",
@@ -289,7 +289,7 @@ def _unfinished(default: CandidateResult) -> list[CandidateResult]:
             parameters={"level": n / 100},
             status="dropped",
             score=(default.score or 0.0) * 0.9,
-            cells=3,
+            folds=3,
             note="worse on the first folds",
         )
         for n in range(1, 13)

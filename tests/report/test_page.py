@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from lossmith.study.base.result import Curve, Evidence, Finding
+from lossmith.study.base.result import Curve, Finding, ReportData
 from lossmith.study.report import render, write_report
 
 EVIL = "<script>alert('x')</script> & \"Größe\" 価格 $a_b$"
@@ -89,6 +89,20 @@ def test_test_rows_that_were_left_out_are_told(switch):
     assert "391 of 400 untouched rows" in html
     assert "On the 391 of 400 test rows" in html
     assert "400 untouched rows" in render(result, evidence)
+
+
+def test_an_ensemble_of_several_losses_is_told_with_its_score(switch, keep):
+    result, evidence = switch
+    assert "ensemble" not in render(result, evidence)
+    parts = {"mae": 1, "huber(delta=0.5)": 3}
+    test = {"default": 20_400.0, "selected": 19_300.0, "ensemble": 18_200.0, "rows": 400.0}
+    text = Page(render(replace(result, ensemble=parts, test=test), evidence)).text
+    assert "an ensemble of 4 models, 1 of mae, 3 of huber(delta=0.5): chosen among" in text
+    said = "On the 400 test rows it scores 18,200, the default 20,400"
+    assert f"{said}, the chosen loss 19,300." in text
+    result, evidence = keep
+    text = Page(render(replace(result, ensemble=parts, test=test), evidence)).text
+    assert f"{said}." in text
 
 
 def test_every_candidate_is_in_the_table_with_its_status(each, html):
@@ -200,7 +214,7 @@ def test_a_study_without_evidence_still_makes_a_page(each):
     )
     html = render(
         replace(result, candidates=bare, test={}, interrupted=True, diagnosis=(), command=""),
-        Evidence(),
+        ReportData(),
     )
     page = Page(html)
     assert "Interrupted." in page.text

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from lossmith import Study
+from lossmith.core.tree import tree_map
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.result import Sample
-from lossmith.study.metrics.study_metric import mapped
 from lossmith.study.report.sample import sample
 from lossmith.study.tasks.sample import NUMBERS, SAMPLES, SIDE, lists, masks, pictures
 
@@ -40,14 +40,14 @@ def run(x: torch.Tensor, target, metric: str, model, losses, **more) -> Study:
         epochs=2,
         **more,
     )
-    y = mapped(torch.as_tensor, target)
+    y = tree_map(torch.as_tensor, target)
     for trial in study:
         with trial.seeded():
             body = model(trial.out_features)
             optimizer = torch.optim.Adam(body.parameters(), lr=trial.learning_rate)
             for _ in trial.epochs:
                 optimizer.zero_grad()
-                own = mapped(operator.itemgetter(trial.train), y)
+                own = tree_map(operator.itemgetter(trial.train), y)
                 own = own["value"] if metric == "mase" else own
                 trial.loss(body(x[trial.train]), own).backward()
                 optimizer.step()

@@ -17,8 +17,8 @@ from lossmith.study.metrics import metric
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.tasks.candidate import Candidate
 from lossmith.study.training.budget import Budget, TrialSpec
-from lossmith.study.trials.fleet import Fleet
 from lossmith.study.trials.scoring import Scorer
+from lossmith.study.trials.stacked_worker import StackedWorker
 
 RATES = (0.001, 0.003, 0.01)
 TARGET = np.random.default_rng(0).normal(size=200)
@@ -82,9 +82,9 @@ NAMES = ("default", "naive", "a", "b", "c", "d", "e", "f", "g", "h", "i")
 
 def search(
     trainer: Any, name: str = "mae", names: Sequence[str] = NAMES, exclude_outliers: bool = True
-) -> Fleet:
+) -> StackedWorker:
     candidates = tuple(Candidate(key=key) for key in names)
-    return Fleet(
+    return StackedWorker(
         trainer=trainer,
         candidates=CandidateSet(candidates=candidates, default="default", common="naive"),
         scorer=Scorer(metric(name, trainer.task), trainer, exclude_outliers=exclude_outliers),
@@ -93,7 +93,7 @@ def search(
     )
 
 
-def finished(one: Fleet) -> Measurements:
+def finished(one: StackedWorker) -> Measurements:
     """Return what a study measured that ran to its end."""
     found = one.run()
     assert found.finished

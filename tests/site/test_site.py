@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 SHOWN = ("", "quickstart/", "first_ten_minutes/", "choosing/", "examples/", "losses/",
          "losses/huber/", "losses/sigreg/",
-         "guides/from_others/", "adaptive/", "contract/", "parity/", "api/choose/",
+         "guides/from_others/", "adaptive/", "atlas/", "contract/", "parity/", "api/choose/",
          "api/functional/", "source/examples/digits.py/")  # fmt: skip
 
 FORMULA = re.compile(r'<(div|span) class="arithmatex">(.*?)</\1>', re.DOTALL)
@@ -99,6 +99,13 @@ def test_docstrings_are_read_as_they_are_meant(site: Path) -> None:
     assert len(pages) > 180
     found = {path.parent.name: raw.findall(path.read_text(encoding="utf-8")) for path in pages}
     assert {name: parts for name, parts in found.items() if parts} == {}
+
+
+def test_columns_of_prose_are_marked_wherever_they_stand(site: Path) -> None:
+    table = (site / "atlas" / "index.html").read_text(encoding="utf-8").partition("</table>")[0]
+    marked = re.findall(r'<th class="prose">([^<]*)', table)
+    assert "honest gain, by metric" in marked
+    assert not {"task", "data", "matters", "ties"} & set(marked)
 
 
 @needs_browser

@@ -11,6 +11,7 @@ from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
 from lossmith.study.candidates import CandidateSet, candidates_for
 from lossmith.study.metrics import metric, names
+from lossmith.study.tasks import TABLE_TASKS
 from lossmith.study.tasks.candidate import Candidate
 
 RNG = np.random.default_rng(0)
@@ -77,7 +78,8 @@ def test_all_that_fit_the_task_race(task: Task) -> None:
     assert raced == {
         key
         for key, kind in find(task).items()
-        if kind.card.trains_head and not (kind.card.needs or "loss" in kind.hyperparameters)
+        if kind.card.trains_head
+        and not (kind.card.required_signals or "loss" in kind.hyperparameters)
     }
 
 
@@ -152,3 +154,11 @@ def test_names_and_parameters() -> None:
     logs = Candidate(key="mae", function="log1p", relative=True)
     assert logs.name == "log1p(relative(mae))"
     assert logs.parameters == {"function": "log1p", "relative": True}
+
+
+def test_losses_that_ask_what_no_data_tell_are_not_tried_and_a_user_hears_so() -> None:
+    unasked = {key for key, kind in find().items() if not kind.card.studied}
+    assert {"linex", "von_mises_nll", "balanced_mse", "gbce", "nnpu"} <= unasked
+    assert not unasked & {key for task in TABLE_TASKS.values() for key in task.losses()}
+    with pytest.raises(InputError, match="loss 'linex' cannot train a regression task"):
+        entries("regression", "rmse", ["linex"])

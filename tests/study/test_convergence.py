@@ -192,7 +192,7 @@ def test_a_dropped_loss_stands_beside_the_default_at_its_own_epoch_and_folds() -
         assert row.epochs is not None
         assert row.default_score is not None
         assert row.score is not None
-        folds = [0, 1] if row.cells == 2 else range(10)
+        folds = [0, 1] if row.folds == 2 else range(10)
         expected = min(
             np.mean([abs(script("default", fold, epoch, 0.003)) for fold in folds])
             for epoch in BUDGET.checkpoints()
@@ -200,7 +200,7 @@ def test_a_dropped_loss_stands_beside_the_default_at_its_own_epoch_and_folds() -
         )
         assert row.default_score == pytest.approx(expected)
     assert rows["default"].default_score is None
-    early = next(row for row in dropped if row.cells == 2)
+    early = next(row for row in dropped if row.folds == 2)
     assert rows["default"].score is not None
     assert early.default_score is not None
     assert early.score is not None

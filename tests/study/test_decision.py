@@ -13,7 +13,7 @@ def test_dropped_candidates_say_where_they_left() -> None:
     verdict = decide(finished(search(Scripted(learning))))
     last = next(row for row in verdict.candidates if row.name == "i")
     assert last.status == "dropped"
-    assert last.cells == 2
+    assert last.folds == 2
     assert "left after" in last.note
     assert last.p_value is None
     assert last.score is not None

@@ -39,16 +39,16 @@ def test_folds_part_the_rows(case: str) -> None:
     task, target = TARGETS[case]
     split = split_rows(task, target, 3)
     everyone = set(range(len(target)))
-    assert set(split.develop) | set(split.test) == everyone
-    assert not set(split.develop) & set(split.test)
+    assert set(split.train) | set(split.test) == everyone
+    assert not set(split.train) & set(split.test)
     assert len(split.test) == int(np.ceil(0.2 * len(target)))
     for fold in split.folds:
         assert not set(fold.train) & set(fold.valid)
-        assert set(fold.train) | set(fold.valid) == set(split.develop)
+        assert set(fold.train) | set(fold.valid) == set(split.train)
     for repeat in range(REPEATS):
         parts = [fold.valid for fold in split.folds if fold.repeat == repeat]
         assert len(parts) == FOLDS
-        assert sorted(np.concatenate(parts)) == sorted(split.develop)
+        assert sorted(np.concatenate(parts)) == sorted(split.train)
 
 
 @CASES
@@ -64,7 +64,7 @@ def test_every_class_trains_in_every_cell_and_is_tested(case: str) -> None:
     for fold in split.folds:
         assert set(target[fold.train]) == classes
         counts = np.bincount(target[fold.valid], minlength=len(classes))
-        expected = np.bincount(target[split.develop]) / FOLDS
+        expected = np.bincount(target[split.train]) / FOLDS
         assert (np.abs(counts - expected) <= 1).all()
 
 
@@ -119,12 +119,12 @@ def test_a_large_table_is_studied_on_samples_that_share_no_row() -> None:
     rows = 200_000
     split = split_rows("regression", np.arange(rows), 0)
     first, second = _repeats(split)
-    assert len(split.develop) == 0.8 * rows
+    assert len(split.train) == 0.8 * rows
     assert split.sampled
     assert split.studied == len(first) + len(second)
     assert SAMPLE <= len(first) < 2 * SAMPLE
     assert not set(first) & set(second)
-    assert set(first) | set(second) <= set(split.develop)
+    assert set(first) | set(second) <= set(split.train)
     for fold in split.folds:
         own = first if fold.repeat == 0 else second
         assert sorted([*fold.train, *fold.valid]) == own.tolist()
@@ -133,12 +133,12 @@ def test_a_large_table_is_studied_on_samples_that_share_no_row() -> None:
 def test_a_table_below_two_samples_is_studied_whole() -> None:
     split = split_rows("regression", np.arange(int(2 * SAMPLE / 0.8) - 2), 0)
     assert not split.sampled
-    assert all(np.array_equal(rows, np.sort(split.develop)) for rows in _repeats(split))
+    assert all(np.array_equal(rows, np.sort(split.train)) for rows in _repeats(split))
 
 
 def test_samples_hold_enough_of_the_rarest_class() -> None:
     target = np.zeros(400_000, dtype=int)
-    target[np.random.default_rng(0).permutation(len(target))[:1500]] = 1  # 1,200 develop
+    target[np.random.default_rng(0).permutation(len(target))[:1500]] = 1  # 1,200 train
     for rows in _repeats(split_rows("binary", target, 0)):
         assert target[rows].sum() >= SAMPLE_OF_CLASS
         assert len(rows) > 2 * SAMPLE

@@ -58,7 +58,7 @@ def warned(frame: pd.DataFrame, target: str = "ill", **given: Any) -> str:
 
 
 def parted(split: Split, groups: np.ndarray) -> None:
-    assert not set(groups[split.develop]) & set(groups[split.test])
+    assert not set(groups[split.train]) & set(groups[split.test])
     for fold in split.folds:
         assert not set(groups[fold.train]) & set(groups[fold.valid])
 
@@ -114,18 +114,18 @@ def test_groups_of_several_targets(targets: list[str]) -> None:
 def test_time_goes_on(rows: int, ties: int) -> None:
     times = np.random.default_rng(0).permutation(rows) // ties
     split = split_by_time(times, 0)
-    assert sorted([*split.develop, *split.test]) == [*range(rows)]
-    assert times[split.develop].max() < times[split.test].min()
+    assert sorted([*split.train, *split.test]) == [*range(rows)]
+    assert times[split.train].max() < times[split.test].min()
     assert len(split.test) == pytest.approx(0.2 * rows, abs=ties + 1)
     assert len({len(fold.train) for fold in split.folds}) == 1  # as the stacked trainer needs
     assert 2 * SCREENING <= len(split.folds) <= 10
     for fold in split.folds:
         assert times[fold.train].max() < times[fold.valid].min()
-        assert set(fold.train) | set(fold.valid) <= set(split.develop)
+        assert set(fold.train) | set(fold.valid) <= set(split.train)
     for repeat in (0, 1):
         rows_of = np.concatenate([fold.valid for fold in split.folds if fold.repeat == repeat])
         assert len(rows_of) == len(set(rows_of))
-    assert times[split.folds[0].valid].max() == times[split.develop].max()
+    assert times[split.folds[0].valid].max() == times[split.train].max()
     other = split_by_time(times, 1)
     assert set(other.test) == set(split.test)
     assert other.folds[0].seed != split.folds[0].seed
@@ -159,7 +159,7 @@ def test_with_time_groups_count_once_but_may_stand_on_both_sides() -> None:
     problem = problem_of(FRAME, groups="patient", time=np.arange(400))
     split = split_of(problem)
     assert (split.test >= 320).all()
-    assert len(np.unique(split.units(split.develop))) == 40
+    assert len(np.unique(split.units(split.train))) == 40
 
 
 @pytest.mark.parametrize(

@@ -45,5 +45,5 @@ def test_pieces_beyond_the_encoders_columns_are_refused(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(told.predict(rows.head(len(expected))), expected, rtol=1e-5)
     with pytest.raises(InputError, match="embeds columns beyond the"):
         load(with_pieces(tmp_path / "b", 2, column=99))
-    with pytest.raises(InputError, match="has format 3, not 1 or 2"):
-        load(with_pieces(tmp_path / "c", 3, column=0))
+    with pytest.raises(InputError, match="has format 4, not 1, 2 or 3"):
+        load(with_pieces(tmp_path / "c", 4, column=0))

@@ -19,7 +19,7 @@ import lossmith
 from lossmith.cli import watch
 from lossmith.cli.main import main
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.result import Evidence
+from lossmith.study.base.result import ReportData
 from lossmith.study.journal import Decision
 from lossmith.study.journal.sqlite import Journal
 from lossmith.study.journal.workers import this_worker
@@ -125,7 +125,7 @@ def test_report_is_written_where_it_is_asked_for(
 
 def test_the_report_says_what_is_true_of_such_a_study(ended: Path) -> None:
     verdict = verdict_in(ended)
-    page = render(verdict.result, Evidence(curves=verdict.curves))
+    page = render(verdict.result, ReportData(curves=verdict.curves))
     for untrue in ("untouched", "loss.json", "Looked at before any training", "commonly used"):
         assert untrue not in page
     assert "planned looks at the evidence" in page
@@ -157,7 +157,7 @@ def test_failures_and_warnings_are_on_the_page(ended: Path) -> None:
         )
     try:
         verdict = verdict_in(ended)
-        page = render(verdict.result, Evidence())
+        page = render(verdict.result, ReportData())
         assert "<b>Warning.</b> The default, trained twice" in page
         assert "not from the same weights and batches" in page
         assert "2 trainings failed" in page

@@ -27,7 +27,7 @@ def test_digits_end_to_end(data: Any) -> None:
     assert found.result.task == "multiclass"
     assert found.result.rows["total"] == len(LABELS)
     assert {row.name for row in found.result.candidates} == {"cross_entropy", "brier"}
-    assert all(row.cells >= 3 for row in found.result.candidates if row.status != "dropped")
+    assert all(row.folds >= 3 for row in found.result.candidates if row.status != "dropped")
     probabilities = found.model.predict(IMAGES[:5])
     assert probabilities.shape == (5, 3)
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(5), abs=1e-5)
@@ -294,7 +294,7 @@ def test_splits_of_the_users_own() -> None:
     assert found.result.rows == {"total": 240, "train": 240, "test": 0}
     assert found.predictions() is None
     assert found.result.test == {}
-    assert found.result.candidates[0].cells <= 4
+    assert found.result.candidates[0].folds <= 4
     images[1] = images[0]  # copies stay where the user puts them
     apart = [(np.delete(np.arange(240), np.s_[:120:2]), np.arange(0, 120, 2))]
     single = select(

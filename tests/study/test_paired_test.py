@@ -14,12 +14,14 @@ RNG = np.random.default_rng(0)
 FOLDS = [np.arange(ROWS)[fold::5] for fold in range(5)] * 2  # each row twice
 
 
-def cells(of_rows: float, of_cells: float, mean: float = 0.0, seed: int = 0) -> list[np.ndarray]:
-    """Draw one value a row and cell: what the row adds, what the cell's training adds, noise."""
+def trainings(
+    of_rows: float, of_trainings: float, mean: float = 0.0, seed: int = 0
+) -> list[np.ndarray]:
+    """Draw one value a row and training: what the row adds, what the training adds, noise."""
     rng = np.random.default_rng(seed)
     own = of_rows * rng.normal(size=ROWS)
     return [
-        mean + own[rows] + of_cells * rng.normal() + 0.1 * rng.normal(size=len(rows))
+        mean + own[rows] + of_trainings * rng.normal() + 0.1 * rng.normal(size=len(rows))
         for rows in FOLDS
     ]
 
@@ -41,11 +43,11 @@ def test_rows_that_occur_once_and_cells_alike_give_the_t_test() -> None:
 def by_formula(values: list[np.ndarray], rows: list[np.ndarray]) -> tuple[float, float]:
     """Cameron, Gelbach and Miller by loops: the t-statistic and its degrees of freedom."""
     count = len(values)
-    mean = sum(cell.mean() for cell in values) / count
+    mean = sum(training.mean() for training in values) / count
     of_row: dict[int, float] = {}
     of_cell, single = [], 0.0
-    for cell, numbers in zip(values, rows, strict=True):
-        parts = [(value - mean) / (count * len(cell)) for value in cell]
+    for training, numbers in zip(values, rows, strict=True):
+        parts = [(value - mean) / (count * len(training)) for value in training]
         of_cell.append(sum(parts))
         single += sum(part**2 for part in parts)
         for number, part in zip(numbers, parts, strict=True):
@@ -57,19 +59,21 @@ def by_formula(values: list[np.ndarray], rows: list[np.ndarray]) -> tuple[float,
     return mean / variance**0.5, variance**2 / fourth
 
 
-@pytest.mark.parametrize(("of_rows", "of_cells"), [(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.1, 0.0)])
-def test_it_is_the_two_way_clustered_test(of_rows: float, of_cells: float) -> None:
-    values = cells(of_rows, of_cells, mean=-0.05)
+@pytest.mark.parametrize(
+    ("of_rows", "of_trainings"), [(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.1, 0.0)]
+)
+def test_it_is_the_two_way_clustered_test(of_rows: float, of_trainings: float) -> None:
+    values = trainings(of_rows, of_trainings, mean=-0.05)
     t, freedom = by_formula(values, FOLDS)
     assert estimate(values, FOLDS).p_value == pytest.approx(stats.t(freedom).cdf(t))
 
 
-@pytest.mark.parametrize(("of_rows", "of_cells"), [(1.0, 0.0), (1.0, 0.3), (0.0, 0.3)])
-def test_the_interval_covers_the_truth(of_rows: float, of_cells: float) -> None:
+@pytest.mark.parametrize(("of_rows", "of_trainings"), [(1.0, 0.0), (1.0, 0.3), (0.0, 0.3)])
+def test_the_interval_covers_the_truth(of_rows: float, of_trainings: float) -> None:
     def covers(found: Estimate) -> bool:
         return found.low <= 0.0 <= found.high
 
-    drawn = [estimate(cells(of_rows, of_cells, seed=seed), FOLDS) for seed in range(400)]
+    drawn = [estimate(trainings(of_rows, of_trainings, seed=seed), FOLDS) for seed in range(400)]
     assert 0.93 <= np.mean([covers(one) for one in drawn]) <= 0.995
     false = np.mean([one.p_value < 0.05 for one in drawn])
     assert 0.02 <= false <= 0.08
@@ -84,18 +88,18 @@ def test_few_rows_that_decide_are_little_proof() -> None:
 
 @given(st.floats(-5, 5), st.floats(0.1, 10))
 def test_shift_and_scale(shift: float, scale: float) -> None:
-    values = cells(1.0, 0.2)
+    values = trainings(1.0, 0.2)
     plain = estimate(values, FOLDS)
-    moved = estimate([scale * cell + shift for cell in values], FOLDS)
+    moved = estimate([scale * training + shift for training in values], FOLDS)
     assert moved.mean == pytest.approx(scale * plain.mean + shift)
     assert moved.high - moved.low == pytest.approx(scale * (plain.high - plain.low))
 
 
 def test_better_is_below_zero() -> None:
-    values = cells(1.0, 0.2)
-    assert estimate([cell - 3 for cell in values], FOLDS).p_value < 0.001
-    assert estimate([cell + 3 for cell in values], FOLDS).p_value > 0.999
-    mirrored = estimate([-cell for cell in values], FOLDS).p_value
+    values = trainings(1.0, 0.2)
+    assert estimate([training - 3 for training in values], FOLDS).p_value < 0.001
+    assert estimate([training + 3 for training in values], FOLDS).p_value > 0.999
+    mirrored = estimate([-training for training in values], FOLDS).p_value
     assert mirrored == pytest.approx(1 - estimate(values, FOLDS).p_value)
 
 
@@ -150,7 +154,7 @@ def studied(
     """Cross-validate ridge on random features, drawn anew for every training.
 
     No learner is better than another, but each training has its luck, and folds overlap as in a
-    study; the last learner's errors are less by a share. Returns each learner's errors by cell
+    study; the last learner's errors are less by a share. Returns each learner's errors by training
     and row, on the scale of the logarithm, and the rows.
     """
     rows, width = 100, 12

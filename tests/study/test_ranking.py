@@ -118,6 +118,10 @@ GROUPS = ["--groups", "query"]
         (["--metric", "mrr", "--task", "binary", *GROUPS], "is for ranking, but --task says"),
         (["--metric", "mrr,mae", *GROUPS], "task ranking is for one target"),
         (["--metric", "recall", *GROUPS], "recall needs a length"),
+        (
+            ["--metric", "mrr", "--groups", "few"],
+            "4 queries hold rows of different relevance; a study needs 20",
+        ),
         (["--metric", "mrr", "--groups", "nobody"], "'nobody', which is not there"),
         (
             ["--metric", "mrr", "--candidates", "huber", *GROUPS],
@@ -129,7 +133,7 @@ def test_the_command_refuses_in_one_line(
     options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "t.csv"
-    FRAME.to_csv(file, index=False)
+    FRAME.assign(few=np.arange(ROWS) % 4).to_csv(file, index=False)
     out = ["--out", str(tmp_path / "run")]
     target = "grade,x" if "," in options[1] else "grade"
     assert main(["select", str(file), "--target", target, *options, *out]) == 2

@@ -11,7 +11,7 @@ from lossmith.study.metrics import lookup
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.selection import storage
 from lossmith.study.study import Study
-from lossmith.study.training.heads import Reading, decoded, predict
+from lossmith.study.training.heads import HeadReader, decoded, predict
 
 HEAD = torch.tensor([[1.0, 0.0], [2.0, -1.0]], dtype=torch.float64)
 TRUTH = stats.norm([1.0, 2.0], 0.001 + np.exp([0.0, -1.0]))
@@ -27,7 +27,7 @@ def test_the_level_is_what_the_metric_asks_for(name: str, level: float | None) -
 
 
 def test_a_gaussian_head_is_read_as_its_quantile_under_pinball() -> None:
-    reading = Reading.of(lookup("pinball@0.9"), np.array([0.5]))
+    reading = HeadReader.of(lookup("pinball@0.9"), np.array([0.5]))
     loss = lossmith.GaussianNLL()
     np.testing.assert_allclose(predict(loss, HEAD, reading), TRUTH.ppf(0.9))
     np.testing.assert_allclose(decoded(loss, HEAD, None, reading), TRUTH.ppf(0.9))
@@ -36,7 +36,7 @@ def test_a_gaussian_head_is_read_as_its_quantile_under_pinball() -> None:
 
 def test_counts_are_read_at_a_level_where_targets_are_counts() -> None:
     head, metric = torch.tensor([1.0]), lookup("pinball@0.9")
-    whole, other = (Reading.of(metric, np.array([0.0, end])) for end in (3.0, 2.5))
+    whole, other = (HeadReader.of(metric, np.array([0.0, end])) for end in (3.0, 2.5))
     loss = lossmith.Poisson()
     assert predict(loss, head, whole) == stats.poisson.ppf(0.9, np.e)
     assert predict(loss, head, other) == pytest.approx(np.e)

@@ -63,8 +63,9 @@ def test_it_is_the_paired_test_by_row_and_training() -> None:
     frame = scores(seeds=2).drop(columns="group")
     verdict = lossmith.judge(frame, default="ce", better="higher", metric="dice")
     wide = frame.pivot(index=["fold", "seed", "row"], columns="loss", values="score")
-    cells = [part for _, part in (wide["ce"] - wide["dice"]).groupby(level=["fold", "seed"])]
-    known = estimate([c.to_numpy() for c in cells], [c.index.get_level_values(2) for c in cells])
+    trainings = [part for _, part in (wide["ce"] - wide["dice"]).groupby(level=["fold", "seed"])]
+    rows = [one.index.get_level_values(2) for one in trainings]
+    known = estimate([one.to_numpy() for one in trainings], rows)
     found = row_of(verdict, "dice")
     assert found.difference_to_default == pytest.approx(-known.mean)
     assert found.difference_low == pytest.approx(-known.high)
@@ -152,7 +153,7 @@ def test_a_loss_that_lacks_trainings_is_shown_and_never_selected() -> None:
     verdict = lossmith.judge(frame, default="ce", better="higher")
     found = row_of(verdict, "dice")
     assert verdict.selected == "ce"
-    assert (found.status, found.cells, found.p_value) == ("unfinished", 3, None)
+    assert (found.status, found.folds, found.p_value) == ("unfinished", 3, None)
     own = frame[(frame["loss"] == "ce") & (frame["fold"] < 3)]
     assert found.default_score == pytest.approx(own.groupby("fold")["score"].mean().mean())
     assert "not measured in full" in str(verdict)
@@ -162,7 +163,7 @@ def test_trainings_without_the_default_are_left_out_and_told() -> None:
     frame = scores()
     frame = frame[(frame["loss"] != "ce") | (frame["fold"] < 4)]
     verdict = lossmith.judge(frame, default="ce", better="higher")
-    assert row_of(verdict, "dice").cells == 4
+    assert row_of(verdict, "dice").folds == 4
     assert [one.value for one in verdict.result.diagnosis] == ["lacks 1"]
 
 

@@ -98,7 +98,7 @@ def test_the_naive_default_is_measured_on_all_cells_however_bad() -> None:
 
     one = finished(search(Scripted(script)))
     row = next(r for r in decide(one).candidates if r.name == "naive")
-    assert row.cells == 10
+    assert row.folds == 10
     assert row.status in ("finished", "dropped")
     for fold in one.design.screening:  # so that its score is of the best of all its epochs
         reached = [one.records(setting)[fold].epoch for setting in one.of_candidate("naive")]

@@ -61,7 +61,7 @@ def test_result_has_what_was_promised(studied: tuple[str, Selection]) -> None:
     for row in result["candidates"]:
         if row["status"] in ("default", "selected", "finished"):
             assert row["low"] <= row["score"] <= row["high"]
-            assert row["cells"] == 10
+            assert row["folds"] == 10
 
 
 def test_test_scores_are_those_of_the_final_model(studied: tuple[str, Selection]) -> None:

@@ -12,22 +12,26 @@ from lossmith.losses import MSE, Huber, Quantile, TransformedTarget
 from lossmith.study.tasks import TABLE_TASKS
 from lossmith.study.training.stacked_loss import stack_key, stacked_loss, structure
 
-CELLS, MEMBERS, ROWS, CLASSES = 2, 3, 12, 4
+FOLDS, MEMBERS, ROWS, CLASSES = 2, 3, 12, 4
 CATALOGUE = [
     (task, key)
     for task in TABLE_TASKS
     for key, kind in find(task).items()
     if kind is TransformedTarget  # the one wrapper that a study puts round its candidates
-    or (kind.card.trains_head and not kind.card.needs and "loss" not in kind.hyperparameters)
+    or (
+        kind.card.trains_head
+        and not kind.card.required_signals
+        and "loss" not in kind.hyperparameters
+    )
 ]
 
 
 def targets(task: str) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     if task == "regression":
-        return torch.randn(CELLS, ROWS, generator=generator).double().exp()
+        return torch.randn(FOLDS, ROWS, generator=generator).double().exp()
     classes = 2 if task == "binary" else CLASSES
-    found = torch.randint(classes, (CELLS, ROWS), generator=generator)
+    found = torch.randint(classes, (FOLDS, ROWS), generator=generator)
     found[:, :classes] = torch.arange(classes)
     return found
 
@@ -54,11 +58,11 @@ def fitted(kind: type[Loss], task: str, target: Tensor, place: int) -> Loss:
 def stack(task: str, key: str) -> tuple[list[list[Loss]], Tensor, Tensor]:
     target, kind = targets(task), find(task)[key]
     losses = [
-        [fitted(kind, task, target[cell], 2 * member + cell) for cell in range(CELLS)]
+        [fitted(kind, task, target[fold], 2 * member + fold) for fold in range(FOLDS)]
         for member in range(MEMBERS)
     ]
     width = losses[0][0].out_features
-    shape = CELLS, MEMBERS, ROWS, width
+    shape = FOLDS, MEMBERS, ROWS, width
     output = 2 * torch.randn(shape, generator=torch.Generator().manual_seed(2))
     return losses, output.requires_grad_(), target
 
@@ -66,8 +70,8 @@ def stack(task: str, key: str) -> tuple[list[list[Loss]], Tensor, Tensor]:
 def alone(losses: list[list[Loss]], output: Tensor, target: Tensor) -> Tensor:
     single = output.squeeze(-1) if output.shape[-1] == 1 else output
     values = [
-        losses[member][cell](single[cell, member], target[cell])
-        for cell in range(CELLS)
+        losses[member][fold](single[fold, member], target[fold])
+        for fold in range(FOLDS)
         for member in range(MEMBERS)
     ]
     return torch.stack(values)
@@ -75,7 +79,7 @@ def alone(losses: list[list[Loss]], output: Tensor, target: Tensor) -> Tensor:
 
 def together(losses: list[list[Loss]], output: Tensor, target: Tensor) -> Tensor:
     assert len({stack_key(member) for member in losses}) == 1
-    return stacked_loss(losses, target)(output, torch.arange(target.shape[1]).expand(CELLS, -1))
+    return stacked_loss(losses, target)(output, torch.arange(target.shape[1]).expand(FOLDS, -1))
 
 
 def check_equal(losses: list[list[Loss]], output: Tensor, target: Tensor) -> None:
@@ -90,14 +94,14 @@ def check_equal(losses: list[list[Loss]], output: Tensor, target: Tensor) -> Non
 def test_as_one_equals_each_alone(task: str, key: str) -> None:
     losses, output, target = stack(task, key)
     assert len({structure(loss) for member in losses for loss in member}) == 1
-    assert len(set(alone(losses, output, target).tolist())) == CELLS * MEMBERS
+    assert len(set(alone(losses, output, target).tolist())) == FOLDS * MEMBERS
     check_equal(losses, output, target)
 
 
 @pytest.mark.parametrize(("task", "key"), CATALOGUE)
 def test_a_loss_that_is_the_same_in_every_cell_equals_each_alone(task: str, key: str) -> None:
     losses, output, target = stack(task, key)
-    check_equal([[losses[0][0]] * CELLS] * MEMBERS, output, target)
+    check_equal([[losses[0][0]] * FOLDS] * MEMBERS, output, target)
 
 
 def test_cells_that_encode_targets_differently_share_one_call() -> None:
@@ -109,8 +113,8 @@ def test_cells_that_encode_targets_differently_share_one_call() -> None:
             return super().values(input, target)
 
     target = targets("regression")
-    fitted = [TransformedTarget.for_target(cell, loss=Counted()) for cell in target]
-    output = torch.randn(CELLS, MEMBERS, ROWS, 1, requires_grad=True)
+    fitted = [TransformedTarget.for_target(fold, loss=Counted()) for fold in target]
+    output = torch.randn(FOLDS, MEMBERS, ROWS, 1, requires_grad=True)
     together([fitted] * MEMBERS, output, target)
     assert Counted.calls == 1
 
@@ -140,13 +144,13 @@ def test_nested_losses_differ_in_cell_and_member() -> None:
     losses: list[list[Loss]] = [
         [
             TransformedTarget.for_target(
-                target[cell], loss=Huber(delta=0.2 + member), function="log1p", relative=True
+                target[fold], loss=Huber(delta=0.2 + member), function="log1p", relative=True
             )
-            for cell in range(CELLS)
+            for fold in range(FOLDS)
         ]
         for member in range(MEMBERS)
     ]
-    check_equal(losses, torch.randn(CELLS, MEMBERS, ROWS, 1, requires_grad=True), target)
+    check_equal(losses, torch.randn(FOLDS, MEMBERS, ROWS, 1, requires_grad=True), target)
 
 
 def test_a_loss_that_cannot_be_stacked_is_looped() -> None:
@@ -160,7 +164,7 @@ def test_a_loss_that_cannot_be_stacked_is_looped() -> None:
         [TransformedTarget(Slow(), relative=True, floor=1.0 + m + 3 * c) for c in range(2)]
         for m in range(3)
     ]
-    output = torch.randn(CELLS, MEMBERS, ROWS, 1, requires_grad=True)
+    output = torch.randn(FOLDS, MEMBERS, ROWS, 1, requires_grad=True)
     check_equal(wrapped, output, targets("regression"))
 
 

@@ -20,7 +20,7 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.data.problem import frame_problem
 from lossmith.study.suggest.features import features
 from lossmith.study.suggest.gaussian import Prior, likeness, posterior
-from lossmith.study.suggest.knowledge import FILE, Knowledge, Recorded, Records, load, save
+from lossmith.study.suggest.knowledge import FILE, Knowledge, Recorded, Records, even, load, save
 from lossmith.study.suggest.suggestion import Prospect
 
 ROOT = Path(__file__).parents[2]
@@ -222,6 +222,71 @@ def test_r2_is_expected_to_change_as_the_square_of_rmse() -> None:
     pair = [lossmith.suggest(frame, target="target", metric=m).losses[0] for m in ("r2", "rmse")]
     assert 1 + pair[0].change == pytest.approx((1 + pair[1].change) ** 2)
     assert pair[0].probability == pair[1].probability
+
+
+def test_without_features_cells_of_one_data_set_are_alike_and_yours_are_not() -> None:
+    prior = Prior(0.0, 0.7, 0.4, 0.5)
+    gains = np.array([[-0.3, 0.1], [-0.2, np.nan], [-0.25, 0.0]])
+    records = Records(
+        names=("dice", "jaccard"),
+        gains=gains,
+        errors=np.full_like(gains, 0.02),
+        priors=(prior, prior),
+        default="cross_entropy + dice",
+    )
+    known = Knowledge(
+        tables=tuple(
+            Recorded(package="atlas", table=name, target="", condition="clean")
+            for name in ("nuclei", "nuclei", "handwriting")
+        ),
+        features=(),
+        points=np.empty((3, 0)),
+        lengths=np.empty(0),
+        metrics={"mean_iou": records},
+        widen=1.5,
+    )
+    y, s = even(gains[:, 0], records.errors[:, 0])
+    alike = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1.0]])
+    covariance = 0.7**2 + 0.4**2 * alike + np.diag(s**2 + 0.5**2)
+    by = np.full(3, 0.7**2) @ np.linalg.inv(covariance)
+    spread = (0.7**2 + 0.4**2 - by @ np.full(3, 0.7**2) + 0.5**2) ** 0.5
+    mean, deviation = known.forecast("mean_iou", "dice", known.point({}))
+    assert (mean, deviation) == (pytest.approx(by @ y), pytest.approx(1.5 * spread))
+
+
+@pytest.mark.parametrize("task", [task for task, one in load().items() if not one.features])
+def test_a_task_of_the_atlas_is_answered_without_data(task: str) -> None:
+    known = load()[task]
+    assert len({one.table for one in known.tables}) > 1
+    for metric, records in known.metrics.items():
+        found = lossmith.suggest(task=task, metric=metric)
+        assert found.default == records.default not in {one.name for one in found.losses}
+        assert {one.name for one in found.losses} == set(records.names)
+        assert "None of your data were looked at" in " ".join(found.notes)
+        assert all(one.likeness is None for one in found.alike)
+        assert len(found.alike) > 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"metric": "dice"}, "give a table and its target, or one of the tasks .*segmentation"),
+        ({"metric": "auroc", "task": "binary"}, "give a table and its target"),
+        ({"metric": "auroc", "task": "segmentation"}, "only under mean_iou"),
+        ({"metric": "dice", "task": "segmentation", "target": "x"}, "give a table and the column"),
+    ],
+)
+def test_what_the_atlas_does_not_tell_is_one_line(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        lossmith.suggest(**given)
+
+
+def test_the_command_answers_of_a_task(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["suggest", "--task", "segmentation", "--metric", "dice"])
+    shown = capsys.readouterr().out
+    assert "segmentation, 1 − Dice of each loss against" in shown
+    assert "Cells of the atlas" in shown
+    assert "handwriting" in shown
 
 
 def test_nothing_likely_is_said_so() -> None:

@@ -14,10 +14,10 @@ from lossmith.core.hybrid import Hybrid
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.labels import best_threshold
 from lossmith.study.metrics.resolve import as_metric
-from lossmith.study.metrics.study_metric import parts
+from lossmith.study.metrics.study_metric import leaf_arrays
 from lossmith.study.study import Study
 from lossmith.study.tasks import ARRAY_TASKS, array_task
-from lossmith.study.training.heads import Reading, decoded
+from lossmith.study.training.heads import HeadReader, decoded
 
 RNG = np.random.default_rng(0)
 ROWS = 24
@@ -93,7 +93,7 @@ def test_every_loss_of_a_task_trains_and_is_read(
         loss(raw.squeeze(-1), learned).backward()
         assert raw.grad is not None
         assert raw.grad.isfinite().all(), one.name
-        reading = Reading.of(metric, parts(target)[0])
+        reading = HeadReader.of(metric, leaf_arrays(target)[0])
         found = decoded(loss, raw.squeeze(-1), None, reading)
         actual, predicted = task.read(metric, loss, found, target)
         assert np.isfinite(metric.score(actual, predicted)), one.name

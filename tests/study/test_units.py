@@ -45,11 +45,11 @@ def copied(name: str) -> tuple[pd.DataFrame, np.ndarray]:
 
 def parted(split: Split, groups: np.ndarray) -> None:
     """No group stands on two sides of any split."""
-    assert not set(groups[split.develop]) & set(groups[split.test])
-    assert sorted([*split.develop, *split.test]) == list(range(len(groups)))
+    assert not set(groups[split.train]) & set(groups[split.test])
+    assert sorted([*split.train, *split.test]) == list(range(len(groups)))
     for fold in split.folds:
         assert not set(groups[fold.train]) & set(groups[fold.valid])
-        assert sorted([*fold.train, *fold.valid]) == sorted(split.develop)
+        assert sorted([*fold.train, *fold.valid]) == sorted(split.train)
 
 
 @pytest.mark.parametrize("name", MANY)

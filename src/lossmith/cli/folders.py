@@ -1,4 +1,4 @@
-"""`select` and `predict` of a folder of images: their options, and what they do."""
+"""`select` and `predict` of a folder of images or texts: their options, and what they do."""
 
 import argparse
 import shlex
@@ -11,20 +11,20 @@ from lossmith.cli.mistake import UserError
 from lossmith.printable import printable
 
 OF_TABLES = {
-    "target": "the class is the name of an image's folder, and a mask is given by --masks",
+    "target": "the class is the name of a file's folder, and a mask is given by --masks",
     "order": "grades are of tables",
     "event": "times to an event are of tables",
     "time": "an order of time is of tables",
-    "task": "images by class are classified, and those with --masks are segmented",
+    "task": "files by class are classified, and images with --masks are segmented",
     "keep_outliers": "outliers are of numbers",
+    "ensemble": "of files one model is trained",
 }
 OPTIONS = ("masks", "model", "size", "epochs", "augment")
-AUGMENT = "shift,flip"
 
 
 def add_select(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `select` that are for a folder of images."""
-    group = parser.add_argument_group("of a folder of images")
+    """Add the options of `select` that are for a folder of images or texts."""
+    group = parser.add_argument_group("of a folder of images or texts")
     group.add_argument(
         "--masks", metavar="DIR", help="masks of class codes, of the images' names (255: ignored)"
     )
@@ -32,18 +32,16 @@ def add_select(parser: argparse.ArgumentParser) -> None:
         "--model",
         metavar="PLACE",
         help="module:function or file.py:function of a body of your own, by its number of outputs "
-        "(default: a small convolutional network, for masks a U-Net)",
+        "(default: a small convolutional network, for masks a U-Net, for texts a mean of n-grams)",
     )
     group.add_argument(
         "--size", type=int, help="pixels of a side that images are squeezed to (default: 32 or 64)"
     )
-    group.add_argument(
-        "--epochs", type=int, help="of a training (default: by the number of images)"
-    )
+    group.add_argument("--epochs", type=int, help="of a training (default: by the number of files)")
     group.add_argument(
         "--augment",
         metavar="WAY,…",
-        help=f"shift, flip or none, as images are trained on (default: {AUGMENT})",
+        help="shift, flip or none, as images are trained on (default: shift,flip)",
     )
 
 
@@ -51,7 +49,9 @@ def refuse_of_folders(options: argparse.Namespace, *names: str) -> None:
     """Raise UserError for options of folders where a table is given."""
     given = [name for name in names if getattr(options, name) is not None]
     if given:
-        raise UserError(f"--{given[0]} is for a folder of images, and {options.file} is a file")
+        raise UserError(
+            f"--{given[0]} is for a folder of images or texts, and {options.file} is a file"
+        )
 
 
 def study(
@@ -74,7 +74,7 @@ def study(
             model=options.model,
             size=options.size,
             epochs=options.epochs,
-            ways=ways_of(AUGMENT if options.augment is None else options.augment),
+            ways=None if options.augment is None else ways_of(options.augment),
             groups=None if options.groups == "none" else options.groups,
             positive=options.positive,
             candidates=options.candidates,
@@ -90,13 +90,13 @@ def study(
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Predict a folder of images: a table of their classes, or a folder of masks."""
+    """Predict a folder: a table of its files' classes, or a folder of masks."""
     from lossmith.study.base.out import check_predictions
     from lossmith.study.folders.saved import load_folder_model, write_masks
 
     folder = Path(options.file)
     model = load_folder_model(Path(options.run), options.model)
-    if model.masked:
+    if model.inputs.masked:
         if options.out is None:
             raise UserError("masks are written to a folder: give --out FOLDER")
         count = write_masks(model, folder, Path(options.out))

@@ -43,6 +43,7 @@ examples:
   lossmith select houses.csv --target price --metric mae --candidates mse,mae,huber --budget 60s
   lossmith select houses.csv --target price,sold_fast --metric mae,auroc
   lossmith select photos/ --metric balanced_accuracy
+  lossmith select mails/ --metric average_precision --positive spam
   lossmith select scans/ --masks drawn/ --metric mean_iou
   lossmith select patients.csv --target days --event died --metric concordance
   lossmith select results.csv --target relevance --groups query --metric ndcg@10"""
@@ -134,15 +135,16 @@ def _add_listings(commands: argparse._SubParsersAction) -> None:
 def _add_select(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "select",
-        help="find the best loss for a table or a folder of images, and a metric",
-        description="Finds the best loss for a table: CSV, TSV, Parquet or Excel; or for images: "
-        "one folder a class, or a folder of them beside --masks.",
+        help="find the best loss for a table or a folder of images or texts, and a metric",
+        description="Finds the best loss for a table: CSV, TSV, Parquet or Excel; or for images or "
+        "texts (.txt): one folder a class; or for images beside --masks.",
         epilog=SELECT_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "file",
-        help="the table: .csv, .tsv, .parquet or .xlsx, also as .gz or .zip; or a folder of images",
+        help="the table: .csv, .tsv, .parquet or .xlsx, also as .gz or .zip; or a folder of images "
+        "or texts",
     )
     parser.add_argument(
         "--target",
@@ -184,7 +186,7 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         "--groups",
         metavar="COLUMN",
         help="which rows belong together, as those of a patient, or of a query to rank; none: rows "
-        "are independent; of images a regular expression on their paths",
+        "are independent; of files a regular expression on their paths",
     )
     parser.add_argument(
         "--time", metavar="COLUMN", help="judge models by later rows than those they trained on"
@@ -198,6 +200,12 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="score every row, even gross errors in the target",
     )
+    parser.add_argument(
+        "--ensemble",
+        choices=("seeds", "losses"),
+        help="which four models predict: of the selected loss (default), or of the finalists that "
+        "predict best together",
+    )
     folders.add_select(parser)
     parser.set_defaults(verb=verbs.select)
 
@@ -208,7 +216,7 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
         help="predict new rows with the model of a run",
         description="Predicts new rows: a column prediction and, for classes, one "
         "probability_CLASS each; of times to an event risk and survival_TIME; or a folder of "
-        "images, or their masks.",
+        "images or texts, or images' masks.",
         epilog="example:\n  lossmith predict runs/houses new.csv --out predictions.csv",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -217,7 +225,7 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--out", metavar="FILE", help="the CSV to write (default: the screen); of masks a folder"
     )
-    parser.add_argument("--model", metavar="PLACE", help="of images: the body, as select got it")
+    parser.add_argument("--model", metavar="PLACE", help="of a folder: the body, as select got it")
     parser.set_defaults(verb=verbs.predict)
 
 

@@ -20,7 +20,7 @@ from lossmith.study.base.result import CandidateResult, Finding, Result
 from lossmith.study.data.problem import Problem
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.leaning import leaning
-from lossmith.study.report.text import finished
+from lossmith.study.report.text import ensemble, finished
 
 WIDTH = 100  # of output that goes to no terminal
 LISTED = 3  # names listed of the losses that did not finish, by reason
@@ -152,7 +152,7 @@ def _cells(row: CandidateResult, result: Result, places: int) -> tuple[str, ...]
         return score, "", "", "default"
     difference = number(row.difference_to_default, places, sign=True)
     between = interval(row.difference_low, row.difference_high, places, sign=True)
-    role = {result.naive: "common", result.selected: "selected"}.get(row.name, "")
+    role = {result.common: "common", result.selected: "selected"}.get(row.name, "")
     return score, f"{difference} {between}", p_value(row.p_value), role
 
 
@@ -162,7 +162,7 @@ def _rest(result: Result) -> list[str]:
     shown = {row.name for row in finished(result)}
     for row in result.candidates:
         if row.name not in shown:
-            early = row.status == "dropped" and row.cells
+            early = row.status == "dropped" and row.folds
             reason = "left early, behind the others" if early else row.note or row.status
             groups[reason].append(row.name)
     return [f"{reason}: {listed(names, LISTED)}" for reason, names in groups.items()]
@@ -204,4 +204,7 @@ def _untouched(result: Result) -> str:
     scores = f"{number(default, places)} with {result.default}"
     if result.selected != result.default:
         scores += f", {number(selected, places)} with {result.selected}"
+    if result.ensemble:
+        score = number(result.test["ensemble"], places)
+        scores += f", {score} with the ensemble ({ensemble(result)})"
     return f"On {rows:,.0f} untouched rows: {metric_name(result.metric)} {scores}."

@@ -4,6 +4,7 @@ import argparse
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ a study proves it. A loss is likely to beat the default if its probability is 75
 
 examples:
   lossmith suggest houses.csv --target price --metric mae
+  lossmith suggest --task segmentation --metric dice     (no data: from the atlas)
   lossmith suggest churn.csv --target churn --metric auroc --json"""
 
 
@@ -22,40 +24,46 @@ def add(commands: "argparse._SubParsersAction") -> None:
     """Add the verb to the command line."""
     parser = commands.add_parser(
         "suggest",
-        help="name the losses likely to beat the default on a table, before any training",
-        description="Names the losses that are likely to beat the default on a table, and by how "
-        "much, before any training.",
+        help="name the losses likely to beat the default, before any training",
+        description="Names the losses that are likely to beat the default on a table or in a task, "
+        "and by how much, before any training.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", help="the table, as for lossmith select")
-    parser.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict")
+    parser.add_argument("file", nargs="?", help="the table, as for lossmith select")
+    parser.add_argument("--target", metavar="COLUMN", help="the column to predict")
     parser.add_argument("--metric", required=True, help="what a good prediction is, as for select")
-    parser.add_argument("--task", help="regression, binary or multiclass (default: by the target)")
+    parser.add_argument(
+        "--task",
+        help="regression, binary or multiclass (default: by the target); without a table a task of "
+        "the atlas, as segmentation or retrieval",
+    )
     parser.add_argument("--positive", metavar="CLASS", help="of two (default: the rarer one)")
     parser.add_argument("--json", action="store_true", help="every loss, as JSON")
     parser.set_defaults(verb=suggest)
 
 
 def suggest(options: argparse.Namespace) -> None:
-    """Print what is expected of losses on a table."""
+    """Print what is expected of losses."""
     with study_errors("suggest"):
         from lossmith.study.data.table import read_table
         from lossmith.study.suggest.suggest import suggest as suggested
 
         given = {name: getattr(options, name) for name in ("target", "metric", "task", "positive")}
-        found = suggested(read_table(options.file), **given)
-        told = [
-            part
-            for name, value in given.items()
-            if value is not None
-            for part in (f"--{name}", value)
-        ]
-        found = replace(found, study=shlex.join(["lossmith", "select", options.file, *told]))
+        table = None if options.file is None else read_table(options.file)
+        found = suggested(table, **given)
+        if table is not None:
+            found = replace(found, study=_command(options.file, given))
         if options.json:
             print(json.dumps(found.as_plain(), indent=2))
         else:
             _show(found)
+
+
+def _command(file: str, given: Mapping[str, str | None]) -> str:
+    """Return the command that studies the table."""
+    told = ((f"--{name}", value) for name, value in given.items() if value is not None)
+    return shlex.join(["lossmith", "select", file, *(part for pair in told for part in pair)])
 
 
 def _show(found: Any) -> None:
@@ -68,7 +76,8 @@ def _show(found: Any) -> None:
     console.print(f"[bold]{shown(found.heading)}[/bold]")
     console.print(_losses(found))
     if found.alike:
-        console.print(shown(f"Recorded tables most like it, with {found.losses[0].name} there:"))
+        what = "Recorded tables most like it" if found.target else "Cells of the atlas"
+        console.print(shown(f"{what}, with {found.losses[0].name} there:"))
         console.print(Padding(_alike(found), (0, 0, 1, 2)))
     colour = "green" if found.likely else "cyan"
     console.print(f"[bold {colour}]{shown(found.sentence)}[/bold {colour}]")
@@ -107,9 +116,9 @@ def _alike(found: Any) -> Any:
     grid = Table.grid(padding=(0, 2))
     for one in found.alike:
         grid.add_row(
-            shown(f"{one.name}, {one.target}"),
-            "as it is" if one.condition == "clean" else "corrupted",
-            f"{one.likeness:.0%} alike",
+            shown(f"{one.name}, {one.target}" if one.target else one.name),
+            "as it is" if one.condition == "clean" else one.condition,
+            "" if one.likeness is None else f"{one.likeness:.0%} alike",
             f"{signed(one.change)} ({signed(one.low)} to {signed(one.high)})",
         )
     return grid

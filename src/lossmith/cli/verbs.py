@@ -49,7 +49,8 @@ def _of_table(options: argparse.Namespace, out: Path, screen: Any, progress: Any
     folders.refuse_of_folders(options, *folders.OPTIONS)
     if options.target is None:
         raise UserError(
-            f"name the column to predict: --target COLUMN; {options.file} is no folder of images"
+            f"name the column to predict: --target COLUMN; {options.file} is no folder of images "
+            "or texts"
         )
     table = read_table(options.file)
     check_out(out, force=options.force, source=options.file)
@@ -63,6 +64,7 @@ def _of_table(options: argparse.Namespace, out: Path, screen: Any, progress: Any
         seed=options.seed,
         budget=options.budget,
         keep_outliers=options.keep_outliers,
+        ensemble=options.ensemble or "seeds",
         out=out,
         force=options.force,
         on_diagnosis=screen.diagnosis,

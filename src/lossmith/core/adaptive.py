@@ -35,12 +35,12 @@ class Adaptive(nn.Module):
         self._followed: list[str] = []  # numbers that another module's `observe` writes
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def required_signals(self) -> tuple[str, ...]:
         """The signals that each step must bring, this module's own."""
         return ()
 
     @property
-    def watches(self) -> tuple[str, ...]:
+    def optional_signals(self) -> tuple[str, ...]:
         """The signals that triggered schedules wait for; they may come now and then."""
         return tuple(dict.fromkeys(s for one in self._schedules.values() for s in one.signals))
 
@@ -91,7 +91,7 @@ class Adaptive(nn.Module):
 
     def register_observed(self) -> None:
         """Make room for the last step taken in, where state depends on what was seen."""
-        if self.needs or self.watches:
+        if self.required_signals or self.optional_signals:
             self.register_buffer("observed", count())
 
     def observe(self, progress: Progress) -> None:
@@ -109,12 +109,12 @@ class Adaptive(nn.Module):
         with torch.no_grad():
             for name, schedule in self._schedules.items():
                 if not schedule.state_size:
-                    getattr(self, name).fill_(schedule.at(progress))
+                    getattr(self, name).fill_(schedule(progress))
                 elif new:
                     self._follow(name, schedule, progress)
             if not new:
                 return
-            missing = [name for name in self.needs if name not in progress.signals]
+            missing = [name for name in self.required_signals if name not in progress.signals]
             if missing:
                 raise ValueError(
                     f"{type(self).__name__} needs the signals {', '.join(missing)} at step "

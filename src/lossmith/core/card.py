@@ -26,6 +26,7 @@ Task = Literal[
     "distillation",
     "transfer",
     "divergence",
+    "anomaly",
 ]
 # What one tensor holds. Any real number: values, logits, parameters of a distribution, scores,
 # embeddings. Within bounds: log_probabilities (at most 0), probabilities (of dimension 1, summing
@@ -84,11 +85,12 @@ class Card:
 
     key: its name in the catalogue. tasks: what it can train. input, target: the kind of tensor
     that is passed, or a kind for each name where named tensors are; target is None where a loss
-    has none. optional: the names that may be left out. needs: the signals of training that its
+    has none. optional: the names that may be left out. required_signals: those of training that its
     state follows. double_backward, vmap, fullgraph: what it can do beyond training, fullgraph that
     it compiles to one full graph. detached: its gradient
     holds a part of the value constant, as its paper says, so that finite differences do not apply.
-    learns: it has parameters of its own, which must be given to the optimizer.
+    learns: it has parameters of its own, which must be given to the optimizer. studied: whether a
+    study tries it; not where it asks what no data tell, as what an error costs.
 
     symmetric: gradients flow into the target as into the input: two views, two samples.
     """
@@ -100,10 +102,11 @@ class Card:
     example: Example
     claims: Claims = Claims()
     optional: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
+    required_signals: tuple[str, ...] = ()
     symmetric: bool = False
     detached: bool = False
     learns: bool = False
+    studied: bool = True
     double_backward: bool = True
     vmap: bool = True
     fullgraph: bool = True

@@ -55,14 +55,14 @@ class LossScheduler:
         self._observe({})
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def required_signals(self) -> tuple[str, ...]:
         """The signals that every `step` must bring."""
-        return tuple(dict.fromkeys(name for part in self._parts for name in part.needs))
+        return tuple(dict.fromkeys(name for part in self._parts for name in part.required_signals))
 
     @property
-    def watches(self) -> tuple[str, ...]:
+    def optional_signals(self) -> tuple[str, ...]:
         """The signals that triggered schedules wait for; a step may bring them."""
-        return tuple(dict.fromkeys(name for part in self._parts for name in part.watches))
+        return tuple(dict.fromkeys(name for part in self._parts for name in part.optional_signals))
 
     def step(self, *, epoch: int | None = None, **signals: Any) -> None:
         """Count one optimizer step and hand its signals to the losses, detached.
@@ -75,7 +75,7 @@ class LossScheduler:
             ValueError: if a signal that a loss needs is missing, or one that a trigger waits for
                 was not seen in two epochs, or in half of the training.
         """
-        missing = [name for name in self.needs if name not in signals]
+        missing = [name for name in self.required_signals if name not in signals]
         if missing:
             raise ValueError(
                 f"this loss needs {', '.join(f'{name}=' for name in missing)} at every step"
@@ -134,7 +134,7 @@ class LossScheduler:
         return self._epoch
 
     def _check_watched(self) -> None:
-        missing = [name for name in self.watches if name not in self._seen]
+        missing = [name for name in self.optional_signals if name not in self._seen]
         if not missing:
             return
         late = self.total_steps is not None and 2 * self._position > self.total_steps

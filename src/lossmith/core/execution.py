@@ -113,12 +113,13 @@ def numbers(loss: Loss, takes: Mapping[str, Any], look: bool) -> dict[str, Any]:
     What is no attribute, or is the default itself, has the function's default.
     """
     own, given = loss.__dict__, {}
+    at_hand = own["_numbers"] if look else ()
     for name, default in takes.items():
-        if name in own:
-            value = own[name]
-            if value is not default:
-                number = look and type(value) is Tensor and name in own["_numbers"]
-                given[name] = value.item() if number else value
+        if name in at_hand:
+            given[name] = own[name].item()
+        elif name in own:
+            if own[name] is not default:
+                given[name] = own[name]
         elif name in own["_buffers"]:
             given[name] = own["_buffers"][name]
         elif name in OF_THE_CALL:
@@ -144,9 +145,9 @@ def at_once(loss: Loss, input: Any, target: Any) -> Tensor | None:
         count = input.numel() if type(input) is type(target) is Tensor else 0
         if not 0 < count < FEW:
             return None
+    takes = loss.takes["mean_function"]
     try:
-        given = numbers(loss, loss.takes["mean_function"], True)
-        mean: Tensor | None = loss.mean_function(input, target, **given)
+        mean = loss.mean_function(input, target, **numbers(loss, takes, True))
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
         return None  # of wrong data the checks and the values have more to say
     if count and mean is not None and not -_LARGE < mean.item() * count < _LARGE:

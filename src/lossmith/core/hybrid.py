@@ -239,7 +239,7 @@ class Hybrid(Loss, composes=True):
             {"name": name, "loss": plain(loss), "route": list(self.routes[name] or ())}
             for name, loss in self.losses.items()
         ]
-        return {"terms": terms, "weighting": self.weighting.plain()}
+        return {"terms": terms, "weighting": self.weighting.to_dict()}
 
     def extra_state(self) -> dict[str, Tensor]:
         """Return the weighting's state; that of the losses stands with each of them."""

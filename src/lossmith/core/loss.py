@@ -31,7 +31,7 @@ from lossmith.core.reduce import checked_weight
 from lossmith.core.schedule import Schedule
 from lossmith.core.serial import document_of, plain
 from lossmith.core.tree import check_names, tree_leaves, tree_map
-from lossmith.functional.checks import check_real, require, wrapped
+from lossmith.functional.checks import check, check_real, wrapped
 
 if TYPE_CHECKING:
     from lossmith.core.hybrid import Hybrid
@@ -139,9 +139,9 @@ class Loss(Adaptive, metaclass=Constructed):
         super()._load_from_state_dict(state, prefix, *rest)
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def required_signals(self) -> tuple[str, ...]:
         """The signals that each step of training must bring: the card's."""
-        return self.card.needs
+        return self.card.required_signals
 
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
@@ -229,7 +229,7 @@ class Loss(Adaptive, metaclass=Constructed):
                 continue
             hyper, number = self.hyperparameters[name], getattr(self, name)
             if isinstance(hyper, Ranged):
-                require(
+                check(
                     hyper.holds(number.detach()),
                     f"{type(self).__name__}: {name} was learned out of its range {hyper.range}; "
                     "only a loss with a normaliser holds its own numbers",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core.distributed import all_reduce_sum
-from lossmith.functional.checks import is_concrete, readable, require
+from lossmith.functional.checks import check, is_concrete, readable
 
 if TYPE_CHECKING:
     from lossmith.core.distributed import Ranks
@@ -77,13 +77,13 @@ def _count(denominator: Tensor | float, total: Tensor, mass: Tensor | float) -> 
         denominator.requires_grad or not is_concrete(denominator)
     ):
         count = denominator.reshape(()).to(total)
-        require((count < math.inf) & ((count > 0) | ((count == 0) & (mass == 0))), message)
+        check((count < math.inf) & ((count > 0) | ((count == 0) & (mass == 0))), message)
         return count + (count == 0)
     number = float(denominator)
     if 0 < number < math.inf:
         return number
     nothing = mass == 0 if number == 0 else False
-    require(torch.as_tensor(nothing), f"{message}; got {number:g}")
+    check(torch.as_tensor(nothing), f"{message}; got {number:g}")
     return 1.0
 
 

@@ -26,7 +26,7 @@ class Schedule(ABC):
         KINDS[cls.__name__] = cls
 
     @abstractmethod
-    def at(self, progress: Progress) -> float:
+    def __call__(self, progress: Progress) -> float:
         """Return the number at a progress."""
 
     @abstractmethod
@@ -35,7 +35,7 @@ class Schedule(ABC):
 
     def step(self, progress: Progress, memory: list[float]) -> tuple[float, list[float]]:
         """Return the number and the memory after a progress."""
-        return self.at(progress), memory
+        return self(progress), memory
 
     def initial_state(self) -> list[float]:
         """Return the memory at the start."""
@@ -53,7 +53,7 @@ class Schedule(ABC):
     def __format__(self, spec: str) -> str:
         return str(self)
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the schedule as plain data, to be read by `schedule_of`."""
         return {"schedule": type(self).__name__, **{f.name: _plain(self, f) for f in fields(self)}}
 
@@ -73,13 +73,13 @@ def schedule_of(data: dict[str, Any]) -> Schedule:
 class Constant(Schedule):
     """The same number all the time.
 
-    >>> Constant(0.3).at(Progress(step=5))
+    >>> Constant(0.3)(Progress(step=5))
     0.3
     """
 
     value: float
 
-    def at(self, progress: Progress) -> float:
+    def __call__(self, progress: Progress) -> float:
         """Return the number."""
         return self.value
 
@@ -110,7 +110,7 @@ class _Ramp(Schedule):
             )
         _check_by(self.by, self.begin, self.until)
 
-    def at(self, progress: Progress) -> float:
+    def __call__(self, progress: Progress) -> float:
         """Return the number at a progress."""
         place = (position(progress, self.by) - self.begin) / (self.until - self.begin)
         return self.between(min(max(place, 0.0), 1.0))
@@ -128,7 +128,7 @@ class _Ramp(Schedule):
 class Linear(_Ramp):
     """In a straight line from start to end.
 
-    >>> Linear(3.0, 1.0).at(Progress(step=25, total=100))
+    >>> Linear(3.0, 1.0)(Progress(step=25, total=100))
     2.5
     """
 
@@ -141,7 +141,7 @@ class Linear(_Ramp):
 class Cosine(_Ramp):
     """Along half a cosine: slow at both ends (Loshchilov & Hutter, SGDR, 2017).
 
-    >>> Cosine(1.0, 0.0).at(Progress(step=50, total=100))
+    >>> Cosine(1.0, 0.0)(Progress(step=50, total=100))
     0.5
     """
 
@@ -154,7 +154,7 @@ class Cosine(_Ramp):
 class Exponential(_Ramp):
     """By equal factors from start to end, both positive.
 
-    >>> Exponential(1.0, 0.01).at(Progress(step=50, total=100))
+    >>> Exponential(1.0, 0.01)(Progress(step=50, total=100))
     0.1
     """
 
@@ -176,9 +176,9 @@ class Step(Schedule):
 
     Without a limit it tends to 0, or grows without end, which a hyperparameter's range may forbid.
 
-    >>> Step(1.0, factor=0.5, every=10).at(Progress(step=25))
+    >>> Step(1.0, factor=0.5, every=10)(Progress(step=25))
     0.25
-    >>> Step(1.0, factor=0.5, every=10, limit=0.4).at(Progress(step=25))
+    >>> Step(1.0, factor=0.5, every=10, limit=0.4)(Progress(step=25))
     0.4
     """
 
@@ -199,7 +199,7 @@ class Step(Schedule):
                 f"limit {self.limit}"
             )
 
-    def at(self, progress: Progress) -> float:
+    def __call__(self, progress: Progress) -> float:
         """Return the number at a progress."""
         times = math.floor(position(progress, self.by) / self.every)
         try:
@@ -222,7 +222,7 @@ class Step(Schedule):
 class Piecewise(Schedule):
     """Through points (position, number): straight between them, or held until the next.
 
-    >>> Piecewise(((0.0, 1.0), (0.5, 3.0)), hold=True).at(Progress(step=40, total=100))
+    >>> Piecewise(((0.0, 1.0), (0.5, 3.0)), hold=True)(Progress(step=40, total=100))
     1.0
     """
 
@@ -237,7 +237,7 @@ class Piecewise(Schedule):
         if not places or places != sorted(set(places)):
             raise ValueError(f"Piecewise: positions must be given and ascend, got {places}")
 
-    def at(self, progress: Progress) -> float:
+    def __call__(self, progress: Progress) -> float:
         """Return the number at a progress."""
         place = position(progress, self.by)
         before = [point for point in self.points if point[0] <= place]
@@ -256,7 +256,7 @@ class Piecewise(Schedule):
 class WarmUp(Schedule):
     """Another schedule, or a number, reached in a straight line from `start`.
 
-    >>> WarmUp(2.0, until=0.1).at(Progress(step=5, total=100))
+    >>> WarmUp(2.0, until=0.1)(Progress(step=5, total=100))
     1.0
     """
 
@@ -272,9 +272,9 @@ class WarmUp(Schedule):
         if isinstance(self.then, Schedule) and self.then.state_size:
             raise TypeError("WarmUp: a triggered schedule cannot be warmed up")
 
-    def at(self, progress: Progress) -> float:
+    def __call__(self, progress: Progress) -> float:
         """Return the number at a progress."""
-        goal = self.then.at(progress) if isinstance(self.then, Schedule) else self.then
+        goal = self.then(progress) if isinstance(self.then, Schedule) else self.then
         share = min(position(progress, self.by) / self.until, 1.0)
         return self.start + (goal - self.start) * share
 
@@ -312,7 +312,7 @@ def _check_by(by: str, *positions: float) -> None:
 def _plain(schedule: Schedule, entry: Any) -> Any:
     value = getattr(schedule, entry.name)
     if isinstance(value, Schedule):
-        return value.plain()
+        return value.to_dict()
     return [list(point) for point in value] if isinstance(value, tuple) else value
 
 

@@ -24,7 +24,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Adaptive):
         return _plain_loss(value)
     if isinstance(value, Schedule):
-        return value.plain()
+        return value.to_dict()
     if isinstance(value, nn.Parameter):
         return {"parameter": value.tolist()}
     return value.tolist() if isinstance(value, Tensor) else value

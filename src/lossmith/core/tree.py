@@ -18,8 +18,8 @@ def tree_leaves(data: Data) -> Iterator[Tensor]:
         yield data
 
 
-def tree_map(function: Callable[[Tensor], Tensor], data: Data) -> Any:
-    """Return the tensor or the named tensors, each put through a function; None stays None."""
+def tree_map(function: Callable[[Any], Any], data: Any) -> Any:
+    """Return what is alone or named, each put through a function; None stays None."""
     if isinstance(data, Mapping):
         return {name: function(tensor) for name, tensor in data.items()}
     return None if data is None else function(data)

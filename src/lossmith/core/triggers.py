@@ -17,7 +17,7 @@ class _Triggered(Schedule):
         """The one signal that it watches."""
         return (self.signal,)  # type: ignore[attr-defined]
 
-    def at(self, progress: Progress) -> float:
+    def __call__(self, progress: Progress) -> float:
         """Return the number before anything was seen."""
         return self.bounds()[0]
 
@@ -138,9 +138,9 @@ class Complement(Schedule):
         """Return the other's memory at the start."""
         return self.of.initial_state()
 
-    def at(self, progress: Progress) -> float:
+    def __call__(self, progress: Progress) -> float:
         """Return one less the other's number."""
-        return 1 - self.of.at(progress)
+        return 1 - self.of(progress)
 
     def step(self, progress: Progress, memory: list[float]) -> tuple[float, list[float]]:
         """Return the number and the memory after a progress."""

@@ -29,7 +29,7 @@ class Weighting(Adaptive, ABC):
         WEIGHTINGS.setdefault(cls.__name__, cls)
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def required_signals(self) -> tuple[str, ...]:
         """The signals that each step of training must bring."""
         return self.signals
 
@@ -68,7 +68,7 @@ class Weighting(Adaptive, ABC):
         """Return the constructor's arguments as plain data."""
         return {}
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the weighting as plain data, without its state."""
         return {"weighting": type(self).__name__, "arguments": self.config()}
 

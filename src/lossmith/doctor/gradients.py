@@ -197,7 +197,7 @@ def terms_apart(seen: Seen) -> Iterator[Finding]:
 
 def _starts_at_nothing(seen: Seen) -> bool:
     """Return whether a loss learns, or waits for signals: a head of zeros, an empty memory."""
-    if any(call.card is not None and call.card.needs for call in seen.calls):
+    if any(call.card is not None and call.card.required_signals for call in seen.calls):
         return True
     return any(one.requires_grad for top in modules_of(seen.setup.loss) for one in top.parameters())
 

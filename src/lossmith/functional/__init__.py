@@ -3,10 +3,12 @@
 Each module tells in `__all__` what of it is public; all of it is found here.
 """
 
+from lossmith.functional.anomaly import *
 from lossmith.functional.audio import *
 from lossmith.functional.autoencoder import *
 from lossmith.functional.binary.elementwise import *
 from lossmith.functional.binary.multilabel import *
+from lossmith.functional.binary.unlabelled import *
 from lossmith.functional.boxes import *
 from lossmith.functional.classification.imbalance import *
 from lossmith.functional.classification.linear import *
@@ -34,6 +36,7 @@ from lossmith.functional.noisy.smoothing import *
 from lossmith.functional.probabilities import *
 from lossmith.functional.ranking import *
 from lossmith.functional.regression.counts import *
+from lossmith.functional.regression.imbalance import *
 from lossmith.functional.regression.point import *
 from lossmith.functional.regression.robust import *
 from lossmith.functional.regression.transformed import *
@@ -45,7 +48,9 @@ from lossmith.functional.self_supervised.redundancy import *
 from lossmith.functional.self_supervised.self_distillation import *
 from lossmith.functional.survival.continuous import *
 from lossmith.functional.survival.grid import *
-from lossmith.functional.text import *
+from lossmith.functional.text.completions import *
+from lossmith.functional.text.pairs import *
+from lossmith.functional.text.tokens import *
 from lossmith.functional.transfer import *
 from lossmith.functional.wrappers import *
 

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from lossmith.functional.checks import (
     as_scalar_or_tensor,
+    check,
+    check_range,
     promote,
-    require,
     same_shape,
     widest,
-    within,
 )
 
 __all__ = ["ctc", "esr", "has_signal", "multi_resolution_stft", "si_sdr"]
@@ -186,7 +186,7 @@ def _checked(
     padding = torch.arange(classes.shape[1], device=classes.device) >= length.unsqueeze(1)
     labels = classes.long()
     fine = (labels >= 0) & (labels < logits.shape[2]) & (labels != blank)
-    require(
+    check(
         (fine | padding).all(),
         f"a class lies outside 0 … {logits.shape[2] - 1}, or is {blank}, the blank's",
     )
@@ -195,5 +195,5 @@ def _checked(
 
 def _within(name: str, counts: Tensor, most: int) -> Tensor:
     """Return counts as integers, all from 0 to `most`."""
-    within(counts, 0, most, f"{name} must lie in 0 … {most}, the padded size")
+    check_range(counts, 0, most, f"{name} must lie in 0 … {most}, the padded size")
     return counts.long()

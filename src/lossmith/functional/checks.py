@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 _HALF = (torch.float16, torch.bfloat16)
+_SINGLE = torch.float32
 wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # whether torch.func is at work on it
 LAST = "; if the last dimension holds the {} outputs, use input.movedim(-1, 1)"
 ONE_LOGIT = "; one logit against labels of 0 and 1 is BinaryCrossEntropy"
@@ -129,7 +130,7 @@ def matmul_full_precision(left: Tensor, right: Tensor) -> Tensor:
         return left @ right
 
 
-def require(fine: Tensor, message: str) -> None:
+def check(fine: Tensor, message: str) -> None:
     """Raise ValueError unless a 0-dim condition holds, also where the code is compiled.
 
     Compiled and on a device the check is asynchronous and its error a RuntimeError: nothing waits
@@ -155,11 +156,11 @@ def _asserts(device: str) -> bool:
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key("aten::_assert_async.msg", key))
 
 
-def within(numbers: Tensor, low: float, high: float, message: str) -> None:
-    """Raise ValueError unless all numbers lie in low … high, where `require` would."""
+def check_range(numbers: Tensor, low: float, high: float, message: str) -> None:
+    """Raise ValueError unless all numbers lie in low … high, where `check` would."""
     fine = not _checked(numbers) or _inside(numbers, low, high)
     if isinstance(fine, Tensor):
-        require(fine, message)
+        check(fine, message)
     elif not fine:
         raise ValueError(message)
 
@@ -190,13 +191,14 @@ def head_dim(input: Tensor) -> int:
 
 def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Check that input and target have one shape and return both in the dtype of computation."""
-    if input.shape != target.shape:
+    same = input.shape == target.shape
+    if same and input.dtype is _SINGLE is target.dtype:
+        return input, target  # what nearly all calls bring
+    if not same:
         raise ValueError(
             f"input has shape {tuple(input.shape)} but target has shape {tuple(target.shape)}; "
             f"they must be equal, nothing is broadcast{_made_equal(input, target)}"
         )
-    if input.dtype == target.dtype == torch.float32:
-        return input, target  # what nearly all calls bring
     input = promote(input)
     if target.dtype == input.dtype:
         return input, target
@@ -331,7 +333,7 @@ def _whole(target: Tensor) -> bool:
 
 def check_classes(target: Tensor, classes: int) -> None:
     """Raise when a class lies outside 0 … classes − 1, compiled or not."""
-    within(
+    check_range(
         target,
         0,
         classes - 1,

@@ -1,14 +1,35 @@
 """Losses of images against images, unreduced: one value an image."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d
+from torch.nn.functional import avg_pool1d, avg_pool2d, avg_pool3d, conv2d, pad
 
-from lossmith.functional.checks import as_scalar_or_tensor, promote, same_shape, tensor_like
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    clamp_if_outside,
+    flat_rows,
+    promote,
+    same_shape,
+    tensor_like,
+)
+from lossmith.functional.embeddings import root as root_of
 
-__all__ = ["focal_frequency", "image_total_variation", "ms_ssim", "perceptual", "ssim"]
+__all__ = [
+    "focal_frequency",
+    "has_depth",
+    "image_total_variation",
+    "ms_ssim",
+    "ncc",
+    "perceptual",
+    "silog",
+    "ssim",
+]
 
 K1, K2 = 0.01, 0.03  # the paper's constants, in units of the data's range
+FLAT = 1e-5  # a window's sum of squared deviations that counts as none, as in MONAI
+_POOLS: dict[int, Callable[..., Tensor]] = {3: avg_pool1d, 4: avg_pool2d, 5: avg_pool3d}
 _LEAST = 1e-30
 _MOST = 1e15  # a value whose square float32 still holds
 
@@ -76,6 +97,51 @@ def focal_frequency(input: Tensor, target: Tensor, *, alpha: Tensor | float = 1.
     return weighed.mean((1, 2, 3)) * size.flatten() * size.flatten()
 
 
+def ncc(input: Tensor, target: Tensor, *, window: int = 9) -> Tensor:
+    """Return 1 − the squared correlation of each window, mean over an image (Avants et al., 2008).
+
+    Windows are centred on every pixel, zeros beyond the border.
+    """
+    input, target = same_shape(input, target)
+    if input.ndim not in _POOLS or 0 in input.shape[1:]:
+        raise ValueError(
+            "images must have shape (N, C, …) with 1 to 3 dimensions of space, got "
+            f"{tuple(input.shape)}"
+        )
+    (one, least), (other, lowest) = (_centred(image, window) for image in (input, target))
+    stack = torch.stack([one, other, one.square(), other.square(), one * other])
+    pooled = _POOLS[input.ndim](stack.flatten(0, 1), window, stride=1).unflatten(0, (5, -1))
+    mean, middle, square, squared, product = pooled.unbind()
+    shared = product - mean * middle
+    spreads = (_spread(square, mean, least), _spread(squared, middle, lowest))
+    return (1 - shared / spreads[0] * (shared / spreads[1])).flatten(1).mean(1)
+
+
+def silog(
+    input: Tensor, target: Tensor, *, lambda_: Tensor | float = 0.5, root: bool = False
+) -> Tensor:
+    """Return mean g² − lambda·(mean g)² of g = input − log target (Eigen et al., 2014).
+
+    Means are over the pixels of an image whose target is above 0; `root` takes the square root.
+    """
+    input, target = same_shape(input, target)
+    input, target = flat_rows(input, dims=2), flat_rows(target, dims=2)
+    known = ~(target <= 0)  # NaN is to stay
+    most = torch.finfo(input.dtype).max / 4
+    held = clamp_if_outside(torch.where(known, input, 0), -most, most)
+    gap = torch.where(known, held - torch.where(known, target, 1).log(), 0)
+    share = known.to(gap.dtype) / known.sum(1, keepdim=True).clamp(min=1)
+    mean = (share * gap).sum(1)
+    spread = (share * (gap - mean.unsqueeze(1)).square()).sum(1)
+    value = spread + (1 - as_scalar_or_tensor(lambda_, mean)) * mean * mean
+    return root_of(value) if root else value
+
+
+def has_depth(target: Tensor) -> Tensor:
+    """Return for each image whether any of its depths is known."""
+    return (~(flat_rows(target, dims=2) <= 0)).any(1)
+
+
 def image_total_variation(input: Tensor, *, isotropic: bool = True) -> Tensor:
     """Return the mean over pixels of the length of the gradient (Rudin et al., 1992).
 
@@ -136,6 +202,23 @@ def _differences(
     bright = mean.square() + middle.square() + (K1 * unit).square().clamp(min=_LEAST)
     light = (mean - middle).square() / bright
     return light, unlike / (spread + (K2 * unit).square().clamp(min=_LEAST))
+
+
+def _centred(image: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """Return an image of numbers up to 1 around its mean, zeros padded, and the least variance."""
+    size = image.detach().abs().flatten(1).amax(1).clamp(min=1.0)
+    size = size.reshape(-1, *(1,) * (image.ndim - 1))
+    image = image / size
+    middle = image.detach().flatten(2).mean(2).reshape(*image.shape[:2], *(1,) * (image.ndim - 2))
+    sides = [window // 2] * 2 * (image.ndim - 2)
+    least = FLAT / window ** (image.ndim - 2) / size / size
+    return pad(image, sides) - middle, least
+
+
+def _spread(square: Tensor, mean: Tensor, least: Tensor) -> Tensor:
+    """Return variances, at least what counts as none and what rounding leaves of none."""
+    rounding = 8 * torch.finfo(square.dtype).eps * square.detach()
+    return torch.maximum(square - mean.square(), (least + rounding).clamp(min=_LEAST))
 
 
 def _blur(images: Tensor, window: int, sigma: Tensor | float) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.compiler import is_compiling as compiling
 
 from lossmith.functional.binary.elementwise import check_labels
-from lossmith.functional.checks import check_head, head_dim, promote, require, same_shape
+from lossmith.functional.checks import check, check_head, head_dim, promote, same_shape
 from lossmith.functional.classification.multiclass import per_class
 from lossmith.functional.divergence import check_rows
 from lossmith.functional.fused import MEAN, losses
@@ -151,12 +151,16 @@ def mean_binary_cross_entropy(
         found: Tensor = torch.binary_cross_entropy_with_logits(input, target, None, weight, MEAN)
         return found
     count = input.numel()
-    if count > _SHORT or not (target * target).equal(target):
+    if count > _SHORT:
         return None
-    halves = losses.softplus((_HALF - target) * input, 2, 40)  # log(1 + e^∓x) / 2, as exact
-    share = shares(count, input.dtype, 2.0)
+    square = target * target
+    if not square.equal(target):
+        return None
+    # −log(1 + e^∓x) / 2, as exact as without the halves; the squares, of no more use, become sides.
+    halves = losses.softplus(square.sub_(_HALF) * input, -2, 40)
+    share = shares(count, input.dtype, -2.0)
     if positive_weight != 1:
-        share = share.lerp(input.new_full((), 2 * positive_weight / count), target.flatten())
+        share = share.lerp(input.new_full((), -2 * positive_weight / count), target.flatten())
     mean: Tensor = (halves if halves.ndim == 1 else halves.flatten()).dot(share)
     return mean
 
@@ -185,7 +189,7 @@ def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Te
     if not input.is_cpu:
         if not _on_cuda(input, target):
             return None
-        require((target >= 0).all(), NEGATIVE)
+        check((target >= 0).all(), NEGATIVE)
         wide = poisson_of_few(eta.double(), target.double())
         return wide.mean().to(input.dtype)  # whose digits do for large counts too
     if input.numel() > _SHORT:

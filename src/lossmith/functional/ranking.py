@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import as_scalar_or_tensor, require, same_shape
+from lossmith.functional.checks import as_scalar_or_tensor, check, same_shape
 
 __all__ = [
     "approx_ndcg",
+    "gbce",
+    "has_item",
     "has_pair",
     "has_relevant",
     "has_two",
@@ -112,6 +114,30 @@ def smooth_ap(input: Tensor, target: Tensor, *, temperature: Tensor | float = 0.
     return torch.where(has_relevant(target), 1 - precision / relevant.sum(1).clamp(min=1), 0)
 
 
+def gbce(
+    input: Tensor,
+    target: Tensor,
+    *,
+    sampling_rate: Tensor | float,
+    calibration: Tensor | float = 0.75,
+) -> Tensor:
+    """Return the mean of −beta·log σ(s) of relevant items and −log(1 − σ(s)) of the others.
+
+    beta = 1 − calibration·(1 − sampling_rate) (Petrov & Macdonald, 2023).
+    """
+    scores, relevance = check_lists(input, target)
+    rate, share = (as_scalar_or_tensor(one, scores) for one in (sampling_rate, calibration))
+    relevant = relevance > 0
+    each = -logsigmoid(torch.where(relevant, scores, -scores))
+    beta = 1 - share * (1 - rate)
+    return _mean(torch.where(relevant, beta * each, each), relevance >= 0)
+
+
+def has_item(target: Tensor) -> Tensor:
+    """Return for each list whether it has an item that is no padding."""
+    return (target >= 0).any(-1)
+
+
 def has_pair(target: Tensor) -> Tensor:
     """Return for each list whether two of its items differ in relevance."""
     return _first_above_second(target).any(-1).any(-1)
@@ -136,7 +162,7 @@ def check_lists(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         )
     scores, relevance = same_shape(input, target)
     known = (relevance == relevance).all()
-    require(known, "target holds NaN; an item without a relevance is padding, below 0")
+    check(known, "target holds NaN; an item without a relevance is padding, below 0")
     return torch.where(relevance >= 0, scores, 0), relevance
 
 
@@ -160,7 +186,8 @@ def _differences(scores: Tensor, kept: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, kept: Tensor) -> Tensor:
-    return torch.where(kept, values, 0).sum((1, 2)) / kept.sum((1, 2)).clamp(min=1)
+    total = torch.where(kept, values, 0).flatten(1).sum(1)
+    return total / kept.flatten(1).sum(1).clamp(min=1)
 
 
 def _log_share(values: Tensor, real: Tensor) -> Tensor:

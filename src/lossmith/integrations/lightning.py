@@ -66,7 +66,7 @@ class LossCallback(Callback):
             return
         given = dict(outputs.get("signals", {})) if isinstance(outputs, Mapping) else {}
         metrics = trainer.callback_metrics
-        given |= {name: metrics[name] for name in self.clock.watches if name in metrics}
+        given |= {name: metrics[name] for name in self.clock.optional_signals if name in metrics}
         self.clock.step(**given)
         pl_module.log_dict(scalars(self.loss))
 

@@ -83,7 +83,7 @@ class LossCallback(Callback):
         assert self.clock is not None
         if not training:
             return
-        needs, output = self.clock.needs, given["y_pred"]
+        needs, output = self.clock.required_signals, given["y_pred"]
         target = to_tensor(unpack_data(batch)[1], net.device)
         known = {"input": output, "target": target}
         if "terms" in needs:
@@ -98,7 +98,7 @@ class LossCallback(Callback):
         for name, number in scalars(net.criterion_).items():
             net.history.record(name, number)
         last: Mapping[str, Any] = net.history[-1]
-        self.signals |= {name: last[name] for name in self.clock.watches if name in last}
+        self.signals |= {name: last[name] for name in self.clock.optional_signals if name in last}
 
 
 class TrialCallback(Callback):

@@ -79,7 +79,9 @@ class LossCallback(TrainerCallback):
         """Keep an evaluation's metrics as signals of the next step."""
         if self.clock is not None:
             known = metrics or {}
-            self.signals |= {name: known[name] for name in self.clock.watches if name in known}
+            self.signals |= {
+                name: known[name] for name in self.clock.optional_signals if name in known
+            }
 
     def on_log(
         self,

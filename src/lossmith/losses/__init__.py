@@ -1,5 +1,6 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
+from lossmith.losses.anomaly import DeepSVDD, SoftBoundarySVDD
 from lossmith.losses.audio import CTC, ESR, SISDR, MultiResolutionSTFT
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
@@ -19,6 +20,7 @@ from lossmith.losses.binary.elementwise import (
     Varifocal,
 )
 from lossmith.losses.binary.multilabel import ZLPR, AnyLoss, AUCMargin, SoftF1, TwoWay
+from lossmith.losses.binary.unlabelled import NNPU
 from lossmith.losses.boxes import (
     CIoU,
     DIoU,
@@ -75,6 +77,7 @@ from lossmith.losses.distributional.likelihood import (
     LaplaceNLL,
     MixtureDensity,
     StudentTNLL,
+    VonMisesNLL,
 )
 from lossmith.losses.distributional.scores import (
     DistributionFocal,
@@ -106,10 +109,12 @@ from lossmith.losses.gan.adversarial import (
 from lossmith.losses.gan.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
 from lossmith.losses.image import (
     MSSSIM,
+    NCC,
     SSIM,
     FocalFrequency,
     ImageTotalVariation,
     Perceptual,
+    SiLog,
 )
 from lossmith.losses.metric_learning.graded import (
     AnglE,
@@ -140,6 +145,7 @@ from lossmith.losses.noisy.robust import (
 )
 from lossmith.losses.noisy.smoothing import EarlyLearning, OnlineLabelSmoothing
 from lossmith.losses.ranking import (
+    GBCE,
     ApproxNDCG,
     LambdaLoss,
     ListMLE,
@@ -156,11 +162,13 @@ from lossmith.losses.regression.counts import (
     ZeroInflatedNegativeBinomial,
     ZeroInflatedPoisson,
 )
+from lossmith.losses.regression.imbalance import BalancedMSE
 from lossmith.losses.regression.point import (
     MAE,
     MSE,
     Expectile,
     Huber,
+    Linex,
     LogCosh,
     Quantile,
     SmoothL1,
@@ -194,20 +202,20 @@ from lossmith.losses.segmentation.pixels import (
     BinaryTopKCrossEntropy,
     TopKCrossEntropy,
 )
-from lossmith.losses.self_supervised.redundancy import BarlowTwins, KoLeo, SIGReg, VICReg
+from lossmith.losses.self_supervised.redundancy import (
+    MMCR,
+    BarlowTwins,
+    KoLeo,
+    SIGReg,
+    TiCo,
+    VICReg,
+)
 from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, NegativeCosine, SwAV
 from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
 from lossmith.losses.survival.grid import MTLR, PMF, BCESurv, DeepHit, LogisticHazard, PCHazard
-from lossmith.losses.text import (
-    APO,
-    CPO,
-    DPO,
-    IPO,
-    KTO,
-    ORPO,
-    SimPO,
-    Unlikelihood,
-)
+from lossmith.losses.text.completions import BCO, KTO
+from lossmith.losses.text.pairs import APO, CPO, DPO, IPO, ORPO, RobustDPO, SimPO
+from lossmith.losses.text.tokens import Unlikelihood
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
 from lossmith.losses.wrappers import (
     CVaR,
@@ -221,6 +229,7 @@ from lossmith.losses.wrappers import (
 
 __all__ = [
     "APO",
+    "BCO",
     "CDWCE",
     "CLIP",
     "CORAL",
@@ -234,6 +243,7 @@ __all__ = [
     "DPO",
     "DRAGAN",
     "ESR",
+    "GBCE",
     "IBOT",
     "IPO",
     "KL",
@@ -242,11 +252,14 @@ __all__ = [
     "LDAM",
     "MAE",
     "MAPE",
+    "MMCR",
     "MMD",
     "MSE",
     "MSLE",
     "MSSSIM",
     "MTLR",
+    "NCC",
+    "NNPU",
     "ORPO",
     "PMF",
     "R1",
@@ -268,6 +281,7 @@ __all__ = [
     "Asymmetric",
     "AttentionTransfer",
     "BCESurv",
+    "BalancedMSE",
     "BalancedSoftmax",
     "BarlowTwins",
     "Barron",
@@ -300,6 +314,7 @@ __all__ = [
     "DIoU",
     "DeepCORAL",
     "DeepHit",
+    "DeepSVDD",
     "Denoising",
     "Dice",
     "Distillation",
@@ -346,6 +361,7 @@ __all__ = [
     "LeCam",
     "LeastSquaresGAN",
     "LinearCrossEntropy",
+    "Linex",
     "ListMLE",
     "ListNet",
     "LogCosh",
@@ -384,16 +400,19 @@ __all__ = [
     "RelativisticAverageGAN",
     "RelativisticGAN",
     "ReverseKL",
+    "RobustDPO",
     "SIGReg",
     "SIoU",
     "SampledLinearCrossEntropy",
     "SelfPaced",
+    "SiLog",
     "SigLIP",
     "SimPO",
     "SinkhornDivergence",
     "SmoothAP",
     "SmoothL1",
     "SoftBootstrapping",
+    "SoftBoundarySVDD",
     "SoftF1",
     "Sparsemax",
     "Square",
@@ -406,6 +425,7 @@ __all__ = [
     "SwAV",
     "SymmetricCrossEntropy",
     "Tempered",
+    "TiCo",
     "Tilted",
     "TopKCrossEntropy",
     "TotalVariationDistance",
@@ -419,6 +439,7 @@ __all__ = [
     "VICReg",
     "Varifocal",
     "VectorQuantisation",
+    "VonMisesNLL",
     "Wasserstein1D",
     "WassersteinGAN",
     "WeibullAFT",

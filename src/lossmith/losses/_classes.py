@@ -1,5 +1,6 @@
 """What all losses of one output a class share: the head, its decoding, classes and counts."""
 
+import math
 from abc import ABC
 from typing import Any, ClassVar, Self
 
@@ -12,6 +13,7 @@ from lossmith.core.hyperparameter import OptionalWhole, PerClass, Reals, Whole
 from lossmith.core.loss import Loss, UnknownHeadError
 from lossmith.functional.checks import check_head, check_tensor, head_dim
 
+LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]; a logit of log 3 has 3/4
 CLASSES = OptionalWhole(
     default=None, low=2, doc="number of classes, the width of the head; for_target finds it"
 )

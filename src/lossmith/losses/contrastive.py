@@ -178,7 +178,7 @@ class MoCo(Pointwise):
             value=0.0,
             arguments={"features": 2, "size": 4},
         ),
-        needs=("keys",),
+        required_signals=("keys",),
     )
 
     def initial_state(self) -> dict[str, Tensor]:

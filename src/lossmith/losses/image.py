@@ -1,9 +1,15 @@
-"""Losses of images: structural similarity, total variation, distance of a network's features."""
+"""Losses of images: structural similarity, total variation, features, depth, registration."""
+
+import math
+
+import torch
+from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.bases import Pointwise
-from lossmith.core.card import Card, Example
+from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Real, Reals, Switch, Whole
+from lossmith.functional.checks import promote
 
 _RANGE = Real(default=1.0, low=0.0, exclusive=True, doc="largest less smallest possible value")
 _WINDOW = Whole(default=11, low=1, doc="side of the Gaussian window in pixels, odd")
@@ -214,3 +220,107 @@ class FocalFrequency(Pointwise):
         ),
         detached=True,
     )
+
+
+class NCC(Pointwise):
+    r"""One less the local normalised cross-correlation: images alike but for local contrast.
+
+    .. math:: \ell(x, y) = 1 - \operatorname*{mean}_w \frac{\operatorname{cov}_w(x, y)^2}
+        {\operatorname{var}_w(x) \operatorname{var}_w(y)}
+
+    over the windows w around every pixel.
+
+    Shapes: input and target (N, C, …) with one to three dimensions of space. One value an image,
+    from 0 to 1; windows that are flat in either image count 1.
+
+    As in VoxelMorph and MONAI, whose losses are this one less 1: the correlation is squared, so
+    that inverted contrast is as good; beyond the border are zeros; the windows are boxes, 9 wide
+    in VoxelMorph, 3 by default in MONAI. A sum of squared deviations in a window below 1e-5 counts
+    as 1e-5, as in MONAI; images should be scaled to about 0 … 1.
+
+    Use when: Images are registered, and their contrast differs from place to place.
+    Avoid when: Images are of different kinds, as MR and CT: their contrasts do not correlate.
+    Source: Avants, Epstein, Grossman, Gee, Symmetric Diffeomorphic Image Registration with
+    Cross-Correlation (2008); Balakrishnan, Zhao, Sabuncu, Guttag, Dalca, VoxelMorph: A Learning
+    Framework for Deformable Medical Image Registration (2019).
+
+    >>> spot = torch.tensor([[[1.0, 0.0, 0.0]]])
+    >>> NCC(window=3)(spot, torch.ones(1, 1, 3))  # alike in the third window, zeros around
+    tensor(0.9167)
+    """
+
+    function = staticmethod(F.ncc)
+    window: Whole = Whole(default=9, low=1, doc="side of the window in pixels, odd")
+    card = Card(
+        key="ncc",
+        tasks=("image",),
+        input="values",
+        target="values",
+        # windows 010, 100, 000 against 011, 111, 110: squared correlations 1/4, 0, 0
+        example=Example(
+            arguments={"window": 3},
+            input=[[[1.0, 0.0, 0.0]]],
+            target=[[[1.0, 1.0, 1.0]]],
+            value=1 - 1 / 4 / 3,
+        ),
+        claims=Claims(bounded=True),
+    )
+
+    def __post_init__(self) -> None:
+        _check_odd(type(self).__name__, self.window)
+
+
+class SiLog(Pointwise):
+    r"""Scale-invariant error of depth in logarithms: a common factor counts less than the rest.
+
+    .. math:: \ell(x, y) = \overline{g^2} - \lambda \, \overline{g}^2 \qquad g = x - \log y
+
+    with means over the pixels of an image.
+
+    Shapes: input (N, …), the logarithm of depth as the paper's network gives it: of a network that
+    gives depths pass `depth.log()`. Target alike, depths above 0; 0 or below is a pixel without a
+    depth, which does not count. One value an image, a pure number; an image without a depth has
+    weight 0. `decode` gives depths.
+
+    Lambda 0 is the squared error of logarithms, 1 its variance, which no common factor changes.
+    mmsegmentation, Transformers and Depth Anything take the root, root=True; BTS and AdaBins ten
+    times the root, lambda 0.85, over all pixels of a batch.
+
+    Use when: Depth is told from one image, so that its scale is a guess.
+    Avoid when: The scale is known and counts, as of stereo pairs; MAE of depths or disparities.
+    Source: Eigen, Puhrsch, Fergus, Depth Map Prediction from a Single Image using a Multi-Scale
+    Deep Network (2014), equation 4.
+
+    >>> SiLog()(torch.tensor([[2.0, 1.0]]).log(), torch.tensor([[1.0, 1.0]]))  # 3/8 log² 2
+    tensor(0.1802)
+    """
+
+    function = staticmethod(F.silog)
+    lambda_: Real = Real(
+        default=0.5,
+        low=0.0,
+        high=1.0,
+        search=(0.5, 1.0),
+        doc="λ, how much of a common factor is forgiven",
+    )
+    root: Switch = Switch(
+        default=False, search=(False, True), doc="whether the square root is taken, in each image"
+    )
+    card = Card(
+        key="silog",
+        tasks=("image",),
+        input="values",
+        target="positive",
+        example=Example(
+            input=[[math.log(2), 0.0]], target=[[1.0, 1.0]], value=3 / 8 * math.log(2) ** 2
+        ),
+    )
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return depths, always finite."""
+        output = promote(output)
+        return output.clamp(max=math.log(torch.finfo(output.dtype).max) - 1).exp()
+
+    def weights(self, target: Tensor) -> Tensor:
+        """Return weight 0 for images without a depth, 1 for the others."""
+        return F.has_depth(target)

@@ -13,13 +13,11 @@ from lossmith.core.plain import shown
 from lossmith.core.progress import Progress
 from lossmith.core.reduce import sum_terms
 from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim, promote
-from lossmith.losses._classes import ClassLoss
+from lossmith.losses._classes import LOG3, ClassLoss
 from lossmith.losses._fitting import quantile_of
 from lossmith.losses._wrapping import BatchWrapper, Wrapper, check_inner
 from lossmith.losses.classification.multiclass import CrossEntropy
 from lossmith.losses.regression.point import MSE, Huber
-
-LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
 
 
 def _reads_logits(owner: str, loss: Any) -> None:
@@ -198,7 +196,7 @@ class Following(Wrapper):
         target="values",
         example=Example(input=[0.5, 3.0], target=[0.0, 0.0], value=1.3125),
         claims=Claims(convex=True, lipschitz=True),
-        needs=("input", "target"),
+        required_signals=("input", "target"),
     )
 
     def __post_init__(self) -> None:

@@ -86,7 +86,7 @@ def judge(
         rows={"total": scores.units} if scores.unit == "row" else {},
         diagnosis=(*_notes(scores, train_share), *notes),
         default=default,
-        naive="",
+        common="",
         selected=selected,
         verdict="switch" if selected != default else "keep",
         sentence=sentence(metric, default, selected, candidates, comparison),
@@ -158,16 +158,16 @@ def _rows(
         measured(name, one, base, better, status.get(name, "finished"), corrected.get(name))  # type: ignore[arg-type]
         for name, one in scores.errors.items()
     ]
-    for name, (mean, beside, cells) in scores.partial.items():
+    for name, (mean, beside, folds) in scores.partial.items():
         rows.append(
             CandidateResult(
                 name=name,
                 parameters={},
                 status="unfinished",
-                score=mean if cells else None,
-                cells=cells,
-                note=shared_note(cells, scores.trainings),
-                default_score=beside if cells else None,
+                score=mean if folds else None,
+                folds=folds,
+                note=shared_note(folds, scores.trainings),
+                default_score=beside if folds else None,
             )
         )
     return [_with(row, settings.get(row.name, {})) for row in rows]

@@ -195,9 +195,9 @@ def brought(card: Card, input: Any, target: Any) -> dict[str, Any]:
     parts = {"input": input, "target": target, "teacher": target, "keys": target}
     for kind, data in ((card.input, input), (card.target, target)):
         parts.update(data if isinstance(data, Mapping) else {str(kind): data})
-    if "teacher" in card.needs or "teacher_patches" in card.needs:
+    if "teacher" in card.required_signals or "teacher_patches" in card.required_signals:
         parts["teacher_patches"] = parts["teacher"]
-    return {name: parts[name] for name in card.needs}
+    return {name: parts[name] for name in card.required_signals}
 
 
 def variants(loss: type[Loss] | Loss) -> Iterator[Loss]:

@@ -104,7 +104,7 @@ def _every(kind: type[Loss]) -> Iterator[Callable[[Case], None]]:
     yield reductions.one_sample
     yield transforms.autocast
     yield transforms.casts_keep_hypers
-    if card.needs:
+    if card.required_signals:
         yield transforms.half_precision_follows
     yield transforms.functional_gradient
     if card.vmap:

@@ -11,7 +11,7 @@ from lossmith.core.tree import tree_leaves, tree_map
 from lossmith.testing.cases import Case, brought, hyper_values, rebuilding, tunable
 
 HALVES = (torch.float16, torch.bfloat16)
-SIZES = (6, 9, 12, 7, 5, 8, 10, 11, 4)  # one more than the graphs that a compiler allows
+SIZES = (6, 9, 12, 7, 5, 8, 10, 11, 4, 13, 14, 15)  # more than the graphs that a compiler allows
 
 
 class _Counter:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lossmith.core.weighting import Weighting
-from lossmith.functional.checks import require
+from lossmith.functional.checks import check
 
 
 class GeometricMean(Weighting):
@@ -32,5 +32,5 @@ class GeometricMean(Weighting):
     def combine(self, terms: Mapping[str, Tensor]) -> Tensor:
         """Return the geometric mean."""
         values = self.stacked(terms)
-        require((values >= 0).all(), "GeometricMean needs terms that are not negative")
+        check((values >= 0).all(), "GeometricMean needs terms that are not negative")
         return values.clamp(min=torch.finfo(values.dtype).tiny).log().mean().exp()

@@ -223,3 +223,30 @@ def test_wing_pulls_hardest_near_zero() -> None:
     loss = lossmith.Wing(width=10.0, epsilon=2.0)
     (slope,) = torch.autograd.grad(loss.values(leaf, torch.zeros(4).double()).sum(), leaf)
     assert slope.tolist() == pytest.approx([5.0, 4.0, 2.5, 1.0])
+
+
+@pytest.mark.parametrize("asymmetry", [0.7, -0.7])
+def test_linex_is_least_where_a_gaussian_has_its_mean_less_half_a_variances(
+    asymmetry: float,
+) -> None:
+    places = torch.linspace(-12, 12, 20001, dtype=torch.float64)
+    share = (-((places - 1) ** 2) / 2 / 0.25).softmax(0)  # mean 1, variance 1/4
+    aim = torch.tensor(1 - asymmetry / 8, dtype=torch.float64, requires_grad=True)
+    loss = lossmith.Linex(asymmetry=asymmetry)
+    value = loss(aim.expand(len(places)), places, weight=share)
+    (slope,) = torch.autograd.grad(value, aim)
+    assert slope.item() == pytest.approx(0, abs=1e-9)
+
+
+def test_linex_keeps_its_digits_near_zero_and_goes_on_as_its_tangent() -> None:
+    loss, zero = lossmith.Linex(asymmetry=1.0), torch.zeros(4)
+    near = torch.tensor([1e-4, -1e-4, 1e-6, 0.49], requires_grad=True)
+    values = loss.values(near, zero)
+    right = [5.00016667e-9, 4.99983334e-9, 5.0000017e-13, math.expm1(0.49) - 0.49]
+    assert values.tolist() == pytest.approx(right, rel=1e-6)
+    far = torch.tensor([50.0, 60.0, 1e15, 3e38], dtype=torch.float64)
+    beyond = loss.values(far, zero.double())
+    slope = math.exp(50) - 1
+    assert beyond.tolist() == pytest.approx([slope - 50 + slope * (x - 50) for x in far.tolist()])
+    with pytest.raises(ValueError, match="asymmetry must not be 0"):
+        lossmith.Linex(asymmetry=0.0)

@@ -158,13 +158,32 @@ def test_predict_writes_masks_of_the_images_own_size(segmented: Path, place: Pat
     code, _, said = run("predict", str(segmented), str(place / "images"), "--out", str(out))
     assert code == 2
     assert "000.png is there already" in said
-    for out, wanted in ((place / "images" / "m", "in the folder of the im"), (segmented, "a run")):
+    for out, wanted in (
+        (place / "images" / "m", "in the folder that is read"),
+        (segmented, "a run"),
+    ):
         code, _, said = run("predict", str(segmented), str(place / "images"), "--out", str(out))
         assert code == 2
         assert wanted in said
     code, _, said = run("predict", str(segmented), str(place / "images"))
     assert code == 2
     assert "give --out FOLDER" in said
+
+
+def test_masks_are_written_all_or_none(segmented: Path, place: Path, tmp_path: Path) -> None:
+    for name in ("000.png", "059.png"):
+        (tmp_path / "new").mkdir(exist_ok=True)
+        (tmp_path / "new" / name).write_bytes((place / "images" / name).read_bytes())
+    whole = (tmp_path / "new" / "059.png").read_bytes()
+    (tmp_path / "new" / "059.png").write_bytes(whole[:-900])  # its header is in order
+    words = ["predict", str(segmented), str(tmp_path / "new"), "--out", str(tmp_path / "out")]
+    code, _, said = run(*words)
+    assert code == 2
+    assert "059.png can't be read as an image" in said
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["new"]
+    (tmp_path / "new" / "059.png").write_bytes(whole)
+    assert run(*words)[0] == 0
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["000.png", "059.png"]
 
 
 def test_predicted_masks_are_better_than_a_guess(segmented: Path, place: Path) -> None:
@@ -198,9 +217,10 @@ REFUSED = {
     "a time": (["--time", "date"], "--time is for tables"),
     "a task": (["--task", "binary"], "--task is for tables"),
     "outliers": (["--keep-outliers"], "--keep-outliers is for tables"),
-    "a metric of numbers": (["--metric", "mae"], "images by class are judged by .*, not by mae"),
+    "an ensemble": (["--ensemble", "losses"], "--ensemble is for tables"),
+    "a metric of numbers": (["--metric", "mae"], "classes are judged by .*, not by mae"),
     "a metric of masks": (["--metric", "mean_iou"], "mean_iou judges masks: give --masks DIR"),
-    "no metric": (["--metric", "x"], "images by class are judged by .*accuracy.*, not by x"),
+    "no metric": (["--metric", "x"], "classes are judged by .*accuracy.*, not by x"),
     "two classes' metric": (["--metric", "f1"], "metric f1 is for binary"),
     "a loss": (["--candidates", "nonsense"], "nonsense"),
     "a positive of three": (["--positive", "one"], "--positive is for two classes, and .* has 3"),
@@ -236,20 +256,20 @@ def test_tables_and_folders_are_told_apart(classes: dict, place: Path, tmp_path:
     table = tmp_path / "a.csv"
     pd.DataFrame({"x": [1, 2], "y": [1, 2]}).to_csv(table, index=False)
     for words, wanted in [
-        (["predict", str(classes["run"]), str(table)], "is a study of a folder of images"),
+        (["predict", str(classes["run"]), str(table)], "is a study of a folder; predict a folder"),
         (["select", str(table), "--metric", "mae"], "name the column to predict: --target"),
-        (["select", "nowhere/", "--metric", "mae"], "nowhere/ is no folder of images"),
+        (["select", "nowhere/", "--metric", "mae"], "nowhere/ is no folder of images or texts"),
         (
             ["predict", str(place), str(table), "--model", "m:f"],
-            "--model is for a folder of images",
+            "--model is for a folder of images or texts",
         ),
         (
             ["select", str(place), "--metric", "accuracy", "--out", str(place / "runs" / "it")],
-            "it lies in the folder of the images",
+            "it lies in the folder that is read",
         ),
         (
             ["select", str(table), "--metric", "mae", "--target", "y", "--masks", "m"],
-            "--masks is for a folder of images, and .* is a file",
+            "--masks is for a folder of images or texts, and .* is a file",
         ),
         (["predict", str(place), str(place / "digits")], "holds no model"),
     ]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.folders.data import FolderData, read_folder
-from lossmith.study.folders.listing import groups_of, images_in
+from lossmith.study.folders.listing import found_in, groups_of
 from shared.pictures import by_class, with_masks
 
 ORIENTATION = 0x0112
@@ -32,23 +32,23 @@ def test_a_folder_is_a_class(digits: Path) -> None:
     assert data.labels == ("one", "two", "zero")
     assert data.target.bincount().tolist() == [25, 25, 25]
     assert [data.labels[code] for code in data.target] == [n.split("/")[0] for n in data.names]
-    assert data.pictures.shape == (75, 1, 32, 32)
-    assert data.pictures.dtype == torch.uint8
-    assert not data.masked
+    assert data.seen.shape == (75, 1, 32, 32)
+    assert data.seen.dtype == torch.uint8
+    assert not data.inputs.masked
 
 
 def test_pictures_are_those_of_the_files(digits: Path) -> None:
     data = read_folder(digits)
     for row in (0, 40):
         file = Image.open(digits / data.names[row]).resize((32, 32), Image.Resampling.BILINEAR)
-        assert np.array_equal(np.asarray(file), data.pictures[row, 0].numpy())
+        assert np.array_equal(np.asarray(file), data.seen[row, 0].numpy())
 
 
 def test_one_picture_in_colour_makes_all_of_three_channels(digits: Path) -> None:
     Image.new("RGB", (70, 90), (255, 0, 0)).save(digits / "zero" / "a.jpg", quality=100)
     data = read_folder(digits)
-    assert data.pictures.shape == (76, 3, 32, 32)
-    red = data.pictures[data.names.index("zero/a.jpg")].float().mean(dim=(1, 2))
+    assert data.seen.shape == (76, 3, 32, 32)
+    red = data.seen[data.names.index("zero/a.jpg")].float().mean(dim=(1, 2))
     assert red[0] > 250
     assert red[1:].max() < 5
 
@@ -56,8 +56,8 @@ def test_one_picture_in_colour_makes_all_of_three_channels(digits: Path) -> None
 def test_larger_pictures_are_read_larger_and_any_size_may_be_asked_for(digits: Path) -> None:
     for file in digits.rglob("*.png"):
         Image.open(file).resize((60, 90)).save(file)
-    assert read_folder(digits).size == 64
-    assert read_folder(digits, size=48).size == 48
+    assert read_folder(digits).inputs.size == 64
+    assert read_folder(digits, size=48).inputs.size == 48
 
 
 def test_a_photo_is_turned_as_its_camera_held_it(digits: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_photo_is_turned_as_its_camera_held_it(digits: Path) -> None:
     exif[ORIENTATION] = 6  # the left side is above
     photo.save(digits / "zero" / "turned.jpg", exif=exif, quality=100)
     data = read_folder(digits)
-    turned = data.pictures[data.names.index("zero/turned.jpg"), 0].float()
+    turned = data.seen[data.names.index("zero/turned.jpg"), 0].float()
     assert turned[:12].mean() > 240
     assert turned[-12:].mean() < 15
 
@@ -76,27 +76,28 @@ def test_a_photo_is_turned_as_its_camera_held_it(digits: Path) -> None:
 def test_what_is_transparent_is_white(digits: Path) -> None:
     Image.new("LA", (8, 8), (0, 0)).save(digits / "zero" / "clear.png")
     data = read_folder(digits)
-    assert int(data.pictures[data.names.index("zero/clear.png")].min()) == 255
+    assert int(data.seen[data.names.index("zero/clear.png")].min()) == 255
 
 
 def test_hidden_files_are_not_looked_at_and_others_are_told(digits: Path) -> None:
     (digits / ".DS_Store").write_text("")
     (digits / ".thumbs").mkdir()
-    (digits / "zero" / "notes.txt").write_text("blurred")
+    (digits / "zero" / "notes.md").write_text("blurred")
+    (digits / "README.txt").write_text("drawn by hand")
     data = read_folder(digits)
     assert len(data.names) == 75
     (told,) = [one.meaning for one in data.findings if one.name == "left out"]
-    assert told == "no images: zero/notes.txt"
+    assert told == "no images: README.txt, zero/notes.md"
 
 
 def test_folders_may_be_links_and_links_in_circles_are_not_followed(
     digits: Path, tmp_path: Path
 ) -> None:
-    before = images_in(digits).names
+    before = found_in(digits).names
     (digits / "zero").rename(tmp_path / "elsewhere")
     (digits / "zero").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (digits / "one" / "back").symlink_to(digits, target_is_directory=True)
-    assert images_in(digits).names == before
+    assert found_in(digits).names == before
 
 
 def test_the_rarer_of_two_classes_is_positive_unless_another_is_named(tmp_path: Path) -> None:
@@ -147,12 +148,12 @@ def test_equal_pictures_stay_together_and_are_told_where_classes_differ(digits: 
 def test_masks_lie_beside_images(masked: tuple[Path, Path]) -> None:
     images, masks = masked
     data = read_folder(images, masks=masks)
-    assert data.masked
+    assert data.inputs.masked
     assert data.labels == ("0", "1")
-    assert data.pictures.shape == (60, 3, 32, 32)
+    assert data.seen.shape == (60, 3, 32, 32)
     assert data.target.shape == (60, 32, 32)
-    inside = data.pictures.float().mean(dim=1)[data.target == 1].mean()
-    outside = data.pictures.float().mean(dim=1)[data.target == 0].mean()
+    inside = data.seen.float().mean(dim=1)[data.target == 1].mean()
+    outside = data.seen.float().mean(dim=1)[data.target == 0].mean()
     assert inside > 225 > outside
 
 
@@ -218,7 +219,7 @@ def loose(root: Path) -> None:
 
 MISTAKES = {
     "no folder": (lambda r: r.rename(r.with_name("other")), "there is no folder"),
-    "no image": (lambda r: [emptied(one) for one in r.iterdir()], "holds no image"),
+    "no image": (lambda r: [emptied(one) for one in r.iterdir()], "holds no image and no text"),
     "no class": (loose, "no folders: put those of each class into a folder"),
     "one class": (away, r"has one class only \(zero\)"),
     "an empty class": (lambda r: (r / "four").mkdir(), r"four holds no image"),
@@ -232,6 +233,10 @@ MISTAKES = {
     "no image at all": (
         lambda r: (r / "zero" / "a.png").write_text("a"),
         "zero/a.png can't be read as an image: it is of no kind",
+    ),
+    "texts too": (
+        lambda r: (r / "one" / "a.txt").write_text("a"),
+        r"holds images and texts, as one/\d+.png and one/a.txt; a study is of one kind",
     ),
     "an animation": (animated, "a.gif is animated, or has 2 pages"),
     "16 bits": (deep, r"deep.png has pixels of more than 8 bits \(I;16\)"),

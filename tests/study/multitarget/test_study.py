@@ -183,7 +183,7 @@ def test_every_budget_leaves_time_for_combinations() -> None:
     )
     assert found.result.interrupted
     assert found.verdict == "keep"
-    assert all(row.cells for row in found.result.candidates)
+    assert all(row.folds for row in found.result.candidates)
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from torch.nn.functional import logsigmoid, softplus
 
 from lossmith.functional.checks import (
     as_scalar_or_tensor,
+    check_range,
     clamp_if_outside,
     is_concrete,
     same_shape,
     tensor_like,
-    within,
 )
 
 __all__ = [
@@ -102,7 +102,7 @@ def sides(target: Tensor) -> Tensor:
 def check_labels(target: Tensor) -> None:
     """Raise ValueError unless all labels lie from 0 to 1."""
     message = "target holds a label outside 0 … 1; labels of −1 and 1 need (target + 1) / 2"
-    within(target, 0, 1, message)
+    check_range(target, 0, 1, message)
 
 
 def labels(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

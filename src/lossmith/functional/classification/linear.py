@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import beside, check_classes, is_concrete, promote, require, widest
+from lossmith.functional.checks import beside, check, check_classes, is_concrete, promote, widest
 from lossmith.functional.classification import sharded
 from lossmith.functional.classification.sharded import rows_of
 from lossmith.functional.similarity import log_sums
@@ -229,7 +229,7 @@ def _check_sample(
             f"sampled has shape {tuple(sampled.shape)} and expected {tuple(expected.shape)}, "
             f"target {tuple(target.shape)} and target_expected {tuple(known)}; they must be alike"
         )
-    require((sampled.diff() > 0).all(), "sampled must hold different classes in ascending order")
+    check((sampled.diff() > 0).all(), "sampled must hold different classes in ascending order")
 
 
 def _log_sum(left: Tensor, head: Tensor, shift: Tensor, skip: Tensor) -> Tensor:

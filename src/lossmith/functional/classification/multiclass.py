@@ -13,12 +13,12 @@ from lossmith.functional.checks import (
     as_scalar_or_tensor,
     beside,
     check_classes,
+    check_range,
     clamp_if_outside,
     class_logits,
     head_dim,
     promote,
     same_shape,
-    within,
 )
 
 __all__ = [
@@ -183,9 +183,11 @@ def check_soft(target: Tensor) -> None:
         "target holds {}; a soft target is one probability a class, summing to 1: where several "
         "classes may hold at once, or input is one logit a row, use BinaryCrossEntropy"
     )
-    within(target, 0, 1, message.format("numbers outside 0 … 1"))
+    check_range(target, 0, 1, message.format("numbers outside 0 … 1"))
     total = target.sum(head_dim(target))
-    within(total, 0.98, 1.02, message.format("probabilities that do not sum to 1"))  # of halves
+    check_range(
+        total, 0.98, 1.02, message.format("probabilities that do not sum to 1")
+    )  # of halves
 
 
 def soft_weights(target: Tensor, class_weight: Tensor) -> Tensor:

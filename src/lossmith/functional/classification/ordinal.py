@@ -7,11 +7,11 @@ from torch.nn import functional as nnf
 from lossmith.functional.checks import (
     as_scalar_or_tensor,
     check_head,
+    check_range,
     clamp_if_outside,
     class_logits,
     head_dim,
     promote,
-    within,
 )
 from lossmith.functional.classification.multiclass import is_target, log_probabilities
 
@@ -191,7 +191,7 @@ def _above(input: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Te
     outputs = input.shape[dim]
     check_head(input, target, outputs)
     target = target.long()
-    within(
+    check_range(
         target.masked_fill(target == ignore_index, 0),
         0,
         outputs,

@@ -17,7 +17,7 @@ from torch.autograd import Function
 from torch.nn.functional import embedding, linear
 from torch.utils.checkpoint import checkpoint
 
-from lossmith.functional.checks import require
+from lossmith.functional.checks import check
 from lossmith.kernels.linear import Options, chunk_rows
 
 CALLED = "_called_as_forward"
@@ -145,7 +145,7 @@ def _top(logits: Tensor, target: Tensor, group: Any) -> Tensor:
     mark = ((target + 1) * order % 8191).sum().remainder(1 << 20).to(top.dtype)  # exact in float32
     told = torch.cat([top, torch.stack([mark, -mark])])
     dist.all_reduce(told, dist.ReduceOp.MAX, group)
-    require(told[-2] == -told[-1], OTHERS)
+    check(told[-2] == -told[-1], OTHERS)
     return told[:-2]
 
 

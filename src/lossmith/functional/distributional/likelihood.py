@@ -24,9 +24,12 @@ __all__ = [
     "mixture_mean",
     "mixture_nll",
     "student_t_nll",
+    "von_mises_mean",
+    "von_mises_nll",
 ]
 
 _MOST = 50.0  # the exponent beyond which a weight grows no more
+_SMALL, _TERMS = 1.0, 14  # below which so many terms of I0's series are exact in float64
 
 
 def gaussian_nll(input: Tensor, target: Tensor, *, floor: Tensor | float) -> Tensor:
@@ -50,6 +53,35 @@ def student_t_nll(
     nu = as_scalar_or_tensor(degrees_of_freedom, r)
     tail = log1p_square(r, (-log_scale).exp() / nu**0.5)
     return (nu + 1) / 2 * tail + log_scale + normaliser
+
+
+def von_mises_nll(input: Tensor, target: Tensor) -> Tensor:
+    """Return log 2π I0(κ) − κ·cos(μ − y) of the head κ·(cos μ, sin μ) (von Mises, 1918)."""
+    input, target = several_outputs(input, target, 2)
+    most = torch.finfo(input.dtype).max / 8
+    first, second = clamp_if_outside(input, -most, most).unbind(head_dim(input))
+    along = first * target.cos() + second * target.sin()
+    aside = second * target.cos() - first * target.sin()
+    length = torch.hypot(along.detach(), aside.detach())
+    small = length < _SMALL
+    towards, across = torch.where(small, 1, along), torch.where(small, 0, aside)
+    far = torch.hypot(towards, across)
+    beside = towards.detach() > 0
+    short = torch.where(beside, far + towards, 1)
+    gap = torch.where(beside, across * (across / short), far - towards)  # κ − κ·cos(μ − y)
+    few = (torch.where(small, along, 0).square() + torch.where(small, aside, 0).square()) / 4
+    series = torch.ones_like(few)
+    for k in range(_TERMS, 1, -1):
+        series = 1 + few / k**2 * series
+    near = (few * series).log1p() - along
+    value = torch.where(small, near, torch.special.i0e(far).log() + gap)
+    return value + math.log(2 * math.pi)
+
+
+def von_mises_mean(output: Tensor) -> Tensor:
+    """Return the angle that a head κ·(cos μ, sin μ) points at, from −π to π."""
+    first, second = promote(output).unbind(head_dim(output))
+    return torch.atan2(second, first)
 
 
 def location(output: Tensor, *, outputs: int) -> Tensor:

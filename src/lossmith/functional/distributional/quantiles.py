@@ -184,7 +184,11 @@ def interpolated_quantile(values: Tensor, *, level: float, levels: Sequence[floa
 
 
 def count_quantile(
-    log_probability: Callable[[Tensor], Tensor], mean: Tensor, variance: Tensor, *, level: float
+    log_probability: Callable[[Tensor], Tensor],
+    mean: Tensor,
+    variance: Tensor,
+    *,
+    level: Tensor | float,
 ) -> Tensor:
     """Return the least count whose distribution function reaches the level.
 
@@ -195,18 +199,19 @@ def count_quantile(
         log_probability: of counts (…, K) under each row.
         mean: of each row.
         variance: of each row.
-        level: between 0 and 1.
+        level: between 0 and 1, or one for each row, 0 of the count 0.
     """
+    level = torch.as_tensor(level, dtype=torch.float64, device=mean.device)
     reach = (mean + (variance * (level / (1 - level))).sqrt()).ceil()
     few = reach <= _MOST_COUNT
     most = int(torch.where(few, reach, 0).amax().item()) if mean.numel() else 0
     counts = torch.arange(most + 1, dtype=mean.dtype, device=mean.device)
     whole = log_probability(counts.expand(*mean.shape, -1)).double().exp().cumsum(-1)
-    found = (whole < level * _ALMOST).sum(-1).to(mean.dtype)
+    found = (whole < level.unsqueeze(-1) * _ALMOST).sum(-1).to(mean.dtype)
     return found if few.all() else torch.where(few, found, _gamma_quantile(mean, variance, level))
 
 
-def _gamma_quantile(mean: Tensor, variance: Tensor, level: float) -> Tensor:
+def _gamma_quantile(mean: Tensor, variance: Tensor, level: Tensor) -> Tensor:
     mean, variance = mean.double(), variance.double()
     shape = (mean / variance * mean).clamp(max=1e9)
     low, high = torch.zeros_like(mean), 1 + (level / (1 - level) / shape).sqrt()

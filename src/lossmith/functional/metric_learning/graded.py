@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import as_scalar_or_tensor, require, same_rows
+from lossmith.functional.checks import as_scalar_or_tensor, check, same_rows
 from lossmith.functional.embeddings import unit_rows
 
 __all__ = ["angle", "cosent"]
@@ -40,7 +40,7 @@ def _pairs(first: Tensor, second: Tensor, target: Tensor) -> tuple[Tensor, Tenso
             f"first has shape {tuple(first.shape)} and target has shape {tuple(target.shape)}; "
             "they must be rows of embeddings (N, D) and one similarity a row (N,)"
         )
-    require(~target.isnan().any(), "target holds NaN; leave out the pairs of unknown similarity")
+    check(~target.isnan().any(), "target holds NaN; leave out the pairs of unknown similarity")
     return unit_rows(both["first"]), unit_rows(both["second"]), target
 
 

@@ -12,10 +12,10 @@ from torch.nn import functional as nnf
 
 from lossmith.functional.checks import (
     as_scalar_or_tensor,
+    check,
     clamp_if_outside,
     head_dim,
     promote,
-    require,
     same_shape,
     several_outputs,
     tensor_like,
@@ -23,6 +23,7 @@ from lossmith.functional.checks import (
 )
 
 __all__ = [
+    "counts_level",
     "gamma",
     "log_mean",
     "negative_binomial",
@@ -53,7 +54,7 @@ def exp_linear_tail(z: Tensor) -> Tensor:
 def poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
     """Return mean − target·log mean + log(target!) (Poisson; the full likelihood)."""
     eta, target = _log_means(input, target, offset)
-    require((target >= 0).all(), NEGATIVE)
+    check((target >= 0).all(), NEGATIVE)
     if clamp_if_outside(target, high=MANY) is target:
         return poisson_of_few(eta, target)
     many = target > MANY
@@ -79,7 +80,7 @@ def _poisson_of_many(eta: Tensor, target: Tensor) -> Tensor:
 def gamma(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Tensor:
     """Return target/mean − 1 − log(target/mean), half the gamma distribution's deviance."""
     eta, target = _log_means(input, target, offset)
-    require((target > 0).all(), "target holds numbers that are not positive; gamma needs y > 0")
+    check((target > 0).all(), "target holds numbers that are not positive; gamma needs y > 0")
     ratio = target.log() - eta
     near = clamp_if_outside(ratio, high=MOST)
     rise = torch.expm1(near)
@@ -92,7 +93,7 @@ def tweedie(
 ) -> Tensor:
     """Return half the deviance of variance mean^power, 1 < power < 2 (Tweedie, 1984)."""
     eta, target = _log_means(input, target, offset)
-    require((target >= 0).all(), "target holds negative numbers; Tweedie needs y >= 0")
+    check((target >= 0).all(), "target holds negative numbers; Tweedie needs y >= 0")
     power = as_scalar_or_tensor(power, eta)
     below, above = power - 1, 2 - power
     share = target**above
@@ -114,7 +115,7 @@ def negative_binomial(
 ) -> Tensor:
     """Return the negative log-likelihood of variance mean + dispersion·mean² (the full one)."""
     eta, target = _log_means(input, target, offset)
-    require(
+    check(
         (target >= 0).all(),
         "target holds negative numbers; the negative binomial needs counts, 0 or more",
     )
@@ -151,6 +152,18 @@ def zero_inflated_mean(output: Tensor, *, offset: Tensor | float) -> Tensor:
     """Return the mean of a zero-inflated head: (1 − σ(z))·exp(output + offset)."""
     eta, extra = _two(promote(output))
     return (-extra).sigmoid() * log_mean(eta, offset=offset)
+
+
+def counts_level(output: Tensor, *, level: float) -> tuple[Tensor, Tensor]:
+    """Return the log means, less offset, and the level at which counts are the mixture's quantile.
+
+    With π of further zeros that is (level − π)/(1 − π), and 0 where zeros alone reach the level.
+    """
+    eta, extra = _two(promote(output))
+    share, rest = extra.double().sigmoid(), (-extra).double().sigmoid()
+    tiny = torch.finfo(torch.float64).tiny
+    own = ((level - share) / rest.clamp(min=tiny)).clamp(0, 1 - torch.finfo(torch.float64).eps)
+    return eta, own
 
 
 def _zero_inflated(extra: Tensor, target: Tensor, none: Tensor, some: Tensor) -> Tensor:

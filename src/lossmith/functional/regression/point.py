@@ -17,11 +17,13 @@ from lossmith.functional.checks import (
     tensor_like,
 )
 from lossmith.functional.fused import NONE, losses
+from lossmith.functional.regression.counts import MOST
 from lossmith.kernels.choice import transformed
 
 __all__ = [
     "expectile",
     "huber",
+    "linex",
     "log_cosh",
     "mae",
     "mse",
@@ -30,6 +32,9 @@ __all__ = [
     "smooth_l1",
     "wing",
 ]
+
+
+_SMALL, _TERMS = 0.5, 17  # below which a series of so many terms is exact in float64
 
 
 def residual(input: Tensor, target: Tensor) -> Tensor:
@@ -91,6 +96,22 @@ def log_cosh(input: Tensor, target: Tensor) -> Tensor:
     near = clamp_if_outside(r, -20, 20)  # beyond, log cosh r is linear to the last bit of float64
     value = torch.log1p(2 * torch.sinh(near / 2).square())
     return value if near is r else value + (r - near).abs()
+
+
+def linex(input: Tensor, target: Tensor, *, asymmetry: Tensor | float) -> Tensor:
+    """Return e^z − z − 1 of z = asymmetry·r (Varian, 1975), by its tangent beyond z = 50."""
+    r = residual(input, target)
+    most = torch.finfo(r.dtype).max / 8
+    z = clamp_if_outside(as_scalar_or_tensor(asymmetry, r) * r, -most, most)
+    small = z.detach().abs() < _SMALL
+    near, far = torch.where(small, z, 0), torch.where(small, 1, z)
+    series = torch.ones_like(near)
+    for divisor in range(_TERMS, 2, -1):
+        series = 1 + near / divisor * series
+    held = clamp_if_outside(far, high=MOST)
+    slope = held.exp() - 1
+    beyond = torch.where(held < far, slope * (far - held), 0)
+    return torch.where(small, near.square() / 2 * series, slope - held + beyond)
 
 
 def quantile(input: Tensor, target: Tensor, *, level: Tensor | float) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import require, same_shape
+from lossmith.functional.checks import check, same_shape
 
 __all__ = ["mape", "msle", "smape"]
 
@@ -11,7 +11,7 @@ __all__ = ["mape", "msle", "smape"]
 def msle(input: Tensor, target: Tensor) -> Tensor:
     """Return (log(1 + input) − log(1 + target))²; below 0 input stands for log(1 + input)."""
     input, target = same_shape(input, target)
-    require((target >= 0).all(), "target holds negative numbers; msle needs y >= 0")
+    check((target >= 0).all(), "target holds negative numbers; msle needs y >= 0")
     above = torch.log1p(input.clamp(min=0))  # whose slope at 0 is 1, where relu's would be 0
     return (above - (-input).relu() - torch.log1p(target)).square()
 
@@ -19,7 +19,7 @@ def msle(input: Tensor, target: Tensor) -> Tensor:
 def mape(input: Tensor, target: Tensor) -> Tensor:
     """Return |input − target|/|target|, a share and not a percentage; ValueError at target 0."""
     input, target = same_shape(input, target)
-    require(
+    check(
         (target != 0).all(),
         "target holds 0, of which no error is a share; use smape or mae instead",
     )

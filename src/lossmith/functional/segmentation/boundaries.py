@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, max_pool3d
 
-from lossmith.functional.checks import as_scalar_or_tensor, require, same_shape
+from lossmith.functional.checks import as_scalar_or_tensor, check, same_shape
 from lossmith.functional.segmentation.masks import binary_masks
 
 __all__ = ["boundary", "cl_dice", "signed_distance", "soft_skeleton"]
@@ -23,7 +23,7 @@ def boundary(input: Tensor, target: Tensor) -> Tensor:
     if input.ndim < 3:
         raise ValueError(f"input must hold images (N, C, …), got shape {tuple(input.shape)}")
     ones = target == 1
-    require(
+    check(
         ones.all() | ~ones.any() | ~(ones | (target == 0)).all(),
         "target holds 0 and 1 alone, as a mask does; it must hold distances, of which "
         "lossmith.functional.signed_distance makes integer classes",

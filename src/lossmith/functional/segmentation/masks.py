@@ -7,7 +7,7 @@ ignored pixel is 0 in all masks, the predicted and the true ones.
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, is_concrete, same_shape, within
+from lossmith.functional.checks import check_range, class_logits, is_concrete, same_shape
 
 __all__ = ["image_weights"]
 
@@ -53,7 +53,7 @@ def binary_pixels(
     if not (is_concrete(kept) and kept.all()):
         logits, labels = torch.where(kept, logits, 0), torch.where(kept, labels, 0)
     message = f"target holds a label outside 0 … 1 that is not ignore_index, {ignore_index}"
-    within(labels, 0, 1, message)
+    check_range(labels, 0, 1, message)
     return logits, labels, kept
 
 

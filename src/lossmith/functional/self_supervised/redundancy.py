@@ -13,7 +13,16 @@ from lossmith.functional.checks import (
 from lossmith.functional.contrastive import ALL
 from lossmith.functional.embeddings import magnitude, root, unit_rows
 
-__all__ = ["barlow_twins", "epps_pulley", "koleo", "rows_of", "vicreg"]
+__all__ = [
+    "barlow_twins",
+    "epps_pulley",
+    "koleo",
+    "mmcr",
+    "rows_of",
+    "second_moment",
+    "tico",
+    "vicreg",
+]
 
 _BATCH_NORM = 1e-5  # what batch normalisation adds to a variance
 
@@ -111,3 +120,58 @@ def epps_pulley(input: Tensor, directions: Tensor, *, knots: int, bound: Tensor 
     return (
         2 * rows.shape[0] * torch.trapezoid(gap * normal, grid)
     )  # from −bound to bound: it is even
+
+
+def tico(
+    input: Tensor,
+    target: Tensor,
+    *,
+    covariance: Tensor,
+    beta: Tensor | float = 0.9,
+    rho: Tensor | float = 8.0,
+    own: slice = ALL,
+) -> dict[str, Tensor]:
+    """Return 1 − x·y and rho·x·C·x of unit rows (Zhu et al., 2022).
+
+    C is beta times the covariance before and 1 − beta times the batch's, constant in the gradient.
+    """
+    first, second = same_shape(rows_of(input), target)
+    first, second = unit_rows(first), unit_rows(second)
+    keep = as_scalar_or_tensor(beta, first)
+    matrix = keep * covariance.to(first) + (1 - keep) * second_moment(first)
+    mine = first[own]
+    spread = (matmul_full_precision(mine, matrix) * mine).sum(1)
+    return {
+        "invariance": 1 - (mine * second[own]).sum(1),
+        "covariance": as_scalar_or_tensor(rho, spread) * spread,
+    }
+
+
+def second_moment(rows: Tensor) -> Tensor:
+    """Return the mean of r rᵀ over rows r, without a gradient."""
+    rows = rows.detach()
+    return matmul_full_precision(rows.T, rows) / max(rows.shape[0], 1)
+
+
+def mmcr(input: Tensor, *, lambda_: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
+    """Return lambda·mean ‖Z_i‖ of samples' views and −‖C‖ of their centroids (Yerxa et al., 2023).
+
+    Norms are nuclear; views (N, V, D) are put on the unit sphere first.
+    """
+    views = promote(input)
+    if views.ndim != 3 or 0 in views.shape[1:]:
+        raise ValueError(f"input must be views of samples (N, V, D), got {tuple(views.shape)}")
+    views = unit_rows(views)
+    centroids, share = views.mean(1), as_scalar_or_tensor(lambda_, views)
+    if isinstance(share, float) and share == 0:
+        local = centroids.new_zeros(())
+    else:
+        local = share * _nuclear(views) / max(views.shape[0], 1)
+    return local, -_nuclear(centroids)
+
+
+def _nuclear(matrices: Tensor) -> Tensor:
+    """Return the sum of singular values; NaN for NaN, of which the decomposition is an error."""
+    sound = matrices.isfinite()
+    values: Tensor = torch.linalg.svdvals(torch.where(sound, matrices, 0)).sum()
+    return values + 0 * torch.where(sound, 0, matrices.detach()).sum()

@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn import functional as nnf
 
 from lossmith.functional.checks import (
+    check,
     clamp_if_outside,
     head_dim,
     promote,
-    require,
     several_outputs,
     tensor_like,
     widest,
@@ -156,8 +156,8 @@ def happened(time: Tensor, event: Tensor) -> Tensor:
             f"time has shape {tuple(time.shape)} but event has shape {tuple(event.shape)}; they "
             "must be equal, nothing is broadcast"
         )
-    require(((event == 0) | (event == 1)).all(), "event holds more than 0 and 1")
-    require((time == time).all(), "time holds NaN; leave such rows out")
+    check(((event == 0) | (event == 1)).all(), "event holds more than 0 and 1")
+    check((time == time).all(), "time holds NaN; leave such rows out")
     return event == 1
 
 
@@ -170,7 +170,7 @@ def _standardised(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return z = (log time/scale − μ)/σ, log σ and log time of a head of two."""
     input, time = several_outputs(input, time, 2)
-    require((time > 0).all(), "time holds numbers that are not positive; leave such rows out")
+    check((time > 0).all(), "time holds numbers that are not positive; leave such rows out")
     place, raw = input.unbind(head_dim(input))
     log_scale, log_time = log_scale_of(raw, floor), time.log()
     most = torch.finfo(input.dtype).max ** 0.499

@@ -12,12 +12,12 @@ from torch.nn import functional as nnf
 
 from lossmith.functional.checks import (
     as_scalar_or_tensor,
+    check,
     check_head,
     clamp_if_outside,
     head_dim,
     matmul_full_precision,
     promote,
-    require,
 )
 from lossmith.functional.regression.counts import exp_linear_tail
 from lossmith.functional.survival.continuous import happened
@@ -137,7 +137,7 @@ def _rows(
     check_head(input, time, len(times))
     input = promote(input)
     time = time if time.is_floating_point() else time.to(input.dtype)
-    require((time >= 0).all(), "time holds negative numbers; the grid starts at 0")
+    check((time >= 0).all(), "time holds negative numbers; the grid starts at 0")
     return input.movedim(head_dim(input), -1), promote(time), event, promote(times.to(time))
 
 

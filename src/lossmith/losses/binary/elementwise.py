@@ -8,8 +8,7 @@ from lossmith import functional as F
 from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Real
-
-LOG3 = math.log(3)  # a logit of log 3 has the probability 3/4
+from lossmith.losses._classes import LOG3
 
 
 class BinaryCrossEntropy(Pointwise):

@@ -12,8 +12,7 @@ from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Choice, Real
 from lossmith.core.reduce import broadcast_weight, reduce
 from lossmith.functional.checks import promote
-
-LOG3 = math.log(3)
+from lossmith.losses._classes import LOG3
 
 
 class ZLPR(Pointwise):

@@ -10,9 +10,7 @@ from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Real
 from lossmith.core.schedule import Piecewise
 from lossmith.functional.checks import promote
-from lossmith.losses._classes import CountedLoss
-
-LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
+from lossmith.losses._classes import LOG3, CountedLoss
 
 
 class BalancedSoftmax(CountedLoss):

@@ -8,9 +8,7 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import OptionalReal, PerClass, Real
 from lossmith.functional.checks import promote
-from lossmith.losses._classes import ClassLoss
-
-LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
+from lossmith.losses._classes import LOG3, ClassLoss
 
 
 class CrossEntropy(ClassLoss):

@@ -11,9 +11,8 @@ from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Choice, OptionalWhole, Real
 from lossmith.core.reduce import broadcast_weight
 from lossmith.functional.checks import promote
-from lossmith.losses._classes import ClassHead, ClassLoss
+from lossmith.losses._classes import LOG3, ClassHead, ClassLoss
 
-_LOG3 = math.log(3)
 _ORDERED = OptionalWhole(default=None, low=3, doc="number of ordered classes; for_target finds it")
 _GRADES = OptionalWhole(default=None, low=2, doc="K, needed for the head alone")
 
@@ -51,7 +50,7 @@ class CORAL(ClassLoss):
         # class 1 exceeds 0 alone: log(1 + 1/3) + log(1 + 1/3); class 0 none: log 4 + log(4/3)
         example=Example(
             arguments={"classes": 3},
-            input=[[_LOG3, -_LOG3], [_LOG3, -_LOG3]],
+            input=[[LOG3, -LOG3], [LOG3, -LOG3]],
             target=[1, 0],
             value=(3 * math.log(4 / 3) + math.log(4)) / 2,
         ),
@@ -100,7 +99,7 @@ class CORN(ClassLoss):
         # class 1 answers both, log(4/3) each; class 0 the first alone, log 4
         example=Example(
             arguments={"classes": 3},
-            input=[[_LOG3, -_LOG3], [_LOG3, -_LOG3]],
+            input=[[LOG3, -LOG3], [LOG3, -LOG3]],
             target=[1, 0],
             value=(2 * math.log(4 / 3) + math.log(4)) / 3,
         ),
@@ -152,7 +151,7 @@ class SquaredEMD(ClassLoss):
         # p = 3/5, 1/5, 1/5: cumulated 3/5, 4/5, 1
         example=Example(
             arguments={"classes": 3},
-            input=[[_LOG3, 0.0, 0.0], [_LOG3, 0.0, 0.0]],
+            input=[[LOG3, 0.0, 0.0], [LOG3, 0.0, 0.0]],
             target=[0, 2],
             value=(0.16 + 0.04 + 0.36 + 0.64) / 2,
         ),
@@ -199,7 +198,7 @@ class CDWCE(ClassLoss):
         # p = 3/5, 1/5, 1/5: log(5/4) once and twice; log(5/2) twice and log(5/4)
         example=Example(
             arguments={"classes": 3},
-            input=[[_LOG3, 0.0, 0.0], [_LOG3, 0.0, 0.0]],
+            input=[[LOG3, 0.0, 0.0], [LOG3, 0.0, 0.0]],
             target=[0, 2],
             value=(4 * math.log(5 / 4) + 2 * math.log(5 / 2)) / 2,
         ),
@@ -244,8 +243,8 @@ class SORD(ClassLoss):
         target="classes",
         # alpha log 3: labels 9/13, 3/13, 1/13; p = 3/5, 1/5, 1/5
         example=Example(
-            arguments={"classes": 3, "alpha": _LOG3},
-            input=[[_LOG3, 0.0, 0.0]],
+            arguments={"classes": 3, "alpha": LOG3},
+            input=[[LOG3, 0.0, 0.0]],
             target=[0],
             value=(9 * math.log(5 / 3) + 4 * math.log(5)) / 13,
         ),
@@ -282,7 +281,7 @@ class BinomialSmoothing(ClassLoss):
         # two trials of 1/10: 81/100, 18/100, 1/100; p = 3/5, 1/5, 1/5
         example=Example(
             arguments={"classes": 3},
-            input=[[_LOG3, 0.0, 0.0]],
+            input=[[LOG3, 0.0, 0.0]],
             target=[0],
             value=0.81 * math.log(5 / 3) + 0.19 * math.log(5),
         ),
@@ -326,7 +325,7 @@ class WeightedKappa(ClassHead, Statistic):
         # p = 3/5, 1/5, 1/5 and its mirror: seen 1 + 1; by chance (4 4/5 + 2 2/5 + 4 4/5)/2
         example=Example(
             arguments={"classes": 3},
-            input=[[_LOG3, 0.0, 0.0], [0.0, 0.0, _LOG3]],
+            input=[[LOG3, 0.0, 0.0], [0.0, 0.0, LOG3]],
             target=[0, 2],
             value=5 / 9,
         ),

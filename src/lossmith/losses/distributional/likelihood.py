@@ -296,3 +296,45 @@ class EvidentialRegression(Pointwise):
     def quantile(self, output: Tensor, level: float) -> Tensor:
         """Return the quantile of the Student t that the evidence predicts."""
         return F.evidential_quantile(output, level=level)
+
+
+class VonMisesNLL(Pointwise):
+    r"""Negative log-likelihood of an angle under a von Mises distribution, the Gaussian of circles.
+
+    .. math:: \ell(x, y) = \log 2\pi I_0(\kappa) - \kappa \cos(\mu - y) \qquad
+        x = \kappa (\cos\mu, \sin\mu)
+
+    Shapes: input (N, 2), in dimension 1 a vector that points at the angle μ and is as long as its
+    concentration κ; target (N,) of angles in radians, or both with the same trailing dimensions.
+    Values in nats. Any two numbers are a head, and angles a turn apart are one; 1/√κ is about the
+    standard deviation in radians. `decode` gives μ, from −π to π.
+
+    Use when: The target is an angle, a time of day or of the year, and its noise differs.
+    Avoid when: Targets are numbers on a line, or angles with two opposite peaks.
+    Source: von Mises, Über die „Ganzzahligkeit“ der Atomgewichte und verwandte Fragen (1918);
+    Prokudin, Gehler, Nowozin, Deep Directional Statistics: Pose Estimation with Uncertainty
+    Quantification (2018).
+
+    >>> VonMisesNLL()(torch.tensor([[1.0, 0.0]]), torch.tensor([0.0]))
+    tensor(1.0738)
+    """
+
+    function = staticmethod(F.von_mises_nll)
+    out_features: int = 2
+    card = Card(
+        key="von_mises_nll",
+        tasks=("regression",),
+        input="parameters",
+        target="values",
+        # log 2π I0(1) less 1, and less 0
+        example=Example(
+            input=[[1.0, 0.0], [1.0, 0.0]],
+            target=[0.0, 1.5707963267948966],
+            value=1.0737911248 + 0.5,
+        ),
+        studied=False,
+    )
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the mean angle."""
+        return F.von_mises_mean(output)

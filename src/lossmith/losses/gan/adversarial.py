@@ -12,12 +12,12 @@ from lossmith.core.card import Card, Example, Kind
 from lossmith.core.hyperparameter import Choice, Real, Switch
 from lossmith.core.progress import Progress
 from lossmith.core.reduce import reduce
+from lossmith.losses._classes import LOG3
 
 SCORES: dict[str, Kind] = {"real": "scores", "fake": "scores"}
 SIDE = Choice(
     default="discriminator", choices=("discriminator", "generator"), doc="whose loss it is"
 )
-LOG3 = math.log(3)  # a score of log 3 is a probability of 3/4
 
 
 class MinimaxGAN(Pointwise):
@@ -203,7 +203,7 @@ class LeCam(Pointwise):
         tasks=("gan",),
         input=SCORES,
         target=None,
-        needs=("real", "fake"),
+        required_signals=("real", "fake"),
         example=Example(input={"real": [1.0], "fake": [0.0]}, target=None, value=0.0),
     )
 

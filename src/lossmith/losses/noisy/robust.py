@@ -8,9 +8,8 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Real
 from lossmith.functional.checks import promote
-from lossmith.losses._classes import ClassLoss
+from lossmith.losses._classes import LOG3, ClassLoss
 
-LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
 LOG_ZERO = math.log(1e-4)
 FLOOR = Real(default=LOG_ZERO, high=0.0, exclusive=True, doc="what stands for log 0")
 BETA = Real(default=1.0, low=0.0, doc="factor of the reverse cross-entropy")

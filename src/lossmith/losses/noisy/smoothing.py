@@ -10,10 +10,8 @@ from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Real, Whole
 from lossmith.core.progress import Progress
-from lossmith.functional.checks import promote, within
-from lossmith.losses._classes import IGNORE, ClassLoss
-
-LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]
+from lossmith.functional.checks import check_range, promote
+from lossmith.losses._classes import IGNORE, LOG3, ClassLoss
 
 
 class OnlineLabelSmoothing(ClassLoss):
@@ -64,7 +62,7 @@ class OnlineLabelSmoothing(ClassLoss):
             value=-0.9 * math.log(3 / 4) - 0.1 * math.log(1 / 4),
         ),
         claims=Claims(convex=True, lipschitz=True),
-        needs=("input", "target"),
+        required_signals=("input", "target"),
     )
 
     def initial_state(self) -> dict[str, Tensor]:
@@ -84,7 +82,9 @@ class OnlineLabelSmoothing(ClassLoss):
                 "OnlineLabelSmoothing counts epochs; drive it with "
                 "LossScheduler(..., steps_per_epoch=...) or step(epoch=...)"
             )
-        input, target = (torch.as_tensor(progress.signals[name]) for name in self.card.needs)
+        input, target = (
+            torch.as_tensor(progress.signals[name]) for name in self.card.required_signals
+        )
         sums, counts = F.correct_predictions(input, target, ignore_index=self.ignore_index)
         self.sums += sums.to(self.sums)
         self.counts += counts.to(self.counts)
@@ -142,7 +142,7 @@ class EarlyLearning(Pointwise):
             target={"classes": [0, 1], "indices": [3, 8]},
             value=-(math.log(3 / 4) + math.log(1 / 4)) / 2 + 2 * math.log(1 - 5 / 16),
         ),
-        needs=("logits", "indices"),
+        required_signals=("logits", "indices"),
         detached=True,
     )
 
@@ -169,7 +169,9 @@ class EarlyLearning(Pointwise):
 
     def update(self, progress: Progress) -> None:
         """Mix a step's predictions into the memory of its samples."""
-        logits, indices = (torch.as_tensor(progress.signals[name]) for name in self.card.needs)
+        logits, indices = (
+            torch.as_tensor(progress.signals[name]) for name in self.card.required_signals
+        )
         p = F.held_probabilities(logits).to(self.memory)
         rows = indices.long().to(self.memory.device)
         beta = self.beta.to(self.memory.dtype)
@@ -191,7 +193,7 @@ class EarlyLearning(Pointwise):
         if indices.is_floating_point() or indices.dtype == torch.bool:
             raise TypeError(f"indices must hold integers, got {indices.dtype}; use .long()")
         indices = indices.long()
-        within(
+        check_range(
             indices,
             0,
             samples - 1,

@@ -1,9 +1,10 @@
 """Losses of counts and positive numbers whose head gives the logarithm of the mean."""
 
 import math
-from abc import ABC
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from lossmith import functional as F
@@ -198,8 +199,7 @@ class NegativeBinomial(LogMean):
     def quantile(self, output: Tensor, level: float) -> Tensor:
         """Return the quantile of the negative binomial distribution, a whole number."""
         mean = self.decode(output)
-        spread = as_scalar_or_tensor(self.dispersion, mean)
-        return _count_quantile(self, output, mean, mean + spread * mean.square(), level)
+        return _count_quantile(self, output, mean, _spread(self.dispersion, mean), level)
 
 
 class ZeroInflated(LogMean, ABC):
@@ -215,6 +215,25 @@ class ZeroInflated(LogMean, ABC):
     def decode(self, output: Tensor) -> Tensor:
         """Return the mean, further zeros among it."""
         return F.zero_inflated_mean(output, offset=self.offset)
+
+    def quantile(self, output: Tensor, level: float) -> Tensor:
+        """Return the quantile of the mixture, a whole number: 0 as far as zeros reach."""
+        eta, own = F.counts_level(output, level=level)
+        mean = F.log_mean(eta, offset=self.offset)
+
+        def log_probability(counts: Tensor) -> Tensor:
+            return -self._counts(eta.unsqueeze(-1).expand_as(counts), counts)
+
+        found = F.count_quantile(log_probability, mean, self._variance(mean), level=own)
+        return torch.where(own > 0, found, 0)
+
+    @abstractmethod
+    def _counts(self, eta: Tensor, counts: Tensor) -> Tensor:
+        """Return the values of counts without further zeros, by their log mean less offset."""
+
+    @abstractmethod
+    def _variance(self, mean: Tensor) -> Tensor:
+        """Return the variance of such counts."""
 
 
 class ZeroInflatedPoisson(ZeroInflated):
@@ -252,6 +271,12 @@ class ZeroInflatedPoisson(ZeroInflated):
         ),
         claims=Claims(elicits="mean"),
     )
+
+    def _counts(self, eta: Tensor, counts: Tensor) -> Tensor:
+        return F.poisson(eta, counts, offset=self.offset)
+
+    def _variance(self, mean: Tensor) -> Tensor:
+        return mean
 
 
 class ZeroInflatedNegativeBinomial(ZeroInflated):
@@ -309,6 +334,12 @@ class ZeroInflatedNegativeBinomial(ZeroInflated):
         values = finite(target)
         return super().for_target(target, **_dispersion(values[values > 0]) | hypers)
 
+    def _counts(self, eta: Tensor, counts: Tensor) -> Tensor:
+        return F.negative_binomial(eta, counts, dispersion=self.dispersion, offset=self.offset)
+
+    def _variance(self, mean: Tensor) -> Tensor:
+        return _spread(self.dispersion, mean)
+
 
 def _dispersion(values: Tensor) -> dict[str, Any]:
     """Return the dispersion of counts by moments, where they have a mean above 0."""
@@ -317,6 +348,11 @@ def _dispersion(values: Tensor) -> dict[str, Any]:
         return {}
     excess = (values.var(correction=0) - mean) / mean**2
     return {"dispersion": excess.clamp(min=0.01).item()}
+
+
+def _spread(dispersion: Tensor | float, mean: Tensor) -> Tensor:
+    """Return the variance of a negative binomial."""
+    return mean + as_scalar_or_tensor(dispersion, mean) * mean.square()
 
 
 def _count_quantile(

@@ -316,3 +316,51 @@ class Wing(Pointwise):
         ),
         claims=Claims(lipschitz=True),
     )
+
+
+class Linex(Pointwise):
+    r"""Linear on one side, exponential on the other: errors of one sign cost far more.
+
+    .. math:: \ell(x, y) = e^{a r} - a r - 1 \qquad r = x - y
+
+    Shapes: input and target alike, any shape. Values are pure numbers. For small errors it is
+    (a r)²/2. Beyond a r = 50 it goes on as its tangent, so that nothing overflows. The minimiser is
+    the mean less what the spread costs, −log E[e^(−a y)]/a; of a Gaussian, mean − a·variance/2.
+
+    With a above 0 predictions that are too high cost exponentially, below 0 those too low. Errors
+    should be a few 1/a at most: give targets on a scale that fits, or a in 1/unit.
+
+    Use when: What an error costs is known, and grows fast on one side: dams, stocks, doses.
+    Avoid when: Both sides grow in proportion: a quantile or an expectile says which.
+    Source: Varian, A Bayesian Approach to Real Estate Assessment (1975); Zellner, Bayesian
+    Estimation and Prediction Using Asymmetric Loss Functions (1986).
+
+    >>> Linex(asymmetry=1.0)(torch.tensor([1.0]), torch.zeros(1))  # e - 2
+    tensor(0.7183)
+    >>> Linex(asymmetry=1.0)(torch.tensor([-1.0]), torch.zeros(1))  # 1/e
+    tensor(0.3679)
+    """
+
+    function = staticmethod(F.linex)
+    asymmetry: Real = Real(
+        doc="a, in one over the target's unit: above 0 overestimates cost more, below 0 "
+        "underestimates; not 0"
+    )
+    card = Card(
+        key="linex",
+        tasks=("regression",),
+        input="values",
+        target="values",
+        example=Example(
+            arguments={"asymmetry": 1.0},
+            input=[1.0, -1.0],
+            target=[0.0, 0.0],
+            value=(math.e - 2 + 1 / math.e) / 2,
+        ),
+        claims=Claims(convex=True, lipschitz=True),
+        studied=False,
+    )
+
+    def __post_init__(self) -> None:
+        if self.asymmetry.item() == 0:
+            raise ValueError("Linex: asymmetry must not be 0, where the loss is 0 everywhere")

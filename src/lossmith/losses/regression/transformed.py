@@ -14,7 +14,7 @@ from lossmith.core.hyperparameter import Choice, Inner, Real, Switch, Whole
 from lossmith.core.plain import shown
 from lossmith.core.reduce import broadcast_weight
 from lossmith.core.tree import tree_map
-from lossmith.functional.checks import as_scalar_or_tensor, head_dim, promote, require
+from lossmith.functional.checks import as_scalar_or_tensor, check, head_dim, promote
 from lossmith.losses._fitting import finite, quartiles, spread_of
 from lossmith.losses._wrapping import refit
 from lossmith.losses.regression.point import MSE
@@ -271,7 +271,7 @@ class TransformedTarget(Pointwise):
         """
         target = _floating(target)
         if self.function == "log1p":
-            require(
+            check(
                 (target > -1).all(),
                 "function 'log1p' needs targets above -1; choose 'identity' or 'power' instead",
             )

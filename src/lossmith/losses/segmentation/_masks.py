@@ -7,7 +7,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.bases import Pointwise
 from lossmith.core.hyperparameter import Real, Switch, Whole
-from lossmith.losses._classes import ClassLoss
+from lossmith.losses._classes import LOG3, ClassLoss
 
 IGNORE = Whole(default=-100, doc="the target whose pixels are left out")
 SMOOTH = Real(
@@ -21,7 +21,6 @@ SQUARED = Switch(
 )
 
 # Four pixels of probability 3/4 and 1/4, for two classes and for one label.
-LOG3 = 1.0986122886681098
 CLASS_LOGITS = [[[[LOG3, 0.0], [LOG3, 0.0]], [[0.0, LOG3], [0.0, LOG3]]]]
 BINARY_LOGITS = [[[-LOG3, LOG3], [-LOG3, LOG3]]]
 CLASSES_SEEN = [[[0, 1], [1, 1]]]

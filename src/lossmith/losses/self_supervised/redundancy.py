@@ -207,3 +207,122 @@ class SIGReg(SetLoss):
         generator = torch.Generator().manual_seed(step)
         drawn = torch.randn(self.features, self.slices, generator=generator, device="cpu")
         return drawn / drawn.norm(dim=0)
+
+
+class TiCo(Coupled):
+    r"""Transformation invariance and covariance contrast: views agree, on directions seldom used.
+
+    .. math:: \ell_i = 1 - x_i \cdot y_i + \rho\, x_i^\top C x_i \qquad
+        C = \beta C' + \frac{1 - \beta}{N} \sum_j x_j x_j^\top
+
+    of rows of unit length, and C' the C of the steps before, 0 at first. No gradient flows
+    through C. After each step `observe` takes the batch in, by the signal "input":
+    `clock.step(input=input)`.
+
+    Shapes: input (N, D), one view's embeddings; target (N, D), the other's, of a slowly moving copy
+    of the network. Terms: invariance, from 0 to 2, and covariance, from 0 to ρ. Over several
+    processes the batch is that of all ranks: every rank calls the loss.
+
+    Use when: Two views, small batches and a momentum encoder: C remembers, as a queue does.
+    Avoid when: D is in the tens of thousands: C is D × D.
+    Source: Zhu, Moraes, Karakulak, Sobol, Canziani, LeCun, TiCo: Transformation Invariance and
+    Covariance Contrast for Self-Supervised Visual Representation Learning (2022).
+
+    >>> loss = TiCo(features=2)
+    >>> loss(torch.eye(2), torch.eye(2))  # 8 (1 - 0.9)/2
+    tensor(0.4000)
+    """
+
+    features: Whole = Whole(low=1, doc="D, the width of embeddings")
+    beta: Real = Real(default=0.9, low=0.0, high=1.0, doc="β, the share of C that a step keeps")
+    rho: Real = Real(default=8.0, low=0.0, doc="ρ, what the covariance weighs")
+    card = Card(
+        key="tico",
+        tasks=("self_supervised",),
+        input="embeddings",
+        target="embeddings",
+        symmetric=True,
+        detached=True,
+        example=Example(
+            arguments={"features": 2},
+            input=[[1.0, 0.0], [0.0, 1.0]],
+            target=[[1.0, 0.0], [0.0, 1.0]],
+            value=0.4,
+        ),
+        required_signals=("input",),
+    )
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return a covariance of 0."""
+        return {"covariance": torch.zeros(self.features, self.features)}
+
+    def values(self, input: Tensor, target: Tensor, own: slice = ALL) -> dict[str, Tensor]:
+        """Return both terms of some rows."""
+        if input.shape[1:] != (self.features,):
+            raise ValueError(f"input must be (N, {self.features}), got {tuple(input.shape)}")
+        return F.tico(
+            input,
+            target,
+            covariance=self.covariance,
+            beta=self.beta,
+            rho=self.rho,
+            own=own,
+        )
+
+    def update(self, progress: Progress) -> None:
+        """Take the step's embeddings into the covariance."""
+        rows = progress.signals["input"]
+        if len(rows):
+            seen = F.second_moment(F.unit_rows(rows)).to(self.covariance)
+            self.covariance.lerp_(seen, (1 - self.beta).to(seen.dtype))
+
+
+class MMCR(SetLoss):
+    r"""Maximum manifold capacity: the centres of each sample's views spread over all directions.
+
+    .. math:: -\lVert C \rVert_* + \frac{\lambda}{N} \sum_i \lVert Z_i \rVert_* \qquad
+        C_i = \frac{1}{V} \sum_v z_{iv}
+
+    with the nuclear norm, the sum of singular values, of the centroids C (N, D) and of each
+    sample's views Z_i (V, D), all of unit length.
+
+    Shapes: input (N, V, D), V views of N samples; there is no target. One number of the batch, at
+    least −√(N·min(N, D)); it takes no weights. A sample's centre is long where its views agree, so
+    that the first term alone pulls views together. Over several processes the batch is that of all
+    ranks: every rank calls the loss. It waits for the device, as singular values are found by
+    iteration.
+
+    Use when: Several views of each sample, without negatives, teacher or queue.
+    Avoid when: Batches are smaller than D and D is large: each step decomposes N × D numbers.
+    Source: Yerxa, Kuang, Simoncelli, Chung, Learning Efficient Coding of Natural Images with
+    Maximum Manifold Capacity Representations (2023).
+
+    >>> MMCR()(torch.eye(2).unsqueeze(1).expand(2, 3, 2))
+    tensor(-2.)
+    """
+
+    function = staticmethod(F.mmcr)
+    lambda_: Real = Real(
+        default=0.0,
+        low=0.0,
+        search=(0.005,),
+        doc="λ, what the spread of a sample's own views weighs; 0 in the authors' code, lightly's "
+        "default is 0.005",
+    )
+    card = Card(
+        key="mmcr",
+        tasks=("self_supervised",),
+        input="embeddings",
+        target=None,
+        # centroids of length 1 and 1/√2, at right angles
+        example=Example(
+            input=[[[2.0, 0.0, 0.0], [1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0], [0.0, 0.0, 3.0]]],
+            target=None,
+            value=-1 - 0.5**0.5,
+        ),
+    )
+
+    def value(self, input: Tensor, target: None) -> dict[str, Tensor]:
+        """Return the term of the views and that of the centroids."""
+        local, centres = F.mmcr(input, lambda_=self.lambda_)
+        return {"views": local, "centroids": centres}

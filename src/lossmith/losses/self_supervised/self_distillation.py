@@ -97,7 +97,7 @@ class DINO(Pointwise):
             value=0.8132616875182228,
             arguments={"features": 2, "student_temperature": 1.0, "teacher_temperature": 1.0},
         ),
-        needs=("teacher",),
+        required_signals=("teacher",),
     )
 
     def initial_state(self) -> dict[str, Tensor]:
@@ -166,7 +166,7 @@ class IBOT(Pointwise):
             value=0.8132616875182228,
             arguments={"features": 2, "student_temperature": 1.0},
         ),
-        needs=("teacher_patches",),
+        required_signals=("teacher_patches",),
     )
 
     def initial_state(self) -> dict[str, Tensor]:

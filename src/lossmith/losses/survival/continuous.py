@@ -13,10 +13,10 @@ from lossmith.core.card import Card, Example, Kind
 from lossmith.core.hyperparameter import Choice, OptionalReal, OptionalReals, Real
 from lossmith.core.reduce import reduce
 from lossmith.core.tree import check_names
+from lossmith.losses._classes import LOG3
 from lossmith.losses._fitting import finite, quantile_of
 
 TARGET: Mapping[str, Kind] = {"time": "positive", "event": "labels"}
-_LOG3 = math.log(3)
 _FLOOR = Real(default=0.001, low=0.0, exclusive=True, doc="least :math:`\\sigma`, of log time")
 _SCALE = OptionalReal(
     default=None,
@@ -71,7 +71,7 @@ class Cox(SetLoss):
         target=TARGET,
         # hazards 3, 1, 1, the first two tied: log(5/3), and log 3 with 5 - 4/2 at risk
         example=Example(
-            input=[_LOG3, 0.0, 0.0],
+            input=[LOG3, 0.0, 0.0],
             target={"time": [1.0, 1.0, 3.0], "event": [1.0, 1.0, 0.0]},
             value=(math.log(5 / 3) + math.log(3)) / 2,
         ),
@@ -248,7 +248,7 @@ class LogNormalAFT(_AFT):
         # sigma 2: log 2 + log(2 pi)/2 at z = 0; log 2 where censored at the median
         example=Example(
             arguments={"floor": 1.0},
-            input=[[0.0, 0.0], [_LOG3, 0.0]],
+            input=[[0.0, 0.0], [LOG3, 0.0]],
             target={"time": [1.0, 3.0], "event": [1.0, 0.0]},
             value=math.log(2) + math.log(2 * math.pi) / 4,
         ),

@@ -12,10 +12,10 @@ from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Real, Reals
 from lossmith.core.loss import Loss
 from lossmith.core.tree import check_names
+from lossmith.losses._classes import LOG3
 from lossmith.losses._fitting import finite, quantile_of
 from lossmith.losses.survival.continuous import TARGET
 
-_LOG3 = math.log(3)
 _TARGET = {"time": [0.5, 3.0, 1.0], "event": [1.0, 1.0, 0.0]}  # in intervals 1 and 2, and after 1
 _TIMES = {"times": [1.0, 3.0]}
 
@@ -113,7 +113,7 @@ class LogisticHazard(Grid, Pointwise):
         # hazards 3/4 and 1/2: log(4/3), log 4 + log 2, log 4
         example=Example(
             arguments=_TIMES,
-            input=[[_LOG3, 0.0]] * 3,
+            input=[[LOG3, 0.0]] * 3,
             target=_TARGET,
             value=(math.log(4 / 3) + math.log(8) + math.log(4)) / 3,
         ),
@@ -161,7 +161,7 @@ class MTLR(Grid, Pointwise):
         # scores 2 log 3, log 3, 0, masses 9, 3, 1 of 13: the first, the second, the last two
         example=Example(
             arguments=_TIMES,
-            input=[[_LOG3, _LOG3]] * 3,
+            input=[[LOG3, LOG3]] * 3,
             target=_TARGET,
             value=(math.log(13 / 9) + math.log(13 / 3) + math.log(13 / 4)) / 3,
         ),
@@ -210,7 +210,7 @@ class BCESurv(Grid, Pointwise):
         # to survive: 3/4 and 1/2; log 4 + log 2, log(4/3) + log 2, log(4/3)
         example=Example(
             arguments=_TIMES,
-            input=[[_LOG3, 0.0]] * 3,
+            input=[[LOG3, 0.0]] * 3,
             target=_TARGET,
             value=(math.log(8) + math.log(8 / 3) + math.log(4 / 3)) / 3,
         ),
@@ -257,7 +257,7 @@ class PMF(Grid, Pointwise):
         # masses 3, 3, 1 of 7: the first, the second, the last two
         example=Example(
             arguments=_TIMES,
-            input=[[_LOG3, _LOG3]] * 3,
+            input=[[LOG3, LOG3]] * 3,
             target=_TARGET,
             value=(math.log(7 / 3) * 2 + math.log(7 / 4)) / 3,
         ),
@@ -319,7 +319,7 @@ class DeepHit(Grid, Coupled):
         # rows 1 and 2, a third of it each
         example=Example(
             arguments=_TIMES,
-            input=[[_LOG3, _LOG3]] * 3,
+            input=[[LOG3, LOG3]] * 3,
             target=_TARGET,
             value=(math.log(7 / 3) * 2 + math.log(7 / 4) + 2 / 3) / 3,
         ),
@@ -368,7 +368,7 @@ class PCHazard(Grid, Pointwise):
         # hazards log 4 and log 2: half of the first, both, the first
         example=Example(
             arguments=_TIMES,
-            input=[[_LOG3, 0.0]] * 3,
+            input=[[LOG3, 0.0]] * 3,
             target=_TARGET,
             value=2 * math.log(2) - math.log(math.log(4) * math.log(2)) / 3,
         ),

@@ -22,7 +22,7 @@ def signed(share: float) -> str:
     return f"{number(value, 0 if abs(value) >= 10 else 1, sign=True)} %"
 
 
-def counted(count: int, noun: str, ending: str = "s") -> str:
+def pluralize(count: int, noun: str, ending: str = "s") -> str:
     """Return a count with its noun in the right number."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}{ending}"
 

@@ -60,7 +60,7 @@ class CandidateResult:
     p_value: float | None = None
     learning_rate: float | None = None
     epochs: int | None = None
-    cells: int = 0
+    folds: int = 0
     note: str = ""
     by_target: dict[str, dict[str, float]] = field(default_factory=dict)  # of several targets
     default_score: float | None = None
@@ -133,10 +133,12 @@ class Result:
     withheld: the loss that looked better, where rows may belong together and the default is kept.
     still_improving: losses that were best at the end of training, or at an edge of their learning
     rates, when the study went no further; the sentence says so. source: why the default is the
-    loss to beat, in words. beside: what is read beside the score on the untouched rows, as the
-    coverage of intervals or each step of a forecast, of the default and of the selected loss. lean:
-    the loss that is expected to gain most, if its probability of harm is under 10 % or it is
-    selected; None without one, or where no other table tells of the task or metric.
+    loss to beat, in words. beside: what is read beside the score on the untouched rows, or without
+    such on validation rows, as the coverage of intervals or each step of a forecast, of the default
+    and of the selected loss. ensemble: how many models of each loss predict, where they are of
+    several losses; its score stands beside the others in `test`. lean: the loss that is expected to
+    gain most, if its probability of harm is under 10 % or it is selected; None without one, or
+    where no other table tells of the task or metric.
     """
 
     task: str
@@ -146,13 +148,13 @@ class Result:
     rows: dict[str, int]  # total, train, test, dropped
     diagnosis: tuple[Finding, ...]
     default: str
-    naive: str  # what is commonly used; empty where that is not known
+    common: str  # what is commonly used; empty where that is not known
     selected: str
     verdict: Literal["switch", "keep"]
     sentence: str
     equivalents: tuple[str, ...]
     candidates: tuple[CandidateResult, ...]
-    test: dict[str, float | None]  # default, selected
+    test: dict[str, float | None]  # default, selected, ensemble
     cost: Cost
     seed: int
     interrupted: bool
@@ -164,6 +166,7 @@ class Result:
     still_improving: tuple[str, ...] = ()
     source: str = ""
     beside: dict[str, dict[str, float]] = field(default_factory=dict)
+    ensemble: dict[str, int] = field(default_factory=dict)
     lean: str | None = None
 
     def error(self, score: float) -> float:
@@ -219,15 +222,16 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """Pictures of one row of the data, as PNG, and what they show."""
+    """Pictures of one row of the data, as PNG, or its text, and what is to be seen there."""
 
     caption: str
-    pictures: tuple[bytes, ...]
+    pictures: tuple[bytes, ...] = ()
+    text: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Pictures of the data that tell how well a model does.
+    """Pictures or texts of the data that tell how well a model does.
 
     key: names of the colours that are painted on them, as #rrggbb.
     """
@@ -239,7 +243,7 @@ class Gallery:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class ReportData:
     """What the report draws beyond the numbers.
 
     levels: of the quantiles that the selected loss's predictions are, by target; None as decoded.
@@ -254,6 +258,6 @@ class Evidence:
     test_counted: np.ndarray | None = None  # which of these rows the scores count; all if None
     classes: tuple[str, ...] = ()
     sample: Sample | None = None
-    gallery: Gallery | None = None  # of pictures
+    gallery: Gallery | None = None  # of pictures or texts
     horizons: tuple[float, ...] = ()  # of times to an event
     levels: tuple[float | None, ...] = ()

@@ -1,7 +1,7 @@
 """How rows belong together and follow each other, as the user says it: groups and times."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted
+from lossmith.study.base.formatting import pluralize
 from lossmith.study.data.cells import as_dates, as_numbers, kind
 from lossmith.study.data.folds import LEAST_GROUPS, Split, split_by_time, split_rows
 from lossmith.study.data.table import as_text, nearest
@@ -32,6 +32,7 @@ class Arrangement:
     times: np.ndarray | None = None
     told: bool = False
     notes: tuple[str, ...] = ()
+    name: str = ""
 
     @classmethod
     def of(
@@ -43,14 +44,14 @@ class Arrangement:
 
         Raises:
             InputError: if a column is not there or is a target, if values are missing or not as
-                many as rows, if there are too few groups, or if times are none.
+                many as rows, or if times are none.
         """
-        notes, codes, order = [], None, None
+        notes, codes, order, by = [], None, None, ""
         if groups is not None and groups is not False:
-            name, labels = column_or_values(frame, targets, groups, "groups", ANSWERS)
-            codes = _codes(name, labels)
+            by, labels = column_or_values(frame, targets, groups, "groups", ANSWERS)
+            codes = _codes(by, labels)
             notes.append(
-                f"{codes.max() + 1:,} groups ({name}): rows of one count as one unit in the test"
+                f"{codes.max() + 1:,} groups ({by}): rows of one count as one unit in the test"
                 + ("" if time is not None else ", and stay together in every split")
             )
         if time is not None:
@@ -61,12 +62,22 @@ class Arrangement:
         if isinstance(groups, str):
             frame = frame.drop(columns=groups)
         told = groups is not None or time is not None
-        return frame, cls(groups=codes, times=order, told=told, notes=tuple(notes))
+        return frame, cls(groups=codes, times=order, told=told, notes=tuple(notes), name=by)
 
     def at(self, rows: np.ndarray) -> "Arrangement":
         """Return the arrangement of some rows."""
         groups, times = (None if one is None else one[rows] for one in (self.groups, self.times))
-        return Arrangement(groups=groups, times=times, told=self.told, notes=self.notes)
+        return replace(self, groups=groups, times=times)
+
+    def check(self) -> None:
+        """Raise InputError for groups too few to tell how new ones are predicted."""
+        found = LEAST_GROUPS if self.groups is None else len(np.unique(self.groups))
+        if found < LEAST_GROUPS:
+            raise InputError(
+                f"{self.name} has {pluralize(found, 'group')}, and no split of fewer than "
+                f"{LEAST_GROUPS} tells how new ones are predicted; if new rows are of the same "
+                "groups, say groups=False (--groups none)"
+            )
 
     def split(self, task: Task, target: np.ndarray, seed: int, units: np.ndarray | None) -> Split:
         """Split the rows; units: of groups and copies of rows."""
@@ -107,7 +118,7 @@ def column_or_values(
     missing = int((values.isna() | (as_text(values).str.strip() == "")).sum())
     if missing:
         raise InputError(
-            f"{name} has no value in {counted(missing, 'row')}; {what} needs one in each: "
+            f"{name} has no value in {pluralize(missing, 'row')}; {what} needs one in each: "
             "fill them in or remove these rows"
         )
     return name, values
@@ -128,13 +139,6 @@ def _codes(name: str, labels: pd.Series) -> np.ndarray:
     except TypeError as error:
         kind_of = type(labels.iloc[0]).__name__
         raise InputError(f"{name} holds values of type {kind_of}, which name no groups") from error
-    found = int(codes.max()) + 1
-    if found < LEAST_GROUPS:
-        raise InputError(
-            f"{name} has {counted(found, 'group')}, and no split of fewer than {LEAST_GROUPS} "
-            "tells how new ones are predicted; if new rows are of the same groups, say "
-            "groups=False (--groups none)"
-        )
     return codes
 
 

@@ -1,4 +1,4 @@
-"""Which rows are untouched, which train and which validate: the same for every candidate."""
+"""Which rows train, which validate and which are the test's: the same for every candidate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Split:
     and stay together unless time parts them. None where every row is its own.
     """
 
-    develop: np.ndarray
+    train: np.ndarray
     test: np.ndarray
     folds: tuple[Fold, ...]
     screening_folds: tuple[int, ...]
@@ -62,7 +62,7 @@ class Split:
     @property
     def sampled(self) -> bool:
         """Whether the study is of samples of the rows, though the final models see them all."""
-        return self.studied < len(self.develop)
+        return self.studied < len(self.train)
 
     def units(self, rows: np.ndarray) -> np.ndarray:
         """Return the numbers of the units that rows belong to."""
@@ -91,17 +91,17 @@ def split_rows(
         InputError: if there are too few groups to part.
     """
     classes = TABLE_TASKS[task].strata(target)
-    develop, test = _untouched(len(target), classes, groups, seed)
+    train, test = _test_rows(len(target), classes, groups, seed)
     folds = []
-    samples = [develop] * REPEATS if whole else _samples(develop, classes, groups, seed)
+    samples = [train] * REPEATS if whole else _samples(train, classes, groups, seed)
     for repeat, rows in enumerate(samples):
         own_classes, own_groups = (_of(part, rows) for part in (classes, groups))
         part = _parts(len(rows), own_classes, own_groups, FOLDS, seed + repeat)
         for number in range(FOLDS):
             own = 1000 * seed + FOLDS * repeat + number
-            train, valid = rows[part != number], rows[part == number]
-            folds.append(Fold(seed=own, repeat=repeat, train=train, valid=valid))
-    return _split(develop, test, folds, groups)
+            pair = {"train": rows[part != number], "valid": rows[part == number]}
+            folds.append(Fold(seed=own, repeat=repeat, **pair))
+    return _split(train, test, folds, groups)
 
 
 def _samples(
@@ -156,7 +156,7 @@ def split_by_time(times: np.ndarray, seed: int, groups: np.ndarray | None = None
     window = min(start for _, start, _ in pairs)
     thin = slice(None, None, _samples_in(window, window))  # of a large table every so many-th row
     return _split(
-        develop=order[:cut],
+        train=order[:cut],
         test=order[cut:],
         folds=[
             Fold(
@@ -177,10 +177,10 @@ def _nearest(ends: np.ndarray, mark: float) -> int:
 
 
 def _split(
-    develop: np.ndarray, test: np.ndarray, folds: Sequence[Fold], groups: np.ndarray | None
+    train: np.ndarray, test: np.ndarray, folds: Sequence[Fold], groups: np.ndarray | None
 ) -> Split:
     return Split(
-        develop=develop,
+        train=train,
         test=test,
         folds=tuple(folds),
         screening_folds=tuple(range(SCREENING)),
@@ -193,10 +193,10 @@ def _of(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
     return None if values is None else values[rows]
 
 
-def _untouched(
+def _test_rows(
     rows: int, classes: np.ndarray | None, groups: np.ndarray | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to develop on and the untouched ones, about a fifth."""
+    """Return the rows that train and the test rows, about a fifth."""
     if groups is None:
         return train_test_split(
             np.arange(rows), test_size=TEST_SHARE, random_state=seed, stratify=classes

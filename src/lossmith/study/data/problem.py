@@ -14,7 +14,7 @@ from pandas.api import types
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted
+from lossmith.study.base.formatting import pluralize
 from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.cells import Columns
 from lossmith.study.data.event import Event, survival_asked
@@ -132,6 +132,8 @@ def frame_problem(
     arrangement = arrangement or Arrangement()
     asked = survival_asked(metric, task, event) or ranking_asked(metric, task, arrangement)
     found = asked or _task(numbers, target, metric, task, notes)
+    if found != "ranking":  # whose groups are queries, which are what is counted
+        arrangement.check()
     if found == "regression" or not any(isinstance(value, Decimal) for value in column):
         if numbers is not column:
             notes.insert(0, f"column {target!r} holds numbers as text; they are read as numbers")
@@ -204,7 +206,7 @@ def _check_units(problem: Problem) -> None:
 def left_out_note(dropped: int, of: str, frame: pd.DataFrame, classes: Iterable[str]) -> str:
     """Return what is told of rows left out, with the texts that might be classes' names."""
     left = "was" if dropped == 1 else "were"
-    note = f"{counted(dropped, 'row')} without a value of {of} {left} left out"
+    note = f"{pluralize(dropped, 'row')} without a value of {of} {left} left out"
     words = dict.fromkeys(word for name in classes for word in missing_words(frame, name))
     if not words:
         return note
@@ -228,7 +230,7 @@ def _usable(column: pd.Series, name: str) -> pd.Series:
     if types.is_float_dtype(column) and np.isinf(column.to_numpy(float, na_value=np.nan)).any():
         count = int(np.isinf(column.to_numpy(float, na_value=np.nan)).sum())
         raise InputError(
-            f"column {name!r} is infinite in {counted(count, 'row')}; correct or remove them"
+            f"column {name!r} is infinite in {pluralize(count, 'row')}; correct or remove them"
         )
     try:
         column.nunique()
@@ -382,7 +384,7 @@ def _check_classes(
     if rows < MINIMUM_CLASS_ROWS:
         rare = labels[int(counts.argmin())]
         raise InputError(
-            f"class {rare!r} of column {name!r} has {counted(rows, what)}, "
+            f"class {rare!r} of column {name!r} has {pluralize(rows, what)}, "
             f"a study needs at least {MINIMUM_CLASS_ROWS}; "
             "remove such rows or merge them with another class"
         )

@@ -99,7 +99,7 @@ class TableProblem:
             return joined
         return min(codes, key=lambda one: np.bincount(one).min())
 
-    def under(self, target: Problem, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    def prefixed(self, target: Problem, findings: Iterable[Finding]) -> tuple[Finding, ...]:
         """Return findings, of several targets under the name of the one that they are of."""
         if not self.several:
             return tuple(findings)

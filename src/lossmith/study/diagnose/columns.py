@@ -7,7 +7,7 @@ import pandas as pd
 from pandas.api import types
 from scipy import stats
 
-from lossmith.study.base.formatting import counted, listed, percent
+from lossmith.study.base.formatting import listed, percent, pluralize
 from lossmith.study.base.result import Finding
 from lossmith.study.data.cells import as_numbers
 from lossmith.study.data.problem import Problem
@@ -98,7 +98,7 @@ def _missing(problem: Problem) -> Iterator[Finding]:
         value=percent(float(shares.mean())),
         meaning=(
             f"marked by columns of their own; most in {worst!r} ({percent(shares.max())})"
-            + (f", {counted(mostly, 'column')} mostly empty" if mostly else "")
+            + (f", {pluralize(mostly, 'column')} mostly empty" if mostly else "")
         ),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lossmith.study.base.formatting import counted, percent
+from lossmith.study.base.formatting import percent, pluralize
 from lossmith.study.base.result import Finding
 from lossmith.study.metrics.listed import layout
 from lossmith.study.tasks.lists import LONGEST
@@ -31,7 +31,7 @@ def of_queries(target: np.ndarray) -> Iterator[Finding]:
         name="items of a query",
         value=f"{sizes.min()} to {longest}",
         meaning=f"{np.median(sizes):g} in the middle"
-        + (f"; {LONGEST} items of {counted(cut, 'long query')} train" if cut else ""),
+        + (f"; {LONGEST} items of {pluralize(cut, 'long query')} train" if cut else ""),
     )
     best = np.zeros(count)
     np.maximum.at(best, query, relevance)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import stats
 
-from lossmith.study.base.formatting import counted, listed, percent
+from lossmith.study.base.formatting import listed, percent, pluralize
 from lossmith.study.base.result import Finding
 from lossmith.study.data.problem import Problem
 from lossmith.study.diagnose.censored import of_times
@@ -57,7 +57,7 @@ def _outliers(target: Array) -> Iterator[Finding]:
     )
     yield Finding(
         name="outliers",
-        value=f"{counted(int(far.sum()), 'row')} ({percent(far.mean())})",
+        value=f"{pluralize(int(far.sum()), 'row')} ({percent(far.mean())})",
         meaning=(
             f"more than {FAR:g} robust deviations off, up to {deviation.max():.3g}; they carry "
             f"{percent(share)} of the squared deviations, {follow}"

@@ -1,4 +1,4 @@
-"""The small bodies that every loss trains on pictures: a convolutional network and a U-Net."""
+"""The small bodies that every loss trains: convolutions, a U-Net, and for texts a bag."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -6,10 +6,13 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from lossmith.study.folders.texts import BUCKETS
+
 STEP = 16  # the side of pictures is a multiple of it
 WIDTHS = (32, 64, 128)  # channels of the convolutional network, and of the U-Net's halvings
 DEPTHS = (16, 32, 64)
 IN_GROUP = 8  # channels that are standardised together
+NUMBERS = 16  # of an n-gram's vector
 
 MakeBody = Callable[[int], nn.Module]
 
@@ -85,6 +88,16 @@ class UNet(nn.Module):
 def u_net(channels: int) -> MakeBody:
     """Return what makes a U-Net."""
     return lambda width: UNet(channels, width)
+
+
+def mean_of_n_grams(width: int) -> nn.Module:
+    """Return the mean of a vector each n-gram, and a linear head: fastText (Joulin et al., 2017).
+
+    Vectors begin small, as there. Shapes: codes (N, any), 0 for none, to (N, width).
+    """
+    bag = nn.EmbeddingBag(BUCKETS + 1, NUMBERS, mode="mean", padding_idx=0)
+    nn.init.uniform_(bag.weight, -1 / NUMBERS, 1 / NUMBERS)
+    return nn.Sequential(bag, nn.Linear(NUMBERS, width))
 
 
 def _layer(into: int, out: int, *, kernel: int, step: int) -> nn.Sequential:

@@ -7,14 +7,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lossmith.study.base.formatting import counted, listed, percent
+from lossmith.study.base.formatting import listed, percent, pluralize
 from lossmith.study.base.result import Finding
 from lossmith.study.data.units import same_inputs
 from lossmith.study.folders.listing import NAMED
 from lossmith.study.folders.pictures import Looks
+from lossmith.study.folders.texts import SEEN
 from lossmith.study.metrics.overlap import IGNORED
 
-FEW = 500  # images, below which only large differences can be proven
+FEW = 500  # files, below which only large differences can be proven
 RARE = 0.2  # of an even share, below which a class is warned of
 
 
@@ -27,14 +28,29 @@ def of_pictures(looks: list[Looks], side: int, channels: int) -> list[Finding]:
             name="images",
             value=f"{len(looks):,}",
             meaning=f"{widths[middle]} × {heights[middle]} pixels in the middle; each is squeezed "
-            f"to {side} × {side}, {'grey' if channels == 1 else 'in colour'}"
-            + (", where only large differences can be proven" if len(looks) < FEW else ""),
+            f"to {side} × {side}, {'grey' if channels == 1 else 'in colour'}" + _few(len(looks)),
         )
     ]
 
 
+def of_texts(texts: Sequence[str], sizes: Sequence[int]) -> list[Finding]:
+    """Say how many texts there are, how long, and how many are longer than what is seen.
+
+    sizes: of their files, in bytes.
+    """
+    long = sum(size > SEEN for size in sizes)
+    cut = f"; of {pluralize(long, 'longer one')} the first {SEEN:,} bytes are seen" if long else ""
+    length = sorted(map(len, texts))[len(texts) // 2]
+    meaning = f"{pluralize(length, 'character')} in the middle{cut}{_few(len(texts))}"
+    return [Finding(name="texts", value=f"{len(texts):,}", meaning=meaning)]
+
+
+def _few(count: int) -> str:
+    return ", where only large differences can be proven" if count < FEW else ""
+
+
 def of_classes(found: np.ndarray, labels: np.ndarray) -> list[Finding]:
-    """Say how many images each class has, and whether one is rare."""
+    """Say how many files each class has, and whether one is rare."""
     counts = np.bincount(found)
     order = np.argsort(-counts, kind="stable")
     share = counts.min() / counts.sum()
@@ -74,27 +90,27 @@ def of_masks(target: Tensor) -> list[Finding]:
     return found
 
 
-def of_groups(said: np.ndarray | None) -> list[Finding]:
+def of_groups(said: np.ndarray | None, word: str) -> list[Finding]:
     """Say how many groups the user has told of."""
     if said is None:
         return []
-    meaning = "images of one group stay together in every split, and count as one in the test"
+    meaning = f"{word}s of one group stay together in every split, and count as one in the test"
     return [Finding(name="groups", value=f"{len(np.unique(said)):,}", meaning=meaning)]
 
 
-def of_copies(pictures: Tensor, target: Tensor, names: Sequence[str]) -> list[Finding]:
-    """Return a warning where a picture is there twice, and what is said of it differs."""
-    alike, said = same_inputs(pictures), same_inputs(target)
-    rows = pd.DataFrame({"picture": alike, "said": said, "name": names})
-    torn = rows[rows.groupby("picture")["said"].transform("nunique") > 1]
+def of_copies(seen: Tensor, target: Tensor, names: Sequence[str], word: str) -> list[Finding]:
+    """Return a warning where a file is there twice, and what is said of it differs."""
+    rows = pd.DataFrame({"seen": same_inputs(seen), "said": same_inputs(target), "name": names})
+    torn = rows[rows.groupby("seen")["said"].transform("nunique") > 1]
     if torn.empty:
         return []
-    first = list(torn.loc[torn.picture == torn.picture.iloc[0], "name"])
+    first = list(torn.loc[torn.seen == torn.seen.iloc[0], "name"])
+    what = "classes or masks" if word == "image" else "classes"
     return [
         Finding(
             name="contradictions",
-            value=counted(len(torn), "image"),
-            meaning=f"equal pictures of different classes or masks, as {' and '.join(first[:2])}; "
+            value=pluralize(len(torn), word),
+            meaning=f"equal {word}s of different {what}, as {' and '.join(first[:2])}; "
             "they stay together in every split, but one of them must be wrong",
             level="warning",
         )
@@ -106,7 +122,7 @@ def left_out(names: Sequence[str], what: str) -> list[Finding]:
     if not names:
         return []
     told = f"{what}: {listed(list(names), NAMED)}"
-    return [Finding(name="left out", value=counted(len(names), "file"), meaning=told)]
+    return [Finding(name="left out", value=pluralize(len(names), "file"), meaning=told)]
 
 
 def note(name: str, text: str) -> Finding:

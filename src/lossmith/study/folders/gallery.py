@@ -1,12 +1,12 @@
-"""The pictures that a report shows: those that a model got most wrong, and masks beside images."""
+"""What a report shows of files: those that a model got most wrong, and masks beside images."""
 
 import io
-from collections.abc import Sequence
 
 import numpy as np
 
 from lossmith.study.base.formatting import number
 from lossmith.study.base.result import Gallery, Shown
+from lossmith.study.folders.data import FolderData
 from lossmith.study.metrics import decide
 from lossmith.study.metrics.overlap import IGNORED
 from lossmith.study.metrics.reading import decided
@@ -14,15 +14,20 @@ from lossmith.study.report.svg import CLASSES
 from lossmith.study.selection.own_model import ModelSelection
 from lossmith.study.tasks.sample import spread
 
-MOST = 12  # pictures of classes
+MOST = 12  # files of classes
+EXCERPT = 240  # characters of a text
 MOST_MASKS = 8
 SHARE = 0.55  # of a mask's colour in a pixel
 
 
-def most_wrong(
-    pictures: np.ndarray, names: Sequence[str], labels: Sequence[str], chosen: ModelSelection
-) -> Gallery:
-    """Return the untouched pictures whose own class the model found least likely."""
+def gallery(data: FolderData, chosen: ModelSelection) -> Gallery:
+    """Return the untouched files that tell most."""
+    return beside_masks(data, chosen) if data.inputs.masked else most_wrong(data, chosen)
+
+
+def most_wrong(data: FolderData, chosen: ModelSelection) -> Gallery:
+    """Return the untouched files whose own class the model found least likely."""
+    labels, word = data.labels, data.inputs.word
     target = chosen.evidence.test_target.astype(int)
     prediction = chosen.evidence.test_selected
     taken, own = decide(prediction, chosen.decision), prediction[np.arange(len(target)), target]
@@ -33,20 +38,28 @@ def most_wrong(
         label = labels[target[row]]
         mistaken = f", taken for {labels[taken[row]]}" * bool(taken[row] != target[row])
         share = number(float(own[row]), 2)
-        caption = f"{names[row]} is {label}{mistaken}; probability of {label}: {share}"
-        shown.append(Shown(caption=caption, pictures=(_png(pictures[row]),)))
+        place = chosen.test_rows[row]
+        caption = f"{data.names[place]} is {label}{mistaken}; probability of {label}: {share}"
+        shown.append(_shown(data, place, caption))
     text = (
-        f"Of {len(target):,} untouched images {wrong:,} are taken for another class by the chosen "
+        f"Of {len(target):,} untouched {word}s {wrong:,} are taken for another class by the chosen "
         "loss’s model. Shown are those, worst first, and then the least sure. Some may be labelled "
         "wrong."
     )
-    return Gallery(title="The most wrong images", text=text, shown=tuple(shown))
+    return Gallery(title=f"The most wrong {word}s", text=text, shown=tuple(shown))
 
 
-def beside_masks(
-    pictures: np.ndarray, names: Sequence[str], labels: Sequence[str], chosen: ModelSelection
-) -> Gallery:
+def _shown(data: FolderData, row: int, caption: str) -> Shown:
+    """Return a file as a picture, or as the beginning of its text."""
+    if not data.texts:
+        return Shown(caption=caption, pictures=(_png(data.seen[row].numpy()),))
+    text = " ".join(data.texts[row].split())
+    return Shown(caption=caption, text=text[:EXCERPT] + " …" * (len(text) > EXCERPT))
+
+
+def beside_masks(data: FolderData, chosen: ModelSelection) -> Gallery:
     """Return untouched pictures with their masks and the models', from the worst to the best."""
+    pictures = data.seen[chosen.test_rows].numpy()
     target, evidence, result = chosen.evidence.test_target, chosen.evidence, chosen.result
     said = {"default": evidence.test_default}
     if result.selected != result.default:
@@ -61,7 +74,8 @@ def beside_masks(
     for row in order:
         masks = (target[row], *(one[row] for one in codes.values()))
         drawn = (_png(pictures[row]), *(_png(_painted(pictures[row], mask)) for mask in masks))
-        caption = f"{names[row]}: {number(100 * float(right[row]), 1)} % of the pixels right"
+        name, share = data.names[chosen.test_rows[row]], number(100 * float(right[row]), 1)
+        caption = f"{name}: {share} % of the pixels right"
         shown.append(Shown(caption=caption, pictures=drawn))
     columns = ["the image", "its mask", *(f"that of the {role} loss’s model" for role in codes)]
     return Gallery(
@@ -69,7 +83,9 @@ def beside_masks(
         text=f"Untouched images, from the worst to the best. Left to right: {', '.join(columns)}.",
         shown=tuple(shown),
         key=tuple(
-            (label, CLASSES[(code - 1) % len(CLASSES)]) for code, label in enumerate(labels) if code
+            (label, CLASSES[(code - 1) % len(CLASSES)])
+            for code, label in enumerate(data.labels)
+            if code
         ),
     )
 

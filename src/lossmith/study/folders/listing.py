@@ -1,4 +1,4 @@
-"""What lies in a folder: images by class, or images beside their masks."""
+"""What lies in a folder: images or texts by class, or images beside their masks."""
 
 import os
 import re
@@ -8,36 +8,52 @@ from pathlib import Path
 import numpy as np
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted, listed
-from lossmith.study.folders.pictures import SUFFIXES
+from lossmith.study.base.formatting import listed, pluralize
+from lossmith.study.folders.pictures import SUFFIXES as OF_IMAGES
 from lossmith.study.tasks.classes import MINIMUM_CLASS_ROWS
 
 NAMED = 3  # files that a line names
+SUFFIXES = {"image": OF_IMAGES, "text": (".txt",)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """The images of a folder, by their paths within it, in order.
+    """The images, or the texts, of a folder, by their paths within it, in order.
 
-    left_out: files that are no images.
+    word: what one of them is. left_out: other files.
     """
 
     root: Path
+    word: str
     names: tuple[str, ...]
     left_out: tuple[str, ...]
 
     @property
     def files(self) -> list[Path]:
-        """The images' files."""
+        """Their files."""
         return [self.root / name for name in self.names]
 
 
-def images_in(root: Path, apart: Path | None = None) -> Listing:
-    """Return all images under a folder, hidden ones and those of a folder apart aside.
+def found_in(root: Path, word: str | None = None, apart: Path | None = None) -> Listing:
+    """Return all images, or all texts, under a folder, but hidden ones and those of a folder apart.
+
+    word: which of the two; told by the files if None.
 
     Raises:
-        InputError: if there is no such folder, or no image in it.
+        InputError: if there is no such folder, none in it, or some of each in folders of classes.
     """
+    names = _files_in(root, apart)
+    word = _told(root, names) if word is None else word
+    found = _of(word, names)
+    if not found:
+        kinds = ", ".join(SUFFIXES[word])
+        raise InputError(f"{root} holds no {word} ({kinds})")
+    left_out = tuple(sorted(set(names) - set(found)))
+    return Listing(root=root, word=word, names=tuple(found), left_out=left_out)
+
+
+def _files_in(root: Path, apart: Path | None) -> list[str]:
+    """Return the paths of all files that are not hidden, in order."""
     if not root.is_dir():
         raise InputError(f"there is no folder {root}")
     apart = None if apart is None else apart.resolve()
@@ -52,31 +68,47 @@ def images_in(root: Path, apart: Path | None = None) -> Listing:
         )
         inner = Path(place).relative_to(root)
         names += [(inner / name).as_posix() for name in files if name[0] != "."]
-    names.sort()
-    found = tuple(name for name in names if Path(name).suffix.lower() in SUFFIXES)
-    if not found:
-        kinds = ", ".join(SUFFIXES)
-        raise InputError(f"{root} holds no image ({kinds})")
-    return Listing(root=root, names=found, left_out=tuple(sorted(set(names) - set(found))))
+    return sorted(names)
+
+
+def _of(word: str, names: list[str]) -> list[str]:
+    return [name for name in names if Path(name).suffix.lower() in SUFFIXES[word]]
+
+
+def _told(root: Path, names: list[str]) -> str:
+    """Return what files in folders of classes are: a README beside these is of no class."""
+    classed = {word: [n for n in _of(word, names) if "/" in n] for word in SUFFIXES}
+    told = [word for word, own in classed.items() if own]
+    if len(told) == 2:
+        image, text = (own[0] for own in classed.values())
+        raise InputError(
+            f"{root} holds images and texts, as {image} and {text}; a study is of one kind: move "
+            "the others away"
+        )
+    loose = [word for word in SUFFIXES if _of(word, names)]
+    if not (told or loose):
+        kinds = ", ".join(suffix for own in SUFFIXES.values() for suffix in own)
+        raise InputError(f"{root} holds no image and no text ({kinds})")
+    return (told or loose)[0]
 
 
 def classes_in(listing: Listing) -> tuple[np.ndarray, np.ndarray]:
-    """Return each image's class as a code, and the classes' names: those of the folders.
+    """Return each file's class as a code, and the classes' names: those of the folders.
 
     Raises:
-        InputError: if images lie in no folder of a class, if there is one class only, or if a
-            class has too few images.
+        InputError: if files lie in no folder of a class, if there is one class only, or if a
+            class has too few of them.
     """
-    root = listing.root
+    root, word = listing.root, listing.word
     loose = [name for name in listing.names if "/" not in name]
     if len(loose) == len(listing.names):
         raise InputError(
-            f"{root} has images, but no folders: put those of each class into a folder of its "
-            "name, or give --masks DIR"
+            f"{root} has {word}s, but no folders: put those of each class into a folder of its name"
+            + (", or give --masks DIR" if word == "image" else "")
         )
     if loose:
         raise InputError(
-            f"{root} has {counted(len(loose), 'image')} in no folder of a class "
+            f"{root} has {pluralize(len(loose), word)} in no folder of a class "
             f"({listed(loose, NAMED)}); move or remove them"
         )
     labels, found = np.unique(
@@ -88,14 +120,16 @@ def classes_in(listing: Listing) -> tuple[np.ndarray, np.ndarray]:
         if one.is_dir() and one.name[0] != "." and one.name not in labels
     )
     if empty:
-        raise InputError(f"{root / empty[0]} holds no image; every folder is a class, so remove it")
+        raise InputError(
+            f"{root / empty[0]} holds no {word}; every folder is a class, so remove it"
+        )
     if len(labels) < 2:
         raise InputError(f"{root} has one class only ({labels[0]}); a study needs two or more")
     counts = np.bincount(found)
     if counts.min() < MINIMUM_CLASS_ROWS:
         rare = labels[counts.argmin()]
         raise InputError(
-            f"class {rare} has {counted(int(counts.min()), 'image')}; a study needs "
+            f"class {rare} has {pluralize(int(counts.min()), word)}; a study needs "
             f"{MINIMUM_CLASS_ROWS} of each: add some, or move its folder away"
         )
     return found, labels
@@ -108,7 +142,7 @@ def masks_of(listing: Listing, masks: Path) -> tuple[list[Path], list[str]]:
         InputError: if an image has none, or several, or two images share one.
     """
     drawn: dict[str, list[str]] = {}
-    for name in images_in(masks).names:
+    for name in found_in(masks, "image").names:
         drawn.setdefault(stem_of(name), []).append(name)
     stems = [stem_of(name) for name in listing.names]
     check_stems(listing)
@@ -119,8 +153,8 @@ def masks_of(listing: Listing, masks: Path) -> tuple[list[Path], list[str]]:
     lacking = [name for name, stem in zip(listing.names, stems, strict=True) if stem not in drawn]
     if lacking:
         raise InputError(
-            f"{len(lacking)} of {counted(len(stems), 'image')} without a mask of the same name in "
-            f"{masks}: {listed(lacking, NAMED)}"
+            f"{len(lacking)} of {pluralize(len(stems), 'image')} without a mask of the same name "
+            f"in {masks}: {listed(lacking, NAMED)}"
         )
     spare = sorted(name for stem, (name, *_) in drawn.items() if stem not in imaged)
     return [masks / drawn[stem][0] for stem in stems], spare
@@ -136,7 +170,7 @@ def check_stems(listing: Listing) -> None:
 
 
 def groups_of(names: tuple[str, ...], pattern: str) -> np.ndarray:
-    """Return a label an image: what a regular expression, or its first group, finds in its path.
+    """Return a label a file: what a regular expression, or its first group, finds in its path.
 
     >>> groups_of(("cat/p1_a.png", "cat/p1_b.png", "dog/p2.png"), r"p(\\d+)").tolist()
     ['1', '1', '2']
@@ -155,7 +189,7 @@ def groups_of(names: tuple[str, ...], pattern: str) -> np.ndarray:
     missing = [name for name, text in zip(names, found, strict=True) if text is None]
     if missing:
         raise InputError(
-            f"--groups {pattern!r} finds nothing in {counted(len(missing), 'path')}: "
+            f"--groups {pattern!r} finds nothing in {pluralize(len(missing), 'path')}: "
             f"{listed(missing, NAMED)}"
         )
     return np.array(found, dtype=str)
@@ -168,9 +202,9 @@ def _found(wanted: re.Pattern[str], name: str) -> str | None:
 
 
 def check_apart(out: Path, root: Path) -> None:
-    """Raise InputError for a folder to write to within the folder of the images."""
+    """Raise InputError for a folder to write to within the folder that is read."""
     if out.resolve().is_relative_to(root.resolve()):
-        raise InputError(f"{out} lies in the folder of the images, {root}; choose another --out")
+        raise InputError(f"{out} lies in the folder that is read, {root}; choose another --out")
 
 
 def stem_of(name: str) -> str:

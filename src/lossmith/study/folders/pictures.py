@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted
+from lossmith.study.base.formatting import pluralize
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -99,8 +99,8 @@ def _opened(file: Path, modes: tuple[str, ...], what: str = "") -> Iterator["Ima
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":  # a photo with a preview
                 raise InputError(
-                    f"{what}{file} is animated, or has {counted(frames, 'page')}; save each as an "
-                    "image of its own"
+                    f"{what}{file} is animated, or has {pluralize(frames, 'page')}; save each as "
+                    "an image of its own"
                 )
             if image.mode not in modes:
                 raise InputError(f"{what}{file} {_refused(image.mode, modes)}")

@@ -1,4 +1,4 @@
-"""What a study of a folder is asked, and what it chooses by the number of images."""
+"""What a study of a folder is asked, and what it chooses by the number of files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,30 +8,30 @@ from torch.nn.parameter import is_lazy
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted
-from lossmith.study.base.named import function_at
+from lossmith.study.base.formatting import pluralize
 from lossmith.study.base.result import Finding
-from lossmith.study.base.settings import check_counts, check_kinds
-from lossmith.study.folders.bodies import MakeBody, OfPictures, small_network, u_net
+from lossmith.study.base.settings import check_counts
+from lossmith.study.folders.augment import WAYS
+from lossmith.study.folders.bodies import MakeBody
 from lossmith.study.folders.data import FolderData
 from lossmith.study.metrics.catalogue import METRICS, lookup, names
 from lossmith.study.tasks.segmentation import Segmentation
 from lossmith.study.training.budget import Budget
 
-# Pictures that a training sees; a mask teaches by every pixel, and a U-Net takes longer.
+# Files that a training sees; a mask teaches by every pixel, and a U-Net takes longer.
 SEEN, SEEN_WITH_MASKS = 32_000, 8_000
 LEAST_EPOCHS, MOST_EPOCHS = 12, 120
 BATCH_OF_MASKS = 16
-TRAINS = 0.64  # share of the images that trains in a fold
+TRAINS = 0.64  # share of the files that trains in a fold
 CLASSES: tuple[Task, ...] = ("binary", "multiclass")
-SMALL = "small"  # the body of this package
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderRequest:
-    """What is asked of a folder of images.
+    """What is asked of a folder of images, or of texts.
 
-    model: module:function of a body of the user's own. ways: of augmentation.
+    model: module:function of a body of the user's own. ways: of augmentation; None for all that
+    there are.
     """
 
     root: Path
@@ -40,7 +40,7 @@ class FolderRequest:
     model: str | None = None
     size: int | None = None
     epochs: int | None = None
-    ways: tuple[str, ...] = ()
+    ways: tuple[str, ...] | None = None
     groups: str | None = None
     positive: str | None = None
     candidates: list[str] | None = None
@@ -64,32 +64,32 @@ def check_metric(request: FolderRequest) -> None:
     if name.partition("@")[0] in METRICS and set(lookup(name).tasks) & set(CLASSES):
         return
     known = dict.fromkeys(one for task in CLASSES for one in names(task))
-    raise InputError(f"images by class are judged by {', '.join(known)}, not by {request.metric}")
+    raise InputError(f"classes are judged by {', '.join(known)}, not by {request.metric}")
 
 
-def body_of(place: str, masked: bool, channels: int, size: int) -> MakeBody:
-    """Return what makes the body of a name, for pictures given as bytes.
+def ways_for(request: FolderRequest, data: FolderData) -> tuple[str, ...]:
+    """Return the ways of augmentation.
 
     Raises:
-        InputError: if there is no such function.
+        InputError: if some are asked for, and the files are texts.
     """
-    if place == SMALL:
-        make = u_net(channels) if masked else small_network(channels, size)
-    else:
-        _, make = function_at(place)
-        check_kinds(None, make, None, None)
-    return lambda width: OfPictures(make(width))
+    moved = data.inputs.word == "image"
+    if request.ways is None:
+        return WAYS if moved else ()
+    if request.ways and not moved:
+        raise InputError(f"--augment moves images, and {request.root} holds texts; leave it out")
+    return request.ways
 
 
 def check_body(request: FolderRequest, data: FolderData, make: MakeBody) -> None:
-    """Raise InputError where a body of the user's own does not take the pictures.
+    """Raise InputError where a body of the user's own does not take what is read.
 
     It is made and run once, and leaves the state of random numbers as it was.
     """
     if request.model is None:
         return
-    width, seen = len(data.labels), data.pictures[:2]
-    wanted = (len(seen), width, *(seen.shape[2:] if data.masked else ()))
+    width, seen, word = len(data.labels), data.seen[:2], data.inputs.word
+    wanted = (len(seen), width, *(seen.shape[2:] if data.inputs.masked else ()))
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             body = make(width).eval()
@@ -98,39 +98,40 @@ def check_body(request: FolderRequest, data: FolderData, make: MakeBody) -> None
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f"{request.model}({width}) fails on images {tuple(seen.shape)}: "
+            f"{request.model}({width}) fails on {word}s {tuple(seen.shape)}: "
             f"{type(error).__name__}: {reason}"
         ) from error
     if lazy:
         raise InputError(f"{request.model} has lazy layers; give them their sizes")
     if found != wanted:
         raise InputError(
-            f"{request.model}({width}) gives {found} of images {tuple(seen.shape)}; it must give "
-            f"{wanted}"
+            f"{request.model}({width}) gives {found} of {word}s {tuple(seen.shape)}; it must "
+            f"give {wanted}"
         )
 
 
 def budget_of(request: FolderRequest, data: FolderData) -> Budget:
-    """Return for how many epochs, and of how many images a step, a training lasts."""
+    """Return for how many epochs, and of how many files a step, a training lasts."""
     check_counts(epochs=request.epochs)
     rows = round(TRAINS * len(data.names))
-    seen, batch = (SEEN_WITH_MASKS, BATCH_OF_MASKS) if data.masked else (SEEN, None)
+    seen, batch = (SEEN_WITH_MASKS, BATCH_OF_MASKS) if data.inputs.masked else (SEEN, None)
     epochs = min(max(round(seen / rows), LEAST_EPOCHS), MOST_EPOCHS)
     return Budget.for_rows(rows, epochs=request.epochs or epochs, batch=batch)
 
 
-def findings_of(request: FolderRequest, data: FolderData, budget: Budget) -> tuple[Finding, ...]:
+def findings_of(
+    request: FolderRequest, data: FolderData, budget: Budget, ways: tuple[str, ...]
+) -> tuple[Finding, ...]:
     """Return how the losses are compared: on which body, for how long, with which augmentation."""
-    kind = "a U-Net of three halvings" if data.masked else "three convolutions and a linear head"
-    body = request.model or kind
-    moves = {"shift": "moved by up to an eighth of the side", "flip": "mirrored left to right"}
-    seen = " and ".join(moves[way] for way in request.ways) or "as they are"
-    return (
-        Finding(
-            name="body",
-            value="",
-            meaning=f"{body}, trained from nothing for {counted(budget.epochs, 'epoch')} of "
-            f"batches of {budget.batch}; a loss is chosen for it, not for a larger network",
-        ),
-        Finding(name="augmentation", value="", meaning=f"images are trained on {seen}"),
+    body = Finding(
+        name="body",
+        value="",
+        meaning=f"{request.model or data.inputs.body}, trained from nothing for "
+        f"{pluralize(budget.epochs, 'epoch')} of batches of {budget.batch}; a loss is chosen for "
+        "it, not for a larger network",
     )
+    if data.inputs.word == "text":
+        return (body,)
+    moves = {"shift": "moved by up to an eighth of the side", "flip": "mirrored left to right"}
+    seen = " and ".join(moves[way] for way in ways) or "as they are"
+    return (body, Finding(name="augmentation", value="", meaning=f"images are trained on {seen}"))

@@ -1,4 +1,4 @@
-"""`select` for a folder: the study of one's own model, over the folder's pictures."""
+"""`select` for a folder: the study of one's own model, over the folder's images or texts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,21 +11,21 @@ from torch import nn
 
 from lossmith.study.base.clock import Clock
 from lossmith.study.base.out import check_out
-from lossmith.study.base.result import Evidence, Finding, Result
+from lossmith.study.base.result import Finding, ReportData, Result
 from lossmith.study.base.settings import check_numbers
 from lossmith.study.data.predictions import prediction_frame
 from lossmith.study.folders.augment import augmentation
 from lossmith.study.folders.data import FolderData, read_folder
-from lossmith.study.folders.gallery import beside_masks, most_wrong
+from lossmith.study.folders.gallery import gallery
+from lossmith.study.folders.inputs import SMALL
 from lossmith.study.folders.listing import check_apart
 from lossmith.study.folders.request import (
-    SMALL,
     FolderRequest,
-    body_of,
     budget_of,
     check_body,
     check_metric,
     findings_of,
+    ways_for,
 )
 from lossmith.study.selection import storage
 from lossmith.study.selection.own_model import ModelSelection, select_model
@@ -35,7 +35,6 @@ from lossmith.study.training.predictor import TorchModel
 from lossmith.study.trials.splits import fingerprint
 
 FORMAT = 1  # of model.json
-PICTURES, MASKED = "images", "images with masks"  # what a model's input is
 
 Told = Callable[[str, str, tuple[Finding, ...]], None]
 
@@ -47,7 +46,7 @@ class FolderSelection:
     chosen: ModelSelection
     data: FolderData
     result: Result
-    evidence: Evidence
+    evidence: ReportData
     body: str  # its name
     folder: Path | None = None  # where it was saved
 
@@ -58,7 +57,7 @@ class FolderSelection:
 
     @property
     def model(self) -> TorchModel:
-        """The model that was trained with it on all images but the untouched ones."""
+        """The model that was trained with it on all files but the untouched ones."""
         return self.chosen.model
 
     @property
@@ -67,8 +66,8 @@ class FolderSelection:
         return self.result.verdict
 
     def predictions(self) -> pd.DataFrame | None:
-        """Return the predictions of the untouched images by file; None of masks."""
-        if self.data.masked:
+        """Return the predictions of the untouched files; None of masks."""
+        if self.data.inputs.masked:
             return None
         rows, labels = self.chosen.test_rows, np.array(self.data.labels)
         frame = prediction_frame(self.evidence.test_selected, labels, self.chosen.decision)
@@ -77,13 +76,12 @@ class FolderSelection:
         return frame
 
     def facts(self) -> dict[str, Any]:
-        """Return what turns images into predictions, beside the weights and the loss."""
+        """Return what turns files into predictions, beside the weights and the loss."""
         decision = self.chosen.decision
         return {
             "lossmith": FORMAT,
-            "input": MASKED if self.data.masked else PICTURES,
-            "size": self.data.size,
-            "channels": self.data.channels,
+            "input": self.data.inputs.name,
+            **self.data.inputs.facts(),
             "labels": list(self.data.labels),
             "body": self.body,
             "width": self.chosen.study.width_of(self.chosen.loss),
@@ -97,7 +95,7 @@ def select_folder(
     told: Told = lambda *_: None,
     progress: Callable[[float, str], None] = lambda *_: None,
 ) -> FolderSelection:
-    """Find the loss that serves a folder of images best under a metric, and train it.
+    """Find the loss that serves a folder of images or texts best under a metric, and train it.
 
     told: called with the folder, what is in it and what was found there, before any training.
 
@@ -115,18 +113,19 @@ def select_folder(
         size=request.size,
         groups=request.groups,
         positive=request.positive,
+        own=request.model is not None,
     )
-    body, budget = request.model or SMALL, budget_of(request, data)
-    make = body_of(body, data.masked, data.channels, data.size)
+    body, budget, ways = request.model or SMALL, budget_of(request, data), ways_for(request, data)
+    make = data.inputs.body_of(body)
     check_body(request, data, make)
-    findings = (*data.findings, *findings_of(request, data, budget))
-    what = f"masks of {len(data.labels)} classes" if data.masked else f"{len(data.labels)} classes"
-    told(str(request.root), f"{len(data.names):,} images, {what}", findings)
+    findings = (*data.findings, *findings_of(request, data, budget, ways))
+    what = f"{'masks of ' * data.inputs.masked}{len(data.labels)} classes"
+    told(str(request.root), f"{len(data.names):,} {data.inputs.word}s, {what}", findings)
     chosen = select_model(
         Request(
             model=make,
-            train=(data.pictures, data.target),
-            augment=augmentation(request.ways),
+            train=(data.seen, data.target),
+            augment=augmentation(ways),
             metric=request.metric,
             candidates=request.candidates,
             groups=data.groups,
@@ -138,8 +137,8 @@ def select_folder(
             batch_size=budget.batch,
             recipe={
                 "body": body,
-                "augment": ",".join(request.ways),
-                "pictures": fingerprint(data.pictures.numpy()),
+                "augment": ",".join(ways),
+                "pictures": fingerprint(data.seen.numpy()),
             },
             command=request.command,
         ),
@@ -162,16 +161,13 @@ def _result(
 ) -> Result:
     return replace(
         result,
-        task="segmentation" if data.masked else result.task,
+        task="segmentation" if data.inputs.masked else result.task,
         target=request.root.resolve().name,
         diagnosis=findings + result.diagnosis,
     )
 
 
-def _evidence(chosen: ModelSelection, data: FolderData) -> Evidence:
-    """Return what the report draws, with the pictures that tell most."""
-    rows, evidence = chosen.test_rows, chosen.evidence
-    names = [data.names[row] for row in rows]
-    show = beside_masks if data.masked else most_wrong
-    gallery = show(data.pictures[rows].numpy(), names, data.labels, chosen)
-    return replace(evidence, classes=data.labels, gallery=gallery, sample=None)
+def _evidence(chosen: ModelSelection, data: FolderData) -> ReportData:
+    """Return what the report draws, with the files that tell most."""
+    shown = gallery(data, chosen)
+    return replace(chosen.evidence, classes=data.labels, gallery=shown, sample=None)

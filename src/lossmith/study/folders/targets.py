@@ -1,4 +1,4 @@
-"""The target of a folder: a class an image by where it lies, or a mask beside it."""
+"""The target of a folder: a class a file by where it lies, or a mask beside an image."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ class FolderTarget:
 
 
 def by_class(listing: Listing, positive: str | None) -> FolderTarget:
-    """Return each image's class; of two the positive one, the rarer one unless said, has code 1."""
+    """Return each file's class; of two the positive one, the rarer one unless said, has code 1."""
     found, labels = classes_in(listing)
     task = TABLE_TASKS["binary" if len(labels) == 2 else "multiclass"]
     if positive is not None and len(labels) > 2:

@@ -1,6 +1,7 @@
 """What a metric is: its name, which way it improves, a score, and each row's influence on it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -26,7 +27,8 @@ class Metric(ABC):
     level: of a quantile. transform: the scale on which the functional is taken, "log1p" of the
     target, or errors "relative" to it. tuned: whether `tune` decides classes. rule: that decides a
     class from probabilities. levels: of the quantiles that it scores, where these are several.
-    minimiser: the loss whose value it is, where that is no other's.
+    minimiser: the loss whose value it is, where that is no other's. horizons: at which it scores
+    survival; None for those that the targets of a study tell.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Metric(ABC):
     rule: Rule = "mode"
     levels: tuple[float, ...] = ()
     minimiser: str = ""
+    horizons: Sequence[float] | None = ()
 
     @abstractmethod
     def score(self, target: Array, prediction: Array) -> float:

@@ -6,10 +6,11 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor
 
+from lossmith.core.tree import tree_map
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.reading import same_shape
 from lossmith.study.metrics.regression import TARGET_UNITS
-from lossmith.study.metrics.study_metric import mapped, to_array
+from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.metrics.sums import SumMetric, ratio
 
 Array = np.ndarray
@@ -184,7 +185,7 @@ class MASE(Forecast):
 
     def check(self, target: Any) -> None:
         """Raise InputError for targets that are no values and scales."""
-        _scaled(mapped(to_array, target))
+        _scaled(tree_map(to_array, target))
 
     def statistics(self, target: Any, prediction: Array) -> Array:
         """Return the sum of the scaled errors and their count, (N, 2)."""

@@ -11,17 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from lossmith.core.tree import tree_map
 from lossmith.study.base.direction import Better
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.jackknife import jackknife
 from lossmith.study.metrics.reading import decided, has_classes
-from lossmith.study.metrics.study_metric import (
-    StudyMetric,
-    has_nan,
-    mapped,
-    parts,
-    to_array,
-)
+from lossmith.study.metrics.study_metric import StudyMetric, has_nan, leaf_arrays, to_array
 
 Array = np.ndarray
 DIRECTIONS: Mapping[str, Better] = {
@@ -52,7 +47,7 @@ class FunctionMetric(StudyMetric):
 
     def _diverged(self, prediction: Any) -> bool:
         """Return whether a prediction is NaN; what infinity is worth the function knows."""
-        return any(has_nan(part) for part in parts(prediction))
+        return any(has_nan(part) for part in leaf_arrays(prediction))
 
     def _score(self, target: Any, prediction: Any) -> float:
         found = self.function(target, prediction)
@@ -73,7 +68,7 @@ def _tensors(values: Any) -> Any:
     """Return tensors on the CPU, or None where not all are tensors."""
     every = values.values() if isinstance(values, Mapping) else [values]
     if all(isinstance(part, torch.Tensor) for part in every):
-        return mapped(lambda part: part.detach().cpu(), values)
+        return tree_map(lambda part: part.detach().cpu(), values)
     return None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lossmith.study.metrics.study_metric import mapped
+from lossmith.core.tree import tree_map
 
 Array = np.ndarray
 MOST = 400  # scores
@@ -73,7 +73,7 @@ def sample(codes: Array, most: int) -> Array:
 
 
 def _take(values: Any, rows: Array) -> Any:
-    return mapped(lambda part: part[_like(part, rows)], values)
+    return tree_map(lambda part: part[_like(part, rows)], values)
 
 
 def _like(part: Any, rows: Array) -> Any:

@@ -80,13 +80,13 @@ def metric_name(name: str) -> str:
 
 
 def error_name(metric: str) -> str:
-    """Return what is called the error under a table's metric.
+    """Return what is called the error under a metric.
 
     >>> error_name("mae"), error_name("auroc")
     ('MAE', '1 − AUROC')
     """
     name = metric_name(metric)
-    return name if lookup(metric).better == "lower" else f"1 − {name}"
+    return name if as_metric(metric).better == "lower" else f"1 − {name}"
 
 
 def as_metric(

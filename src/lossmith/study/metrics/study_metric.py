@@ -1,12 +1,13 @@
 """What a study asks of any metric: a score, and what each unit adds to it."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
+from lossmith.core.tree import tree_leaves, tree_map
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.units import unit_numbers
@@ -37,7 +38,7 @@ class StudyMetric(Metric):
 
     def check(self, target: Any) -> None:
         """Raise InputError when the metric is undefined for these targets."""
-        missing = sum(int(np.isnan(part).sum()) for part in parts(target) if has_nan(part))
+        missing = sum(int(np.isnan(part).sum()) for part in leaf_arrays(target) if has_nan(part))
         if missing:
             raise InputError(f"{self.name} needs targets that are numbers, but {missing} are NaN")
 
@@ -67,7 +68,7 @@ class StudyMetric(Metric):
             InputError: as `score` does, or for units that are not one integer a row.
         """
         target, prediction = self._aligned(target, prediction)
-        codes, index = unit_numbers(len(parts(target)[0]), units)
+        codes, index = unit_numbers(len(leaf_arrays(target)[0]), units)
         if self._diverged(prediction):
             return np.zeros(len(codes))
         found = self._influences(target, prediction, codes, index)
@@ -88,7 +89,7 @@ class StudyMetric(Metric):
 
     def _diverged(self, prediction: Any) -> bool:
         """Return whether a prediction is not finite."""
-        found = parts(prediction)
+        found = leaf_arrays(prediction)
         return any(part.dtype.kind == "f" and not np.isfinite(part).all() for part in found)
 
     def _aligned(self, target: Any, prediction: Any) -> tuple[Any, Any]:
@@ -97,29 +98,20 @@ class StudyMetric(Metric):
             raise InputError(
                 f"{self.name} needs an array of targets and one of predictions, no dict"
             )
-        shapes = [[part.shape for part in parts(values)] for values in (target, prediction)]
+        shapes = [[part.shape for part in leaf_arrays(values)] for values in (target, prediction)]
         rows = {shape[:1] for shape in shapes[0] + shapes[1]}
-        if len(rows) != 1 or rows & {(), (0,)}:
-            of_targets, of_predictions = (", ".join(map(str, some)) for some in shapes)
+        if not all(shapes) or len(rows) != 1 or rows & {(), (0,)}:
+            of_targets, of_predictions = (", ".join(map(str, some)) or "()" for some in shapes)
             raise InputError(
                 f"{self.name} needs one prediction for each target, got targets of shape "
                 f"{of_targets} and predictions of shape {of_predictions}"
             )
-        return mapped(to_array, target), mapped(to_array, prediction)
+        return tree_map(to_array, target), tree_map(to_array, prediction)
 
 
-def mapped(function: Callable[[Any], Any], values: Any) -> Any:
-    """Return the function of values, of each of a dict."""
-    if isinstance(values, Mapping):
-        return {name: function(part) for name, part in values.items()}
-    return function(values)
-
-
-def parts(values: Any) -> list[Array]:
+def leaf_arrays(values: Any) -> list[Array]:
     """Return values, or those of a dict, as arrays."""
-    return [
-        to_array(part) for part in (values.values() if isinstance(values, Mapping) else [values])
-    ]
+    return [to_array(part) for part in tree_leaves(values)]
 
 
 def to_array(values: Any) -> Array:

@@ -7,10 +7,11 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.core.card import Task
+from lossmith.core.tree import tree_map
 from lossmith.study.base.direction import Better
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.censored import MINIMUM_EVENTS, Steps, horizons, times_and_events
-from lossmith.study.metrics.study_metric import StudyMetric, mapped, to_array
+from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.metrics.sums import SumMetric, ratio
 from lossmith.study.metrics.units import of_units
 
@@ -33,7 +34,7 @@ class Censored(StudyMetric):
     def check(self, target: Any) -> None:
         """Raise InputError for targets that are no times and events."""
         super().check(target)
-        self._times(mapped(to_array, target))
+        self._times(tree_map(to_array, target))
 
     def in_table(self) -> Self:
         """Return the metric as it reads a table's predictions."""
@@ -145,7 +146,7 @@ class UnoConcordance(Concordance):
         Raises:
             InputError: where hardly an event comes before the time given.
         """
-        time, event = self._times(mapped(to_array, target))
+        time, event = self._times(tree_map(to_array, target))
         if self.tau is not None:
             least = MINIMUM_EVENTS if self.of_table else 1
             early = int((event & (time < self.tau)).sum())
@@ -195,7 +196,7 @@ class IntegratedBrier(Censored, SumMetric):
 
     def fitted(self, target: Any) -> Self:
         """Return the metric with what the targets of a study say of horizons and censoring."""
-        time, event = self._times(mapped(to_array, target))
+        time, event = self._times(tree_map(to_array, target))
         found = type(self)(self.horizons or horizons(time, event), Steps.uncensored(time, event))
         found.of_table = self.of_table
         return found

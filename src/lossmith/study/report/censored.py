@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from lossmith.study.base.formatting import number, percent
-from lossmith.study.base.result import Evidence
+from lossmith.study.base.result import ReportData
 from lossmith.study.metrics.censored import Steps
 from lossmith.study.report.fit import Model
 from lossmith.study.report.svg import COLOURS, grid_with_ticks, inline
@@ -31,7 +31,7 @@ class Bin(NamedTuple):
     rows: int
 
 
-def survival(evidence: Evidence, shown: list[Model]) -> str:
+def survival(evidence: ReportData, shown: list[Model]) -> str:
     """Return the survival of all rows and of risk groups, and the calibration at a horizon."""
     time, event = evidence.test_target.T
     ends = np.asarray(evidence.horizons)
@@ -106,7 +106,7 @@ def _thirds(risk: Array) -> list[Array]:
     return np.array_split(np.argsort(risk, kind="stable"), len(GROUPS))
 
 
-def _group_table(evidence: Evidence, shown: list[Model]) -> str:
+def _group_table(evidence: ReportData, shown: list[Model]) -> str:
     """Return what becomes of the thirds of rows by each model's risk."""
     time, event = evidence.test_target.T
     ends = np.asarray(evidence.horizons)

@@ -3,7 +3,7 @@
 import json
 from html import escape
 
-from lossmith.study.base.formatting import counted
+from lossmith.study.base.formatting import pluralize
 from lossmith.study.base.result import Comparison, Result
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.text import tried
@@ -38,8 +38,8 @@ def _conditions(result: Result, comparison: Comparison) -> str:
     metric, default = escape(metric_name(result.metric)), escape(result.default)
     why = f" ({escape(result.source)})" if result.source else ""
     beat = f"<b>{default}</b> is the default, the loss to beat{why}"
-    if result.naive and result.naive != result.default:
-        beat += f"; <b>{escape(result.naive)}</b> is what is commonly used without a choice"
+    if result.common and result.common != result.default:
+        beat += f"; <b>{escape(result.common)}</b> is what is commonly used without a choice"
     if result.task == "scores":
         return (
             f"The scores were measured elsewhere, and are compared fold by fold. {beat}. Whether "
@@ -58,7 +58,7 @@ def _conditions(result: Result, comparison: Comparison) -> str:
 
 def _units(comparison: Comparison) -> str:
     """Return on how many trainings and units the test stands."""
-    each = counted(comparison.trainings, "training")
+    each = pluralize(comparison.trainings, "training")
     if comparison.trainings < comparison.planned:
         each = f"{comparison.trainings} of {comparison.planned} planned trainings"
     where = (
@@ -104,7 +104,7 @@ def use(result: Result) -> str:
         folder=json.dumps(result.target, ensure_ascii=False),
         selected=result.selected,
         rate=row.learning_rate,
-        epochs=counted(row.epochs or 0, "epoch"),
+        epochs=pluralize(row.epochs or 0, "epoch"),
     )
     return (
         "<p>The study makes the chosen loss anew, from the losses that it is given; the learning "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossmith.study.base.formatting import MISSING, decimals, number
-from lossmith.study.base.result import Evidence, Result
+from lossmith.study.base.result import ReportData, Result
 from lossmith.study.report.confusion import confusion
 from lossmith.study.report.svg import COLOURS, grid_with_ticks, inline
 from lossmith.study.report.text import table
@@ -32,7 +32,7 @@ class Model:
     dashes: str
 
 
-def models(result: Result, evidence: Evidence) -> list[Model]:
+def models(result: Result, evidence: ReportData) -> list[Model]:
     """Return the models to be shown: default and chosen, or one where they are the same."""
     if result.selected == result.default:
         shown = [Model("default", evidence.test_default, "-")]
@@ -57,7 +57,7 @@ def legend(shown: list[Model], names: dict[str, str]) -> str:
 # ---- numbers
 
 
-def residuals(evidence: Evidence, shown: list[Model], rows_are: str = "test rows") -> str:
+def residuals(evidence: ReportData, shown: list[Model], rows_are: str = "test rows") -> str:
     """Return the figures of a regression and the table of its absolute errors."""
     rows = _counted(evidence)
     target = evidence.test_target[rows].astype(float)
@@ -103,7 +103,7 @@ def residuals(evidence: Evidence, shown: list[Model], rows_are: str = "test rows
     )
 
 
-def _counted(evidence: Evidence) -> np.ndarray:
+def _counted(evidence: ReportData) -> np.ndarray:
     every = np.ones(len(evidence.test_target), bool)
     return every if evidence.test_counted is None else evidence.test_counted
 
@@ -213,7 +213,7 @@ def reliability(stated: np.ndarray, hit: np.ndarray, bins: int = 10) -> Reliabil
     )
 
 
-def calibration(evidence: Evidence, shown: list[Model]) -> str:
+def calibration(evidence: ReportData, shown: list[Model]) -> str:
     """Return the reliability diagram, the histogram of probabilities and the recall by class."""
     target = evidence.test_target.astype(int)
     many = shown[0].prediction.ndim == 2 and shown[0].prediction.shape[1] > 2

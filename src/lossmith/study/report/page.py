@@ -6,9 +6,10 @@ from pathlib import Path
 from string import Template
 
 from lossmith.study.base.formatting import duration, interval, number, p_value, signed
-from lossmith.study.base.result import CandidateResult, Evidence, Result
+from lossmith.study.base.result import CandidateResult, ReportData, Result
 from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report import censored, comparison, fit, ranked, shapes, targets, verdict
+from lossmith.study.report.beside import beside
 from lossmith.study.report.figures import compared, difference_places, forest, learning_curves
 from lossmith.study.report.gallery import gallery
 from lossmith.study.report.leaning import chance, expected_of, leaning
@@ -24,13 +25,13 @@ _TRAINED = ("learning rate", "epochs")
 _ORDER = ("finished", "unfinished", "dropped", "diverged", "failed")
 
 
-def write_report(path: str | Path, result: Result, evidence: Evidence) -> None:
+def write_report(path: str | Path, result: Result, evidence: ReportData) -> None:
     """Write the report as one HTML file that opens offline."""
     page = render(result, evidence)
     Path(path).write_text(page, encoding="utf-8", errors="backslashreplace")  # of names of files
 
 
-def render(result: Result, evidence: Evidence) -> str:
+def render(result: Result, evidence: ReportData) -> str:
     """Return the report as one HTML page: no script, no file beside it, nothing fetched."""
     sections = {
         "meaning": ("What it means", _meaning(result)),
@@ -104,7 +105,7 @@ def _meaning(result: Result) -> str:
     if result.comparison is not None:
         tested = verdict.test_sentence(result)
         told = comparison.meaning(result, result.comparison)
-        return told + (f"<p>{tested}</p>" if tested else "") + verdict.beside(result)
+        return told + (f"<p>{tested}</p>" if tested else "") + beside(result)
     return verdict.meaning(result)
 
 
@@ -176,22 +177,22 @@ def _trained(result: Result) -> bool:
 
 def _score_note(result: Result, candidate: CandidateResult, places: int) -> str:
     """Return the interval of a score, or on how few folds and seeds it rests."""
-    full = max(c.cells for c in result.candidates)
+    full = max(c.folds for c in result.candidates)
     beside = candidate.default_score
-    if 0 < candidate.cells < full or beside is not None:
+    if 0 < candidate.folds < full or beside is not None:
         there = "" if beside is None else f"; default there {number(beside, places)}"
-        return f"on {candidate.cells:,} of {full:,} fits{there}"
+        return f"on {candidate.folds:,} of {full:,} fits{there}"
     return interval(candidate.low, candidate.high, places)
 
 
 def _tags(result: Result, name: str) -> str:
-    roles = {"chosen": result.selected, "default": result.default, "naive": result.naive}
+    roles = {"chosen": result.selected, "default": result.default, "common": result.common}
     return "".join(
         f' <span class="tag {role}">{role}</span>' for role, owner in roles.items() if owner == name
     )
 
 
-def _learning(result: Result, evidence: Evidence) -> str:
+def _learning(result: Result, evidence: ReportData) -> str:
     if not evidence.curves:
         return ""
     return (
@@ -202,7 +203,7 @@ def _learning(result: Result, evidence: Evidence) -> str:
     )
 
 
-def _shapes(result: Result, evidence: Evidence) -> str:
+def _shapes(result: Result, evidence: ReportData) -> str:
     order = {c.name: place for place, c in enumerate(finished(result))}
     outputs = tuple(
         sorted((o for o in evidence.outputs if o.name in order), key=lambda o: order[o.name])
@@ -245,7 +246,7 @@ def _fit_title(result: Result) -> str:
     return f"{kind} on the test rows"
 
 
-def _fit(result: Result, evidence: Evidence) -> str:
+def _fit(result: Result, evidence: ReportData) -> str:
     shown = fit.models(result, evidence)
     if not shown or result.task not in TABLE_TASKS:  # of one number or class a row
         return ""
@@ -295,7 +296,7 @@ def _cost(result: Result) -> str:
     )
 
 
-def _use(result: Result, evidence: Evidence) -> str:
+def _use(result: Result, evidence: ReportData) -> str:
     if not result.targets and result.task not in TABLE_TASKS:
         return comparison.use(result)
     code = snippet(result, evidence)

@@ -1,25 +1,26 @@
 """The chosen loss on the untouched test rows of queries: what comes first, and lists."""
 
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossmith.study.base.result import Evidence
+from lossmith.study.base.result import ReportData
 from lossmith.study.metrics.listed import layout
 from lossmith.study.report.fit import Model
 from lossmith.study.report.svg import COLOURS, label_ticks, responsive
 from lossmith.study.report.text import table
-from lossmith.study.tasks.sample import spread
+from lossmith.study.tasks.sample import PLACES
+from lossmith.study.tasks.sample import lists as a_few
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = np.ndarray
-PLACES = 10  # that are shown
-LISTS = 8
 
 
-def lists(evidence: Evidence, shown: list[Model]) -> str:
+def lists(evidence: ReportData, shown: list[Model]) -> str:
     """Return the mean relevance by place, and the lists of a few queries as models order them."""
     relevance, queries = evidence.test_target.T
     best = ranked(relevance, queries, relevance)
@@ -48,7 +49,7 @@ def lists(evidence: Evidence, shown: list[Model]) -> str:
     return (
         f"<figure>{figure}<figcaption>Mean relevance of the items of the test queries by their "
         "place in the list; no order is better than the dotted one.</figcaption></figure>"
-        + _lists_table(best, orders, shown)
+        + lists_table(_few(evidence, shown), [model.role for model in shown])
     )
 
 
@@ -57,26 +58,45 @@ def ranked(relevance: Array, queries: Array, scores: Array) -> Array:
 
     Of equal scores the less relevant item comes first, as in the metrics.
     """
-    query, place, shape = layout(queries)
-    values, keys = np.full(shape, np.nan), np.full(shape, -np.inf)
-    values[query, place], keys[query, place] = relevance, scores
+    values, keys = _by_query(relevance, queries, np.nan), _by_query(scores, queries, -np.inf)
     order = np.lexsort((values, -keys), axis=1)
     return np.take_along_axis(values, order, axis=1)
 
 
-def _lists_table(best: Array, orders: list[Array], shown: list[Model]) -> str:
-    held = np.flatnonzero(best[:, 0] > 0)
-    chosen = held[spread(len(held), LISTS)]
+def _by_query(values: Array, queries: Array, nothing: float) -> Array:
+    """Return values of rows by query, (queries, longest)."""
+    query, place, shape = layout(queries)
+    found = np.full(shape, nothing)
+    found[query, place] = values
+    return found
+
+
+def _few(evidence: ReportData, shown: list[Model]) -> list[Mapping[str, Array]]:
+    """Return the first places of a few queries, as each model orders them."""
+    relevance, queries = evidence.test_target.T
+    target = _by_query(relevance, queries, -1.0)
+    return [a_few(target, _by_query(model.prediction, queries, -np.inf)) for model in shown]
+
+
+def lists_table(orders: Sequence[Mapping[str, Array]], names: Sequence[str]) -> str:
+    """Return a table of the first places of a few queries, at best and as models order them.
+
+    Args:
+        orders: of each model, as `lossmith.study.tasks.sample.lists` gives them.
+        names: of the models.
+    """
+    first = orders[0]
+    marks = all(np.isin(own["target"].clip(min=0), (0, 1)).all() for own in orders)
     rows = [
-        [f"{number + 1}", _written(best[one]), *(_written(own[one]) for own in orders)]
-        for number, one in enumerate(chosen)
+        [str(int(first["rows"][query])), _written(first["target"][query], marks)]
+        + [_written(own["shown"][query], marks) for own in orders]
+        for query in range(len(first["target"]))
     ]
-    head = ["query", "best order", *(model.role for model in shown)]
-    caption = f"Relevances of the first {PLACES} items of some test queries, the first place left"
-    return table(head, rows, caption=caption, css="words")
+    what = "● relevant, ○ not" if marks else "relevances"
+    caption = f"The first {PLACES} places of a few queries’ lists: {what}"
+    return table(["query", "at best", *map(escape, names)], rows, caption=caption, css="words")
 
 
-def _written(values: Array) -> str:
-    held = values[~np.isnan(values)]
-    more = " …" if len(held) > PLACES else ""
-    return " ".join(f"{one:g}" for one in held[:PLACES]) + more
+def _written(relevance: Array, marks: bool) -> str:
+    held = [one for one in relevance if one >= 0]
+    return " ".join(("●" if one else "○") if marks else f"{one:g}" for one in held)

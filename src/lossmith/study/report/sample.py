@@ -1,17 +1,17 @@
 """What both models predict of a few validation rows, drawn as people look at it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossmith.study.base.result import Evidence, Result, Sample
+from lossmith.study.base.result import ReportData, Result, Sample
 from lossmith.study.metrics.overlap import IGNORED
 from lossmith.study.report import fit
 from lossmith.study.report.censored import draw_thirds
+from lossmith.study.report.ranked import lists_table
 from lossmith.study.report.svg import CLASSES, COLOURS, inline
-from lossmith.study.report.text import table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def _parts(shown: Sample, names: dict[str, str]) -> dict[str, Arrays]:
 def _numbers(shown: Sample, names: dict[str, str]) -> str:
     parts = _parts(shown, names)
     models = _models(parts, "prediction")
-    evidence = Evidence(test_target=parts["default"]["target"])
+    evidence = ReportData(test_target=parts["default"]["target"])
     return f"<p>{fit.legend(models, names)}</p>{fit.residuals(evidence, models, ROWS)}"
 
 
@@ -235,21 +235,7 @@ def _each(
 
 def _lists(shown: Sample, names: dict[str, str]) -> str:
     parts = _parts(shown, names)
-    first = parts["default"]
-    marks = all(np.isin(own["target"].clip(min=0), (0, 1)).all() for own in parts.values())
-    head = ["query", "at best", *(f"{role}: {escape(names[role])}" for role in parts)]
-    lines = [
-        [str(int(first["rows"][query])), _list(first["target"][query], marks)]
-        + [_list(own["shown"][query], marks) for own in parts.values()]
-        for query in range(len(first["target"]))
-    ]
-    what = "● relevant, ○ not" if marks else "relevances"
-    return table(head, lines, caption=f"The first places of a few queries' lists: {what}")
-
-
-def _list(relevance: Sequence[float], marks: bool) -> str:
-    held = [one for one in relevance if one >= 0]
-    return " ".join(("●" if one else "○") if marks else f"{one:g}" for one in held)
+    return lists_table(list(parts.values()), [f"{role}: {names[role]}" for role in parts])
 
 
 KINDS: Mapping[str, tuple[str, Callable[[Sample, dict[str, str]], str]]] = {

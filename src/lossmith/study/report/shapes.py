@@ -11,6 +11,7 @@ from lossmith.core.bases import Pointwise
 from lossmith.core.loss import Loss
 from lossmith.study.base.result import Outputs
 from lossmith.study.report.svg import COLOURS, inline, label_ticks
+from lossmith.study.tasks import predicts_numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,7 +112,7 @@ def _is_exact(loss: Loss) -> bool:
 
 
 def _of_classes(loss: Loss) -> bool:
-    return "regression" not in loss.card.tasks
+    return not predicts_numbers(loss)
 
 
 def _errors(decoded: Tensor, target: Tensor, of_classes: bool) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lossmith.catalogue import find
-from lossmith.study.base.result import Evidence, Result, TargetResult
+from lossmith.study.base.result import ReportData, Result, TargetResult
 from lossmith.study.tasks import of_numbers
 
 _PROGRAM = """\
@@ -46,14 +46,14 @@ def outputs(x):
 """
 
 
-def snippet(result: Result, evidence: Evidence) -> str:
+def snippet(result: Result, evidence: ReportData) -> str:
     """Return a program that trains a small model with `loss.json` and predicts."""
     rates = [c.learning_rate for c in result.candidates if c.name == result.selected]
     parts = _several(result, evidence) if result.targets else _single(result, evidence)
     return _PROGRAM.format(rate=next((rate for rate in rates if rate), 1e-3), **parts)
 
 
-def _single(result: Result, evidence: Evidence) -> dict[str, str]:
+def _single(result: Result, evidence: ReportData) -> dict[str, str]:
     chosen = [entry.loss for entry in evidence.outputs if entry.name == result.selected]
     moves = any(loss.moves for loss in chosen)
     learns = any(True for loss in chosen for _ in loss.parameters())
@@ -72,13 +72,13 @@ def _single(result: Result, evidence: Evidence) -> dict[str, str]:
     }
 
 
-def _of_rows(evidence: Evidence) -> str:
+def _of_rows(evidence: ReportData) -> str:
     if evidence.horizons:
         return "{name: values[rows] for name, values in y.items()}"
     return "y[rows]"
 
 
-def _meaning(result: Result, evidence: Evidence) -> str:
+def _meaning(result: Result, evidence: ReportData) -> str:
     if evidence.horizons:
         return "loss.survival(…, time) is the probability to outlive a time"
     if result.task == "ranking":
@@ -86,7 +86,7 @@ def _meaning(result: Result, evidence: Evidence) -> str:
     return "in the target's unit" if of_numbers(result.task) else "probabilities"
 
 
-def _several(result: Result, evidence: Evidence) -> dict[str, str]:
+def _several(result: Result, evidence: ReportData) -> dict[str, str]:
     chosen = next(c for c in result.candidates if c.name == result.selected)
     names = [name for name in chosen.parameters if name not in ("weighting", "shares")]
     targets = ", ".join(
@@ -128,7 +128,7 @@ def _values(one: TargetResult) -> str:
     return f"torch.randint(0, {one.classes}, (512,))"
 
 
-def _target(result: Result, evidence: Evidence) -> str:
+def _target(result: Result, evidence: ReportData) -> str:
     if evidence.horizons:
         ends = _short(evidence.horizons[0]), _short(evidence.horizons[-1])
         times = f'"time": torch.empty(512).uniform_({", ".join(ends)})'
@@ -149,7 +149,7 @@ def _short(value: float) -> str:
     return f"{float(f'{value:.3g}'):.10g}"
 
 
-def _reads_labels(result: Result, evidence: Evidence) -> bool:
+def _reads_labels(result: Result, evidence: ReportData) -> bool:
     """Return whether the chosen loss takes labels of 0 to 1 rather than class codes."""
     cards = [entry.loss.card for entry in evidence.outputs if entry.name == result.selected]
     catalogue = find(result.task)

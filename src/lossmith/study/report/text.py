@@ -69,6 +69,11 @@ def _value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def ensemble(result: Result) -> str:
+    """Return how many models of each loss predict together."""
+    return ", ".join(f"{count} of {name}" for name, count in result.ensemble.items())
+
+
 def settings(candidate: CandidateResult) -> str:
     """Return the hyperparameters that the candidate's name does not state already."""
     if "weighting" in candidate.parameters:  # of several targets: the name states the losses

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossmith.study.base.formatting import clip
-from lossmith.study.base.result import CandidateResult, Evidence, Result, WeightSweep
+from lossmith.study.base.result import CandidateResult, ReportData, Result, WeightSweep
 from lossmith.study.metrics import lookup
 from lossmith.study.metrics.base import relative_to_best
 from lossmith.study.report.svg import COLOURS, is_narrow, label_ticks, responsive
@@ -29,7 +29,7 @@ def changes(result: Result, candidate: CandidateResult) -> list[tuple[float, flo
     return found
 
 
-def tradeoff(result: Result, evidence: Evidence) -> str:
+def tradeoff(result: Result, evidence: ReportData) -> str:
     """Return the figures of the first target's change against each other target's."""
     rows = [one for one in finished(result) if one.by_target]
     if len(rows) < 2:

@@ -2,13 +2,13 @@
 
 from html import escape
 
-from lossmith.study.base.formatting import decimals, interval, number, p_value
+from lossmith.study.base.formatting import interval, number, p_value
 from lossmith.study.base.result import CandidateResult, Result
 from lossmith.study.metrics import metric_name
-from lossmith.study.report import targets
+from lossmith.study.report import targets, text
 from lossmith.study.report.figures import compared, difference_places
 from lossmith.study.report.leaning import explained
-from lossmith.study.report.text import breakable, opening, table, tried
+from lossmith.study.report.text import breakable, opening, tried
 
 
 def heading(result: Result) -> str:
@@ -77,22 +77,8 @@ def meaning(result: Result) -> str:
         paragraphs.append(f"Not told apart from the chosen {chosen}: {names}.")
     if not (result.targets or result.withheld or result.interrupted):
         paragraphs.append(explained(result))
-    paragraphs.append(test_sentence(result))
-    return "".join(f"<p>{text}</p>" for text in paragraphs if text)
-
-
-def beside(result: Result) -> str:
-    """Return a table of what is read beside the score on the untouched rows, where there is any."""
-    if not result.beside:
-        return ""
-    roles = ["default"] + ["selected"] * (result.verdict == "switch")
-    columns = [result.beside[role] for role in roles]
-    places = decimals(0.01 * abs(one) for column in columns for one in column.values() if one)
-    rows = [
-        [escape(name), *(number(column[name], places) for column in columns)] for name in columns[0]
-    ]
-    head = ["", *(escape(getattr(result, role)) for role in roles)]
-    return table(head, rows, caption="Beside the score, on the untouched rows")
+    paragraphs += [test_sentence(result), _ensemble(result)]
+    return "".join(f"<p>{one}</p>" for one in paragraphs if one)
 
 
 def _of_losses(result: Result) -> list[str]:
@@ -148,9 +134,9 @@ def _tried(result: Result) -> int:
 
 
 def _naive(result: Result) -> str:
-    if result.naive == result.default:
+    if result.common == result.default:
         return "it is also what is commonly used without a choice."
-    return f"<b>{escape(result.naive)}</b> is what is commonly used without a choice."
+    return f"<b>{escape(result.common)}</b> is what is commonly used without a choice."
 
 
 def test_sentence(result: Result) -> str:
@@ -160,16 +146,32 @@ def test_sentence(result: Result) -> str:
         return ""
     places = difference_places(result)
     better = result.error(chosen) < result.error(default)
-    text = (
+    said = (
         f"On the {_test_rows(result)} test rows, looked at once and only after the "
         f"choice, the chosen loss scores {number(chosen, places)} and the default "
         f"{number(default, places)}."
     )
     if better:
-        return text
-    return text + (
+        return said
+    return said + (
         " Here it is not better: one set of test rows is noisier than all the folds together, "
         "but weigh this before you switch."
+    )
+
+
+def _ensemble(result: Result) -> str:
+    """Return what predicts, and how well on the untouched rows, where it is of several losses."""
+    if not result.ensemble:
+        return ""
+    places = difference_places(result)
+    chosen = "" if result.verdict == "keep" else ", the chosen loss {selected}"
+    scores = {n: number(result.test[n], places) for n in ("ensemble", "default", "selected")}
+    return (
+        f"What predicts is an ensemble of {sum(result.ensemble.values())} models, "
+        f"{escape(text.ensemble(result))}: chosen among the finalists by their predictions of the "
+        "folds’ validation rows (ensemble selection, Caruana et al., 2004), whatever the verdict. "
+        f"On the {_test_rows(result)} test rows it scores {scores['ensemble']}, the default "
+        f"{scores['default']}{chosen.format(**scores)}."
     )
 
 

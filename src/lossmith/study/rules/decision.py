@@ -88,7 +88,7 @@ def measured(
         high=level.high,
         learning_rate=learning_rate,
         epochs=errors.best_epoch or None,
-        cells=len(errors.errors),
+        folds=len(errors.errors),
         difference_to_default=0.0,
         difference_low=0.0,
         difference_high=0.0,
@@ -141,7 +141,7 @@ def _unmeasured(measurements: Measurements, blank: CandidateResult) -> Candidate
         default_score=_beside(measurements, seen[best], reached),
         learning_rate=best.learning_rate,
         epochs=reached,
-        cells=len(seen[best]),
+        folds=len(seen[best]),
         note=f"left after {reached} epochs on {len(seen[best])} folds",
     )
 

@@ -20,6 +20,7 @@ from lossmith.study.tasks import TABLE_TASKS
 from lossmith.study.trials.outliers import FAR, residual_scales
 from lossmith.study.trials.scoring import Scorer, Scoring
 
+ROLES = ("default", "selected", "ensemble")  # of models; the last only where it was asked for
 SHARE_ROWS = 1000  # rows of which half a one bounds a share from below
 
 Arrays = Sequence[np.ndarray]
@@ -98,7 +99,7 @@ class ByTarget:
         predictions: Sequence[Arrays],
         decisions: Sequence[Sequence[np.ndarray | None]],
     ) -> list[dict[str, float | None]]:
-        """Score the default and the selected loss on the untouched rows, once, by target."""
+        """Score the models on the untouched rows, once, by target: see `ROLES`."""
         found = []
         for place, (one, scorer) in enumerate(self._pairs):
             values = [
@@ -156,9 +157,9 @@ class ByTarget:
 
         Outliers come last: the screen shows what it has not shown before.
         """
-        under = self.problem.under
-        notes = [under(one, _notes_of(one)) for one, _ in self._pairs]
-        outliers = [under(one, _outliers(scorer)) for one, scorer in self._pairs]
+        prefixed = self.problem.prefixed
+        notes = [prefixed(one, _notes_of(one)) for one, _ in self._pairs]
+        outliers = [prefixed(one, _outliers(scorer)) for one, scorer in self._pairs]
         return sum((*notes, *outliers), ())
 
     def weight_sweeps(self) -> tuple[WeightSweep, ...]:
@@ -220,14 +221,10 @@ def _plain(score: Estimate, difference: Estimate) -> dict[str, float]:
 def _test_scores(
     metric: Metric, rows: np.ndarray, target: np.ndarray, values: Arrays
 ) -> dict[str, float | None]:
-    default, selected = (metric.score(target[rows], of_model[rows]) for of_model in values)
-    return {
-        "default": default,
-        "selected": selected,
-        "rows": float(rows.sum()),
-        "default_all_rows": metric.score(target, values[0]),
-        "selected_all_rows": metric.score(target, values[1]),
-    }
+    models = dict(zip(ROLES, values, strict=False))
+    scores = {role: metric.score(target[rows], one[rows]) for role, one in models.items()}
+    every = {f"{role}_all_rows": metric.score(target, one) for role, one in models.items()}
+    return {**scores, "rows": float(rows.sum()), **every}
 
 
 def _notes_of(problem: Problem) -> tuple[Finding, ...]:

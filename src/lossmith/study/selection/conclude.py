@@ -12,8 +12,9 @@ import pandas as pd
 import torch
 
 from lossmith.core.loss import Loss
+from lossmith.core.serial import document_of
 from lossmith.study.base.formatting import decimals, number
-from lossmith.study.base.result import CandidateResult, Curve, Evidence, Finding, Outputs, Result
+from lossmith.study.base.result import CandidateResult, Curve, Finding, Outputs, ReportData, Result
 from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import to_json
 from lossmith.study.data.predictions import OutputSpec, predictions_table
@@ -27,9 +28,11 @@ from lossmith.study.rules.measurements import Measurements
 from lossmith.study.selection.by_target import ByTarget, source
 from lossmith.study.selection.expected import with_expectations
 from lossmith.study.selection.final import FinalModels
+from lossmith.study.selection.storage import OF_PARTS
 from lossmith.study.suggest.expectation import lean
-from lossmith.study.trials.fleet import Fleet
+from lossmith.study.training.predictor import EnsembleModel
 from lossmith.study.trials.scoring import Scoring
+from lossmith.study.trials.stacked_worker import StackedWorker
 from lossmith.study.trials.trainer import Model
 
 FORMAT = 2  # of model.json
@@ -39,10 +42,13 @@ PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What a study of a table hands over: the loss, the model trained with it, and the evidence."""
+    """What a study of a table hands over: the loss, the model trained with it, and the evidence.
+
+    Of an ensemble of several losses, `model` and what it predicts are those of the ensemble.
+    """
 
     result: Result
-    evidence: Evidence
+    evidence: ReportData
     measurements: Measurements
     model: Model
     problem: TableProblem
@@ -91,7 +97,7 @@ class Selection:
     def facts(self) -> dict[str, Any]:
         """Return what turns the model's output into predictions, as plain data."""
         return {
-            "lossmith": FORMAT,
+            **_format(self.model),
             "targets": [
                 {
                     "name": one.name,
@@ -106,10 +112,21 @@ class Selection:
         }
 
 
+def _format(model: Model) -> dict[str, Any]:
+    """Return the format of model.json, with the losses and readings of an ensemble's parts."""
+    if not isinstance(model, EnsembleModel):
+        return {"lossmith": FORMAT}
+    parts = [
+        {"loss": document_of(one.loss), "level": one.readings[0].level_of(one.loss)}
+        for one in model.parts
+    ]
+    return {"lossmith": OF_PARTS, "parts": parts}
+
+
 def conclude(
     measurements: Measurements,
     models: FinalModels,
-    fleet: Fleet,
+    worker: StackedWorker,
     *,
     split: Split,
     problem: TableProblem,
@@ -119,19 +136,22 @@ def conclude(
     command: str,
 ) -> Selection:
     """Score the final models on the untouched rows, and gather all that is worth keeping."""
-    view, decision = ByTarget(measurements, fleet.scorer, split, problem), models.decision
+    view, decision = ByTarget(measurements, worker.scorer, split, problem), models.decision
     default, settings = measurements.candidates.default, measurements.settings
     untouched = problem.features.iloc[split.test]
     predictions = [model.predict(untouched) for model in (models.default, models.selected)]
     decisions = [view.decisions(settings[name]) for name in (default, decision.selected)]
     rows = view.scored_rows(predictions)
+    if models.ensemble is not None:
+        predictions.append(models.ensemble.model.predict(untouched))
+        decisions.append([models.ensemble.picked.decision])
     tests = view.tests(rows, predictions, decisions)
     estimates = view.estimates() if problem.several else {}
     candidates = view.rows(estimates, decision.candidates)
     if not problem.several and not suspected(findings) and measurements.past_last_check:
-        metric = fleet.scorer.targets[0].metric
+        metric = worker.scorer.targets[0].metric
         candidates = with_expectations(
-            candidates, measurements, problem.targets[0], split.develop, metric
+            candidates, measurements, problem.targets[0], split.train, metric
         )
     result = Result(
         task=problem.task,
@@ -141,7 +161,7 @@ def conclude(
         rows=_row_counts(split, problem.dropped),
         diagnosis=findings + view.notes(),
         default=default,
-        naive=measurements.candidates.common,
+        common=measurements.candidates.common,
         selected=decision.selected,
         verdict="switch" if decision.selected != default else "keep",
         sentence=_sentence(measurements, decision, problem, suspected(findings))
@@ -158,23 +178,24 @@ def conclude(
         interrupted=interrupted,
         versions=versions(),
         command=command,
-        source="" if problem.several else source(problem.task, fleet.scorer.targets[0].metric),
+        source="" if problem.several else source(problem.task, worker.scorer.targets[0].metric),
+        ensemble=models.ensemble.picked.by_loss if models.ensemble else {},
     )
-    outputs = _output_specs(problem, fleet.scorer, models.selected, decisions[1])
+    outputs = _output_specs(problem, worker.scorer, models.selected, decisions[-1])
     evidence = (
-        Evidence(curves=_curves(measurements), weights=view.weight_sweeps())
+        ReportData(curves=_curves(measurements), weights=view.weight_sweeps())
         if problem.several
-        else _evidence(fleet, measurements, split, predictions, rows[0], problem, models)
+        else _evidence(worker, measurements, split, predictions, rows[0], problem, models)
     )
     return Selection(
         result=result,
         evidence=replace(evidence, levels=tuple(one.level for one in outputs)),
         measurements=measurements,
-        model=models.selected,
+        model=models.ensemble.model if models.ensemble else models.selected,
         problem=problem,
         outputs=outputs,
         test_rows=split.test,
-        test_predictions=predictions[1],
+        test_predictions=predictions[-1],
     )
 
 
@@ -193,15 +214,17 @@ def _output_specs(
             decision=tuned,
             rule=of.metric.rule,
             level=of.reading.level_of(loss),
-            horizons=model.horizons,
+            horizons=reading.horizons,
         )
-        for one, tuned, of, loss in zip(problem.targets, decisions, scorers, losses, strict=True)
+        for one, tuned, of, loss, reading in zip(
+            problem.targets, decisions, scorers, losses, model.readings, strict=True
+        )
     )
 
 
 def _row_counts(split: Split, dropped: int) -> dict[str, int]:
     """Return how many rows train, test and were left out, and of how many the study was."""
-    train, test = len(split.develop), len(split.test)
+    train, test = len(split.train), len(split.test)
     counts = {"total": train + test + dropped, "train": train, "test": test, "dropped": dropped}
     return counts | ({"studied": split.studied} if split.sampled else {})
 
@@ -237,7 +260,7 @@ def _sentence(
         tried = f"{len(rows) - 1 + screened:,} alternatives"
         where = "all targets together"
     else:
-        others = [row.name for row in rows.values() if row.cells > 0 and row is not default]
+        others = [row.name for row in rows.values() if row.folds > 0 and row is not default]
         if len(others) < 2:
             what = f"{others[0]} is not" if others else "no other loss is"
             return f"Keep {base}: {what} better on {metric} beyond doubt."
@@ -283,26 +306,26 @@ def _curves(measurements: Measurements) -> tuple[Curve, ...]:
 
 
 def _evidence(
-    fleet: Fleet,
+    worker: StackedWorker,
     measurements: Measurements,
     split: Split,
     predictions: Sequence[Sequence[np.ndarray]],
     rows: np.ndarray,
     problem: TableProblem,
     models: FinalModels,
-) -> Evidence:
+) -> ReportData:
     """Return what the report draws of a single target."""
     outputs = []
     first = split.folds[0]
     target = torch.from_numpy(problem.target[first.valid])
     for name, setting in measurements.settings.items():
-        kept = fleet.outputs(setting, measurements.evaluate(setting).best_epoch)
+        kept = worker.outputs(setting, measurements.evaluate(setting).best_epoch)
         if kept is not None:
             loss, output = kept
             outputs.append(
                 Outputs(name=name, loss=loss, output=output, target=target[: len(output)])
             )
-    return Evidence(
+    return ReportData(
         curves=_curves(measurements),
         outputs=tuple(outputs),
         test_target=problem.target[split.test],
@@ -310,5 +333,5 @@ def _evidence(
         test_selected=predictions[1][0],
         test_counted=rows,
         classes=problem.targets[0].classes,
-        horizons=models.selected.horizons,
+        horizons=models.selected.readings[0].horizons,
     )

@@ -12,7 +12,7 @@ from torch import nn
 from lossmith.core.loss import Loss
 from lossmith.study.base.clock import Clock
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.result import Cost, Evidence, Outputs, Result
+from lossmith.study.base.result import Cost, Outputs, ReportData, Result
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.predictions import prediction_frame
 from lossmith.study.diagnose import diagnose_samples
@@ -36,7 +36,7 @@ class ModelSelection:
     """What a study of a user's own model hands over: the loss, the model, and the evidence."""
 
     result: Result
-    evidence: Evidence
+    evidence: ReportData
     study: Study
     model: TorchModel
     test_rows: np.ndarray
@@ -187,7 +187,7 @@ def _conclude(runner: Runner, rows: Rows, finished: bool) -> ModelSelection:
     models = {}
     for number, name in enumerate(names):
         clock.report(1.0, f"training {name} on all rows but the test rows")
-        models[name] = runner.final(name, rows.develop, _share(clock, len(names) - number))
+        models[name] = runner.final(name, rows.train, _share(clock, len(names) - number))
     target = runner.examples.target[rows.test]
     predictions = {
         name: runner.predict(model, rows.test) if len(rows.test) else np.empty(0)
@@ -203,14 +203,14 @@ def _conclude(runner: Runner, rows: Rows, finished: bool) -> ModelSelection:
         target="target",
         rows={
             "total": len(runner.examples.target),
-            "train": len(rows.develop),
+            "train": len(rows.train),
             "test": len(rows.test),
         },
         diagnosis=(
             diagnose_samples(runner.examples) + verdict.result.diagnosis + tuple(runner.findings)
         ),
         test=_test(study, target, verdict, models, predictions, decisions),
-        beside=_beside(study, target, verdict, models, predictions),
+        beside=_beside(study, target, verdict, models, predictions) or verdict.result.beside,
         cost=Cost(
             seconds=seconds,
             default_seconds=cost.default_seconds,
@@ -221,7 +221,7 @@ def _conclude(runner: Runner, rows: Rows, finished: bool) -> ModelSelection:
         versions=versions(),
         command=runner.request.command,
     )
-    evidence = Evidence(
+    evidence = ReportData(
         curves=verdict.curves,
         outputs=_outputs(runner, models, rows),
         test_target=target,

@@ -100,7 +100,7 @@ class Request:
 class Rows:
     """Which rows train, judge and stay untouched."""
 
-    develop: np.ndarray
+    train: np.ndarray
     test: np.ndarray
     splits: list[tuple[np.ndarray, np.ndarray]]
     groups: np.ndarray | None
@@ -113,12 +113,12 @@ class Rows:
         if request.splits is not None:  # copies of a row are where the user put them
             pairs = list(request.splits)
             pairs = [tuple(pairs)] if len(pairs) == 2 and np.ndim(pairs[0]) == 1 else pairs
-            return cls(develop=everyone, test=everyone[:0], splits=pairs, groups=groups)
+            return cls(train=everyone, test=everyone[:0], splits=pairs, groups=groups)
         groups = together(examples.units, groups)
         target = examples.target if examples.classes else everyone
         split = split_rows(examples.task or "regression", target, request.seed, groups, whole=True)
         return cls(
-            develop=split.develop,
+            train=split.train,
             test=split.test,
             splits=[(fold.train, fold.valid) for fold in split.folds],
             groups=groups,

@@ -17,6 +17,7 @@ from lossmith.study.base.settings import check_kinds, check_numbers
 from lossmith.study.data.problem import Problem
 from lossmith.study.selection import storage
 from lossmith.study.selection.conclude import Selection
+from lossmith.study.selection.ensemble import KINDS
 from lossmith.study.selection.own_model import ModelSelection, Request, select_model
 from lossmith.study.selection.tables import TableRequest, select_table
 
@@ -60,6 +61,7 @@ def select(
     better: Literal["lower", "higher"] | None = None,
     decode: Callable[[Any], Any] | None = None,
     keep_outliers: bool = False,
+    ensemble: Literal["seeds", "losses"] = "seeds",
     on_diagnosis: Callable[[Problem, tuple[Finding, ...]], None] | None = None,
     progress: Report | None = None,
     command: str = "",
@@ -124,6 +126,8 @@ def select(
         decode: from raw outputs to predictions, for losses that do not read their own head.
         keep_outliers: score every validation row, even where gross errors in the target leave
             a squared metric without a stable value.
+        ensemble: of a table with one target, which models predict together: four of the selected
+            loss under as many seeds, or "losses": four of the finalists, by ensemble selection.
         on_diagnosis: called with a table's problem and its diagnosis before anything is trained.
         progress: called with the share done and a line of text.
         command: how to reproduce the study, for the report.
@@ -148,6 +152,10 @@ def select(
         raise InputError("event is for tables; study times of your own model by lossmith.Study")
     if data is not None and splits is not None:
         raise InputError("splits is for your own model; of a table, give groups= or time=")
+    if ensemble not in KINDS:
+        raise InputError(f"ensemble must be {' or '.join(map(repr, KINDS))}, got {ensemble!r}")
+    if model is not None and ensemble != "seeds":
+        raise InputError("ensemble is for tables: of your own model one model is trained")
     if data is not None and target is None:
         raise InputError("name the column to predict: target='price'")
     check_numbers(
@@ -210,6 +218,7 @@ def select(
             epochs=epochs,
             batch_size=batch_size,
             keep_outliers=keep_outliers,
+            ensemble=ensemble,
             seed=seed,
             on_diagnosis=on_diagnosis,
             command=command,

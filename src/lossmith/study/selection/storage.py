@@ -5,6 +5,7 @@ import math
 import os
 import tempfile
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, get_args
@@ -16,27 +17,31 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as saved_weights
 
+from lossmith.catalogue import from_config
 from lossmith.catalogue import load as load_loss
 from lossmith.core.loss import Loss
 from lossmith.core.plain import check_shape, read_json
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.out import FILES, check_out, existing, writing_to
-from lossmith.study.base.result import Evidence, Result
+from lossmith.study.base.result import ReportData, Result
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.labels import from_json
 from lossmith.study.data.predictions import OutputSpec, predictions_table
 from lossmith.study.metrics.tuning import Rule
 from lossmith.study.multitarget.heads import losses_of, width_of
 from lossmith.study.report import write_report
-from lossmith.study.training.heads import Reading
+from lossmith.study.tasks import predicts_numbers
+from lossmith.study.training.heads import HeadReader
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.piecewise import PiecewiseLinear
-from lossmith.study.training.predictor import TableModel
+from lossmith.study.training.predictor import EnsembleModel, TableModel
 
-READABLE = (1, 2)  # 1: the body saw the encoder's columns alone
+OF_PARTS = 3  # the format of models of several losses
+READABLE = (1, 2, OF_PARTS)  # 1: the body saw the encoder's columns alone
 EMBEDDING = "embedding."
 TARGET = {"labels": [object], "decision": ([float], type(None))}
 NAMED = {"name": str, **TARGET}
+PARTS = {"parts": [{"loss": dict, "level": (float, type(None))}]}
 READING = (
     OSError,
     ArithmeticError,
@@ -53,7 +58,7 @@ READING = (
 class SavedModel:
     """A model read from a run's folder, with what turns its output into predictions."""
 
-    model: TableModel
+    model: TableModel | EnsembleModel
     outputs: tuple[OutputSpec, ...]
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +74,7 @@ class Handed(Protocol):
         """What was found."""
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> ReportData:
         """What the report draws."""
 
     @property
@@ -153,33 +158,67 @@ def _read(path: Path) -> SavedModel:
     facts = read_json(path / "model.json")
     check_shape(facts, {"lossmith": int}, "model.json")
     if "input" in facts:
-        raise InputError(f"{path} is a study of a folder of images; predict a folder, not a table")
+        raise InputError(f"{path} is a study of a folder; predict a folder, not a table")
     if facts["lossmith"] not in READABLE:
+        *others, last = READABLE
         raise ValueError(
-            f"model.json has format {facts['lossmith']}, not {' or '.join(map(str, READABLE))}"
+            f"model.json has format {facts['lossmith']}, not "
+            f"{', '.join(map(str, others))} or {last}"
         )
     targets = _targets(facts)
-    state = _state(path / "model.safetensors")
+    state = load_weights((path / "model.safetensors").read_bytes())  # a path of any name
     loss, encoder = load_loss(path / "loss.json"), Encoder.load(path / "encoder.skops")
-    embedding = _embedding(state, encoder.width)
-    width = state["w1"].shape[1] - embedding.added
-    if encoder.width != width:
-        raise ValueError(f"encoder.skops gives {encoder.width} features, the model takes {width}")
     losses = losses_of(loss)
     if len(losses) != len(targets):
         raise ValueError(f"model.json names {len(targets)} targets, loss.json has others")
     outputs = tuple(_output_spec(*pair) for pair in zip(targets, losses, strict=True))
-    model = TableModel(
+    saved = SavedModel(
+        model=_parts(facts, state, encoder, loss)
+        if facts["lossmith"] == OF_PARTS
+        else _model(state, encoder, loss, outputs),
+        outputs=outputs,
+    )
+    saved.predict(encoder.blank())  # what does not fit together shows now
+    return saved
+
+
+def _model(
+    state: dict[str, torch.Tensor], encoder: Encoder, loss: Loss, outputs: Sequence[OutputSpec]
+) -> TableModel:
+    """Return a loss's models by their weights."""
+    _check_weights(state)
+    embedding = _embedding(state, encoder.width)
+    width = state["w1"].shape[1] - embedding.added
+    if encoder.width != width:
+        raise ValueError(f"encoder.skops gives {encoder.width} features, the model takes {width}")
+    return TableModel(
         encoder=encoder,
         loss=loss,
         body=_body(state, loss),
         embedding=embedding,
-        readings=[Reading(one.level) for one in outputs],
-        horizons=outputs[0].horizons,
+        readings=[HeadReader(one.level, horizons=one.horizons) for one in outputs],
     )
-    saved = SavedModel(model=model, outputs=outputs)
-    saved.predict(encoder.blank())  # what does not fit together shows now
-    return saved
+
+
+def _parts(
+    facts: dict[str, Any], state: dict[str, torch.Tensor], encoder: Encoder, loss: Loss
+) -> EnsembleModel:
+    """Return the models of several losses, whose weights stand under their numbers."""
+    check_shape(facts, {"targets": [NAMED], **PARTS}, "model.json")
+    (target, *others), parts = facts["targets"], facts["parts"]
+    if others:
+        raise ValueError(f"model.json names parts of {1 + len(others)} targets; they are of one")
+    names = {name.partition(".")[0] for name in state}
+    if not parts or names != {str(number) for number in range(len(parts))}:
+        raise ValueError(f"model.json names {len(parts)} parts, model.safetensors has others")
+    models = []
+    for number, part in enumerate(parts):
+        start = f"{number}."
+        own = {n.removeprefix(start): one for n, one in state.items() if n.startswith(start)}
+        of_part = from_config(part["loss"])
+        spec = _output_spec({**target, "level": part["level"]}, of_part)
+        models.append(_model(own, encoder, of_part, [spec]))
+    return EnsembleModel(parts=models, loss=loss)
 
 
 def _targets(facts: dict[str, Any]) -> list[dict[str, Any]]:
@@ -191,15 +230,15 @@ def _targets(facts: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"name": "", **facts}]
 
 
-def _state(file: Path) -> dict[str, torch.Tensor]:
-    """Return the model's weights, with the first layer's shape as it must be."""
-    state = load_weights(file.read_bytes())  # a path of any name
+def _check_weights(state: dict[str, torch.Tensor]) -> None:
+    """Raise ValueError unless weights have a first layer as it must be, and are finite."""
     first = state["w1"]
     if first.ndim != 4 or not first.numel():
-        raise ValueError(f"{file.name} holds weights of shape {tuple(first.shape)}, not 4 numbers")
+        raise ValueError(
+            f"model.safetensors holds weights of shape {tuple(first.shape)}, not 4 numbers"
+        )
     if not all(torch.isfinite(value).all() for value in state.values()):
-        raise ValueError(f"{file.name} holds numbers that are not finite")
-    return state
+        raise ValueError("model.safetensors holds numbers that are not finite")
 
 
 def _embedding(state: dict[str, torch.Tensor], width: int) -> PiecewiseLinear:
@@ -225,8 +264,7 @@ def _output_spec(facts: dict[str, Any], loss: Loss) -> OutputSpec:
     """Return a target's labels and decision, held against its loss."""
     labels, decision = from_json(facts["labels"]), facts["decision"]
     known = getattr(loss, "classes", None)  # of grades more than outputs
-    numbers = {"regression", "survival", "ranking"} & set(loss.card.tasks)
-    classes = 0 if numbers else int(known or max(loss.out_features, 2))
+    classes = 0 if predicts_numbers(loss) else int(known or max(loss.out_features, 2))
     horizons = [float(one) for one in facts.get("horizons", ())]
     if bool(horizons) != ("survival" in loss.card.tasks) or horizons != sorted(set(horizons)):
         raise ValueError(f"model.json predicts at {horizons[:5]}, which {loss.card.key} does not")
@@ -262,18 +300,26 @@ def _write(selection: Handed, path: Path) -> None:
     if facts := selection.facts():
         (path / "model.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     model = selection.model
-    if isinstance(model, TableModel):
-        _write_weights(path, {"": model.body, EMBEDDING: model.embedding})
+    _write_weights(path, _modules(model))
+    if isinstance(model, (TableModel, EnsembleModel)):
         model.encoder.save(path / "encoder.skops")
-    else:
-        _write_weights(path, {"": model.body})
 
 
-def _write_weights(path: Path, parts: dict[str, torch.nn.Module]) -> None:
+def _modules(model: Any) -> dict[str, torch.nn.Module]:
+    """Return what holds a model's numbers, by how their names begin."""
+    if isinstance(model, EnsembleModel):
+        parts = {f"{number}.": _modules(part) for number, part in enumerate(model.parts)}
+        return {start + name: one for start, own in parts.items() for name, one in own.items()}
+    if isinstance(model, TableModel):
+        return {"": model.body, EMBEDDING: model.embedding}
+    return {"": model.body}
+
+
+def _write_weights(path: Path, modules: dict[str, torch.nn.Module]) -> None:
     state = {
         prefix + name: value.detach().cpu().clone().contiguous()
-        for prefix, part in parts.items()
-        for name, value in part.state_dict().items()
+        for prefix, module in modules.items()
+        for name, value in module.state_dict().items()
     }
     (path / "model.safetensors").write_bytes(saved_weights(state))
 

@@ -25,15 +25,16 @@ from lossmith.study.metrics import Metric
 from lossmith.study.metrics import metric as metric_for
 from lossmith.study.multitarget.candidates import WEIGHTINGS, combinations
 from lossmith.study.selection.conclude import Selection, conclude
+from lossmith.study.selection.ensemble import check_ensemble
 from lossmith.study.selection.final import train_final_models
 from lossmith.study.tasks.candidate import Candidate
-from lossmith.study.training.heads import Reading
+from lossmith.study.training.heads import HeadReader
 from lossmith.study.training.table_trainer import TableTrainer
 from lossmith.study.trials.combined import combine
-from lossmith.study.trials.fleet import SCREENING_SHARE, Fleet
 from lossmith.study.trials.place import WITHIN, clear_place
 from lossmith.study.trials.scoring import Scorer
 from lossmith.study.trials.splits import column_bytes, fingerprint
+from lossmith.study.trials.stacked_worker import SCREENING_SHARE, StackedWorker
 
 ALONE = 0.6  # share of the time of several targets for each by itself
 # What a hybrid's arguments, a module of named parts and a candidate's parameters call their own.
@@ -59,6 +60,7 @@ class TableRequest:
     epochs: int | None = None
     batch_size: int | None = None
     keep_outliers: bool = False
+    ensemble: str = "seeds"
     seed: int = 0
     on_diagnosis: Callable[[Problem, tuple[Finding, ...]], None] | None = None
     command: str = ""
@@ -73,13 +75,14 @@ def select_table(request: TableRequest, clock: Clock) -> Selection:
         InputError: with one line that says what to change.
     """
     problem, metrics = _problem(request)
+    check_ensemble(request.ensemble, problem)
     split = problem.split(request.seed)
     pairs = zip(metrics, problem.targets, strict=True)
-    metrics = [metric.fitted(one.target[split.develop]) for metric, one in pairs]
+    metrics = [metric.fitted(one.target[split.train]) for metric, one in pairs]
     findings = diagnose_each(problem)
     findings = ((*_sampled(split), *findings[0]), *findings[1:])
     told = zip(problem.targets, findings, strict=True)
-    named = sum((problem.under(*pair) for pair in told), ())
+    named = sum((problem.prefixed(*pair) for pair in told), ())
     doubted = bool(suspected(named))
     plan = Plan(request, problem, metrics, split, clock, doubted)
     studies = plan.studies()
@@ -88,9 +91,12 @@ def select_table(request: TableRequest, clock: Clock) -> Selection:
             request.on_diagnosis(one, found)
     study = plan.last(studies)
     measurements = study.run()
+    scorer = study.scorer.targets[0] if request.ensemble == "losses" else None
     return conclude(
         measurements,
-        train_final_models(measurements, study.trainer, study.clock, doubted=doubted),
+        train_final_models(
+            measurements, study.trainer, study.clock, doubted=doubted, scorer=scorer
+        ),
         study,
         split=plan.split,
         problem=problem,
@@ -106,7 +112,7 @@ def _sampled(split: Split) -> tuple[Finding, ...]:
     if not split.sampled:
         return ()
     meaning = (
-        f"{len(split.develop):,} rows are more than a verdict needs: losses are compared on "
+        f"{len(split.train):,} rows are more than a verdict needs: losses are compared on "
         f"samples of {split.studied:,} of them, and the final models train on all"
     )
     return (Finding(name="rows studied", value=f"{split.studied:,}", meaning=meaning),)
@@ -178,12 +184,12 @@ class Plan:
     clock: Clock
     doubted: bool  # whether rows may belong together, so that no switch is made
 
-    def studies(self) -> list[Fleet]:
+    def studies(self) -> list[StackedWorker]:
         """Return a study of the losses of each target by itself."""
         fields = _fields(self.problem, self.metrics, self.split, self.request.candidates)
         return [self._alone(place, field) for place, field in enumerate(fields)]
 
-    def last(self, studies: Sequence[Fleet]) -> Fleet:
+    def last(self, studies: Sequence[StackedWorker]) -> StackedWorker:
         """Return the study that decides: the only one, or that of combinations."""
         if len(studies) == 1:
             return studies[0]
@@ -198,7 +204,7 @@ class Plan:
         return self._together(studies)
 
     def _trainer(
-        self, problem: Problem | TableProblem, readings: Sequence[Reading]
+        self, problem: Problem | TableProblem, readings: Sequence[HeadReader]
     ) -> TableTrainer:
         request = self.request
         return TableTrainer(
@@ -223,26 +229,29 @@ class Plan:
             "target": fingerprint(problem.target),
             "keep_outliers": self.request.keep_outliers,
             "doubted": self.doubted,
+            # Other studies keep no predictions, from which this one could go on.
+            **({"ensemble": "losses"} if self.request.ensemble == "losses" else {}),
         }
 
-    def _alone(self, place: int, field: CandidateSet) -> Fleet:
+    def _alone(self, place: int, field: CandidateSet) -> StackedWorker:
         problem, count = self.problem.targets[place], len(self.metrics)
-        reading = Reading.of(self.metrics[place], problem.target)
+        reading = HeadReader.of(self.metrics[place], problem.target)
         trainer, exclude = self._trainer(problem, [reading]), not self.request.keep_outliers
-        return Fleet(
+        return StackedWorker(
             trainer=trainer,
             candidates=field,
             scorer=Scorer(self.metrics[place], trainer, exclude, reading),
             learning_rates=self.request.learning_rates,
             widen=self.request.widen,
             lengthen=self.request.epochs is None,
+            predictions=self.request.ensemble == "losses",
             clock=_part_of(self.clock, problem.name, place, count),
             folder=self._place(f"target-{place + 1}"),
             about=self._about(problem),
             alone=count > 1,
         )
 
-    def _together(self, studies: Sequence[Fleet]) -> Fleet:
+    def _together(self, studies: Sequence[StackedWorker]) -> StackedWorker:
         """Return the study of combinations of the losses that did best by themselves."""
         targets, clock = self.problem.targets, self.clock
         found = [one.measurements() for one in studies]
@@ -251,7 +260,7 @@ class Plan:
             for one in found
         ]
         scorers = [scorer for one in studies for scorer in one.scorer.targets]
-        return Fleet(
+        return StackedWorker(
             trainer=self._trainer(self.problem, [one.reading for one in scorers]),
             candidates=combinations(
                 term_names([one.name for one in targets]),
@@ -259,7 +268,7 @@ class Plan:
                 [one.candidates for one in studies],
                 best,
             ),
-            scorer=combine(scorers, [one.target[self.split.develop] for one in targets]),
+            scorer=combine(scorers, [one.target[self.split.train] for one in targets]),
             learning_rates=self.request.learning_rates,
             widen=self.request.widen,
             lengthen=self.request.epochs is None,
@@ -308,7 +317,7 @@ def _fields(
 
 
 def _field(one: Problem, measure: Metric, split: Split, keys: Sequence[str] | None) -> CandidateSet:
-    target = one.target[split.develop]
+    target = one.target[split.train]
     return candidates_for(one.task, measure, target, len(one.classes) or None, keys)
 
 

@@ -19,7 +19,7 @@ from lossmith.study.suggest.gaussian import Prior, likeness, posterior
 
 Array = np.ndarray
 FILE = Path(__file__).with_name("known.npz")
-FORMAT = 1
+FORMAT = 2
 UNIT = 1e-4  # of gains and their errors, which are kept as whole numbers
 NONE = np.iinfo(np.int16).min  # of a loss that is no candidate on a table, or diverged
 MOST = 1.5  # log ratio of errors beyond which all is the same
@@ -28,6 +28,7 @@ KINDS = {"regression": "regression", "binary": "classes", "multiclass": "classes
 TWINS = {"r2": "rmse"}  # whose 1 − R² is the square of the other's, up to a factor
 TABLE = {"package": str, "table": str, "target": str, "condition": str}
 LOSS = {"name": str, "prior": [float]}
+METRIC = {"default": str, "losses": [LOSS]}
 KIND = {"features": [str], "lengths": [float], "widen": float, "tables": [TABLE], "metrics": dict}
 
 
@@ -46,13 +47,15 @@ class Records:
     """What was measured under one metric on n tables of c losses.
 
     gains: logs of a loss's error over the default's, (n, c), NaN where there is none. errors:
-    their standard errors. priors: of each loss, on the scale of `even`.
+    their standard errors. priors: of each loss, on the scale of `even`. default: the loss to beat,
+    where no table says it.
     """
 
     names: tuple[str, ...]
     gains: Array
     errors: Array
     priors: tuple[Prior, ...]
+    default: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,8 @@ class Knowledge:
 
     features: names of what tables are compared by. points: these of each table, (n, d). lengths:
     over which of them gains change, in standard deviations, (d,). widen: by how much deviations
-    must grow for intervals to cover on tables left out.
+    must grow for intervals to cover on tables left out. Where no features are known, the records
+    are the atlas's cells of a task: those of one data set are alike, others are not.
     """
 
     tables: tuple[Recorded, ...]
@@ -82,8 +86,17 @@ class Knowledge:
         return np.clip(own, self.points.min(axis=0), self.points.max(axis=0))
 
     def alike(self, point: Array) -> Array:
-        """Return how much a table is like each recorded one, (n,)."""
+        """Return how much a table is like each recorded one, (n,); without features not at all."""
+        if not self.features:
+            return np.zeros(len(self.tables))
         return likeness(self._standard(point[None]), self.standard, self.lengths)[0]
+
+    @cached_property
+    def within(self) -> Array:
+        """How much recorded tables are alike, (n, n); without features those of one name are."""
+        if not self.features:
+            return same([one.table for one in self.tables])
+        return likeness(self.standard, self.standard, self.lengths)
 
     def forecast(self, metric: str, name: str, point: Array) -> tuple[float, float]:
         """Return the mean and deviation of a loss's gain on a table, on the scale of `even`."""
@@ -91,12 +104,11 @@ class Knowledge:
         place = records.names.index(name)
         gains, errors = even(records.gains[:, place], records.errors[:, place])
         held = np.isfinite(gains)
-        points = self.standard[held]
         mean, deviation = posterior(
             records.priors[place],
             gains[held],
             errors[held],
-            likeness(points, points, self.lengths),
+            self.within[np.ix_(held, held)],
             self.alike(point)[None, held],
         )
         return float(mean[0]), self.widen * float(deviation[0])
@@ -146,6 +158,11 @@ def source(task: str, metric: str) -> Source | None:
     return Source(known, recorded, 1.0 if recorded == metric else 2.0)
 
 
+def same(names: Sequence[str]) -> Array:
+    """Return which of n names are equal, as numbers (n, n)."""
+    return (np.array(names)[:, None] == np.array(names)).astype(float)
+
+
 def even(gains: Array, errors: Array) -> tuple[Array, Array]:
     """Return gains and errors on a scale on which small and large gains both count.
 
@@ -174,7 +191,8 @@ def save(path: Path, kinds: Mapping[str, Knowledge]) -> None:
                 limited = np.clip(values, -32767, 32767)
                 arrays[f"{kind} {metric} {what}"] = np.nan_to_num(limited, nan=NONE).astype("<i2")
             pairs = zip(records.names, records.priors, strict=True)
-            metrics[metric] = [{"name": n, "prior": [*map(_short, prior)]} for n, prior in pairs]
+            losses = [{"name": n, "prior": [*map(_short, prior)]} for n, prior in pairs]
+            metrics[metric] = {"default": records.default, "losses": losses}
         about["kinds"][kind] = {
             "features": list(known.features),
             "lengths": [*map(_short, known.lengths)],
@@ -221,9 +239,9 @@ def _read(file: Mapping[str, Array], kind: str, about: Any) -> Knowledge:
     )
 
 
-def _records(file: Mapping[str, Array], name: str, rows: int, losses: Any) -> Records:
-    check_shape(losses, [LOSS], name)
-    tables = []
+def _records(file: Mapping[str, Array], name: str, rows: int, about: Any) -> Records:
+    check_shape(about, METRIC, name)
+    losses, tables = about["losses"], []
     for what in ("gains", "errors"):
         values = file[f"{name} {what}"]
         _check_size(values, (rows, len(losses)), f"{name} {what}")
@@ -233,6 +251,7 @@ def _records(file: Mapping[str, Array], name: str, rows: int, losses: Any) -> Re
         gains=tables[0],
         errors=tables[1],
         priors=tuple(Prior(*one["prior"]) for one in losses),
+        default=about["default"],
     )
 
 

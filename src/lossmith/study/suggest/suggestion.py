@@ -35,13 +35,13 @@ class Prospect:
 class Alike:
     """A recorded table and how it is like this one, from 0 to 1; change: of the first loss there.
 
-    low, high: 80 % interval of what was measured.
+    likeness: None of a cell of the atlas. low, high: 80 % interval of what was measured.
     """
 
     name: str
     target: str
     condition: str
-    likeness: float
+    likeness: float | None
     change: float | None
     low: float | None
     high: float | None
@@ -51,9 +51,9 @@ class Alike:
 class Suggestion:
     """The losses that are worth a study, the most promising first.
 
-    default: the loss to beat. losses: all that the table admits and that are known. unknown: those
-    that are not. alike: recorded tables. outside: in what the table is like none of them. study:
-    the command that proves it.
+    target: empty where no table was given. default: the loss to beat. losses: all that the table
+    admits and that are known. unknown: those that are not. alike: recorded tables, or cells of the
+    atlas. outside: in what the table is like none of them. study: the command that proves it.
     """
 
     target: str
@@ -87,7 +87,7 @@ class Suggestion:
     def caution(self) -> str:
         """What the figures are, and what only a study can say."""
         return (
-            "Expected on rows whose targets are right, from other tables and before any training, "
+            "Expected on rows whose targets are right, from other data and before any training, "
             f"with 80 % intervals; only a study proves it: {self.study}"
         )
 
@@ -100,7 +100,8 @@ class Suggestion:
     def heading(self) -> str:
         """What is expected, of which table."""
         of = error_name(self.metric)
-        return f"{self.target}: {self.task}, {of} of each loss against {self.default}"
+        what = f"{self.target}: {self.task}" if self.target else self.task
+        return f"{what}, {of} of each loss against {self.default}"
 
     def as_plain(self) -> dict[str, Any]:
         """Return everything as plain data."""

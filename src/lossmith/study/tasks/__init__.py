@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric, check_task
 from lossmith.study.metrics.study_metric import StudyMetric
@@ -36,6 +37,7 @@ __all__ = [
     "array_task",
     "is_numbers",
     "of_numbers",
+    "predicts_numbers",
     "sample_of",
     "table_task",
 ]
@@ -132,6 +134,11 @@ def is_numbers(metric: StudyMetric) -> bool:
         return TABLE_TASKS[metric.metric.tasks[0]].numbers
     judged = [one for one in ARRAY_TASKS if one.inferred and one.judges(metric)]
     return bool(judged) and all(one.numbers for one in judged)
+
+
+def predicts_numbers(loss: Loss) -> bool:
+    """Tell whether a loss predicts numbers, not classes, by the tasks of its card."""
+    return any(TABLE_TASKS[task].numbers for task in loss.card.tasks if task in TABLE_TASKS)
 
 
 def of_numbers(task: str) -> bool:

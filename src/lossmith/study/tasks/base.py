@@ -50,12 +50,16 @@ class StudyTask(ABC):
     sample: str = "classes"
 
     def losses(self) -> dict[str, type[Loss]]:
-        """Return the losses whose cards fit."""
-        return find(self.name)
+        """Return the losses whose cards fit, and ask for nothing that no data tell."""
+        return {key: kind for key, kind in find(self.name).items() if kind.card.studied}
 
     def trains(self, kind: type[Loss]) -> bool:
         """Tell whether a study gives a loss all it needs: no signals, and nothing to wrap."""
-        return kind.card.trains_head and not kind.card.needs and "loss" not in kind.hyperparameters
+        return (
+            kind.card.trains_head
+            and not kind.card.required_signals
+            and "loss" not in kind.hyperparameters
+        )
 
     def admits(self, kind: type[Loss], target: Array) -> bool:
         """Tell whether a loss can be trained on these targets."""
@@ -104,6 +108,10 @@ class TableTask(StudyTask):
     def strata(self, target: Array) -> Array | None:
         """Return the classes that folds share out evenly; None where there are none."""
         return None if self.numbers else target
+
+    def list_length(self, target: Array) -> int:
+        """Return how many rows make a list that trains as a whole; 0 where rows train singly."""
+        return 0
 
     def told(self, candidate: Candidate, target: Array) -> Candidate:
         """Return a candidate with what it takes from all targets that train, alike in all folds."""

@@ -18,6 +18,7 @@ MEDIAN = Baseline("mae", "the median", elicited=True)
 QUANTILES = Baseline("quantile", "these quantiles", elicited=True)
 DISTRIBUTIONS = ("wql", "crps", "interval", "mase")  # that tables do not have
 STEPS = 48  # of a horizon that are scored one by one
+STEP = "step "  # before its number
 
 
 class Forecasting(ArrayTask):
@@ -106,10 +107,13 @@ class Forecasting(ArrayTask):
     def beside(self, metric: StudyMetric, target: Any, prediction: Any) -> dict[str, float]:
         """Return what the metric says beside its score, and the score of each step."""
         found, steps = super().beside(metric, target, prediction), self._columns(target)
-        if not 1 < steps <= STEPS or isinstance(target, Mapping):
+        if not 1 < steps <= STEPS:
             return found
-        of_steps = (metric.score(target[:, h], prediction[..., h]) for h in range(steps))
-        return found | {f"step {h + 1}": score for h, score in enumerate(of_steps)}
+        values, named = self.learned(target), isinstance(target, Mapping)
+        for h in range(steps):
+            own = {**target, "value": values[:, h]} if named else values[:, h]
+            found[f"{STEP}{h + 1}"] = metric.score(own, prediction[..., h])
+        return found
 
     def _columns(self, target: Any) -> int:
         values = self.learned(target)

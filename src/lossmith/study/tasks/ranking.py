@@ -86,8 +86,11 @@ class RankingTable(TableTask):
         """Return the softmax over lists."""
         return Candidate(key=Ranking.start)
 
+    def list_length(self, target: Array) -> int:
+        """Return how long the lists of queries are, filled up."""
+        return list_length(target)
+
     def told(self, candidate: Candidate, target: Array) -> Candidate:
         """Return a candidate that knows how long lists are."""
-        return ListedCandidate(
-            key=candidate.key, hypers=candidate.hypers, length=list_length(target)
-        )
+        length = self.list_length(target)
+        return ListedCandidate(key=candidate.key, hypers=candidate.hypers, length=length)

@@ -92,9 +92,9 @@ def lists(target: Array, prediction: Array) -> dict[str, Array]:
 
 
 def risks(target: Mapping[str, Array], prediction: Array) -> dict[str, Array]:
-    """Return times, events and risks of as many rows."""
+    """Return times, events and risks of as many rows; of curves, how little survives on average."""
     rows = spread(len(prediction), NUMBERS)
-    parts = {**target, "risk": prediction}
+    parts = {**target, "risk": -prediction.mean(axis=1) if prediction.ndim > 1 else prediction}
     return {name: np.asarray(one).reshape(len(prediction))[rows] for name, one in parts.items()}
 
 

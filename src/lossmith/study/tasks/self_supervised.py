@@ -31,7 +31,7 @@ class SelfSupervised(ArrayTask):
     def admits(self, kind: type[Loss], target: Any) -> bool:
         """Tell whether a loss takes two views and needs nothing beside them."""
         views = (kind.card.input, kind.card.target) == ("embeddings", "embeddings")
-        alone = not kind.card.needs and not kind.card.learns and not demanded(kind)
+        alone = not kind.card.required_signals and not kind.card.learns and not demanded(kind)
         return views and alone
 
     def width(self, loss: Loss, target: Any) -> None:

@@ -12,14 +12,14 @@ from torch import nn
 from lossmith.catalogue.lookup import loss_class
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted, percent
+from lossmith.study.base.formatting import percent, pluralize
 from lossmith.study.metrics import Metric
 from lossmith.study.metrics.censored import MINIMUM_EVENTS, horizons
 from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.tasks.arrays import ArrayTask, Baseline
 from lossmith.study.tasks.base import Array, TableTask
 from lossmith.study.tasks.binary import positive_code
-from lossmith.study.tasks.candidate import Candidate
+from lossmith.study.tasks.candidate import Candidate, Sum
 from lossmith.study.tasks.timed import TimedCandidate, risk, told
 
 # What columns call rows with the event, and those without.
@@ -35,13 +35,21 @@ ORDERS = Baseline("cox", "orders risks alone; what networks start with: DeepSurv
 
 
 class Survival(ArrayTask):
-    """A dict of `time` and `event`, (N,) each; predictions are read as risks."""
+    """A dict of `time` and `event`, (N,) each; predictions are read as risks, or as curves."""
 
     name = "survival"
     sample = "risks"
     wanted = "a dict of time and event, one each a row,"
     start = "cox"
-    defaults: ClassVar[Mapping[str, Baseline]] = {"concordance": ORDERS, "concordance_uno": ORDERS}
+    defaults: ClassVar[Mapping[str, Baseline]] = {
+        "concordance": ORDERS,
+        "concordance_uno": ORDERS,
+        "integrated_brier": Baseline(
+            "logistic_hazard",
+            "likelihood of a curve, of which the Brier score asks: Gensheimer & Narasimhan, 2019; "
+            "Kvamme & Borgan, 2019, start with it",
+        ),
+    }
 
     def accepts(self, target: Any) -> bool:
         """Tell whether targets are times and events."""
@@ -51,11 +59,19 @@ class Survival(ArrayTask):
         """Tell whether a loss reads censored times."""
         return _reads_times(kind)
 
+    def everyone(self, metric: StudyMetric, target: Any) -> list[Candidate | Sum]:
+        """Return every loss that fits; under curves not Cox's, as a loop reports no baseline."""
+        found = super().everyone(metric, target)
+        return [one for one in found if one.name != self.start or metric.horizons == ()]
+
     def read(
         self, metric: StudyMetric, loss: nn.Module, prediction: Any, target: Any
     ) -> tuple[Any, Any]:
-        """Return risks."""
-        return target, risk(loss, to_array(prediction))
+        """Return risks, or the probability to survive each horizon."""
+        found = to_array(prediction)
+        if metric.horizons == ():
+            return target, risk(loss, found)
+        return target, found[:, 1:] if isinstance(loss, Loss) else found
 
 
 class SurvivalTable(TableTask):
@@ -63,20 +79,13 @@ class SurvivalTable(TableTask):
 
     name, kind, numbers, single = "survival", float, True, False
     start = "cox"
-    defaults: ClassVar[Mapping[str, Baseline]] = {
-        **Survival.defaults,
-        "integrated_brier": Baseline(
-            "logistic_hazard",
-            "likelihood of a curve, of which the Brier score asks: Gensheimer & Narasimhan, 2019; "
-            "Kvamme & Borgan, 2019, start with it",
-        ),
-    }
+    defaults = Survival.defaults
 
     def check(self, target: Array) -> None:
         """Raise InputError for too few events, or times without an order."""
         events = int(target[:, 1].sum())
         if events < MINIMUM_EVENTS:
-            have = f"{counted(events, 'row')} {'has' if events == 1 else 'have'} the event"
+            have = f"{pluralize(events, 'row')} {'has' if events == 1 else 'have'} the event"
             raise InputError(f"{have}; a study needs {MINIMUM_EVENTS}")
         horizons(*target.T)
 
@@ -109,7 +118,7 @@ class SurvivalTable(TableTask):
 
 
 def _reads_times(kind: type[Loss]) -> bool:
-    return isinstance(kind.card.target, Mapping) and not kind.card.needs
+    return isinstance(kind.card.target, Mapping) and not kind.card.required_signals
 
 
 def times(column: pd.Series, name: str) -> Array:

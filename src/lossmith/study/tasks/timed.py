@@ -85,6 +85,22 @@ class TimedLoss(MatrixLoss):
         known = self.loss.with_baseline(output, columns(target), self.horizons) if finite else None
         self._reader = (known,)
 
+    @classmethod
+    def of(cls, loss: Loss, horizons: Sequence[float]) -> "TimedLoss":
+        """Return a loss as one that is read at horizons.
+
+        Raises:
+            InputError: where it gives no survival, as a sum or Cox's loss without a baseline.
+        """
+        if isinstance(loss, TimedLoss):
+            return loss
+        if not hasattr(loss, "survival") or (isinstance(loss, Cox) and loss.times is None):
+            raise InputError(
+                f"{loss.card.key or type(loss).__name__} gives no probabilities to survive; name a "
+                "loss that does, as logistic_hazard, or Cox with a baseline (`with_baseline`)"
+            )
+        return cls(loss, horizons)
+
     def decode(self, output: Tensor) -> Tensor:
         """Return risk and survival, (n, 1 + H); of what diverged in training NaN."""
         output, (reader,) = output.double(), self._reader

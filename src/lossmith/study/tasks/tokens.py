@@ -34,7 +34,11 @@ class Tokens(ArrayTask):
     def admits(self, kind: type[Loss], target: Any) -> bool:
         """Tell whether a loss reads logits at each place and needs no counts of all classes."""
         plain = (kind.card.input, kind.card.target) == ("logits", "classes")
-        return plain and not kind.card.needs and not {"loss", "counts"} & set(kind.hyperparameters)
+        return (
+            plain
+            and not kind.card.required_signals
+            and not {"loss", "counts"} & set(kind.hyperparameters)
+        )
 
     def width(self, loss: Loss, target: Any) -> int:
         """Return how many tokens are seen; the model's vocabulary may be larger."""

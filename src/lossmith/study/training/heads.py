@@ -13,6 +13,8 @@ from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
 from lossmith.study.metrics import Metric
 from lossmith.study.multitarget.heads import heads
+from lossmith.study.tasks import predicts_numbers
+from lossmith.study.tasks.timed import TimedLoss
 
 
 def moved(given: Any, device: torch.device) -> Any:
@@ -43,25 +45,27 @@ def one_column(output: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Reading:
+class HeadReader:
     """How heads are read under a metric: at levels of their distributions, or as they are decoded.
 
     A loss is thus not praised, or blamed, for its reading: under a quantile each predicts it.
 
     level: that the metric asks for. levels: where it asks for several, along dimension 1. whole:
     whether targets are whole numbers, without which a distribution of counts is none of theirs.
+    horizons: of times to an event, at which survival is read beside the risk.
     """
 
     level: float | None = None
     levels: tuple[float, ...] = ()
     whole: bool = True
+    horizons: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, metric: Metric, target: Any) -> "Reading":
+    def of(cls, metric: Metric, target: Any) -> "HeadReader":
         """Return how a metric has the heads for some targets read."""
         asks = metric.reads is not None or bool(metric.levels)
         whole = not asks or bool((np.asarray(target) % 1 == 0).all())
-        return cls(metric.reads, metric.levels, whole)
+        return cls(metric.reads, metric.levels, whole, tuple(metric.horizons or ()))
 
     def level_of(self, loss: Loss) -> float | None:
         """Return the level at which a loss's head is read; None as it is decoded."""
@@ -69,6 +73,8 @@ class Reading:
 
     def __call__(self, loss: Loss, output: Tensor) -> Tensor:
         """Return what a head predicts."""
+        if self.horizons:
+            return TimedLoss.of(loss, self.horizons).decode(output)
         if not self.levels:
             return _at(loss, output, self.level_of(loss))
         levels = self.levels if self._distributed(loss) else [None] * len(self.levels)
@@ -82,14 +88,14 @@ def _at(loss: Loss, output: Tensor, level: float | None) -> Tensor:
     return loss.decode(output) if level is None else loss.quantile(output, level)
 
 
-AS_DECODED = Reading()
+AS_DECODED = HeadReader()
 
 
 def decoded(
     loss: nn.Module,
     output: Any,
     decode: Callable[[Any], Any] | None,
-    reading: Reading = AS_DECODED,
+    reading: HeadReader = AS_DECODED,
 ) -> Any:
     """Return predictions from raw outputs: as the loss reads them, or torch's own do; or as is."""
     if not isinstance(output, Tensor):
@@ -116,16 +122,15 @@ def told(loss: nn.Module, first: int, last: int, total: int) -> Iterator[int]:
         yield epoch
 
 
-def read(loss: Loss, output: Tensor, readings: Sequence[Reading]) -> tuple[np.ndarray, ...]:
+def read(loss: Loss, output: Tensor, readings: Sequence[HeadReader]) -> tuple[np.ndarray, ...]:
     """Return what one output (n, width) predicts of each target."""
     pairs = zip(heads(loss, output), readings, strict=True)
     return tuple(predict(one, part, reading) for (one, part), reading in pairs)
 
 
-def predict(loss: Loss, output: Tensor, reading: Reading = AS_DECODED) -> np.ndarray:
+def predict(loss: Loss, output: Tensor, reading: HeadReader = AS_DECODED) -> np.ndarray:
     """Return points (n,), or probabilities (n, C) with two columns for a binary head of one."""
     decoded = reading(loss, output).detach().double().numpy()
-    numbers = {"regression", "ranking"} & set(loss.card.tasks)
-    if numbers or decoded.ndim > 1:
+    if predicts_numbers(loss) or decoded.ndim > 1:
         return decoded
     return np.stack([1 - decoded, decoded], axis=-1)

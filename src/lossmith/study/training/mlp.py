@@ -64,6 +64,12 @@ class StackedMLP(nn.Module):
             for part, head, bias in zip(parts, self.heads, self.biases, strict=True)
         ]
 
+    def first(self, folds: int) -> "StackedMLP":
+        """Return the MLPs of the first folds alone."""
+        own = StackedMLP(self.w1.shape[1], self.out_features, range(folds))
+        own.load_state_dict({name: value[:folds] for name, value in self.state_dict().items()})
+        return own
+
     def slices(self, kept: Sequence[int]) -> Iterator[tuple[nn.Parameter, int, Tensor]]:
         """Yield each parameter, its dimension of trials and the indices of those kept.
 

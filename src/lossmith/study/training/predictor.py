@@ -1,7 +1,7 @@
 """Trained models with the loss that reads them: what a study hands over and `predict` loads."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.metrics.study_metric import to_array
-from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.heads import (
     AS_DECODED,
-    Reading,
+    HeadReader,
     called,
     decoded,
     moved,
@@ -33,32 +32,71 @@ class TableModel:
     """An encoder, a few MLPs of different seeds, and the loss that decodes their heads.
 
     embedding: between encoder and MLPs; of a run saved before there was one, of no pieces.
-    readings: of each target. horizons: of times to an event, when survival is predicted.
+    readings: of each target.
     """
 
     encoder: Encoder
     loss: Loss
     body: StackedMLP
     embedding: PiecewiseLinear
-    readings: Sequence[Reading]
-    horizons: tuple[float, ...] = ()
+    readings: Sequence[HeadReader]
 
     def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
         """Return each target's points (n,) or probabilities (n, C), averaged over the seeds.
 
         Of times to an event that is the risk, and the probability to survive each horizon.
         """
-        features = torch.from_numpy(self.encoder.transform(inputs))
+        return self.read(torch.from_numpy(self.encoder.transform(inputs)))
+
+    def read(self, features: Tensor) -> tuple[np.ndarray, ...]:
+        """Return the same of rows that the encoder has encoded."""
         chunks = [self._decoded(chunk) for chunk in features.split(CHUNK)]
         return tuple(np.concatenate(parts) for parts in zip(*chunks, strict=True))
 
+    @property
+    def seeds(self) -> int:
+        """How many MLPs there are."""
+        return self.body.w1.shape[0]
+
+    def first(self, seeds: int) -> "TableModel":
+        """Return the MLPs of the first seeds alone."""
+        embedding = PiecewiseLinear(*(one[:seeds] for one in self.embedding.buffers()))
+        return replace(self, body=self.body.first(seeds), embedding=embedding)
+
     @torch.no_grad()
     def _decoded(self, features: Tensor) -> tuple[np.ndarray, ...]:
-        seen = self.embedding(features.expand(self.body.w1.shape[0], -1, -1))
+        seen = self.embedding(features.expand(self.seeds, -1, -1))
         output = self.body(seen)[0][:, 0]
-        loss = TimedLoss(self.loss, self.horizons) if self.horizons else self.loss
-        seeds = [read(loss, one, self.readings) for one in output]
+        seeds = [read(self.loss, one, self.readings) for one in output]
         return tuple(np.mean(of_target, axis=0) for of_target in zip(*seeds, strict=True))
+
+
+@dataclass(kw_only=True)
+class EnsembleModel:
+    """MLPs of several losses over one encoder; what they predict is averaged over all of them.
+
+    loss: the selected one, which the MLPs need not be of.
+    """
+
+    parts: Sequence[TableModel]
+    loss: Loss
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of all parts."""
+        return self.parts[0].encoder
+
+    @property
+    def readings(self) -> Sequence[HeadReader]:
+        """How each target's head is read, where that is one way for all parts."""
+        return self.parts[0].readings
+
+    def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
+        """Return the target's points (n,) or probabilities (n, C)."""
+        features = torch.from_numpy(self.encoder.transform(inputs))
+        weights = [part.seeds for part in self.parts]
+        read = zip(*(part.read(features) for part in self.parts), strict=True)
+        return tuple(np.average(of_target, axis=0, weights=weights) for of_target in read)
 
 
 @dataclass(kw_only=True)
@@ -72,7 +110,7 @@ class TorchModel:
     loss: nn.Module
     body: nn.Module
     decode: Callable[[Any], Any] | None = None
-    reading: Reading = AS_DECODED
+    reading: HeadReader = AS_DECODED
 
     def predict(self, inputs: Any) -> np.ndarray:
         """Return points (n,), probabilities (n, C) or what the loss decodes of a batch of inputs.

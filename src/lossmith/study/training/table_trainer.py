@@ -17,10 +17,10 @@ from lossmith.study.data.folds import Split
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.multitarget.heads import bare
-from lossmith.study.tasks.lists import list_length
+from lossmith.study.tasks import TABLE_TASKS
 from lossmith.study.tasks.timed import TimedLoss
 from lossmith.study.training.budget import Budget, TrialSpec
-from lossmith.study.training.heads import AS_DECODED, Reading
+from lossmith.study.training.heads import AS_DECODED, HeadReader
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.predictor import CHUNK, TableModel
 from lossmith.study.training.stacked import Rows, StackedBatch
@@ -43,17 +43,15 @@ class TableTrainer:
         self,
         problem: Problem | TableProblem,
         split: Split,
-        readings: Sequence[Reading] = (AS_DECODED,),
+        readings: Sequence[HeadReader] = (AS_DECODED,),
         *,
         epochs: int | None = None,
         batch: int | None = None,
     ) -> None:
         self.problem, self.split, self.readings = problem, split, tuple(readings)
-        self.length, least = 0, 1
-        if problem.task == "ranking":
-            own = problem.target[split.develop]
-            self.length = list_length(own)
-            least = LISTS * len(own) // len(np.unique(own[:, 1]))
+        of, own = TABLE_TASKS.get(problem.task), problem.target[split.train]
+        self.length = of.list_length(own) if of is not None else 0
+        least = LISTS * len(own) // len(np.unique(own[:, 1])) if self.length else 1
         rows = len(split.folds[0].train)
         self.budget = Budget.for_rows(rows, epochs=epochs, batch=batch, least=least)
         self.encoding = 0.0  # seconds
@@ -89,7 +87,7 @@ class TableTrainer:
         first = (settings - 1) * len(screening) * self.budget.epochs
         best = (len(screening) + len(others)) * longest
         last = self._final_epochs(epochs)
-        final = self.ensemble * last * (len(self.split.develop) // self.budget.batch)
+        final = self.ensemble * last * (len(self.split.train) // self.budget.batch)
         return self.encoding + timer.step * ((first + best) * steps + final)
 
     def time_reference(self, loss: Loss) -> None:
@@ -107,16 +105,14 @@ class TableTrainer:
         """Return the other folds that share no validation row with a fold."""
         return self.split.siblings(fold, folds)
 
-    def final(self, candidate: CandidateSpec, rate: float, epochs: int) -> TableModel:
+    def final(
+        self, candidate: CandidateSpec, rate: float, epochs: int, models: int = ENSEMBLE
+    ) -> TableModel:
         """Train a candidate on all rows but the test rows, under several seeds."""
-        develop = self.split.develop
-        start = time.perf_counter()
-        encoder, features = self._fitted(develop)
-        target = self._target(develop)
-        self.encoding += time.perf_counter() - start
-        seeds = [self.split.folds[0].seed + number for number in range(ENSEMBLE)]
-        trained = [(features, target)] * ENSEMBLE
-        rows = Rows(trained, [features[:1]] * ENSEMBLE, seeds, self.length)
+        encoder, features = self._develop
+        target = self._target(self.split.train)
+        seeds = [self.split.folds[0].seed + number for number in range(models)]
+        rows = Rows([(features, target)] * models, [features[:1]] * models, seeds, self.length)
         losses = tuple(candidate.fit(target) for _ in seeds)
         trial = TrialSpec(candidate=candidate.name, learning_rate=rate, losses=losses)
         budget = replace(self.budget, epochs=self._final_epochs(self.budget.epochs))
@@ -126,18 +122,18 @@ class TableTrainer:
         loss = candidate.fit(target)
         if isinstance(loss, TimedLoss) and loss.waits:
             _calibrate(loss, body, rows)
+        horizons = loss.horizons if isinstance(loss, TimedLoss) else ()
         return TableModel(
             encoder=encoder,
             loss=bare(loss),
             body=body,
             embedding=rows.embedding,
-            readings=self.readings,
-            horizons=loss.horizons if isinstance(loss, TimedLoss) else (),
+            readings=[replace(one, horizons=horizons) for one in self.readings],
         )
 
     def _final_epochs(self, epochs: int) -> int:
         """Return how many epochs of all rows stand for epochs of a fold, which may be a sample."""
-        share = MOST_STEPS * len(self.split.folds[0].train) / len(self.split.develop)
+        share = MOST_STEPS * len(self.split.folds[0].train) / len(self.split.train)
         return max(1, round(epochs * min(1.0, share)))
 
     def _encode(self, folds: tuple[int, ...]) -> Rows:
@@ -165,6 +161,14 @@ class TableTrainer:
         return encoder, torch.from_numpy(encoded)
 
     @cached_property
+    def _develop(self) -> tuple[Encoder, Tensor]:
+        """All rows but the test rows, as an encoder of them encodes them."""
+        start = time.perf_counter()
+        found = self._fitted(self.split.train)
+        self.encoding += time.perf_counter() - start
+        return found
+
+    @cached_property
     def _cells(self) -> Cells:
         return self.problem.columns.read(self.problem.features)
 
@@ -179,7 +183,7 @@ def _calibrate(loss: TimedLoss, body: StackedMLP, rows: Rows) -> None:
     Risks have no origin that seeds would share: it becomes the mean of each seed's.
     """
     every = torch.arange(rows.target.shape[1]).split(CHUNK)
-    parts = [body(rows.batch(some.expand(ENSEMBLE, -1)))[0] for some in every]
+    parts = [body(rows.batch(some.expand(len(rows.seeds), -1)))[0] for some in every]
     output = torch.cat(parts, dim=2)
     origin = output.mean(dim=2, keepdim=True)
     body.biases[0].sub_(origin)

@@ -1,6 +1,7 @@
 """What the trials of a study aim at: its targets, its metric, and the task that both make."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,11 +11,12 @@ import torch
 from torch import nn
 
 from lossmith.core.loss import Loss
+from lossmith.core.tree import tree_map
 from lossmith.study.base.errors import InputError
-from lossmith.study.metrics.study_metric import StudyMetric, mapped, parts, to_array
+from lossmith.study.metrics.study_metric import StudyMetric, leaf_arrays, to_array
 from lossmith.study.tasks import ArrayTask, array_task, is_numbers, sample_of
 from lossmith.study.tasks.sample import SAMPLES
-from lossmith.study.training.heads import AS_DECODED, Reading, decoded
+from lossmith.study.training.heads import AS_DECODED, HeadReader, decoded
 from lossmith.study.trials.contenders import Contender
 from lossmith.study.trials.scored import Scored, scored
 from lossmith.study.trials.splits import Fold
@@ -45,7 +47,7 @@ class Aim:
             InputError: where the task is none, or not that of metric and targets, or the metric is
                 undefined for these.
         """
-        found = None if target is None else mapped(to_array, target)
+        found = None if target is None else tree_map(to_array, target)
         of = array_task(metric, found, task)
         if of is not None:
             metric.check(found)
@@ -53,14 +55,14 @@ class Aim:
         return cls(metric=known, target=found, task=of, decode=decode)
 
     @cached_property
-    def reading(self) -> Reading:
+    def reading(self) -> HeadReader:
         """How the heads of losses are read under the metric."""
-        return AS_DECODED if self.target is None else Reading.of(self.metric, self.first)
+        return AS_DECODED if self.target is None else HeadReader.of(self.metric, self.first)
 
     @property
     def first(self) -> np.ndarray | None:
         """The targets, or of several parts the first, by which rows are counted."""
-        return None if self.target is None else parts(self.target)[0]
+        return None if self.target is None else leaf_arrays(self.target)[0]
 
     @property
     def strata(self) -> np.ndarray | None:
@@ -76,8 +78,8 @@ class Aim:
             return contender.fit(None)
         target = self._of(rows)
         if self.task is None:
-            return contender.fit(mapped(torch.as_tensor, target))
-        learned = mapped(torch.as_tensor, self.task.learned(target))
+            return contender.fit(tree_map(torch.as_tensor, target))
+        learned = tree_map(torch.as_tensor, self.task.learned(target))
         return self.task.routed(contender.fit(learned))
 
     def width(self, loss: nn.Module) -> int | None:
@@ -114,9 +116,13 @@ class Aim:
             target = self._of(fold.valid)
         loss = loss if self.task is None else self.task.head(loss)
         predictions = decoded(loss, outputs, self.decode, self.reading)
-        actual, read = self.read(loss, predictions, target)
+        actual, read = (tree_map(to_array, one) for one in self.read(loss, predictions, target))
         found = scored(self.metric, fold, predictions=read, target=actual)
-        if not sampled or not np.isfinite(found.score):
+        if not np.isfinite(found.score):
+            return found
+        with suppress(InputError, *NOT_SUCH):  # where a step alone has no score
+            found = replace(found, beside=self._beside(actual, read))
+        if not sampled:
             return found
         kind = sample_of(self.metric, self.task, target)
         shown = (target, predictions) if kind == "classes" else (actual, read)  # not yet decided
@@ -128,7 +134,7 @@ class Aim:
         """Return a few rows to be looked at, by names that tell of what kind they are."""
         target = target if self.task is None else self.task.learned(target)
         try:
-            found = SAMPLES[kind](mapped(to_array, target), mapped(to_array, predictions))
+            found = SAMPLES[kind](tree_map(to_array, target), tree_map(to_array, predictions))
         except (InputError, *NOT_SUCH):  # only looked at: nothing may end for it
             return {}
         if "rows" in found:
@@ -143,10 +149,12 @@ class Aim:
 
     def beside(self, loss: nn.Module, predictions: Any, target: Any) -> dict[str, float]:
         """Return what is read beside the score, by name."""
-        target, predictions = self.read(loss, predictions, target)
+        return self._beside(*self.read(loss, predictions, target))
+
+    def _beside(self, target: Any, predictions: Any) -> dict[str, float]:
         if self.task is None:
             return self.metric.beside(target, predictions)
         return self.task.beside(self.metric, target, predictions)
 
     def _of(self, rows: np.ndarray | None) -> Any:
-        return self.target if rows is None else mapped(lambda part: part[rows], self.target)
+        return self.target if rows is None else tree_map(lambda part: part[rows], self.target)

@@ -19,14 +19,16 @@ class History:
     """What was measured of one setting, by fold and epoch.
 
     Errors are scores of the metric, turned so that lower is better; so are the rows' influences.
-    decisions: of a tuned metric. outputs: by epoch, the loss as it was with raw outputs on the
-    first fold. parts: of several targets, the same by each target's own metric.
+    decisions: of a tuned metric. predictions: where an ensemble is chosen by them. outputs: by
+    epoch, the loss as it was with raw outputs on the first fold. parts: of several targets, the
+    same by each target's own metric.
     """
 
     key: Setting
     errors: dict[int, dict[int, float]] = field(default_factory=dict)
     influences: dict[int, dict[int, np.ndarray]] = field(default_factory=dict)
     decisions: dict[int, dict[int, np.ndarray]] = field(default_factory=dict)
+    predictions: dict[int, dict[int, np.ndarray]] = field(default_factory=dict)
     outputs: dict[int, tuple[Loss, Tensor]] = field(default_factory=dict)
     parts: tuple["History", ...] = ()
 
@@ -40,6 +42,8 @@ class History:
         found = {}
         if fold in self.decisions:
             found["decision"] = self.decisions[fold][epoch]
+        if fold in self.predictions:
+            found["prediction"] = self.predictions[fold][epoch]
         if epoch in self.outputs and fold == 0:
             loss, output = self.outputs[epoch]
             found["output"] = output.numpy()

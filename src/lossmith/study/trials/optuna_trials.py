@@ -50,9 +50,10 @@ def scores_of(
         rest = {k: v for k, v in trial.params.items() if k not in (loss, fold, seed)}
         several = isinstance(where, Sequence) and not isinstance(where, str)
         scores = dict(enumerate(where)) if several else {where: trial.value}
-        cells = tried.setdefault(str(name), {}).setdefault(tuple(sorted(rest.items())), {})
+        trainings = tried.setdefault(str(name), {}).setdefault(tuple(sorted(rest.items())), {})
         for place, score in scores.items():
-            cells.setdefault((place, known.get(seed, 0)), float(score))  # of equal trials the first
+            key = place, known.get(seed, 0)
+            trainings.setdefault(key, float(score))  # of equal trials the first
     if not tried:
         raise InputError("the Optuna study has no complete trial")
     better = direction(study)
@@ -92,8 +93,10 @@ def _check_folds(
     tried: Mapping[str, Mapping[Setting, Mapping[Any, float]]], best: Mapping[str, Setting]
 ) -> None:
     """Raise where each setting was tried on one fold alone, though there are several."""
-    cells = {cell for settings in tried.values() for scores in settings.values() for cell in scores}
-    if len(cells) > 1 and all(len(tried[name][setting]) == 1 for name, setting in best.items()):
+    trainings = {
+        key for settings in tried.values() for scores in settings.values() for key in scores
+    }
+    if len(trainings) > 1 and all(len(tried[name][setting]) == 1 for name, setting in best.items()):
         names = {key for setting in best.values() for key, _ in setting}
         raise InputError(
             f"no setting of {listed(sorted(names)) or 'the loss'} was tried on more than one fold; "

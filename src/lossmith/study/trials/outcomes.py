@@ -4,7 +4,7 @@ import numpy as np
 
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted
+from lossmith.study.base.formatting import pluralize
 from lossmith.study.journal import Facts, Setting, State, Storage, Training
 from lossmith.study.rules.design import TWIN_REPORTS, Design
 from lossmith.study.rules.pruning import FROM, hopeless
@@ -18,7 +18,7 @@ def outcome_of(
 ) -> tuple[State | None, str]:
     """Return what becomes of a trial after a report, and why; None where it goes on."""
     if not np.isfinite(said.score):
-        return "failed", f"{DIVERGED} after {counted(epoch, 'epoch')}"
+        return "failed", f"{DIVERGED} after {pluralize(epoch, 'epoch')}"
     training = trial.claim.training
     if (training.twin and trial.reports >= TWIN_REPORTS) or epoch == design.epochs:
         return "done", ""

@@ -130,6 +130,7 @@ _WORDS = {
     "shape": "number of folds, or seed",
     "losses": "set of losses",
     "longest": "number of epochs that it may go on to",
+    "ensemble": "kind of ensemble",
     "widen": "say on further learning rates",
 }
 

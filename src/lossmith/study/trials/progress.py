@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossmith.study.base.direction import Better
-from lossmith.study.base.formatting import counted, listed
+from lossmith.study.base.formatting import listed, pluralize
 from lossmith.study.journal import Facts, Record, Training
 from lossmith.study.journal.workers import lives
 from lossmith.study.rules.design import Design
@@ -84,7 +84,7 @@ def _running(design: Design, facts: Facts) -> tuple[str, ...]:
             place = _where(record, design.length(facts.decisions), facts.at)
             together.setdefault(place, []).append(training)
     return tuple(
-        f"{_named(some[0]) if len(some) == 1 else counted(len(some), 'training')}, {place}"
+        f"{_named(some[0]) if len(some) == 1 else pluralize(len(some), 'training')}, {place}"
         for place, some in together.items()
     )
 
@@ -140,13 +140,13 @@ def share_of(design: Design, facts: Facts) -> tuple[float, str]:
         starting = len(design.candidates) * len(design.learning_rates) + 1
         share = len(ended) / max(starting, len(facts.records))
         running = {t.setting.candidate for t, r in facts.records.items() if not r.ended}
-        return SCREENING_SHARE * share, f"screening {counted(len(running), 'loss', 'es')}"
+        return SCREENING_SHARE * share, f"screening {pluralize(len(running), 'loss', 'es')}"
     losses = {setting.candidate for setting in finalists(facts)}
     folds = {t.fold for t, r in facts.records.items() if not r.ended} or {design.folds}
     share = min(folds) / design.folds
     return (
         SCREENING_SHARE + (1 - SCREENING_SHARE) * share,
-        f"measuring {counted(len(losses), 'loss', 'es')} on {min(folds) + 1} of "
+        f"measuring {pluralize(len(losses), 'loss', 'es')} on {min(folds) + 1} of "
         f"{design.folds} folds",
     )
 
@@ -160,7 +160,7 @@ def awaited(design: Design, facts: Facts) -> str:
     open_ = sum(
         r.state in ("planned", "running") and t.fold < until for t, r in facts.records.items()
     )
-    return f"{_next(design, made)}, after {counted(open_, 'training')} more"
+    return f"{_next(design, made)}, after {pluralize(open_, 'training')} more"
 
 
 def _next_look(design: Design, made: Mapping[str, Any]) -> int:
@@ -173,10 +173,10 @@ def _next(design: Design, made: Mapping[str, Any]) -> str:
     if design.probes and "pauses" not in made:
         return "whether trainings can pause"
     if "finalists" in made:
-        return f"a look at the evidence of {counted(_next_look(design, made), 'fold')}"
+        return f"a look at the evidence of {pluralize(_next_look(design, made), 'fold')}"
     rung = pause_after(design, made)
     if rung is not None:
-        return f"who goes on after {counted(rung, 'epoch')}"
+        return f"who goes on after {pluralize(rung, 'epoch')}"
     if not made.get("pauses", True) and len(design.screening) > 1 and "first fold" not in made:
         return "who goes on after the first fold"
     return "who is measured on all folds"
@@ -201,10 +201,10 @@ def _decided(name: str, outcome: Any) -> str:
             return "The study ended: the default could not be measured."
         proven = listed(list(outcome["proven"])) or "none"
         return (
-            f"The study ended after {counted(outcome['folds'], 'fold')}; proven better: {proven}."
+            f"The study ended after {pluralize(outcome['folds'], 'fold')}; proven better: {proven}."
         )
     if name.startswith(LEFT_OUT):
-        rows = counted(sum(map(len, outcome["shared"].values())), "row")
+        rows = pluralize(sum(map(len, outcome["shared"].values())), "row")
         return f"Not scored as gross errors{name.removeprefix(LEFT_OUT)}: {rows}."
     return _going_on(name, outcome)
 

@@ -6,29 +6,46 @@ from typing import Any
 
 import numpy as np
 
+from lossmith.core.tree import tree_map
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Storage, Training
-from lossmith.study.metrics.study_metric import StudyMetric, mapped, parts, to_array
+from lossmith.study.metrics.study_metric import StudyMetric, leaf_arrays, to_array
 from lossmith.study.metrics.units import rows_measure
 from lossmith.study.trials.splits import Fold
+
+BESIDE = "beside"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
     """A score with its influences by unit: empty for a bare score, None where formed later.
 
-    predictions: then kept in the journal, with their targets. sample: what a reader looks at.
+    predictions: then kept in the journal, with their targets. beside: what is read beside the
+    score. sample: what a reader looks at.
     """
 
     score: float
     influences: np.ndarray | None
     predictions: Mapping[str, np.ndarray] | None = None
+    beside: Mapping[str, float] = field(default_factory=dict)
     sample: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def detail(self) -> dict[str, np.ndarray]:
         """All arrays that the journal keeps beside the influences."""
-        return {**(self.predictions or {}), **self.sample}
+        found = {**(self.predictions or {}), **self.sample}
+        if self.beside:
+            names, values = zip(*self.beside.items(), strict=True)
+            found |= {BESIDE: np.array(names), f"{BESIDE}.value": np.array(values)}
+        return found
+
+
+def beside_of(detail: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return what was read beside a score, of what the journal keeps of a report."""
+    if BESIDE not in detail:
+        return {}
+    pairs = zip(detail[BESIDE].tolist(), detail[f"{BESIDE}.value"].tolist(), strict=True)
+    return dict(pairs)
 
 
 def kept_pair(journal: Storage, training: Training, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -65,11 +82,11 @@ def scored(
             return Scored(score=metric.worst, influences=np.zeros(len(np.unique(fold.units))))
         mean, influences = rows_measure(values, fold.units)
         return Scored(score=mean, influences=influences)
-    prediction, target = mapped(to_array, predictions), mapped(to_array, target)
-    if len(parts(prediction)[0]) != len(fold.valid):
+    prediction, target = tree_map(to_array, predictions), tree_map(to_array, target)
+    if len(leaf_arrays(prediction)[0]) != len(fold.valid):
         raise InputError(
             f"outputs= must be for the {len(fold.valid)} rows of trial.valid, in their order; got "
-            f"{len(parts(prediction)[0])}"
+            f"{len(leaf_arrays(prediction)[0])}"
         )
     value = metric.score(target, prediction)
     if metric.cheap or not np.isfinite(value) or isinstance(target, Mapping):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lossmith.study.base.direction import Better, as_error
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted, listed
+from lossmith.study.base.formatting import listed, pluralize
 from lossmith.study.data.table import nearest
 from lossmith.study.metrics.units import rows_measure
 from lossmith.study.rules.compare import FoldErrors
@@ -36,7 +36,7 @@ class Scores:
 
 
 def tidy(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return checked scores with the columns loss, cell, fold, unit, row and score.
+    """Return checked scores with the columns loss, training, fold, unit, row and score.
 
     Args:
         frame: with the columns loss, fold or seed or both, score, and perhaps row and group.
@@ -61,9 +61,9 @@ def tidy(frame: pd.DataFrame) -> pd.DataFrame:
     found = pd.DataFrame({"loss": frame["loss"].astype(str), "score": scores})
     for name in ("fold", "seed"):
         found[name] = frame[name].to_numpy() if name in frame else 0
-    found["cell"] = found.groupby(["fold", "seed"], sort=True).ngroup()
+    found["training"] = found.groupby(["fold", "seed"], sort=True).ngroup()
     has_rows = "row" in frame
-    found["row"] = pd.factorize(frame["row"], sort=False)[0] if has_rows else found["cell"]
+    found["row"] = pd.factorize(frame["row"], sort=False)[0] if has_rows else found["training"]
     found["unit"] = pd.factorize(frame["group"])[0] if "group" in frame else found["row"]
     _check_once(found, frame, has_rows)
     return found
@@ -78,19 +78,19 @@ def read_scores(
         InputError: if the default has no scores, there is nothing to hold against it, or a loss
             was scored on other rows of a fold.
     """
-    parts = {str(name): _cells(table) for name, table in found.groupby("loss", sort=False)}
+    parts = {str(name): _by_training(table) for name, table in found.groupby("loss", sort=False)}
     _check_losses(parts, default)
     base = parts.pop(default)
     for name, own in parts.items():
         _check_same_rows(name, own, default, base)
     bare = all(part["unit"].nunique() == 1 for part in base.values())
-    kept = found[found["cell"].isin(base)]
+    kept = found[found["training"].isin(base)]
     splits = kept["fold"].nunique()
     overlap = _overlap(bare, splits, train_share)
     whole = {name: own for name, own in parts.items() if base.keys() <= own.keys()}
     return Scores(
         errors={
-            name: _errors([own[cell] for cell in base], bare, better, overlap)
+            name: _errors([own[one] for one in base], bare, better, overlap)
             for name, own in {default: base, **whole}.items()
         },
         partial={name: _shared(own, base) for name, own in parts.items() if name not in whole},
@@ -98,7 +98,7 @@ def read_scores(
         splits=splits,
         unit="score" if bare else "row" if kept["unit"].equals(kept["row"]) else "group",
         units=len(base) if bare else kept["unit"].nunique(),
-        left_out=found["cell"].nunique() - len(base),
+        left_out=found["training"].nunique() - len(base),
         recurring=not bare and bool(pd.concat(base.values()).duplicated(["seed", "row"]).any()),
     )
 
@@ -135,7 +135,7 @@ def _check_columns(frame: pd.DataFrame) -> None:
 
 def _check_once(found: pd.DataFrame, frame: pd.DataFrame, has_rows: bool) -> None:
     """Raise where a row of a training has two scores, or a row two groups."""
-    twice = found.duplicated(["loss", "cell", "row"])
+    twice = found.duplicated(["loss", "training", "row"])
     if twice.any():
         first = int(np.flatnonzero(twice)[0])
         row = f"row {frame['row'].iloc[first]} of " if has_rows else ""
@@ -152,20 +152,20 @@ def _check_once(found: pd.DataFrame, frame: pd.DataFrame, has_rows: bool) -> Non
         raise InputError(f"row {named} is in two groups; a row belongs to one")
 
 
-def _cells(table: pd.DataFrame) -> dict[int, pd.DataFrame]:
+def _by_training(table: pd.DataFrame) -> dict[int, pd.DataFrame]:
     """Return the scores of each training, its rows in order."""
-    return {int(str(cell)): part.sort_values("row") for cell, part in table.groupby("cell")}
+    return {int(str(one)): part.sort_values("row") for one, part in table.groupby("training")}
 
 
 def _check_same_rows(
     name: str, own: Mapping[int, pd.DataFrame], default: str, base: Mapping[int, pd.DataFrame]
 ) -> None:
-    for cell in own.keys() & base.keys():
-        ours, theirs = own[cell]["row"].to_numpy(), base[cell]["row"].to_numpy()
+    for one in own.keys() & base.keys():
+        ours, theirs = own[one]["row"].to_numpy(), base[one]["row"].to_numpy()
         if not np.array_equal(ours, theirs):
             raise InputError(
                 f"{name} and {default} were scored on different rows of fold "
-                f"{own[cell]['fold'].iloc[0]}: {name} lacks {len(np.setdiff1d(theirs, ours))} and "
+                f"{own[one]['fold'].iloc[0]}: {name} lacks {len(np.setdiff1d(theirs, ours))} and "
                 f"has {len(np.setdiff1d(ours, theirs))} more; score all losses on the same rows"
             )
 
@@ -174,11 +174,11 @@ def _shared(
     own: Mapping[int, pd.DataFrame], base: Mapping[int, pd.DataFrame]
 ) -> tuple[float, float, int]:
     """Return the mean scores on the trainings that a loss shares with the default, both's."""
-    cells = own.keys() & base.keys()
-    if not cells:
+    trainings = own.keys() & base.keys()
+    if not trainings:
         return np.nan, np.nan, 0
-    ours, theirs = (np.mean([one[c]["score"].mean() for c in cells]) for one in (own, base))
-    return float(ours), float(theirs), len(cells)
+    ours, theirs = (np.mean([one[t]["score"].mean() for t in trainings]) for one in (own, base))
+    return float(ours), float(theirs), len(trainings)
 
 
 def _overlap(bare: bool, splits: int, train_share: float | None) -> float:
@@ -196,13 +196,13 @@ def _errors(
     parts: Sequence[pd.DataFrame], bare: bool, better: Better, overlap: float
 ) -> FoldErrors:
     measures = [rows_measure(part["score"].to_numpy(), part["unit"].to_numpy()) for part in parts]
-    cells = range(len(parts))
+    trainings = range(len(parts))
     return FoldErrors(
         errors=as_error(np.array([score for score, _ in measures]), better),
         influences=tuple(np.zeros(1) if bare else as_error(own, better) for _, own in measures),
         rows=tuple(
-            np.array([cell]) if bare else np.unique(parts[cell]["unit"].to_numpy())
-            for cell in cells
+            np.array([one]) if bare else np.unique(parts[one]["unit"].to_numpy())
+            for one in trainings
         ),
         epochs=(0,) * len(parts),
         best_epoch=0,
@@ -213,4 +213,4 @@ def _errors(
 
 def shared_note(mine: int, all_: int) -> str:
     """Return what is said of a loss that lacks some of the default's trainings."""
-    return f"scores of {mine} of {counted(all_, 'training')}"
+    return f"scores of {mine} of {pluralize(all_, 'training')}"

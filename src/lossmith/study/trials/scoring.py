@@ -10,7 +10,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.journal import Setting
 from lossmith.study.metrics import Metric, shifted
 from lossmith.study.rules.measurements import Measure
-from lossmith.study.training.heads import AS_DECODED, Reading, predict
+from lossmith.study.training.heads import AS_DECODED, HeadReader, predict
 from lossmith.study.trials.measured import History
 from lossmith.study.trials.outliers import FAR, has_outliers, residual_scales
 
@@ -68,7 +68,7 @@ class Scorer:
         metric: Metric,
         folds: FoldTargets,
         exclude_outliers: bool,
-        reading: Reading = AS_DECODED,
+        reading: HeadReader = AS_DECODED,
     ) -> None:
         self.metric, self.folds, self.reading = metric, folds, reading
         self.outlier_sensitive = (

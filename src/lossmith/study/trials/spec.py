@@ -5,7 +5,7 @@ from typing import Any
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Setting
-from lossmith.study.metrics.study_metric import StudyMetric, parts
+from lossmith.study.metrics.study_metric import StudyMetric, leaf_arrays
 from lossmith.study.rules.design import Design
 from lossmith.study.rules.plan import named
 from lossmith.study.rules.stacked import StackedDesign
@@ -29,8 +29,8 @@ def spec_of(
         "source": source,
         "losses": {name: one.identity for name, one in contenders.items()},
         "folds": folds.fingerprint(),
-        "rows": None if target is None else len(parts(target)[0]),
-        "target": None if target is None else fingerprint(*parts(target)),
+        "rows": None if target is None else len(leaf_arrays(target)[0]),
+        "target": None if target is None else fingerprint(*leaf_arrays(target)),
         "fixed": folds.fixed,
         "grouped": folds.grouped,
         "judged": folds.judged,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lossmith.study.base.direction import as_error
-from lossmith.study.base.formatting import counted
+from lossmith.study.base.formatting import pluralize
 from lossmith.study.base.result import CandidateResult
 from lossmith.study.journal import Facts, Record, Setting, Training
 from lossmith.study.rules.design import Design
@@ -55,7 +55,7 @@ def unmeasured(design: Design, facts: Facts, name: str) -> CandidateResult:
         score=best.score,
         learning_rate=best.setting.learning_rate,
         epochs=best.epoch,
-        cells=len(best.folds),
+        folds=len(best.folds),
         note=next((last_line(note) for note in notes if note), "") or _left(design, facts, name),
         default_score=None if name == design.default else beside(design, facts, best),
     )
@@ -113,7 +113,7 @@ def _left(design: Design, facts: Facts, name: str) -> str:
     """Return when a loss left that ended no training early, if it did."""
     for decision, folds in (("first fold", 1), ("finalists", len(design.screening))):
         if name not in {one[0] for one in facts.decisions.get(decision, [[name]])}:
-            return f"not among the best after {counted(folds, 'fold')}"
+            return f"not among the best after {pluralize(folds, 'fold')}"
     for decision, outcome in facts.decisions.items():
         look = decision.removeprefix("look ")
         if look != decision and name not in {one[0] for one in outcome["kept"]}:

@@ -1,4 +1,4 @@
-"""What a fleet asks of that which trains: stacked trainings of one or several targets."""
+"""What a stacked worker asks of that which trains: stacked trainings of one or several targets."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -10,16 +10,18 @@ from lossmith.core.loss import Loss
 from lossmith.study.candidates import CandidateSpec
 from lossmith.study.data.folds import Split
 from lossmith.study.training.budget import Budget, TrialSpec
+from lossmith.study.training.heads import HeadReader
+from lossmith.study.training.predictor import TableModel
 
 
 class Model(Protocol):
-    """A trained model and the loss that decodes its head.
-
-    horizons: of times to an event, when survival is predicted.
-    """
+    """A trained model and the loss that decodes its head."""
 
     loss: Loss
-    horizons: tuple[float, ...]
+
+    @property
+    def readings(self) -> Sequence[HeadReader]:
+        """How each target's head is read."""
 
     def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
         """Return each target's points (n,) or probabilities (n, C)."""
@@ -53,7 +55,7 @@ class Trainer(Protocol):
 
     split: Split
     budget: Budget
-    ensemble: int  # trainings of a final model
+    ensemble: int  # models of a final one
 
     def losses(self, candidate: CandidateSpec, folds: Sequence[int]) -> tuple[Loss, ...]:
         """Return the candidate fitted to the training targets of each fold."""
@@ -61,8 +63,8 @@ class Trainer(Protocol):
     def start(self, folds: Sequence[int], trials: Sequence[TrialSpec]) -> TrialBatch:
         """Return trials ready to train on folds."""
 
-    def final(self, candidate: CandidateSpec, rate: float, epochs: int) -> Model:
-        """Train a candidate on all rows but the test rows."""
+    def final(self, candidate: CandidateSpec, rate: float, epochs: int, models: int) -> TableModel:
+        """Train a candidate on all rows but the test rows, under so many seeds."""
 
     def time_reference(self, loss: Loss) -> None:
         """Time a little of what evaluating the default alone takes; called now and then."""

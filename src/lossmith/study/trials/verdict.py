@@ -11,13 +11,13 @@ import numpy as np
 
 from lossmith.printable import printable
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted, decimals, interval, number
+from lossmith.study.base.formatting import decimals, interval, number, pluralize
 from lossmith.study.base.result import (
     CandidateResult,
     Comparison,
     Curve,
-    Evidence,
     Finding,
+    ReportData,
     Result,
     Sample,
 )
@@ -29,10 +29,10 @@ from lossmith.study.rules.decision import equivalents, measured, ordered
 from lossmith.study.rules.design import LEAST_FOLDS, LEAST_SCORES, Design, Read
 from lossmith.study.rules.evidence import Form, Shape, reader
 from lossmith.study.rules.plan import finalists, needed
-from lossmith.study.rules.weighing import Evidence as Weighed
-from lossmith.study.rules.weighing import weigh
-from lossmith.study.tasks.sample import SAMPLES, pictures
+from lossmith.study.rules.weighing import Evidence, weigh
+from lossmith.study.tasks.sample import pictures
 from lossmith.study.trials.history import cost_of, curves_of
+from lossmith.study.trials.kept import kept_beside, kept_sample
 from lossmith.study.trials.spec import design_of
 from lossmith.study.trials.standing import (
     LOST_PAIRING,
@@ -142,7 +142,7 @@ class Verdict:
         own = path.name == "report.html"
         data = path.with_name("result.json") if own else path.with_suffix(".json")
         try:
-            write_report(path, self.result, Evidence(curves=self.curves, sample=self.sample))
+            write_report(path, self.result, ReportData(curves=self.curves, sample=self.sample))
             text = json.dumps(self.result.to_json(), indent=2, default=str)
             data.write_text(text + "\n", encoding="utf-8")
         except (OSError, ValueError) as error:
@@ -176,7 +176,7 @@ def _why_left(row: CandidateResult) -> str:
         return f"failed: {row.note}"
     if row.status == "unfinished":
         return "not measured in full"
-    note = row.note or f"no prospect of being better after {row.cells} folds"
+    note = row.note or f"no prospect of being better after {row.folds} folds"
     return note if note.startswith("left") else f"left: {note}"
 
 
@@ -198,6 +198,7 @@ def verdict_of(view: View) -> Verdict:
     else:
         said = sentence(metric, design.default, selected, candidates, comparison)
         said += "" if ended else " The study has not ended yet."
+    names = design.default, selected
     if best != selected:
         said = (
             f"Keep {design.default}: {best} looked better, but rows seem to belong together, which "
@@ -211,7 +212,7 @@ def verdict_of(view: View) -> Verdict:
         rows={} if view.spec["rows"] is None else {"total": view.spec["rows"]},
         diagnosis=_notes(view, bare),
         default=design.default,
-        naive=design.common or "",
+        common=design.common or "",
         selected=selected,
         verdict="switch" if selected != design.default else "keep",
         sentence=said,
@@ -225,32 +226,17 @@ def verdict_of(view: View) -> Verdict:
         versions={},
         comparison=comparison,
         source=str(view.spec.get("source", "")),
+        beside={} if weighed is None else kept_beside(weighed, view.detail, *names),
     )
     return Verdict(
         result=result,
         curves=curves_of(weighed, facts, design.better),
         finished=ended,
-        sample=_sample(view, weighed, selected),
+        sample=None if weighed is None else kept_sample(weighed, view.detail, *names),
     )
 
 
-def _sample(view: View, weighed: Weighed | None, selected: str) -> Sample | None:
-    """Return a few rows of what both models predict on the first fold, if they were kept."""
-    if weighed is None:
-        return None
-    names, found = (view.design.default, selected), []
-    for name in names:
-        training = Training(weighed.settings[name], 0)
-        kept = view.detail(training, weighed.errors[name].best_epoch)
-        found.append({tuple(key.split(".")): one for key, one in kept.items()})
-    kind = next((key[0] for key in found[0] if key[0] in SAMPLES and len(key) > 1), None)
-    if kind is None or found[0].keys() != found[1].keys():
-        return None
-    parts = [{key[1]: one for key, one in own.items() if key[0] == kind} for own in found]
-    return Sample(kind=kind, default=parts[0], selected=parts[1])
-
-
-def _weighed(view: View) -> Weighed | None:
+def _weighed(view: View) -> Evidence | None:
     """Return the evidence at the last decided look."""
     decisions, design = view.facts.decisions, view.design
     made = [name for name in decisions if name.startswith("look ")]
@@ -301,7 +287,7 @@ def _notes(view: View, bare: bool) -> tuple[Finding, ...]:
         own = trainings_of(view.facts, name).values()
         failed = sum(record.state == "failed" for record in own)
         if failed:
-            many = f"{counted(failed, 'training')} failed"
+            many = f"{pluralize(failed, 'training')} failed"
             found.append(Finding(name=name, value=many, meaning=why_failed(view.facts, name)))
     return tuple(found)
 
@@ -344,7 +330,7 @@ def least(comparison: Comparison) -> int:
     return LEAST_SCORES if comparison.unit == "score" else LEAST_FOLDS
 
 
-def _candidate(view: View, weighed: Weighed | None, name: str, selected: str) -> CandidateResult:
+def _candidate(view: View, weighed: Evidence | None, name: str, selected: str) -> CandidateResult:
     if weighed is None or name not in weighed.errors:
         return unmeasured(view.design, view.facts, name)
     default = view.design.default
@@ -359,7 +345,7 @@ def _candidate(view: View, weighed: Weighed | None, name: str, selected: str) ->
     )
 
 
-def _comparison(view: View, weighed: Weighed | None, bare: bool) -> Comparison:
+def _comparison(view: View, weighed: Evidence | None, bare: bool) -> Comparison:
     """Return what the verdict rests on."""
     design = view.design
     trainings = len(weighed.folds) if weighed is not None else 0

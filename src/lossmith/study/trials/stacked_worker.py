@@ -1,4 +1,4 @@
-"""The fleet: a worker that claims many trainings at once and advances them as one stacked model.
+"""A worker that claims many trainings at once and advances them as one stacked model.
 
 It asks the rules what is due, takes all that is planned in one transaction, trains it to the next
 pause and reports it in one more. A process that dies loses what it trained since the last pause:
@@ -20,7 +20,7 @@ from lossmith.core.loss import Loss
 from lossmith.study.base.clock import Clock, OutOfTimeError
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import counted
+from lossmith.study.base.formatting import pluralize
 from lossmith.study.candidates import CandidateSet, CandidateSpec
 from lossmith.study.journal import (
     Claim,
@@ -54,12 +54,13 @@ PATIENCE = 1.0  # seconds after which to look for processes that died
 
 
 @dataclass
-class Fleet:
+class StackedWorker:
     """One study of candidates over a trainer's folds.
 
     folder: where its journal is kept; None for memory. about: what else it is of, as plain data: a
     folder that holds another study is refused. alone: whether the screening is all of it.
     widen, lengthen: whether it may go on at further learning rates, and for more epochs.
+    predictions: whether those of validation rows are kept, for an ensemble of several losses.
     earlier, trainings: comparisons and trainings of earlier studies whose best take part.
     """
 
@@ -73,6 +74,7 @@ class Fleet:
     alone: bool = False
     widen: bool = False
     lengthen: bool = False
+    predictions: bool = False
     earlier: int = 0
     trainings: int = 0
     notes: dict[str, str] = field(default_factory=dict)
@@ -174,7 +176,7 @@ class Fleet:
             "losses": {one.name: one.parameters for one in self.candidates.candidates},
             "batch": self.trainer.budget.batch,
             "folds": fingerprint(*arrays, *units),
-            "rows": len(split.develop),
+            "rows": len(split.train),
             "fixed": False,
             "grouped": split.groups is not None,
             "overlap": 0.0,
@@ -286,6 +288,8 @@ class Fleet:
             )
             for position, fold in enumerate(folds)
         }
+        if self.predictions:
+            _keep(own, predictions, epoch)
         self.scorer.record(own, predictions, epoch)
         for default in [t for t in trials if t.candidate == self.candidates.default][:1]:
             self.trainer.time_reference(default.losses[0])
@@ -329,10 +333,11 @@ class Fleet:
         share, trials = stack.epoch / length, stack.batch.trials
         if folds[0] == 0:
             share *= SCREENING_SHARE
-            text = f"screening {counted(len({trial.candidate for trial in trials}), 'loss', 'es')}"
+            losses = {trial.candidate for trial in trials}
+            text = f"screening {pluralize(len(losses), 'loss', 'es')}"
         else:
             share = SCREENING_SHARE + (1 - SCREENING_SHARE) * share
-            text = f"measuring {counted(len(trials), 'loss', 'es')} on {len(self.folds)} folds"
+            text = f"measuring {pluralize(len(trials), 'loss', 'es')} on {len(self.folds)} folds"
         longer = f", {stack.epoch:,} epochs" if stack.epoch > self.design.epochs else ""
         self.done = max(self.done, share)  # a study that goes on stands where it was
         self.clock.tick(self.done, text + longer)
@@ -371,6 +376,12 @@ def _trial(key: Setting, losses: tuple[Loss, ...]) -> TrialSpec:
     return TrialSpec(
         candidate=key.candidate, learning_rate=key.learning_rate, losses=own, variant=key.variant
     )
+
+
+def _keep(histories: Sequence[History], predictions: Mapping[int, np.ndarray], epoch: int) -> None:
+    for fold, values in predictions.items():
+        for history, one in zip(histories, values.astype(np.float32), strict=True):
+            history.predictions.setdefault(fold, {})[epoch] = one
 
 
 def _as_it_is(loss: Loss) -> Loss:

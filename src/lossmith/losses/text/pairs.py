@@ -1,64 +1,14 @@
-"""Losses of sequences of tokens, and of preferences between completions."""
+"""Losses of preferences between two completions of a prompt."""
 
 import math
 
-from torch import Tensor
-
 from lossmith import functional as F
-from lossmith.core.bases import Coupled, Pointwise
+from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example, Kind
-from lossmith.core.hyperparameter import Choice, Real, Whole
-from lossmith.losses._classes import IGNORE
+from lossmith.core.hyperparameter import Choice, Real
+from lossmith.losses._classes import LOG3
 
-LOG3 = math.log(3)
 PAIR: dict[str, Kind] = {"chosen": "log_probabilities", "rejected": "log_probabilities"}
-
-
-class Unlikelihood(Pointwise):
-    r"""Token cross-entropy that also lowers the tokens a text has used before.
-
-    .. math:: \ell_t = -\log p(y_t) - \alpha \sum_{c \in \{y_1 \ldots y_{t-1}\} \setminus \{y_t\}}
-        \log(1 - p(c))
-
-    Shapes: input (N, C, T), logits of C tokens at T places, as in cross-entropy; target (N, T)
-    of integers. One value a token, in nats: the mean is over all tokens of a batch that are not
-    ignored, so accumulated batches and ranks need `denominator`, their common count. Each earlier
-    token counts once, ignored ones never. With alpha = 0 it is `CrossEntropy`, which is the loss
-    of plain language modelling.
-
-    Use when: Greedy or beam search repeats itself.
-    Avoid when: Texts repeat tokens rightly, as code and tables do.
-    Source: Welleck, Kulikov, Roller, Dinan, Cho, Weston, Neural Text Generation with Unlikelihood
-    Training (2020), the token level.
-
-    >>> Unlikelihood()(torch.zeros(1, 2, 2), torch.tensor([[0, 1]]))
-    tensor(1.0397)
-    """
-
-    function = staticmethod(F.unlikelihood)
-    alpha: Real = Real(default=1.0, low=0.0, doc="weight of the unlikelihood")
-    ignore_index: Whole = IGNORE
-    card = Card(
-        key="unlikelihood",
-        tasks=("text",),
-        input="logits",
-        target="classes",
-        # Places: token 0 at 3/4; token 1 at 1/4, where token 0 was seen and has 3/4.
-        example=Example(
-            arguments={"alpha": 2.0},
-            input=[[[LOG3, LOG3], [0.0, 0.0]]],
-            target=[[0, 1]],
-            value=(-math.log(3 / 4) - math.log(1 / 4) - 2 * math.log(1 / 4)) / 2,
-        ),
-    )
-
-    def decode(self, output: Tensor) -> Tensor:
-        """Return the softmax: one probability a token, along dimension 1."""
-        return F.softmax(output)
-
-    def weights(self, target: Tensor) -> Tensor | None:
-        """Return 1 for each token, 0 where it is ignored."""
-        return F.target_weights(target, ignore_index=self.ignore_index)
 
 
 class DPO(Pointwise):
@@ -103,6 +53,54 @@ class DPO(Pointwise):
             input={"chosen": [-1.0], "rejected": [-4.0]},
             target={"chosen": [-2.0], "rejected": [-3.0]},
             value=-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)),
+        ),
+    )
+
+
+class RobustDPO(Pointwise):
+    r"""DPO whose expectation is that of right labels, where a known share is reversed.
+
+    .. math:: \ell = \frac{-(1 - \varepsilon) \log\sigma(\beta h) + \varepsilon
+        \log\sigma(-\beta h)}{1 - 2 \varepsilon} \qquad
+        h = \log\frac{\pi(c)}{\pi_r(c)} - \log\frac{\pi(r)}{\pi_r(r)}
+
+    Shapes: input "chosen" and "rejected" (N,), the model's log-probabilities of both
+    completions, summed over tokens; target alike, the frozen reference model's. Values in nats;
+    below 0, without end, where pairs are won by much. Smoothed DPO adds the second term, and
+    so aims at a lead that ends; here only the bias of wrong labels is taken out.
+
+    Use when: A share of preferences is known to be wrong, as judges of one's own measure it.
+    Avoid when: The share is guessed: too large a one follows noise; take DPO's label_smoothing.
+    Source: Chowdhury, Kini, Natarajan, Provably Robust DPO: Aligning Language Models with Noisy
+    Feedback (2024), equation 12.
+
+    >>> level = {"chosen": torch.tensor([-2.0]), "rejected": torch.tensor([-3.0])}
+    >>> RobustDPO()(level, level)
+    tensor(0.6931)
+    """
+
+    function = staticmethod(F.robust_dpo)
+    beta: Real = Real(
+        default=0.1, low=0.0, exclusive=True, doc="how dear it is to leave the reference model"
+    )
+    flipped: Real = Real(
+        default=0.1,
+        low=0.0,
+        high=0.49,
+        doc="ε, the share of pairs that are labelled the wrong way round; trl calls it "
+        "label_smoothing, 0 by default. The paper's experiments have 0.1",
+    )
+    card = Card(
+        key="robust_dpo",
+        tasks=("preference",),
+        input=PAIR,
+        target=PAIR,
+        # beta·h = log 3, as for DPO
+        example=Example(
+            arguments={"beta": LOG3 / 2, "flipped": 0.25},
+            input={"chosen": [-1.0], "rejected": [-4.0]},
+            target={"chosen": [-2.0], "rejected": [-3.0]},
+            value=(-0.75 * math.log(0.75) + 0.25 * math.log(0.25)) / 0.5,
         ),
     )
 
@@ -305,61 +303,5 @@ class APO(Pointwise):
             input={"chosen": [-1.0], "rejected": [-4.0]},
             target={"chosen": [-2.0], "rejected": [-3.0]},
             value=0.5,
-        ),
-    )
-
-
-class KTO(Coupled):
-    r"""Kahneman-Tversky optimisation: single completions, each good or bad, against a reference.
-
-    .. math:: \ell = \begin{cases} \lambda_D (1 - \sigma(\beta (r - z))) & \text{desirable} \\
-        \lambda_U (1 - \sigma(\beta (z - r))) & \text{undesirable} \end{cases} \qquad
-        r = \log\frac{\pi(y)}{\pi_r(y)} \qquad z = \max(0, \overline{r'})
-
-    Shapes: input "completion" and "mismatched" (N,), the model's log-probabilities of each
-    completion and of one that answers another row's prompt, summed over tokens; target alike,
-    the frozen reference model's, and "desirable" (N,), 1 or 0. The reference point z estimates
-    the divergence of both models as the mean log-ratio r' of the mismatched completions of the
-    batch, at least 0; as in the paper no gradient flows through it. Values from 0 to λ.
-
-    Use when: Completions are marked good or bad one by one, without pairs.
-    Avoid when: Batches are tiny, or pairs are known: DPO uses what they tell.
-    Source: Ethayarajh, Xu, Muennighoff, Jurafsky, Kiela, KTO: Model Alignment as Prospect
-    Theoretic Optimization (2024).
-
-    >>> level = {"completion": torch.tensor([-2.0]), "mismatched": torch.tensor([-3.0])}
-    >>> KTO()(level, {**level, "desirable": torch.tensor([1.0])})
-    tensor(0.5000)
-    """
-
-    function = staticmethod(F.kto)
-    beta: Real = Real(default=0.1, low=0.0, exclusive=True, doc="how fast value saturates")
-    lambda_desirable: Real = Real(
-        default=1.0,
-        low=0.0,
-        doc="weight of desirable completions; with n of one kind and m of the other, "
-        "λ_D·n_D/(λ_U·n_U) should lie between 1 and 4/3",
-    )
-    lambda_undesirable: Real = Real(default=1.0, low=0.0, doc="weight of undesirable ones")
-    card = Card(
-        key="kto",
-        tasks=("preference",),
-        input={"completion": "log_probabilities", "mismatched": "log_probabilities"},
-        target={
-            "completion": "log_probabilities",
-            "mismatched": "log_probabilities",
-            "desirable": "labels",
-        },
-        detached=True,
-        # z = 1; rewards 2 and 0 stand log 3 above and below it: 1 − 3/4, twice
-        example=Example(
-            arguments={"beta": LOG3, "lambda_undesirable": 3.0},
-            input={"completion": [-2.0, -5.0], "mismatched": [-3.0, -4.0]},
-            target={
-                "completion": [-4.0, -5.0],
-                "mismatched": [-4.0, -5.0],
-                "desirable": [1.0, 0.0],
-            },
-            value=(0.25 + 3 * 0.25) / 2,
         ),
     )

@@ -1,0 +1,1 @@
+"""Functions of the losses of tokens, and of preferences between completions."""
