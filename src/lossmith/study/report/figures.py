@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossmith.study.base.formatting import clip, decimals, interval, number
+from lossmith.study.base.formatting import clip, decimals, interval, number, pluralize
 from lossmith.study.base.result import CandidateResult, Curve, Result
 from lossmith.study.metrics import metric_name, metric_unit
 from lossmith.study.report.svg import COLOURS, is_narrow, label_ticks, responsive
@@ -33,8 +33,8 @@ def forest(result: Result) -> str:
     """Return the forest plot: differences to the default with 95 % intervals, the best on top."""
     rows = compared(result)
     label = (
-        f"Forest plot of the differences in {metric_name(result.metric)} between {len(rows)} "
-        f"candidates and the default {result.default}; the table below holds the numbers"
+        f"Forest plot of the differences in {metric_name(result.metric)} between "
+        f"{pluralize(len(rows), 'candidate')} and the default {result.default}; the table below holds the numbers"
     )
     count = len(rows) + 1
     return responsive(
@@ -160,8 +160,8 @@ def difference_places(result: Result) -> int:
 def learning_curves(result: Result, curves: tuple[Curve, ...]) -> str:
     """Return the validation metric over the epochs, the best epoch of each curve marked."""
     label = (
-        f"Learning curves of {len(curves)} candidates: {metric_name(result.metric)} on validation "
-        "rows over the epochs, with the best epoch of each marked"
+        f"Learning curves of {pluralize(len(curves), 'candidate')}: {metric_name(result.metric)} on "
+        "validation rows over the epochs, with the best epoch of each marked"
     )
     return responsive(
         "curves",
