@@ -34,7 +34,8 @@ def forest(result: Result) -> str:
     rows = compared(result)
     label = (
         f"Forest plot of the differences in {metric_name(result.metric)} between "
-        f"{pluralize(len(rows), 'candidate')} and the default {result.default}; the table below holds the numbers"
+        f"{pluralize(len(rows), 'candidate')} and the default {result.default}; the table below "
+        "holds the numbers"
     )
     count = len(rows) + 1
     return responsive(
@@ -160,8 +161,8 @@ def difference_places(result: Result) -> int:
 def learning_curves(result: Result, curves: tuple[Curve, ...]) -> str:
     """Return the validation metric over the epochs, the best epoch of each curve marked."""
     label = (
-        f"Learning curves of {pluralize(len(curves), 'candidate')}: {metric_name(result.metric)} on "
-        "validation rows over the epochs, with the best epoch of each marked"
+        f"Learning curves of {pluralize(len(curves), 'candidate')}: {metric_name(result.metric)} "
+        "on validation rows over the epochs, with the best epoch of each marked"
     )
     return responsive(
         "curves",
