@@ -33,9 +33,9 @@ Each case ran in a process of its own, one thread; seconds are of the process, w
 models. The ratio to training the default alone is by wall clock, beside other programs; of the
 first row it was not kept. Studies of all rows, to hold the verdicts against, are still to be run.
 
-The row of 500 classes was measured before trials were scored a few at a time and losses differentiated
-one after the other. Alone, the first scores of its 75 trials now take 7.8 s of CPU and a peak of
-2,155 MiB, where they took 15.1 s and 6,791 MiB; the study has not been run anew to its end.
+The row of 500 classes was measured before trials were scored a few at a time and losses
+differentiated one after the other. The first scores of its 75 trials now take 7.8 s of CPU and a
+peak of 2,155 MiB, where they took 15.1 s and 6,791 MiB; the study has not been run anew to its end.
 """
 
 
