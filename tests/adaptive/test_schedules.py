@@ -205,7 +205,7 @@ def test_a_signal_that_never_comes_is_an_error() -> None:
 
 
 def test_exponential_is_geometric() -> None:
-    at = Exponential(1.0, 1e-4).at
+    at = Exponential(1.0, 1e-4)
     assert math.isclose(at(Progress(step=1, total=4)), 0.1)
 
 

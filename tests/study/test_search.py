@@ -223,5 +223,5 @@ def test_a_loss_on_a_schedule_is_kept_as_it_was_at_each_epoch() -> None:
     assert len(epochs) > 2
     for epoch in epochs:
         loss, _ = one.outputs(default, epoch)  # type: ignore[misc]
-        expected = Linear(1.0, 3.0).at(BUDGET.progress(epoch))
+        expected = Linear(1.0, 3.0)(BUDGET.progress(epoch))
         assert loss.delta.item() == pytest.approx(expected)  # type: ignore[operator,union-attr]

@@ -100,7 +100,7 @@ class SoftBoundarySVDD(Pointwise):
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return a radius of 0."""
-        return {"radius": torch.zeros((), dtype=torch.float64)}
+        return {"radius": torch.zeros((), dtype=torch.float64, device="cpu")}
 
     def update(self, progress: Progress) -> None:
         """Set the radius to the quantile of the step's distances."""

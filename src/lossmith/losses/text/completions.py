@@ -118,8 +118,8 @@ class BCO(Coupled):
     def initial_state(self) -> dict[str, Tensor]:
         """Return no completions seen."""
         return {
-            "average": torch.zeros((), dtype=torch.float64),
-            "seen": torch.zeros((), dtype=torch.int64),
+            "average": torch.zeros((), dtype=torch.float64, device="cpu"),
+            "seen": torch.zeros((), dtype=torch.int64, device="cpu"),
         }
 
     def update(self, progress: Progress) -> None:
