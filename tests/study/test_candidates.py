@@ -79,6 +79,7 @@ def test_all_that_fit_the_task_race(task: Task) -> None:
         key
         for key, kind in find(task).items()
         if kind.card.trains_head
+        and kind.card.studied
         and not (kind.card.required_signals or "loss" in kind.hyperparameters)
     }
 
