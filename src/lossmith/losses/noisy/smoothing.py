@@ -137,7 +137,7 @@ class EarlyLearning(Pointwise):
         target={"classes": "classes", "indices": "indices"},
         example=Example(
             # the memory is empty: m.p = (9 + 1)/16/2
-            arguments={"samples": 12, "classes": 2, "beta": 0.5, "lambda_": 2.0},
+            arguments={"samples": 16, "classes": 2, "beta": 0.5, "lambda_": 2.0},
             input=[[LOG3, 0.0], [LOG3, 0.0]],
             target={"classes": [0, 1], "indices": [3, 8]},
             value=-(math.log(3 / 4) + math.log(1 / 4)) / 2 + 2 * math.log(1 - 5 / 16),
