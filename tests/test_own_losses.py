@@ -66,7 +66,7 @@ def test_a_mixin_that_is_no_loss_may_declare_and_state_a_function() -> None:
 
 
 def test_a_hyperparameter_is_not_called_as_a_method() -> None:
-    for name in ("forward", "values", "needs", "train"):
+    for name in ("forward", "values", "required_signals", "train"):
         with pytest.raises(TypeError, match=f"Own: {name} is a method or property of losses"):
             type("Own", (Huber,), {name: Real(default=1.0, doc="")})
 

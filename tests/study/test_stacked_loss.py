@@ -20,6 +20,7 @@ CATALOGUE = [
     if kind is TransformedTarget  # the one wrapper that a study puts round its candidates
     or (
         kind.card.trains_head
+        and kind.card.studied
         and not kind.card.required_signals
         and "loss" not in kind.hyperparameters
     )
