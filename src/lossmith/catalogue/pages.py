@@ -27,8 +27,8 @@ WORDS = {
 def listing(task: str | None = None) -> list[dict[str, Any]]:
     """Return every fact of all losses, those of one task if given, as plain data for JSON.
 
-    >>> [entry["key"] for entry in listing("preference")]
-    ['apo', 'cpo', 'dpo', 'ipo', 'kto', 'orpo', 'sim_po']
+    >>> [entry["key"] for entry in listing("anomaly")]
+    ['deep_svdd', 'soft_boundary_svdd']
     """
     return [entry(key) for key in find(task)]
 
