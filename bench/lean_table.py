@@ -161,13 +161,13 @@ def _measured(line: dict, one: dict, default: dict, rows: int) -> tuple[float, f
 
 def section(studies: Path, kept: Path) -> str:
     """Return the part of the page, nothing where studies kept no finalists."""
-    about = {_key(one): one for one in _lines(kept) if "features" in one}
-    lines = [one for one in _lines(studies) if one.get("finalists") and _key(one) in about]
+    about = {key_of(one): one for one in _lines(kept) if "features" in one}
+    lines = [one for one in _lines(studies) if one.get("finalists") and key_of(one) in about]
     if not lines:
         return ""
 
     def cases(rule: Callable[..., Expected]) -> list[Case]:
-        found = [Case.of(line, about[_key(line)], rule) for line in lines]
+        found = [Case.of(line, about[key_of(line)], rule) for line in lines]
         return [case for case in found if case is not None]
 
     both = cases(_both)
@@ -256,7 +256,8 @@ def _percent(log: float) -> str:
     return f"{100 * np.expm1(log):+.1f} %".replace("-", "−")
 
 
-def _key(line: dict) -> tuple[str, ...]:
+def key_of(line: dict) -> tuple[str, ...]:
+    """Return the job that a line is of."""
     return tuple(line[name] for name in KEYS)
 
 

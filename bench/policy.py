@@ -134,7 +134,6 @@ def _told(found: Outcome, urn: Urn) -> dict[str, Any]:
         gain = urn.gain(found.setting)
     return {
         "selected": found.selected,
-        "gains": found.gains,
         "steps": found.steps,
         "trained": found.trained,
         "gain": gain,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from choice_table import table
-from lean_table import KEYS, without
+from lean_table import key_of, without
 from lossmith.study.suggest.knowledge import source
 
 SHARES = (0.1, 0.25, 0.5, 0.75)  # of the losses, left out
@@ -60,19 +60,15 @@ def _fewer(steps: Sequence[Sequence], share: float) -> list:
 
 def _places(studies: Path, kept: Path) -> list[float]:
     """Return of each switch how far back its loss stood in the order, from 0 to 1."""
-    about = {_key(one): one for one in map(json.loads, kept.read_text().splitlines())}
+    about = {key_of(one): one for one in map(json.loads, kept.read_text().splitlines())}
     found = []
     for line in map(json.loads, studies.read_text().splitlines()):
         known = source(line.get("task", ""), line["metric"])
         if line.get("verdict") != "switch" or known is None or line["selected"] not in known.names:
             continue
         known = known._replace(knowledge=without(known.knowledge, line["package"], line["table"]))
-        point = known.knowledge.point(about[_key(line)]["features"])
+        point = known.knowledge.point(about[key_of(line)]["features"])
         pairs = {name: known.forecast(name, point) for name in known.names - {line["default"]}}
         order = sorted(pairs, key=lambda name: pairs[name][0] / pairs[name][1])
         found.append((order.index(line["selected"]) + 1) / len(order))
     return found
-
-
-def _key(line: dict) -> tuple[str, ...]:
-    return tuple(line[name] for name in KEYS)

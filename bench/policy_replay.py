@@ -17,7 +17,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 from lossmith.study.base.direction import as_error
 from lossmith.study.journal import Decision, Facts, Record, Report, Setting, Training
@@ -25,7 +24,7 @@ from lossmith.study.rules.evidence import reader
 from lossmith.study.rules.halving import Check, Futility, Rung, SuccessiveHalving
 from lossmith.study.rules.plan import due, finalists
 from lossmith.study.rules.stacked import StackedDesign
-from lossmith.study.rules.weighing import Evidence, weigh
+from lossmith.study.rules.weighing import weigh
 from policy_record import Recorded
 
 
@@ -85,9 +84,6 @@ class Outcome:
     setting: Setting | None = None
     finalists: list[Setting] = field(default_factory=list)
     steps: list[tuple[int, int, int]] = field(default_factory=list)
-    gains: dict[str, tuple[float, float]] = field(
-        default_factory=dict
-    )  # of finalists; see `_gains`
     estimated: int = 0  # trainings of finalists that the record lacks
 
     @property
@@ -118,20 +114,8 @@ def replay(draw: "Draw", rule: Rule, *, lengthen: bool = True) -> Outcome:
     evidence = weigh(design, last, folds, read)
     assert evidence is not None
     found.selected = max(proven, key=evidence.gain, default=design.default)
-    found.setting, found.gains = evidence.settings[found.selected], _gains(evidence)
+    found.setting = evidence.settings[found.selected]
     found.estimated = sum(one not in draw.recorded.scores for one in records)
-    return found
-
-
-def _gains(evidence: Evidence) -> dict[str, tuple[float, float]]:
-    """Return by which share of the default's error each finalist is better, with its error."""
-    default = next(iter(evidence.errors.values()))
-    scale = abs(float(default.errors.mean())) if default.by_ratio else None
-    found = {}
-    for name in evidence.doubts:
-        one = evidence.errors[name].difference(default)
-        share = scale or 1 + float(default.errors.mean())  # of 1 − score, where higher is better
-        found[name] = -one.mean / share, (one.high - one.low) / 2 / float(norm.ppf(0.975)) / share
     return found
 
 

@@ -30,6 +30,7 @@ import torch
 from sklearn.model_selection import train_test_split
 
 from choice import HELD_OUT, Hindsight, rarer
+from lean_table import KEYS
 from resume import Lines, resumed
 from tables import FROM_R, REGRESSION, corrupt
 from unseen_table import render
@@ -38,7 +39,6 @@ ROWS = 2000
 CLASSIFICATION = ("log_loss", "accuracy", "balanced_accuracy", "auroc", "f1")
 LINES = 300  # at least
 COLUMNS = range(4, 61)
-KEYS = ("package", "table", "condition")
 TRIED = {"HousePrices", "Salaries", "Wage", "NMES1988", "rotterdam"}  # by hand, or as an example
 
 

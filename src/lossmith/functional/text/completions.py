@@ -34,10 +34,15 @@ def bco(
 
 def completion_ratio(input: Pair, target: Pair) -> tuple[Tensor, Tensor]:
     """Return each completion's log-ratio to the reference model, and whether it is desirable."""
-    own, reference = against(input, {"completion": target["completion"]})
+    (ratio,), good = _ratios(input, target, "completion")
+    return ratio, good
+
+
+def _ratios(input: Pair, target: Pair, *names: str) -> tuple[list[Tensor], Tensor]:
+    own, reference = against(input, {name: target[name] for name in names})
     good = target["desirable"].to(own["completion"].dtype)
     same_rows({"completion": own["completion"], "desirable": good}, shapes=True)
-    return own["completion"] - reference["completion"], good
+    return [own[name] - reference[name] for name in names], good
 
 
 def kto(
@@ -53,11 +58,7 @@ def kto(
     The reference point is the mean log-ratio of mismatched completions, at least 0 and constant
     in the gradient.
     """
-    names = ("completion", "mismatched")
-    own, reference = against(input, {name: target[name] for name in names})
-    good = target["desirable"].to(own["completion"].dtype)
-    same_rows({"completion": own["completion"], "desirable": good}, shapes=True)
-    reward, other = (own[name] - reference[name] for name in names)
+    (reward, other), good = _ratios(input, target, "completion", "mismatched")
     point = (other.detach() / max(other.numel(), 1)).sum().clamp(min=0)
     lead = as_scalar_or_tensor(beta, reward) * (reward - point)
     up, down = (

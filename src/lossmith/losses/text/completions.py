@@ -11,6 +11,7 @@ from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real
 from lossmith.core.progress import Progress
 from lossmith.losses._classes import LOG3
+from lossmith.losses.text.pairs import BETA
 
 
 class KTO(Coupled):
@@ -96,9 +97,7 @@ class BCO(Coupled):
     """
 
     function = staticmethod(F.bco)
-    beta: Real = Real(
-        default=0.1, low=0.0, exclusive=True, doc="how dear it is to leave the reference model"
-    )
+    beta: Real = BETA
     card = Card(
         key="bco",
         tasks=("preference",),

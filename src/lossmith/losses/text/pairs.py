@@ -8,6 +8,7 @@ from lossmith.core.card import Card, Example, Kind
 from lossmith.core.hyperparameter import Choice, Real
 from lossmith.losses._classes import LOG3
 
+BETA = Real(default=0.1, low=0.0, exclusive=True, doc="how dear it is to leave the reference model")
 PAIR: dict[str, Kind] = {"chosen": "log_probabilities", "rejected": "log_probabilities"}
 
 
@@ -33,9 +34,7 @@ class DPO(Pointwise):
     """
 
     function = staticmethod(F.dpo)
-    beta: Real = Real(
-        default=0.1, low=0.0, exclusive=True, doc="how dear it is to leave the reference model"
-    )
+    beta: Real = BETA
     label_smoothing: Real = Real(
         default=0.0,
         low=0.0,
@@ -80,9 +79,7 @@ class RobustDPO(Pointwise):
     """
 
     function = staticmethod(F.robust_dpo)
-    beta: Real = Real(
-        default=0.1, low=0.0, exclusive=True, doc="how dear it is to leave the reference model"
-    )
+    beta: Real = BETA
     flipped: Real = Real(
         default=0.1,
         low=0.0,
@@ -286,9 +283,7 @@ class APO(Pointwise):
     """
 
     function = staticmethod(F.apo)
-    beta: Real = Real(
-        default=0.1, low=0.0, exclusive=True, doc="how dear it is to leave the reference model"
-    )
+    beta: Real = BETA
     anchor: Choice = Choice(
         default="zero", choices=("zero", "down"), doc="which way chosen completions should go"
     )

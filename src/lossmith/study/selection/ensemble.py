@@ -17,10 +17,10 @@ from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.journal import Setting
 from lossmith.study.metrics import Metric, shifted
 from lossmith.study.rules.measurements import Measurements
+from lossmith.study.tasks import ROW_TASKS
 from lossmith.study.trials.scoring import Scorer
 
 KINDS = ("seeds", "losses")  # of ensembles
-TASKS = ("regression", "binary", "multiclass", "ordinal")  # whose predictions have one scale
 MOST = 5  # finalists beside the default
 
 Key = TypeVar("Key", bound=Hashable)
@@ -33,9 +33,9 @@ def check_ensemble(kind: str, problem: TableProblem) -> None:
         return
     if problem.several:
         raise InputError("an ensemble of several losses is for one target; leave ensemble out")
-    if problem.task not in TASKS:
+    if problem.task not in ROW_TASKS:
         raise InputError(
-            f"an ensemble of several losses is for {', '.join(TASKS)}, not for {problem.task}: "
+            f"an ensemble of several losses is for {', '.join(ROW_TASKS)}, not for {problem.task}: "
             "its losses predict on scales of their own; leave ensemble out"
         )
 

@@ -61,8 +61,9 @@ class StackedMLP(nn.Module):
         start = 0
         for (width, count), head, bias in zip(self.runs(), self.heads, self.biases, strict=True):
             each = input.shape[0] * input.shape[1] * max(width, WIDTH)
-            for own in torch.arange(count).split(max(1, most // each)):
-                low, high = int(own[0]), int(own[-1]) + 1
+            step = max(1, most // each)
+            for low in range(0, count, step):
+                high = min(low + step, count)
                 hidden = self._hidden(input, slice(start + low, start + high))
                 yield _head(hidden, head[:, low:high], bias[:, low:high])
             start += count
