@@ -68,6 +68,12 @@ def study(job: tuple[str, str, str, int]) -> Lines:
         "naive": result.common,
         "selected": result.selected,
         "verdict": result.verdict,
+        "lean": result.lean,
+        "expected": {
+            row.name: [row.expected.change, row.expected.harm]
+            for row in result.candidates
+            if row.expected is not None
+        },
         "scores": scores,
         "halves": hindsight.halves,
         "differences": {
@@ -140,9 +146,9 @@ class Hindsight:
         return min(found, key=lambda scored: self.metric.error(scored[0]))[1]
 
     def delivered(self) -> dict[str, float]:
-        """Score the models as a user gets them: of the selected loss and of both defaults."""
+        """Score the models as a user gets them: of the selected loss, of lean and both defaults."""
         result = self.selection.result
-        return self.finals({result.default, result.selected, result.common})
+        return self.finals({result.default, result.selected, result.common, result.lean} - {None})
 
     def finals(self, names: set[str]) -> dict[str, float]:
         """Score the final models of some losses."""
