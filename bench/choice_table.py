@@ -24,8 +24,10 @@ is the best of {candidates} candidates as the held-out rows themselves show, whi
 beforehand and which noise flatters. "Honest hindsight" is the candidate that one half of those rows
 calls best, scored on the other half, the mean over ten halvings, both ways: what knowing that much
 would have given. "Recovered" is the share of it that the choice gives, from the common loss and
-from the default. Cost ratios were taken by wall clock while the machine was busy with other work;
-[in CPU seconds](cost.md).
+from the default. [Lean](study.md#what-to-expect) is what a study names beside its verdict, with no
+claim of proof: the loss of which most is expected by its own measurements and those of other tables
+(these are not among them), the default where it names none. Cost ratios were taken by wall clock
+while the machine was busy with other work; [in CPU seconds](cost.md).
 """
 
 
@@ -44,12 +46,15 @@ def _row(line: dict) -> dict:
         return 100 * (base - value) / base
 
     delivered = {name: error(score) for name, score in line["delivered"].items()}
-    own = delivered[line["default"]]
+    own, lean = delivered[line["default"]], line["lean"] or line["default"]
     return {
         **{key: line[key] for key in ("table", "metric", "condition", "seed", "verdict")},
         "switched": line["verdict"] == "switch",
+        "leaned": lean != line["default"],
         "chosen": gain(errors[line["selected"]]),
         "handed over": 100 * (own - delivered[line["selected"]]) / own,
+        "lean": gain(errors[lean]),
+        "lean handed over": 100 * (own - delivered[lean]) / own,
         "common": gain(errors[line["naive"]]),
         "random": float(np.mean([gain(value) for value in errors.values()])),
         "more compute": gain(error(line["more_compute"])),
@@ -76,6 +81,7 @@ def _honest(halves: dict, default: str, error: Callable[[Any], Any]) -> float:
 COLUMNS = (
     "chosen",
     "handed over",
+    "lean",
     "common",
     "random",
     "more compute",
@@ -98,7 +104,9 @@ def render(path: Path, planned: int) -> str:
         "## All studies of a condition\n",
         _grouped(frame, ["condition"]),
         "\n## Where the study switched\n",
-        _switches(frame),
+        _followed(frame, "switched", "handed over"),
+        "\n## Where it leaned\n",
+        _followed(frame, "leaned", "lean handed over"),
         "\n## By table and metric: medians over the seeds\n",
         _grouped(frame, ["table", "metric", "condition"]),
     ]
@@ -112,40 +120,38 @@ def _grouped(frame: pd.DataFrame, keys: list[str]) -> str:
     for key, group in frame.groupby(keys, sort=False):
         numbers = [f"{getattr(group[name], average)():+.1f}" for name in COLUMNS]
         switched = f"{int(group['switched'].sum())} of {len(group)}"
-        recovered = _recovered(group, group["common"]), _recovered(group, 0.0)
+        recovered = [
+            _recovered(group, "chosen", group["common"]),
+            _recovered(group, "chosen", 0.0),
+            _recovered(group, "lean", 0.0),
+        ]
         rows.append([*key, switched, *numbers, *recovered, f"{group['cost'].median():.1f}"])
-    beyond = ("recovered beyond common", "beyond the default")
+    beyond = ("recovered beyond common", "beyond the default", "by lean beyond the default")
     head = [*keys, "switched", *COLUMNS, *beyond, "cost ratio"]
     return table(head, rows)
 
 
-def _recovered(group: pd.DataFrame, start: pd.Series | float) -> str:
-    """Return the share that the choice gives of what honest hindsight gains from a start."""
+def _recovered(group: pd.DataFrame, followed: str, start: pd.Series | float) -> str:
+    """Return the share that following gives of what honest hindsight gains from a start."""
     possible = (group["honest hindsight"] - start).sum()
-    given = (group["chosen"] - start).sum()
+    given = (group[followed] - start).sum()
     return f"{100 * given / possible:.0f} %" if possible > 0 else "–"
 
 
-def _switches(frame: pd.DataFrame) -> str:
+def _followed(frame: pd.DataFrame, taken: str, gain: str) -> str:
+    """Return what came of following the studies that took another loss, by condition."""
     rows = []
     for condition, group in frame.groupby("condition", sort=False):
-        switched = group[group["switched"]]
-        if switched.empty:
-            rows.append([condition, "0", "–", "–", "–", "–"])
+        gains = group[group[taken]][gain]
+        if gains.empty:
+            rows.append([condition, f"0 of {len(group)}", "–", "–", "–", "–"])
             continue
-        worse = int((switched["handed over"] < 0).sum())
-        rows.append(
-            [
-                condition,
-                str(len(switched)),
-                f"{worse} of {len(switched)}",
-                f"{switched['handed over'].median():+.1f}",
-                f"{switched['handed over'].min():+.1f}",
-                f"{switched['handed over'].max():+.1f}",
-            ]
-        )
-    head = ["condition", "switches", "worse on held-out rows", "median gain", "least", "most"]
-    return table(head, rows)
+        worse = f"{int((gains < 0).sum())} of {len(gains)}"
+        numbers = (f"{number:+.1f}" for number in (gains.median(), gains.min(), gains.max()))
+        rows.append([condition, f"{len(gains)} of {len(group)}", worse, *numbers])
+    return table(
+        ["condition", taken, "worse on held-out rows", "median gain", "least", "most"], rows
+    )
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
