@@ -36,7 +36,7 @@ Make = Callable[[Data], lm.Loss]
 
 
 def _huber_later(data: Data) -> lm.Loss:
-    return lm.OnProbabilities(lm.Huber(delta=0.5), classes=data.classes)
+    return lm.ProbabilityRegression(lm.Huber(delta=0.5), classes=data.classes)
 
 
 def _ce(data: Data) -> lm.Loss:
@@ -71,7 +71,7 @@ ADAPTIVE: dict[str, dict[str, Make]] = {
         "huber, delta 0.1 to 3": lambda data: lm.Huber(delta=lm.Linear(0.1, 3.0)),
         "mae then mse": lambda data: lm.switch(lm.MAE(), lm.MSE(), at=0.5),
         "mse then mae": lambda data: lm.switch(lm.MSE(), lm.MAE(), at=0.5),
-        "huber, delta follows": lambda data: lm.Following(lm.Huber(), level=0.9),
+        "huber, delta follows": lambda data: lm.QuantileTracking(lm.Huber(), level=0.9),
         "adaptive barron": lambda data: lm.AdaptiveBarron(),
         "self-paced huber": lambda data: lm.SelfPaced(lm.Huber(), threshold=lm.Linear(0.5, 5.0)),
     },

@@ -35,7 +35,7 @@ from lossmith.study.training.module_training import ModuleTraining, Recipe
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from digits import make_model
 
-FEW = ["cross_entropy", "focal", "brier", "generalized_cross_entropy", "poly"]
+FEW = ["cross_entropy", "focal", "brier", "generalized_cross_entropy", "poly1"]
 
 
 def default_alone(data: tuple[torch.Tensor, torch.Tensor], epochs: int) -> float:

@@ -57,7 +57,7 @@ def convolutional() -> nn.Module:
 
 
 def hybrid() -> nn.Module:
-    return lossmith.CrossEntropy() + lossmith.Focal() + lossmith.Poly()
+    return lossmith.CrossEntropy() + lossmith.Focal() + lossmith.Poly1()
 
 
 def cases() -> Mapping[tuple[str, str], Case]:
@@ -65,7 +65,7 @@ def cases() -> Mapping[tuple[str, str], Case]:
     losses = {
         "CrossEntropy": lossmith.CrossEntropy,
         "torch's CrossEntropyLoss": nn.CrossEntropyLoss,
-        "CrossEntropy + Focal + Poly": hybrid,
+        "CrossEntropy + Focal + Poly1": hybrid,
     }
     sizes = {
         "two layers of 128, 128 rows": (small, (128, 128)),

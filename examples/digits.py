@@ -36,7 +36,7 @@ def main() -> None:
         model=make_model,
         train=(images, labels),
         metric="accuracy",
-        candidates=["cross_entropy", "focal", "brier", "generalized_cross_entropy", "poly"],
+        candidates=["cross_entropy", "focal", "brier", "generalized_cross_entropy", "poly1"],
         epochs=15,
         out="runs/digits",
         force=True,  # replace the run before

@@ -138,7 +138,7 @@ def test_features_that_tell_nothing(
         (("--target", "zzz"), "the columns are a, b, price"),
         (("--target", "a,price"), "there is no column 'a,price'"),
         (("--candidates", "mse,hubber"), "no loss is called 'hubber'; did you mean huber"),
-        (("--candidates", "following"), "it wraps or waits for more than a study"),
+        (("--candidates", "quantile_tracking"), "it wraps or waits for more than a study"),
         (("--candidates", "quantile"), "its level is that of metric pinball@q"),
         (("--candidates", "cross_entropy"), "cannot train a regression task; these can: "),
         (("--candidates", "mse,,mae"), "is no list of losses"),

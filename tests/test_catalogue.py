@@ -69,6 +69,30 @@ def test_unknown_key_names_the_nearest() -> None:
         get("qqqqqq")
 
 
+FORMER = {
+    "following": "quantile_tracking",
+    "on_probabilities": "probability_regression",
+    "poly": "poly1",
+    "square": "square_loss",
+}
+
+
+@pytest.mark.parametrize(("former", "key"), FORMER.items())
+def test_a_former_key_gives_the_loss(former: str, key: str) -> None:
+    assert former not in find()
+    loss = get(former)
+    assert loss.card.key == key
+    assert from_config({"loss": former, "arguments": loss.config()}).config() == loss.config()
+    assert page(former) == page(key)
+    with pytest.raises(AttributeError, match=f"it is called {type(loss).__name__} now"):
+        getattr(lossmith, former.title().replace("_", ""))
+
+
+def test_former_keys_are_no_others() -> None:
+    stated = {former: kind.card.key for kind in find().values() for former in kind.card.former_keys}
+    assert stated == FORMER
+
+
 def test_unknown_hyperparameter_names_the_nearest() -> None:
     with pytest.raises(TypeError, match="Huber has no hyperparameter 'dleta'; did you mean delta"):
         get("huber", dleta=1.0)

@@ -15,12 +15,12 @@ from lossmith import (
     BinaryCrossEntropy,
     CrossEntropy,
     Focal,
-    Following,
     GaussianNLL,
     Huber,
     Hybrid,
     Linear,
     MultiHinge,
+    QuantileTracking,
     Tempered,
 )
 from lossmith.core.loss import UnknownHeadError
@@ -63,7 +63,10 @@ ONES = torch.ones(3)
         (lambda: MSE(1.0), "MSE takes no hyperparameters, got (1.0,)"),
         (lambda: MSE(ONES, ONES), "MSE is built first, then called with tensors: MSE()(input"),
         (lambda: CrossEntropy(ONES), "torch's first, weight, is class_weight="),
-        (lambda: Following(MSE(), 0.9), "Following takes its arguments after loss by name: hyper="),
+        (
+            lambda: QuantileTracking(MSE(), 0.9),
+            "QuantileTracking takes its arguments after loss by name: hyper=",
+        ),
         (lambda: Hybrid(MSE(), MAE()), "Hybrid takes its arguments by name: weighting=, **losses"),
         (lambda: lossmith.HLGauss(low=0.0), "HLGauss needs high; give them, or fit them to the"),
     ],
@@ -92,7 +95,7 @@ def test_a_subclass_says_so_of_itself() -> None:
 def test_signatures_are_those_of_the_constructors() -> None:
     for kind in (Huber, Mine):
         assert list(inspect.signature(kind).parameters) == ["delta"]
-    assert next(iter(inspect.signature(Following).parameters)) == "loss"
+    assert next(iter(inspect.signature(QuantileTracking).parameters)) == "loss"
 
 
 # What is passed to the call.
@@ -195,7 +198,7 @@ def test_an_error_within_a_property_is_not_hidden() -> None:
 # The suite takes a user's subclass outside the catalogue.
 
 
-class Moving(Following):
+class Moving(QuantileTracking):
     pass
 
 

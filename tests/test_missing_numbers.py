@@ -135,7 +135,7 @@ def test_padding_of_sequences_and_lists_may_hold_nan() -> None:
 
 @pytest.mark.parametrize(
     "loss",
-    [lm.Sparsemax(), lm.Entmax(), lm.BiTempered(), lm.OnProbabilities()],
+    [lm.Sparsemax(), lm.Entmax(), lm.BiTempered(), lm.ProbabilityRegression()],
     ids=repr,
 )
 def test_nan_logits_give_nan(loss: Loss) -> None:

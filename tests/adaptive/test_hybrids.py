@@ -17,6 +17,8 @@ from lossmith import (
     Hybrid,
     Linear,
     LossScheduler,
+    Poly1,
+    QuantileTracking,
     blend,
     load,
     parameter_groups,
@@ -107,6 +109,23 @@ def test_a_hybrid_travels(make, tmp_path) -> None:
         assert twin.config() == loss.config()
     loss.to(torch.bfloat16)
     assert all(buffer.dtype != torch.bfloat16 for buffer in loss.buffers())
+
+
+def test_a_state_dict_under_former_keys_loads() -> None:
+    def made(epsilon: float, weight: float) -> Hybrid:
+        terms = (MSE(), Poly1(epsilon=epsilon), weight * Poly1(epsilon=epsilon + 1))
+        return Hybrid.summed(*terms) + Linear(weight, 0.0) * QuantileTracking()
+
+    state = {
+        name.replace("poly1", "poly").replace("quantile_tracking", "following"): number
+        for name, number in nn.ModuleDict({"loss": made(3.0, 0.5)}).state_dict().items()
+    }
+    assert not [name for name in state if "poly1" in name or "tracking" in name]
+    new = nn.ModuleDict({"loss": made(1.0, 0.25)})
+    with pytest.warns(UserWarning, match="built with"):
+        new.load_state_dict(state)
+    assert [new["loss"].losses[name].epsilon for name in ("poly1", "poly1_2")] == [3.0, 4.0]
+    assert new["loss"].weighting.weights()["poly1_2"] == 0.5
 
 
 def test_heads_that_differ_are_an_error_that_says_so() -> None:

@@ -16,11 +16,11 @@ from lossmith import (
     BinaryFocal,
     CrossEntropy,
     Focal,
-    Following,
     GaussianNLL,
     Huber,
     Hybrid,
     Linear,
+    QuantileTracking,
     SoftAdapt,
     Uncertainty,
     When,
@@ -185,7 +185,7 @@ def net(**given: Any) -> Any:
     built = skorch.NeuralNet(
         nn.Sequential(nn.Linear(3, 1), nn.Flatten(0)),
         criterion=lambda: switch(
-            Following(Huber(), level=0.5),
+            QuantileTracking(Huber(), level=0.5),
             Huber(delta=Linear(3.0, 0.5)),
             at=When("valid_loss", below=100.0),
         ),
@@ -205,7 +205,7 @@ def test_skorch_drives_logs_and_resumes(tmp_path: Path) -> None:
     whole = net().partial_fit(X, Y)
     clock = dict(whole.callbacks_)["loss"].clock
     assert clock.position == 4 * 4  # batches of 8 of the 26 rows that are not for validation
-    assert whole.criterion_.weighting.weights() == {"following": 0.0, "huber": 1.0}
+    assert whole.criterion_.weighting.weights() == {"quantile_tracking": 0.0, "huber": 1.0}
     assert whole.criterion_.losses["huber"].delta.item() == pytest.approx(0.5)
     deltas = whole.history[:, "loss/losses/huber/delta"]
     assert deltas == pytest.approx([2.375, 1.75, 1.125, 0.5])

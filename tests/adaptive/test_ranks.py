@@ -18,13 +18,13 @@ from lossmith import (
     MSE,
     AdaptiveBarron,
     CrossEntropy,
-    Following,
     Huber,
     Hybrid,
     Loss,
     LossScheduler,
     ModelWithLoss,
     OnlineLabelSmoothing,
+    QuantileTracking,
     SoftAdapt,
     Tempered,
     Uncertainty,
@@ -52,7 +52,7 @@ def one_output() -> nn.Module:
 
 
 CASES: dict[str, Callable[[], tuple[nn.Module, Loss]]] = {
-    "following": lambda: (one_output(), Following(Huber(), level=0.5)),
+    "quantile_tracking": lambda: (one_output(), QuantileTracking(Huber(), level=0.5)),
     "smoothing": lambda: (nn.Linear(3, 3), OnlineLabelSmoothing(classes=3)),
     "barron": lambda: (one_output(), AdaptiveBarron()),
     "temperature": lambda: (
@@ -69,7 +69,7 @@ def target_of(name: str) -> Any:
     values = X.sum(1)
     if name in ("temperature", "smoothing"):
         return torch.arange(ROWS) % 3
-    return values if name in ("following", "barron") else {"a": values, "b": 2 * values}
+    return values if name in ("quantile_tracking", "barron") else {"a": values, "b": 2 * values}
 
 
 def rows_of(data: Any, rows: slice) -> Any:

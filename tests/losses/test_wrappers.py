@@ -13,13 +13,13 @@ from lossmith import (
     Brier,
     CrossEntropy,
     CVaR,
-    Following,
     GaussianNLL,
     Huber,
     Linear,
     LossScheduler,
-    OnProbabilities,
+    ProbabilityRegression,
     Progress,
+    QuantileTracking,
     SelfPaced,
     SuperLoss,
     SymmetricCrossEntropy,
@@ -150,14 +150,14 @@ def test_cvar_is_the_minimum_of_rockafellar_and_uryasev(fraction: float) -> None
 
 
 def test_squared_errors_on_probabilities_are_the_brier_score() -> None:
-    assert torch.allclose(OnProbabilities(MSE())(LOGITS, CLASSES), Brier()(LOGITS, CLASSES))
+    assert torch.allclose(ProbabilityRegression(MSE())(LOGITS, CLASSES), Brier()(LOGITS, CLASSES))
     with pytest.raises(TypeError, match="with one output"):
-        OnProbabilities(GaussianNLL())
+        ProbabilityRegression(GaussianNLL())
 
 
 def test_cross_entropy_first_and_huber_later_on_one_classifier() -> None:
     model = nn.Linear(3, 3)
-    later = OnProbabilities(Huber(delta=0.5), classes=3)
+    later = ProbabilityRegression(Huber(delta=0.5), classes=3)
     loss = switch(CrossEntropy(classes=3), later, at=0.5)
     clock = LossScheduler(loss, total_steps=2)
     output = model(LOGITS.float())
@@ -187,7 +187,7 @@ def test_a_learned_temperature_calibrates() -> None:
 
 
 def test_the_scale_follows_the_residuals() -> None:
-    loss = Following(Huber(), hyper="delta", level=0.5, factor=1.4826, momentum=0.5)
+    loss = QuantileTracking(Huber(), hyper="delta", level=0.5, factor=1.4826, momentum=0.5)
     mad = 1.4826 * INPUT.abs().median().item()
     for step in range(1, 40):
         scale = 10.0 if step < 5 else 2.0
@@ -197,6 +197,6 @@ def test_the_scale_follows_the_residuals() -> None:
             assert loss.loss.delta.item() == pytest.approx(10 * mad, rel=0.05)
     assert loss.loss.delta.item() == pytest.approx(2 * mad, rel=0.05)
     with pytest.raises(ValueError, match="has no free number 'beta'; it has delta"):
-        Following(Huber(), hyper="beta")
+        QuantileTracking(Huber(), hyper="beta")
     with pytest.raises(ValueError, match="pass input=output, target=target"):
         LossScheduler(loss).step()

@@ -49,7 +49,7 @@ def binary() -> Study:
 @pytest.fixture(scope="session")
 def ten_classes() -> Study:
     """Ten classes, where cross-entropy stays."""
-    names = ["cross_entropy", "poly", "squentropy"]
+    names = ["cross_entropy", "poly1", "squentropy"]
     return study("multiclass", names, "cross_entropy", "cross_entropy", classes=10)
 
 

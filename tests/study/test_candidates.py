@@ -109,6 +109,15 @@ def test_some_candidates_by_key_or_by_name() -> None:
     assert len(entries("regression", "mae", []).candidates) == 2
 
 
+def test_a_candidate_by_its_former_name_is_that_of_today() -> None:
+    found = entries("multiclass", "accuracy", ["poly(epsilon=2)", "square"])
+    assert [c.name for c in found.candidates] == [
+        "cross_entropy",
+        "poly1(epsilon=2)",
+        "square_loss",
+    ]
+
+
 @pytest.mark.parametrize(
     ("task", "key", "message"),
     [

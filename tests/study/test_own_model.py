@@ -130,7 +130,7 @@ def test_few_models_at_a_time_are_in_memory() -> None:
         most = max(most, len(alive))
         return model
 
-    select(model=counted, train=(IMAGES, LABELS), candidates=["brier", "square"], **QUICK)
+    select(model=counted, train=(IMAGES, LABELS), candidates=["brier", "square_loss"], **QUICK)
     assert most <= 2  # the next is made before the last one is forgotten; two are final
 
 

@@ -47,7 +47,7 @@ def _one_thread() -> Any:  # so that sums are formed in the same order
 @pytest.mark.parametrize(
     ("target", "metric", "losses"),
     [
-        (LABELS, "accuracy", ["brier", "square"]),
+        (LABELS, "accuracy", ["brier", "square_loss"]),
         (IMAGES.sum(1), "rmse", [Huber(delta=Linear(0.1, 3.0)), AdaptiveBarron()]),
     ],
     ids=["classes", "losses that change"],

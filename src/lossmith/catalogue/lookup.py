@@ -19,6 +19,11 @@ _CLASSES: dict[str, type[Loss]] = {
     kind.card.key: kind for kind in (getattr(losses, name) for name in losses.__all__)
 }
 
+# What older files and records call them.
+_FORMER: dict[str, type[Loss]] = {
+    key: kind for kind in _CLASSES.values() for key in kind.card.former_keys
+}
+
 # What losses raise where plain data gives them arguments of another kind.
 REFUSED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -68,7 +73,7 @@ def cards(task: str | None = None) -> list[Card]:
 
 
 def loss_class(key: str) -> type[Loss]:
-    """Return the class of a key.
+    """Return the class of a key, or of what it was called before.
 
     Raises:
         UnknownLossError: if there is none; a KeyError that names the nearest keys.
@@ -76,8 +81,8 @@ def loss_class(key: str) -> type[Loss]:
     """
     if not isinstance(key, str):
         raise TypeError(f"a loss is asked for by its key, as 'huber'; got {key!r}")
-    if key in _CLASSES:
-        return _CLASSES[key]
+    if key in _CLASSES or key in _FORMER:
+        return _CLASSES.get(key) or _FORMER[key]
     peer = peer_of(key)
     hint = peer.hint(peer.key) if peer else nearest(key.removesuffix("_loss"), _CLASSES)
     raise UnknownLossError(f"no loss is called {key!r}; {hint or 'lossmith list names all'}")
@@ -88,6 +93,9 @@ def misnamed(name: str, known: Iterable[str]) -> str:
     peer = peer_of(name)
     if peer:
         return peer.hint(f"lossmith.{_CLASSES[peer.key].__name__}" if peer.key else "")
+    for key, kind in _FORMER.items():
+        if name.lower() == key.replace("_", ""):
+            return f"it is called {kind.__name__} now"
     return nearest(name.removesuffix("Loss"), known) or "lossmith list names all losses"
 
 

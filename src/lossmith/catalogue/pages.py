@@ -43,7 +43,7 @@ def entry(key: str) -> dict[str, Any]:
     facts = {**_plain(kind.card), **prose(kind), "reduction": kind.reduction}
     facts["hypers"] = {name: _facts(hyper) for name, hyper in kind.hyperparameters.items()}
     facts["capabilities"] = {name: facts.pop(name) for name in CAPABILITIES}
-    return {"key": key, "name": kind.__name__, "summary": summary(kind), **facts}
+    return {"key": kind.card.key, "name": kind.__name__, "summary": summary(kind), **facts}
 
 
 def prose(kind: type[Loss]) -> dict[str, str]:
@@ -81,7 +81,7 @@ def table(task: str | None = None) -> str:
 def page(key: str) -> str:
     """Return what there is to know about one loss; UnknownLossError if there is no such loss."""
     kind = loss_class(key)
-    lines = [f"{kind.__name__} ({key})", summary(kind), ""]
+    lines = [f"{kind.__name__} ({kind.card.key})", summary(kind), ""]
     told = {"formula": prose(kind).get("formula"), **facts(kind)}
     lines += [f"{name:<11} {text}" for name, text in told.items() if text]
     if kind.hyperparameters:

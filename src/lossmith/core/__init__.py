@@ -4,7 +4,7 @@ from lossmith.core.adaptive import Adaptive, Number
 from lossmith.core.bases import Coupled, Pointwise, SetLoss, Statistic
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.driver import LossScheduler, ModelWithLoss, parameter_groups
-from lossmith.core.hybrid import Hybrid, blend, sequence, switch
+from lossmith.core.hybrid import Hybrid
 from lossmith.core.hyperparameter import (
     Choice,
     Inner,
@@ -31,6 +31,7 @@ from lossmith.core.schedule import (
     Step,
     WarmUp,
 )
+from lossmith.core.transitions import blend, sequence, switch
 from lossmith.core.triggers import Plateau, When
 from lossmith.core.weighting import Equal, Fixed, Weighting
 

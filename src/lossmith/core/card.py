@@ -90,7 +90,8 @@ class Card:
     it compiles to one full graph. detached: its gradient
     holds a part of the value constant, as its paper says, so that finite differences do not apply.
     learns: it has parameters of its own, which must be given to the optimizer. studied: whether a
-    study tries it; not where it asks what no data tell, as what an error costs.
+    study tries it; not where it asks what no data tell, as what an error costs. former_keys: what
+    files and records of older versions call it.
 
     symmetric: gradients flow into the target as into the input: two views, two samples.
     """
@@ -107,6 +108,7 @@ class Card:
     detached: bool = False
     learns: bool = False
     studied: bool = True
+    former_keys: tuple[str, ...] = ()
     double_backward: bool = True
     vmap: bool = True
     fullgraph: bool = True

@@ -24,7 +24,7 @@ class LossScheduler:
         ValueError: if a count is not positive, or the loss has parameters that no optimizer holds.
 
     >>> from lossmith import MAE, MSE
-    >>> from lossmith.core.hybrid import switch
+    >>> from lossmith.core.transitions import switch
     >>> loss = switch(MAE(), MSE(), at=0.5)
     >>> clock = LossScheduler(loss, total_steps=2)
     >>> clock.step()

@@ -1,8 +1,7 @@
-"""Hybrids: several losses as one, added, scaled, routed, blended or switched between."""
+"""Hybrids: several losses as one, added, scaled, routed."""
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,9 +11,8 @@ from lossmith.core.adaptive import Number
 from lossmith.core.card import Card, Example
 from lossmith.core.loss import Loss, UnknownHeadError
 from lossmith.core.plain import shown
-from lossmith.core.schedule import By, Piecewise, Schedule
+from lossmith.core.schedule import Schedule
 from lossmith.core.serial import plain
-from lossmith.core.triggers import Complement, Plateau, When
 from lossmith.core.weighting import Equal, Fixed, Weighting
 
 Route = tuple[str | None, str | None]  # of input and target, None for the whole
@@ -114,6 +112,18 @@ class Hybrid(Loss, composes=True):
                 free = _free(name, terms)
                 terms[free], weights[free] = term, factors[name]
         return cls.of(terms, Fixed(weights))
+
+    @classmethod
+    def weighed(cls, losses: Sequence[Loss], weights: Iterable[Schedule]) -> Self:
+        """Return the sum of losses, each times its schedule; names that clash are numbered."""
+        terms: dict[str, tuple[Loss, Route | None]] = {}
+        by_name: dict[str, Number] = {}
+        for loss, weight in zip(losses, weights, strict=True):
+            if not isinstance(loss, Loss):
+                raise TypeError(f"a hybrid is made of lossmith losses, got {shown(loss)}")
+            name = _free(loss.card.key, terms)
+            terms[name], by_name[name] = (loss, None), weight
+        return cls.of(terms, Fixed(by_name))
 
     @classmethod
     def for_target(
@@ -246,6 +256,15 @@ class Hybrid(Loss, composes=True):
         state = self.weighting.state_dict()
         return {f"weighting.{name}": value for name, value in state.items()}
 
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        cards = {name: one.card for name, one in self.losses.items() if isinstance(one, Loss)}
+        for name, card in cards.items():
+            number = name.removeprefix(card.key)
+            for former in (key + number for key in card.former_keys):  # of an older version
+                if former not in self.losses and number != name:
+                    _rename(state, prefix, former, name)
+        super()._load_from_state_dict(state, prefix, *rest)
+
     def extra_repr(self) -> str:
         """Show which part each term reads; losses and weighting show themselves."""
         read = {name: route[1] or route[0] for name, route in self.routes.items() if route}
@@ -253,59 +272,6 @@ class Hybrid(Loss, composes=True):
 
     def _children(self) -> Iterator[Loss]:
         yield from (loss for loss in self.losses.values() if isinstance(loss, Loss))
-
-
-def blend(first: Loss, second: Loss, *, over: tuple[float, float], by: By = "fraction") -> Hybrid:
-    """Return the first loss, which turns into the second in a straight line between two positions.
-
-    >>> from lossmith import MAE, MSE
-    >>> blend(MAE(), MSE(), over=(0.4, 0.6)).out_features
-    1
-    """
-    begin, until = over
-    falls = Piecewise(((begin, 1.0), (until, 0.0)), by=by)
-    rises = Piecewise(((begin, 0.0), (until, 1.0)), by=by)
-    return _mixed([first, second], [falls, rises])
-
-
-def switch(first: Loss, second: Loss, *, at: float | When | Plateau, by: By = "fraction") -> Hybrid:
-    """Return the first loss until a position, or until a trigger, and the second from then on.
-
-    `at` is a share of training, or a step or epoch with `by`, or a trigger: `When("accuracy",
-    above=0.9)` or `Plateau("valid_loss", patience=3)`.
-
-    >>> from lossmith import MAE, MSE
-    >>> switch(MAE(), MSE(), at=0.5).decode(torch.ones(1))
-    tensor([1.])
-    """
-    if isinstance(at, (When, Plateau)):
-        falls = (
-            Complement(replace(at, before=0.0, after=1.0))
-            if isinstance(at, When)
-            else replace(at, start=1.0, factor=0.0, least=0.0)
-        )
-        return _mixed([first, second], [falls, Complement(falls)])
-    return sequence((first, second), at=(at,), by=by)
-
-
-def sequence(losses: Sequence[Loss], *, at: Sequence[float], by: By = "fraction") -> Hybrid:
-    """Return losses one after the other, each from its position on.
-
-    >>> from lossmith import MAE, MSE, Huber
-    >>> sequence((MAE(), Huber(), MSE()), at=(0.3, 0.6)).weighting.weights()
-    {'mae': 1.0, 'huber': 0.0, 'mse': 0.0}
-    """
-    if len(at) != len(losses) - 1 or list(at) != sorted(set(at)) or min(at, default=0) < 0:
-        raise ValueError(
-            f"sequence: {len(losses)} losses need {len(losses) - 1} ascending positions from 0 "
-            f"on, got {list(at)}"
-        )
-    starts = (float("-inf"), *at)
-    weights = []
-    for place in range(len(losses)):
-        points = [(starts[other], float(other == place)) for other in range(len(losses))]
-        weights.append(Piecewise(tuple((max(a, -1.0), b) for a, b in points), hold=True, by=by))
-    return _mixed(losses, weights)
 
 
 def _by_term(what: str, given: Any, names: Iterable[str]) -> dict[str, Any]:
@@ -318,17 +284,6 @@ def _by_term(what: str, given: Any, names: Iterable[str]) -> dict[str, Any]:
             f"Hybrid: {what} names {', '.join(unknown)}; the terms are {', '.join(names)}"
         )
     return {name: given.get(name) for name in names}
-
-
-def _mixed(losses: Sequence[Loss], weights: Iterable[Schedule]) -> Hybrid:
-    terms: dict[str, tuple[Loss, Route | None]] = {}
-    by_name: dict[str, Number] = {}
-    for loss, weight in zip(losses, weights, strict=True):
-        if not isinstance(loss, Loss):
-            raise TypeError(f"a hybrid is made of lossmith losses, got {shown(loss)}")
-        name = _free(loss.card.key, terms)
-        terms[name], by_name[name] = (loss, None), weight
-    return Hybrid.of(terms, Fixed(by_name))
 
 
 def _terms(loss: Loss) -> tuple[dict[str, tuple[Loss, Route | None]], dict[str, Number]]:
@@ -362,6 +317,15 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
     if name not in taken:
         return name
     return next(f"{name}_{i}" for i in range(2, len(taken) + 3) if f"{name}_{i}" not in taken)
+
+
+def _rename(state: dict[str, Any], prefix: str, former: str, name: str) -> None:
+    """Give the entries of a term and of its weight in a state_dict the term's name of today."""
+    for place in (f"{prefix}losses.", f"{prefix}weighting.weight_"):
+        for entry in [entry for entry in state if entry.startswith(place + former)]:
+            rest = entry.removeprefix(place + former)
+            if rest.startswith(".") or rest in ("", "_memory"):  # else it is of another term
+                state[place + name + rest] = state.pop(entry)
 
 
 def _name(route: Route | None, place: int) -> str | None:

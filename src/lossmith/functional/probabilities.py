@@ -17,10 +17,10 @@ __all__ = [
     "binary_focal_probability",
     "focal_probabilities",
     "generalized_probabilities",
-    "poly_probabilities",
+    "poly1_probabilities",
     "sigmoid",
     "softmax",
-    "square_probabilities",
+    "square_loss_probabilities",
 ]
 
 
@@ -62,7 +62,7 @@ def generalized_probabilities(output: Tensor, *, q: Tensor | float) -> Tensor:
     return (as_scalar_or_tensor(1 - q, output) * output).softmax(head_dim(output))
 
 
-def poly_probabilities(output: Tensor, *, epsilon: Tensor | float) -> Tensor:
+def poly1_probabilities(output: Tensor, *, epsilon: Tensor | float) -> Tensor:
     """Return p ∝ v / (1 + epsilon·v) of v = softmax, the inverse of Poly-1."""
     log_p = log_probabilities(promote(output))
     scale = 1 + as_scalar_or_tensor(epsilon, log_p) * log_p.exp()
@@ -70,7 +70,7 @@ def poly_probabilities(output: Tensor, *, epsilon: Tensor | float) -> Tensor:
     return (log_p - scale.log()).softmax(head_dim(log_p))
 
 
-def square_probabilities(output: Tensor, *, k: Tensor | float, M: Tensor | float) -> Tensor:  # noqa: N803
+def square_loss_probabilities(output: Tensor, *, k: Tensor | float, M: Tensor | float) -> Tensor:  # noqa: N803
     """Return the distribution nearest to g/(k − (k − 1)·g) of g = output/M.
 
     Outside 0 … 1 the map goes on along its tangents, so that the order of the classes is kept.

@@ -96,13 +96,13 @@ class Tempered(Wrapper):
         return promote(input) / as_scalar_or_tensor(self.temperature, promote(input))
 
 
-class OnProbabilities(ClassLoss):
+class ProbabilityRegression(ClassLoss):
     r"""A regression loss on class probabilities: Huber on a classifier, say.
 
     .. math:: \ell(x, y) = \sum_c \ell_0(p_c, 1[c = y]) \qquad p = \mathrm{softmax}(x)
 
     It reads the head of a cross-entropy, so that one can turn into the other while training:
-    `switch(CrossEntropy(classes=10), OnProbabilities(Huber(delta=0.5), classes=10), at=0.5)`. With
+    `switch(CrossEntropy(classes=10), ProbabilityRegression(Huber(), classes=10), at=0.5)`. With
     squared error it is `Brier`.
 
     Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values from 0, no unit.
@@ -111,7 +111,7 @@ class OnProbabilities(ClassLoss):
     Avoid when: Classes are many: the gradient vanishes where the true class is improbable.
     Source: Brier, Verification of Forecasts Expressed in Terms of Probability (1950).
 
-    >>> OnProbabilities(Huber(delta=0.5))(torch.zeros(1, 2), torch.tensor([1]))
+    >>> ProbabilityRegression(Huber(delta=0.5))(torch.zeros(1, 2), torch.tensor([1]))
     tensor(0.2500)
     """
 
@@ -123,7 +123,8 @@ class OnProbabilities(ClassLoss):
         doc="a regression loss with one output; None is MSE",
     )
     card = Card(
-        key="on_probabilities",
+        key="probability_regression",
+        former_keys=("on_probabilities",),
         tasks=("binary", "multiclass"),
         input="logits",
         target="classes",
@@ -145,15 +146,15 @@ class OnProbabilities(ClassLoss):
         return sum_terms(self.loss.values(probabilities, truth)).sum(dim)
 
 
-class Following(Wrapper):
+class QuantileTracking(Wrapper):
     r"""A robust loss whose scale follows the residuals: a quantile of their sizes, streaming.
 
     .. math:: s \leftarrow m s + (1 - m) \, Q_q(|\mathrm{decode}(x) - y|) \cdot c
 
     One hyperparameter of the inner loss, such as Huber's delta, is set to s at every step of
-    training: `Following(Huber(), hyper="delta", level=0.9)` treats the tenth of the rows that fit
-    worst as outliers, whatever the unit; level 0.5 and factor 1.4826 give the MAD. Signals: the
-    outputs and targets of the step, `clock.step(input=output, target=target)`.
+    training: `QuantileTracking(Huber(), hyper="delta", level=0.9)` treats the tenth of the rows
+    that fit worst as outliers, whatever the unit; level 0.5 and factor 1.4826 give the MAD.
+    Signals: the outputs and targets of the step, `clock.step(input=output, target=target)`.
 
     Shapes: those of the inner loss, and its unit.
 
@@ -162,7 +163,7 @@ class Following(Wrapper):
     Source: Huber, Robust Estimation of a Location Parameter (1964), for the scale; the streaming
     estimate is a plain moving average.
 
-    >>> loss = Following(Huber(), hyper="delta", level=0.5)
+    >>> loss = QuantileTracking(Huber(), hyper="delta", level=0.5)
     >>> residuals = {"input": torch.tensor([1.0, 2.0, 9.0]), "target": torch.zeros(3)}
     >>> loss.observe(Progress(step=1, signals=residuals))
     >>> loss.loss
@@ -190,7 +191,8 @@ class Following(Wrapper):
         doc="m, how slowly it follows; the first step sets it outright",
     )
     card = Card(
-        key="following",
+        key="quantile_tracking",
+        former_keys=("following",),
         tasks=("regression",),
         input="values",
         target="values",
@@ -204,7 +206,7 @@ class Following(Wrapper):
         free = [n for n in inner.hyperparameters if isinstance(getattr(inner, n), Tensor)]
         if name not in free or name in inner._schedules:
             raise ValueError(
-                f"Following: {type(inner).__name__} has no free number {name!r}; it has "
+                f"QuantileTracking: {type(inner).__name__} has no free number {name!r}; it has "
                 f"{', '.join(free) or 'none'}"
             )
         inner._followed.append(name)

@@ -55,6 +55,7 @@ def candidates_for(
 ) -> CandidateSet:
     """Return the candidates for a task: every loss of the catalogue whose card fits it."""
     of = TABLE_TASKS[task]
+    keys = keys and [key.replace(loss_of(key), known_loss(key), 1) for key in keys]
     _check_keys(of, keys, target)
     default, common = of.default(metric, classes), of.common(classes)
     everyone = of.candidates(metric, target, classes)
@@ -81,13 +82,11 @@ def loss_of(name: str) -> str:
 
 
 def known_loss(name: str) -> str:
-    """Return the same for a loss that the catalogue has; InputError for any other."""
-    base = loss_of(name)
+    """Return the key of today of a loss that the catalogue has; InputError for any other."""
     try:
-        loss_class(base)
+        return loss_class(loss_of(name)).card.key
     except KeyError as error:
         raise InputError(str(error.args[0])) from error
-    return base
 
 
 def _instead(task: TableTask, key: str, everyone: Sequence[Candidate], target: np.ndarray) -> str:

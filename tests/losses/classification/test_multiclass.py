@@ -23,8 +23,8 @@ from lossmith.losses import (
     Hinge,
     LogitAdjusted,
     MultiHinge,
-    Poly,
-    Square,
+    Poly1,
+    SquareLoss,
     Squentropy,
 )
 
@@ -34,9 +34,9 @@ CLASS_LOSSES = [
     CrossEntropy(),
     Focal(),
     GeneralizedCrossEntropy(),
-    Poly(),
+    Poly1(),
     Brier(),
-    Square(),
+    SquareLoss(),
     Squentropy(),
     MultiHinge(),
     BalancedSoftmax(counts=COUNTS),
@@ -107,14 +107,14 @@ FORMULAS = {
         lambda x, y: F.generalized_cross_entropy(x, y, q=0.7),
         lambda x, y: (1 - p_t(x, y) ** 0.7) / 0.7,
     ),
-    "poly": (
-        lambda x, y: F.poly(x, y, epsilon=2.5),
+    "poly1": (
+        lambda x, y: F.poly1(x, y, epsilon=2.5),
         lambda x, y: nnf.cross_entropy(x, y, reduction="none") + 2.5 * (1 - p_t(x, y)),
     ),
     "brier": (F.brier, lambda x, y: ((x.softmax(1) - one_hot(y)) ** 2).sum(1)),
-    "square": (F.square, lambda x, y: ((x - one_hot(y)) ** 2).mean(1)),
+    "square_loss": (F.square_loss, lambda x, y: ((x - one_hot(y)) ** 2).mean(1)),
     "square scaled": (
-        lambda x, y: F.square(x, y, k=15.0, M=30.0),
+        lambda x, y: F.square_loss(x, y, k=15.0, M=30.0),
         lambda x, y: (
             (15 * (x.gather(1, y[:, None])[:, 0] - 30) ** 2 + (x**2 * (1 - one_hot(y))).sum(1)) / C
         ),

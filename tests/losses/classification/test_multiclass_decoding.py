@@ -16,8 +16,8 @@ from lossmith.losses import (
     Focal,
     GeneralizedCrossEntropy,
     LogitAdjusted,
-    Poly,
-    Square,
+    Poly1,
+    SquareLoss,
 )
 
 N, C = 12, 4
@@ -41,8 +41,8 @@ RECOVERING = [
     Focal(gamma=5.0),
     GeneralizedCrossEntropy(q=0.2),
     GeneralizedCrossEntropy(q=0.9),
-    Poly(epsilon=-0.8),
-    Poly(epsilon=10.0),
+    Poly1(epsilon=-0.8),
+    Poly1(epsilon=10.0),
 ]
 
 
@@ -71,7 +71,7 @@ def test_binary_focal_decode_undoes_gamma_and_alpha(gamma, alpha):
 def test_square_decode_inverts_its_minimiser(k, M):
     truth = torch.tensor([[0.1, 0.2, 0.7, 0.0], [0.25, 0.25, 0.25, 0.25]], dtype=torch.float64)
     output = (M * k * truth / (k * truth + 1 - truth)).requires_grad_()
-    loss = Square(k=k, M=M)
+    loss = SquareLoss(k=k, M=M)
     values = torch.stack([loss.values(output, torch.full((2,), c)) for c in range(C)], 1)
     (slope,) = torch.autograd.grad((values * truth).sum(), output)
     assert slope.abs().max() < 1e-12
@@ -80,7 +80,7 @@ def test_square_decode_inverts_its_minimiser(k, M):
 
 def test_square_decode_of_any_outputs_is_a_distribution_that_keeps_the_order():
     output = torch.tensor([[1.2, 3.0, -5.0], [-1.0, -2.0, -3.0], [-1e30, 1e30, 0.0], [0.0] * 3])
-    for loss in (Square(), Square(k=15.0, M=1.1)):
+    for loss in (SquareLoss(), SquareLoss(k=15.0, M=1.1)):
         decoded = loss.decode(output)
         torch.testing.assert_close(decoded.sum(1), torch.ones(4))
         assert decoded.argmax(1)[:3].tolist() == [1, 0, 1]

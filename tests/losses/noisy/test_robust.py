@@ -15,7 +15,7 @@ from lossmith.losses import (
     GeneralizedCrossEntropy,
     HardBootstrapping,
     JensenShannon,
-    Poly,
+    Poly1,
     SoftBootstrapping,
     SymmetricCrossEntropy,
 )
@@ -67,7 +67,7 @@ def test_truncation_may_begin_when_the_model_has_learnt() -> None:
 def test_symmetric_cross_entropy_is_poly_in_units_of_alpha() -> None:
     input, target = batch()
     loss = SymmetricCrossEntropy(alpha=0.5, beta=2.0, A=-3.0)
-    same = Poly(epsilon=12.0)
+    same = Poly1(epsilon=12.0)
     torch.testing.assert_close(loss(input, target), 0.5 * same(input, target))
     torch.testing.assert_close(loss.decode(input), same.decode(input))
 

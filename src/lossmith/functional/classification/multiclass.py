@@ -27,10 +27,10 @@ __all__ = [
     "focal",
     "multi_hinge",
     "per_class",
-    "poly",
+    "poly1",
     "soft_weights",
     "softcapped",
-    "square",
+    "square_loss",
     "squentropy",
     "target_weights",
     "z_penalty",
@@ -77,7 +77,7 @@ def focal(
     return -(as_scalar_or_tensor(gamma, log_p) * others).exp() * gather_target(log_p, target)
 
 
-def poly(
+def poly1(
     input: Tensor, target: Tensor, *, epsilon: Tensor | float, ignore_index: int = -100
 ) -> Tensor:
     """Return −log p_t + epsilon·(1 − p_t) of the softmax (Leng et al., 2022)."""
@@ -92,7 +92,7 @@ def brier(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
     return (input.softmax(dim) - is_target(input, target).to(input.dtype)).square().sum(dim)
 
 
-def square(
+def square_loss(
     input: Tensor,
     target: Tensor,
     *,

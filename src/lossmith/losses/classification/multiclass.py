@@ -155,7 +155,7 @@ class Focal(ClassLoss):
         return F.focal_probabilities(output, gamma=self.gamma)
 
 
-class Poly(ClassLoss):
+class Poly1(ClassLoss):
     r"""Poly-1: cross-entropy with another weight for the first term of its expansion.
 
     .. math:: \ell(x, y) = -\log p_y + \varepsilon (1 - p_y) \qquad p = \mathrm{softmax}(x)
@@ -171,11 +171,11 @@ class Poly(ClassLoss):
     Source: Leng, Tan, Liu, Cubuk, Shi, Cheng, Anguelov, PolyLoss: A Polynomial Expansion
     Perspective of Classification Loss Functions (2022).
 
-    >>> Poly(epsilon=2.0)(torch.zeros(1, 2), torch.tensor([1]))
+    >>> Poly1(epsilon=2.0)(torch.zeros(1, 2), torch.tensor([1]))
     tensor(1.6931)
     """
 
-    function = staticmethod(F.poly)
+    function = staticmethod(F.poly1)
     epsilon: Real = Real(
         default=2.0,
         low=-1.0,
@@ -184,7 +184,8 @@ class Poly(ClassLoss):
         doc="what is added to the weight of the first term",
     )
     card = Card(
-        key="poly",
+        key="poly1",
+        former_keys=("poly",),
         tasks=("binary", "multiclass"),
         input="logits",
         target="classes",
@@ -199,7 +200,7 @@ class Poly(ClassLoss):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return probabilities: v / (1 + epsilon·v) of the softmax v, normalised."""
-        return F.poly_probabilities(output, epsilon=self.epsilon)
+        return F.poly1_probabilities(output, epsilon=self.epsilon)
 
 
 class Brier(ClassLoss):
@@ -209,7 +210,7 @@ class Brier(ClassLoss):
 
     Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values from 0 to 2,
     Brier's own range; for two classes this is twice the score of the positive class alone.
-    The square loss on raw outputs, without softmax, is `Square`.
+    The square loss on raw outputs, without softmax, is `SquareLoss`.
 
     Use when: Probabilities are wanted and a few wrong labels must not dominate.
     Avoid when: Classes are many: the gradient vanishes where the true class is improbable.
@@ -235,7 +236,7 @@ class Brier(ClassLoss):
     )
 
 
-class Square(ClassLoss):
+class SquareLoss(ClassLoss):
     r"""Square loss on the raw outputs against one-hot classes, with Hui & Belkin's scaling.
 
     .. math:: \ell(x, y) = \frac{1}{C} \Big( k (x_y - M)^2 + \sum_{c \ne y} x_c^2 \Big)
@@ -253,17 +254,18 @@ class Square(ClassLoss):
     Source: Hui, Belkin, Evaluation of Neural Architectures Trained with Square Loss vs
     Cross-Entropy in Classification Tasks (2021).
 
-    >>> Square()(torch.tensor([[0.5, 0.5]]), torch.tensor([1]))
+    >>> SquareLoss()(torch.tensor([[0.5, 0.5]]), torch.tensor([1]))
     tensor(0.2500)
     """
 
-    function = staticmethod(F.square)
+    function = staticmethod(F.square_loss)
     k: Real = Real(default=1.0, low=0.0, exclusive=True, doc="weight of the true class's term")
     M: Real = Real(
         default=1.0, low=0.0, exclusive=True, doc="the output that the true class should have"
     )
     card = Card(
-        key="square",
+        key="square_loss",
+        former_keys=("square",),
         tasks=("binary", "multiclass"),
         input="values",
         target="classes",
@@ -278,7 +280,7 @@ class Square(ClassLoss):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the distribution nearest to what the outputs say; no softmax."""
-        return F.square_probabilities(output, k=self.k, M=self.M)
+        return F.square_loss_probabilities(output, k=self.k, M=self.M)
 
 
 class Squentropy(ClassLoss):

@@ -125,7 +125,7 @@ class SymmetricCrossEntropy(ClassLoss):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return probabilities: those of Poly-1 with epsilon = −beta·A/alpha."""
-        return F.poly_probabilities(output, epsilon=-self.beta * self.A / self.alpha)
+        return F.poly1_probabilities(output, epsilon=-self.beta * self.A / self.alpha)
 
 
 class ActivePassive(ClassLoss):

@@ -79,7 +79,8 @@ class ArrayTask(StudyTask):
 
     def one(self, key: str, target: Any) -> Candidate:
         """Return a loss of the catalogue with what it is told of the targets."""
-        return Candidate(key=key, given=self.told(loss_class(key), target))
+        kind = loss_class(key)
+        return Candidate(key=kind.card.key, given=self.told(kind, target))
 
     def told(self, kind: type[Loss], target: Any) -> dict[str, Any]:
         """Return the arguments of a loss that follow from the targets."""
