@@ -64,9 +64,46 @@ def test_outputs_come_in_blocks_of_a_bounded_size(
         torch.testing.assert_close(mine, theirs)
 
 
-def test_losses_keep_what_their_gradients_need_one_kind_after_the_other() -> None:
-    alone = max(_most_kept(batch(name)) for name in ("cross_entropy", "brier", "focal", "ldam"))
-    assert _most_kept(batch("cross_entropy", "brier", "focal", "ldam")) <= alone
+NAMES = ("cross_entropy", "brier", "focal", "ldam")
+OF_A_KIND = 2 * len(SEEDS) * 32 * CLASSES  # outputs, of both learning rates
+
+
+@pytest.mark.parametrize("kinds", [1, 2, 3])
+def test_losses_keep_what_their_gradients_need_a_few_kinds_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, kinds: int
+) -> None:
+    alone = {name: _most_kept(batch(name)) for name in NAMES}
+    together = _most_kept(batch(*NAMES))
+    assert together == sum(alone.values())  # at the usual bound, at once
+    monkeypatch.setattr(stacked, "MOST", kinds * OF_A_KIND)
+    assert _most_kept(batch(*NAMES)) <= sum(sorted(alone.values())[-kinds:]) < together
+
+
+@pytest.mark.parametrize("most", [1, OF_A_KIND, 2 * OF_A_KIND, 3 * OF_A_KIND - 1])
+def test_slopes_do_not_depend_on_how_many_kinds_are_differentiated_at_once(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    one = batch(*NAMES)
+    expected = _slopes(one)
+    assert len({key for stack in one.stacks for key in stack.keys}) == len(NAMES)
+    monkeypatch.setattr(stacked, "MOST", most)
+    for mine, theirs in zip(_slopes(one), expected, strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_kinds_are_grouped_up_to_the_bound_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacked, "MOST", 10)
+    sizes = {"a": 4, "b": 6, "c": 1, "d": 30, "e": 2, "f": 9}
+    assert [*stacked._grouped(sizes)] == [["a", "b"], ["c"], ["d"], ["e"], ["f"]]
+
+
+def _slopes(one: StackedBatch) -> list[Tensor]:
+    """Return the losses' gradients with respect to the outputs of every stack."""
+    index = torch.arange(32).expand(len(SEEDS), -1)
+    outputs = [stack.model(one.rows.batch(index)) for stack in one.stacks]
+    slopes = [[torch.full_like(part, torch.nan) for part in own] for own in outputs]
+    one._differentiate(outputs, slopes, index)
+    return [part for own in slopes for part in own]
 
 
 def _most_kept(one: StackedBatch) -> int:

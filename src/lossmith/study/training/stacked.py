@@ -20,7 +20,7 @@ from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked_loss import stack_key, stacked_loss
 
 WEIGHT_DECAY = 0.05
-MOST = 1 << 22  # numbers of outputs that are scored at once
+MOST = 1 << 22  # numbers of outputs that are scored, or differentiated, at once
 
 
 class Rows:
@@ -207,20 +207,29 @@ class StackedBatch:
     ) -> None:
         """Write the losses' gradients with respect to the outputs.
 
-        One kind of loss after the other, since what many losses keep for their gradients at once,
-        of many classes, is gigabytes, and slow for not fitting any cache.
+        Of as many kinds of loss at once as have `MOST` numbers of outputs: what losses of many
+        classes keep for their gradients is gigabytes, and slow for not fitting any cache.
         """
         pairs = zip(self.stacks, outputs, slopes, strict=True)
         both = [(stack.parts(own), stack.parts(slope)) for stack, own, slope in pairs]
-        for key, objective in self.objectives.items():
-            mine = [(own[key], slope[key]) for own, slope in both if key in own]
-            output = torch.cat([own for own, _ in mine], dim=1).requires_grad_()
+        kinds = {
+            key: [(own[key], slope[key]) for own, slope in both if key in own]
+            for key in self.objectives
+        }
+        for group in _grouped({k: sum(own.numel() for own, _ in kinds[k]) for k in kinds}):
+            leaves = {
+                key: torch.cat([own for own, _ in kinds[key]], dim=1).requires_grad_()
+                for key in group
+            }
             with torch.enable_grad():
-                objective(output, index).backward()
-            assert output.grad is not None
-            sizes = [own.shape[1] for own, _ in mine]
-            for (_, slope), found in zip(mine, output.grad.split(sizes, dim=1), strict=True):
-                slope.copy_(found)
+                torch.autograd.backward([self.objectives[k](leaves[k], index) for k in group])
+            for key, leaf in leaves.items():
+                assert leaf.grad is not None
+                sizes = [own.shape[1] for own, _ in kinds[key]]
+                for (_, slope), found in zip(
+                    kinds[key], leaf.grad.split(sizes, dim=1), strict=True
+                ):
+                    slope.copy_(found)
 
     def outputs(self) -> list[list[Tensor]]:
         """Return each trial's raw outputs on each fold's validation rows, averaged weights."""
@@ -294,6 +303,19 @@ class StackedBatch:
             key: stacked_loss([trial.losses for trial in group], self.rows.target)
             for key, group in groups.items()
         }
+
+
+def _grouped(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield the keys in groups of at most `MOST` together, or of one that has more."""
+    group: list[str] = []
+    total = 0
+    for key, size in sizes.items():
+        if group and total + size > MOST:
+            yield group
+            group, total = [], 0
+        group.append(key)
+        total += size
+    yield group
 
 
 def _by_fold(outputs: Sequence[Tensor], lengths: Sequence[int]) -> list[list[Tensor]]:
