@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lossmith.study.rules.compare import best_epochs
+from lossmith.study.rules.compare import FoldErrors, best_epochs
 from lossmith.study.rules.decision import decide
 from lossmith.study.rules.paired_test import holm
 from shared.scripted import LEVELS, NAMES, Scripted, finished, learning, noise, search
@@ -57,6 +57,27 @@ def test_a_metric_that_is_better_higher_is_turned_round() -> None:
     assert row.difference_low is not None
     assert row.difference_high is not None
     assert 0 < row.difference_low < row.difference_to_default < row.difference_high
+
+
+def test_folds_near_zero_do_not_prove_what_the_mean_error_denies() -> None:
+    """Nine folds ten times as good, of almost nothing, and one in which most of the error is."""
+    ours, theirs = (_folds([level] * 9 + [last]) for level, last in ((1e-4, 0.5), (1e-3, 0.4)))
+    logs = np.log(ours.errors) - np.log(theirs.errors)
+    assert logs.mean() < -2  # beyond doubt, as far as ratios go
+    assert ours.difference(theirs).mean > 0
+    assert ours.p_value(theirs) > 0.5
+    assert theirs.p_value(ours) < 0.5
+
+
+def _folds(errors: list[float]) -> FoldErrors:
+    return FoldErrors(
+        errors=np.array(errors),
+        influences=tuple(error * np.linspace(-0.1, 0.1, 20) for error in errors),
+        rows=tuple(np.arange(20) + 20 * (fold % 5) for fold in range(len(errors))),
+        epochs=(1,) * len(errors),
+        best_epoch=1,
+        by_ratio=True,
+    )
 
 
 def test_a_cell_is_scored_at_the_epoch_best_on_the_other_folds() -> None:

@@ -36,11 +36,17 @@ class FoldErrors:
         return estimate([ours - theirs for ours, theirs in pairs], self.rows, self.overlap)
 
     def log_ratio(self, other: "FoldErrors") -> Estimate | None:
-        """Estimate the logarithm of this error over another; None where ratios do not compare."""
+        """Estimate the logarithm of this error over another; None where ratios do not compare.
+
+        Nor do they where they name the other one as better than the mean error does, which is what
+        is asked for: where most folds are near 0, their ratios say nothing of it.
+        """
         if not self.by_ratio or min(self.errors.min(), other.errors.min()) <= 0:
             return None
         pairs = zip(self._logs(), other._logs(), strict=True)
-        return estimate([ours - theirs for ours, theirs in pairs], self.rows, self.overlap)
+        logs = estimate([ours - theirs for ours, theirs in pairs], self.rows, self.overlap)
+        agree = logs.mean * float((self.errors - other.errors).mean()) > 0
+        return logs if agree else None
 
     def p_value(self, other: "FoldErrors") -> float:
         """Return the one-sided p-value of being better than another."""
