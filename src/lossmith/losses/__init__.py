@@ -214,7 +214,8 @@ from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, Negati
 from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
 from lossmith.losses.survival.grid import MTLR, PMF, BCESurv, DeepHit, LogisticHazard, PCHazard
 from lossmith.losses.text.completions import BCO, KTO
-from lossmith.losses.text.pairs import APO, CPO, DPO, IPO, ORPO, RobustDPO, SimPO
+from lossmith.losses.text.pairs import APO, CPO, DPO, EXO, IPO, ORPO, SPPO, RobustDPO, SimPO
+from lossmith.losses.text.rewards import GRPO
 from lossmith.losses.text.tokens import Unlikelihood
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
 from lossmith.losses.wrappers import (
@@ -243,7 +244,9 @@ __all__ = [
     "DPO",
     "DRAGAN",
     "ESR",
+    "EXO",
     "GBCE",
+    "GRPO",
     "IBOT",
     "IPO",
     "KL",
@@ -269,6 +272,7 @@ __all__ = [
     "SISDR",
     "SMAPE",
     "SORD",
+    "SPPO",
     "SSIM",
     "ZLPR",
     "AUCMargin",
