@@ -31,6 +31,7 @@ from lossmith.functional.means import *
 from lossmith.functional.metric_learning.graded import *
 from lossmith.functional.metric_learning.pairs import *
 from lossmith.functional.metric_learning.proxies import *
+from lossmith.functional.noisy.asymmetric import *
 from lossmith.functional.noisy.robust import *
 from lossmith.functional.noisy.smoothing import *
 from lossmith.functional.probabilities import *

@@ -31,6 +31,7 @@ from lossmith.losses.boxes import (
 )
 from lossmith.losses.classification.imbalance import (
     LDAM,
+    VS,
     BalancedSoftmax,
     ClassBalanced,
     LogitAdjusted,
@@ -135,6 +136,7 @@ from lossmith.losses.metric_learning.proxies import (
     ProxyNCA,
     SubCenterArcFace,
 )
+from lossmith.losses.noisy.asymmetric import AGCE, AUL
 from lossmith.losses.noisy.robust import (
     ActivePassive,
     GeneralizedCrossEntropy,
@@ -229,7 +231,9 @@ from lossmith.losses.wrappers import (
 )
 
 __all__ = [
+    "AGCE",
     "APO",
+    "AUL",
     "BCO",
     "CDWCE",
     "CLIP",
@@ -274,6 +278,7 @@ __all__ = [
     "SORD",
     "SPPO",
     "SSIM",
+    "VS",
     "ZLPR",
     "AUCMargin",
     "ActivePassive",

@@ -39,7 +39,9 @@ def test_averages_differ_only_in_what_a_token_weighs() -> None:
     own, target = sampled()
     each = lm.GRPO(average="token").values(own, target)["policy"] * target["mask"]
     torch.testing.assert_close(lm.GRPO(average="token")(own, target), each.sum() / 6)
-    torch.testing.assert_close(lm.GRPO(average="length", max_length=8)(own, target), each.sum() / 32)
+    torch.testing.assert_close(
+        lm.GRPO(average="length", max_length=8)(own, target), each.sum() / 32
+    )
     torch.testing.assert_close(lm.GRPO(average="length")(own, target), each.sum() / 12)
     rows = each.sum(1) / torch.tensor([3, 2, 1, 1])
     torch.testing.assert_close(lm.GRPO()(own, target), rows.mean())
