@@ -52,6 +52,7 @@ from lossmith.functional.survival.grid import *
 from lossmith.functional.text.completions import *
 from lossmith.functional.text.pairs import *
 from lossmith.functional.text.rewards import *
+from lossmith.functional.text.tagging import *
 from lossmith.functional.text.tokens import *
 from lossmith.functional.transfer import *
 from lossmith.functional.wrappers import *

@@ -218,6 +218,7 @@ from lossmith.losses.survival.grid import MTLR, PMF, BCESurv, DeepHit, LogisticH
 from lossmith.losses.text.completions import BCO, KTO
 from lossmith.losses.text.pairs import APO, CPO, DPO, EXO, IPO, ORPO, SPPO, RobustDPO, SimPO
 from lossmith.losses.text.rewards import GRPO
+from lossmith.losses.text.tagging import CRF
 from lossmith.losses.text.tokens import Unlikelihood
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
 from lossmith.losses.wrappers import (
@@ -240,6 +241,7 @@ __all__ = [
     "CORAL",
     "CORN",
     "CPO",
+    "CRF",
     "CTC",
     "DCL",
     "DINO",
