@@ -1,7 +1,7 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
 from lossmith.losses.anomaly import DeepSVDD, SoftBoundarySVDD
-from lossmith.losses.audio import CTC, ESR, SISDR, MultiResolutionSTFT
+from lossmith.losses.audio import CTC, ESR, RNNT, SISDR, MultiResolutionSTFT
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
     BetaTC,
@@ -275,6 +275,7 @@ __all__ = [
     "R2",
     "R3GAN",
     "RKD",
+    "RNNT",
     "SISDR",
     "SMAPE",
     "SORD",
