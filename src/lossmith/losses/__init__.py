@@ -114,6 +114,7 @@ from lossmith.losses.image import (
     SSIM,
     FocalFrequency,
     ImageTotalVariation,
+    MutualInformation,
     Perceptual,
     SiLog,
 )
@@ -390,6 +391,7 @@ __all__ = [
     "MultiHinge",
     "MultiResolutionSTFT",
     "MultiSimilarity",
+    "MutualInformation",
     "NPair",
     "NTXent",
     "NegativeBinomial",
