@@ -31,6 +31,7 @@ from lossmith.functional.means import *
 from lossmith.functional.metric_learning.graded import *
 from lossmith.functional.metric_learning.pairs import *
 from lossmith.functional.metric_learning.proxies import *
+from lossmith.functional.noisy.asymmetric import *
 from lossmith.functional.noisy.robust import *
 from lossmith.functional.noisy.smoothing import *
 from lossmith.functional.probabilities import *
@@ -50,6 +51,8 @@ from lossmith.functional.survival.continuous import *
 from lossmith.functional.survival.grid import *
 from lossmith.functional.text.completions import *
 from lossmith.functional.text.pairs import *
+from lossmith.functional.text.rewards import *
+from lossmith.functional.text.tagging import *
 from lossmith.functional.text.tokens import *
 from lossmith.functional.transfer import *
 from lossmith.functional.wrappers import *

@@ -14,7 +14,7 @@ from lossmith.functional.checks import (
     widest,
 )
 
-__all__ = ["ctc", "esr", "has_signal", "multi_resolution_stft", "si_sdr"]
+__all__ = ["ctc", "esr", "has_signal", "multi_resolution_stft", "rnnt", "si_sdr"]
 
 _LEAST = 1e-30
 _FLOOR = 1e-8  # of an estimate's energy: distortion ratios end at 80 dB
@@ -162,33 +162,96 @@ def ctc(
     return values.masked_fill(length + again.sum(1) > frame, torch.inf)
 
 
+def rnnt(
+    input: Tensor,
+    classes: Tensor,
+    lengths: Tensor,
+    frames: Tensor | None = None,
+    *,
+    blank: int = 0,
+) -> Tensor:
+    """Return −log of the chance of each row's labels over all their alignments (Graves, 2012).
+
+    Shapes: input (N, T, S + 1, C), classes (N, S). A row without frames has 0.
+    """
+    logits, labels, length, frame = _checked(input, classes, lengths, frames, blank, grid=True)
+    if not len(logits):
+        return logits.sum((1, 2, 3))
+    rows, (times, places) = len(logits), logits.shape[1:3]
+    heard = torch.arange(times, device=logits.device) < frame.unsqueeze(1)
+    there = torch.arange(places, device=logits.device) <= length.unsqueeze(1)
+    logits = torch.where((heard.unsqueeze(2) & there.unsqueeze(1)).unsqueeze(3), logits, 0)
+    total = logits.logsumexp(3)
+    low = torch.finfo(logits.dtype).min / (8 * (times + places))  # a path adds up to finite
+    wait = (logits[..., blank] - total).clamp(min=low)
+    index = labels[:, None, :, None].expand(rows, times, places - 1, 1)
+    say = (logits[:, :, :-1].gather(3, index).squeeze(3) - total[:, :, :-1]).clamp(min=low)
+    reached = _diagonals(wait, say)
+    last = (frame - 1).clamp(min=0)
+    row = torch.arange(rows, device=logits.device)
+    value = -(reached[row, last + length, length] + wait[row, last, length])
+    return torch.where(frame > 0, value, 0)
+
+
+def _diagonals(wait: Tensor, say: Tensor) -> Tensor:
+    """Return the summed log-chance of all ways to each cell of a grid, (N, T + S, S + 1).
+
+    `wait` (N, T, S + 1) leads to the next frame and `say` (N, T, S) to the next label. Cells come
+    by diagonals of frame + label, each of which follows from the one before it at once.
+    """
+    times, places = wait.shape[1:]
+    label = torch.arange(places, device=wait.device)
+    frame = torch.arange(times + places - 1, device=wait.device).unsqueeze(1) - label
+    inside, frame = (frame >= 0) & (frame < times), frame.clamp(0, times - 1)
+    wait, say = wait[:, frame, label], say[:, frame[:, :-1], label[:-1]]
+    none = wait.new_full((), torch.finfo(wait.dtype).min / 4)
+    start = torch.where(label == 0, 0, none).expand_as(wait[:, 0])
+    found = [start]
+    for at in range(1, len(inside)):
+        said = torch.cat([none.expand_as(start[:, :1]), found[-1][:, :-1] + say[:, at - 1]], 1)
+        both = torch.stack([found[-1] + wait[:, at - 1], said])
+        found.append(torch.where(inside[at], both.logsumexp(0), none))
+    return torch.stack(found, 1)
+
+
 def _checked(
-    input: Tensor, classes: Tensor, lengths: Tensor, frames: Tensor | None, blank: int
+    input: Tensor,
+    classes: Tensor,
+    lengths: Tensor,
+    frames: Tensor | None,
+    blank: int,
+    *,
+    grid: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return float logits, and labels without padding, lengths and frames as integers."""
+    """Return float logits, and labels without padding, lengths and frames as integers.
+
+    Logits are those of frames, or of a grid of frames and labels said so far.
+    """
     logits = promote(input)
     if classes.is_floating_point() or classes.dtype == torch.bool:
         raise TypeError(f"classes must hold integers, got {classes.dtype}; use classes.long()")
     rows = logits.shape[:1]
     counted = {"lengths": lengths} if frames is None else {"lengths": lengths, "frames": frames}
     shapes = [tuple(one.shape) for one in (logits, classes, *counted.values())]
-    fit = logits.ndim == 3 and classes.ndim == 2 and classes.shape[:1] == rows
+    fit = logits.ndim == 3 + grid and classes.ndim == 2 and classes.shape[:1] == rows
+    fit = fit and (not grid or logits.shape[2] == classes.shape[1] + 1)
     if not fit or any(one.shape != rows for one in counted.values()):
         raise ValueError(
             f"input, classes, {', '.join(counted)} have shapes {', '.join(map(str, shapes))}; "
-            "they must be (N, T, C), (N, S), and (N,)"
+            f"they must be {'(N, T, S + 1, C)' if grid else '(N, T, C)'}, (N, S), and (N,)"
         )
-    if blank >= logits.shape[2]:
-        raise ValueError(f"blank is {blank}, but input has {logits.shape[2]} classes")
+    count = logits.shape[-1]
+    if blank >= count:
+        raise ValueError(f"blank is {blank}, but input has {count} classes")
     length = _within("lengths", lengths, classes.shape[1])
     frame = torch.full_like(length, logits.shape[1])
     frame = frame if frames is None else _within("frames", frames, logits.shape[1])
     padding = torch.arange(classes.shape[1], device=classes.device) >= length.unsqueeze(1)
     labels = classes.long()
-    fine = (labels >= 0) & (labels < logits.shape[2]) & (labels != blank)
+    fine = (labels >= 0) & (labels < count) & (labels != blank)
     check(
         (fine | padding).all(),
-        f"a class lies outside 0 … {logits.shape[2] - 1}, or is {blank}, the blank's",
+        f"a class lies outside 0 … {count - 1}, or is {blank}, the blank's",
     )
     return logits, labels.masked_fill(padding, blank), length, frame
 

@@ -10,6 +10,7 @@ from lossmith.functional.checks import (
     as_scalar_or_tensor,
     clamp_if_outside,
     flat_rows,
+    matmul_full_precision,
     promote,
     same_shape,
     tensor_like,
@@ -21,6 +22,7 @@ __all__ = [
     "has_depth",
     "image_total_variation",
     "ms_ssim",
+    "mutual_information",
     "ncc",
     "perceptual",
     "silog",
@@ -117,6 +119,28 @@ def ncc(input: Tensor, target: Tensor, *, window: int = 9) -> Tensor:
     return (1 - shared / spreads[0] * (shared / spreads[1])).flatten(1).mean(1)
 
 
+def mutual_information(
+    input: Tensor,
+    target: Tensor,
+    *,
+    bins: int = 23,
+    sigma: Tensor | float = 0.5,
+    data_range: Tensor | float = 1.0,
+) -> Tensor:
+    """Return −Σ p_ij log(p_ij/(p_i·p_j)) of two images' smoothed histograms (Viola & Wells, 1997).
+
+    Bins are centred from 0 to the range; a pixel is shared among them by a Gaussian of so many
+    bins' width. Pixels beyond the range count as its ends.
+    """
+    input, target = (flat_rows(image, dims=2) for image in same_shape(input, target))
+    one, other = (_shares(image, bins, sigma, data_range) for image in (input, target))
+    joint = matmul_full_precision(one.transpose(1, 2), other) / input.shape[1]
+    apart = one.mean(1).unsqueeze(2) * other.mean(1).unsqueeze(1)
+    least = torch.finfo(joint.dtype).tiny
+    ratio = joint.clamp(min=least).log() - apart.clamp(min=least).log()
+    return -(joint * ratio).sum((1, 2))
+
+
 def silog(
     input: Tensor, target: Tensor, *, lambda_: Tensor | float = 0.5, root: bool = False
 ) -> Tensor:
@@ -202,6 +226,14 @@ def _differences(
     bright = mean.square() + middle.square() + (K1 * unit).square().clamp(min=_LEAST)
     light = (mean - middle).square() / bright
     return light, unlike / (spread + (K2 * unit).square().clamp(min=_LEAST))
+
+
+def _shares(image: Tensor, bins: int, sigma: Tensor | float, data_range: Tensor | float) -> Tensor:
+    """Return how each pixel (N, P) is shared among bins, (N, P, bins)."""
+    centres = torch.arange(bins, dtype=image.dtype, device=image.device)
+    place = (image / as_scalar_or_tensor(data_range, image)).clamp(0, 1) * (bins - 1)
+    away = (place.unsqueeze(2) - centres) / as_scalar_or_tensor(sigma, image)
+    return (-away.square() / 2).softmax(2)
 
 
 def _centred(image: Tensor, window: int) -> tuple[Tensor, Tensor]:

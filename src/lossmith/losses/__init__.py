@@ -1,7 +1,7 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
 from lossmith.losses.anomaly import DeepSVDD, SoftBoundarySVDD
-from lossmith.losses.audio import CTC, ESR, SISDR, MultiResolutionSTFT
+from lossmith.losses.audio import CTC, ESR, RNNT, SISDR, MultiResolutionSTFT
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
     BetaTC,
@@ -31,6 +31,7 @@ from lossmith.losses.boxes import (
 )
 from lossmith.losses.classification.imbalance import (
     LDAM,
+    VS,
     BalancedSoftmax,
     ClassBalanced,
     LogitAdjusted,
@@ -113,6 +114,7 @@ from lossmith.losses.image import (
     SSIM,
     FocalFrequency,
     ImageTotalVariation,
+    MutualInformation,
     Perceptual,
     SiLog,
 )
@@ -135,6 +137,7 @@ from lossmith.losses.metric_learning.proxies import (
     ProxyNCA,
     SubCenterArcFace,
 )
+from lossmith.losses.noisy.asymmetric import AGCE, AUL
 from lossmith.losses.noisy.robust import (
     ActivePassive,
     GeneralizedCrossEntropy,
@@ -214,7 +217,9 @@ from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, Negati
 from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
 from lossmith.losses.survival.grid import MTLR, PMF, BCESurv, DeepHit, LogisticHazard, PCHazard
 from lossmith.losses.text.completions import BCO, KTO
-from lossmith.losses.text.pairs import APO, CPO, DPO, IPO, ORPO, RobustDPO, SimPO
+from lossmith.losses.text.pairs import APO, CPO, DPO, EXO, IPO, ORPO, SPPO, RobustDPO, SimPO
+from lossmith.losses.text.rewards import GRPO
+from lossmith.losses.text.tagging import CRF
 from lossmith.losses.text.tokens import Unlikelihood
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
 from lossmith.losses.wrappers import (
@@ -228,13 +233,16 @@ from lossmith.losses.wrappers import (
 )
 
 __all__ = [
+    "AGCE",
     "APO",
+    "AUL",
     "BCO",
     "CDWCE",
     "CLIP",
     "CORAL",
     "CORN",
     "CPO",
+    "CRF",
     "CTC",
     "DCL",
     "DINO",
@@ -243,7 +251,9 @@ __all__ = [
     "DPO",
     "DRAGAN",
     "ESR",
+    "EXO",
     "GBCE",
+    "GRPO",
     "IBOT",
     "IPO",
     "KL",
@@ -266,10 +276,13 @@ __all__ = [
     "R2",
     "R3GAN",
     "RKD",
+    "RNNT",
     "SISDR",
     "SMAPE",
     "SORD",
+    "SPPO",
     "SSIM",
+    "VS",
     "ZLPR",
     "AUCMargin",
     "ActivePassive",
@@ -377,6 +390,7 @@ __all__ = [
     "MultiHinge",
     "MultiResolutionSTFT",
     "MultiSimilarity",
+    "MutualInformation",
     "NPair",
     "NTXent",
     "NegativeBinomial",

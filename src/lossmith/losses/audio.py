@@ -213,3 +213,56 @@ class CTC(Pointwise):
             blank=self.blank,
             zero_infinity=self.zero_infinity,
         )
+
+
+class RNNT(Pointwise):
+    r"""The transducer: as CTC, but each label is predicted from those said before it.
+
+    .. math:: \ell = -\log \alpha_{T S} - \log p_{T S}(\varnothing) \qquad
+        \alpha_{t u} = \alpha_{t-1, u} \, p_{t-1, u}(\varnothing) +
+        \alpha_{t, u-1} \, p_{t, u-1}(y_u)
+
+    Shapes: input (N, T, S + 1, C), logits of C classes at each frame once so many labels are said,
+    one class the blank, which goes on to the next frame; target a dict of `classes` (N, S),
+    integers padded with anything, `lengths` (N,), how many labels count, and optionally `frames`
+    (N,), how many frames count. One value a sequence, in nats; a sequence without frames has the
+    value 0, which still counts.
+
+    Any number of labels fits any number of frames: several may be said in one. It is computed along
+    the diagonals of the grid, in T + S steps, and can be differentiated twice.
+
+    Use when: Speech is transcribed while it is heard, by an encoder and a predictor of labels.
+    Avoid when: N·T·S·C logits do not fit; CTC needs N·T·C and no predictor.
+    Source: Graves, Sequence Transduction with Recurrent Neural Networks (2012).
+
+    >>> target = {"classes": torch.tensor([[1]]), "lengths": torch.tensor([1])}
+    >>> RNNT()(torch.zeros(1, 2, 2, 3), target)  # 2 ways of 3 steps
+    tensor(2.6027)
+    """
+
+    blank: Whole = Whole(default=0, low=0, doc="the class that stands for no label")
+    card = Card(
+        key="rnnt",
+        tasks=("audio", "text"),
+        input="logits",
+        target=_TARGET,
+        optional=("frames",),
+        # One label in two frames: 2 ways of 3 steps, each 1/3; no label in one frame: 1/3.
+        example=Example(
+            arguments={"blank": 2},
+            input=[[[[0.0, 0.0, 0.0]] * 2] * 2] * 2,
+            target={"classes": [[0], [1]], "lengths": [1.0, 0.0], "frames": [2.0, 1.0]},
+            value=(math.log(27 / 2) + math.log(3)) / 2,
+        ),
+        claims=Claims(lipschitz=True),
+    )
+
+    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+        """Return the value of each sequence."""
+        return F.rnnt(
+            input,
+            target["classes"],
+            target["lengths"],
+            target.get("frames"),
+            blank=self.blank,
+        )

@@ -101,3 +101,20 @@ def test_robust_dpo_of_pairs_flipped_at_its_share_expects_dpo_of_right_ones() ->
     loss = lm.RobustDPO(beta=0.4, flipped=0.3)
     expected = 0.7 * loss(own, reference) + 0.3 * loss(*flipped)
     torch.testing.assert_close(expected, lm.DPO(beta=0.4)(own, reference))
+
+
+def test_exo_is_least_where_the_models_preference_is_that_of_the_labels() -> None:
+    own, target = (
+        {"chosen": torch.tensor([lead], dtype=torch.float64), "rejected": torch.zeros(1).double()}
+        for lead in (math.log(0.8 / 0.2) - 5, -5.0)
+    )
+    lead = own["chosen"].requires_grad_()
+    value = lm.EXO(beta=1.0, label_smoothing=0.2)(own, target)
+    assert value.item() == pytest.approx(0, abs=1e-12)
+    assert torch.autograd.grad(value, lead)[0].item() == pytest.approx(0, abs=1e-12)
+
+
+def test_sppo_aims_at_a_log_ratio_of_each_completion() -> None:
+    level = torch.full((2,), -9.0, dtype=torch.float64)
+    aim = {"chosen": level + 5, "rejected": level - 5}
+    assert lm.SPPO(beta=0.1)(aim, {"chosen": level, "rejected": level}) == 0

@@ -10,7 +10,14 @@ from torch import Tensor
 from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim, tensor_like
 from lossmith.functional.classification.multiclass import is_target, nll, per_class
 
-__all__ = ["balanced_softmax", "class_balanced_weights", "class_margins", "ldam", "logit_adjusted"]
+__all__ = [
+    "balanced_softmax",
+    "class_balanced_weights",
+    "class_margins",
+    "ldam",
+    "logit_adjusted",
+    "vs",
+]
 
 
 def logit_adjusted(
@@ -50,6 +57,23 @@ def ldam(
     below = input - input.detach().amax(head_dim(input), keepdim=True)
     scaled = as_scalar_or_tensor(s, input) * (below - margin * is_target(below, target))
     return nll(scaled, target)
+
+
+def vs(
+    input: Tensor,
+    target: Tensor,
+    *,
+    counts: Tensor,
+    gamma: Tensor | float = 0.3,
+    tau: Tensor | float = 1.0,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return the cross-entropy of (n/max n)^gamma·x + tau·log prior (Kini et al., 2021)."""
+    input, target = class_logits(input, target, ignore_index)
+    numbers = _seen(per_class("counts", counts, input))
+    share = (numbers / numbers.max()).to(input) ** as_scalar_or_tensor(gamma, input)
+    prior = log_prior(numbers).to(input)
+    return nll(share * input + as_scalar_or_tensor(tau, input) * prior, target)
 
 
 def class_margins(counts: Tensor, *, max_m: Tensor | float) -> Tensor:

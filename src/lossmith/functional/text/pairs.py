@@ -6,9 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from lossmith.functional.checks import as_scalar_or_tensor, promote, same_rows
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    clamp_if_outside,
+    promote,
+    same_rows,
+    tensor_like,
+)
 
-__all__ = ["apo", "cpo", "dpo", "ipo", "orpo", "robust_dpo", "sim_po"]
+__all__ = ["apo", "cpo", "dpo", "exo", "ipo", "orpo", "robust_dpo", "sim_po", "sppo"]
 
 Pair = Mapping[str, Tensor]
 SURE = -1e-12  # log-probabilities above it are taken as it: the odds of 1 are infinite
@@ -44,6 +50,30 @@ def ipo(input: Pair, target: Pair, *, tau: Tensor | float = 0.1) -> Tensor:
     """Return (h − 1/(2·tau))², h the log-ratio's lead (Azar et al., 2023)."""
     lead = _lead(*against(input, target))
     return (lead - 1 / (2 * as_scalar_or_tensor(tau, lead))).square()
+
+
+def exo(
+    input: Pair,
+    target: Pair,
+    *,
+    beta: Tensor | float = 0.1,
+    label_smoothing: Tensor | float = 1e-3,
+) -> Tensor:
+    """Return KL((σ(z), σ(−z)), (1 − ε, ε)) of z = beta·h, h the log-ratio's lead (Ji, 2024)."""
+    lead = _lead(*against(input, target))
+    most = torch.finfo(lead.dtype).max / 4
+    margin = clamp_if_outside(as_scalar_or_tensor(beta, lead) * lead, -most, most)
+    share = tensor_like(label_smoothing, lead)
+    won = margin.sigmoid() * (logsigmoid(margin) - torch.log1p(-share))
+    return won + (-margin).sigmoid() * (logsigmoid(-margin) - share.log())
+
+
+def sppo(input: Pair, target: Pair, *, beta: Tensor | float = 1e-3) -> Tensor:
+    """Return (r_c − 1/(2·beta))² + (r_r + 1/(2·beta))² of log-ratios r (Wu et al., 2024)."""
+    own, reference = against(input, target)
+    aim = 1 / (2 * as_scalar_or_tensor(beta, own["chosen"]))
+    chosen, rejected = (own[name] - reference[name] for name in ("chosen", "rejected"))
+    return (chosen - aim).square() + (rejected + aim).square()
 
 
 def sim_po(input: Pair, *, beta: Tensor | float = 2.0, gamma: Tensor | float = 1.0) -> Tensor:

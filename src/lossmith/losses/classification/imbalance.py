@@ -210,3 +210,48 @@ class LDAM(CountedLoss):
         """Return the softmax of the scaled outputs."""
         output = promote(output)
         return F.softmax(self.s.to(output.dtype) * output)
+
+
+class VS(CountedLoss):
+    r"""Vector scaling: logits of rare classes are shrunk and lowered while training.
+
+    .. math:: \ell(x, y) = -\log \mathrm{softmax}(\Delta x + \tau \log \pi)_y \qquad
+        \Delta_c = \Bigl(\frac{n_c}{\max n}\Bigr)^\gamma \qquad \pi_c = n_c / \textstyle\sum_j n_j
+
+    Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values in nats.
+
+    Where classes can be told apart wholly, what is added to logits moves the boundary less and less
+    as training goes on, and what they are multiplied by moves it for good: both are here. gamma = 0
+    is `LogitAdjusted`, tau = 0 class-dependent temperatures. The paper tunes both by data set;
+    the defaults are those of the authors' code. `decode` is the softmax of the raw outputs, as
+    they are read there: right in their order, no estimate of probabilities. A class without rows
+    is treated as if it had as many as the rarest that has some.
+
+    Use when: Classes are imbalanced, the model fits all training rows, and each class must count
+    alike: balanced accuracy.
+    Avoid when: Probabilities are wanted, or there is no validation data to tune gamma on.
+    Source: Kini, Paraskevas, Oymak, Thrampoulidis, Label-Imbalanced and Group-Sensitive
+    Classification under Overparameterization (2021).
+
+    >>> VS(counts=[16, 1], gamma=0.25, tau=0.0)(torch.tensor([[1.0, 2.0]]), torch.tensor([1]))
+    tensor(0.6931)
+    """
+
+    function = staticmethod(F.vs)
+    gamma: Real = Real(default=0.3, low=0.0, doc="how much logits of rare classes are shrunk")
+    tau: Real = Real(default=1.0, low=0.0, doc="how much logits of rare classes are lowered")
+    card = Card(
+        key="vs",
+        tasks=("binary", "multiclass"),
+        input="logits",
+        target="classes",
+        # logits [log 3, 2·log 3/2] with priors 16/17 and 1/17: shares 16·3 and 3
+        example=Example(
+            arguments={"counts": [16.0, 1.0], "gamma": 0.25},
+            input=[[LOG3, 2 * LOG3], [LOG3, 2 * LOG3]],
+            target=[0, 1],
+            value=-(math.log(16 / 17) + math.log(1 / 17)) / 2,
+        ),
+        claims=Claims(convex=True, lipschitz=True),
+        studied=False,
+    )

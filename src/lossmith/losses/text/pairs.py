@@ -300,3 +300,92 @@ class APO(Pointwise):
             value=0.5,
         ),
     )
+
+
+class EXO(Pointwise):
+    r"""Efficient exact optimisation: the model's preference, drawn to the labels' by reverse KL.
+
+    .. math:: \ell = \sigma(z) \log\frac{\sigma(z)}{1 - \varepsilon} +
+        \sigma(-z) \log\frac{\sigma(-z)}{\varepsilon} \qquad z = \beta \Bigl(
+        \log\frac{\pi(c)}{\pi_r(c)} - \log\frac{\pi(r)}{\pi_r(r)}\Bigr)
+
+    Shapes: input "chosen" and "rejected" (N,), the model's log-probabilities of both
+    completions, summed over tokens; target alike, the frozen reference model's. Values in nats,
+    from 0, where z = log((1 − ε)/ε), to −log ε. DPO is the same two distributions with their
+    places changed.
+
+    Use when: Modes matter, as for what a model writes: few good answers rather than all of them.
+    Avoid when: Pairs lie far on the wrong side: σ saturates there, and little is learnt.
+    Source: Ji, Lu, Niu, Ke, Wang, Zhu, Tang, Huang, Towards Efficient Exact Optimization of
+    Language Model Alignment (2024), equation 16.
+
+    >>> level = {"chosen": torch.tensor([-2.0]), "rejected": torch.tensor([-3.0])}
+    >>> EXO(label_smoothing=0.1)(level, level)
+    tensor(0.5108)
+    """
+
+    function = staticmethod(F.exo)
+    beta: Real = BETA
+    label_smoothing: Real = Real(
+        default=1e-3,
+        low=0.0,
+        high=0.5,
+        exclusive=True,
+        doc="ε, the chance that the rejected completion is the better one",
+    )
+    card = Card(
+        key="exo",
+        tasks=("preference",),
+        input=PAIR,
+        target=PAIR,
+        # h = 2, beta·h = log 3: 3/4 against 9/10
+        example=Example(
+            arguments={"beta": LOG3 / 2, "label_smoothing": 0.1},
+            input={"chosen": [-1.0], "rejected": [-4.0]},
+            target={"chosen": [-2.0], "rejected": [-3.0]},
+            value=0.75 * math.log(0.75 / 0.9) + 0.25 * math.log(0.25 / 0.1),
+        ),
+    )
+
+
+class SPPO(Pointwise):
+    r"""Self-play preference optimisation: each completion's log-ratio has an aim of its own.
+
+    .. math:: \ell = \Bigl(r_c - \frac{1}{2\beta}\Bigr)^2 + \Bigl(r_r + \frac{1}{2\beta}\Bigr)^2
+        \qquad r = \log\frac{\pi}{\pi_r}
+
+    Shapes: input "chosen" and "rejected" (N,), the model's log-probabilities of both
+    completions, summed over tokens; target alike, those of the model of the last round, which
+    sampled them. The chosen one counts as sure to win, as trl's "sppo_hard"; the paper aims at
+    (P − ½)/beta with a judge's P. The paper's 1/beta is η = 1000; trl's beta is 0.1 by default.
+
+    Use when: Completions of the model itself are judged in pairs, round after round.
+    Avoid when: Pairs are of other models: their log-ratios cannot be drawn to an aim so far.
+    Source: Wu, Sun, Yuan, Ji, Yang, Gu, Self-Play Preference Optimization for Language Model
+    Alignment (2024), equation 4.7.
+
+    >>> level = {"chosen": torch.tensor([-2.0]), "rejected": torch.tensor([-3.0])}
+    >>> SPPO(beta=0.5)(level, level)
+    tensor(2.)
+    """
+
+    function = staticmethod(F.sppo)
+    beta: Real = Real(
+        default=1e-3,
+        low=0.0,
+        exclusive=True,
+        doc="how dear it is to leave the last model; the aims are ±1/(2·beta)",
+    )
+    card = Card(
+        key="sppo",
+        tasks=("preference",),
+        input=PAIR,
+        target=PAIR,
+        # log-ratios 1 and −1, aims ±2
+        example=Example(
+            arguments={"beta": 0.25},
+            input={"chosen": [-1.0], "rejected": [-4.0]},
+            target={"chosen": [-2.0], "rejected": [-3.0]},
+            value=2.0,
+        ),
+    )
