@@ -45,7 +45,18 @@ def test_of_several_bases_the_first_in_the_order_of_methods_counts() -> None:
 
     assert Both().config() == {"power": 2.0}
     assert Both()(INPUT, TARGET) == 9.25 / 2
-    assert Never().config() == {}
+
+    class Valued:
+        power = 3.0
+
+    class Taken(Valued, Squared):
+        pass
+
+    class Again(Valued, Squared):
+        power: Real = Real(default=4.0, doc="exponent of the error")
+
+    assert Never().config() == Taken().config() == {}
+    assert Again().config() == {"power": 4.0}
 
 
 def test_a_mixin_that_is_no_loss_may_declare_and_state_a_function() -> None:

@@ -5,33 +5,35 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
-from lossmith.core.adaptive import Adaptive
 from lossmith.core.hyperparameter import Hyperparameter
 
 FUNCTIONS = ("function", "mean_function")  # what a class may state instead of a method
+_ASIDE = "_declares_"
 _BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def hyperparameters_of(kind: type) -> Mapping[str, Hyperparameter]:
     """Take the declarations off a class; return them with those it inherits, its own first.
 
-    Of bases the first in the order of methods counts, as for any attribute, mixins that are no
-    losses included. What a class states otherwise under a name, as a property or a plain value,
-    takes that hyperparameter away.
+    A class keeps each under a name aside, so that Python's inheritance finds the one that counts,
+    also one of a mixin that is no loss. What a class states otherwise under a name, as a property
+    or a plain value, takes that hyperparameter away: None stands aside.
 
     Raises:
         TypeError: if one is declared under the name of a method or property.
     """
-    found: dict[str, Hyperparameter] = {}
-    stated: set[str] = set()
-    for base in kind.__mro__:
-        if base in Adaptive.__mro__:
-            continue
-        for name, one in _own(base).items():
-            if name not in stated:
-                found.setdefault(name, one)
-        stated |= vars(base).keys()
-    return found
+    own = _own(kind)
+    names, stated = dict.fromkeys(own), vars(kind).keys()
+    for base in kind.__bases__:
+        collected = getattr(base, "hyperparameters", None)
+        inherited = hyperparameters_of(base) if collected is None else collected
+        for name in inherited:
+            names.setdefault(name)
+            if name in stated and name not in own:
+                setattr(kind, _ASIDE + name, None)
+        stated = stated if collected is not None else stated | vars(base).keys()
+    found = {name: getattr(kind, _ASIDE + name) for name in names}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def functions_of(kind: type) -> dict[str, dict[str, Any]]:
@@ -52,20 +54,21 @@ def functions_of(kind: type) -> dict[str, dict[str, Any]]:
     return takes
 
 
-def _own(base: type) -> Mapping[str, Hyperparameter]:
-    """Take what a class itself declares off it, once, so that instances have it as attributes."""
-    own = {name: one for name, one in vars(base).items() if isinstance(one, Hyperparameter)}
-    for name in own:
-        delattr(base, name)
-        stated = getattr(base, name, None)
+def _own(kind: type) -> list[str]:
+    """Set aside what a class itself declares, so that instances have it as attributes."""
+    own = {name: one for name, one in vars(kind).items() if isinstance(one, Hyperparameter)}
+    for name, one in own.items():
+        if name.startswith(_ASIDE):  # of a mixin that another class has taken in
+            continue
+        delattr(kind, name)
+        stated = getattr(kind, name, None)
         if callable(stated) or isinstance(stated, property):
             raise TypeError(
-                f"{base.__name__}: {name} is a method or property of losses; call the "
+                f"{kind.__name__}: {name} is a method or property of losses; call the "
                 "hyperparameter otherwise"
             )
-    if own:
-        base.declares = own  # type: ignore[attr-defined]
-    return vars(base).get("declares", {})
+        setattr(kind, _ASIDE + name, one)
+    return [name.removeprefix(_ASIDE) for name in own]
 
 
 def _taken(owner: str, function: Callable[..., Any]) -> dict[str, Any]:
