@@ -17,11 +17,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from tables import NAMES, TABLES
+from tables import NAMES, TABLES, corrupt
 
 MANY = 10**9
 LOSSES = ["mae", "huber", "hl_gauss", "log_cosh", "mse"]
@@ -100,73 +101,128 @@ CASES: dict[str, Callable[[], tuple[pd.DataFrame, str]]] = {
     "wide, 3,000": lambda: (wide(200, 3_000), "target"),
 }
 METRICS = {"classes, 500": "log_loss"}  # of others mae
-WHOLE = ("diamonds", "made, 100,000")  # what can be studied whole in minutes
+CLEAN, OUTLIERS = "clean", "outliers"  # of the target, see `corrupt`
 
 
-def run(name: str, whole: bool, every: bool) -> None:
-    """Study one table and print a line of JSON; every: all losses, else a few."""
+class Case(NamedTuple):
+    """A table, a metric and the state of its target; whole: all rows; every: all losses."""
+
+    table: str
+    metric: str
+    condition: str = CLEAN
+    whole: bool = False
+    every: bool = False
+
+
+# What is studied both on samples and whole, of a few losses.
+BOTH = [
+    Case("diamonds", "mae"),
+    Case("diamonds", "rmse"),
+    Case("diamonds", "rmse", OUTLIERS),
+    Case("made, 100,000", "mae"),
+    Case("made, 100,000", "rmse", OUTLIERS),
+]
+EVERY = [Case(name, METRICS.get(name, "mae"), every=True) for name in CASES][::-1]
+
+
+def run(case: Case) -> None:
+    """Study one table and print a line of JSON."""
     import lossmith
     from lossmith.study.data import folds
 
-    frame, target = CASES[name]()
-    if whole:
+    frame, target = CASES[case.table]()
+    frame = corrupt(frame, target, case.condition, np.random.default_rng(0))
+    if case.whole:
         folds.SAMPLE = folds.LARGEST_SAMPLE = MANY
-    start, candidates = time.process_time(), None if every else LOSSES
-    metric = METRICS.get(name, "mae")
-    chosen = lossmith.select(frame, target=target, metric=metric, candidates=candidates)
+    start, candidates = time.process_time(), None if case.every else LOSSES
+    chosen = lossmith.select(frame, target=target, metric=case.metric, candidates=candidates)
     result = chosen.result
     print(
         json.dumps(
             {
-                "case": name,
-                "whole": whole,
-                "every": every,
+                **case._asdict(),
                 "rows": len(frame),
                 "studied": result.rows.get("studied", result.rows["train"]),
                 "verdict": result.verdict,
                 "selected": result.selected,
                 "scores": {c.name: c.score for c in result.candidates if c.low is not None},
+                "p_values": {c.name: c.p_value for c in result.candidates if c.p_value is not None},
                 "test": result.test,
                 "seconds": time.process_time() - start,
                 "wall": result.cost.seconds,
                 "ratio": result.cost.ratio,
-                "metric": metric,
                 "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
             }
         )
     )
 
 
+def read(results: Path) -> list[tuple[Case, dict[str, Any]]]:
+    """Return what was measured, each case once."""
+    lines = results.read_text().splitlines() if results.exists() else []
+    found = [json.loads(line) for line in lines]
+    return [(Case(*(one[name] for name in Case._fields)), one) for one in found]
+
+
 def measure(out: Path) -> None:
     """Run the cases that the file does not hold yet, each in a process of its own."""
-    done = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
-    held = {(one["case"], one["whole"], one["every"]) for one in done}
-    cases = [(name, whole, False) for name in WHOLE for whole in (False, True)]
-    cases = [(name, False, True) for name in CASES][::-1] + cases
-    for case in cases:
+    held = {case for case, _ in read(out)}
+    whole = [one._replace(whole=True) for one in BOTH]
+    pairs = [case for pair in zip(BOTH, whole, strict=True) for case in pair]
+    for case in [*pairs, *EVERY]:
         if case in held:
             continue
-        told = [sys.executable, __file__, "--run", *map(str, case)]
+        told = [sys.executable, __file__, "--run", json.dumps(case)]
         line = subprocess.run(told, check=True, capture_output=True, text=True).stdout
         with out.open("a") as file:
             file.write(line.splitlines()[-1] + "\n")
 
 
-def table(results: Path) -> str:
-    """Return the page of such a file."""
-    head = ["table", "rows", "losses", "studied", "verdict", "metric", "default", "chosen", "ratio"]
-    lines = [HEAD, f"| {' | '.join([*head, 'CPU s', 'MiB'])} |", "|---" * (len(head) + 2) + "|"]
-    for line in results.read_text().splitlines():
-        one = json.loads(line)
-        losses = "all that fit" if one["every"] else str(len(LOSSES))
-        rows = f"{one['rows']:,} | {losses} | {one['studied']:,}{' (whole)' * one['whole']}"
-        ratio = f"{one['ratio']:.1f}" if "ratio" in one else "–"
-        lines.append(
-            f"| {one['case']} | {rows} | {one['verdict']}: {one['selected']} "
-            f"| {one['metric']} | {one['test']['default']:.4g} | {one['test']['selected']:.4g} "
-            f"| {ratio} | {one['seconds']:,.0f} | {one['mib']:,} |"
-        )
+def cost_table(results: Path) -> str:
+    """Return what each study took."""
+    head = ["table", "metric", "rows", "losses", "studied", "verdict", "default", "chosen"]
+    head += ["ratio", "CPU s", "MiB"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for case, one in read(results):
+        test = one["test"]
+        cells = [
+            case.table,
+            _metric(case),
+            f"{one['rows']:,}",
+            "all that fit" if case.every else str(len(LOSSES)),
+            f"{one['studied']:,}{' (whole)' * case.whole}",
+            f"{one['verdict']}: {one['selected']}",
+            f"{test['default']:.4g}",
+            f"{test['selected']:.4g}",
+            f"{one['ratio']:.1f}" if "ratio" in one else "–",
+            f"{one['seconds']:,.0f}",
+            f"{one['mib']:,}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def verdict_table(results: Path) -> str:
+    """Return the verdicts of samples beside those of all rows."""
+    found = dict(read(results))
+    head = ["table", "metric", "verdict of samples", "on fresh rows", "verdict of all rows"]
+    head += ["on fresh rows", "the same"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for case in BOTH:
+        pair = [found.get(case._replace(whole=whole)) for whole in (False, True)]
+        if None in pair:
+            continue
+        cells = [case.table, _metric(case)]
+        for one in pair:
+            change = 100 * (one["test"]["selected"] / one["test"]["default"] - 1)
+            cells += [f"{one['verdict']}: {one['selected']}", f"{change:+.1f} %"]
+        same = len({(one["verdict"], one["selected"]) for one in pair}) == 1
+        lines.append(f"| {' | '.join([*cells, 'yes' if same else 'no'])} |")
+    return "\n".join(lines)
+
+
+def _metric(case: Case) -> str:
+    return case.metric + (", outliers" if case.condition == OUTLIERS else "")
 
 
 def main() -> None:
@@ -174,13 +230,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--table", type=Path)
-    parser.add_argument("--run", nargs=3)
+    parser.add_argument("--run", type=json.loads)
     given = parser.parse_args()
     if given.run:
-        name, *flags = given.run
-        run(name, *(flag == "True" for flag in flags))
+        run(Case(*given.run))
     elif given.table:
-        print(table(given.table))
+        print(HEAD.format(cost=cost_table(given.table), verdicts=verdict_table(given.table)))
     else:
         measure(given.out)
 

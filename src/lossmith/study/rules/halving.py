@@ -107,6 +107,7 @@ class Futility:
     """
 
     checks: tuple[Check, ...] = (
+        Check(after=0.1, p_value=0.7),
         Check(after=0.3, p_value=0.5),
         Check(after=0.6, p_value=0.3),
         Check(after=0.8, p_value=0.2),

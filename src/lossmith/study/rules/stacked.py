@@ -26,6 +26,7 @@ from lossmith.study.rules.halving import Check, Futility, SuccessiveHalving
 from lossmith.study.rules.plan import finalists, named, promoted, screened
 
 FINALISTS = 5  # beside the default and the common loss
+SETTLED = 0.3  # share of the epochs from which on learning rates are held to each other
 WIDENING, LENGTHENING = "widening ", "lengthening "  # how decisions are called that a study goes on
 
 
@@ -223,8 +224,7 @@ class StackedDesign(Design):
 
     def _early(self) -> tuple[int, ...]:
         """Return the epochs after which further learning rates are held to those beside them."""
-        after = self.futility.checks[0].after * self.epochs
-        return tuple(mark for mark in self.marks if after <= mark < self.epochs)
+        return tuple(m for m in self.marks if SETTLED * self.epochs <= m < self.epochs)
 
     def _confirmed_to(self, decisions: Mapping[str, Any]) -> int:
         """Return the epochs that finalists train on the other folds, before they are lengthened."""

@@ -16,6 +16,7 @@ from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.budget import Budget, TrialSpec, batches
 from lossmith.study.training.heads import one_column
 from lossmith.study.training.mlp import StackedMLP
+from lossmith.study.training.optimizer import AdamW
 from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked_loss import stack_key, stacked_loss
 
@@ -87,7 +88,7 @@ class StackedTrials:
         self.trials, self.keys = [trial for trial, _ in ordered], [key for _, key in ordered]
         self.model = StackedMLP(rows.width, [t.out_features for t in self.trials], rows.seeds)
         self.losses = torch.nn.ModuleList(loss for t in self.trials for loss in t.losses)
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = AdamW(
             parameter_groups(self.model, self.losses, weight_decay=WEIGHT_DECAY),
             lr=self.trials[0].learning_rate,
             fused=True,

@@ -12,6 +12,7 @@ from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.budget import batches
 from lossmith.study.training.heads import one_column
 from lossmith.study.training.mlp import WIDTH
+from lossmith.study.training.optimizer import AdamW
 from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.stacked import WEIGHT_DECAY
 
@@ -49,9 +50,7 @@ def plain_steps(
     shuffle = shuffle or partial(batches, len(target), batch)
     torch.manual_seed(seed)
     model = plain_mlp(features, loss.out_features)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=True
-    )
+    optimizer = AdamW(model.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, fused=True)
     average, order = WeightAverage(model), torch.Generator().manual_seed(seed)
     while True:
         for index in shuffle(order):
