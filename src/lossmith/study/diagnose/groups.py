@@ -75,7 +75,7 @@ def suspected(findings: Iterable[Finding]) -> str:
 
 def _groups(problem: Problem, name: str, column: pd.Series) -> bool:
     """Tell a column that by its name and its repeated values says what a row is of."""
-    least = _least_values(name, problem.columns.kinds[name][0], column)
+    least = _least_values(name, *problem.columns.kinds[name], column)
     counts = column.value_counts()
     return bool(
         least
@@ -85,7 +85,7 @@ def _groups(problem: Problem, name: str, column: pd.Series) -> bool:
     )
 
 
-def _least_values(name: str, kind: str, column: pd.Series) -> int:
+def _least_values(name: str, kind: str, style: str | None, column: pd.Series) -> int:
     """Return how many values a column must have to name groups; 0 where it can't by its name.
 
     The last word counts, one for a number or a name after it aside: patient_age is no patient.
@@ -93,7 +93,7 @@ def _least_values(name: str, kind: str, column: pd.Series) -> int:
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
     while len(words) > 1 and words[-1] in SUFFIXES:
         words.pop()
-    numbers = as_numbers(column.dropna()) if kind == "number" else np.empty(0)
+    numbers = as_numbers(column.dropna(), style) if kind == "number" else np.empty(0)
     if not words or kind == "date" or (numbers % 1 != 0).any():
         return 0
     if words[-1] in IDS:
