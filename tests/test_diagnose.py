@@ -50,16 +50,29 @@ def test_real_tables_are_not_accused_of_leaks(load: Any) -> None:
     assert not [finding for finding in found if finding.level == "warning"]
 
 
-def test_numbers_with_thousands_separators_are_told() -> None:
+def test_numbers_as_text_are_told_and_are_no_ids() -> None:
     prices = pd.Series(np.arange(ROWS) * 50).map("{:,}".format)
-    finding = one("thousands separators", PLAIN, price=prices.where(prices != "0"))
+    finding = one("numbers as text", PLAIN, price=prices.where(prices != "0"))
     assert (finding.level, finding.value) == ("warning", "price")
-    assert (
-        "'1,000' is read as a category, not as a number; write numbers with a decimal point"
-        in finding.meaning
-    )
-    for other in (prices.where(prices != "0", "3,21"), prices + " €", prices.str.replace(",", "")):
-        assert "thousands separators" not in findings(PLAIN, price=other)
+    assert "'1,000' is read as a category, not as a number; write numbers" in finding.meaning
+    for other in (prices.where(prices != "0", "3,21"), prices.str.replace(",", "") + " kg"):
+        found = findings(PLAIN, price=other)
+        assert "numbers as text" in found
+        assert "id-like columns" not in found
+    codes, grades = "K" + prices.str.replace(",", ""), pd.Series(["1st", "2nd"] * (ROWS // 2))
+    hours = pd.Series(np.arange(ROWS)).map(lambda n: f"{n // 60}:{n % 60:02}")
+    for other in (prices.str.replace(",", ""), codes, grades, hours):
+        assert "numbers as text" not in findings(PLAIN, price=other)
+
+
+def test_signs_beside_numbers_are_read_and_told() -> None:
+    prices = pd.Series(np.exp(NOISE[:, 2] + 7)).map("${:,.2f}".format)
+    found = findings(PLAIN, price=prices)
+    assert not {"id-like columns", "numbers as text"} & set(found)
+    (finding,) = found["signs beside numbers"]
+    assert (finding.level, finding.meaning) == ("info", "read as numbers without $ and ,")
+    leaking = pd.Series(PLAIN).map("{:.9f} %".format)
+    assert "equals" in one("leak", PLAIN.round(9), share=leaking).meaning
 
 
 def test_texts_among_numbers_are_told() -> None:

@@ -85,6 +85,30 @@ def test_numbers_as_text_are_the_numbers() -> None:
     np.testing.assert_array_equal(column(numbers.astype(str)), column(numbers))
 
 
+@pytest.mark.parametrize(
+    "written", ["${:,.2f}", "{:,.2f} €", "£ {:.2f}", "{:.2f}%", "{:.2f} %", "-{:,.4f}", "${:,.0f}"]
+)
+def test_signs_and_separators_beside_numbers_are_left_out(written: str) -> None:
+    amounts = pd.Series(np.exp(np.linspace(0, 14, 60)).round())
+    texts = amounts.map(written.format).mask(amounts == 1)
+    sign = -1 if written.startswith("-") else 1
+    kinds = Columns.of(texts.to_frame("x"))
+    assert kinds.kinds["x"][0] == "number"
+    read = kinds.read(texts.to_frame("x")).numbers[:, 0]
+    np.testing.assert_array_equal(read, sign * amounts.mask(amounts == 1))
+    plain = kinds.read(amounts.to_frame("x")).numbers[:, 0]  # as another file may write them
+    np.testing.assert_array_equal(plain, amounts)
+    with pytest.raises(InputError, match="'12,34', but the model was trained on numbers"):
+        kinds.read(pd.DataFrame({"x": ["12,34"]}))
+
+
+@pytest.mark.parametrize(
+    "texts", [["1,200", "35"], ["3,5", "4,25"], ["$5", "€6"], ["12 kg", "5 kg"], ["1.200,50 €"]]
+)
+def test_numbers_that_may_be_others_stay_text(texts: list[str]) -> None:
+    assert Columns.of(pd.DataFrame({"x": texts})).kinds["x"] == ("text", None)
+
+
 def test_numbers_with_leading_zeros_are_text() -> None:
     codes = pd.DataFrame({"zip": ["01067", *map(str, range(10000, 10059))]})
     assert Encoder().fit(codes).kinds["zip"][0] == "text"

@@ -88,6 +88,12 @@ def test_any_measurement_gives_numbers_in_order(measured: float, error: float, m
     assert 0 <= found.harm <= 1
 
 
+def test_a_sure_gain_does_no_harm_rather_than_less() -> None:
+    for mean in (-1.7191546991134359, -0.5, 0.5):
+        for deviation in np.linspace(0.1, 1.5, 50):
+            assert expected(-1.3828348684464724, 0.017140402119374166, mean, deviation).harm >= 0
+
+
 def row(name: str, change: float, harm: float, status: Any = "finished") -> CandidateResult:
     told = Expected(change=change, low=change - 0.01, high=change + 0.01, harm=harm)
     return CandidateResult(name=name, parameters={}, status=status, expected=told)

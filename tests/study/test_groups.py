@@ -251,6 +251,16 @@ def test_values_that_share_no_target_are_no_groups() -> None:
     assert warned(FRAME.assign(patient=np.where(RNG.random(400) < 0.6, 0, FRAME["patient"]))) == ""
 
 
+def test_copies_alone_make_no_group() -> None:
+    """An id whose rows are copies of one says what copies say: they are one unit already."""
+    once = pd.DataFrame({"id": np.arange(1000, 1100), "a": RNG.normal(size=100)})
+    once["y"] = once["a"] + RNG.normal(size=100)
+    assert warned(pd.concat([once] * 3), "y") == ""
+    visits = once.loc[np.repeat(np.arange(100), 2)].reset_index(drop=True)
+    visits["y"] += 0.1 * RNG.normal(size=200)
+    assert warned(pd.concat([visits] * 2), "y") == "id"
+
+
 def test_equal_features_of_different_targets_are_suspected() -> None:
     alike = pd.DataFrame(BASE[WHO], columns=list("abcd"))
     assert "equal features" in warned(alike.assign(y=BASE[WHO][:, 0] + RNG.normal(size=400)), "y")

@@ -1,5 +1,6 @@
 """Ordered grades of a table: their order, how metrics decide them, and what is refused."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from lossmith.cli.main import main
+from lossmith.cli.verbs import _listed
 from lossmith.study.base.errors import InputError
 from lossmith.study.data.problem import Problem, frame_problem
 from lossmith.study.metrics import lookup
@@ -58,6 +60,30 @@ def test_grades_are_in_the_order_given_or_told(
         found.labels[found.target].astype(str).tolist() == np.asarray(grades).astype(str).tolist()
     )
     assert f"the grades from low to high: {' < '.join(wanted)}" in found.notes
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["1. < HS", "2. HS", "3. College", "10. Degree"],
+        ["18-24", "25-34", "35-64", "65+"],
+        ["$500-1,000", "$1,000-5,000", "$5,000-20,000", "$20,000 or more"],
+        ["stage 1", "stage 2", "stage 3", "stage 4b"],
+    ],
+)
+def test_numbers_that_begin_grades_tell_their_order(labels: list[str]) -> None:
+    assert list(problem(np.array(labels)[NUMBER]).classes) == labels
+    named = np.array([*labels[:3], "other"])[NUMBER]
+    with pytest.raises(InputError, match="can't be told"):
+        problem(named)
+
+
+def test_an_order_that_is_asked_for_can_be_pasted() -> None:
+    labels = ["< 5 km", "far, far away", "here", "nowhere's end"]
+    with pytest.raises(InputError, match="--order ") as caught:
+        problem(np.array(labels)[NUMBER])
+    (order,) = shlex.split(str(caught.value).rpartition("--order ")[2])
+    assert sorted(_listed(order)) == labels
 
 
 @pytest.mark.parametrize(

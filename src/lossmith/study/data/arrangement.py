@@ -149,7 +149,7 @@ def _times(name: str, values: pd.Series) -> np.ndarray:
             f"{name} holds {str(values.iloc[0])!r}, which is neither a number nor a date; rows "
             "can't be ordered by it"
         )
-    read = as_numbers(values) if found == "number" else as_dates(values, style).to_numpy()
+    read = as_numbers(values, style) if found == "number" else as_dates(values, style).to_numpy()
     wrong = pd.isna(read)
     if wrong.any():
         first = str(values[wrong].iloc[0])

@@ -9,6 +9,7 @@ from pandas.api import types
 from pandas.tseries.api import guess_datetime_format
 
 from lossmith.study.base.errors import InputError
+from lossmith.study.data.numerals import marks, without
 from lossmith.study.data.table import as_text, decoded, leading_zero, nearest
 
 MISSING = "(missing)"
@@ -54,7 +55,8 @@ class Columns(NamedTuple):
             self._check_cells(frame[name], name)
         dates = [as_dates(frame[name], self.kinds[name][1]) for name in self.named("date")]
         blocks = [np.empty((len(frame), 0))]
-        blocks += [as_numbers(frame[name])[:, None] for name in self.named("number")]
+        numeric = [(frame[name], self.kinds[name][1]) for name in self.named("number")]
+        blocks += [as_numbers(*one)[:, None] for one in numeric]
         blocks += [_date_parts(one) for one in dates]
         numbers = np.clip(np.concatenate(blocks, axis=1), -LARGEST, LARGEST)
         texts = np.empty((len(frame), len(self.named("text"))), object)
@@ -97,7 +99,10 @@ class Cells(NamedTuple):
 
 
 def kind(column: pd.Series) -> tuple[str, str | None]:
-    """Return "number", "date" with its format where it is text, or "text"."""
+    """Return "number", "date" or "text", and how text is to be read.
+
+    Of dates it is their format, of numbers the signs and separators beside them.
+    """
     if types.is_numeric_dtype(column) or types.is_timedelta64_dtype(column):
         return "number", None
     if types.is_datetime64_any_dtype(column):
@@ -108,6 +113,8 @@ def kind(column: pd.Series) -> tuple[str, str | None]:
         return "text", None
     if np.isfinite(as_numbers(values)).mean() >= MOSTLY:
         return "number", None
+    if beside := marks(as_text(values)):
+        return "number", beside
     first = as_text(values).iloc[0]
     for dayfirst in (False, True):
         style = guess_datetime_format(first, dayfirst=dayfirst)
@@ -124,11 +131,16 @@ def _readable(column: pd.Series, name: str) -> pd.Series:
     return found
 
 
-def as_numbers(column: pd.Series) -> np.ndarray:
-    """Return a column as float64, with NaN for what is no number."""
+def as_numbers(column: pd.Series, style: str | None = None) -> np.ndarray:
+    """Return a column as float64, with NaN for what is no number.
+
+    style: signs and separators beside the numbers of text; see `marks`.
+    """
     if types.is_timedelta64_dtype(column):
         return (column / DAY).to_numpy(np.float64)
     if not types.is_numeric_dtype(column):
+        if style is not None:
+            column = without(as_text(column), style)
         plain = column.astype(object).map(lambda value: BOOLEANS.get(value, value))
         column = pd.to_numeric(plain, errors="coerce")
     return column.to_numpy(np.float64, na_value=np.nan)
@@ -154,7 +166,7 @@ def _unreadable(column: pd.Series, kind: str, style: str | None) -> list[str]:
         return []
     words = pd.Series(as_text(column.dropna()).unique(), dtype=str)
     words = words[~words.str.strip().str.lower().isin(EMPTY_WORDS)]
-    read = as_numbers(words) if kind == "number" else as_dates(words, style)
+    read = as_numbers(words, style) if kind == "number" else as_dates(words, style)
     return words[pd.isna(read)].tolist()
 
 

@@ -15,10 +15,12 @@ from lossmith.study.data.table import as_text
 from lossmith.study.data.units import same_features
 
 Array = np.ndarray
+Kind = tuple[str, str | None]  # see `lossmith.study.data.cells.kind`
 SAME = 0.9999  # rank correlation above which a column is the target in another unit
 KNOWING = 0.85  # share of the errors of always guessing that a column by itself spares
-THOUSANDS = r"\s*-?\d{1,3}(?:,\d{3})+(?:\.\d+)?\s*"  # as in 3,210
-PLAIN = r"\s*-?\d+(?:\.\d+)?\s*"
+SEPARATED = r"\s*-?\d+(?:[.,]\d+)*\s*"  # as in 3,210 and 3,5
+MEASURED = r"\s*-?\d+(?:[.,]\d+)*\s*([^\d\s.,:/-]\D*)"  # as in 12 kg
+MANY = 20  # texts that may be numbers; fewer may be names of categories
 NUMBER = r"(-?\d[\d,]*\.?\d*(?:[eE][+-]?\d+)?)"  # the first number in a text, as in "$1,200"
 
 
@@ -30,7 +32,7 @@ def of_columns(problem: Problem) -> Iterator[Finding]:
 
 def _leaks(problem: Problem) -> Iterator[Finding]:
     test = _gives_number if problem.numbers else _gives_class
-    for name, (kind, _) in problem.columns.kinds.items():
+    for name, kind in problem.columns.kinds.items():
         if reason := test(problem.features[name], kind, problem.single):
             yield Finding(
                 name="leak",
@@ -77,7 +79,8 @@ def duplicates(inputs: Array, target: Array, units: Array | None) -> Iterator[Fi
 
 def _ids(problem: Problem) -> Iterator[Finding]:
     kinds = problem.columns.kinds
-    ids = [name for name, (kind, _) in kinds.items() if _is_id(problem.features[name], kind)]
+    columns = [(name, problem.features[name], kind) for name, (kind, _) in kinds.items()]
+    ids = [n for n, one, kind in columns if _is_id(one, kind) and not _as_number(one, kind)]
     if ids:
         yield Finding(
             name="id-like columns",
@@ -114,20 +117,26 @@ def _cells(problem: Problem) -> Iterator[Finding]:
             f"{listed([word[:20] for word in words], 3)}; correct them if they are values",
             level="warning",
         )
-    for name, (kind, _) in kinds.items():
-        if kind == "text" and (example := _thousands(problem.features[name])):
+    for name, (kind, style) in kinds.items():
+        if kind == "number" and style:
             yield Finding(
-                name="thousands separators",
+                name="signs beside numbers",
+                value=name,
+                meaning=f"read as numbers without {' and '.join(style)}",
+            )
+        elif example := _as_number(problem.features[name], kind):
+            yield Finding(
+                name="numbers as text",
                 value=name,
                 meaning=f"{example!r} is read as a category, not as a number; write numbers with a "
-                "decimal point and without separators of thousands",
+                "decimal point, without separators of thousands and without units",
                 level="warning",
             )
 
 
-def _gives_number(column: pd.Series, kind: str, target: Array) -> str:
+def _gives_number(column: pd.Series, kind: Kind, target: Array) -> str:
     """Say how a column gives away a numeric target, or nothing."""
-    numbers = _read_numbers(column, kind)
+    numbers = _read_numbers(column, *kind)
     known = np.isfinite(numbers)
     if known.mean() < 0.5 or len(np.unique(numbers[known])) < 3:
         return _gives_by_name(column, target)
@@ -149,7 +158,7 @@ def _gives_by_name(column: pd.Series, target: Array) -> str:
     return "stands one to one for the target" if pairs == distinct else ""
 
 
-def _gives_class(column: pd.Series, kind: str, target: Array) -> str:
+def _gives_class(column: pd.Series, kind: Kind, target: Array) -> str:
     """Say how a column gives away the class, or nothing."""
     codes, names = pd.factorize(column, use_na_sentinel=False)
     classes = len(np.unique(target))
@@ -164,7 +173,7 @@ def _gives_class(column: pd.Series, kind: str, target: Array) -> str:
             if spared > KNOWING
             else ""
         )
-    numbers = _read_numbers(column, kind) if wrong == 0 else np.full(len(target), np.nan)
+    numbers = _read_numbers(column, *kind) if wrong == 0 else np.full(len(target), np.nan)
     known = np.isfinite(numbers)
     if known.mean() < 0.5:
         return ""
@@ -173,10 +182,10 @@ def _gives_class(column: pd.Series, kind: str, target: Array) -> str:
     return "gives the target by thresholds" if changes == classes - 1 else ""
 
 
-def _read_numbers(column: pd.Series, kind: str) -> Array:
+def _read_numbers(column: pd.Series, kind: str, style: str | None) -> Array:
     """Return a column as numbers, those in text with signs around them included."""
     if kind == "number":
-        return as_numbers(column)
+        return as_numbers(column, style)
     if kind == "date":
         return np.full(len(column), np.nan)
     digits = as_text(column).str.extract(NUMBER, expand=False)
@@ -192,10 +201,14 @@ def _is_id(column: pd.Series, kind: str) -> bool:
     return kind == "text" and not as_text(column).str.strip().str.contains(" ").any()
 
 
-def _thousands(column: pd.Series) -> str:
-    """Return a number with separators from a column of such and of plain numbers, or nothing."""
-    text = pd.Series(as_text(column.dropna()).unique(), dtype=str)
-    parted = text.str.fullmatch(THOUSANDS)
-    if not parted.any() or not (parted | text.str.fullmatch(PLAIN)).all():
+def _as_number(column: pd.Series, kind: str) -> str:
+    """Return a text that seems to be meant for a number, of a column of such; or nothing."""
+    if kind != "text":
         return ""
-    return str(text[parted].iloc[0]).strip()
+    text = pd.Series(as_text(column.dropna()).unique(), dtype=str)
+    marked = text.str.contains(",", regex=False)
+    if marked.any() and text.str.fullmatch(SEPARATED).all():
+        return str(text[marked].iloc[0]).strip()
+    units = text.str.extract(f"^{MEASURED}$", expand=False).str.strip()
+    measured = len(text) >= MANY and units.notna().all() and units.nunique() == 1
+    return str(text.iloc[0]).strip() if measured else ""

@@ -12,7 +12,7 @@ from lossmith.study.base.result import Finding
 from lossmith.study.data.cells import as_numbers
 from lossmith.study.data.folds import LEAST_GROUPS
 from lossmith.study.data.problem import Problem
-from lossmith.study.data.units import same_features
+from lossmith.study.data.units import first_rows, same_features
 
 BELONG = "rows that belong together"
 IDS = {"id", "ids", "userid", "custid", "customerid", "patientid", "subjid", "famid", "hhid"}
@@ -44,16 +44,17 @@ def of_groups(problem: Problem) -> Iterator[Finding]:
     """Yield the columns that seem to say which rows belong together, or that equal rows do."""
     if problem.arrangement.told:
         return
-    target = _standard(problem)
-    names = [n for n, column in problem.features.items() if _groups(problem, str(n), column)]
-    names = [name for name in names if _alike(pd.factorize(problem.features[name])[0], target)]
-    inputs = same_features(problem.features)
+    rows = first_rows(problem.copied, len(problem.target))  # copies are one unit anyway
+    features, target = problem.features.iloc[rows], _standard(problem)[rows]
+    names = [str(n) for n, column in features.items() if _groups(problem, str(n), column)]
+    names = [name for name in names if _alike(pd.factorize(features[name])[0], target)]
+    inputs = same_features(features)
     known = "give groups= (--groups COLUMN), or "
     if names:
         value, what = listed(names), "rows of one value"
-        if min(problem.features[name].nunique() for name in names) < LEAST_GROUPS:
+        if min(features[name].nunique() for name in names) < LEAST_GROUPS:
             known = f"fewer than {LEAST_GROUPS} can't tell how new ones are predicted; give "
-    elif _repeated(problem, inputs) and _alike(inputs, target):
+    elif _repeated(features, inputs) and _alike(inputs, target):
         share = pd.Series(inputs).duplicated(keep=False).mean()
         value, what = f"{percent(share)} by equal features", "rows of equal features"
     else:
@@ -74,7 +75,7 @@ def suspected(findings: Iterable[Finding]) -> str:
 
 def _groups(problem: Problem, name: str, column: pd.Series) -> bool:
     """Tell a column that by its name and its repeated values says what a row is of."""
-    least = _least_values(name, problem.columns.kinds[name][0], column)
+    least = _least_values(name, *problem.columns.kinds[name], column)
     counts = column.value_counts()
     return bool(
         least
@@ -84,7 +85,7 @@ def _groups(problem: Problem, name: str, column: pd.Series) -> bool:
     )
 
 
-def _least_values(name: str, kind: str, column: pd.Series) -> int:
+def _least_values(name: str, kind: str, style: str | None, column: pd.Series) -> int:
     """Return how many values a column must have to name groups; 0 where it can't by its name.
 
     The last word counts, one for a number or a name after it aside: patient_age is no patient.
@@ -92,7 +93,7 @@ def _least_values(name: str, kind: str, column: pd.Series) -> int:
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
     while len(words) > 1 and words[-1] in SUFFIXES:
         words.pop()
-    numbers = as_numbers(column.dropna()) if kind == "number" else np.empty(0)
+    numbers = as_numbers(column.dropna(), style) if kind == "number" else np.empty(0)
     if not words or kind == "date" or (numbers % 1 != 0).any():
         return 0
     if words[-1] in IDS:
@@ -132,21 +133,20 @@ def _alike(codes: np.ndarray, target: np.ndarray) -> bool:
     return bool(stats.f.sf(between / first / (within / second), first, second) < CHANCE)
 
 
-def _repeated(problem: Problem, inputs: np.ndarray) -> bool:
+def _repeated(features: pd.DataFrame, inputs: np.ndarray) -> bool:
     """Tell whether most rows have the features of others, which is no matter of coarse columns.
 
     One column alone then tells most of the repeated rows apart, and equal rows are far more than
-    columns that know nothing of each other would make. Copies of rows are one unit anyway.
+    columns that know nothing of each other would make.
     """
     number, values = pd.factorize(inputs)
     counts = np.bincount(number)
-    units = len(inputs) if problem.copied is None else int(problem.copied.max()) + 1
-    if len(values) < LEAST_VALUES or units <= len(values):
+    if len(values) < LEAST_VALUES:
         return False
     twins = counts[counts > 1].sum()
     if twins <= len(inputs) / 2 or counts.max() > len(inputs) / 2:
         return False
-    tables = [problem.features[name].value_counts(dropna=False) for name in problem.features]
+    tables = [features[name].value_counts(dropna=False) for name in features]
     if max(len(table) for table in tables) < len(values) / 2:
         return False
     pairs = counts @ (counts - 1)

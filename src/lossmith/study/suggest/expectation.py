@@ -77,7 +77,7 @@ def expected(
     height = -0.5 * (off**2 + unlike**2)
     weight = np.exp(height - height.max())
     weight /= weight.sum()
-    below = np.cumsum(weight) - 0.5 * weight
+    below = np.minimum(np.cumsum(weight) - 0.5 * weight, 1.0)  # whatever is rounded
     low, high = np.interp([0.1, 0.9], below, np.expm1(logs))
     return Expected(
         change=float(weight @ np.expm1(logs)),

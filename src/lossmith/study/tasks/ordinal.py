@@ -1,5 +1,8 @@
 """Ordered classes: grades, of which a near mistake is a small one."""
 
+import csv
+import io
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +24,8 @@ SCALES = (
     ("never", "rarely", "seldom", "sometimes", "often", "usually", "always"),
     ("unacc", "acc", "good", "vgood"),
 )
+NUMBERED = r"^(\D*)(\d[\d,]*(?:\.\d+)?)"  # as grade 2, 2. high school, 18-24
+SHOWN = 12  # grades that an error names
 
 
 class Ordinal(Classes):
@@ -56,13 +61,18 @@ def _order(written: list[str], name: str, said: Sequence[Any] | None) -> list[in
     numbers = pd.to_numeric(pd.Series(written, dtype=object), errors="coerce")
     if numbers.notna().all():
         return numbers.argsort().tolist()
+    parts = pd.Series(written, dtype=str).str.extract(NUMBERED)
+    if parts[0].nunique(dropna=False) == 1 and parts[1].is_unique and parts[1].notna().all():
+        return pd.to_numeric(parts[1].str.replace(",", "")).argsort().tolist()
     low = [one.strip().lower() for one in written]
     for scale in SCALES:
         if set(low) <= set(scale):
             return [low.index(one) for one in scale if one in low]
+    line = io.StringIO()  # as --order reads it
+    csv.writer(line, lineterminator="").writerow(written[:SHOWN])
     raise InputError(
-        f"the order of {', '.join(map(repr, written[:6]))} in column {name!r} can't be told; "
-        f"give it from low to high: --order {','.join(written[:6])}"
+        f"the order of {', '.join(map(repr, written[:SHOWN]))} in column {name!r} can't be told; "
+        f"give it from low to high: --order {shlex.quote(line.getvalue())}"
     )
 
 
