@@ -77,6 +77,10 @@ def _single(kind: type[Loss], card: Card, tasks: set[str]) -> Iterator[Make]:
     target = frozenset(card.target) if isinstance(card.target, Mapping) else card.target
     if "segmentation" in tasks:
         yield signals.masks
+    if "series" in tasks:
+        yield signals.delayed
+    if "advantage" in (target or ()):
+        yield parts.judged
     if tasks & {"transfer", "divergence"} and card.input != "logits":
         yield vectors.samples
     if card.input == "embeddings":

@@ -43,18 +43,29 @@ def aligned(kind: type[Loss]) -> Scene:
     """Frames that spell a sequence: the logits of one alignment move."""
     places = torch.tensor([[0, 2, 2, 1, 1, 2]])  # 2 is the blank
     one_hot = torch.nn.functional.one_hot(places, 3).double()
+    if len(shape_of(kind.card.example.input)) == 4:  # a grid of frames and labels said so far
+        one_hot = _way(((0, 0, 0), (0, 1, 2), (1, 1, 2), (2, 1, 1), (2, 2, 2), (3, 2, 2)))
+    frames = one_hot.shape[1]
     target = {
         "classes": torch.tensor([[0, 1]]),
         "lengths": torch.tensor([2]),
-        "frames": torch.tensor([6]),
+        "frames": torch.tensor([frames]),
     }
     return Scene(
         "logits of one right alignment",
-        "Six frames spell two labels: the logits of one alignment move together, those of the "
-        "other two classes stay at 0.",
+        f"{frames} frames spell two labels: the logits of one alignment move together, those of "
+        "the other two classes stay at 0.",
         (-6, 6),
         alone(kind, lambda t: (t * one_hot, target)),
     )
+
+
+def _way(steps: tuple[tuple[int, int, int], ...]) -> Tensor:
+    """Return 1 where a way through frames and labels takes a class, (1, T, S + 1, C)."""
+    taken = zeros(1, *(max(ends) + 1 for ends in zip(*steps, strict=True)))
+    for frame, said, one in steps:
+        taken[0, frame, said, one] = 1.0
+    return taken
 
 
 def ordered(kind: type[Loss]) -> Scene:

@@ -65,6 +65,23 @@ def desired(kind: type[Loss]) -> Scene:
     )
 
 
+def judged(kind: type[Loss]) -> Scene:
+    """A sampled token, judged: its log-ratio to the model that sampled it moves."""
+    level = -3 * ones(1, 1)
+
+    def of(advantage: float) -> Path:
+        target = {"advantage": advantage * ones(1), "old": level}
+        return lambda t: (level + t, target)
+
+    return Scene(
+        "log-ratio of the model and the one that sampled",
+        "A token's log-probability moves away from what it had when it was sampled; a curve for "
+        "each advantage of its completion.",
+        (-1, 1),
+        {f"advantage {one:g}": (made(kind), of(one)) for one in (1.0, -1.0)},
+    )
+
+
 def latent(kind: type[Loss]) -> Scene:
     """Codes of an autoencoder: their means leave the prior."""
     side = torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=torch.float64)[:, None].expand(4, 2)

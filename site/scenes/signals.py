@@ -66,6 +66,26 @@ def boxes(kind: type[Loss]) -> Scene:
     )
 
 
+def delayed(kind: type[Loss]) -> Scene:
+    """A series whose one bump comes early or late."""
+    time = torch.arange(32, dtype=torch.float64)
+
+    def bump(late: Tensor | float) -> Tensor:
+        return (-((time - 15.5 - late) / 2).square() / 2).exp()[None]
+
+    def of(height: float) -> Path:
+        return lambda t: (height * bump(t), bump(0.0))
+
+    return Scene(
+        "time steps that the predicted bump comes late",
+        "A series of 32 steps has one bump of height 1, predicted early or late; a curve for each "
+        "predicted height.",
+        (-8, 8),
+        {f"{height:g} high": (made(kind), of(height)) for height in (1.0, 0.5)},
+        points=33,
+    )
+
+
 def likeness(kind: type[Loss]) -> Scene:
     """An image, a sound or features: spoilt by noise, or fainter, by equal errors."""
     clean = _signal(kind)

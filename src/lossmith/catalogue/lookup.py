@@ -27,13 +27,13 @@ _FORMER: dict[str, type[Loss]] = {
 # What losses raise where plain data gives them arguments of another kind.
 REFUSED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
-_ALSO = {
-    "boxes": "detection",
-    "tokens": "text",
-    "forecasting": "regression",
-    "counts": "regression",
-    "retrieval": "metric_learning",
-    "multi_label": "multilabel",
+_ALSO: Mapping[str, tuple[str, ...]] = {
+    "boxes": ("detection",),
+    "tokens": ("text",),
+    "forecasting": ("regression", "series"),
+    "counts": ("regression",),
+    "retrieval": ("metric_learning",),
+    "multi_label": ("multilabel",),
 }
 
 
@@ -55,16 +55,13 @@ def find(task: str | None = None) -> dict[str, type[Loss]]:
     >>> [key for key in find("boxes") if key.endswith("iou")]
     ['ciou', 'diou', 'eiou', 'giou', 'iou', 'siou']
     """
-    if task is not None:
-        plain = task.strip().lower().replace("-", "_").replace(" ", "_")
-        task = _ALSO.get(plain, plain)
-    if task is not None and task not in get_args(Task):
+    if task is None:
+        return dict(sorted(_CLASSES.items()))
+    plain = task.strip().lower().replace("-", "_").replace(" ", "_")
+    tasks = _ALSO.get(plain, (plain,))
+    if not set(tasks) <= set(get_args(Task)):
         raise ValueError(f"no task is called {task!r}; the tasks are {', '.join(get_args(Task))}")
-    return {
-        key: kind
-        for key, kind in sorted(_CLASSES.items())
-        if task is None or task in kind.card.tasks
-    }
+    return {k: kind for k, kind in sorted(_CLASSES.items()) if set(tasks) & set(kind.card.tasks)}
 
 
 def cards(task: str | None = None) -> list[Card]:

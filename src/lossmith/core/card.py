@@ -11,6 +11,7 @@ Task = Literal[
     "ordinal",
     "multilabel",
     "survival",
+    "series",
     "ranking",
     "segmentation",
     "detection",

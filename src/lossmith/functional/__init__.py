@@ -47,6 +47,7 @@ from lossmith.functional.segmentation.overlap import *
 from lossmith.functional.segmentation.pixels import *
 from lossmith.functional.self_supervised.redundancy import *
 from lossmith.functional.self_supervised.self_distillation import *
+from lossmith.functional.series import *
 from lossmith.functional.survival.continuous import *
 from lossmith.functional.survival.grid import *
 from lossmith.functional.text.completions import *

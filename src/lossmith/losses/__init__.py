@@ -214,6 +214,7 @@ from lossmith.losses.self_supervised.redundancy import (
     VICReg,
 )
 from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, NegativeCosine, SwAV
+from lossmith.losses.series import DILATE, FreDF, SoftDTW
 from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
 from lossmith.losses.survival.grid import MTLR, PMF, BCESurv, DeepHit, LogisticHazard, PCHazard
 from lossmith.losses.text.completions import BCO, KTO
@@ -245,6 +246,7 @@ __all__ = [
     "CRF",
     "CTC",
     "DCL",
+    "DILATE",
     "DINO",
     "DIST",
     "DKD",
@@ -344,6 +346,7 @@ __all__ = [
     "Focal",
     "FocalFrequency",
     "FocalTversky",
+    "FreDF",
     "FreeBits",
     "GIoU",
     "Gamma",
@@ -427,6 +430,7 @@ __all__ = [
     "SmoothL1",
     "SoftBootstrapping",
     "SoftBoundarySVDD",
+    "SoftDTW",
     "SoftF1",
     "Sparsemax",
     "SquareLoss",

@@ -311,8 +311,8 @@ class MutualInformation(Pointwise):
         # shares s and 1 − s, s = σ(1/2): p = (s² + (1 − s)²)/2 on the diagonal, s(1 − s) off it
         example=Example(
             arguments={"bins": 2, "sigma": 1.0},
-            input=[[0.0, 1.0]],
-            target=[[0.0, 1.0]],
+            input=[[[[0.0, 1.0]]]],
+            target=[[[[0.0, 1.0]]]],
             value=-(1 - 2 * _MIXED) * math.log(2 - 4 * _MIXED) - 2 * _MIXED * math.log(4 * _MIXED),
         ),
         claims=Claims(bounded=True, lipschitz=True),
