@@ -24,9 +24,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from atlas_data import DATA_SETS, DataSet, Part, at, first
+from atlas_data import DATA_SETS
 from atlas_gain import compared
 from atlas_models import Reading, Repeats, fitting, one_by_one, stacked
+from atlas_parts import DataSet, Part, at, first
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import candidates_for
 from lossmith.study.metrics import decide, lookup

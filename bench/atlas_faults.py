@@ -55,6 +55,12 @@ def wrong_values(target: Array, random: np.random.Generator, share: float) -> tu
     return np.arange(len(target)), np.where(hit, target + size * target.std(), target)
 
 
+def tenfold(target: Array, random: np.random.Generator, share: float) -> tuple[Array, Array]:
+    """Write a share of the counts with one zero too many."""
+    hit = random.random(len(target)) < share
+    return np.arange(len(target)), np.where(hit, 10 * target, target)
+
+
 def spikes(target: Array, random: np.random.Generator, share: float) -> tuple[Array, Array]:
     """Move a share of the numbers up by 3 to 8 standard deviations."""
     hit = random.random(target.shape) < share

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-from atlas_data import Part, at, first
+from atlas_parts import Part, at, first
 from lossmith.core.driver import parameter_groups
 from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
