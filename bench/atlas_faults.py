@@ -95,6 +95,14 @@ def wrong_tokens(target: Array, random: np.random.Generator, share: float) -> tu
     return np.arange(len(target)), np.where(hit, anything, target)
 
 
+def loose(target: Array, random: np.random.Generator, share: float) -> tuple[Array, Array]:
+    """Move each edge of a box in or out by a share of its side, as its deviation."""
+    sides = np.tile(target[:, 2:] - target[:, :2], 2)
+    moved = target + share * sides * random.normal(size=target.shape)
+    low, high = np.minimum(moved[:, :2], moved[:, 2:]), np.maximum(moved[:, :2], moved[:, 2:])
+    return np.arange(len(target)), np.hstack([low, high + 1e-3]).astype(target.dtype)
+
+
 def ragged(target: Array, random: np.random.Generator) -> tuple[Array, Array]:
     """Shift each mask by up to two pixels and let it grow, shrink or stay by one."""
     return np.arange(len(target)), np.stack([_ragged(mask, random) for mask in target])
