@@ -15,7 +15,8 @@ LABELS = {True: "proven better", None: "perhaps", False: "no better"}
 
 def draw(rows: Sequence[Row], path: Path) -> None:
     """Write the picture."""
-    by_cell = list(grouped(rows, lambda row: row.cell).items())
+    by_task = grouped(rows, lambda row: row.line["task"]).values()
+    by_cell = [one for own in by_task for one in grouped(own, lambda row: row.cell).items()]
     style = {"svg.hashsalt": "atlas", "svg.fonttype": "none", "font.size": 8}
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(6, 1 + 0.21 * len(by_cell)), layout="constrained")

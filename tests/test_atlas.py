@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench/results/atlas.jsonl"
-MODULES = ("atlas_gain", "atlas_faults", "atlas_sources", "atlas_data", "atlas_page")
+MODULES = tuple(path.stem for path in (ROOT / "bench").glob("atlas*.py"))
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +83,12 @@ def test_faults_hit_as_many_as_they_say() -> None:
     _, moved = faults.wrong_choices(chosen, random, 0.3)
     assert (moved.sum(axis=1) == 1).all()
     assert np.mean((moved != chosen).any(axis=1)) == pytest.approx(0.3, abs=0.05)
+    kept, more = faults.tenfold(codes, random, 0.05)
+    assert np.mean(more == 10 * codes) == pytest.approx(0.05 + 0.95 * np.mean(codes == 0), abs=0.02)
+    boxes = np.tile(np.array([[0.2, 0.3, 0.6, 0.4]], "f"), (4000, 1))
+    _, moved = faults.loose(boxes, random, 0.2)
+    assert (moved[:, :2] < moved[:, 2:]).all()
+    assert (moved - boxes).std(axis=0) == pytest.approx([0.08, 0.02, 0.08, 0.02], rel=0.1)
     masks = random.integers(0, 3, (10, 16, 16))
     assert faults.ragged(masks, random)[1].shape == masks.shape
 
@@ -97,18 +103,16 @@ def test_the_rows_of_a_test_are_clean_and_never_trained_on() -> None:
             assert not set(train.rows) & set(test.rows)
             assert not set(inner.rows) & set(test.rows)
             np.testing.assert_array_equal(test.target, loaded.target[test.rows])
-            if data.name == "leaves":
+            if loaded.by == "classes":
                 assert not set(loaded.target[train.rows]) & set(loaded.target[test.rows])
 
 
 def test_every_task_has_two_sets_clean_and_with_a_fault() -> None:
+    from atlas import ARRAYS
     from atlas_data import DATA_SETS
-    from lossmith.study.tasks import ARRAY_TASKS, TABLE_TASKS
+    from lossmith.study.tasks import AUXILIARY, TABLE_TASKS
 
-    # Boxes, views of one picture and terms beside a loss have no small model of the atlas.
-    without = {"detection", "selfsupervised", "transfer", "distillation"}
-    tasks = {*TABLE_TASKS, *(type(one).__name__.lower() for one in ARRAY_TASKS)} - without
-    for task in tasks:
+    for task in {*TABLE_TASKS, *ARRAYS, *AUXILIARY}:
         own = [data for data in DATA_SETS if data.task == task]
         assert len(own) >= 2
         assert all(len(data.conditions) >= 2 for data in own)
