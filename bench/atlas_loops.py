@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-from atlas_models import STUDENT, TEACHER, Encoding, Tuned, make, mlp
+from atlas_models import STUDENT, TEACHER, Encoding, Stack, Tuned, make, mlp
 from atlas_parts import Part, at
 from lossmith import CrossEntropy
 from lossmith.core.driver import parameter_groups
@@ -22,7 +22,7 @@ from lossmith.study.training.stacked import WEIGHT_DECAY
 
 SHARES = (0.25, 0.5, 1.0)  # of the epochs, after which the inner rows are scored
 STEPS = 300  # of a training
-OTHER_STEPS = {"segmentation": 150, "tokens": 100, "distillation": 600}
+OTHER_STEPS = {"segmentation": 150, "tokens": 100, "self_supervised": 200, "distillation": 600}
 BATCHES = {"segmentation": 16, "tokens": 32, "self_supervised": 128}  # 32 or 64 of the others
 FIRST_RATE = 0.003  # of what is trained before the candidates: a pretrained body, a teacher
 PREDICTED = ("negative_cosine", "latent_prediction")  # a predictor's output, of the other view
@@ -30,7 +30,12 @@ CORRUPTED = 0.4  # of a row's features in a view
 
 
 class Loop:
-    """A loop that gives outputs and targets."""
+    """A loop that gives outputs and targets.
+
+    alike: whether models are of one shape whatever the loss, and train side by side.
+    """
+
+    alike = False
 
     def __init__(self, kind: str, task: Any, inputs: Tensor, target: Any, seed: int) -> None:
         self.kind, self.task, self.seed = kind, task, seed
@@ -41,25 +46,50 @@ class Loop:
         torch.manual_seed(self.seed)
         return make(self.kind, self.task, loss, self.inputs, self.array)
 
-    def value(self, model: nn.Module, loss: Any, rows: Tensor) -> Tensor:
+    def given(self, rows: Tensor) -> Any:
+        """Return what models are given of some rows."""
+        return self.inputs[rows]
+
+    def seen(self, model: Any, given: Any) -> Any:
+        """Return what a model makes of it."""
+        return model(given)
+
+    def value(self, loss: Any, seen: Any, rows: Tensor) -> Tensor:
         """Return a loss's value on some rows."""
-        return loss(model(self.inputs[rows]), at(self.target, rows))
+        return loss(seen, at(self.target, rows))
+
+
+class Boxes(Loop):
+    """A loop that gives boxes."""
+
+    alike = True
 
 
 class Views(Loop):
     """A loop that gives projections of two views of each row, and never its class."""
+
+    alike = True
 
     def model(self, loss: Any) -> nn.Module:
         """Return the encoder with its projector."""
         torch.manual_seed(self.seed)
         return Encoding(self.inputs)
 
-    def value(self, model: Any, loss: Any, rows: Tensor) -> Tensor:
+    def given(self, rows: Tensor) -> Any:
+        """Return two views."""
+        return self._view(rows), self._view(rows)
+
+    def seen(self, model: Any, given: Any) -> Any:
+        """Return each view's projection, and what a predictor makes of it."""
+        projected = [model.projector(model(view)) for view in given]
+        return projected, [model.predictor(one) for one in projected]
+
+    def value(self, loss: Any, seen: Any, rows: Tensor) -> Tensor:
         """Return a loss's value; of a predictor and the other view's projection, both ways."""
-        first, second = (model.projector(model(self._view(rows))) for _ in range(2))
+        (first, second), (after_first, after_second) = seen
         if loss.card.key not in PREDICTED:
             return loss(first, second)
-        return (loss(model.predictor(first), second) + loss(model.predictor(second), first)) / 2
+        return (loss(after_first, second) + loss(after_second, first)) / 2
 
     def _view(self, rows: Tensor) -> Tensor:
         inputs = self.inputs[rows]
@@ -91,15 +121,17 @@ class Pulled(Loop):
     source: inputs and classes of which the body was trained.
     """
 
+    alike = True
+
     def __init__(self, *args: Any, source: tuple[np.ndarray, np.ndarray]) -> None:
         super().__init__(*args)
         inputs, target = source
         torch.manual_seed(self.seed)
-        body = Tuned(inputs.shape[1], int(target.max()) + 1)
+        model = Tuned(inputs.shape[1], int(target.max()) + 1)
         first = Loop("", None, torch.from_numpy(inputs), target, self.seed)
-        for _ in trained(first, body, CrossEntropy(), FIRST_RATE):
-            self.state = {name: one.clone() for name, one in body.body.state_dict().items()}
-            self.start = flat_parameters(body.body).detach()
+        for _ in trained(first, Stack(model, 1), [CrossEntropy()], FIRST_RATE):
+            self.state = {name: one.clone() for name, one in model.body.state_dict().items()}
+            self.start = flat_parameters(model.body).detach()
 
     def model(self, loss: Any) -> nn.Module:
         """Return the pretrained body with a new head."""
@@ -108,35 +140,43 @@ class Pulled(Loop):
         model.body.load_state_dict(self.state)
         return model
 
-    def value(self, model: Any, loss: Any, rows: Tensor) -> Tensor:
-        """Return a loss's value of outputs and of weights."""
-        given = {"output": model(self.inputs[rows]), "parameters": flat_parameters(model.body)}
-        return loss(given, {"target": self.target[rows], "start": self.start})
+    def seen(self, model: Any, given: Any) -> Any:
+        """Return outputs and the body's weights."""
+        return {"output": model(given), "parameters": flat_parameters(model.body)}
+
+    def value(self, loss: Any, seen: Any, rows: Tensor) -> Tensor:
+        """Return a loss's value."""
+        return loss(seen, {"target": self.target[rows], "start": self.start})
 
 
 class Taught(Loop):
     """A loop that gives a teacher's logits too; it was trained on the same rows."""
 
+    alike = True
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         torch.manual_seed(self.seed)
-        teacher = mlp(self.inputs.shape[1], self.task.classes, TEACHER)
+        teacher = Stack(mlp(self.inputs.shape[1], self.task.classes, TEACHER), 1)
         plain = Loop("", None, self.inputs, self.array, self.seed)
-        for _ in trained(plain, teacher, CrossEntropy(), FIRST_RATE):
-            self.teacher = answers(teacher, self.inputs)
+        for _ in trained(plain, teacher, [CrossEntropy()], FIRST_RATE):
+            self.teacher = answers(teacher, self.inputs)[0]
 
     def model(self, loss: Any) -> nn.Module:
         """Return a student."""
         torch.manual_seed(self.seed)
         return mlp(self.inputs.shape[1], self.task.classes, STUDENT)
 
-    def value(self, model: nn.Module, loss: Any, rows: Tensor) -> Tensor:
-        """Return a loss's value of classes and a teacher's logits."""
-        told = {"classes": self.target[rows], "teacher": self.teacher[rows]}
-        return loss(model(self.inputs[rows]), told)
+    def value(self, loss: Any, seen: Any, rows: Tensor) -> Tensor:
+        """Return a loss's value."""
+        return loss(seen, {"classes": self.target[rows], "teacher": self.teacher[rows]})
 
 
-LOOPS: Mapping[str, type[Loop]] = {"self_supervised": Views, "distillation": Taught}
+LOOPS: Mapping[str, type[Loop]] = {
+    "detection": Boxes,
+    "self_supervised": Views,
+    "distillation": Taught,
+}
 
 
 def loop_of(
@@ -148,26 +188,31 @@ def loop_of(
     return LOOPS.get(kind, Loop)(kind, task, inputs, target, seed)
 
 
-def trained(loop: Loop, model: nn.Module, loss: Any, rate: float) -> Iterator[int]:
-    """Train a model, and yield after each share of the epochs with its averaged weights on."""
+def trained(loop: Loop, models: Stack, losses: Sequence[Any], rate: float) -> Iterator[int]:
+    """Train a model for each loss, and yield after each share of the epochs.
+
+    The models have their averaged weights on while one looks.
+    """
     rows = len(loop.inputs)
     size = min(rows, BATCHES.get(loop.kind, 32 if rows < 1000 else 64))
     epochs = max(4, round(OTHER_STEPS.get(loop.kind, STEPS) / (rows // size)))
     budget = Budget(epochs=epochs, batch=size)
-    groups = parameter_groups(model, loss, weight_decay=WEIGHT_DECAY)
+    groups = parameter_groups(models, nn.ModuleList(losses), weight_decay=WEIGHT_DECAY)
     optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
-    average, order = WeightAverage(model), torch.Generator().manual_seed(loop.seed)
+    average, order = WeightAverage(models), torch.Generator().manual_seed(loop.seed)
     for epoch in range(epochs):
-        if isinstance(loss, Loss) and loss.moves:
-            loss.observe(budget.progress(epoch))
+        for loss in losses:
+            if isinstance(loss, Loss) and loss.moves:
+                loss.observe(budget.progress(epoch))
         for chosen in batches(rows, size, order):
-            value = loop.value(model, loss, chosen)
+            seen = models.each(loop.seen, loop.given(chosen))
+            pairs = zip(losses, seen, strict=True)
             optimizer.zero_grad()
-            value.backward()
+            sum(loop.value(loss, own, chosen) for loss, own in pairs).backward()
             optimizer.step()
-            average.update(model)
+            average.update(models)
         if epoch + 1 in marks(epochs):
-            with average.applied(model):
+            with average.applied(models):
                 yield epoch + 1
 
 
@@ -177,9 +222,10 @@ def marks(epochs: int) -> list[int]:
 
 
 @torch.no_grad()
-def answers(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Return what a model says of rows."""
-    return torch.cat([model(some) for some in inputs.split(256)])
+def answers(models: Stack, inputs: Tensor) -> list[Tensor]:
+    """Return what each model says of rows."""
+    parts = [models.each(lambda model, given: model(given), some) for some in inputs.split(256)]
+    return [torch.cat(own) for own in zip(*parts, strict=True)]
 
 
 def encoded(parts: Sequence[Part]) -> list[Tensor]:

@@ -1,10 +1,13 @@
 """The small models of the atlas."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, vmap
 from torch.nn import functional as nnf
+from torch.utils._pytree import tree_map
 
 from atlas_parts import first
 from lossmith.core.loss import Loss
@@ -76,12 +79,9 @@ class Encoding(nn.Module):
 
 
 def _projector() -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(WIDTH, 2 * WIDTH),
-        nn.BatchNorm1d(2 * WIDTH),
-        nn.SiLU(),
-        nn.Linear(2 * WIDTH, WIDTH),
-    )
+    wide = 2 * WIDTH
+    norm = nn.BatchNorm1d(wide, track_running_stats=False)  # it never sees rows one by one
+    return nn.Sequential(nn.Linear(WIDTH, wide), norm, nn.SiLU(), nn.Linear(wide, WIDTH))
 
 
 def pictures(side: int, channels: int) -> nn.Sequential:
@@ -111,6 +111,37 @@ class Finder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return boxes (N, 4) of images (N, 1, 32, 32)."""
         return self.head(self.body(nnf.pixel_unshuffle(images, 2)))
+
+
+class Stack(nn.Module):
+    """Models of one shape side by side; one alone as it is."""
+
+    def __init__(self, model: nn.Module, count: int) -> None:
+        super().__init__()
+        self.alone = model if count == 1 else None
+        self.count, self.shape = count, (model,)  # a tuple, for its own weights are not trained
+        own = {} if count == 1 else dict(model.named_parameters())
+        self.names = [f"model.{name}" for name in own]
+        copies = (one.detach().expand(count, *one.shape).clone() for one in own.values())
+        self.weights = nn.ParameterList(copies)
+
+    def each(self, see: Callable[[nn.Module, Any], Any], given: Any) -> list[Any]:
+        """Return what a function sees of each model that is given the same."""
+        if self.alone is not None:
+            return [see(self.alone, given)]
+        frame = _Seen(self.shape[0], see)
+        weights = dict(zip(self.names, self.weights, strict=True))
+        found = vmap(lambda own: functional_call(frame, own, (given,)))(weights)
+        return [tree_map(lambda part, n=n: part[n], found) for n in range(self.count)]
+
+
+class _Seen(nn.Module):
+    def __init__(self, model: nn.Module, see: Callable[[nn.Module, Any], Any]) -> None:
+        super().__init__()
+        self.model, self.see = model, see
+
+    def forward(self, given: Any) -> Any:
+        return self.see(self.model, given)
 
 
 class Scaled(nn.Module):

@@ -53,8 +53,8 @@ those by the same test, two-sided and uncorrected.
 Models: of tables with one target [the body of a study](study.md#the-body); of masks convolutions
 over blocks of 2 × 2 pixels; of boxes and of views of pictures two convolutions and a layer; of
 tokens two causal convolutions; of all others two hidden layers of 64 (of cars, a score for each
-item). AdamW takes 300 steps, 150 of masks, 100 of tokens and 600 of students, and weights are
-averaged. Batches are drawn at random, in retrieval too.
+item). AdamW takes 300 steps, 150 of masks, 100 of tokens, 200 of views and 600 of students, and
+weights are averaged. Batches are drawn at random, in retrieval too.
 
 Boxes are shares of the picture's side, one a picture, and a head starts at the mean box. In
 self-supervision 64 features are judged, below a projector that all losses train through; `{ahead}`

@@ -1,8 +1,8 @@
 """How each candidate of the atlas is trained: alike but for its loss.
 
 Tables of one number or class a row take the stacked body of a study (`StackedMLP`), all candidates,
-learning rates and repeats at once. Everything else is trained one after another: by the same
-optimizer, batches, seeds and running average of the weights.
+learning rates and repeats at once. Everything else is trained repeat after repeat, by the same
+optimizer, batches, seeds and running average of the weights; side by side where models are alike.
 """
 
 import sys
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from atlas_loops import STEPS, answers, encoded, loop_of, marks, tensors, trained
+from atlas_models import Stack
 from atlas_parts import Part
 from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
@@ -80,17 +81,21 @@ def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[Reading
                 yield Reading(spec.candidate, number, loss, found[:size], found[size:])
 
 
-def one_by_one(
+def looped(
     kind: str, task: Any, repeats: Repeats, candidates: Mapping[str, Any], source: Any
 ) -> Iterator[Reading]:
     """Train each candidate of a task of arrays at each rate on each repeat."""
     for number, parts in enumerate(repeats):
         inputs, *judged = encoded(parts)
         loop = loop_of(kind, task, inputs, parts[0].target, number, source)
-        for name, candidate in candidates.items():
+        for names in [list(candidates)] if loop.alike else [[name] for name in candidates]:
             for rate in RATES:
-                loss = task.routed(candidate.fit(loop.target))
-                model, head = loop.model(loss), task.head(loss)
-                for _ in trained(loop, model, loss, rate):
-                    found = [head.decode(answers(model, one)) for one in judged]
-                    yield Reading(name, number, loss, *found)
+                losses = [task.routed(candidates[name].fit(loop.target)) for name in names]
+                models = Stack(loop.model(losses[0]), len(losses))
+                for _ in trained(loop, models, losses, rate):
+                    told = zip(
+                        names, losses, *(answers(models, one) for one in judged), strict=True
+                    )
+                    for name, loss, *found in told:
+                        head = task.head(loss)
+                        yield Reading(name, number, loss, *(head.decode(one) for one in found))
