@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+from lossmith import NegativeCosine, NTXent, VICReg
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench/results/atlas.jsonl"
@@ -105,6 +108,27 @@ def test_the_rows_of_a_test_are_clean_and_never_trained_on() -> None:
             np.testing.assert_array_equal(test.target, loaded.target[test.rows])
             if loaded.by == "classes":
                 assert not set(loaded.target[train.rows]) & set(loaded.target[test.rows])
+
+
+def test_models_side_by_side_train_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import atlas_loops as loops
+    from atlas_models import Stack
+
+    monkeypatch.setitem(loops.OTHER_STEPS, "self_supervised", 8)
+    inputs = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
+    loop = loops.loop_of("self_supervised", None, inputs, np.arange(64) % 4, 0)
+
+    def features(*losses: torch.nn.Module) -> list[torch.Tensor]:
+        models, found = Stack(loop.model(None), len(losses)), []
+        for _ in loops.trained(loop, models, losses, 0.01):
+            found = loops.answers(models, inputs)
+        return found
+
+    losses = NTXent(), VICReg(), NegativeCosine()
+    side_by_side = features(*losses)
+    for one, loss in zip(side_by_side, losses, strict=True):
+        torch.testing.assert_close(one, features(loss)[0], rtol=1e-3, atol=1e-4)
+    assert (side_by_side[0] - side_by_side[1]).abs().max() > 1e-2
 
 
 def test_every_task_has_two_sets_clean_and_with_a_fault() -> None:
