@@ -23,7 +23,7 @@ from lossmith.study.training.stacked import WEIGHT_DECAY
 SHARES = (0.25, 0.5, 1.0)  # of the epochs, after which the inner rows are scored
 STEPS = 300  # of a training
 OTHER_STEPS = {"segmentation": 150, "tokens": 100, "self_supervised": 200, "distillation": 600}
-BATCHES = {"segmentation": 16, "tokens": 32, "self_supervised": 128}  # 32 or 64 of the others
+BATCHES = {"segmentation": 16, "tokens": 32}  # 32 or 64 of the others
 FIRST_RATE = 0.003  # of what is trained before the candidates: a pretrained body, a teacher
 PREDICTED = ("negative_cosine", "latent_prediction")  # a predictor's output, of the other view
 CORRUPTED = 0.4  # of a row's features in a view

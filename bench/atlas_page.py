@@ -58,7 +58,7 @@ weights are averaged. Batches are drawn at random, in retrieval too.
 
 Boxes are shares of the picture's side, one a picture, and a head starts at the mean box. In
 self-supervision 64 features are judged, below a projector that all losses train through; `{ahead}`
-read a predictor of one view and the other's projection, both ways; batches have 128 rows. In
+read a predictor of one view and the other's projection, both ways. In
 transfer a body is trained on the other data, then tuned with a new head. In distillation a teacher
 of two layers of 512 is trained on the student's own rows, wrong labels too; the student's have 16.
 

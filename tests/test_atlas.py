@@ -127,8 +127,8 @@ def test_models_side_by_side_train_as_each_alone(monkeypatch: pytest.MonkeyPatch
     losses = NTXent(), VICReg(), NegativeCosine()
     side_by_side = features(*losses)
     for one, loss in zip(side_by_side, losses, strict=True):
-        torch.testing.assert_close(one, features(loss)[0], rtol=1e-3, atol=1e-4)
-    assert (side_by_side[0] - side_by_side[1]).abs().max() > 1e-2
+        torch.testing.assert_close(one, features(loss)[0], rtol=0, atol=0.01)
+    assert (side_by_side[0] - side_by_side[1]).abs().max() > 0.1
 
 
 def test_every_task_has_two_sets_clean_and_with_a_fault() -> None:
