@@ -57,10 +57,11 @@ item). AdamW takes 300 steps, 150 of masks, 100 of tokens, 200 of views and 600 
 weights are averaged. Batches are drawn at random, in retrieval too.
 
 Boxes are shares of the picture's side, one a picture, and a head starts at the mean box. In
-self-supervision 64 features are judged, below a projector that all losses train through; `{ahead}`
-read a predictor of one view and the other's projection, both ways. In
-transfer a body is trained on the other data, then tuned with a new head. In distillation a teacher
-of two layers of 512 is trained on the student's own rows, wrong labels too; the student's have 16.
+self-supervision 64 features are judged, each test row by the others, below a projector that all
+losses train through; `{ahead}` read a predictor of one view
+and the other's projection, both ways. In transfer a body is trained on the other data, then tuned
+with a new head. In distillation a teacher of two layers of 512 is trained on the student's own
+rows, wrong labels too; the student's layers have 16.
 
 The losses are at the values that their cards list and not tuned further; data and models are small,
 and test rows of one set recur in its repeats. How large a gain is will differ on yours, and [a
