@@ -24,21 +24,23 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from atlas_data import DATA_SETS, DataSet, Part, at, first
+from atlas_data import DATA_SETS
 from atlas_gain import compared
-from atlas_models import Reading, Repeats, fitting, one_by_one, stacked
+from atlas_parts import DataSet, Part, at, first
+from atlas_training import Reading, Repeats, fitting, looped, stacked
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import candidates_for
 from lossmith.study.metrics import decide, lookup
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.study_metric import StudyMetric
 from lossmith.study.metrics.tuned import tuned
-from lossmith.study.tasks import ARRAY_TASKS, ROW_TASKS
+from lossmith.study.tasks import ARRAY_TASKS, AUXILIARY, ROW_TASKS, array_task
 from resume import Lines, resumed
 
 REPEATS = 5
 RESULTS = Path(__file__).parent / "results" / "atlas.jsonl"
 ARRAYS = {type(one).__name__.lower(): one for one in ARRAY_TASKS}
+ARRAYS["self_supervised"] = ARRAYS.pop("selfsupervised")
 TUNED = ", tuned"  # of labels, whose thresholds are set on the inner rows
 
 
@@ -69,20 +71,26 @@ class Cell:
 
     def __init__(self, data: DataSet, condition: str) -> None:
         self.data, loaded = data, data.load()
+        self.source = loaded.source
         self.repeats: Repeats = [data.repeat(loaded, condition, seed) for seed in range(REPEATS)]
         self.table = data.task in ROW_TASKS
-        self.task: Any = ROW_TASKS[data.task] if self.table else ARRAYS[data.task]
         self.metrics = {name: study_metric(name, self.table) for name in data.metrics}
         self.candidates, self.beat = {}, {}
         target = loaded.target
         if self.table:  # losses are to fit faulty rows too
             target = np.concatenate([target, *(train.target for train, _, _ in self.repeats)])
         for name, metric in self.metrics.items():
+            self.task = self._task(metric, loaded.target)
             everyone, *self.beat[name] = self._candidates(metric.name, target)
             self.candidates |= everyone
         self.candidates = fitting(self.repeats, self.candidates)
         halves = np.random.default_rng(0).permutation(len(first(loaded.target))) % 2
         self.halves = [halves[test.rows] for _, _, test in self.repeats]
+
+    def _task(self, metric: StudyMetric, target: Any) -> Any:
+        if self.data.task in AUXILIARY:
+            return array_task(metric, target, self.data.task)
+        return ROW_TASKS[self.data.task] if self.table else ARRAYS[self.data.task]
 
     def _candidates(self, name: str, target: Any) -> tuple[dict[str, Any], str, str]:
         if self.table:
@@ -97,7 +105,7 @@ class Cell:
         """Train everything, and yield what it predicts."""
         if self.table:
             return stacked(self.repeats, self.candidates)
-        return one_by_one(self.data.task, self.task, self.repeats, self.candidates)
+        return looped(self.data.task, self.task, self.repeats, self.candidates, self.source)
 
     def read(self, metric: StudyMetric, loss: Loss, part: Part, found: Any) -> tuple[Any, Any]:
         """Return targets and predictions as the metric takes them."""

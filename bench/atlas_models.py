@@ -1,168 +1,23 @@
-"""The small models of the atlas, and how each candidate is trained: alike but for its loss.
+"""The small models of the atlas."""
 
-Tables of one number or class a row take the stacked body of a study (`StackedMLP`), all candidates,
-learning rates and repeats at once. Everything else is trained one after another: by the same
-optimizer, batches, seeds and running average of the weights.
-"""
+from collections.abc import Callable
+from typing import Any
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
-
-import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, vmap
 from torch.nn import functional as nnf
+from torch.utils._pytree import tree_map
 
-from atlas_data import Part, at, first
-from lossmith.core.driver import parameter_groups
+from atlas_parts import first
 from lossmith.core.loss import Loss
-from lossmith.study.data.encoder import Encoder
-from lossmith.study.training.averaging import WeightAverage
-from lossmith.study.training.budget import Budget, TrialSpec, batches
-from lossmith.study.training.heads import predict
-from lossmith.study.training.stacked import WEIGHT_DECAY, Rows, StackedBatch
 
-RATES = (0.003, 0.01)
-SHARES = (0.25, 0.5, 1.0)  # of the epochs, after which the inner rows are scored
-STEPS = 300  # of a training
-FEWER = {"segmentation": 150, "tokens": 100}  # of the larger models
-BATCHES = {"segmentation": 16, "tokens": 32}  # rows a step; 32 or 64 of the others
 WIDTH, EMBEDDING = 64, 16
-Repeats = Sequence[tuple[Part, Part, Part]]  # rows to train on, to choose by, to test on
+STUDENT, TEACHER = 16, 512  # widths of the two in distillation
 
 
-class Reading(NamedTuple):
-    """What one training predicts after a share of its epochs."""
-
-    candidate: str
-    repeat: int
-    loss: Loss
-    inner: Any
-    test: Any
-
-
-def fitting(repeats: Repeats, candidates: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the candidates that take the training targets of every repeat; tell of the others."""
-    found = dict(candidates)
-    for train, _, _ in repeats:
-        target = _tensors(train.target)
-        for name, candidate in list(found.items()):
-            try:
-                candidate.fit(target)
-            except ValueError as error:
-                del found[name]
-                print(f"{name} takes no part: {error}", file=sys.stderr)
-    return found
-
-
-def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[Reading]:
-    """Train all candidates of a table at all rates and repeats side by side."""
-    train, judged, sizes = [], [], []
-    for parts in repeats:
-        encoder = Encoder().fit(parts[0].inputs)
-        x, inner, test = (torch.from_numpy(encoder.transform(part.inputs)) for part in parts)
-        train.append((x, torch.from_numpy(parts[0].target)))
-        judged.append(torch.cat([inner, test]))
-        sizes.append(len(inner))
-    rows = Rows(train, judged, list(range(len(repeats))))
-    specs = [
-        TrialSpec(
-            candidate=name,
-            learning_rate=rate,
-            losses=tuple(candidate.fit(target) for _, target in train),
-        )
-        for name, candidate in candidates.items()
-        for rate in RATES
-    ]
-    usual = Budget.for_rows(rows.target.shape[1])
-    steps = rows.target.shape[1] // usual.batch
-    budget = replace(usual, epochs=max(4, round(STEPS / steps)))
-    batch = StackedBatch(rows, specs, budget)
-    for epoch in _marks(budget.epochs):
-        batch.advance(epoch - batch.epoch)
-        for spec, outputs in zip(batch.trials, batch.outputs(), strict=True):
-            for number, (size, output) in enumerate(zip(sizes, outputs, strict=True)):
-                loss = spec.losses[number]
-                found = predict(loss, output)
-                yield Reading(spec.candidate, number, loss, found[:size], found[size:])
-
-
-def one_by_one(
-    kind: str, task: Any, repeats: Repeats, candidates: Mapping[str, Any]
-) -> Iterator[Reading]:
-    """Train each candidate of a task of arrays at each rate on each repeat."""
-    for number, parts in enumerate(repeats):
-        inputs = _encoded(parts)
-        target = _tensors(parts[0].target)
-        for name, candidate in candidates.items():
-            for rate in RATES:
-                loss = candidate.fit(target)
-                model = make(kind, task, loss, inputs[0], parts[0].target, number)
-                for _ in _trained(model, loss, inputs[0], target, rate, kind, number):
-                    found = [_outputs(model, one) for one in inputs[1:]]
-                    yield Reading(name, number, loss, *(loss.decode(one) for one in found))
-
-
-def _trained(
-    model: nn.Module,
-    loss: Loss,
-    inputs: Tensor,
-    target: Any,
-    rate: float,
-    kind: str,
-    seed: int,
-) -> Iterator[int]:
-    """Train a model, and yield after each share of the epochs with its averaged weights on."""
-    rows = len(inputs)
-    size = min(rows, BATCHES.get(kind, 32 if rows < 1000 else 64))
-    epochs = max(4, round(FEWER.get(kind, STEPS) / (rows // size)))
-    budget = Budget(epochs=epochs, batch=size)
-    groups = parameter_groups(model, loss, weight_decay=WEIGHT_DECAY)
-    optimizer = torch.optim.AdamW(groups, lr=rate, fused=True)
-    average, order = WeightAverage(model), torch.Generator().manual_seed(seed)
-    marks = _marks(epochs)
-    for epoch in range(epochs):
-        if loss.moves:
-            loss.observe(budget.progress(epoch))
-        for chosen in batches(rows, size, order):
-            value = loss(model(inputs[chosen]), at(target, chosen))
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
-            average.update(model)
-        if epoch + 1 in marks:
-            with average.applied(model):
-                yield epoch + 1
-
-
-def _marks(epochs: int) -> list[int]:
-    return sorted({max(1, round(share * epochs)) for share in SHARES})
-
-
-@torch.no_grad()
-def _outputs(model: nn.Module, inputs: Tensor) -> Tensor:
-    return torch.cat([model(some) for some in inputs.split(256)])
-
-
-def _encoded(parts: Sequence[Part]) -> list[Tensor]:
-    if isinstance(parts[0].inputs, pd.DataFrame):
-        encoder = Encoder().fit(parts[0].inputs)
-        return [torch.from_numpy(encoder.transform(part.inputs)) for part in parts]
-    return [torch.from_numpy(np.ascontiguousarray(part.inputs)) for part in parts]
-
-
-def _tensors(target: Any) -> Any:
-    if isinstance(target, Mapping):
-        return {name: torch.from_numpy(one) for name, one in target.items()}
-    return torch.from_numpy(target)
-
-
-def make(kind: str, task: Any, loss: Loss, inputs: Tensor, target: Any, seed: int) -> nn.Module:
+def make(kind: str, task: Any, loss: Loss, inputs: Tensor, target: Any) -> nn.Module:
     """Return a task's model with the head that a loss needs."""
-    torch.manual_seed(seed)
     if kind == "segmentation":
         return Blocks(task.width(loss, target))
     if kind == "tokens":
@@ -173,6 +28,8 @@ def make(kind: str, task: Any, loss: Loss, inputs: Tensor, target: Any, seed: in
         )
     if kind == "retrieval":
         return mlp(inputs.shape[1], EMBEDDING)
+    if kind == "detection":
+        return Finder(torch.from_numpy(target).mean(0))
     if kind == "forecasting":
         return Scaled(inputs, mlp(inputs.shape[1], task.width(loss, target)))
     width = task.width(loss, target)
@@ -183,15 +40,108 @@ def make(kind: str, task: Any, loss: Loss, inputs: Tensor, target: Any, seed: in
     )
 
 
-def mlp(inputs: int, outputs: int) -> nn.Sequential:
+def mlp(inputs: int, outputs: int, width: int = WIDTH) -> nn.Sequential:
     """Return two hidden layers."""
+    return nn.Sequential(hidden(inputs, width), nn.Linear(width, outputs))
+
+
+def hidden(inputs: int, width: int = WIDTH) -> nn.Sequential:
+    """Return two layers, which end in features."""
+    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+
+
+class Tuned(nn.Module):
+    """A body that may be trained before, with a head."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.body, self.head = hidden(inputs), nn.Linear(WIDTH, outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return outputs (N, C)."""
+        return self.head(self.body(inputs))
+
+
+class Encoding(nn.Module):
+    """Features (N, D) of pictures or measurements; a projector and a predictor of what it gives.
+
+    Both train the features and are left aside when these are judged.
+    """
+
+    def __init__(self, inputs: Tensor) -> None:
+        super().__init__()
+        self.body = pictures(inputs.shape[-1], 1) if inputs.ndim == 4 else hidden(inputs.shape[1])
+        self.projector, self.predictor = _projector(), _projector()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return features."""
+        return self.body(inputs)
+
+
+def _projector() -> nn.Sequential:
+    wide = 2 * WIDTH
+    norm = nn.BatchNorm1d(wide, track_running_stats=False)  # it never sees rows one by one
+    return nn.Sequential(nn.Linear(WIDTH, wide), norm, nn.SiLU(), nn.Linear(wide, WIDTH))
+
+
+def pictures(side: int, channels: int) -> nn.Sequential:
+    """Return two convolutions, each of half the resolution, and a layer to features."""
+    small = (side + 3) // 4
     return nn.Sequential(
-        nn.Linear(inputs, WIDTH),
+        nn.Conv2d(channels, 16, 3, stride=2, padding=1),
         nn.SiLU(),
-        nn.Linear(WIDTH, WIDTH),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1),
         nn.SiLU(),
-        nn.Linear(WIDTH, outputs),
+        nn.Flatten(),
+        nn.Linear(32 * small * small, WIDTH),
+        nn.SiLU(),
     )
+
+
+class Finder(nn.Module):
+    """The box of the one object of a picture; it starts at the mean box."""
+
+    def __init__(self, mean: Tensor) -> None:
+        super().__init__()
+        self.body, self.head = pictures(16, 4), nn.Linear(WIDTH, 4)
+        with torch.no_grad():
+            self.head.weight.mul_(0.1)
+            self.head.bias.copy_(mean)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return boxes (N, 4) of images (N, 1, 32, 32)."""
+        return self.head(self.body(nnf.pixel_unshuffle(images, 2)))
+
+
+class Stack(nn.Module):
+    """Models of one shape side by side; one alone as it is."""
+
+    def __init__(self, model: nn.Module, count: int) -> None:
+        super().__init__()
+        self.alone = model if count == 1 else None
+        self.count, self.shape = count, (model,)  # a tuple, for its own weights are not trained
+        own = {} if count == 1 else dict(model.named_parameters())
+        self.names = [f"model.{name}" for name in own]
+        copies = (one.detach().expand(count, *one.shape).clone() for one in own.values())
+        self.weights = nn.ParameterList(copies)
+
+    def each(self, see: Callable[[nn.Module, Any], Any], given: Any) -> list[Any]:
+        """Return what a function sees of each model that is given the same."""
+        if self.alone is not None:
+            return [see(self.alone, given)]
+        frame = _Seen(self.shape[0], see)
+        weights = dict(zip(self.names, self.weights, strict=True))
+        found = vmap(lambda own: functional_call(frame, own, (given,)))(weights)
+        return [tree_map(lambda part, n=n: part[n], found) for n in range(self.count)]
+
+
+class _Seen(nn.Module):
+    def __init__(self, model: nn.Module, see: Callable[[nn.Module, Any], Any]) -> None:
+        super().__init__()
+        self.model, self.see = model, see
+
+    def forward(self, given: Any) -> Any:
+        return self.see(self.model, given)
 
 
 class Scaled(nn.Module):

@@ -11,6 +11,7 @@ import numpy as np
 
 from atlas_data import DATA_SETS
 from atlas_gain import honest_gain
+from atlas_loops import PREDICTED
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.formatting import decimals, listed, number, pluralize
 from lossmith.study.metrics import metric_name
@@ -50,9 +51,17 @@ better than the default by [the test of a study](study.md#the-test), corrected f
 those by the same test, two-sided and uncorrected.
 
 Models: of tables with one target [the body of a study](study.md#the-body); of masks convolutions
-over blocks of 2 × 2 pixels; of tokens two causal convolutions; of all others two hidden layers of
-64 (of cars, a score for each item). AdamW takes 300 steps, 150 of masks and 100 of tokens, and
+over blocks of 2 × 2 pixels; of boxes and of views of pictures two convolutions and a layer; of
+tokens two causal convolutions; of all others two hidden layers of 64 (of cars, a score for each
+item). AdamW takes 300 steps, 150 of masks, 100 of tokens, 200 of views and 600 of students, and
 weights are averaged. Batches are drawn at random, in retrieval too.
+
+Boxes are shares of the picture's side, one a picture, and a head starts at the mean box. In
+self-supervision 64 features are judged, each test row by the others, below a projector that all
+losses train through; `{ahead}` read a predictor of one view
+and the other's projection, both ways. In transfer a body is trained on the other data, then tuned
+with a new head. In distillation a teacher of two layers of 512 is trained on the student's own
+rows, wrong labels too; the student's layers have 16.
 
 The losses are at the values that their cards list and not tuned further; data and models are small,
 and test rows of one set recur in its repeats. How large a gain is will differ on yours, and [a
@@ -157,11 +166,17 @@ def page(rows: Sequence[Row]) -> str:
     repeats = len(next(iter(rows[0].line["scores"].values())))
     head = HEAD.format(summary=_summary(rows), cells=len(by_cell), planned=planned)
     parts = [head + _table(COLUMNS, map(_overview, sorted(by_cell.values(), key=_weight)))]
-    parts.append(HOW.format(picture=PICTURE, repeats=repeats))
+    ahead = "` and `".join(PREDICTED)
+    parts.append(HOW.format(picture=PICTURE, repeats=repeats, ahead=ahead))
     for task, own in grouped(rows, lambda row: row.line["task"]).items():
-        parts.append(f"## {task.capitalize()}\n\n{_paragraph(own)}\n")
+        parts.append(f"## {headline(task)}\n\n{_paragraph(own)}\n")
         parts.append(_table(DETAILS, map(_detail, own)) + "\n")
     return "\n".join(parts)
+
+
+def headline(task: str) -> str:
+    """Return a task as prose begins with it."""
+    return task.capitalize().replace("_", "-")
 
 
 def grouped(rows: Iterable[Row], key: Any) -> dict[Any, list[Row]]:

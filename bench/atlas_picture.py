@@ -4,37 +4,54 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from atlas_page import Row, grouped
+from atlas_page import Row, grouped, headline
 
-EDGE = (-30.0, 60.0)  # per cent that are drawn; what lies beyond stands at the edge
+EDGE = (-30.0, 60.0)  # per cent that are drawn; an arrow stands for what lies beyond
 COLOURS = {True: "#c0392b", None: "#e0a030", False: "#8a94a0"}
 LABELS = {True: "proven better", None: "perhaps", False: "no better"}
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
     """Write the picture."""
-    by_cell = list(grouped(rows, lambda row: row.cell).items())
+    by_task = grouped(rows, lambda row: row.line["task"])
     style = {"svg.hashsalt": "atlas", "svg.fonttype": "none", "font.size": 8}
+    cells = len(grouped(rows, lambda row: row.cell)) + len(by_task)
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(6, 1 + 0.21 * len(by_cell)), layout="constrained")
+        figure = Figure(figsize=(6.5, 1 + 0.19 * cells), layout="constrained")
         axes = figure.add_subplot()
-        for height, (_, own) in enumerate(by_cell):
-            for row in own:
-                share = min(max(100 * row.share, EDGE[0]), EDGE[1])
-                colour = COLOURS[row.matters]
-                axes.plot(share, height, "o", color=colour, alpha=0.85, markersize=5)
-        for answer, colour in COLOURS.items():
-            axes.plot([], [], "o", color=colour, label=LABELS[answer])
-        axes.axvline(0, color="#444444", linewidth=0.8)
-        axes.set_yticks(range(len(by_cell)), [" · ".join(cell) for cell, _ in by_cell])
-        axes.set_ylim(len(by_cell) - 0.5, -0.5)
-        axes.set_xlim(EDGE[0] - 2, EDGE[1] + 2)
-        axes.set_xlabel("honest gain, % of the default's error; a dot a metric")
-        axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        axes.legend(loc="lower right", frameon=True)
+        labels: list[str] = []
+        for task, own in by_task.items():
+            labels.append(headline(task))
+            for cell, metrics in grouped(own, lambda row: row.cell).items():
+                for row in metrics:
+                    _dot(axes, row, len(labels))
+                labels.append(" · ".join(cell[1:]))
+        _dress(axes, labels, [headline(task) for task in by_task])
         figure.savefig(path, metadata={"Date": None}, transparent=False)
+
+
+def _dot(axes: Axes, row: Row, height: int) -> None:
+    share = 100 * row.share
+    drawn = min(max(share, EDGE[0]), EDGE[1])
+    marker = "o" if drawn == share else "<>"[share > 0]
+    axes.plot(drawn, height, marker, color=COLOURS[row.matters], alpha=0.85, markersize=5)
+
+
+def _dress(axes: Axes, labels: Sequence[str], tasks: Sequence[str]) -> None:
+    for answer, colour in COLOURS.items():
+        axes.plot([], [], "o", color=colour, label=LABELS[answer])
+    axes.axvline(0, color="#444444", linewidth=0.8)
+    axes.set_yticks(range(len(labels)), labels)
+    for tick in axes.get_yticklabels():
+        tick.set_fontweight("bold" if tick.get_text() in tasks else "normal")
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlim(EDGE[0] - 2, EDGE[1] + 2)
+    axes.set_xlabel("honest gain, % of the default's error")
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.legend(loc="upper right", title="a dot a metric", ncols=3, bbox_to_anchor=(1, 1.03))

@@ -20,11 +20,15 @@ ROWS = 3000  # of a set, at most; larger ones are sampled under a fixed seed
 
 
 class Loaded(NamedTuple):
-    """All rows of a set, and how a repeat deals them; see `DataSet.repeat`."""
+    """All rows of a set, and how a repeat deals them; see `DataSet.repeat`.
+
+    source: inputs and classes that a body is trained on before, in transfer.
+    """
 
     inputs: Any
     target: Any
     by: str = "rows"  # "classes": those of the test are never trained on; "time": in its order
+    source: tuple[Array, Array] | None = None
 
 
 def _sampled(frame: pd.DataFrame, rows: int = ROWS) -> pd.DataFrame:
@@ -76,22 +80,26 @@ def _pixels(values: Array) -> pd.DataFrame:
 
 def nuclei() -> Loaded:
     """Return tiles (N, 1, 32, 32) of an image of nuclei; classes: ground, body and border."""
-    folder = Path(find_spec("stardist").origin).parent / "data/images"
-    from PIL import Image
-
-    image, cells = (np.asarray(Image.open(folder / f"{name}.tif")) for name in ("img2d", "mask2d"))
-    cells = cells.astype(int)
+    image, cells = nucleus_image()
     padded = np.pad(cells, 1, mode="edge")
     around = [padded[1 + y : 513 + y, 1 + x : 513 + x] for y in (-1, 0, 1) for x in (-1, 0, 1)]
     border = np.any([one != cells for one in around], axis=0) & (cells > 0)
-    mask = np.where(border, 2, (cells > 0).astype(int))
-    inputs = _tiles(image.astype(np.float32) / 235)[:, None]
-    masks = _tiles(mask)
+    masks = tiles(np.where(border, 2, (cells > 0).astype(int)))
     held = (masks > 0).any(axis=(1, 2))
-    return Loaded(inputs[held], masks[held])
+    return Loaded(tiles(image)[held, None], masks[held])
 
 
-def _tiles(image: Array, side: int = 32) -> Array:
+def nucleus_image() -> tuple[Array, Array]:
+    """Return an image of 512 × 512 pixels and the number of the nucleus at each, 0 for none."""
+    from PIL import Image
+
+    folder = Path(find_spec("stardist").origin).parent / "data/images"
+    image, cells = (np.asarray(Image.open(folder / f"{name}.tif")) for name in ("img2d", "mask2d"))
+    return image.astype(np.float32) / 235, cells.astype(int)
+
+
+def tiles(image: Array, side: int = 32) -> Array:
+    """Return the tiles (N, side, side) of an image."""
     count = len(image) // side
     return image.reshape(count, side, count, side).swapaxes(1, 2).reshape(-1, side, side)
 
@@ -171,10 +179,13 @@ def cars() -> Loaded:
 
 
 def leaves() -> Loaded:
-    """Return 1,907 leaves of 32 species, by 57 measurements of their images."""
+    """Return 1,907 leaves of 32 species, by what is measured of their images.
+
+    The other columns describe the species, not the leaf.
+    """
     frame = from_r("modeldata", "leaf_id_flavia")
     codes = pd.factorize(frame["species"], sort=True)[0]
-    return Loaded(frame.drop(columns=["rownames", "species"]), codes, "classes")
+    return Loaded(frame.drop(columns="rownames").select_dtypes("number"), codes, "classes")
 
 
 def unseen(loaded: Loaded) -> Loaded:

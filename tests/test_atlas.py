@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+from lossmith import NegativeCosine, NTXent, VICReg
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench/results/atlas.jsonl"
-MODULES = ("atlas_gain", "atlas_faults", "atlas_sources", "atlas_data", "atlas_page")
+MODULES = tuple(path.stem for path in (ROOT / "bench").glob("atlas*.py"))
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +86,12 @@ def test_faults_hit_as_many_as_they_say() -> None:
     _, moved = faults.wrong_choices(chosen, random, 0.3)
     assert (moved.sum(axis=1) == 1).all()
     assert np.mean((moved != chosen).any(axis=1)) == pytest.approx(0.3, abs=0.05)
+    kept, more = faults.tenfold(codes, random, 0.05)
+    assert np.mean(more == 10 * codes) == pytest.approx(0.05 + 0.95 * np.mean(codes == 0), abs=0.02)
+    boxes = np.tile(np.array([[0.2, 0.3, 0.6, 0.4]], "f"), (4000, 1))
+    _, moved = faults.loose(boxes, random, 0.2)
+    assert (moved[:, :2] < moved[:, 2:]).all()
+    assert (moved - boxes).std(axis=0) == pytest.approx([0.08, 0.02, 0.08, 0.02], rel=0.1)
     masks = random.integers(0, 3, (10, 16, 16))
     assert faults.ragged(masks, random)[1].shape == masks.shape
 
@@ -97,18 +106,37 @@ def test_the_rows_of_a_test_are_clean_and_never_trained_on() -> None:
             assert not set(train.rows) & set(test.rows)
             assert not set(inner.rows) & set(test.rows)
             np.testing.assert_array_equal(test.target, loaded.target[test.rows])
-            if data.name == "leaves":
+            if loaded.by == "classes":
                 assert not set(loaded.target[train.rows]) & set(loaded.target[test.rows])
 
 
-def test_every_task_has_two_sets_clean_and_with_a_fault() -> None:
-    from atlas_data import DATA_SETS
-    from lossmith.study.tasks import ARRAY_TASKS, TABLE_TASKS
+def test_models_side_by_side_train_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import atlas_loops as loops
+    from atlas_models import Stack
 
-    # Boxes, views of one picture and terms beside a loss have no small model of the atlas.
-    without = {"detection", "selfsupervised", "transfer", "distillation"}
-    tasks = {*TABLE_TASKS, *(type(one).__name__.lower() for one in ARRAY_TASKS)} - without
-    for task in tasks:
+    monkeypatch.setitem(loops.OTHER_STEPS, "self_supervised", 8)
+    inputs = torch.randn(64, 6, generator=torch.Generator().manual_seed(0))
+    loop = loops.loop_of("self_supervised", None, inputs, np.arange(64) % 4, 0)
+
+    def features(*losses: torch.nn.Module) -> list[torch.Tensor]:
+        models, found = Stack(loop.model(None), len(losses)), []
+        for _ in loops.trained(loop, models, losses, 0.01):
+            found = loops.answers(models, inputs)
+        return found
+
+    losses = NTXent(), VICReg(), NegativeCosine()
+    side_by_side = features(*losses)
+    for one, loss in zip(side_by_side, losses, strict=True):
+        torch.testing.assert_close(one, features(loss)[0], rtol=0, atol=0.01)
+    assert (side_by_side[0] - side_by_side[1]).abs().max() > 0.1
+
+
+def test_every_task_has_two_sets_clean_and_with_a_fault() -> None:
+    from atlas import ARRAYS
+    from atlas_data import DATA_SETS
+    from lossmith.study.tasks import AUXILIARY, TABLE_TASKS
+
+    for task in {*TABLE_TASKS, *ARRAYS, *AUXILIARY}:
         own = [data for data in DATA_SETS if data.task == task]
         assert len(own) >= 2
         assert all(len(data.conditions) >= 2 for data in own)

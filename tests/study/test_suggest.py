@@ -22,6 +22,7 @@ from lossmith.study.suggest.features import features
 from lossmith.study.suggest.gaussian import Prior, likeness, posterior
 from lossmith.study.suggest.knowledge import FILE, Knowledge, Recorded, Records, even, load, save
 from lossmith.study.suggest.suggestion import Prospect
+from lossmith.study.tasks import ARRAY_TASKS, AUXILIARY, TABLE_TASKS
 
 ROOT = Path(__file__).parents[2]
 ROBUST = ("huber(delta=0.5)", "pseudo_huber(delta=0.3)", "cauchy(scale=1)", "mae")
@@ -257,6 +258,7 @@ def test_without_features_cells_of_one_data_set_are_alike_and_yours_are_not() ->
 @pytest.mark.parametrize("task", [task for task, one in load().items() if not one.features])
 def test_a_task_of_the_atlas_is_answered_without_data(task: str) -> None:
     known = load()[task]
+    studied = {*TABLE_TASKS, *AUXILIARY, *(one.name for one in ARRAY_TASKS)}
     assert len({one.table for one in known.tables}) > 1
     for metric, records in known.metrics.items():
         found = lossmith.suggest(task=task, metric=metric)
@@ -265,6 +267,8 @@ def test_a_task_of_the_atlas_is_answered_without_data(task: str) -> None:
         assert "None of your data were looked at" in " ".join(found.notes)
         assert all(one.likeness is None for one in found.alike)
         assert len(found.alike) > 1
+        told = found.study.partition('task="')[2].partition('"')[0]
+        assert told in studied, found.study
 
 
 @pytest.mark.parametrize(
