@@ -24,7 +24,7 @@ import torch
 from lossmith import select
 from lossmith.catalogue import find
 from lossmith.core.card import Task
-from lossmith.core.hyperparameter import Hyperparameter
+from lossmith.core.declaration import Hyperparameter
 from lossmith.study.candidates import candidates_for
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.folds import split_rows

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from choice_table import table as as_table
-from lossmith.study.base.result import CandidateResult, Expected
+from lossmith.study.base.result import MOST_HARM, CandidateResult, Expected
 from lossmith.study.metrics import lookup
 from lossmith.study.metrics.base import relative_to_best
 from lossmith.study.selection.expected import WIDTH
-from lossmith.study.suggest.expectation import MOST_HARM, expected, lean
+from lossmith.study.suggest.expectation import expected, lean
 from lossmith.study.suggest.knowledge import MOST, Knowledge, Source, source
 
 WORSE = 0.02  # of the error, beyond which harm counts

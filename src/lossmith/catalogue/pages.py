@@ -9,8 +9,8 @@ from torch import Tensor
 from lossmith.catalogue.formula import as_text, readable
 from lossmith.catalogue.lookup import find, loss_class
 from lossmith.core.card import Card, Claims, Kinds
+from lossmith.core.declaration import REQUIRED, Hyperparameter
 from lossmith.core.docstring import SECTIONS, allowed, math, section, summary
-from lossmith.core.hyperparameter import REQUIRED, Hyperparameter
 from lossmith.core.loss import Loss
 from lossmith.core.schedule import Schedule
 from lossmith.core.serial import plain

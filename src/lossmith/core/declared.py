@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
-from lossmith.core.hyperparameter import Hyperparameter
+from lossmith.core.declaration import Hyperparameter
 
 FUNCTIONS = ("function", "mean_function")  # what a class may state instead of a method
 _ASIDE = "_declares_"
@@ -23,7 +23,7 @@ def hyperparameters_of(kind: type) -> Mapping[str, Hyperparameter]:
         TypeError: if one is declared under the name of a method or property.
     """
     own = _own(kind)
-    names, stated = dict.fromkeys(own), vars(kind).keys()
+    names, stated = dict.fromkeys(own), set(vars(kind))
     for base in kind.__bases__:
         collected = getattr(base, "hyperparameters", None)
         inherited = hyperparameters_of(base) if collected is None else collected
@@ -31,7 +31,8 @@ def hyperparameters_of(kind: type) -> Mapping[str, Hyperparameter]:
             names.setdefault(name)
             if name in stated and name not in own:
                 setattr(kind, _ASIDE + name, None)
-        stated = stated if collected is not None else stated | vars(base).keys()
+        if collected is None:
+            stated |= vars(base).keys()
     found = {name: getattr(kind, _ASIDE + name) for name in names}
     return {name: one for name, one in found.items() if one is not None}
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from textwrap import fill
 from typing import Any
 
-from lossmith.core.hyperparameter import Choice, Hyperparameter, Reals, Wholes
+from lossmith.core.declaration import Hyperparameter
+from lossmith.core.hyperparameter import Choice, Reals, Wholes
 
 WIDTH = 96
 SECTIONS = ("Shapes", "Use when", "Avoid when", "Source")

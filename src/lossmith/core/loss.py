@@ -24,9 +24,9 @@ from lossmith.core import execution
 from lossmith.core.adaptive import Adaptive, Number, forgets
 from lossmith.core.arguments import Constructed, parameters, short, unknown
 from lossmith.core.card import Card, Reduction
+from lossmith.core.declaration import REQUIRED, Hyperparameter, Ranged
 from lossmith.core.declared import functions_of, hyperparameters_of
 from lossmith.core.docstring import documented
-from lossmith.core.hyperparameter import REQUIRED, Hyperparameter, Ranged
 from lossmith.core.reduce import checked_weight
 from lossmith.core.schedule import Schedule
 from lossmith.core.serial import document_of, plain

@@ -10,7 +10,7 @@ from torch import Tensor
 from lossmith.catalogue.lookup import built
 from lossmith.core import Card, Choice, Loss
 from lossmith.core.arguments import demanded
-from lossmith.core.hyperparameter import Ranged
+from lossmith.core.declaration import Ranged
 from lossmith.core.tree import tree_leaves, tree_map
 from lossmith.testing.draws import draw, generator
 

@@ -17,7 +17,8 @@ from torch import Tensor
 from lossmith.catalogue import find, load
 from lossmith.core import Choice, Loss
 from lossmith.core.arguments import demanded, parameters
-from lossmith.core.hyperparameter import Hyperparameter, Ranged, Reals, Whole, Wholes
+from lossmith.core.declaration import Hyperparameter, Ranged
+from lossmith.core.hyperparameter import Reals, Whole, Wholes
 from lossmith.core.tree import tree_leaves
 from lossmith.testing.cases import Case, hyper_values, rebuilding, refusal, tunable
 

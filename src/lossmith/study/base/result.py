@@ -10,6 +10,8 @@ from torch import Tensor
 from lossmith.core.loss import Loss
 from lossmith.study.base.direction import Better, as_error
 
+MOST_HARM = 0.1  # probability of being worse from which a loss that is not proven is not leaned to
+
 Status = Literal["default", "selected", "finished", "dropped", "diverged", "failed", "unfinished"]
 
 
@@ -137,8 +139,8 @@ class Result:
     such on validation rows, as the coverage of intervals or each step of a forecast, of the default
     and of the selected loss. ensemble: how many models of each loss predict, where they are of
     several losses; its score stands beside the others in `test`. lean: the loss that is expected to
-    gain most, if its probability of harm is under 10 % or it is selected; None without one, or
-    where no other table tells of the task or metric.
+    gain most, if its probability of harm is under MOST_HARM or it is selected; None without one,
+    or where no other table tells of the task or metric.
     """
 
     task: str

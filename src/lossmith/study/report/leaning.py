@@ -1,7 +1,7 @@
 """What is expected of losses, beside what is proven, in words."""
 
-from lossmith.study.base.formatting import signed
-from lossmith.study.base.result import Expected, Result
+from lossmith.study.base.formatting import percent, signed
+from lossmith.study.base.result import MOST_HARM, Expected, Result
 from lossmith.study.metrics import error_name, metric_name
 
 
@@ -55,9 +55,10 @@ def explained(result: Result) -> str:
             "What to expect of losses that are not proven is not said: nothing that is recorded of "
             f"other tables under {metric_name(result.metric)} tells of it here."
         )
+    most = percent(MOST_HARM).replace(" ", "&nbsp;")
     return (
         "What is expected of a loss is what was measured here, drawn to what it gained on other "
         "tables like this one; the less sure the measurement, the more. A loss is leaned to where "
-        "it is worse than the default with a probability under 10&nbsp;%. That is a guess to "
+        f"it is worse than the default with a probability under {most}. That is a guess to "
         "follow at will: it changes neither the verdict nor what is delivered."
     )

@@ -28,14 +28,13 @@ from lossmith.study.rules.measurements import Measurements
 from lossmith.study.selection.by_target import ByTarget, source
 from lossmith.study.selection.expected import with_expectations
 from lossmith.study.selection.final import FinalModels
-from lossmith.study.selection.storage import OF_PARTS
+from lossmith.study.selection.storage import OF_ONE, OF_PARTS
 from lossmith.study.suggest.expectation import lean
 from lossmith.study.training.predictor import EnsembleModel
 from lossmith.study.trials.scoring import Scoring
 from lossmith.study.trials.stacked_worker import StackedWorker
 from lossmith.study.trials.trainer import Model
 
-FORMAT = 2  # of model.json
 STOPPED = " The study was stopped before its end."
 PACKAGES = ("lossmith", "torch", "numpy", "scikit-learn", "skrub", "pandas")
 
@@ -115,7 +114,7 @@ class Selection:
 def _format(model: Model) -> dict[str, Any]:
     """Return the format of model.json, with the losses and readings of an ensemble's parts."""
     if not isinstance(model, EnsembleModel):
-        return {"lossmith": FORMAT}
+        return {"lossmith": OF_ONE}
     parts = [
         {"loss": document_of(one.loss), "level": one.readings[0].level_of(one.loss)}
         for one in model.parts

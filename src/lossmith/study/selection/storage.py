@@ -36,8 +36,8 @@ from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.piecewise import PiecewiseLinear
 from lossmith.study.training.predictor import EnsembleModel, TableModel
 
-OF_PARTS = 3  # the format of models of several losses
-READABLE = (1, 2, OF_PARTS)  # 1: the body saw the encoder's columns alone
+OF_ONE, OF_PARTS = 2, 3  # the formats of model.json: of one loss, and of models of several
+READABLE = (1, OF_ONE, OF_PARTS)  # 1: the body saw the encoder's columns alone
 EMBEDDING = "embedding."
 TARGET = {"labels": [object], "decision": ([float], type(None))}
 NAMED = {"name": str, **TARGET}

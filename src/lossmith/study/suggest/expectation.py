@@ -19,14 +19,13 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from lossmith.study.base.result import CandidateResult, Expected
+from lossmith.study.base.result import MOST_HARM, CandidateResult, Expected
 from lossmith.study.data.problem import Problem
 from lossmith.study.suggest.features import features
 from lossmith.study.suggest.knowledge import MOST, SMALL, source
 
 OWN_DOUBT = 1.3  # c above
 OTHERS_DOUBT = 1.5  # d above
-MOST_HARM = 0.1  # probability of being worse from which a loss that is not proven is not leaned to
 STEPS = 4001  # of the scale of gains
 
 Array = np.ndarray

@@ -22,7 +22,7 @@ from lossmith.study.base.clock import Clock, OutOfTimeError
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import pluralize
-from lossmith.study.candidates import CandidateSet, CandidateSpec
+from lossmith.study.candidates import CandidateSet
 from lossmith.study.journal import (
     Claim,
     Decision,
@@ -41,6 +41,7 @@ from lossmith.study.rules.measurements import Measurements
 from lossmith.study.rules.plan import choose, due
 from lossmith.study.rules.stacked import StackedDesign
 from lossmith.study.training.budget import TrialSpec
+from lossmith.study.trials.candidate_trials import CandidateTrials
 from lossmith.study.trials.measured import History, changes
 from lossmith.study.trials.place import open_place
 from lossmith.study.trials.scoring import Scoring
@@ -89,7 +90,9 @@ class StackedWorker:
         """
         split, budget = self.trainer.split, self.trainer.budget
         self.folds = split.screening_folds if self.alone else tuple(range(len(split.folds)))
-        batch = self.trainer.start(split.screening_folds, self._everyone())
+        trials = CandidateTrials(self.trainer, self.candidates, self.notes)
+        batch = self.trainer.start(split.screening_folds, trials.everyone(self.learning_rates))
+        self.trial = trials.of
         self.design = StackedDesign(
             candidates=tuple(one.name for one in self.candidates.candidates),
             default=self.candidates.default,
@@ -104,7 +107,7 @@ class StackedWorker:
             longest=budget.epochs * (LONGER if self.lengthen and not self.alone else 1),
             widen=self.widen and not self.alone,
         )
-        self.stacks = Stacks(self.trainer, self._trial, self.folder, {"screening": Stack(batch)})
+        self.stacks = Stacks(self.trainer, self.trial, self.folder, {"screening": Stack(batch)})
         self.journal = self._open()
         for name, outcome in self.journal.decisions().items():
             if name.startswith(LEFT_OUT):
@@ -160,7 +163,7 @@ class StackedWorker:
         kept = self.journal.detail(Training(setting, 0), epoch)
         if "output" not in kept:
             return None
-        (loss,) = self._trial(setting, (0,)).losses
+        (loss,) = self.trial(setting, (0,)).losses
         state = {n.removeprefix("loss."): v for n, v in kept.items() if n.startswith("loss.")}
         if state:
             loss.load_state_dict({name: torch.from_numpy(one) for name, one in state.items()})
@@ -356,41 +359,6 @@ class StackedWorker:
         longer = f", {stack.epoch:,} epochs" if stack.epoch > self.design.epochs else ""
         self.done = max(self.done, share)  # a study that goes on stands where it was
         self.clock.tick(self.done, text + longer)
-
-    def _everyone(self) -> list[TrialSpec]:
-        return [
-            _trial(Setting(candidate.name, rate, number), losses)
-            for candidate in self.candidates.candidates
-            for number, variant in enumerate(candidate.variants)
-            if (losses := self._fitted(variant)) is not None
-            for rate in self.learning_rates
-        ]
-
-    def _fitted(self, candidate: CandidateSpec) -> tuple[Loss, ...] | None:
-        """Return a candidate's losses, one a fold, or None with a note where it does not fit.
-
-        Raises:
-            InputError: if the default does not.
-        """
-        try:
-            return self.trainer.losses(candidate, self.trainer.split.screening_folds)
-        except ValueError as error:
-            if candidate.name == self.candidates.default:
-                raise InputError(f"the default loss {candidate.name}: {error}") from error
-            self.notes[candidate.name] = str(error)
-            return None
-
-    def _trial(self, setting: Setting, folds: Sequence[int]) -> TrialSpec:
-        variant = self.candidates[setting.candidate].variants[setting.variant]
-        return _trial(setting, self.trainer.losses(variant, folds))
-
-
-def _trial(key: Setting, losses: tuple[Loss, ...]) -> TrialSpec:
-    """Return a trial with losses of its own where training changes them."""
-    own = copy.deepcopy(losses) if changes(losses[0]) else losses
-    return TrialSpec(
-        candidate=key.candidate, learning_rate=key.learning_rate, losses=own, variant=key.variant
-    )
 
 
 def _keep(histories: Sequence[History], predictions: Mapping[int, np.ndarray], epoch: int) -> None:
