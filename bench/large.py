@@ -15,7 +15,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,9 +33,10 @@ Made by `bench/large.py`. Of 40,000 rows or more the folds are of samples (see
 
 ## The verdicts of samples and of all rows
 
-The same tables on samples and whole, of five losses: {losses}. "On fresh rows" is how far the
-selected loss's error lies from the default's on the untouched fifth. "Outliers": a tenth of the
-targets is moved by 5 to 15 standard deviations or multiplied by ten.
+The same tables on samples and whole, of five losses: {losses}.
+"On fresh rows" is how far the selected loss's error lies from the default's on the untouched fifth.
+"Outliers": a tenth of the targets is moved by 5 to 15 standard deviations or multiplied by ten; the
+errors are then of rows without gross errors, as the study scores them.
 
 {verdicts}
 
@@ -223,15 +224,21 @@ def verdict_table(results: Path) -> str:
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for case in BOTH:
         pair = [found.get(case._replace(whole=whole)) for whole in (False, True)]
-        if None in pair:
+        if pair == [None, None]:
             continue
         cells = [case.table, _metric(case)]
         for one in pair:
-            change = 100 * (one["test"]["selected"] / one["test"]["default"] - 1)
-            cells += [f"{one['verdict']}: {one['selected']}", f"{change:+.1f} %"]
-        same = len({(one["verdict"], one["selected"]) for one in pair}) == 1
-        lines.append(f"| {' | '.join([*cells, 'yes' if same else 'no'])} |")
+            cells += ["not run yet", "–"] if one is None else _told(one)
+        said = {(one["verdict"], one["selected"]) for one in pair if one is not None}
+        same = "–" if None in pair else "yes" if len(said) == 1 else "no"
+        lines.append(f"| {' | '.join([*cells, same])} |")
     return "\n".join(lines)
+
+
+def _told(one: Mapping[str, Any]) -> list[str]:
+    """Return a verdict, and the change of the error on fresh rows that comes with it."""
+    change = 100 * (one["test"]["selected"] / one["test"]["default"] - 1)
+    return [f"{one['verdict']}: {one['selected']}", f"{change:+.1f} %"]
 
 
 def _metric(case: Case) -> str:
