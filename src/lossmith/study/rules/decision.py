@@ -127,14 +127,15 @@ def _result(
 
 
 def _unmeasured(measurements: Measurements, blank: CandidateResult) -> CandidateResult:
-    """Describe a candidate that left early by the folds it was seen on."""
+    """Describe a candidate that left early, where it came farthest, by the folds it was seen on."""
     seen = measurements.of_candidate(blank.name)
     means = {one: measurements.rank_error(one, folds) for one, folds in seen.items() if folds}
-    if not np.isfinite([*means.values()]).any():
+    finite = [setting for setting in means if np.isfinite(means[setting])]
+    if not finite:
         note = measurements.notes.get(blank.name, "diverged at every learning rate")
         return replace(blank, note=note)
-    best = min(means, key=lambda setting: means[setting])
-    reached = max(record.epoch for record in measurements.records(best).values())
+    best = min(finite, key=lambda setting: (-len(seen[setting]), means[setting]))
+    reached = min(record.epoch for record in measurements.records(best).values() if record.reports)
     return replace(
         blank,
         score=measurements.measure.error(means[best]),
