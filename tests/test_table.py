@@ -47,6 +47,17 @@ def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
     assert read_table(write(tmp_path, "c.csv", "a,b;c\n1,2\n")).columns.tolist() == ["a", "b;c"]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_a_csv_is_read_with_the_separator_of_its_header(tmp_path: Path, separator: str) -> None:
+    text = "name of it,b,c\nx|y,1.5,2\nz;t,3,4\n".replace(",", separator)
+    if separator in "|;":
+        text = text.replace("x|y", '"x|y"').replace("z;t", '"z;t"')
+    frame = read_table(write(tmp_path, "a.csv", text))
+    assert frame.columns.tolist() == ["name of it", "b", "c"]
+    assert frame["name of it"].tolist() == ["x|y", "z;t"]
+    assert frame["b"].tolist() == [1.5, 3]
+
+
 def test_leading_zeros_stay(tmp_path: Path) -> None:
     content = "zip;code;part;n\n01067;007;0,5;1\n99084;;0;0\n10115; 12;NA;10\n"
     for name, text in (("a.csv", content), ("b.csv", content.replace(",", ".").replace(";", ","))):

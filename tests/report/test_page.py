@@ -89,6 +89,10 @@ def test_test_rows_that_were_left_out_are_told(switch):
     assert "391 of 400 untouched rows" in html
     assert "On the 391 of 400 test rows" in html
     assert "400 untouched rows" in render(result, evidence)
+    every = {"default_all_rows": 232.24, "selected_all_rows": 230.88}
+    html = render(replace(result, test={**result.test, "rows": 391.0, **every}), evidence)
+    assert "On all 400 untouched rows, these included, MAE is 232.2 with" in html
+    assert "Scores leave out gross errors" not in render(result, evidence)
 
 
 def test_an_ensemble_of_several_losses_is_told_with_its_score(switch, keep):

@@ -20,7 +20,7 @@ from lossmith.study.base.result import CandidateResult, Finding, Result
 from lossmith.study.data.problem import Problem
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.leaning import leaning
-from lossmith.study.report.text import ensemble, finished
+from lossmith.study.report.text import ensemble, finished, left_out
 
 WIDTH = 100  # of output that goes to no terminal
 LISTED = 3  # names listed of the losses that did not finish, by reason
@@ -175,6 +175,7 @@ def _summary(result: Result) -> list[str]:
     return [
         *([told] if told else []),
         *(_targets(result) if result.targets else [_untouched(result)]),
+        *([every] if (every := left_out(result)) else []),
         f"Took {duration(cost.seconds)} for {cost.trainings:,} trainings, {cost.ratio:.1f} times "
         "what evaluating the default alone takes.",
     ]

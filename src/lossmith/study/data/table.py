@@ -17,7 +17,7 @@ from pandas.api import types
 from lossmith.study.base.errors import InputError
 from lossmith.study.data import files
 
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
+SEPARATORS = {".csv": ",;\t|", ".tsv": "\t"}  # of these the one that a header has most of
 LEADING_ZERO = r"\s*0\d+\s*"
 LEADING_ZERO_CELL = re.compile(rb'[,;\t"\s]0\d+\s*(?:[,;\t"\r\n]|$)')
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -34,9 +34,10 @@ class _Arrow(Protocol):
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a CSV, TSV, Parquet or XLSX file, told apart by its suffix, also out of an archive.
 
-    A .csv whose header holds more semicolons than commas is read with semicolons, and with
-    decimal commas where that makes more columns numeric. A column with a leading zero, as in 007,
-    is read as text. The texts that were read as missing values are kept for `missing_words`.
+    A .csv is read with the commas, semicolons, tabs or bars that its header holds most of, with
+    semicolons also with decimal commas where that makes more columns numeric. A column with a
+    leading zero, as in 007, is read as text. The texts that were read as missing values are kept
+    for `missing_words`.
 
     Raises:
         InputError: if the file is missing, empty, without rows, not UTF-8, not readable as what
@@ -233,12 +234,10 @@ def _keep_texts(frame: pd.DataFrame, raw: pd.DataFrame, doubtful: list[str]) -> 
 def _header(file: files.File) -> tuple[list[str], str]:
     """Return the column names, none of an empty file, and the separator between them."""
     text = io.TextIOWrapper(io.BytesIO(file.content), encoding="utf-8-sig", newline="")
-    separator = SEPARATORS[file.suffix]
     first = next((line for line in text if line.strip()), None)
     if first is None:
-        return [], separator
-    if separator == "," and first.count(";") > first.count(","):
-        separator = ";"
+        return [], ""
+    separator = max(SEPARATORS[file.suffix], key=first.count)
     text.seek(0)
     return next(row for row in csv.reader(text, delimiter=separator) if row), separator
 

@@ -6,8 +6,9 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
-from lossmith.study.base.formatting import number
+from lossmith.study.base.formatting import decimals, number
 from lossmith.study.base.result import CandidateResult, Result
+from lossmith.study.metrics import metric_name
 
 
 def tick(value: float, ticks: Sequence[float], *, short: bool = False) -> str:
@@ -123,3 +124,18 @@ def tried(count: int, noun: str, ending: str = "s") -> str:
     """
     one = f"the one {noun} that was tried"
     return one if count == 1 else f"the {count:,} {noun}{ending} that were tried"
+
+
+def left_out(result: Result) -> str:
+    """Return what is scored where gross errors are left out, and the scores of all test rows."""
+    default, chosen = (result.test.get(f"{role}_all_rows") for role in ("default", "selected"))
+    if default is None or chosen is None or result.test.get("default") == default:
+        return ""
+    places = decimals(0.01 * abs(score) for score in (default, chosen) if score)
+    scores = f"{number(default, places)} with {result.default}"
+    if result.verdict == "switch":
+        scores += f", {number(chosen, places)} with {result.selected}"
+    return (
+        f"Scores leave out gross errors in the target. On all {result.rows['test']:,} untouched "
+        f"rows, these included, {metric_name(result.metric)} is {scores}."
+    )

@@ -77,7 +77,7 @@ def meaning(result: Result) -> str:
         paragraphs.append(f"Not told apart from the chosen {chosen}: {names}.")
     if not (result.targets or result.withheld or result.interrupted):
         paragraphs.append(explained(result))
-    paragraphs += [test_sentence(result), _ensemble(result)]
+    paragraphs += [test_sentence(result), escape(text.left_out(result)), _ensemble(result)]
     return "".join(f"<p>{one}</p>" for one in paragraphs if one)
 
 
