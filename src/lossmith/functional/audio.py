@@ -175,9 +175,9 @@ def rnnt(
     Shapes: input (N, T, S + 1, C), classes (N, S). A row without frames has 0.
     """
     logits, labels, length, frame = _checked(input, classes, lengths, frames, blank, grid=True)
-    if not len(logits):
+    if not logits.shape[0]:
         return logits.sum((1, 2, 3))
-    rows, (times, places) = len(logits), logits.shape[1:3]
+    rows, times, places, _ = logits.shape
     heard = torch.arange(times, device=logits.device) < frame.unsqueeze(1)
     there = torch.arange(places, device=logits.device) <= length.unsqueeze(1)
     logits = torch.where((heard.unsqueeze(2) & there.unsqueeze(1)).unsqueeze(3), logits, 0)

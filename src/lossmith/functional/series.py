@@ -62,7 +62,7 @@ def fredf(input: Tensor, target: Tensor, *, alpha: Tensor | float) -> dict[str, 
 
 def _amplitudes(series: Tensor) -> Tensor:
     """Return the size of each frequency of series (N, T, D), (N, T // 2 + 1, D)."""
-    if not len(series):  # which no transform takes
+    if not series.shape[0]:  # which no transform takes
         return series[:, : series.shape[1] // 2 + 1]
     real, imaginary = torch.view_as_real(torch.fft.rfft(series, dim=1)).unbind(-1)
     some = (real != 0) | (imaginary != 0)

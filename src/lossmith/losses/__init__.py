@@ -19,7 +19,14 @@ from lossmith.losses.binary.elementwise import (
     QualityFocal,
     Varifocal,
 )
-from lossmith.losses.binary.multilabel import ZLPR, AnyLoss, AUCMargin, SoftF1, TwoWay
+from lossmith.losses.binary.multilabel import (
+    ZLPR,
+    AnyLoss,
+    AUCMargin,
+    DistributionBalanced,
+    SoftF1,
+    TwoWay,
+)
 from lossmith.losses.binary.unlabelled import NNPU
 from lossmith.losses.boxes import (
     CIoU,
@@ -333,6 +340,7 @@ __all__ = [
     "Denoising",
     "Dice",
     "Distillation",
+    "DistributionBalanced",
     "DistributionFocal",
     "EIoU",
     "EarlyLearning",

@@ -7,6 +7,7 @@ import torch
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from torch import Tensor
 
+from lossmith import functional as F
 from lossmith.losses import (
     ZLPR,
     AnyLoss,
@@ -15,6 +16,7 @@ from lossmith.losses import (
     BinaryCrossEntropy,
     BinaryFocal,
     CrossEntropy,
+    DistributionBalanced,
     SoftF1,
     TwoWay,
 )
@@ -146,3 +148,31 @@ def test_a_batch_of_one_class_teaches_auc_nothing() -> None:
     loss = AUCMargin()(leaf, torch.ones(2))
     assert loss == 0
     assert torch.equal(torch.autograd.grad(loss, leaf)[0], torch.zeros(2))
+
+
+def test_distribution_balanced_is_fitted_to_labels_and_takes_back_what_is_drawn_beside() -> None:
+    target = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    loss = DistributionBalanced.for_target(target, gamma=1.0)
+    assert loss.counts.tolist() == [3.0, 1.0]
+    assert loss.rows.item() == 4.0
+    weight = F.rebalanced_weights(target, counts=loss.counts, alpha=0.0, beta=1.0, mu=0.0)
+    ratio = torch.tensor([[1.0, 3.0], [1 / 4, 3 / 4], [1.0, 3.0], [torch.inf, torch.inf]])
+    torch.testing.assert_close(weight, ratio.sigmoid())
+
+
+def test_distribution_balanced_is_focal_loss_where_nothing_is_rebalanced() -> None:
+    g = torch.Generator().manual_seed(0)
+    input = torch.randn(5, 3, generator=g, dtype=torch.float64)
+    target = torch.rand(5, 3, generator=g).round().double()
+    target[:, 0] = 1.0  # a row without labels weighs more
+    given = {"counts": [1.0] * 3, "rows": 9.0, "alpha": 0.5, "beta": 0.0, "kappa": 0.0}
+    plain = DistributionBalanced(lambda_=1.0, **given)(input, target)
+    focal = BinaryFocal(gamma=2.0, alpha=0.5)(input, target)
+    torch.testing.assert_close(plain, 4 * focal)
+
+
+def test_distribution_balanced_takes_labels_that_no_row_or_every_row_has() -> None:
+    loss = DistributionBalanced(counts=[0.0, 4.0], rows=4.0, kappa=1.0)
+    assert loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])).isfinite()
+    with pytest.raises(ValueError, match="one count a label"):
+        loss(torch.zeros(1, 3), torch.zeros(1, 3))

@@ -4,10 +4,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from lossmith.functional.binary.elementwise import labels
-from lossmith.functional.checks import as_scalar_or_tensor
+from lossmith.functional.binary.elementwise import binary_focal, labels
+from lossmith.functional.checks import as_scalar_or_tensor, clamp_if_outside, tensor_like
 
-__all__ = ["any_loss", "auc_margin", "label_rows", "soft_f1", "two_way", "zlpr"]
+__all__ = [
+    "any_loss",
+    "auc_margin",
+    "distribution_balanced",
+    "label_rows",
+    "rebalanced_weights",
+    "soft_f1",
+    "two_way",
+    "zlpr",
+]
 
 
 def zlpr(input: Tensor, target: Tensor) -> Tensor:
@@ -41,6 +50,64 @@ def two_way(
         return softplus(hot * low + cold * high), positive.any(dim)
 
     return along(1), along(0)
+
+
+def distribution_balanced(
+    input: Tensor,
+    target: Tensor,
+    *,
+    counts: Tensor,
+    rows: Tensor | float,
+    alpha: Tensor | float = 0.1,
+    beta: Tensor | float = 10.0,
+    mu: Tensor | float = 0.2,
+    kappa: Tensor | float = 0.05,
+    lambda_: Tensor | float = 2.0,
+    gamma: Tensor | float = 2.0,
+) -> Tensor:
+    """Return a rebalanced, negative-tolerant focal value of each label (Wu et al., 2020).
+
+    2·w·(1 − p_t)^gamma·(−log p_t) of p = σ(x − ν), ν = kappa/lambda·log(rows/n − 1), where the
+    logits of negatives are multiplied by lambda, and their values divided by it.
+    """
+    input, target = label_rows(input, target)
+    weight = rebalanced_weights(target, counts=counts, alpha=alpha, beta=beta, mu=mu)
+    total, scale = tensor_like(rows, input), as_scalar_or_tensor(lambda_, input)
+    share = (counts.to(input) / total).clamp(0.5 / total, 1 - 0.5 / total)
+    shift = as_scalar_or_tensor(kappa, input) / scale * (1 / share - 1).log()
+    most = torch.finfo(input.dtype).max / 8
+    logits = (input - shift) * (target + (1 - target) * scale)
+    # of focal weights of a half each
+    value = 4 * binary_focal(clamp_if_outside(logits, -most, most), target, gamma=gamma, alpha=0.5)
+    return weight * value * (target + (1 - target) / scale)
+
+
+def rebalanced_weights(
+    target: Tensor,
+    *,
+    counts: Tensor,
+    alpha: Tensor | float = 0.1,
+    beta: Tensor | float = 10.0,
+    mu: Tensor | float = 0.2,
+) -> Tensor:
+    """Return alpha + σ(beta·(r − mu)), r a label's 1/n over the sum of those that its row has.
+
+    A row without labels has r = ∞.
+
+    >>> rebalanced_weights(torch.tensor([[1.0, 1.0]]), counts=torch.tensor([1.0, 3.0]), alpha=0.0,
+    ...     beta=1.0, mu=0.75)
+    tensor([[0.5000, 0.3775]])
+    """
+    if counts.shape != target.shape[1:]:
+        raise ValueError(
+            f"counts has shape {tuple(counts.shape)} but there are {target.shape[1]} labels; give "
+            "one count a label"
+        )
+    alpha, beta, mu = (as_scalar_or_tensor(one, target) for one in (alpha, beta, mu))
+    rarity = 1 / counts.to(target).clamp(min=0.5)
+    drawn = (target * rarity).sum(1, keepdim=True)
+    ratio = rarity / torch.where(drawn == 0, 1, drawn)
+    return alpha + torch.where(drawn == 0, 1, (beta * (ratio - mu)).sigmoid())
 
 
 def label_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.bases import Pointwise, SetLoss, Statistic
 from lossmith.core.card import Card, Claims, Example
-from lossmith.core.hyperparameter import Choice, Real
+from lossmith.core.hyperparameter import Choice, Real, Reals
 from lossmith.core.reduce import broadcast_weight, reduce
 from lossmith.functional.checks import promote
 from lossmith.losses._classes import LOG3
@@ -110,6 +111,76 @@ class TwoWay(SetLoss):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the sigmoid of the scores."""
+        return F.sigmoid(output)
+
+
+class DistributionBalanced(Pointwise):
+    r"""Focal loss of rare labels: rebalanced for rows of several, and tolerant of negatives.
+
+    .. math:: \ell(x, y) = \begin{cases} 2 w (1 - p)^\gamma (-\log p) & y = 1, \;
+        p = \sigma(x - \nu) \\ \frac{2 w}{\lambda} q^\gamma (-\log(1 - q)) & y = 0, \;
+        q = \sigma(\lambda (x - \nu)) \end{cases}
+
+    with w = α + σ(β(r − μ)), where r is the label's 1/n over the sum of 1/n of the labels that its
+    row has, and ν = κ/λ·log(N/n − 1).
+
+    Shapes: input (N, L) and target (N, L) of labels; values in nats, one a label. `for_target`
+    counts the n rows of each label and all N. Drawing rows of rare labels more often draws their
+    common labels too, which w takes back. A row without labels has w = α + 1; a label that no row,
+    or every row, has counts as one of half a row, or all but half. The defaults are the authors'
+    for COCO; for VOC they take mu = 0.3 and lambda = 5. `decode` is the sigmoid, as they read it:
+    right in their order, no calibrated probability.
+
+    Use when: Few rows have the rare labels, mostly beside common ones.
+    Avoid when: Labels are equally common, or calibrated probabilities are wanted.
+    Source: Wu, Huang, Liu, Wang, Lin, Distribution-Balanced Loss for Multi-Label Classification in
+    Long-Tailed Datasets (2020).
+
+    >>> loss = DistributionBalanced(counts=[50.0, 50.0], rows=100.0, alpha=0.5, beta=0.0)
+    >>> loss(torch.zeros(1, 2), torch.tensor([[1.0, 1.0]]))  # 2·(½)²·log 2
+    tensor(0.3466)
+    """
+
+    function = staticmethod(F.distribution_balanced)
+    counts: Reals = Reals(low=0.0, doc="training rows of each label; for_target counts them")
+    rows: Real = Real(low=0.0, exclusive=True, doc="training rows; for_target counts them")
+    alpha: Real = Real(default=0.1, low=0.0, doc="the least weight of a label")
+    beta: Real = Real(default=10.0, low=0.0, doc="how steeply weights rise with rarity")
+    mu: Real = Real(default=0.2, doc="the relative rarity at which weights are halfway up")
+    kappa: Real = Real(default=0.05, low=0.0, doc="how far logits start from their prior")
+    lambda_: Real = Real(
+        default=2.0, low=0.0, exclusive=True, doc="how much sooner negatives are let be"
+    )
+    gamma: Real = Real(default=2.0, low=0.0, doc="how far easy labels fade, as in focal loss")
+    card = Card(
+        key="distribution_balanced",
+        tasks=("multilabel",),
+        input="logits",
+        target="labels",
+        # no shift, w = 1; chances 3/4 and, with logits doubled, 3/4
+        example=Example(
+            arguments={"counts": [50.0, 50.0], "rows": 100.0, "alpha": 0.5, "beta": 0.0},
+            input=[[LOG3, LOG3 / 2]],
+            target=[[1.0, 0.0]],
+            value=(2 / 16 * math.log(4 / 3) + 9 / 16 * math.log(4)) / 2,
+        ),
+        studied=False,
+    )
+
+    @classmethod
+    def for_target(cls, target: Tensor, **hypers: Any) -> Self:
+        """Return the loss for training labels (N, L): how many rows have each, and all.
+
+        Raises:
+            ValueError: if target is no table of labels, or has no rows.
+        """
+        if target.ndim != 2 or not len(target):
+            raise ValueError(f"target must be (N, L), labels of rows, got {tuple(target.shape)}")
+        fitted = {"counts": target.double().sum(0).tolist(), "rows": float(len(target))}
+        return cls(**{**fitted, **hypers})
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the sigmoid of the logits."""
         return F.sigmoid(output)
 
 

@@ -71,9 +71,7 @@ class AUL(ClassLoss):
     """
 
     function = staticmethod(F.aul)
-    a: Real = Real(
-        default=5.5, low=1.0, exclusive=True, doc="what the probability is taken from, above 1"
-    )
+    a: Real = Real(default=5.5, low=1.0, exclusive=True, doc="what the probability is taken from")
     q: Real = Real(default=3.0, low=0.0, exclusive=True, doc="exponent")
     card = Card(
         key="aul",
