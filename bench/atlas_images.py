@@ -33,7 +33,7 @@ def _box(mask: Array) -> Array:
     return np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], np.float32) / len(mask)
 
 
-def boxed_digits(count: int = 800) -> Loaded:
+def boxed_digits(count: int = 1600) -> Loaded:
     """Return crops (N, 1, 32, 32) of photographs with a digit each, of any size, and its box."""
     random = np.random.default_rng(0)
     photos = [photo.mean(2) / 255 for photo in datasets.load_sample_images().images]
@@ -46,7 +46,7 @@ def boxed_digits(count: int = 800) -> Loaded:
         y, x = random.integers(SIDE - side + 1, size=2)
         ink = np.zeros((SIDE, SIDE))
         ink[y : y + side, x : x + side] = _resized(digit[None, None], side)[0, 0]
-        images[row, 0] = photo[top : top + SIDE, left : left + SIDE] * (1 - ink) + 0.6 * ink
+        images[row, 0] = photo[top : top + SIDE, left : left + SIDE] * (1 - ink) + ink
         boxes[row] = _box(ink > 0.3)
     return Loaded(images, boxes)
 
