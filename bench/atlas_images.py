@@ -8,7 +8,7 @@ from sklearn import datasets
 from torch import from_numpy
 from torch.nn import functional as nnf
 
-from atlas_sources import Array, Loaded, leaves, mnist, mnist_once, nucleus_image, tiles
+from atlas_sources import Array, Loaded, leaves, mnist_once, nucleus_image, tiles
 
 SIDE = 32  # of a picture with a box
 
@@ -55,10 +55,9 @@ def _resized(images: Array, side: int) -> Array:
     return nnf.interpolate(from_numpy(images), side, mode="bilinear", antialias=True).numpy()
 
 
-def mnist_pictures() -> Loaded:
-    """Return MNIST's digits as pictures (N, 1, 14, 14)."""
-    loaded = mnist()
-    return Loaded(loaded.inputs.to_numpy().reshape(-1, 1, 14, 14), loaded.target)
+def pictured(loaded: Loaded, side: int) -> Loaded:
+    """Return rows of pixels as pictures (N, 1, side, side)."""
+    return loaded._replace(inputs=loaded.inputs.to_numpy().reshape(-1, 1, side, side))
 
 
 def species() -> Loaded:
