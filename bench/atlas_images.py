@@ -8,7 +8,7 @@ from sklearn import datasets
 from torch import from_numpy
 from torch.nn import functional as nnf
 
-from atlas_sources import Array, Loaded, leaves, mnist, mnist_once, nucleus_image, tiles
+from atlas_sources import Array, Loaded, leaves, mnist_once, nucleus_image, tiles
 
 SIDE = 32  # of a picture with a box
 
@@ -33,7 +33,7 @@ def _box(mask: Array) -> Array:
     return np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], np.float32) / len(mask)
 
 
-def boxed_digits(count: int = 800) -> Loaded:
+def boxed_digits(count: int = 1600) -> Loaded:
     """Return crops (N, 1, 32, 32) of photographs with a digit each, of any size, and its box."""
     random = np.random.default_rng(0)
     photos = [photo.mean(2) / 255 for photo in datasets.load_sample_images().images]
@@ -46,7 +46,7 @@ def boxed_digits(count: int = 800) -> Loaded:
         y, x = random.integers(SIDE - side + 1, size=2)
         ink = np.zeros((SIDE, SIDE))
         ink[y : y + side, x : x + side] = _resized(digit[None, None], side)[0, 0]
-        images[row, 0] = photo[top : top + SIDE, left : left + SIDE] * (1 - ink) + 0.6 * ink
+        images[row, 0] = photo[top : top + SIDE, left : left + SIDE] * (1 - ink) + ink
         boxes[row] = _box(ink > 0.3)
     return Loaded(images, boxes)
 
@@ -55,10 +55,9 @@ def _resized(images: Array, side: int) -> Array:
     return nnf.interpolate(from_numpy(images), side, mode="bilinear", antialias=True).numpy()
 
 
-def mnist_pictures() -> Loaded:
-    """Return MNIST's digits as pictures (N, 1, 14, 14)."""
-    loaded = mnist()
-    return Loaded(loaded.inputs.to_numpy().reshape(-1, 1, 14, 14), loaded.target)
+def pictured(loaded: Loaded, side: int) -> Loaded:
+    """Return rows of pixels as pictures (N, 1, side, side)."""
+    return loaded._replace(inputs=loaded.inputs.to_numpy().reshape(-1, 1, side, side))
 
 
 def species() -> Loaded:

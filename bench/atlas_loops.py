@@ -109,8 +109,9 @@ def _moved(images: Tensor) -> Tensor:
     maps = torch.cat([turn.view(count, 2, 2) * scale[:, None, None], shift], dim=2)
     grid = nnf.affine_grid(maps, list(images.shape), align_corners=False)
     moved = nnf.grid_sample(images, grid, align_corners=False)
-    place = torch.arange(side) - torch.randint(side - 3, (2, count, 1))
-    y, x = (place >= 0) & (place < 4)
+    patch = 2 * side // 7
+    place = torch.arange(side) - torch.randint(side - patch + 1, (2, count, 1))
+    y, x = (place >= 0) & (place < patch)
     hidden = y[:, None, :, None] & x[:, None, None, :]
     return moved.masked_fill(hidden, 0.0) + 0.05 * torch.randn(moved.shape)
 

@@ -131,17 +131,25 @@ def fit(known: dict[str, Lines], kept: Callable[[dict], bool] = lambda _: True) 
         total = 0.5 * float(((figures[4:] / APART) ** 2).sum())
         for task, gains, errors, alike in parts:
             shared = np.exp(2 * factors[task]) * (offset + told * alike + own * np.eye(len(alike)))
-            for y, s in zip(gains.T, errors.T, strict=True):
-                held = np.isfinite(y) & np.isfinite(s)
-                covariance = shared[np.ix_(held, held)] + np.diag(s[held] ** 2)
-                off = y[held] - mean
-                total += 0.5 * np.linalg.slogdet(covariance)[1]
-                total += 0.5 * float(off @ np.linalg.solve(covariance, off))
+            total += 0.5 * _misfit(gains - mean, errors, shared)
         return total
 
     found = minimize(surprise, np.zeros(4 + len(tasks)), method="L-BFGS-B").x
     priors = zip(tasks, np.exp(found[4:]), strict=True)
     return {task: Prior(found[0], *(by * np.exp(found[1:4]))) for task, by in priors}
+
+
+def _misfit(off: Array, errors: Array, shared: Array) -> float:
+    """Return what each loss's gains cost, above their mean: the log determinant and the distance.
+
+    A gain that is missing is one of variance 1 and no covariance, which costs nothing.
+    """
+    held = (np.isfinite(off) & np.isfinite(errors)).T
+    off, errors = np.where(held, off.T, 0), np.where(held, errors.T, 1)
+    both = held[:, :, None] & held[:, None, :]
+    covariances = np.where(both, shared, 0) + errors[:, :, None] ** 2 * np.eye(held.shape[1])
+    distances = off * np.linalg.solve(covariances, off[:, :, None])[:, :, 0]
+    return float(np.linalg.slogdet(covariances)[1].sum() + distances.sum())
 
 
 def _parts(task: str, own: Lines, kept: Callable[[dict], bool]) -> Iterator[tuple[Any, ...]]:
