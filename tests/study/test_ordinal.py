@@ -6,15 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import cohen_kappa_score
 
+import lossmith
 from lossmith.cli.main import main
 from lossmith.cli.verbs import _listed
 from lossmith.study.base.errors import InputError
+from lossmith.study.candidates import candidates_for
 from lossmith.study.data.problem import Problem, frame_problem
 from lossmith.study.metrics import lookup
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.selection.storage import load
+from lossmith.study.study import Study
 
 RNG = np.random.default_rng(0)
 NUMBER = RNG.integers(4, size=120)
@@ -153,8 +157,6 @@ def test_the_command_refuses_in_one_line(
 
 
 def test_a_run_predicts_the_grade_that_the_metric_asks_for(tmp_path: Path) -> None:
-    import lossmith
-
     frame = table(WORDS[NUMBER])
     selection = lossmith.select(
         frame,
@@ -171,3 +173,38 @@ def test_a_run_predicts_the_grade_that_the_metric_asks_for(tmp_path: Path) -> No
     assert predicted["prediction"].tolist() == WORDS[mean].tolist()
     pd.testing.assert_frame_equal(load(tmp_path / "run").predict(frame), predicted)
     assert "ordinal" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_under_kappa_the_loss_to_beat_is_kappas_own() -> None:
+    """In tables and loops alike; cross-entropy is what people start with, and shown."""
+    found = candidates_for("ordinal", lookup("quadratic_kappa"), NUMBER, 4, ["corn"])
+    assert (found.default, found.common) == ("weighted_kappa", "cross_entropy")
+    assert {one.name for one in found.candidates} >= {"weighted_kappa", "cross_entropy", "corn"}
+    study = Study(None, metric="quadratic_kappa", target=NUMBER, epochs=1)
+    assert (study.design.default, study.design.common) == ("weighted_kappa", "cross_entropy")
+    assert "its value" in study.verdict().result.source
+    for metric in ("grade_mae", "within_one"):
+        assert Study(None, metric=metric, target=NUMBER, epochs=1).design.default == "cross_entropy"
+
+
+def test_true_probabilities_are_not_what_kappa_asks_for() -> None:
+    """Of a weak feature the rounded means are all one grade; kappa's loss tells rows apart."""
+    draw = torch.Generator().manual_seed(0)
+    feature = torch.randint(5, (4000,), generator=draw)
+    tilted = torch.tensor([[0.30, 0.40, 0.30]]) + 0.03 * torch.arange(-2, 3)[
+        :, None
+    ] * torch.tensor([-1.0, 0.0, 1.0])
+    grade = torch.multinomial(tilted[feature], 1, generator=draw).squeeze(1)
+    kappa = {}
+    for key in ("cross_entropy", "weighted_kappa"):
+        loss = lossmith.get(key, classes=3)
+        logits = torch.zeros(5, 3, requires_grad=True)
+        optimizer = torch.optim.Adam([logits], lr=0.1)
+        for _ in range(200):
+            optimizer.zero_grad()
+            loss(logits[feature], grade).backward()
+            optimizer.step()
+        chances = loss.decode(logits.detach()[feature]).numpy()
+        kappa[key] = as_metric("quadratic_kappa").score(grade.numpy(), chances)
+    assert kappa["cross_entropy"] == pytest.approx(0, abs=0.01)
+    assert kappa["weighted_kappa"] > 0.05

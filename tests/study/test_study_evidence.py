@@ -57,6 +57,65 @@ def test_bare_scores_need_five(number: int) -> None:
     assert run("rows", splits=splits).selected == "huber"
 
 
+def test_a_study_that_stopped_at_a_look_lacks_no_folds() -> None:
+    def told(trial: Trial) -> None:
+        for epoch in trial.epochs:
+            if trial.report(epoch, score=1.0):
+                return
+
+    verdict = study(None, splits=list(KFold(10).split(X))).run(told)
+    assert verdict.result.comparison.trainings < 5
+    assert "Keep mse: none of 2 other losses is better on MAE beyond doubt." in verdict.sentence
+
+
+def test_a_default_alone_has_nothing_to_hold_against_it() -> None:
+    verdict = run("rows", losses=["mse"])
+    assert verdict.sentence.startswith("Keep mse: no other loss was given to hold against it.")
+    for empty in ([], {}):
+        with pytest.raises(InputError, match="losses is empty; leave it out for all that fit"):
+            study(None, losses=empty)
+
+
+def falls(trial: Trial, epoch: int) -> float:
+    """Return an error that falls to the end, of log_cosh not."""
+    return LEVEL[trial.name] * (1 if trial.name == "log_cosh" else 1 + 1 / epoch)
+
+
+def best_at_1(trial: Trial, epoch: int) -> float:
+    """Return an error that is least at a learning rate of 1."""
+    return LEVEL[trial.name] * (1 + abs(np.log10(trial.learning_rate)))
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+@pytest.mark.parametrize(
+    ("error", "rates", "said"),
+    [
+        (falls, (0.1,), "Scores were still improving after 6 epochs with mse, huber."),
+        (best_at_1, (0.1, 0.3, 1.0), "at the edge of the learning rates with mse, huber."),
+        (best_at_1, (0.3, 1.0, 3.0), ""),
+        (best_at_1, (0.3, 1.0), ""),  # of two rates both are edges
+    ],
+)
+def test_what_was_still_improving_is_said(
+    error: Any, rates: tuple[float, ...], said: str, pauses: bool
+) -> None:
+    """Else a loss that is merely quicker looks better."""
+
+    def told(trial: Trial) -> None:
+        draw = np.random.default_rng([trial.fold, len(trial.name)])
+        noise = np.exp(0.01 * draw.normal(size=len(trial.valid)))
+        trial.restore()
+        for epoch in trial.epochs:
+            if pauses:
+                trial.save()
+            if trial.report(epoch, rows=error(trial, epoch) * noise):
+                return
+
+    verdict = study(None, learning_rates=rates).run(told)
+    assert verdict.sentence.endswith(said or ").")
+    assert set(verdict.result.still_improving) == ({"mse", "huber"} if said else set())
+
+
 @pytest.mark.parametrize("splits", [list(KFold(5).split(X)), list(KFold(10).split(X))])
 def test_five_bare_scores_are_enough(splits: Any) -> None:
     verdict = run("score", splits=splits)

@@ -1,5 +1,6 @@
 """What goes wrong in trainings: each is marked and left out, and the study goes on."""
 
+import json
 import socket
 import warnings
 from errno import ENOSPC
@@ -61,6 +62,36 @@ def test_a_trial_that_raises_is_left_out_with_its_traceback(error: Exception) ->
     row = next(row for row in verdict.candidates if row.name == "log_cosh")
     assert type(error).__name__ in row.note
     assert str(verdict.result.diagnosis).count("log_cosh") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            ValueError("a tensor of\n   [[1., 2.]]\n\nis no target"),
+            "ValueError: a tensor of [[1., ",
+        ),
+        (InputError("say default="), "say default= (test_study_faults.py, line "),
+        (json.JSONDecodeError("no config", "", 0), "JSONDecodeError: no config: line 1 column 1"),
+        (KeyError("k" * 1000), "KeyError: 'kkk"),
+    ],
+    ids=["lines", "input", "stdlib", "long"],
+)
+def test_what_failed_is_one_line_with_its_place(error: Exception, line: str) -> None:
+    def fragile(trial: Trial) -> None:
+        if trial.name == "log_cosh":
+            raise error
+        quick(trial)
+
+    one = study(None)
+    with pytest.warns(UserWarning, match="log_cosh@0.01#0 failed and is left out") as told:
+        verdict = one.run(fragile)
+    note = next(row.note for row in verdict.candidates if row.name == "log_cosh")
+    assert line in note
+    assert "\n" not in note
+    assert len(note) < 400
+    assert f"(test_study_faults.py, line {fragile.__code__.co_firstlineno + 2})" in note
+    assert any(note in str(one.message) for one in told)
 
 
 @pytest.mark.parametrize("how", ["outputs", "rows", "score"])
@@ -224,6 +255,7 @@ def test_a_silent_trial_is_waited_for_by_the_gaps_between_reports(tmp_path: Path
         ({"epoch": 0, "score": 1.0}, "epoch must be from 1 to 6"),
         ({"epoch": 7, "score": 1.0}, "epoch must be from 1 to 6"),
         ({"epoch": 1.5, "score": 1.0}, "epoch must be from 1 to 6"),
+        ({"epoch": torch.ones(24)}, "first argument is the epoch, got a Tensor; name what"),
     ],
 )
 def test_a_report_that_cannot_be_is_refused(said: dict[str, Any], wrong: str) -> None:

@@ -1,8 +1,6 @@
 """`Study`: which loss serves your training best, whatever the loop; you train, it says what."""
 
-import tempfile
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from lossmith.study.base.errors import StorageError
+from lossmith.study.base.errors import InputError, StorageError, told, told_in_full
 from lossmith.study.base.settings import check_numbers
 from lossmith.study.journal import Facts, Report, Setting, Training, absolute
 from lossmith.study.journal.workers import this_worker
@@ -27,7 +25,7 @@ from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.field import contestants, source_of
 from lossmith.study.trials.history import frame_of
 from lossmith.study.trials.outcomes import check_default, outcome_of
-from lossmith.study.trials.place import open_study
+from lossmith.study.trials.place import forgotten_with, open_study
 from lossmith.study.trials.progress import share_of
 from lossmith.study.trials.scored import kept_pair
 from lossmith.study.trials.spec import spec_of
@@ -36,6 +34,7 @@ from lossmith.study.trials.standing import LOST_PAIRING
 from lossmith.study.trials.trial import Trial, folder_of
 from lossmith.study.trials.verdict import Verdict, View, best_setting, verdict_of
 
+NO_FOLDER = "a study in memory has no folder that stays; say where: study.report('report.html')"
 PATIENCE = 1.0  # seconds after which to look for processes that died, though nobody has written
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
 
@@ -148,8 +147,8 @@ class Study:
             better=self.metric.better,
             finalists=finalists,
         )
-        self._memory = tempfile.TemporaryDirectory(prefix="lossmith-") if address is None else None
-        self.address = absolute(self._memory.name if self._memory else str(address))
+        self._in_memory = address is None
+        self.address = absolute(forgotten_with(self) if address is None else str(address))
         self.journal, self.folder = open_study(
             self.address,
             spec_of(
@@ -162,7 +161,7 @@ class Study:
                 source_of(default, metric, self.aim),
             ),
             [np.unique(fold.units) for fold in self.folds.folds],
-            durable=self._memory is None,
+            durable=not self._in_memory,
             folder=folder,
         )
         self._current: Trial | None = None
@@ -285,10 +284,8 @@ class Study:
         if trial.outcome is not None:
             check_default(self.design, self.journal.facts())
             return
-        text = "".join(traceback.format_exception(error))
-        last = text.strip().splitlines()[-1]
-        warnings.warn(f"{trial.id} failed and is left out: {last}", stacklevel=4)
-        self._end(trial, "failed", text)
+        warnings.warn(f"{trial.id} failed and is left out: {told(error)}", stacklevel=4)
+        self._end(trial, "failed", told_in_full(error))
 
     def verdict(self) -> Verdict:
         """Return which loss to train with, and why, by all that is known now."""
@@ -301,7 +298,12 @@ class Study:
             path: of the page; `report.html` in the study's folder if None.
             images: of masks what every row looks like, as (N, H, W), (N, 3, H, W) or (N, H, W, 3),
                 to be shown beside a few of them; of volumes with a D before the H.
+
+        Raises:
+            InputError: without a path where the study is in memory, and has no folder that stays.
         """
+        if path is None and self._in_memory:
+            raise InputError(NO_FOLDER)
         place = self.folder / "report.html" if path is None else Path(path)
         space = 2 if self.aim.first is None else self.aim.first[0].squeeze().ndim
         self.verdict().beside(images, space).write(place)

@@ -13,7 +13,7 @@ from lossmith.study.data.units import same_inputs
 from lossmith.study.folders.listing import NAMED
 from lossmith.study.folders.pictures import Looks
 from lossmith.study.folders.texts import SEEN
-from lossmith.study.metrics.overlap import IGNORED
+from lossmith.study.metrics.reading import IGNORED
 
 FEW = 500  # files, below which only large differences can be proven
 RARE = 0.2  # of an even share, below which a class is warned of

@@ -8,8 +8,7 @@ from lossmith.study.base.formatting import number
 from lossmith.study.base.result import Gallery, Shown
 from lossmith.study.folders.data import FolderData
 from lossmith.study.metrics import decide
-from lossmith.study.metrics.overlap import IGNORED
-from lossmith.study.metrics.reading import decided
+from lossmith.study.metrics.reading import IGNORED, decided
 from lossmith.study.report.svg import CLASSES
 from lossmith.study.selection.own_model import ModelSelection
 from lossmith.study.tasks.sample import spread

@@ -13,7 +13,7 @@ from lossmith.study.base.result import Finding
 from lossmith.study.folders.findings import left_out, note, of_classes, of_masks
 from lossmith.study.folders.listing import Listing, classes_in, masks_of
 from lossmith.study.folders.pictures import Looks, codes, shrunk
-from lossmith.study.metrics.overlap import IGNORED
+from lossmith.study.metrics.reading import IGNORED
 from lossmith.study.tasks import TABLE_TASKS
 
 

@@ -1,7 +1,6 @@
 """One training over several ranks: rank 0 asks, reports and saves; the others train along."""
 
 import os
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -9,7 +8,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from lossmith.study.base.errors import InputError
+from lossmith.study.base.errors import InputError, told
 from lossmith.study.trials import checkpoint
 from lossmith.study.trials.trial import Trial
 
@@ -123,7 +122,7 @@ def _train(study: Any, trial: RankTrial, train: Callable[[Trial], Any]) -> None:
             failed = error
             if not trial.parted:  # the others wait for this rank
                 _end(study, trial, failed)
-                trial.meet("its end", None, "".join(traceback.format_exception_only(error)))
+                trial.meet("its end", None, told(error))
     _end(study, trial, failed)
 
 

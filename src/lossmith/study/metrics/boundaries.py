@@ -6,8 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from lossmith.study.base.direction import Better
-from lossmith.study.metrics.overlap import IGNORED, Overlap, without_channel
-from lossmith.study.metrics.reading import class_codes, decided, has_classes
+from lossmith.study.metrics.overlap import Overlap, without_channel
+from lossmith.study.metrics.reading import IGNORED, class_codes, decided, has_classes
 from lossmith.study.metrics.sums import ratio
 
 Array = np.ndarray

@@ -13,7 +13,7 @@ import torch
 
 from lossmith.core.tree import tree_map
 from lossmith.study.base.direction import Better
-from lossmith.study.base.errors import InputError
+from lossmith.study.base.errors import InputError, told
 from lossmith.study.metrics.jackknife import jackknife
 from lossmith.study.metrics.reading import decided, has_classes
 from lossmith.study.metrics.study_metric import StudyMetric, has_nan, leaf_arrays, to_array
@@ -50,7 +50,7 @@ class FunctionMetric(StudyMetric):
         return any(has_nan(part) for part in leaf_arrays(prediction))
 
     def _score(self, target: Any, prediction: Any) -> float:
-        found = self.function(target, prediction)
+        found = self._called(target, prediction)
         value = None if isinstance(found, str | Mapping) else to_array(found)
         if value is None or value.size != 1 or value.dtype.kind not in "fiub":
             shape = "" if value is None else f" of shape {value.shape}"
@@ -60,8 +60,37 @@ class FunctionMetric(StudyMetric):
             )
         return float(value.reshape(()))
 
+    def _called(self, target: Any, prediction: Any) -> Any:
+        """Return what the function says.
+
+        Raises:
+            InputError: where it raises, with what it was given.
+        """
+        try:
+            return self.function(target, prediction)
+        except InputError:
+            raise
+        except Exception as error:
+            given = " and ".join(_described(one) for one in (target, prediction))
+            raise InputError(
+                f"the metric {self.name} raised {told(error)}; it is called with target and "
+                f"prediction, here {given}"
+            ) from error
+
     def _influences(self, target: Any, prediction: Any, codes: Array, index: Array) -> Array:
         return jackknife(self._score, target, prediction, codes, index)
+
+
+def _described(values: Any) -> str:
+    """Return what a function was given, in words.
+
+    >>> _described(np.zeros((2, 3))), _described({"time": np.zeros(2)})
+    ('an array (2, 3)', 'a dict of time')
+    """
+    if isinstance(values, Mapping):
+        return f"a dict of {', '.join(map(str, values))}"
+    kind = "a tensor" if isinstance(values, torch.Tensor) else "an array"
+    return f"{kind} {tuple(values.shape)}"
 
 
 def _tensors(values: Any) -> Any:

@@ -57,10 +57,13 @@ class QuadraticKappa(GradeMetric):
     .. math:: \kappa = 1 - \frac{\operatorname{mean}(a - b)^2}{\operatorname{mean} a^2 +
         \operatorname{mean} b^2 - 2 \bar a \bar b}
 
-    Source: Cohen, Weighted Kappa, 1968; 0 where all targets and predictions are one grade.
+    Source: Cohen, Weighted Kappa, 1968; 0 where all targets and predictions are one grade. Among
+    losses it is the value of weighted kappa's alone, counted with probabilities: best are not the
+    mean grades of like rows, but these spread as widely as the grades themselves.
     """
 
     name, label, rule = "quadratic_kappa", "quadratic kappa", "mean"
+    minimiser = "weighted_kappa"
     better: Better = "higher"
     best = 1.0
 

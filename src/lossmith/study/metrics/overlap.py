@@ -5,12 +5,17 @@ from torch import Tensor
 
 from lossmith.study.base.direction import Better
 from lossmith.study.base.errors import InputError
-from lossmith.study.metrics.reading import class_codes, decided, has_classes, same_shape
+from lossmith.study.metrics.reading import (
+    IGNORED,
+    class_codes,
+    decided,
+    has_classes,
+    same_shape,
+)
 from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.metrics.sums import ClassSums, mean_where, ratio
 
 Array = np.ndarray
-IGNORED = 255  # and negative codes, in masks of classes
 
 
 class Overlap(ClassSums):

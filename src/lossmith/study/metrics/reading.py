@@ -5,6 +5,7 @@ import numpy as np
 from lossmith.study.base.errors import InputError
 
 Array = np.ndarray
+IGNORED = 255  # in masks of classes; negative codes are ignored everywhere
 SLACK = 1e-3  # of probabilities in half precision
 
 
@@ -38,6 +39,16 @@ def probabilities(name: str, prediction: Array) -> Array:
     return prediction
 
 
+def check_columns(name: str, target: Array, prediction: Array) -> None:
+    """Raise InputError where predictions (N, C, …) have no column for a class of the targets."""
+    most = int(target.max(where=target != IGNORED, initial=-1))
+    if most >= prediction.shape[1]:
+        raise InputError(
+            f"{name} needs a column for each class, but predictions have {prediction.shape[1]} and "
+            f"a target is class {most}; a head has trial.out_features, classes count from 0"
+        )
+
+
 def has_classes(target: Array, prediction: Array) -> bool:
     """Return whether predictions are (N, C, …) of targets (N, …)."""
     return (
@@ -53,6 +64,7 @@ def require_classes(name: str, target: Array, prediction: Array) -> None:
             f"{name} needs predictions with classes along dimension 1; got targets of shape "
             f"{target.shape} and predictions of shape {prediction.shape}"
         )
+    check_columns(name, target, prediction)
 
 
 def same_shape(name: str, target: Array, prediction: Array) -> None:
@@ -69,8 +81,12 @@ def decided(name: str, target: Array, prediction: Array) -> Array:
 
     The most probable class of (N, C, …); label 1 where a probability of the targets' own shape
     is at least ½; integers and booleans of that shape are decisions already.
+
+    Raises:
+        InputError: where a class of the targets has no column, or shapes differ.
     """
     if has_classes(target, prediction):
+        check_columns(name, target, prediction)
         return prediction.argmax(axis=1)
     same_shape(name, target, prediction)
     if np.issubdtype(prediction.dtype, np.inexact):

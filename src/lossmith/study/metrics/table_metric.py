@@ -7,7 +7,13 @@ import numpy as np
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.base import Metric
-from lossmith.study.metrics.reading import class_codes, has_classes, probabilities, same_shape
+from lossmith.study.metrics.reading import (
+    check_columns,
+    class_codes,
+    has_classes,
+    probabilities,
+    same_shape,
+)
 from lossmith.study.metrics.regression import REGRESSION
 from lossmith.study.metrics.study_metric import StudyMetric, to_array
 from lossmith.study.metrics.units import of_units
@@ -59,8 +65,13 @@ class TableMetric(StudyMetric):
             rows = np.arange(len(target)).repeat(target[0].size)
             yield target.ravel(), prediction.ravel(), rows
             return
-        target, prediction = class_codes(self.name, target), probabilities(self.name, prediction)
+        target = class_codes(self.name, target)
+        if self._chosen(target, prediction):
+            yield _held(target, _certain(target, prediction))
+            return
+        prediction = probabilities(self.name, prediction)
         if has_classes(target, prediction):
+            check_columns(self.name, target, prediction)
             yield _held(target, prediction)
             return
         same_shape(self.name, target, prediction)
@@ -70,6 +81,11 @@ class TableMetric(StudyMetric):
             return
         yield from self._labels(target, pairs)
 
+    def _chosen(self, target: Array, prediction: Array) -> bool:
+        """Return whether predictions are classes, decided already, under a metric of decisions."""
+        whole = prediction.shape == target.shape and np.issubdtype(prediction.dtype, np.integer)
+        return whole and target.ndim == 1 and self.elicits in ("decision", "balanced")
+
     def _labels(self, target: Array, pairs: Array) -> Iterator[Part]:
         if self.name == "f1":
             raise InputError("f1 is of one label; of several labels use f1_macro or f1_micro")
@@ -78,6 +94,12 @@ class TableMetric(StudyMetric):
             both = 0 < np.count_nonzero(part[0]) < len(part[0])
             if both or self.name not in ("auroc", "average_precision"):
                 yield part
+
+
+def _certain(target: Array, prediction: Array) -> Array:
+    """Return classes (N,) as probabilities (N, C) of 0 and 1."""
+    classes = 1 + max(int(target.max()), int(prediction.max()))
+    return (prediction[:, None] == np.arange(classes)).astype(np.float64)
 
 
 class GradesOfAnyShape(TableMetric):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lossmith.study.base.result import ReportData, Result, Sample
-from lossmith.study.metrics.overlap import IGNORED
+from lossmith.study.metrics.reading import IGNORED
 from lossmith.study.report import fit
 from lossmith.study.report.censored import draw_thirds
 from lossmith.study.report.ranked import lists_table

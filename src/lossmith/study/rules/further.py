@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lossmith.study.journal.facts import Facts, Setting
+from lossmith.study.journal.facts import Facts, Setting, Training
 from lossmith.study.rules.compare import best_epochs
 from lossmith.study.rules.convergence import TOLERANCE, beyond, improving
 from lossmith.study.rules.design import Design
@@ -53,7 +53,7 @@ def further_rates(
     for setting in _contending(design, facts, chosen, folds):
         errors = {
             one.learning_rate: rank_error(design, facts, one, design.screening)
-            for one in _rates_of(design, facts, setting)
+            for one in _rates_of(design, facts, setting, design.screening)
         }
         own = errors[setting.learning_rate]
         worse = [error for rate, error in errors.items() if rate != setting.learning_rate]
@@ -63,16 +63,57 @@ def further_rates(
     return found
 
 
-def _rates_of(design: Design, facts: Facts, setting: Setting) -> list[Setting]:
-    """Return what differs from a setting in the rate alone and was measured in the screening."""
+def at_edge(
+    design: Design, facts: Facts, chosen: Sequence[Setting], folds: Sequence[int]
+) -> list[Setting]:
+    """Return those of them whose learning rate is at an edge, and did better than those within.
+
+    All rates were started on the first folds; the cuts of a screening left them unequally long, so
+    they are held against each other after as many epochs as all have.
+    """
+    found = []
+    for setting in _contending(design, facts, chosen, folds):
+        rates = _rates_of(design, facts, setting, design.first)
+        until = min(_reported(facts, one, design.first) for one in rates)
+        errors = {one: rank_error(design, facts, one, design.first, until) for one in rates}
+        own = errors.pop(setting)
+        rate = beyond(setting.learning_rate, [one.learning_rate for one in rates])
+        if rate is not None and min(errors.values()) - own > TOLERANCE * abs(own):
+            found.append(setting)
+    return found
+
+
+def unsettled(longer: Sequence[str], edge: Sequence[str], epochs: int) -> str:
+    """Return a sentence on what was still improving when a study went no further, or nothing.
+
+    >>> unsettled(["mae"], [], 30)
+    ' Scores were still improving after 30 epochs with mae.'
+    """
+    reasons = []
+    if longer:
+        reasons.append(f"after {epochs:,} epochs with {', '.join(longer)}")
+    if edge:
+        reasons.append(f"at the edge of the learning rates with {', '.join(edge)}")
+    return f" Scores were still improving {' and '.join(reasons)}." if reasons else ""
+
+
+def _reported(facts: Facts, setting: Setting, folds: Sequence[int]) -> int:
+    """Return the last epoch that a setting came to on all of some folds."""
+    return min(facts.records[Training(setting, fold)].epoch for fold in folds)
+
+
+def _rates_of(
+    design: Design, facts: Facts, setting: Setting, folds: Sequence[int]
+) -> list[Setting]:
+    """Return what differs from a setting in the rate alone and was measured on all these folds."""
     counts: dict[Setting, int] = {}
     for training, record in facts.records.items():
         one = training.setting
         if one._replace(learning_rate=setting.learning_rate) != setting or training.twin:
             continue
-        if training.fold in design.screening and record.reports:
+        if training.fold in folds and record.reports:
             counts[one] = counts.get(one, 0) + 1
-    return [one for one, count in counts.items() if count == len(design.screening)]
+    return [one for one, count in counts.items() if count == len(folds)]
 
 
 def _contending(

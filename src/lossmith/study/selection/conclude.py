@@ -24,6 +24,7 @@ from lossmith.study.diagnose import suspected
 from lossmith.study.multitarget.candidates import WEIGHTINGS
 from lossmith.study.multitarget.heads import losses_of
 from lossmith.study.rules.decision import Decision
+from lossmith.study.rules.further import unsettled
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.selection.by_target import ByTarget, source
 from lossmith.study.selection.expected import with_expectations
@@ -152,6 +153,7 @@ def conclude(
         candidates = with_expectations(
             candidates, measurements, problem.targets[0], split.train, metric
         )
+    longer, edge = measurements.still_improving, measurements.at_edge
     result = Result(
         task=problem.task,
         metric=measurements.measure.name,
@@ -164,10 +166,10 @@ def conclude(
         selected=decision.selected,
         verdict="switch" if decision.selected != default else "keep",
         sentence=_sentence(measurements, decision, problem, suspected(findings))
-        + (STOPPED if interrupted else _unsettled(measurements)),
+        + (STOPPED if interrupted else unsettled(longer, edge, measurements.epochs)),
         equivalents=decision.equivalents,
         withheld=decision.withheld,
-        still_improving=tuple(dict.fromkeys(measurements.still_improving + measurements.at_edge)),
+        still_improving=tuple(dict.fromkeys(longer + edge)),
         candidates=candidates,
         lean=lean(candidates),
         test={} if problem.several else tests[0],
@@ -265,17 +267,6 @@ def _sentence(
             return f"Keep {base}: {what} better on {metric} beyond doubt."
         tried, where = f"{len(others)} other losses", metric
     return f"Keep {base}: none of {tried} is better on {where} beyond doubt."
-
-
-def _unsettled(measurements: Measurements) -> str:
-    """Return a sentence on what was still improving when the study went no further, or nothing."""
-    longer, edge = measurements.still_improving, measurements.at_edge
-    reasons = []
-    if longer:
-        reasons.append(f"after {measurements.epochs:,} epochs with {', '.join(longer)}")
-    if edge:
-        reasons.append(f"at the edge of the learning rates with {', '.join(edge)}")
-    return f" Scores were still improving {' and '.join(reasons)}." if reasons else ""
 
 
 def _gain(

@@ -28,6 +28,10 @@ class OfTable(ArrayTask):
         """Tell whether targets are of this task, as was checked."""
         return True
 
+    def told(self, kind: type[Loss], target: Any) -> dict[str, Any]:
+        """Return the number of classes."""
+        return {"classes": self.classes} if self.classes else {}
+
     def baseline(self, metric: StudyMetric) -> Baseline:
         """Return the loss to beat under a metric, with its reason."""
         return self.table.baseline(self.asked)
@@ -64,6 +68,10 @@ class Auxiliary(ArrayTask):
     def learned(self, target: Any) -> Any:
         """Return the part of the targets that losses are fitted to."""
         return self.own.learned(target)
+
+    def told(self, kind: type[Loss], target: Any) -> dict[str, Any]:
+        """Return the arguments of a loss that follow from the targets."""
+        return self.own.told(kind, target)
 
     def baseline(self, metric: StudyMetric) -> Baseline:
         """Return the loss to beat under a metric, with its reason."""

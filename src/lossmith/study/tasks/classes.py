@@ -8,6 +8,10 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.tasks.base import Array, Baseline, TableTask
 from lossmith.study.tasks.candidate import Candidate
 
+MINIMISERS = {
+    "weighted_kappa": "its value, counted with probabilities: de la Torre, Puig & Valls, Weighted "
+    "Kappa Loss Function, 2018"
+}
 MINIMUM_CLASS_ROWS = 5  # about one row a fold
 
 
@@ -32,7 +36,9 @@ class Classes(TableTask):
             )
 
     def baseline(self, metric: Any) -> Baseline:
-        """Return the loss of the probabilities that the metric elicits, or decides by."""
+        """Return the loss whose value the metric is, or of the probabilities that it asks for."""
+        if metric.minimiser:
+            return Baseline(metric.minimiser, MINIMISERS[metric.minimiser], elicited=True)
         if metric.elicits == "balanced":
             what = "probabilities under equal class sizes"
             return Baseline("balanced_softmax", what, elicited=True)

@@ -30,7 +30,7 @@ class Forecasting(ArrayTask):
     name, numbers = "regression", True
     sample = "paths"
     wanted = (
-        "numbers (N, H), H being 2 or more and one number a row (N,), or under mase a dict of "
+        "numbers (N, H), where H is 2 or more (of one number a row (N,)), or under mase a dict of "
         "value and scale,"
     )
     start = "mse"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.metrics.overlap import IGNORED, without_channel
-from lossmith.study.metrics.reading import decided, has_classes
+from lossmith.study.metrics.overlap import without_channel
+from lossmith.study.metrics.reading import IGNORED, decided, has_classes
 from lossmith.study.metrics.retrieval import relevances
 
 Array = np.ndarray

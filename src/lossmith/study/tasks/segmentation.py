@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lossmith.core.loss import Loss
-from lossmith.study.metrics.overlap import IGNORED
+from lossmith.study.metrics.reading import IGNORED
 from lossmith.study.tasks.arrays import ArrayTask, Baseline, whole
 from lossmith.study.tasks.candidate import Candidate, Sum
 

@@ -1,6 +1,6 @@
 """What goes into a module and what its outputs mean: moved, called, decoded."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
+from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric
 from lossmith.study.multitarget.heads import heads
 from lossmith.study.tasks import predicts_numbers
@@ -97,10 +98,23 @@ def decoded(
     decode: Callable[[Any], Any] | None,
     reading: HeadReader = AS_DECODED,
 ) -> Any:
-    """Return predictions from raw outputs: as the loss reads them, or torch's own do; or as is."""
+    """Return predictions from raw outputs: as the loss reads them, or torch's own do; or as is.
+
+    Of arrays and lists as of tensors; what has several parts only `decode` can read.
+
+    Raises:
+        InputError: for a tuple without `decode`.
+    """
+    output = tensors(output)
     if not isinstance(output, Tensor):
+        if decode is not None and not isinstance(loss, Loss):
+            return decode(output)
+        if isinstance(output, tuple):
+            raise InputError(
+                f"outputs= has {len(output)} parts, and the metric reads one; report it alone, or "
+                "give the study decode=, which makes predictions of all"
+            )
         return output
-    output = output.detach()
     if isinstance(loss, Hybrid) and loss.named("input"):
         return output if decode is None else decode(output)  # which part it is nobody has said
     if isinstance(loss, Loss) and (loss.card.trains_head or decode is None):
@@ -112,6 +126,26 @@ def decoded(
     if isinstance(loss, nn.BCEWithLogitsLoss):
         return torch.sigmoid(output)
     return output
+
+
+def tensors(given: Any) -> Any:
+    """Return what a model gave without its graph, and arrays and lists of numbers as tensors.
+
+    >>> tensors({"logits": np.zeros(2), "features": [1.0, 2.0]})["features"]
+    tensor([1., 2.], dtype=torch.float64)
+    """
+    if isinstance(given, Tensor):
+        return given.detach()
+    if isinstance(given, Mapping):
+        return {name: tensors(part) for name, part in given.items()}
+    if isinstance(given, tuple) or (isinstance(given, list) and _holds_parts(given)):
+        return tuple(tensors(part) for part in given)
+    found = np.asarray(given)
+    return torch.as_tensor(found) if found.dtype.kind in "fiub" else given
+
+
+def _holds_parts(given: list[Any]) -> bool:
+    return any(isinstance(part, (Tensor, np.ndarray, Mapping)) for part in given)
 
 
 def told(loss: nn.Module, first: int, last: int, total: int) -> Iterator[int]:

@@ -14,6 +14,7 @@ from lossmith.core.loss import Loss
 from lossmith.core.tree import tree_map
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.study_metric import StudyMetric, leaf_arrays, to_array
+from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.tasks import ArrayTask, array_task, is_numbers, sample_of
 from lossmith.study.tasks.sample import SAMPLES
 from lossmith.study.training.heads import AS_DECODED, HeadReader, decoded
@@ -49,7 +50,8 @@ class Aim:
         """
         found = None if target is None else tree_map(to_array, target)
         of = array_task(metric, found, task)
-        if of is not None:
+        single = isinstance(found, np.ndarray) and found.ndim == 1
+        if of is not None or (single and isinstance(metric, TableMetric)):
             metric.check(found)
         known = metric if found is None else metric.fitted(found)
         return cls(metric=known, target=found, task=of, decode=decode)
@@ -71,6 +73,15 @@ class Aim:
             return None
         labels = self.target.ndim == 1 and self.target.dtype.kind != "f"
         return self.target if labels else None
+
+    def known_of(self, kind: type[Loss]) -> Mapping[str, Any]:
+        """Return what a loss takes from all targets, alike in every fold: how many classes."""
+        if self.task is not None:
+            return self.task.told(kind, self.target)
+        codes = self.strata
+        if codes is None or codes.dtype.kind not in "biu":
+            return {}
+        return {"classes": int(codes.max()) + 1}
 
     def fitted(self, contender: Contender, rows: np.ndarray | None) -> nn.Module:
         """Return a fresh module of a loss, fitted to the targets of some rows, or of all."""

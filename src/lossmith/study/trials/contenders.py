@@ -16,6 +16,7 @@ from lossmith.catalogue.lookup import loss_class
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.serial import plain
+from lossmith.losses.regression.transformed import TransformedTarget
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.named import home_of
 from lossmith.study.candidates import CandidateSpec, candidates_for
@@ -25,6 +26,13 @@ from lossmith.study.tasks import ArrayTask, table_task
 from lossmith.study.tasks.candidate import Candidate, Sum
 
 Make = Callable[[Any], nn.Module]  # from the training targets of a fold
+# What a loss takes from all targets, alike in every fold: a rare class is not in all of them.
+Known = Callable[[type[Loss]], Mapping[str, Any]]
+
+
+def nothing(kind: type[Loss]) -> Mapping[str, Any]:
+    """Return nothing that a loss takes from all targets."""
+    return {}
 
 
 class FunctionLoss(nn.Module):
@@ -41,25 +49,32 @@ class FunctionLoss(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """A loss under the name that the study shows, with how it is made for a fold."""
+    """A loss under the name that the study shows, with how it is made for a fold.
+
+    identity: what it is, as text that is equal in every process. scales: whether it sees numbers
+    centred and scaled by the training rows; None where it takes no numbers.
+    """
 
     name: str
     make: Make
-    identity: str  # what it is, as text that is equal in every process
+    identity: str
+    scales: bool | None = None
 
     def fit(self, target: Any) -> nn.Module:
         """Return a fresh module of it, fitted to the training targets where it can be."""
         return self.make(target)
 
 
-def contenders_of(losses: Any) -> list[Contender]:
+def contenders_of(losses: Any, known: Known = nothing) -> list[Contender]:
     """Return what a list, or a dict by name, of losses stands for.
+
+    known: what those of the catalogue are told, as the number of classes.
 
     Raises:
         InputError: for an unknown name, a thing that is no loss, or a name given twice.
     """
     if isinstance(losses, Mapping):
-        return [contender(loss, str(name)) for name, loss in losses.items()]
+        return [contender(loss, str(name), known) for name, loss in losses.items()]
     if isinstance(losses, str) or not isinstance(losses, Sequence):
         raise InputError(
             "losses must be a list of names, modules or functions, or a dict by name; "
@@ -67,27 +82,31 @@ def contenders_of(losses: Any) -> list[Contender]:
         )
     found: list[Contender] = []
     for loss in losses:
-        one = contender(loss)
+        one = contender(loss, None, known)
         number = sum(other.name.partition("#")[0] == one.name for other in found)
-        found.append(one if not number else contender(loss, f"{one.name}#{number + 1}"))
+        found.append(one if not number else contender(loss, f"{one.name}#{number + 1}", known))
     return found
 
 
-def contender(loss: Any, name: str | None = None) -> Contender:
+def contender(loss: Any, name: str | None = None, known: Known = nothing) -> Contender:
     """Return what one loss stands for: a name of the catalogue, a module, or a function."""
     if isinstance(loss, Contender):
         return loss
     if isinstance(loss, str):
-        return _by_name(loss, name or loss)
+        return _by_name(loss, name or loss, known)
     if isinstance(loss, type) and issubclass(loss, Loss):
-        return Contender(name=name or loss.card.key, make=_fitted(loss), identity=loss.card.key)
+        make, key = _fitted(loss, {}, known), loss.card.key
+        return Contender(name=name or key, make=make, identity=key, scales=_scales(loss))
     if isinstance(loss, nn.Module):
         make = _refitted(loss) if isinstance(loss, Hybrid) else lambda _: copy.deepcopy(loss)
-        return Contender(name=name or _name_of(loss), make=make, identity=_told(loss))
+        called, raw = name or _name_of(loss), not isinstance(loss, Loss) or _scales(type(loss))
+        scales = isinstance(loss, TransformedTarget) if raw else None
+        return Contender(name=called, make=make, identity=_told(loss), scales=scales)
     if callable(loss) and not isinstance(loss, type):
         called = name or str(getattr(loss, "__name__", type(loss).__name__))
         told = f"{home_of(loss)}.{told_function(loss)}"
-        return Contender(name=called, make=lambda _: FunctionLoss(loss), identity=told)
+        make = lambda _: FunctionLoss(loss)  # noqa: E731
+        return Contender(name=called, make=make, identity=told, scales=False)
     raise InputError(
         f"{loss!r} is no loss: give a name of the catalogue, an nn.Module (an instance), or a "
         "function of (input, target)"
@@ -107,10 +126,10 @@ def _refitted(loss: Hybrid) -> Make:
     return make
 
 
-def _by_name(text: str, name: str) -> Contender:
+def _by_name(text: str, name: str, known: Known) -> Contender:
     """Return the loss of a name, or the sum of those of several: cross_entropy + 0.5 dice."""
     terms = [_weighted(part.strip()) for part in text.split(" + ")]
-    parts = [(weight, _one_by_name(part, part)) for weight, part in terms]
+    parts = [(weight, _one_by_name(part, part, known)) for weight, part in terms]
     if len(parts) == 1 and parts[0][0] == 1:
         return replace(parts[0][1], name=name)
 
@@ -133,7 +152,7 @@ def _weighted(text: str) -> tuple[float, str]:
         return 1.0, text
 
 
-def _one_by_name(text: str, name: str) -> Contender:
+def _one_by_name(text: str, name: str, known: Known) -> Contender:
     key, _, arguments = text.partition("(")
     try:
         kind, hypers = loss_class(key), _hypers(arguments)
@@ -142,11 +161,12 @@ def _one_by_name(text: str, name: str) -> Contender:
     except ValueError as error:
         raise InputError(f"{text!r} must be written as huber(delta=0.5)") from error
     parameters = inspect.signature(kind).parameters.values()
-    known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
-    strange = [name for name in hypers if name not in known]
+    takes = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
+    strange = [name for name in hypers if name not in takes]
     if strange:
-        raise InputError(f"{key} has no {strange[0]!r}; it takes {', '.join(known) or 'nothing'}")
-    return Contender(name=name, make=_fitted(kind, hypers), identity=text)
+        raise InputError(f"{key} has no {strange[0]!r}; it takes {', '.join(takes) or 'nothing'}")
+    make = _fitted(kind, hypers, known)
+    return Contender(name=name, make=make, identity=text, scales=_scales(kind))
 
 
 def _hypers(text: str) -> dict[str, Any]:
@@ -157,14 +177,18 @@ def _hypers(text: str) -> dict[str, Any]:
     return {name.strip(): json.loads(value) for name, value in pairs}
 
 
-def _fitted(kind: type[Loss], hypers: Mapping[str, Any] | None = None) -> Make:
+def _scales(kind: type[Loss]) -> bool | None:
+    """Tell whether a loss of the catalogue sees numbers centred and scaled; None: it takes none."""
+    return True if "regression" in kind.card.tasks and kind.card.target == "values" else None
+
+
+def _fitted(kind: type[Loss], hypers: Mapping[str, Any], known: Known) -> Make:
     """Return how a loss of the catalogue is fitted, as a table's study fits it.
 
     Regression losses see a target of numbers centred and scaled by the training rows, so that one
     grid of learning rates serves them all; they predict in the target's own unit.
     """
-    given = dict(hypers or {})
-    card = kind.card
+    given, card = dict(hypers), kind.card
 
     def make(target: Any) -> nn.Module:
         try:
@@ -172,11 +196,13 @@ def _fitted(kind: type[Loss], hypers: Mapping[str, Any] | None = None) -> Make:
                 return kind(**given)
             whole = isinstance(target, Tensor) and target.ndim in (1, 2)
             numbers = whole and target.is_floating_point()
-            if "regression" in card.tasks and card.target == "values" and numbers:
+            if _scales(kind) and numbers:
                 columns = {"columns": target.shape[1]} if target.ndim == 2 else {}
                 own = Candidate(key=card.key, hypers=given, given=columns, function="identity")
                 return own.fit(target)
-            return kind.for_target(target, **given)
+            takes = {*inspect.signature(kind.for_target).parameters, *kind.hyperparameters}
+            told = {name: value for name, value in known(kind).items() if name in takes}
+            return kind.for_target(target, **{**told, **given})
         except (TypeError, ValueError) as error:
             lacking = "; give target=, to which it fits itself" if target is None else ""
             raise InputError(f"{card.key}: {error}{lacking}") from error
@@ -194,7 +220,7 @@ def all_that_fit(
     task = table_task(metric, classes)
     found = candidates_for(task.name, metric, target, classes or None, keys)
     contenders = [
-        Contender(name=one.name, make=_of_candidate(one), identity=one.name)
+        Contender(name=one.name, make=_of_candidate(one), identity=one.name, scales=_moves(one))
         for one in found.candidates
     ]
     return contenders, found.default, found.common
@@ -205,10 +231,15 @@ def all_of_task(
 ) -> tuple[list[Contender], str, str]:
     """Return what fits of a task of any targets, the metric's default and the common loss."""
     contenders = [
-        Contender(name=one.name, make=_of_candidate(one), identity=one.name)
+        Contender(name=one.name, make=_of_candidate(one), identity=one.name, scales=_moves(one))
         for one in task.everyone(metric, target)
     ]
     return contenders, task.default(metric, target).name, task.common(target).name
+
+
+def _moves(candidate: CandidateSpec | Sum) -> bool | None:
+    """Tell whether a candidate moves the target before its loss sees it; None: that is not said."""
+    return True if getattr(candidate, "function", None) is not None else None
 
 
 def _of_candidate(candidate: CandidateSpec | Sum) -> Make:

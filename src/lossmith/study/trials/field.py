@@ -1,10 +1,13 @@
 """Who takes part: the losses that were asked for, and the one to beat."""
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import listed
 from lossmith.study.metrics import Metric, lookup
 from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.tasks import ARRAY_TASKS, ROW_TASKS, table_task
@@ -17,6 +20,8 @@ from lossmith.study.trials.contenders import (
     contenders_of,
 )
 
+FAR = 4.0  # quartiles of a target this far from 0 or apart, or as near: it is not standardised
+
 
 def contestants(
     losses: Any, default: Any, metric: Any, aim: Aim
@@ -26,7 +31,9 @@ def contestants(
     Raises:
         InputError: where a loss is none, or the default cannot be told from metric and target.
     """
-    found = None if losses is None else contenders_of(losses)
+    found = None if losses is None else contenders_of(losses, aim.known_of)
+    if found is not None and not found:
+        raise InputError("losses is empty; leave it out for all that fit, or name some")
     known = None if found is not None and default is not None else _fitting(metric, aim)
     if known is None and (found is None or default is None):
         if aim.target is not None:
@@ -37,15 +44,31 @@ def contestants(
     by_name = {one.name: one for one in (everyone if found is None else found)}
     if default is not None:
         chosen = by_name.get(default) if isinstance(default, str) else None
-        chosen = chosen or contender(default)
+        chosen = chosen or contender(default, None, aim.known_of)
         same = next((one for one in by_name.values() if one.identity == chosen.identity), chosen)
         by_name.setdefault(same.name, same)
         own = same.name
     elif own not in by_name:
         by_name[own] = next(one for one in everyone if one.name == own)
-    if len(by_name) < 1:
-        raise InputError("losses is empty; name at least one to hold against the default")
+    _tell_of_scales(list(by_name.values()), aim.target)
     return by_name, own, common if common in by_name else None
+
+
+def _tell_of_scales(contenders: Sequence[Contender], target: Any) -> None:
+    """Warn where some losses see numbers centred and scaled, others far from it as they are."""
+    scaled, plain = ([one.name for one in contenders if one.scales is how] for how in (True, False))
+    numbers = isinstance(target, np.ndarray) and target.ndim in (1, 2) and target.dtype.kind == "f"
+    if not (scaled and plain and numbers):
+        return
+    low, middle, high = np.quantile(target, (0.25, 0.5, 0.75))
+    if max(abs(middle), high - low) <= FAR and high - low >= 1 / FAR:
+        return
+    warnings.warn(
+        f"{listed(plain)} sees the target as it is (quartiles {low:.3g} to {high:.3g}), but "
+        f"{listed(scaled)} sees it centred and scaled, as losses given by name do, which "
+        "alone may decide: standardise target=, or give all by name",
+        stacklevel=4,
+    )
 
 
 def source_of(default: Any, metric: Any, aim: Aim) -> str:
@@ -73,7 +96,10 @@ def _how_told(aim: Aim) -> str:
             "classes, as metric='mae', target=y, and by task='metric_learning' of embeddings"
         )
     wanted = " or ".join(sorted(known))
-    return f"under {aim.metric.name} what fits is told by target=, which must be {wanted}"
+    said = f"under {aim.metric.name} what fits is told by target=, which must be {wanted}"
+    if not isinstance(aim.target, np.ndarray):
+        return said
+    return f"{said}; got {aim.target.dtype} of shape {aim.target.shape}"
 
 
 def _fitting(metric: Any, aim: Aim) -> tuple[list[Contender], str, str] | None:

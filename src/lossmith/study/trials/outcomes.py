@@ -9,7 +9,7 @@ from lossmith.study.journal import Facts, Setting, State, Storage, Training
 from lossmith.study.rules.design import TWIN_REPORTS, Design
 from lossmith.study.rules.pruning import FROM, hopeless
 from lossmith.study.trials.scored import Scored
-from lossmith.study.trials.standing import DIVERGED
+from lossmith.study.trials.standing import DIVERGED, last_line
 from lossmith.study.trials.trial import Trial
 
 
@@ -42,7 +42,7 @@ def check_default(design: Design, facts: Facts) -> None:
         if len(notes) == len(own):
             raise InputError(
                 f"the default loss {design.default} failed at every learning rate: "
-                f"{notes[-1].strip().splitlines()[-1]}"
+                f"{last_line(notes[-1])}"
             )
 
 

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,13 @@ def open_study(
     _begin(journal, spec, units)
     name = f"{journal.name}-{journal.identity}"  # a study that is begun anew finds no old files
     return journal, _cache() / "studies" / name if folder is None else Path(folder) / name
+
+
+def forgotten_with(study: Any) -> str:
+    """Return the folder of a study in memory, which is removed when the study is."""
+    parent = tempfile.mkdtemp(prefix="lossmith-")
+    weakref.finalize(study, shutil.rmtree, parent, ignore_errors=True)
+    return str(Path(parent) / "in-memory")
 
 
 def _cache() -> Path:

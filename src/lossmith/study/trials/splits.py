@@ -1,6 +1,7 @@
 """The folds of a study of one's own loop: any splitter's, one fixed split, or made here."""
 
 import hashlib
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import listed
 
 FOLDS, REPEATS = 5, 2  # that are made here
 FIXED_SEEDS = 5  # trainings on one fixed split, unless asked for otherwise
@@ -151,6 +153,7 @@ def _made(
             "splits= is needed where no target is given: KFold(5).split(x), or (train, valid)"
         )
     strata = np.asarray(target) if classes else None
+    _tell_of_rare(strata)
     kinds = {
         (False, False): KFold,
         (True, False): StratifiedKFold,
@@ -162,10 +165,26 @@ def _made(
     for repeat in range(REPEATS):
         splitter = kind(FOLDS, shuffle=True, random_state=seed + repeat)
         try:
-            pairs += splitter.split(np.zeros(len(target)), strata, groups)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The least populated class")
+                pairs += splitter.split(np.zeros(len(target)), strata, groups)
         except ValueError as error:
             raise InputError(f"the rows can't be cut into {FOLDS} folds: {error}") from error
     return pairs
+
+
+def _tell_of_rare(strata: np.ndarray | None) -> None:
+    """Warn of a class that some folds lack, once."""
+    if strata is None:
+        return
+    names, counts = np.unique(strata, return_counts=True)
+    if counts.min() < FOLDS:
+        rare = names[counts < FOLDS].tolist()
+        warnings.warn(
+            f"class {listed([str(one) for one in rare])} has {counts.min()} of {len(strata)} rows, "
+            f"so that some of the {FOLDS} folds lack it, to train or to judge by; merge or drop it",
+            stacklevel=5,
+        )
 
 
 def _given(splits: Any) -> list[tuple[np.ndarray, np.ndarray]]:

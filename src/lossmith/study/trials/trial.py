@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EDQUOT, ENOSPC
 from functools import cached_property
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -217,6 +217,11 @@ class Trial:
         """Raise InputError unless the trial runs and an epoch may be reported."""
         if self.outcome is not None:
             raise InputError(f"{self.id} has ended ({self.outcome}); a report comes too late")
+        if not isinstance(epoch, Real):
+            raise InputError(
+                f"report's first argument is the epoch, got a {type(epoch).__name__}; name what is "
+                "reported: outputs=, rows= or score="
+            )
         if not isinstance(epoch, Integral) or not 1 <= int(epoch) <= self.total_epochs:
             raise InputError(
                 f"epoch must be from 1 to {self.total_epochs}, got {epoch!r}; iterate "

@@ -28,6 +28,7 @@ from lossmith.study.report.page import write_report
 from lossmith.study.rules.decision import equivalents, measured, ordered
 from lossmith.study.rules.design import LEAST_FOLDS, LEAST_SCORES, Design, Read
 from lossmith.study.rules.evidence import Form, Shape, reader
+from lossmith.study.rules.further import at_edge, still_improving, unsettled
 from lossmith.study.rules.plan import finalists, needed
 from lossmith.study.rules.weighing import Evidence, weigh
 from lossmith.study.tasks.sample import pictures
@@ -42,6 +43,7 @@ from lossmith.study.trials.standing import (
     why_failed,
 )
 
+UNFINISHED = " The study has not ended yet."
 ONE_SPLIT = Finding(
     name="split",
     value="one",
@@ -192,12 +194,13 @@ def verdict_of(view: View) -> Verdict:
         (_candidate(view, weighed, name, selected) for name in design.candidates), design.better
     )
     ended = "end" in facts.decisions
+    longer, edge = _going_on(view, weighed) if ended else ((), ())
     if weighed is None:
         measured = "was measured in full" if ended else "is measured in full yet"
         said = f"Keep {design.default}: no loss {measured}."
     else:
         said = sentence(metric, design.default, selected, candidates, comparison)
-        said += "" if ended else " The study has not ended yet."
+        said += unsettled(longer, edge, design.epochs) if ended else UNFINISHED
     names = design.default, selected
     if best != selected:
         said = (
@@ -225,6 +228,7 @@ def verdict_of(view: View) -> Verdict:
         interrupted=not ended,
         versions={},
         comparison=comparison,
+        still_improving=tuple(dict.fromkeys((*longer, *edge))),
         source=str(view.spec.get("source", "")),
         beside={} if weighed is None else kept_beside(weighed, view.detail, *names),
     )
@@ -234,6 +238,15 @@ def verdict_of(view: View) -> Verdict:
         finished=ended,
         sample=None if weighed is None else kept_sample(weighed, view.detail, *names),
     )
+
+
+def _going_on(view: View, weighed: Evidence | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return whom longer training, and whom a learning rate beyond those tried, may still help."""
+    if weighed is None:
+        return (), ()
+    measured = view.design, view.facts, tuple(weighed.settings.values()), weighed.folds
+    longer, edge = ([one.candidate for one in f(*measured)] for f in (still_improving, at_edge))
+    return tuple(longer), tuple(edge)
 
 
 def _weighed(view: View) -> Evidence | None:
@@ -309,7 +322,9 @@ def sentence(
             f"Switch from {default} to {selected}: {name} {number(base.score, places)} → "
             f"{number(own.score, places)} (corrected p = {own.p_value:.2g})."
         )
-    if comparison.trainings < least(comparison):
+    if comparison.rivals == 0:
+        return f"Keep {default}: no other loss was given to hold against it."
+    if comparison.planned < least(comparison):
         few = comparison.trainings
         what = "one training" if few == 1 else f"{few} trainings of each"
         return (

@@ -1,0 +1,104 @@
+"""What may be reported as outputs: tensors, arrays and lists alike, classes, and several parts."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lossmith.study.base.errors import InputError
+from lossmith.study.study import Study
+from lossmith.study.trials.trial import Trial
+
+torch.manual_seed(0)
+X = torch.randn(60, 4)
+NUMBERS = 100 + 20 * X.sum(1)  # whose named losses see them centred and scaled
+CLASSES = X[:, :3].argmax(1)
+
+
+class FromParts(nn.Module):
+    """Cross-entropy of the second of two parts, features and logits."""
+
+    def forward(self, parts: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(parts[1], target)
+
+
+def scores(
+    report: Callable[[Tensor], Any], target: Tensor, metric: str, loss: Any, **more: Any
+) -> list[float]:
+    """Return the scores of a loss whose outputs are reported in some way."""
+
+    def train(trial: Trial) -> None:
+        model = nn.Linear(4, 1 if target is NUMBERS else 3)
+        outputs = model(X[trial.valid])
+        trial.report(1, outputs=report(outputs.squeeze(-1)))
+
+    study = Study(
+        None,
+        metric=metric,
+        target=target,
+        losses={"one": loss},
+        default="one",
+        learning_rates=[0.1],
+        epochs=1,
+        **more,
+    )
+    study.run(train)
+    return study.frame().score.tolist()
+
+
+WAYS = {
+    "array": lambda outputs: outputs.detach().numpy(),
+    "list": lambda outputs: outputs.tolist(),
+    "double": lambda outputs: outputs.detach().double().numpy(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("target", "metric", "loss"),
+    [(NUMBERS, "mae", "huber"), (CLASSES, "log_loss", "focal"), (CLASSES, "accuracy", "focal")],
+)
+def test_arrays_and_lists_are_raw_outputs_as_tensors_are(
+    way: str, target: Tensor, metric: str, loss: str
+) -> None:
+    raw = scores(lambda outputs: outputs, target, metric, loss)
+    assert scores(WAYS[way], target, metric, loss) == pytest.approx(raw, rel=1e-5)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
+@pytest.mark.parametrize("array", [False, True])
+def test_whole_numbers_are_classes(metric: str, array: bool) -> None:
+    def decided(outputs: Tensor) -> Any:
+        return outputs.argmax(1).numpy() if array else outputs.argmax(1)
+
+    raw = scores(lambda outputs: outputs, CLASSES, metric, "cross_entropy")
+    assert scores(decided, CLASSES, metric, "cross_entropy") == raw
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "log_loss", "auroc"])
+def test_a_class_without_a_column_is_one_line(metric: str) -> None:
+    with (
+        pytest.raises(InputError, match="predictions have 2 and a target is class 2; a head has"),
+        pytest.warns(UserWarning, match="one@0.1#0 failed"),
+    ):
+        scores(lambda outputs: outputs[:, :2], CLASSES, metric, "cross_entropy")
+
+
+def test_decode_reads_what_has_several_parts() -> None:
+    def parts(outputs: Tensor) -> Any:
+        return 2 * outputs, outputs
+
+    found = scores(
+        parts, CLASSES, "log_loss", FromParts(), decode=lambda parts: parts[1].softmax(1)
+    )
+    assert found == scores(lambda outputs: outputs, CLASSES, "log_loss", nn.CrossEntropyLoss())
+
+
+def test_several_parts_without_decode_are_one_line() -> None:
+    with (
+        pytest.raises(InputError, match=r"outputs= has 2 parts.* give the study decode="),
+        pytest.warns(UserWarning, match="one@0.1#0 failed"),
+    ):
+        scores(lambda outputs: (outputs, outputs), CLASSES, "accuracy", FromParts())
