@@ -27,7 +27,7 @@ import torch
 from atlas_data import DATA_SETS
 from atlas_gain import compared
 from atlas_parts import DataSet, Part, at, first
-from atlas_training import Reading, Repeats, fitting, looped, stacked
+from atlas_training import Reading, Repeats, fitting, looped, stacked, untrained
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import candidates_for
 from lossmith.study.metrics import decide, lookup
@@ -107,6 +107,15 @@ class Cell:
             return stacked(self.repeats, self.candidates)
         return looped(self.data.task, self.task, self.repeats, self.candidates, self.source)
 
+    def before(self, metric: StudyMetric) -> dict[str, float]:
+        """Return the score of features that nothing trained, where features are judged."""
+        if self.data.task != "self_supervised":
+            return {}
+        found = untrained(self.data.task, self.task, self.repeats)
+        tests = (test.target for _, _, test in self.repeats)
+        scores = [metric.score(*pair) for pair in zip(tests, found, strict=True)]
+        return {"untrained": float(f"{np.mean(scores):.6g}")}
+
     def read(self, metric: StudyMetric, loss: Loss, part: Part, found: Any) -> tuple[Any, Any]:
         """Return targets and predictions as the metric takes them."""
         if self.table:
@@ -176,6 +185,7 @@ def work(job: tuple[str, str, str]) -> Lines:
                 "test_rows": int(np.mean([len(rows) for rows in tests])),
                 "train_rows": int(np.mean([len(train.rows) for train, _, _ in cell.repeats])),
                 **compared(metric, tested, default, tests),
+                **cell.before(metric),
                 "seconds": round(time.process_time() - start, 1),
             }
         )

@@ -31,7 +31,7 @@ HOW = """
 first metric. The *common* loss is what people start with whatever the metric; where it is not the
 default, it says what the default alone gains. A gain is **bold** where it matters.
 
-![Honest gains of every cell](pictures/{picture})
+![Honest gains of every cell; an arrow stands for one beyond the edge](pictures/{picture})
 
 ## How it was measured
 
@@ -255,12 +255,22 @@ def _paragraph(rows: Sequence[Row]) -> str:
             f"Against what people start with, {listed(sorted({r.line['common'] for r in ahead}))}, "
             f"the default alone takes {_range(gains)} of the error away."
         )
+    parts += _before([row for row in clean if "untrained" in row.line])
     ties = np.mean([len(row.line["ties"]) / (len(row.line["scores"]) - 1) for row in rows])
     parts.append(f"On average {100 * ties:.0f} % of the losses cannot be told apart from the best.")
     failed = sorted({name for row in rows for name in row.line["failed"]})
     if failed:
         parts.append(f"Not finite in some training: {listed(failed)}.")
     return parts[0] + " ".join(parts[1:])
+
+
+def _before(rows: Sequence[Row]) -> list[str]:
+    """Return what features are worth that nothing trained, where they are judged."""
+    told = [
+        f"{name} " + " and ".join(f"{row.line['untrained']:.3f}" for row in own)
+        for name, own in grouped(rows, lambda row: row.line["data"]).items()
+    ]
+    return [f"Before any training the features have {listed(told)}."] if told else []
 
 
 def _sources(rows: Sequence[Row]) -> str:

@@ -99,3 +99,11 @@ def looped(
                     for name, loss, *found in told:
                         head = task.head(loss)
                         yield Reading(name, number, loss, *(head.decode(one) for one in found))
+
+
+def untrained(kind: str, task: Any, repeats: Repeats) -> Iterator[Any]:
+    """Yield what the model of each repeat says of the test rows before it is trained."""
+    for number, parts in enumerate(repeats):
+        inputs, _, test = encoded(parts)
+        loop = loop_of(kind, task, inputs, parts[0].target, number)
+        yield answers(Stack(loop.model(None), 1), test)[0].numpy()

@@ -190,14 +190,14 @@ PAGE = """
 Of other tasks nothing is asked of your data: `lossmith suggest --task segmentation --metric dice`
 says what the cells of [the atlas](atlas.md) have in common. It is the same model with the data set
 for its only feature: random effects of losses, of losses on a set and of losses in a cell, whose
-sizes all tasks tell together. Below, each data set is predicted from the other one of its task; the
+sizes all tasks tell together. Below, each data set is predicted from the others of its task; the
 width of the intervals was set so that they cover there, so that "covered" is no proof of it. A case
 is a cell under a metric. "Named" are those where the first loss was likely to beat the default
 (75 % or more, by 1 % of the error or more), "worse" those of them where its error was higher;
 "followed" is the change of error over all cases, nothing where none was named. Of masks of one
 thing a loss is named as its twin of classes is: `focal + dice` stands for `binary_focal +
-binary_dice`, too. Two data sets a task tell little about a third: hardly anything is likely to beat
-the default, and intervals are wide. What it is good for is the order in which to try losses.
+binary_dice`, too. Two or three data sets a task tell little about another, and intervals are wide.
+What it is good for is the order in which to try losses.
 """
 
 
