@@ -12,6 +12,8 @@ from lossmith.study.base.direction import Better, as_error
 
 Status = Literal["default", "selected", "finished", "dropped", "diverged", "failed", "unfinished"]
 
+IN_MEMORY = "in-memory"  # the name of a study without a folder that stays
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
