@@ -86,6 +86,8 @@ def test_a_study_in_memory_leaves_nothing(tmp_path: Path) -> None:
     page = one.report(tmp_path / "page.html").read_text(encoding="utf-8")
     assert "in-memory" in page
     assert folder.parent.name not in page
+    assert "# study: the one in memory that wrote this page" in page
+    assert "lossmith.Study(" not in page
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         del one

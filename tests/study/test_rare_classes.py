@@ -26,11 +26,11 @@ NAMED: list[Any] = ["focal", "cross_entropy + 0.5 brier", Focal]
 
 def widths(target: torch.Tensor, metric: str, loss: Any, **more: Any) -> set[int | None]:
     """Return how wide the heads of a loss are over the folds; every fold is scored."""
-    found = set()
+    found: set[int | None] = set()
 
     def train(trial: Trial) -> None:
         found.add(trial.out_features)
-        shape = (len(trial.valid), trial.out_features, *target.shape[1:])
+        shape = (len(trial.valid), trial.out_features or 1, *target.shape[1:])
         trial.report(1, outputs=torch.randn(shape))
 
     with warnings.catch_warnings():

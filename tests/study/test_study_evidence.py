@@ -64,6 +64,7 @@ def test_a_study_that_stopped_at_a_look_lacks_no_folds() -> None:
                 return
 
     verdict = study(None, splits=list(KFold(10).split(X))).run(told)
+    assert verdict.result.comparison is not None
     assert verdict.result.comparison.trainings < 5
     assert "Keep mse: none of 2 other losses is better on MAE beyond doubt." in verdict.sentence
 

@@ -14,6 +14,8 @@ MOST_HARM = 0.1  # probability of being worse from which a loss that is not prov
 
 Status = Literal["default", "selected", "finished", "dropped", "diverged", "failed", "unfinished"]
 
+IN_MEMORY = "in-memory"  # the name of a study without a folder that stays
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:

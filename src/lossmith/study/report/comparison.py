@@ -4,13 +4,15 @@ import json
 from html import escape
 
 from lossmith.study.base.formatting import pluralize
-from lossmith.study.base.result import Comparison, Result
+from lossmith.study.base.result import IN_MEMORY, Comparison, Result
 from lossmith.study.metrics import metric_name
 from lossmith.study.report.text import tried
 
 _UNITS = {"row": "rows", "group": "groups of rows"}
+_OPENED = "study = lossmith.Study({folder}, ...)  # with the arguments that it was begun with"
+_GONE = "# study: the one in memory that wrote this page; begun in a folder it would have stayed"
 _USE = """\
-study = lossmith.Study({folder}, ...)  # with the arguments that it was begun with
+{study}
 loss = study.loss  # {selected}, fitted to the whole target where it can be
 optimizer = torch.optim.Adam(model.parameters(), lr={rate:.3g})  # for {epochs}
 """
@@ -100,8 +102,9 @@ def use(result: Result) -> str:
     own = result.task == "study" and not result.test  # not of select, which has it at hand
     if not own or row is None or row.learning_rate is None:
         return ""
+    folder = json.dumps(result.target, ensure_ascii=False)
     code = _USE.format(
-        folder=json.dumps(result.target, ensure_ascii=False),
+        study=_GONE if result.target == IN_MEMORY else _OPENED.format(folder=folder),
         selected=result.selected,
         rate=row.learning_rate,
         epochs=pluralize(row.epochs or 0, "epoch"),

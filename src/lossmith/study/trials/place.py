@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lossmith.study.base.errors import InputError
+from lossmith.study.base.result import IN_MEMORY
 from lossmith.study.journal import JOURNAL, Storage, is_url, open_journal
 
 WITHIN = "study"  # the folder of a study within that of a run of `select`
@@ -46,7 +47,7 @@ def forgotten_with(study: Any) -> str:
     """Return the folder of a study in memory, which is removed when the study is."""
     parent = tempfile.mkdtemp(prefix="lossmith-")
     weakref.finalize(study, shutil.rmtree, parent, ignore_errors=True)
-    return str(Path(parent) / "in-memory")
+    return str(Path(parent) / IN_MEMORY)
 
 
 def _cache() -> Path:
