@@ -47,7 +47,7 @@ class SoftDTW(Pointwise):
     divergence: Switch = Switch(default=False, doc="whether equal series have the value 0")
     card = Card(
         key="soft_dtw",
-        tasks=("series", "divergence"),
+        tasks=("series",),
         input="values",
         target="values",
         symmetric=True,
