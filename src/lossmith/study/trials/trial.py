@@ -109,7 +109,7 @@ class Trial:
 
     @property
     def out_features(self) -> int | None:
-        """The width of the head that the loss reads; None where the task or your own loss is silent.
+        """The width of the head that the loss reads; None where the task or your loss is silent.
 
         Raises:
             UnknownHeadError: if the loss reads named parts, each of a head of its own.
