@@ -98,7 +98,8 @@ def found_in(example: str, folder: Path, seconds: float) -> dict[str, tuple[Find
     before, kept = signal.signal(signal.SIGPROF, _stop), sys.argv
     sys.argv = [example]
     try:
-        with examiner.watching(), chdir(folder):
+        # Enough may come while gradients are switched off, and leaves them as they were before.
+        with torch.enable_grad(), examiner.watching(), chdir(folder):
             module.main(*given)
     except Enough:
         pass
