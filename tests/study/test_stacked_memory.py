@@ -94,7 +94,7 @@ def test_slopes_do_not_depend_on_how_many_kinds_are_differentiated_at_once(
 def test_kinds_are_grouped_up_to_the_bound_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacked, "MOST", 10)
     sizes = {"a": 4, "b": 6, "c": 1, "d": 30, "e": 2, "f": 9}
-    assert [*stacked._grouped(sizes)] == [["a", "b"], ["c"], ["d"], ["e"], ["f"]]
+    assert [*stacked._grouped(sizes, sizes.__getitem__)] == [["a", "b"], ["c"], ["d"], ["e"], ["f"]]
 
 
 def _slopes(one: StackedBatch) -> list[Tensor]:

@@ -1,9 +1,9 @@
 """Train many trials at once in stacked parameters, one optimizer a learning rate."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ from lossmith.study.training.stacked_loss import stack_key, stacked_loss
 
 WEIGHT_DECAY = 0.05
 MOST = 1 << 22  # numbers of outputs that are scored, or differentiated, at once
+
+Item = TypeVar("Item")
 
 
 class Rows:
@@ -217,20 +219,14 @@ class StackedBatch:
             key: [(own[key], slope[key]) for own, slope in both if key in own]
             for key in self.objectives
         }
-        for group in _grouped({k: sum(own.numel() for own, _ in kinds[k]) for k in kinds}):
-            leaves = {
-                key: torch.cat([own for own, _ in kinds[key]], dim=1).requires_grad_()
-                for key in group
-            }
+        for group in _grouped(kinds, lambda key: sum(own.numel() for own, _ in kinds[key])):
+            leaves = [torch.cat([own for own, _ in kinds[k]], 1).requires_grad_() for k in group]
             with torch.enable_grad():
-                torch.autograd.backward([self.objectives[k](leaves[k], index) for k in group])
-            for key, leaf in leaves.items():
-                assert leaf.grad is not None
-                sizes = [own.shape[1] for own, _ in kinds[key]]
-                for (_, slope), found in zip(
-                    kinds[key], leaf.grad.split(sizes, dim=1), strict=True
-                ):
-                    slope.copy_(found)
+                of_kinds = map(self.objectives.__getitem__, group)
+                values = [f(leaf, index) for f, leaf in zip(of_kinds, leaves, strict=True)]
+                torch.autograd.backward(values)
+            for key, leaf in zip(group, leaves, strict=True):
+                _divide(leaf.grad, [slope for _, slope in kinds[key]])
 
     def outputs(self) -> list[list[Tensor]]:
         """Return each trial's raw outputs on each fold's validation rows, averaged weights."""
@@ -244,17 +240,15 @@ class StackedBatch:
         """
         lengths = [len(features) for features in self.rows.valid]
         padded = torch.stack([_pad(x.mT, max(lengths)).mT for x in self.rows.valid])
-        padded = self.rows.embedding(padded)
-        found: list[Tensor] = []
+        for group in _grouped(self._judged(self.rows.embedding(padded)), Tensor.numel):
+            yield _by_fold([one for part in group for one in part.unbind(1)], lengths)
+
+    def _judged(self, features: Tensor) -> Iterator[Tensor]:
+        """Yield the outputs of some trials after the other on rows, averaged weights."""
         for stack in self.stacks:
             with stack.average.applied(stack.model):
                 self._calibrate(stack)
-                for part in stack.model.blocks(padded, MOST):
-                    if found and sum(one.numel() for one in found) + part.numel() > MOST:
-                        yield _by_fold(found, lengths)
-                        found = []
-                    found += part.unbind(1)
-        yield _by_fold(found, lengths)
+                yield from stack.model.blocks(features, MOST)
 
     def _calibrate(self, stack: StackedTrials) -> None:
         """Tell the losses that are read by outputs of training rows what these are now."""
@@ -306,17 +300,26 @@ class StackedBatch:
         }
 
 
-def _grouped(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Yield the keys in groups of at most `MOST` together, or of one that has more."""
-    group: list[str] = []
+def _grouped(items: Iterable[Item], size: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Yield items in groups of at most `MOST` numbers together, or of one that has more."""
+    group: list[Item] = []
     total = 0
-    for key, size in sizes.items():
-        if group and total + size > MOST:
+    for item in items:
+        own = size(item)
+        if group and total + own > MOST:
             yield group
             group, total = [], 0
-        group.append(key)
-        total += size
+        group.append(item)
+        total += own
     yield group
+
+
+def _divide(whole: Tensor | None, parts: Sequence[Tensor]) -> None:
+    """Write what lies side by side along dimension 1 into its parts."""
+    assert whole is not None
+    found = whole.split([part.shape[1] for part in parts], dim=1)
+    for part, own in zip(parts, found, strict=True):
+        part.copy_(own)
 
 
 def _by_fold(outputs: Sequence[Tensor], lengths: Sequence[int]) -> list[list[Tensor]]:
