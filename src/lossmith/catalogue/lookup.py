@@ -57,11 +57,20 @@ def find(task: str | None = None) -> dict[str, type[Loss]]:
     """
     if task is None:
         return dict(sorted(_CLASSES.items()))
-    plain = task.strip().lower().replace("-", "_").replace(" ", "_")
-    tasks = _ALSO.get(plain, (plain,))
+    tasks = tasks_called(task)
     if not set(tasks) <= set(get_args(Task)):
         raise ValueError(f"no task is called {task!r}; the tasks are {', '.join(get_args(Task))}")
     return {k: kind for k, kind in sorted(_CLASSES.items()) if set(tasks) & set(kind.card.tasks)}
+
+
+def tasks_called(name: str) -> tuple[str, ...]:
+    """Return the tasks of cards that a task goes by, the main one first; itself if it has no other.
+
+    >>> tasks_called("retrieval"), tasks_called("Multi-label")
+    (('metric_learning',), ('multilabel',))
+    """
+    plain = name.strip().lower().replace("-", "_").replace(" ", "_")
+    return _ALSO.get(plain, (plain,))
 
 
 def cards(task: str | None = None) -> list[Card]:
@@ -78,8 +87,9 @@ def loss_class(key: str) -> type[Loss]:
     """
     if not isinstance(key, str):
         raise TypeError(f"a loss is asked for by its key, as 'huber'; got {key!r}")
-    if key in _CLASSES or key in _FORMER:
-        return _CLASSES.get(key) or _FORMER[key]
+    kind = _CLASSES.get(key) or _FORMER.get(key)
+    if kind is not None:
+        return kind
     peer = peer_of(key)
     hint = peer.hint(peer.key) if peer else nearest(key.removesuffix("_loss"), _CLASSES)
     raise UnknownLossError(f"no loss is called {key!r}; {hint or 'lossmith list names all'}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lossmith.catalogue.lookup import tasks_called
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import listed
 from lossmith.study.candidates import CandidateSet, candidates_for
@@ -16,7 +17,6 @@ from lossmith.study.metrics import metric as metric_for
 from lossmith.study.suggest.features import LOGS, features
 from lossmith.study.suggest.knowledge import KINDS, Knowledge, Source, change, even, shipped, source
 from lossmith.study.suggest.suggestion import Alike, Prospect, Suggestion
-from lossmith.study.tasks import ARRAY_TASKS
 
 INTERVAL = NormalDist().inv_cdf(0.9)  # deviations to each side of an 80 % interval
 SIMILAR = 5  # recorded tables shown
@@ -109,13 +109,8 @@ def _of_atlas(task: str | None, metric: str) -> Suggestion:
         unknown=(),
         alike=_alike(known, recorded, losses[0].name, point, 1.0),
         outside=(UNSEEN.format(cells=len(known.tables), sets=len(sets)),),
-        study=f'lossmith.Study(…, task="{_of_study(task)}", metric="{metric}")',
+        study=f'lossmith.Study(…, task="{tasks_called(task)[0]}", metric="{metric}")',
     )
-
-
-def _of_study(task: str) -> str:
-    """Return a task of the atlas as a study takes it: of retrieval, "metric_learning"."""
-    return next((one.name for one in ARRAY_TASKS if type(one).__name__.lower() == task), task)
 
 
 def _atlas_tasks() -> list[str]:
