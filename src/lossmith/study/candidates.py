@@ -105,7 +105,7 @@ def _instead(task: TableTask, key: str, everyone: Sequence[Candidate], target: n
 def _check_keys(task: TableTask, keys: Sequence[str] | None, target: np.ndarray) -> None:
     fitting = task.losses()
     for key in keys or ():
-        base = known_loss(key)
+        base = loss_of(key)
         if base not in fitting:
             able = ", ".join(name for name, kind in fitting.items() if task.admits(kind, target))
             raise InputError(f"loss {base!r} cannot train a {task.name} task; these can: {able}")

@@ -9,11 +9,10 @@ from pandas.api import types
 from pandas.tseries.api import guess_datetime_format
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.data.numerals import marks, without
+from lossmith.study.data.numerals import MOSTLY, marks, without
 from lossmith.study.data.table import as_text, decoded, leading_zero, nearest
 
 MISSING = "(missing)"
-MOSTLY = 0.95  # share of the values that must be numbers or dates for text to be read as such
 BOOLEANS = {"True": 1, "False": 0, "true": 1, "false": 0, "TRUE": 1, "FALSE": 0}
 LARGEST = 1e38  # magnitude of a number, beyond which squares overflow
 DAY = np.timedelta64(1, "D")

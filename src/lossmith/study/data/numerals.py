@@ -10,7 +10,7 @@ SIGNS = CURRENCIES + "%"
 WHOLE = r"(?:\d+|\d{1,3}(?:,\d{3})+)"
 NUMERAL = rf"\s*[-+]?\s*([{SIGNS}]?)\s*[-+]?{WHOLE}(?:\.\d+)?\s*([{SIGNS}]?)\s*"
 GROUPS = r".*,\d{3}(?:,|\.).*"  # as in 1,234,567 and 1,234.5, where no comma is decimal
-MOSTLY = 0.95  # share of the texts that must be such numbers
+MOSTLY = 0.95  # share of the values that must be numbers or dates for text to be read as such
 
 
 def marks(texts: pd.Series) -> str | None:

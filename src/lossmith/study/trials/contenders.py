@@ -219,34 +219,25 @@ def all_that_fit(
     """
     task = table_task(metric, classes)
     found = candidates_for(task.name, metric, target, classes or None, keys)
-    contenders = [
-        Contender(name=one.name, make=_of_candidate(one), identity=one.name, scales=_moves(one))
-        for one in found.candidates
-    ]
-    return contenders, found.default, found.common
+    return [_of_candidate(one) for one in found.candidates], found.default, found.common
 
 
 def all_of_task(
     task: ArrayTask, metric: StudyMetric, target: Any
 ) -> tuple[list[Contender], str, str]:
     """Return what fits of a task of any targets, the metric's default and the common loss."""
-    contenders = [
-        Contender(name=one.name, make=_of_candidate(one), identity=one.name, scales=_moves(one))
-        for one in task.everyone(metric, target)
-    ]
+    contenders = [_of_candidate(one) for one in task.everyone(metric, target)]
     return contenders, task.default(metric, target).name, task.common(target).name
 
 
-def _moves(candidate: CandidateSpec | Sum) -> bool | None:
-    """Tell whether a candidate moves the target before its loss sees it; None: that is not said."""
-    return True if getattr(candidate, "function", None) is not None else None
+def _of_candidate(candidate: CandidateSpec | Sum) -> Contender:
+    """Return a candidate of a task; what moves the target before its loss sees it scales."""
 
-
-def _of_candidate(candidate: CandidateSpec | Sum) -> Make:
     def make(target: Any) -> nn.Module:
         return candidate.fit(target)
 
-    return make
+    scales = True if getattr(candidate, "function", None) is not None else None
+    return Contender(name=candidate.name, make=make, identity=candidate.name, scales=scales)
 
 
 def _name_of(loss: nn.Module) -> str:
