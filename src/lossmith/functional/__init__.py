@@ -45,6 +45,7 @@ from lossmith.functional.segmentation.boundaries import *
 from lossmith.functional.segmentation.masks import *
 from lossmith.functional.segmentation.overlap import *
 from lossmith.functional.segmentation.pixels import *
+from lossmith.functional.segmentation.regions import *
 from lossmith.functional.self_supervised.redundancy import *
 from lossmith.functional.self_supervised.self_distillation import *
 from lossmith.functional.series import *

@@ -194,7 +194,7 @@ from lossmith.losses.regression.robust import (
     Welsch,
 )
 from lossmith.losses.regression.transformed import MAPE, MSLE, SMAPE, TransformedTarget
-from lossmith.losses.segmentation.boundaries import Boundary, ClDice
+from lossmith.losses.segmentation.boundaries import BinaryHausdorffDT, Boundary, ClDice, HausdorffDT
 from lossmith.losses.segmentation.overlap import (
     BinaryDice,
     BinaryFocalTversky,
@@ -209,9 +209,11 @@ from lossmith.losses.segmentation.overlap import (
     Tversky,
 )
 from lossmith.losses.segmentation.pixels import (
+    NACL,
     BinaryTopKCrossEntropy,
     TopKCrossEntropy,
 )
+from lossmith.losses.segmentation.regions import MCC, GeneralizedWassersteinDice, UnifiedFocal
 from lossmith.losses.self_supervised.redundancy import (
     MMCR,
     BarlowTwins,
@@ -271,12 +273,14 @@ __all__ = [
     "LDAM",
     "MAE",
     "MAPE",
+    "MCC",
     "MMCR",
     "MMD",
     "MSE",
     "MSLE",
     "MSSSIM",
     "MTLR",
+    "NACL",
     "NCC",
     "NNPU",
     "ORPO",
@@ -315,6 +319,7 @@ __all__ = [
     "BinaryDice",
     "BinaryFocal",
     "BinaryFocalTversky",
+    "BinaryHausdorffDT",
     "BinaryJaccard",
     "BinaryTopKCrossEntropy",
     "BinaryTversky",
@@ -364,9 +369,11 @@ __all__ = [
     "GemanMcClure",
     "GeneralizedCrossEntropy",
     "GeneralizedDice",
+    "GeneralizedWassersteinDice",
     "GradientPenalty",
     "HLGauss",
     "HardBootstrapping",
+    "HausdorffDT",
     "Hinge",
     "HingeGAN",
     "Hint",
@@ -461,6 +468,7 @@ __all__ = [
     "Tversky",
     "Tweedie",
     "TwoWay",
+    "UnifiedFocal",
     "Unlikelihood",
     "VICReg",
     "Varifocal",
