@@ -12,6 +12,7 @@ from lossmith.functional.binary.unlabelled import *
 from lossmith.functional.boxes import *
 from lossmith.functional.classification.imbalance import *
 from lossmith.functional.classification.linear import *
+from lossmith.functional.classification.long_tail import *
 from lossmith.functional.classification.multiclass import *
 from lossmith.functional.classification.ordinal import *
 from lossmith.functional.classification.tempered import *
@@ -26,6 +27,7 @@ from lossmith.functional.embeddings import *
 from lossmith.functional.features import *
 from lossmith.functional.gan.adversarial import *
 from lossmith.functional.gan.gradient_penalty import *
+from lossmith.functional.harmonized import *
 from lossmith.functional.image import *
 from lossmith.functional.means import *
 from lossmith.functional.metric_learning.graded import *

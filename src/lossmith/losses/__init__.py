@@ -15,6 +15,7 @@ from lossmith.losses.binary.elementwise import (
     Asymmetric,
     BinaryCrossEntropy,
     BinaryFocal,
+    GaussianFocal,
     Hinge,
     QualityFocal,
     Varifocal,
@@ -34,6 +35,7 @@ from lossmith.losses.boxes import (
     EIoU,
     GIoU,
     IoU,
+    ProbIoU,
     SIoU,
 )
 from lossmith.losses.classification.imbalance import (
@@ -44,6 +46,7 @@ from lossmith.losses.classification.imbalance import (
     LogitAdjusted,
 )
 from lossmith.losses.classification.linear import LinearCrossEntropy, SampledLinearCrossEntropy
+from lossmith.losses.classification.long_tail import EqualizationV2, Seesaw
 from lossmith.losses.classification.multiclass import (
     Brier,
     CrossEntropy,
@@ -115,6 +118,7 @@ from lossmith.losses.gan.adversarial import (
     WassersteinGAN,
 )
 from lossmith.losses.gan.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
+from lossmith.losses.harmonized import GHMC, GHMR
 from lossmith.losses.image import (
     MSSSIM,
     NCC,
@@ -264,6 +268,8 @@ __all__ = [
     "ESR",
     "EXO",
     "GBCE",
+    "GHMC",
+    "GHMR",
     "GRPO",
     "IBOT",
     "IPO",
@@ -351,6 +357,7 @@ __all__ = [
     "EarlyLearning",
     "EnsembleCRPS",
     "Entmax",
+    "EqualizationV2",
     "EvidentialDirichlet",
     "EvidentialRegression",
     "Expectile",
@@ -365,6 +372,7 @@ __all__ = [
     "Gamma",
     "GaussianCRPS",
     "GaussianELBO",
+    "GaussianFocal",
     "GaussianNLL",
     "GemanMcClure",
     "GeneralizedCrossEntropy",
@@ -420,6 +428,7 @@ __all__ = [
     "Perceptual",
     "Poisson",
     "Poly1",
+    "ProbIoU",
     "ProbabilityRegression",
     "ProxyAnchor",
     "ProxyNCA",
@@ -436,6 +445,7 @@ __all__ = [
     "SIGReg",
     "SIoU",
     "SampledLinearCrossEntropy",
+    "Seesaw",
     "SelfPaced",
     "SiLog",
     "SigLIP",

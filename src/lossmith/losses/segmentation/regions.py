@@ -144,7 +144,7 @@ class GeneralizedWassersteinDice(ClassMasks):
 
     >>> loss = GeneralizedWassersteinDice(distances=[[0, 1, 1], [1, 0, 0.5], [1, 0.5, 0]])
     >>> loss(torch.tensor([[[0.0], [9.0], [0.0]]]), torch.tensor([[2]]))  # near 0.5/(2·0.5 + 0.5)
-    tensor(0.3334)
+    tensor(0.3333)
     """
 
     function = staticmethod(F.generalized_wasserstein_dice)
