@@ -10,6 +10,7 @@ from lossmith.functional.binary.elementwise import *
 from lossmith.functional.binary.multilabel import *
 from lossmith.functional.binary.unlabelled import *
 from lossmith.functional.boxes import *
+from lossmith.functional.calibration import *
 from lossmith.functional.classification.imbalance import *
 from lossmith.functional.classification.linear import *
 from lossmith.functional.classification.long_tail import *
@@ -27,6 +28,7 @@ from lossmith.functional.embeddings import *
 from lossmith.functional.features import *
 from lossmith.functional.gan.adversarial import *
 from lossmith.functional.gan.gradient_penalty import *
+from lossmith.functional.groups import *
 from lossmith.functional.harmonized import *
 from lossmith.functional.image import *
 from lossmith.functional.means import *
@@ -36,6 +38,7 @@ from lossmith.functional.metric_learning.proxies import *
 from lossmith.functional.noisy.asymmetric import *
 from lossmith.functional.noisy.robust import *
 from lossmith.functional.noisy.smoothing import *
+from lossmith.functional.permutations import *
 from lossmith.functional.probabilities import *
 from lossmith.functional.ranking import *
 from lossmith.functional.regression.counts import *

@@ -1,7 +1,7 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
 from lossmith.losses.anomaly import DeepSVDD, SoftBoundarySVDD
-from lossmith.losses.audio import CTC, ESR, RNNT, SISDR, MultiResolutionSTFT
+from lossmith.losses.audio import CTC, ESR, RNNT, SISDR, MelSTFT, MultiResolutionSTFT
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
     BetaTC,
@@ -38,6 +38,7 @@ from lossmith.losses.boxes import (
     ProbIoU,
     SIoU,
 )
+from lossmith.losses.calibration import MDCA, MMCE
 from lossmith.losses.classification.imbalance import (
     LDAM,
     VS,
@@ -63,6 +64,7 @@ from lossmith.losses.classification.ordinal import (
     SORD,
     BinomialSmoothing,
     SquaredEMD,
+    TriangularSmoothing,
     WeightedKappa,
 )
 from lossmith.losses.classification.tempered import (
@@ -118,6 +120,7 @@ from lossmith.losses.gan.adversarial import (
     WassersteinGAN,
 )
 from lossmith.losses.gan.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
+from lossmith.losses.groups import GroupDRO
 from lossmith.losses.harmonized import GHMC, GHMR
 from lossmith.losses.image import (
     MSSSIM,
@@ -158,6 +161,7 @@ from lossmith.losses.noisy.robust import (
     SymmetricCrossEntropy,
 )
 from lossmith.losses.noisy.smoothing import EarlyLearning, OnlineLabelSmoothing
+from lossmith.losses.permutations import PermutationInvariant
 from lossmith.losses.ranking import (
     GBCE,
     ApproxNDCG,
@@ -280,6 +284,8 @@ __all__ = [
     "MAE",
     "MAPE",
     "MCC",
+    "MDCA",
+    "MMCE",
     "MMCR",
     "MMD",
     "MSE",
@@ -379,6 +385,7 @@ __all__ = [
     "GeneralizedDice",
     "GeneralizedWassersteinDice",
     "GradientPenalty",
+    "GroupDRO",
     "HLGauss",
     "HardBootstrapping",
     "HausdorffDT",
@@ -410,6 +417,7 @@ __all__ = [
     "LovaszSoftmax",
     "MarginRanking",
     "MaskedReconstruction",
+    "MelSTFT",
     "MinimaxGAN",
     "MixtureDensity",
     "MoCo",
@@ -426,6 +434,7 @@ __all__ = [
     "OrderedWasserstein",
     "PCHazard",
     "Perceptual",
+    "PermutationInvariant",
     "Poisson",
     "Poly1",
     "ProbIoU",
@@ -473,6 +482,7 @@ __all__ = [
     "TopKCrossEntropy",
     "TotalVariationDistance",
     "TransformedTarget",
+    "TriangularSmoothing",
     "Triplet",
     "Tukey",
     "Tversky",

@@ -229,7 +229,7 @@ class ProbIoU(Pointwise):
     Source: Llerena, Zeni, Kristen, Jung, Gaussian Bounding Boxes and Probabilistic
     Intersection-over-Union for Object Detection (2021).
 
-    >>> ProbIoU()(torch.tensor([[0, 0, 4, 2, 0.0]]), torch.tensor([[0, 0, 2, 4, math.pi / 2]]))
+    >>> ProbIoU()(torch.tensor([[0, 0, 2, 2, 0.0]]), torch.tensor([[0, 0, 2, 2, 0.7]]))
     tensor(0.)
     """
 
