@@ -10,8 +10,10 @@ from lossmith.functional.binary.elementwise import *
 from lossmith.functional.binary.multilabel import *
 from lossmith.functional.binary.unlabelled import *
 from lossmith.functional.boxes import *
+from lossmith.functional.calibration import *
 from lossmith.functional.classification.imbalance import *
 from lossmith.functional.classification.linear import *
+from lossmith.functional.classification.long_tail import *
 from lossmith.functional.classification.multiclass import *
 from lossmith.functional.classification.ordinal import *
 from lossmith.functional.classification.tempered import *
@@ -26,6 +28,8 @@ from lossmith.functional.embeddings import *
 from lossmith.functional.features import *
 from lossmith.functional.gan.adversarial import *
 from lossmith.functional.gan.gradient_penalty import *
+from lossmith.functional.groups import *
+from lossmith.functional.harmonized import *
 from lossmith.functional.image import *
 from lossmith.functional.means import *
 from lossmith.functional.metric_learning.graded import *
@@ -34,6 +38,7 @@ from lossmith.functional.metric_learning.proxies import *
 from lossmith.functional.noisy.asymmetric import *
 from lossmith.functional.noisy.robust import *
 from lossmith.functional.noisy.smoothing import *
+from lossmith.functional.permutations import *
 from lossmith.functional.probabilities import *
 from lossmith.functional.ranking import *
 from lossmith.functional.regression.counts import *
@@ -45,6 +50,7 @@ from lossmith.functional.segmentation.boundaries import *
 from lossmith.functional.segmentation.masks import *
 from lossmith.functional.segmentation.overlap import *
 from lossmith.functional.segmentation.pixels import *
+from lossmith.functional.segmentation.regions import *
 from lossmith.functional.self_supervised.redundancy import *
 from lossmith.functional.self_supervised.self_distillation import *
 from lossmith.functional.series import *

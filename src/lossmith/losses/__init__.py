@@ -1,7 +1,7 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
 from lossmith.losses.anomaly import DeepSVDD, SoftBoundarySVDD
-from lossmith.losses.audio import CTC, ESR, RNNT, SISDR, MultiResolutionSTFT
+from lossmith.losses.audio import CTC, ESR, RNNT, SISDR, MelSTFT, MultiResolutionSTFT
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
     BetaTC,
@@ -15,6 +15,7 @@ from lossmith.losses.binary.elementwise import (
     Asymmetric,
     BinaryCrossEntropy,
     BinaryFocal,
+    GaussianFocal,
     Hinge,
     QualityFocal,
     Varifocal,
@@ -34,8 +35,10 @@ from lossmith.losses.boxes import (
     EIoU,
     GIoU,
     IoU,
+    ProbIoU,
     SIoU,
 )
+from lossmith.losses.calibration import MDCA, MMCE
 from lossmith.losses.classification.imbalance import (
     LDAM,
     VS,
@@ -44,6 +47,7 @@ from lossmith.losses.classification.imbalance import (
     LogitAdjusted,
 )
 from lossmith.losses.classification.linear import LinearCrossEntropy, SampledLinearCrossEntropy
+from lossmith.losses.classification.long_tail import EqualizationV2, Seesaw
 from lossmith.losses.classification.multiclass import (
     Brier,
     CrossEntropy,
@@ -60,6 +64,7 @@ from lossmith.losses.classification.ordinal import (
     SORD,
     BinomialSmoothing,
     SquaredEMD,
+    TriangularSmoothing,
     WeightedKappa,
 )
 from lossmith.losses.classification.tempered import (
@@ -115,6 +120,8 @@ from lossmith.losses.gan.adversarial import (
     WassersteinGAN,
 )
 from lossmith.losses.gan.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
+from lossmith.losses.groups import GroupDRO
+from lossmith.losses.harmonized import GHMC, GHMR
 from lossmith.losses.image import (
     MSSSIM,
     NCC,
@@ -154,6 +161,7 @@ from lossmith.losses.noisy.robust import (
     SymmetricCrossEntropy,
 )
 from lossmith.losses.noisy.smoothing import EarlyLearning, OnlineLabelSmoothing
+from lossmith.losses.permutations import PermutationInvariant
 from lossmith.losses.ranking import (
     GBCE,
     ApproxNDCG,
@@ -194,7 +202,7 @@ from lossmith.losses.regression.robust import (
     Welsch,
 )
 from lossmith.losses.regression.transformed import MAPE, MSLE, SMAPE, TransformedTarget
-from lossmith.losses.segmentation.boundaries import Boundary, ClDice
+from lossmith.losses.segmentation.boundaries import BinaryHausdorffDT, Boundary, ClDice, HausdorffDT
 from lossmith.losses.segmentation.overlap import (
     BinaryDice,
     BinaryFocalTversky,
@@ -209,9 +217,11 @@ from lossmith.losses.segmentation.overlap import (
     Tversky,
 )
 from lossmith.losses.segmentation.pixels import (
+    NACL,
     BinaryTopKCrossEntropy,
     TopKCrossEntropy,
 )
+from lossmith.losses.segmentation.regions import MCC, GeneralizedWassersteinDice, UnifiedFocal
 from lossmith.losses.self_supervised.redundancy import (
     MMCR,
     BarlowTwins,
@@ -262,6 +272,8 @@ __all__ = [
     "ESR",
     "EXO",
     "GBCE",
+    "GHMC",
+    "GHMR",
     "GRPO",
     "IBOT",
     "IPO",
@@ -271,12 +283,16 @@ __all__ = [
     "LDAM",
     "MAE",
     "MAPE",
+    "MCC",
+    "MDCA",
+    "MMCE",
     "MMCR",
     "MMD",
     "MSE",
     "MSLE",
     "MSSSIM",
     "MTLR",
+    "NACL",
     "NCC",
     "NNPU",
     "ORPO",
@@ -315,6 +331,7 @@ __all__ = [
     "BinaryDice",
     "BinaryFocal",
     "BinaryFocalTversky",
+    "BinaryHausdorffDT",
     "BinaryJaccard",
     "BinaryTopKCrossEntropy",
     "BinaryTversky",
@@ -346,6 +363,7 @@ __all__ = [
     "EarlyLearning",
     "EnsembleCRPS",
     "Entmax",
+    "EqualizationV2",
     "EvidentialDirichlet",
     "EvidentialRegression",
     "Expectile",
@@ -360,13 +378,17 @@ __all__ = [
     "Gamma",
     "GaussianCRPS",
     "GaussianELBO",
+    "GaussianFocal",
     "GaussianNLL",
     "GemanMcClure",
     "GeneralizedCrossEntropy",
     "GeneralizedDice",
+    "GeneralizedWassersteinDice",
     "GradientPenalty",
+    "GroupDRO",
     "HLGauss",
     "HardBootstrapping",
+    "HausdorffDT",
     "Hinge",
     "HingeGAN",
     "Hint",
@@ -395,6 +417,7 @@ __all__ = [
     "LovaszSoftmax",
     "MarginRanking",
     "MaskedReconstruction",
+    "MelSTFT",
     "MinimaxGAN",
     "MixtureDensity",
     "MoCo",
@@ -411,8 +434,10 @@ __all__ = [
     "OrderedWasserstein",
     "PCHazard",
     "Perceptual",
+    "PermutationInvariant",
     "Poisson",
     "Poly1",
+    "ProbIoU",
     "ProbabilityRegression",
     "ProxyAnchor",
     "ProxyNCA",
@@ -429,6 +454,7 @@ __all__ = [
     "SIGReg",
     "SIoU",
     "SampledLinearCrossEntropy",
+    "Seesaw",
     "SelfPaced",
     "SiLog",
     "SigLIP",
@@ -456,11 +482,13 @@ __all__ = [
     "TopKCrossEntropy",
     "TotalVariationDistance",
     "TransformedTarget",
+    "TriangularSmoothing",
     "Triplet",
     "Tukey",
     "Tversky",
     "Tweedie",
     "TwoWay",
+    "UnifiedFocal",
     "Unlikelihood",
     "VICReg",
     "Varifocal",
