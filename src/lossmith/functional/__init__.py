@@ -35,7 +35,10 @@ from lossmith.functional.noisy.asymmetric import *
 from lossmith.functional.noisy.robust import *
 from lossmith.functional.noisy.smoothing import *
 from lossmith.functional.probabilities import *
-from lossmith.functional.ranking import *
+from lossmith.functional.ranking.items import *
+from lossmith.functional.ranking.lists import *
+from lossmith.functional.ranking.metrics import *
+from lossmith.functional.ranking.pairs import *
 from lossmith.functional.regression.counts import *
 from lossmith.functional.regression.imbalance import *
 from lossmith.functional.regression.point import *

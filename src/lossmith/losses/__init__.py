@@ -154,16 +154,9 @@ from lossmith.losses.noisy.robust import (
     SymmetricCrossEntropy,
 )
 from lossmith.losses.noisy.smoothing import EarlyLearning, OnlineLabelSmoothing
-from lossmith.losses.ranking import (
-    GBCE,
-    ApproxNDCG,
-    LambdaLoss,
-    ListMLE,
-    ListNet,
-    MarginRanking,
-    RankNet,
-    SmoothAP,
-)
+from lossmith.losses.ranking.lists import GBCE, ListMLE, ListNet, PListMLE
+from lossmith.losses.ranking.metrics import ApproxNDCG, NeuralNDCG, SmoothAP
+from lossmith.losses.ranking.pairs import WARP, LambdaLoss, MarginRanking, RankNet
 from lossmith.losses.regression.counts import (
     Gamma,
     NegativeBinomial,
@@ -292,6 +285,7 @@ __all__ = [
     "SPPO",
     "SSIM",
     "VS",
+    "WARP",
     "ZLPR",
     "AUCMargin",
     "ActivePassive",
@@ -406,10 +400,12 @@ __all__ = [
     "NTXent",
     "NegativeBinomial",
     "NegativeCosine",
+    "NeuralNDCG",
     "NonSaturatingGAN",
     "OnlineLabelSmoothing",
     "OrderedWasserstein",
     "PCHazard",
+    "PListMLE",
     "Perceptual",
     "Poisson",
     "Poly1",
