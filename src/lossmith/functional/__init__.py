@@ -29,6 +29,8 @@ from lossmith.functional.gan.gradient_penalty import *
 from lossmith.functional.image import *
 from lossmith.functional.means import *
 from lossmith.functional.metric_learning.graded import *
+from lossmith.functional.metric_learning.margins import *
+from lossmith.functional.metric_learning.nested import *
 from lossmith.functional.metric_learning.pairs import *
 from lossmith.functional.metric_learning.proxies import *
 from lossmith.functional.noisy.asymmetric import *

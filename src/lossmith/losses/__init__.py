@@ -128,22 +128,27 @@ from lossmith.losses.image import (
 from lossmith.losses.metric_learning.graded import (
     AnglE,
     CoSENT,
+    RankNContrast,
 )
+from lossmith.losses.metric_learning.margins import (
+    AdaFace,
+    ArcFace,
+    CosFace,
+    SphereFace,
+    SubCenterArcFace,
+)
+from lossmith.losses.metric_learning.nested import Matryoshka
 from lossmith.losses.metric_learning.pairs import (
     Circle,
     Contrastive,
+    FastAP,
+    MarginBased,
     MultiSimilarity,
     NPair,
     SupCon,
     Triplet,
 )
-from lossmith.losses.metric_learning.proxies import (
-    ArcFace,
-    CosFace,
-    ProxyAnchor,
-    ProxyNCA,
-    SubCenterArcFace,
-)
+from lossmith.losses.metric_learning.proxies import ProxyAnchor, ProxyNCA, SoftTriple
 from lossmith.losses.noisy.asymmetric import AGCE, AUL
 from lossmith.losses.noisy.robust import (
     ActivePassive,
@@ -289,6 +294,7 @@ __all__ = [
     "ZLPR",
     "AUCMargin",
     "ActivePassive",
+    "AdaFace",
     "AdaptiveBarron",
     "AnglE",
     "AnyLoss",
@@ -343,6 +349,7 @@ __all__ = [
     "EvidentialDirichlet",
     "EvidentialRegression",
     "Expectile",
+    "FastAP",
     "FeatureMatching",
     "FlowMatching",
     "Focal",
@@ -387,8 +394,10 @@ __all__ = [
     "LogitAdjusted",
     "LovaszHinge",
     "LovaszSoftmax",
+    "MarginBased",
     "MarginRanking",
     "MaskedReconstruction",
+    "Matryoshka",
     "MinimaxGAN",
     "MixtureDensity",
     "MoCo",
@@ -417,6 +426,7 @@ __all__ = [
     "Quantile",
     "QuantileCRPS",
     "QuantileTracking",
+    "RankNContrast",
     "RankNet",
     "RelativisticAverageGAN",
     "RelativisticGAN",
@@ -436,7 +446,9 @@ __all__ = [
     "SoftBoundarySVDD",
     "SoftDTW",
     "SoftF1",
+    "SoftTriple",
     "Sparsemax",
+    "SphereFace",
     "SquareLoss",
     "SquaredEMD",
     "Squentropy",
