@@ -20,6 +20,7 @@ from lossmith.functional.diffusion import *
 from lossmith.functional.distillation import *
 from lossmith.functional.distributional.likelihood import *
 from lossmith.functional.distributional.quantiles import *
+from lossmith.functional.distributional.samples import *
 from lossmith.functional.distributional.scores import *
 from lossmith.functional.divergence import *
 from lossmith.functional.embeddings import *

@@ -87,6 +87,7 @@ from lossmith.losses.distributional.likelihood import (
     StudentTNLL,
     VonMisesNLL,
 )
+from lossmith.losses.distributional.samples import EnergyScore
 from lossmith.losses.distributional.scores import (
     DistributionFocal,
     EnsembleCRPS,
@@ -149,7 +150,7 @@ from lossmith.losses.metric_learning.pairs import (
     Triplet,
 )
 from lossmith.losses.metric_learning.proxies import ProxyAnchor, ProxyNCA, SoftTriple
-from lossmith.losses.noisy.asymmetric import AGCE, AUL
+from lossmith.losses.noisy.asymmetric import AGCE, AUL, ActiveNegative
 from lossmith.losses.noisy.robust import (
     ActivePassive,
     GeneralizedCrossEntropy,
@@ -218,8 +219,8 @@ from lossmith.losses.self_supervised.redundancy import (
     TiCo,
     VICReg,
 )
-from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, NegativeCosine, SwAV
-from lossmith.losses.series import DILATE, FreDF, SoftDTW
+from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, MSN, NegativeCosine, SwAV
+from lossmith.losses.series import DILATE, MASE, FreDF, SoftDTW
 from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
 from lossmith.losses.survival.grid import MTLR, PMF, BCESurv, DeepHit, LogisticHazard, PCHazard
 from lossmith.losses.text.completions import BCO, KTO
@@ -269,10 +270,12 @@ __all__ = [
     "LDAM",
     "MAE",
     "MAPE",
+    "MASE",
     "MMCR",
     "MMD",
     "MSE",
     "MSLE",
+    "MSN",
     "MSSSIM",
     "MTLR",
     "NCC",
@@ -293,6 +296,7 @@ __all__ = [
     "WARP",
     "ZLPR",
     "AUCMargin",
+    "ActiveNegative",
     "ActivePassive",
     "AdaFace",
     "AdaptiveBarron",
@@ -344,6 +348,7 @@ __all__ = [
     "DistributionFocal",
     "EIoU",
     "EarlyLearning",
+    "EnergyScore",
     "EnsembleCRPS",
     "Entmax",
     "EvidentialDirichlet",

@@ -97,10 +97,11 @@ class Matryoshka(Wrapping, Coupled):
         denominator: Tensor | float | None = None,
     ) -> dict[str, Tensor]:
         """Return one term a width, reduced as the inner loss reduces its rows."""
+        whole: Any = self  # reduced as what it wraps
         if isinstance(self.loss, SetLoss):
-            return execution.set_value(self, input, target, weight, denominator)
+            return execution.set_value(whole, input, target, weight, denominator)
         if isinstance(self.loss, Statistic):
-            return execution.statistic(self, input, target, weight, denominator)
+            return execution.statistic(whole, input, target, weight, denominator)
         return super().terms(input, target, weight=weight, denominator=denominator)
 
     def values(self, input: Any, target: Any, own: slice = ALL) -> dict[str, Tensor]:
