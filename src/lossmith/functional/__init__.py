@@ -22,6 +22,7 @@ from lossmith.functional.diffusion import *
 from lossmith.functional.distillation import *
 from lossmith.functional.distributional.likelihood import *
 from lossmith.functional.distributional.quantiles import *
+from lossmith.functional.distributional.samples import *
 from lossmith.functional.distributional.scores import *
 from lossmith.functional.divergence import *
 from lossmith.functional.embeddings import *
@@ -33,6 +34,8 @@ from lossmith.functional.harmonized import *
 from lossmith.functional.image import *
 from lossmith.functional.means import *
 from lossmith.functional.metric_learning.graded import *
+from lossmith.functional.metric_learning.margins import *
+from lossmith.functional.metric_learning.nested import *
 from lossmith.functional.metric_learning.pairs import *
 from lossmith.functional.metric_learning.proxies import *
 from lossmith.functional.noisy.asymmetric import *
@@ -40,7 +43,10 @@ from lossmith.functional.noisy.robust import *
 from lossmith.functional.noisy.smoothing import *
 from lossmith.functional.permutations import *
 from lossmith.functional.probabilities import *
-from lossmith.functional.ranking import *
+from lossmith.functional.ranking.items import *
+from lossmith.functional.ranking.lists import *
+from lossmith.functional.ranking.metrics import *
+from lossmith.functional.ranking.pairs import *
 from lossmith.functional.regression.counts import *
 from lossmith.functional.regression.imbalance import *
 from lossmith.functional.regression.point import *

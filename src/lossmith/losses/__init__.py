@@ -92,6 +92,7 @@ from lossmith.losses.distributional.likelihood import (
     StudentTNLL,
     VonMisesNLL,
 )
+from lossmith.losses.distributional.samples import EnergyScore
 from lossmith.losses.distributional.scores import (
     DistributionFocal,
     EnsembleCRPS,
@@ -135,23 +136,28 @@ from lossmith.losses.image import (
 from lossmith.losses.metric_learning.graded import (
     AnglE,
     CoSENT,
+    RankNContrast,
 )
+from lossmith.losses.metric_learning.margins import (
+    AdaFace,
+    ArcFace,
+    CosFace,
+    SphereFace,
+    SubCenterArcFace,
+)
+from lossmith.losses.metric_learning.nested import Matryoshka
 from lossmith.losses.metric_learning.pairs import (
     Circle,
     Contrastive,
+    FastAP,
+    MarginBased,
     MultiSimilarity,
     NPair,
     SupCon,
     Triplet,
 )
-from lossmith.losses.metric_learning.proxies import (
-    ArcFace,
-    CosFace,
-    ProxyAnchor,
-    ProxyNCA,
-    SubCenterArcFace,
-)
-from lossmith.losses.noisy.asymmetric import AGCE, AUL
+from lossmith.losses.metric_learning.proxies import ProxyAnchor, ProxyNCA, SoftTriple
+from lossmith.losses.noisy.asymmetric import AGCE, AUL, ActiveNegative
 from lossmith.losses.noisy.robust import (
     ActivePassive,
     GeneralizedCrossEntropy,
@@ -162,16 +168,9 @@ from lossmith.losses.noisy.robust import (
 )
 from lossmith.losses.noisy.smoothing import EarlyLearning, OnlineLabelSmoothing
 from lossmith.losses.permutations import PermutationInvariant
-from lossmith.losses.ranking import (
-    GBCE,
-    ApproxNDCG,
-    LambdaLoss,
-    ListMLE,
-    ListNet,
-    MarginRanking,
-    RankNet,
-    SmoothAP,
-)
+from lossmith.losses.ranking.lists import GBCE, ListMLE, ListNet, PListMLE
+from lossmith.losses.ranking.metrics import ApproxNDCG, NeuralNDCG, SmoothAP
+from lossmith.losses.ranking.pairs import WARP, LambdaLoss, MarginRanking, RankNet
 from lossmith.losses.regression.counts import (
     Gamma,
     NegativeBinomial,
@@ -230,8 +229,8 @@ from lossmith.losses.self_supervised.redundancy import (
     TiCo,
     VICReg,
 )
-from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, NegativeCosine, SwAV
-from lossmith.losses.series import DILATE, FreDF, SoftDTW
+from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, MSN, NegativeCosine, SwAV
+from lossmith.losses.series import DILATE, MASE, FreDF, SoftDTW
 from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
 from lossmith.losses.survival.grid import MTLR, PMF, BCESurv, DeepHit, LogisticHazard, PCHazard
 from lossmith.losses.text.completions import BCO, KTO
@@ -283,6 +282,7 @@ __all__ = [
     "LDAM",
     "MAE",
     "MAPE",
+    "MASE",
     "MCC",
     "MDCA",
     "MMCE",
@@ -290,6 +290,7 @@ __all__ = [
     "MMD",
     "MSE",
     "MSLE",
+    "MSN",
     "MSSSIM",
     "MTLR",
     "NACL",
@@ -308,9 +309,12 @@ __all__ = [
     "SPPO",
     "SSIM",
     "VS",
+    "WARP",
     "ZLPR",
     "AUCMargin",
+    "ActiveNegative",
     "ActivePassive",
+    "AdaFace",
     "AdaptiveBarron",
     "AnglE",
     "AnyLoss",
@@ -361,12 +365,14 @@ __all__ = [
     "DistributionFocal",
     "EIoU",
     "EarlyLearning",
+    "EnergyScore",
     "EnsembleCRPS",
     "Entmax",
     "EqualizationV2",
     "EvidentialDirichlet",
     "EvidentialRegression",
     "Expectile",
+    "FastAP",
     "FeatureMatching",
     "FlowMatching",
     "Focal",
@@ -415,8 +421,10 @@ __all__ = [
     "LogitAdjusted",
     "LovaszHinge",
     "LovaszSoftmax",
+    "MarginBased",
     "MarginRanking",
     "MaskedReconstruction",
+    "Matryoshka",
     "MelSTFT",
     "MinimaxGAN",
     "MixtureDensity",
@@ -429,10 +437,12 @@ __all__ = [
     "NTXent",
     "NegativeBinomial",
     "NegativeCosine",
+    "NeuralNDCG",
     "NonSaturatingGAN",
     "OnlineLabelSmoothing",
     "OrderedWasserstein",
     "PCHazard",
+    "PListMLE",
     "Perceptual",
     "PermutationInvariant",
     "Poisson",
@@ -446,6 +456,7 @@ __all__ = [
     "Quantile",
     "QuantileCRPS",
     "QuantileTracking",
+    "RankNContrast",
     "RankNet",
     "RelativisticAverageGAN",
     "RelativisticGAN",
@@ -466,7 +477,9 @@ __all__ = [
     "SoftBoundarySVDD",
     "SoftDTW",
     "SoftF1",
+    "SoftTriple",
     "Sparsemax",
+    "SphereFace",
     "SquareLoss",
     "SquaredEMD",
     "Squentropy",
