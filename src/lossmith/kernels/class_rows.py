@@ -3,9 +3,9 @@
     p = base^(1/(1 − t))    base = max(0, (1 − t)·u − τ)    u = x − max x    Σp = 1
 
 τ is Newton's for (Σp)^(1 − t) = 1, which is convex or concave in τ and linear of equal outputs, so
-that it comes from one side in a few steps. What a loss of p has as its gradient follows from p: no
-graph goes through these steps. Where the exponent is whole, as at the papers' temperatures, products
-do for powers: none of sparsemax, a square of 1.5-entmax.
+that it comes from one side in a few steps. A loss of p has a gradient that follows from p: no graph
+goes through these steps. Where the exponent is whole, as at the papers' temperatures, products do
+for powers: none of sparsemax, a square of 1.5-entmax.
 """
 
 import math
@@ -178,7 +178,7 @@ def _divergence(extra: Tensor, wanted: bool) -> tuple[Tensor, Tensor | None]:
     total = extra.shape[1] + sums
     value = torch.lgamma(total) - sums * torch.digamma(total) - math.lgamma(extra.shape[1])
     value -= torch.lgamma(alpha).sum(1)
-    value += torch.linalg.vecdot(extra, torch.digamma(alpha))
+    value += torch.digamma(alpha).mul_(extra).sum(1)
     if not wanted:
         return value, None
     common = sums * torch.polygamma(1, total)

@@ -101,7 +101,7 @@ def _bi_tempered(input: Tensor, target: Tensor, t1: Tensor | float, t: Tensor | 
 def sparse_probabilities(output: Tensor) -> Tensor:
     """Return sparsemax, the distribution nearest to the outputs."""
     output = promote(output)
-    if _at_hand("sparse_probabilities", output, decoding=True):
+    if _at_hand("sparse_probabilities", output, {}, decoding=True):
         return class_rows.tempered_softmax(output, head_dim(output), t=0.0)
     return project_to_simplex(_from_top(output))
 
@@ -114,7 +114,7 @@ def tempered_softmax(output: Tensor, *, t: Tensor | float) -> Tensor:
     """
     output = promote(output)
     dtype, dim, t = output.dtype, head_dim(output), as_scalar_or_tensor(t, output)
-    if _at_hand("tempered_softmax", output, decoding=True, t=t):
+    if not isinstance(t, Tensor) and _at_hand("tempered_softmax", output, {"t": t}, decoding=True):
         return class_rows.tempered_softmax(output, dim, t=t)
     t, output = _apart(t, output)
     log_p, held = _log_tempered(_from_top(output), t)
@@ -130,23 +130,24 @@ def _of_rows(
     **numbers: Tensor | float,
 ) -> Tensor:
     """Return a loss's values: some rows at a time with their gradients, or plainly."""
-    if _at_hand(rows.__name__, input, **numbers):
+    if _at_hand(rows.__name__, input, numbers):
         return class_rows.values(partial(rows, **numbers), partial(plain, **numbers), input, target)
     return plain(input, target, **numbers)
 
 
 def _at_hand(
-    kernel: str, input: Tensor, *, decoding: bool = False, **numbers: Tensor | float
+    kernel: str, input: Tensor, numbers: Mapping[str, Tensor | float], *, decoding: bool = False
 ) -> bool:
-    return choose(kernel, _obstacles(input, decoding, numbers), "some rows at a time")
+    return choose(kernel, _obstacles(input, numbers, decoding), "some rows at a time")
 
 
 def _obstacles(
-    input: Tensor, decoding: bool, numbers: Mapping[str, Tensor | float]
+    input: Tensor, numbers: Mapping[str, Tensor | float], decoding: bool
 ) -> Iterator[tuple[bool, Why]]:
+    t = numbers.get("t", 0.0)
     yield transformed() or not is_concrete(input), "only what a CPU holds is looked at at no cost"
     yield any(isinstance(one, Tensor) for one in numbers.values()), "a hyperparameter is learned"
-    yield abs(1 - numbers.get("t", 0.0)) <= NARROW, "nearly a softmax, in more digits"
+    yield not isinstance(t, Tensor) and abs(1 - t) <= NARROW, "nearly a softmax, in more digits"
     yield input.numel() == 0, "no rows"
     yield decoding and input.requires_grad and torch.is_grad_enabled(), "decoded with a gradient"
 
