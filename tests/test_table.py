@@ -116,7 +116,6 @@ def test_grades_that_are_read_as_missing_are_named_in_the_error(
         frame_problem(frame, "y", "grade_mae", "ordinal", order=["None", "Some", "Freq", "Much"])
 
 
-
 def as_problem(path: Path) -> Problem:
     frame, name = as_frame(read_table(path), "y")
     return frame_problem(frame, name)
