@@ -1,7 +1,7 @@
 """How much stands between a reader, or a call, and a loss's arithmetic: counted, not timed.
 
-Run with `python bench/ceremony.py`: the lines of the loss layer, those of a class, the Python calls
-of one evaluation and of one construction beside torch's module, and the files that know a loss.
+Run with `python bench/ceremony.py`: the lines of the loss layer, in all and for each loss, those of
+a class, and the Python calls of one evaluation and of one construction beside torch's module.
 """
 
 import ast
@@ -60,6 +60,7 @@ def main() -> None:
         "lines of losses/": lines("losses"),
         "families of losses": len(list((ROOT / "losses").glob("[a-z]*"))),
         "classes of losses": len(of_classes),
+        "lines of losses/ for each": round(lines("losses") / len(of_classes), 1),
         "lines of a class, median": statistics.median(of_classes.values()),
         "lines of Huber": of_classes["Huber"],
         "calls of Huber()(x, y)": calls(lambda: ours(input, target)),

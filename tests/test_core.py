@@ -11,15 +11,22 @@ from lossmith import (
     MSSSIM,
     BalancedSoftmax,
     CrossEntropy,
+    Dice,
+    Focal,
     HLGauss,
     Huber,
+    Hybrid,
     Linear,
+    Linex,
     Quantile,
+    Tempered,
     TransformedTarget,
     reduce,
 )
 from lossmith.catalogue import find
 from lossmith.core import Loss, Real
+from lossmith.core.hyperparameter import Inner
+from lossmith.testing.cases import Case, example, training_targets, variants
 
 numbers = st.floats(-100, 100)
 whole = st.integers(0, 4)
@@ -199,3 +206,40 @@ def test_many_numbers_of_an_argument_are_shown_by_their_ends() -> None:
     assert "counts=[0.0, …, 999.0; 1000 numbers]" in shown
     with pytest.raises(ValueError, match=r"counts must be in \[0, inf\), got nan"):
         BalancedSoftmax(counts=[1.0, float("nan"), 2.0])
+
+
+@pytest.mark.parametrize("key", find())
+def test_fitting_an_instance_keeps_what_it_was_told_and_finds_what_is_fitted(key: str) -> None:
+    kind = find()[key]
+    target = (
+        training_targets(kind.card) if kind.card.trains_head else Case(example(kind)).batch()[1]
+    )
+    for loss in variants(kind):
+        told, fitted = loss.arguments(), loss.for_target(target).arguments()
+        for name, hyper in kind.hyperparameters.items():
+            if hyper.fitted:
+                assert fitted[name] is not None
+            elif isinstance(hyper, Inner):
+                assert type(fitted[name]) is type(told[name])
+            else:
+                assert repr(fitted[name]) == repr(told[name]), name
+
+
+def test_a_sum_that_is_fitted_keeps_its_weights_of_classes() -> None:
+    target = torch.tensor([[[0, 1], [2, 2]]])
+    both = CrossEntropy(class_weight=[1.0, 2.0, 3.0], z_loss=1e-4) + Dice()
+    kept = both.for_target(target).losses["cross_entropy"]
+    assert kept.class_weight.tolist() == [1.0, 2.0, 3.0]
+    assert kept.z_loss == 1e-4
+    assert both.for_target(target).out_features == 3
+    inner = Tempered(Focal(gamma=5.0), temperature=2.0).for_target(target).loss
+    assert inner.arguments()["gamma"] == 5.0
+    with pytest.raises(ValueError, match=r"needs losses=\[…\]"):
+        Hybrid.for_target(target)
+
+
+def test_what_no_target_tells_is_not_said_to_be_fitted() -> None:
+    with pytest.raises(TypeError, match=r"^Linex needs asymmetry$"):
+        Linex.for_target(torch.tensor([0.0, 1.0]))
+    with pytest.raises(TypeError, match=r"fit them to the training targets with HLGauss"):
+        HLGauss()

@@ -253,13 +253,16 @@ def test_predictions_of_the_wrong_shape_are_refused() -> None:
     ("name", "task", "message"),
     [
         ("rsme", "regression", "did you mean rmse"),
-        ("zzz", "regression", "there are: rmse, mae"),
+        ("zzz", "regression", "there are rmse, mae"),
         ("f1", "multiclass", "metrics for multiclass: accuracy"),
         ("mae", "binary", "mae is for regression, but the task is binary"),
         ("pinball", "regression", "pinball@0.9"),
         ("pinball@1", "regression", "between 0 and 1"),
         ("pinball@x", "regression", "between 0 and 1"),
         ("mae@0.5", "regression", "did you mean mae"),
+        ("neg_mean_squared_error", "regression", "did you mean rmse or rmsle"),
+        ("max_error", "regression", "did you mean"),
+        ("rand_score", "binary", "there are rmse"),
     ],
 )
 def test_errors_name_what_to_do(name: str, task: str, message: str) -> None:

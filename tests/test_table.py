@@ -102,6 +102,20 @@ def test_texts_read_as_missing_are_named(tmp_path: Path) -> None:
     assert "120 rows without a value of 'y' were left out" in as_problem(path).notes
 
 
+@pytest.mark.parametrize("order", [None, ["None", "Some", "Freq"]])
+def test_grades_that_are_read_as_missing_are_named_in_the_error(
+    tmp_path: Path, order: list[str] | None
+) -> None:
+    rows = "".join(f"{i},{('None', 'Some', 'Freq', 'Much')[i % 3]}\n" for i in range(200))
+    frame = read_table(write(tmp_path, "a.csv", "x,y\n" + rows))
+    with pytest.raises(InputError, match=r"\(read as missing: 'None'; rename the class"):
+        frame_problem(frame, "y", "grade_mae", "ordinal", order=order)
+    rows = rows.replace("7,Some", "7,Much")
+    frame = read_table(write(tmp_path, "b.csv", "x,y\n" + rows))
+    with pytest.raises(InputError, match=r"\(read as missing: 'None'; rename the class"):
+        frame_problem(frame, "y", "grade_mae", "ordinal", order=["None", "Some", "Freq", "Much"])
+
+
 def as_problem(path: Path) -> Problem:
     frame, name = as_frame(read_table(path), "y")
     return frame_problem(frame, name)

@@ -15,6 +15,7 @@ from sklearn import metrics as sklearn
 import lossmith
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import lookup, names
+from lossmith.study.metrics.catalogue import parsed
 from lossmith.study.metrics.jackknife import jackknife, sample
 from lossmith.study.metrics.resolve import as_metric, metric_names
 from lossmith.study.metrics.units import rows_measure, unit_numbers
@@ -287,15 +288,14 @@ def test_regression_errors_of_binary_targets_are_not_cut() -> None:
     assert metric.score(POSITIVE, ODDS) == pytest.approx(((POSITIVE - ODDS) ** 2).mean())
 
 
-@pytest.mark.parametrize(
-    "name", ["accuracy", "f1_macro", "roc_auc", "neg_log_loss", "neg_mean_absolute_error"]
-)
-def test_scorers_are_their_functions(name: str) -> None:
-    metric = as_metric(sklearn.get_scorer(name))
-    assert metric.better == ("lower" if name.startswith("neg_") else "higher")
-    own = {"roc_auc": "auroc", "neg_log_loss": "log_loss", "neg_mean_absolute_error": "mae"}
-    target, prediction = data_of(own.get(name, name))
-    expected = as_metric(own.get(name, name))
+SCORERS = [one for one in sklearn.get_scorer_names() if parsed(one)[0] in OF_ROWS]
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_scorers_are_their_functions_and_their_names_are_known(name: str) -> None:
+    metric, expected = as_metric(sklearn.get_scorer(name)), as_metric(name)
+    assert metric.better == ("lower" if name.startswith("neg_") else "higher") == expected.better
+    target, prediction = data_of(expected.name)
     assert metric.score(target, prediction) == pytest.approx(expected.score(target, prediction))
     ours, analytic = (one.influences(target, prediction) for one in (metric, expected))
     assert np.corrcoef(ours, analytic)[0, 1] > 0.9995

@@ -64,6 +64,12 @@ def problem(labels: object = DIED, positive: object = None, time: object = None)
         (DIED + 1, "2", "'2'"),
         (np.array(["here", "gone"])[DIED], "gone", "'gone'"),
         (1 - DIED, "0", "'0'"),
+        (np.where(DIED == 1, 2, np.arange(ROWS) % 2), 2, "'2'"),
+        (
+            np.where(DIED == 1, "dead", np.array(["alive", "lost"])[np.arange(ROWS) % 2]),
+            "dead",
+            "'dead'",
+        ),
     ],
 )
 def test_events_are_told_by_their_name_or_said(labels: object, positive: object, said: str) -> None:
@@ -85,7 +91,8 @@ def test_all_rows_may_have_the_event() -> None:
     [
         (DIED + 1, None, "holds '1' and '2'.*can't be told.*--positive 1 or --positive 2"),
         (np.array(["here", "gone"])[DIED], None, "'here' and 'gone'|'gone' and 'here'"),
-        (np.arange(ROWS) % 3, None, "holds '0', '1', '2'; an event column holds two values"),
+        (np.arange(ROWS) % 3, None, "holds '0', '1' and '2', and .* all others being censored: --"),
+        (np.arange(ROWS) % 9, None, "'5' and 3 others; an event column holds few values"),
         (np.zeros(ROWS), None, "0 rows have the event; a study needs 20"),
         ((np.arange(ROWS) < 19).astype(int), None, "19 rows have the event; a study needs 20"),
         ((np.arange(ROWS) < 1).astype(int), None, "1 row has the event; a study needs 20"),

@@ -121,10 +121,17 @@ def _check(kind: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
     none = {n for n, value in there.items() if value is None and n in kind.hyperparameters}
     missing = [name for name in demanded(kind) if name not in there or name in none]
     if missing:
-        raise TypeError(
-            f"{kind.__name__} needs {', '.join(missing)}; give them, or fit them to the training "
-            f"targets with {kind.__name__}.for_target(target)"
-        )
+        raise TypeError(f"{kind.__name__} needs {', '.join(missing)}{_where_from(kind, missing)}")
+
+
+def _where_from(kind: Any, missing: list[str]) -> str:
+    """Return how to find what is missing, where `for_target` does."""
+    found = [name for name in missing if name in kind.hyperparameters]
+    if not found or not all(kind.hyperparameters[name].fitted for name in found):
+        return ""
+    return (
+        f"; give them, or fit them to the training targets with {kind.__name__}.for_target(target)"
+    )
 
 
 def _by_name(kind: Any, given: tuple[Any, ...], by_place: list[str]) -> str:

@@ -17,24 +17,20 @@ REQUIRED: Any = Parameter.empty  # the default of what must be given, or is fitt
 class Hyperparameter:
     """One argument of a loss's constructor; its kind is the subclass.
 
-    default: what it is where it is not given; without one it must be given, or `for_target` fits
-    it, as it fits what is None. search: the values that a study tries; empty means the default
-    alone. doc: what it means.
+    default: what it is where it is not given; without one it must be given, or found. fitted:
+    whether `for_target` finds it, anew for other targets. search: the values that a study tries;
+    empty means the default alone. doc: what it means.
     """
 
     doc: str
     default: Any = REQUIRED
+    fitted: bool = False
     search: tuple[Any, ...] = ()
     kw_only: bool = True
 
     wanted: ClassVar[str] = "a value"
     annotation: ClassVar[Any] = Any
     optional: ClassVar[bool] = False  # whether None stands for none
-
-    @property
-    def fitted(self) -> bool:
-        """Whether `for_target` may find it: it has no default, or None."""
-        return self.default is REQUIRED or self.default is None
 
     @property
     def range(self) -> str | None:

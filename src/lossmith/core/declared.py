@@ -12,6 +12,22 @@ _ASIDE = "_declares_"
 _BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
+class Fitted(classmethod):
+    """`for_target`, which of an instance keeps what that was told, as `refitted` does.
+
+    Without it Python would hand over the class, and `Focal(gamma=5.0).for_target(y)` lose its 5.
+    """
+
+    @classmethod
+    def of(cls, kind: type) -> "Fitted":
+        """Return a class's `for_target` as this, its own or the one it inherits."""
+        stated = inspect.getattr_static(kind, "for_target")
+        return stated if isinstance(stated, cls) else cls(stated.__func__)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return super().__get__(None, owner) if instance is None else instance.refitted
+
+
 def hyperparameters_of(kind: type) -> Mapping[str, Hyperparameter]:
     """Take the declarations off a class; return them with those it inherits, its own first.
 

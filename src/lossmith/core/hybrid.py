@@ -141,6 +141,8 @@ class Hybrid(Loss, composes=True):
         >>> Hybrid.for_target(masks, losses=[CrossEntropy, Dice(squared=False)]).out_features
         3
         """
+        if not losses:
+            raise ValueError("Hybrid.for_target needs losses=[…], classes or losses of their sum")
         fitted = [
             one.for_target(target, **hypers) if isinstance(one, type) else one.refitted(target)
             for one in losses

@@ -25,7 +25,7 @@ from lossmith.core.adaptive import Adaptive, Number, forgets
 from lossmith.core.arguments import Constructed, parameters, short, unknown
 from lossmith.core.card import Card, Reduction
 from lossmith.core.declaration import REQUIRED, Hyperparameter, Ranged
-from lossmith.core.declared import functions_of, hyperparameters_of
+from lossmith.core.declared import Fitted, functions_of, hyperparameters_of
 from lossmith.core.docstring import documented
 from lossmith.core.reduce import checked_weight
 from lossmith.core.schedule import Schedule
@@ -69,6 +69,7 @@ class Loss(Adaptive, metaclass=Constructed):
             Loss.composite = cls  # type: ignore[assignment]
         cls.hyperparameters = MappingProxyType(hyperparameters_of(cls))
         cls.takes = functions_of(cls)
+        cls.for_target = Fitted.of(cls)  # type: ignore[assignment]
         cls.__doc__ = documented(cls)
 
     def __init__(self, **given: Any) -> None:
@@ -173,7 +174,10 @@ class Loss(Adaptive, metaclass=Constructed):
 
     @classmethod
     def for_target(cls, target: Tensor, **hypers: Any) -> Self:
-        """Return the loss fitted to the training targets: class counts, bin range, scale."""
+        """Return the loss fitted to the training targets: class counts, bin range, scale.
+
+        Asked of an instance it is `refitted`: what the instance was told is kept.
+        """
         return cls(**hypers)
 
     def refitted(self, target: Any) -> Self:

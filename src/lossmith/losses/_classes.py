@@ -15,10 +15,13 @@ from lossmith.functional.checks import check_head, check_tensor, head_dim
 
 LOG3 = math.log(3)  # logits [log 3, 0] have probabilities [3/4, 1/4]; a logit of log 3 has 3/4
 CLASSES = OptionalWhole(
-    default=None, low=2, doc="number of classes, the width of the head; for_target finds it"
+    default=None,
+    fitted=True,
+    low=2,
+    doc="number of classes, the width of the head; for_target finds it",
 )
 IGNORE = Whole(default=-100, doc="the target whose samples have weight 0")
-COUNTS = Reals(low=0.0, doc="training rows of each class; for_target counts them")
+COUNTS = Reals(fitted=True, low=0.0, doc="training rows of each class; for_target counts them")
 
 
 class ClassHead(Loss, ABC):

@@ -18,11 +18,6 @@ def check_inner(owner: str, loss: Any) -> None:
         raise TypeError(f"{owner}: loss must be a loss with a value a sample, got {shown(loss)}")
 
 
-def refit(loss: Pointwise | type[Pointwise], target: Tensor) -> Pointwise:
-    """Return a loss fitted to the targets: a class, or a loss whose stated arguments are kept."""
-    return loss.for_target(target) if isinstance(loss, type) else loss.refitted(target)
-
-
 class Wrapping(Loss, ABC):
     """A loss made of another one's values: it has that one's head and targets."""
 
@@ -55,7 +50,7 @@ class Wrapping(Loss, ABC):
     def for_target(cls, target: Tensor, **hypers: Any) -> Self:
         """Return the wrapper of the inner loss, a class or a loss, fitted to the targets."""
         inner = hypers.pop("loss", None)
-        return cls(loss=None if inner is None else refit(inner, target), **hypers)
+        return cls(loss=None if inner is None else inner.for_target(target), **hypers)
 
 
 class Wrapper(Wrapping, Pointwise, ABC):

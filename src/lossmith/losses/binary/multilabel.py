@@ -142,8 +142,12 @@ class DistributionBalanced(Pointwise):
     """
 
     function = staticmethod(F.distribution_balanced)
-    counts: Reals = Reals(low=0.0, doc="training rows of each label; for_target counts them")
-    rows: Real = Real(low=0.0, exclusive=True, doc="training rows; for_target counts them")
+    counts: Reals = Reals(
+        fitted=True, low=0.0, doc="training rows of each label; for_target counts them"
+    )
+    rows: Real = Real(
+        fitted=True, low=0.0, exclusive=True, doc="training rows; for_target counts them"
+    )
     alpha: Real = Real(default=0.1, low=0.0, doc="the least weight of a label")
     beta: Real = Real(default=10.0, low=0.0, doc="how steeply weights rise with rarity")
     mu: Real = Real(default=0.2, doc="the relative rarity at which weights are halfway up")

@@ -13,8 +13,10 @@ from lossmith.core.reduce import broadcast_weight
 from lossmith.functional.checks import promote
 from lossmith.losses._classes import LOG3, ClassHead, ClassLoss
 
-_ORDERED = OptionalWhole(default=None, low=3, doc="number of ordered classes; for_target finds it")
-_GRADES = OptionalWhole(default=None, low=2, doc="K, needed for the head alone")
+_ORDERED = OptionalWhole(
+    default=None, fitted=True, low=3, doc="number of ordered classes; for_target finds it"
+)
+_GRADES = OptionalWhole(default=None, fitted=True, low=2, doc="K, needed for the head alone")
 
 
 class CORAL(ClassLoss):

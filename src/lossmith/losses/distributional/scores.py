@@ -205,8 +205,12 @@ class HLGauss(Pointwise):
     """
 
     function = staticmethod(F.hl_gauss)
-    low: Real = Real(static=True, doc="the lower edge of the first bin, in the target's unit")
-    high: Real = Real(static=True, doc="the upper edge of the last bin, in the target's unit")
+    low: Real = Real(
+        fitted=True, static=True, doc="the lower edge of the first bin, in the target's unit"
+    )
+    high: Real = Real(
+        fitted=True, static=True, doc="the upper edge of the last bin, in the target's unit"
+    )
     bins: Whole = Whole(
         default=51, low=2, doc="the number of bins. Farebrother et al. use 51, Imani & White 100"
     )

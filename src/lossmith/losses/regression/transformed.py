@@ -16,7 +16,6 @@ from lossmith.core.reduce import broadcast_weight
 from lossmith.core.tree import tree_map
 from lossmith.functional.checks import as_scalar_or_tensor, check, head_dim, promote
 from lossmith.losses._fitting import finite, quartiles, spread_of
-from lossmith.losses._wrapping import refit
 from lossmith.losses.regression.point import MSE
 
 
@@ -256,7 +255,7 @@ class TransformedTarget(Pointwise):
         sizes = target[target != 0].abs()
         if hypers.get("relative") and sizes.numel():
             hypers.setdefault("floor", quartiles(sizes)[1] / 100)
-        return cls(refit(inner, cls(**hypers).encode(target)), **hypers)
+        return cls(inner.for_target(cls(**hypers).encode(target)), **hypers)
 
     @property
     def out_features(self) -> int:

@@ -20,6 +20,7 @@ TARGET: Mapping[str, Kind] = {"time": "positive", "event": "labels"}
 _FLOOR = Real(default=0.001, low=0.0, exclusive=True, doc="least :math:`\\sigma`, of log time")
 _SCALE = OptionalReal(
     default=None,
+    fitted=True,
     low=0.0,
     exclusive=True,
     doc="the unit of time, whose log is added to :math:`\\mu`, so that a head may begin at 0; "

@@ -24,6 +24,7 @@ class Grid(Loss):
     """A loss whose head has an output for each interval of a grid of times."""
 
     times: Reals = Reals(
+        fitted=True,
         low=0.0,
         exclusive=True,
         doc="the ends of the intervals in increasing order, two at least; the first begins at 0. "

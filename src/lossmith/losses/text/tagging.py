@@ -37,7 +37,7 @@ class CRF(ClassHead, Pointwise):
     """
 
     function = staticmethod(F.crf)
-    classes: Whole = Whole(low=2, doc="number of tags; for_target finds it")
+    classes: Whole = Whole(fitted=True, low=2, doc="number of tags; for_target finds it")
     card = Card(
         key="crf",
         tasks=("text",),

@@ -21,7 +21,13 @@ from lossmith.study.data.event import Event, survival_asked
 from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import as_saved
 from lossmith.study.data.queries import ranking_asked, relevances
-from lossmith.study.data.table import decoded, leading_zero, missing_words, nearest
+from lossmith.study.data.table import (
+    decoded,
+    leading_zero,
+    nearest,
+    read_as_missing,
+    telling_what_is_missing,
+)
 from lossmith.study.data.units import copies, first_rows, same_features, units_by_class
 from lossmith.study.metrics import lookup
 from lossmith.study.metrics import metric as fitting
@@ -131,7 +137,8 @@ def frame_problem(
     numbers = _numbers(column)
     arrangement = arrangement or Arrangement()
     asked = survival_asked(metric, task, event) or ranking_asked(metric, task, arrangement)
-    found = asked or _task(numbers, target, metric, task, notes)
+    with telling_what_is_missing(frame, target):
+        found = asked or _task(numbers, target, metric, task, notes)
     if found != "ranking":  # whose groups are queries, which are what is counted
         arrangement.check()
     if found == "regression" or not any(isinstance(value, Decimal) for value in column):
@@ -164,7 +171,8 @@ def frame_problem(
     else:
         listed = order if order is not None else ranks(frame[target])
         said = positive if found == "binary" else listed
-        values, labels = _codes(column, target, found, said)
+        with telling_what_is_missing(frame, target):
+            values, labels = _codes(column, target, found, said)
         notes += TABLE_TASKS[found].notes(labels, values)
     if metric is not None:
         lookup(metric).check(values)
@@ -207,10 +215,7 @@ def left_out_note(dropped: int, of: str, frame: pd.DataFrame, classes: Iterable[
     """Return what is told of rows left out, with the texts that might be classes' names."""
     left = "was" if dropped == 1 else "were"
     note = f"{pluralize(dropped, 'row')} without a value of {of} {left} left out"
-    words = dict.fromkeys(word for name in classes for word in missing_words(frame, name))
-    if not words:
-        return note
-    return f"{note} (read as missing: {', '.join(map(repr, words))}; rename the class if it is one)"
+    return note + read_as_missing(frame, classes)
 
 
 def given(column: pd.Series, name: str) -> np.ndarray:

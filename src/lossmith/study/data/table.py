@@ -5,6 +5,8 @@ import difflib
 import io
 import os
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -89,6 +91,23 @@ def as_frame(data: Any, target: Any) -> tuple[pd.DataFrame, str]:
 def missing_words(frame: pd.DataFrame, name: str) -> list[str]:
     """Return the distinct texts, such as NA, that a column of a file holds for missing values."""
     return frame.attrs.get(READ_AS_MISSING, {}).get(name, [])
+
+
+def read_as_missing(frame: pd.DataFrame, names: Iterable[str]) -> str:
+    """Return what is told of texts of columns that were read as missing, or nothing."""
+    words = dict.fromkeys(word for name in names for word in missing_words(frame, name))
+    if not words:
+        return ""
+    return f" (read as missing: {', '.join(map(repr, words))}; rename the class if it is one)"
+
+
+@contextmanager
+def telling_what_is_missing(frame: pd.DataFrame, name: str) -> Iterator[None]:
+    """Add to an error about a column's classes the texts that were read as missing."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{error}{read_as_missing(frame, [name])}") from error
 
 
 def leading_zero(column: pd.Series) -> str | None:

@@ -14,7 +14,7 @@ from lossmith.study.base.settings import check_counts
 from lossmith.study.folders.augment import WAYS
 from lossmith.study.folders.bodies import MakeBody
 from lossmith.study.folders.data import FolderData
-from lossmith.study.metrics.catalogue import METRICS, lookup, names
+from lossmith.study.metrics.catalogue import METRICS, lookup, names, parsed
 from lossmith.study.tasks.segmentation import Segmentation
 from lossmith.study.training.budget import Budget
 
@@ -53,7 +53,7 @@ class FolderRequest:
 
 def check_metric(request: FolderRequest) -> None:
     """Raise InputError for a metric that does not judge classes, or masks."""
-    name = request.metric.strip().lower()
+    name = parsed(request.metric)[0]
     masks = tuple(Segmentation.defaults)
     if request.masks is not None:
         if name not in masks:
@@ -61,7 +61,7 @@ def check_metric(request: FolderRequest) -> None:
         return
     if name in masks:
         raise InputError(f"{name} judges masks: give --masks DIR")
-    if name.partition("@")[0] in METRICS and set(lookup(name).tasks) & set(CLASSES):
+    if name in METRICS and set(lookup(request.metric).tasks) & set(CLASSES):
         return
     known = dict.fromkeys(one for task in CLASSES for one in names(task))
     raise InputError(f"classes are judged by {', '.join(known)}, not by {request.metric}")

@@ -18,6 +18,43 @@ METRICS: dict[str, Metric] = {
     )
 }
 
+# What scikit-learn calls the same numbers; its scorers of what is better lower begin with neg_.
+ALSO_CALLED = {
+    "mean_absolute_error": "mae",
+    "median_absolute_error": "medae",
+    "root_mean_squared_error": "rmse",
+    "mean_absolute_percentage_error": "mape",
+    "root_mean_squared_log_error": "rmsle",
+    "mean_poisson_deviance": "poisson_deviance",
+    "mean_gamma_deviance": "gamma_deviance",
+    "log_loss": "log_loss",
+    "brier_score": "brier",
+    "roc_auc": "auroc",
+    "roc_auc_ovr": "auroc",
+}
+
+
+def parsed(name: str) -> tuple[str, str]:
+    """Return a metric's own name, whatever it was called by, and what stands after @.
+
+    >>> parsed("neg_mean_absolute_error"), parsed("pinball@0.9")
+    (('mae', ''), ('pinball', '0.9'))
+    """
+    base, _, level = name.strip().lower().partition("@")
+    return ALSO_CALLED.get(base.removeprefix("neg_"), base), level
+
+
+def unknown(name: str, known: list[str]) -> InputError:
+    """Return the error for a name that no metric has, with the nearest of those known."""
+    base = name.strip().lower().partition("@")[0].removeprefix("neg_")
+    own = {one.partition("@")[0]: one for one in known}
+    also = [one for one, name in ALSO_CALLED.items() if name in own]  # most end alike: _error
+    near = [own[ALSO_CALLED[one]] for one in difflib.get_close_matches(base, also, 2, 0.8)]
+    near += [own[one] for one in difflib.get_close_matches(base, own, 2, 0.5)]
+    first = list(dict.fromkeys(near))[:2]
+    hint = f"did you mean {' or '.join(first)}?" if first else f"there are {', '.join(known)}"
+    return InputError(f"no metric is called {name!r}; {hint}")
+
 
 def names(task: Task | None = None) -> list[str]:
     """Return the names of all metrics, those of one task if given."""
@@ -33,13 +70,11 @@ def lookup(name: str) -> Metric:
     >>> lookup("pinball@0.9").level
     0.9
     """
-    base, _, level = name.strip().lower().partition("@")
+    base, level = parsed(name)
     found = METRICS[base].at(level) if base in METRICS else None
-    if found is not None:
-        return found
-    near = difflib.get_close_matches(base, METRICS, n=2, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names())}"
-    raise InputError(f"no metric is called {name!r}; {hint}")
+    if found is None:
+        raise unknown(name, names())
+    return found
 
 
 def metric(name: str, task: Task) -> Metric:

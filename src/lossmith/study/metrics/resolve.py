@@ -1,6 +1,5 @@
 """One metric object from all that a user may call a metric."""
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.boundaries import BoundaryF1, Hausdorff95
 from lossmith.study.metrics.boxes import BoxIoU
 from lossmith.study.metrics.catalogue import METRICS as TABLE_METRICS
-from lossmith.study.metrics.catalogue import lookup, names
+from lossmith.study.metrics.catalogue import lookup, names, parsed, unknown
 from lossmith.study.metrics.features import LinearProbe, NearestNeighbours
 from lossmith.study.metrics.forecasting import (
     CRPS,
@@ -146,13 +145,9 @@ def _of_any_shape(metric: Metric) -> TableMetric:
 
 
 def _named(name: str) -> StudyMetric:
-    base, _, argument = name.strip().lower().partition("@")
+    base, argument = parsed(name)
     if base in METRICS:
         return METRICS[base].parse(argument)
-    if base in {known.partition("@")[0] for known in names()}:
+    if base in TABLE_METRICS:
         return _of_any_shape(lookup(name))
-    near = difflib.get_close_matches(base, metric_names(), n=2, cutoff=0.5)
-    hint = (
-        f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(metric_names())}"
-    )
-    raise InputError(f"no metric is called {name!r}; {hint}")
+    raise unknown(name, metric_names())

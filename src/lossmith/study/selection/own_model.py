@@ -17,7 +17,7 @@ from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.data.predictions import prediction_frame
 from lossmith.study.diagnose import diagnose_samples
 from lossmith.study.metrics import Metric, lookup
-from lossmith.study.metrics.catalogue import METRICS
+from lossmith.study.metrics.catalogue import METRICS, parsed
 from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.metrics.tuned import TunedMetric, tuned
@@ -130,7 +130,7 @@ def _table_metric(metric: Any, better: Any) -> Metric | None:
         InputError: if it is no metric.
     """
     found = as_metric(metric, better=better)
-    if isinstance(metric, str) and metric.partition("@")[0] in METRICS:
+    if isinstance(metric, str) and parsed(metric)[0] in METRICS:
         known = lookup(metric)  # one that is tuned too
         return known if ROW_TASKS.keys() & set(known.tasks) else None
     return (

@@ -14,6 +14,7 @@ from lossmith.study.data.problem import Problem, frame_problem
 from lossmith.study.data.table import as_frame
 from lossmith.study.metrics import lookup
 from lossmith.study.metrics import metric as metric_for
+from lossmith.study.metrics.catalogue import parsed
 from lossmith.study.suggest.features import LOGS, features
 from lossmith.study.suggest.knowledge import KINDS, Knowledge, Source, change, even, shipped, source
 from lossmith.study.suggest.suggestion import Alike, Prospect, Suggestion
@@ -92,7 +93,7 @@ def _of_atlas(task: str | None, metric: str) -> Suggestion:
     if task is None or known is None or known.features:
         tasks = ", ".join(_atlas_tasks())
         raise InputError(f"give a table and its target, or one of the tasks {tasks}")
-    recorded = metric.partition("@")[0]  # at whatever k
+    recorded = parsed(metric)[0]  # at whatever k
     if recorded not in known.metrics:
         raise InputError(
             f"of {task} nothing is known under {metric}, only under {', '.join(known.metrics)}"

@@ -31,6 +31,7 @@ CENSORED = {
     *("0", "false", "no", "n", "none", "censored", "censor", "alive", "living", "survived"),
     *("no event", "lost", "active", "no relapse", "no recurrence", "no churn", "right-censored"),
 }
+SHOWN = 6  # labels that an error lists
 ORDERS = Baseline("cox", "orders risks alone; what networks start with: DeepSurv, 2018")
 
 
@@ -147,25 +148,23 @@ def times(column: pd.Series, name: str) -> Array:
 def events(column: pd.Series, name: str, said: Any) -> tuple[Array, str]:
     """Return which rows of a column have the event, and how the column says so.
 
-    said: the label of those that have it; told by the column if None.
+    said: the label of those that have it, all others being censored; told by the column if None.
 
     Raises:
-        InputError: where it has more labels than two, or which of them it is can't be told.
+        InputError: where which label it is can't be told, or none is that.
     """
     values, labels = pd.factorize(column)
     listed = [_written(label) for label in labels.tolist()]
-    if len(listed) > 2:
-        raise InputError(
-            f"{name} holds {', '.join(map(repr, listed[:4]))}; an event column holds two values, "
-            "one where the event was seen and one where it was not: make it such"
-        )
     if said is not None:
         code = positive_code(labels, np.bincount(values), said)
     else:
         code = _told(listed, name)
     found = (values == code).astype(np.float64)
     what = "no row" if code < 0 else repr(listed[code])
-    return found, f"the event is {what} in {name}, {percent(found.mean())} of the rows"
+    note = f"the event is {what} in {name}, {percent(found.mean())} of the rows"
+    if len(listed) > 2:
+        note += f"; {_several([one for one in listed if one != listed[code]])} are censored there"
+    return found, note
 
 
 def _told(listed: list[str], name: str) -> int:
@@ -177,10 +176,22 @@ def _told(listed: list[str], name: str) -> int:
             return happened.index(True)
         if not any(happened) and len(low) == 1:
             return -1
+    if len(listed) > SHOWN:
+        raise InputError(
+            f"{name} holds {_several(listed)}; an event column holds few values, one of them where "
+            "the event was seen"
+        )
+    others = ", all others being censored" if len(listed) > 2 else ""
     raise InputError(
-        f"{name} holds {' and '.join(map(repr, listed))}, and which means the event can't be "
-        f"told; say it: {' or '.join(f'--positive {shlex.quote(one)}' for one in listed)}"
+        f"{name} holds {_several(listed)}, and which means the event can't be told; say it"
+        f"{others}: {' or '.join(f'--positive {shlex.quote(one)}' for one in listed)}"
     )
+
+
+def _several(listed: list[str]) -> str:
+    if len(listed) > SHOWN:
+        return f"{', '.join(map(repr, listed[:SHOWN]))} and {len(listed) - SHOWN} others"
+    return " and ".join(filter(None, (", ".join(map(repr, listed[:-1])), repr(listed[-1]))))
 
 
 def _written(label: Any) -> str:
