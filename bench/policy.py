@@ -59,7 +59,7 @@ MORE = (
     Check(after=0.8, p_value=0.2),
 )
 EARLY = (Check(after=0.1, p_value=0.7), *MORE)
-ALL = Futility(checks=(Check(after=0.6, p_value=1.0),), futility_bound=1.0)
+ALL = Futility(checks=(Check(after=0.6, p_value=1.0),), protected=1, futility_bound=1.0)
 
 
 def _rule(
