@@ -13,7 +13,7 @@ from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Inner, Real, Whole
 from lossmith.core.progress import Progress
 from lossmith.losses._classes import LOG3
-from lossmith.losses._wrapping import Wrapping, check_inner, refit
+from lossmith.losses._wrapping import Wrapping, check_inner
 from lossmith.losses.classification.multiclass import CrossEntropy
 
 
@@ -73,7 +73,7 @@ class GroupDRO(Wrapping, Statistic):
     @classmethod
     def for_target(cls, target: Mapping[str, Tensor], **hypers: Any) -> Self:  # type: ignore[override]
         """Return the wrapper of the inner loss fitted to `target`, for the groups of `groups`."""
-        inner = refit(hypers.pop("loss", None) or CrossEntropy, target["target"])
+        inner = (hypers.pop("loss", None) or CrossEntropy).for_target(target["target"])
         return cls(loss=inner, **{"groups": int(target["groups"].max()) + 1, **hypers})
 
     def initial_state(self) -> dict[str, Tensor]:
