@@ -159,7 +159,8 @@ class MASE(Pointwise):
     Avoid when: All are of one size: MAE. The scale is no number that a model may choose.
     Source: Hyndman, Koehler, Another Look at Measures of Forecast Accuracy (2006).
 
-    >>> scale = functional.naive_error(torch.tensor([[1.0, 3.0, 2.0]]))  # (2 + 1) / 2
+    >>> from lossmith.functional import naive_error
+    >>> scale = naive_error(torch.tensor([[1.0, 3.0, 2.0]]))  # (2 + 1) / 2
     >>> MASE()(torch.tensor([[5.0, 5.0]]), {"value": torch.tensor([[2.0, 2.0]]), "scale": scale})
     tensor(2.)
     """

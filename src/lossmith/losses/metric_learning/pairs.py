@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from lossmith import functional as F
 from lossmith.core.bases import Coupled, SetLoss
 from lossmith.core.card import Card, Example
-from lossmith.core.hyperparameter import Choice, OptionalWhole, Real, Switch, Whole
+from lossmith.core.hyperparameter import Choice, Real, Switch, Whole
 
 # cosines 0 between the classes, 1 within the first
 AXES = [[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]
@@ -335,10 +335,10 @@ class MarginBased(SetLoss):
     two sides that cost something; d are distances on the unit sphere.
 
     Shapes: input (N, D) of embeddings, target (N,) of integer classes. One number of the batch.
-    Terms: pairs, in the unit of the distances, and beta. β is a parameter, one number, or with
-    `classes` one for each anchor's class: give it to the optimizer. The paper draws a few negatives
-    by their distance instead of taking all, which is not part of this; pytorch-metric-learning's,
-    without a miner, is this.
+    Terms: pairs, in the unit of the distances, and beta. β is a parameter, one number or one for
+    each anchor's class: give it to the optimizer. The paper draws a few negatives by their distance
+    instead of taking all, which is not part of this; pytorch-metric-learning's, without a miner,
+    is this.
 
     Use when: Whether two are alike is told by one threshold, as in verification.
     Avoid when: Only ranks of neighbours count; triplets leave distances free.
@@ -351,9 +351,7 @@ class MarginBased(SetLoss):
     margin: Real = Real(default=0.2, low=0.0, doc="α, half the width of what is between")
     initial_beta: Real = Real(default=1.2, low=0.0, static=True, doc="β at the start")
     nu: Real = Real(default=0.0, low=0.0, doc="ν, weight of β: without, it may drift")
-    classes: OptionalWhole = OptionalWhole(
-        default=None, low=2, doc="number of classes, each with a β of its own; None is one for all"
-    )
+    betas: Whole = Whole(default=1, low=1, doc="how many β: one for all, or one for each class")
     card = Card(
         key="margin_based",
         tasks=("metric_learning",),
@@ -370,7 +368,7 @@ class MarginBased(SetLoss):
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return the boundary at the start."""
-        start = self.initial_beta.expand(1 if self.classes is None else self.classes)
+        start = self.initial_beta.expand(self.betas)
         return {"beta": nn.Parameter(start.float().clone())}
 
     def value(self, input: Tensor, target: Tensor) -> dict[str, Tensor]:

@@ -119,8 +119,8 @@ class NeuralNDCG(ListLoss):
     Differentiable Relaxation of Sorting (2021); the order: Grover, Wang, Zweig, Ermon, Stochastic
     Optimization of Sorting Networks via Continuous Relaxations (2019).
 
-    >>> NeuralNDCG(temperature=0.1)(torch.tensor([[1.0, 0.0]]), torch.tensor([[1, 0]]))
-    tensor(1.6540e-05)
+    >>> NeuralNDCG(temperature=0.3)(torch.tensor([[1.0, 0.0]]), torch.tensor([[1, 0]]))
+    tensor(0.0127)
     """
 
     function = staticmethod(F.neural_ndcg)
