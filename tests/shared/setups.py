@@ -128,6 +128,7 @@ def detached(model: nn.Module) -> Callable[[Tensor], Tensor]:
 
 LOGITS = nn.BCEWithLogitsLoss()
 CROSS = nn.CrossEntropyLoss()
+FROZEN = net(3).requires_grad_(False)
 PASSED, AS = "probabilities passed as logits", "logits passed as probabilities"
 LOG = "logits passed as log-probabilities"
 KIND, APART = "targets of another kind", "terms of unlike gradients"
@@ -289,6 +290,13 @@ CASES: list[tuple[str, Setup, Setup]] = [
         "no gradient",
         numbers(nn.MSELoss(), model=detached(Flat())),
         numbers(nn.MSELoss(), model=Flat().forward),
+    ),
+    (
+        "no gradient",
+        classes(net(3).requires_grad_(False), CROSS),
+        classes(
+            net(3).requires_grad_(False), lossmith.LinearCrossEntropy(in_features=3, classes=3)
+        ),
     ),
     (
         "a saturated head",

@@ -1,5 +1,6 @@
 """What may be reported as outputs: tensors, arrays and lists alike, classes, and several parts."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -84,6 +85,31 @@ def test_a_class_without_a_column_is_one_line(metric: str) -> None:
         pytest.warns(UserWarning, match="one@0.1#0 failed"),
     ):
         scores(lambda outputs: outputs[:, :2], CLASSES, metric, "cross_entropy")
+
+
+@pytest.mark.parametrize(
+    "loss", ["cross_entropy", nn.CrossEntropyLoss(), "cross_entropy + brier", "focal"], ids=str
+)
+def test_probabilities_where_logits_are_read_are_warned_of_in_one_line(loss: Any) -> None:
+    with pytest.warns(
+        UserWarning, match=r"probabilities \(every row .* sums to 1\), but .* logits"
+    ) as w:
+        scores(lambda outputs: outputs.softmax(1), CLASSES, "log_loss", loss)
+    assert all("\n" not in str(one.message) for one in w)
+    assert w[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores(lambda outputs: outputs, CLASSES, "log_loss", loss)
+
+
+def test_sigmoids_where_logits_are_read_are_warned_of() -> None:
+    labels = (X[:, 0] > 0).long()
+    for metric, loss in (("auroc", "binary_cross_entropy"), ("log_loss", nn.BCEWithLogitsLoss())):
+        with pytest.warns(UserWarning, match=r"probabilities \(all lie in 0 … 1, from"):
+            scores(lambda outputs: (9 * outputs[:, 0]).sigmoid(), labels, metric, loss)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            scores(lambda outputs: outputs[:, 0], labels, metric, loss)
 
 
 def test_decode_reads_what_has_several_parts() -> None:

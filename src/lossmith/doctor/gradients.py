@@ -27,7 +27,7 @@ def no_gradient(seen: Seen) -> Iterator[Finding]:
         return
     evidence = ""
     if seen.cut:
-        evidence = "the model has parameters to train, and its output carries no gradient"
+        evidence = seen.cut
     elif not free or not seen.gradients:
         evidence = "the value does not depend on the outputs in a way that autograd can follow"
     elif not _starts_at_nothing(seen) and not any(slope.any() for _, slope in seen.gradients):
@@ -37,8 +37,8 @@ def no_gradient(seen: Seen) -> Iterator[Finding]:
             name="no gradient",
             severity="error",
             evidence=evidence,
-            remedy="look for argmax, round, a comparison, detach or no_grad on the way, and for a "
-            "loss that is flat here",
+            remedy="look for argmax, round, a comparison, detach, no_grad or requires_grad_(False) "
+            "on the way, and for a loss that is flat here",
         )
 
 

@@ -6,6 +6,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from lossmith.functional.checks import TOLERANCE, sums_to_one
+
 Squash = Literal["softmax", "sigmoid", "log_softmax", "tanh", "relu", "softplus"]
 _LAST: dict[str, Squash] = {
     "Softmax": "softmax",
@@ -23,7 +25,6 @@ _SHAPING = {
 }  # operations that leave numbers what they are, or keep them off the ends
 _LINEAR = {"Addmm", "Mm", "Bmm", "Baddbmm", "Convolution", "NativeLayerNorm", "NativeBatchNorm"}
 ENOUGH = 32  # numbers that all lie in 0 … 1 and so are probabilities
-TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -78,15 +79,6 @@ def _by_range(tensor: Tensor) -> Squash | None:
     if numbers.numel() < ENOUGH or not 0 <= numbers.min() <= numbers.max() <= 1:
         return None
     return "sigmoid" if numbers.min() > 0 and numbers.std() > TOLERANCE else None
-
-
-def sums_to_one(tensor: Tensor) -> bool:
-    """Return whether numbers of 0 … 1 sum to 1 along dimension 1, or the last."""
-    numbers = tensor.detach().float()
-    if numbers.ndim < 2 or not numbers.numel() or not bool((numbers >= 0).all()):
-        return False
-    sizes = {dim for dim in (1, numbers.ndim - 1) if numbers.shape[dim] > 1}
-    return any(bool((numbers.sum(dim) - 1).abs().max() < TOLERANCE) for dim in sizes)
 
 
 def log_normalised(tensor: Tensor, dim: int = 1) -> bool:

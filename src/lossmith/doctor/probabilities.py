@@ -7,8 +7,9 @@ from torch import Tensor
 
 from lossmith.doctor.calls import Call
 from lossmith.doctor.findings import Finding
-from lossmith.doctor.graph import last_of, log_normalised, squashed, sums_to_one
+from lossmith.doctor.graph import last_of, log_normalised, squashed
 from lossmith.doctor.seen import Seen
+from lossmith.functional.checks import sums_to_one
 
 _BOUNDED = {
     "relu": "none is below 0, where it is 0 it has no gradient",

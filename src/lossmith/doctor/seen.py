@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lossmith.doctor.calls import Call, Recorder, tensors_of
 from lossmith.doctor.guarded import modules_of
@@ -21,8 +21,8 @@ class Seen:
     output: what the loss was given. gradients: each of its tensors that has one, with it. calls:
     the losses that ran. squashed: what the loss put through softmax or sigmoid. broadcast: the
     shape that output and target were spread to. operations: the elementwise ones of two tensors
-    in a loss written by hand. cut: whether no gradient leads from the output back into a model
-    that could be trained. failed: which part raised, and what.
+    in a loss written by hand. cut: why no gradient leads from the output back into a model that
+    is to be trained. failed: which part raised, and what.
     """
 
     setup: Setup
@@ -35,7 +35,7 @@ class Seen:
     squashed: Sequence[tuple[str, Tensor]] = ()
     broadcast: tuple[int, ...] | None = None
     operations: frozenset[str] = frozenset()
-    cut: bool = False
+    cut: str = ""
     failed: tuple[str, Exception] | None = field(default=None)
 
     @property
@@ -81,7 +81,7 @@ def look(setup: Setup) -> Seen:
             output = outputs_of(setup.model, input)
         except Exception as error:  # whatever a user's model raises
             return Seen(setup=setup, input=input, target=target, failed=("model", error))
-        output, cut = _free(output, modules_of(setup.model))
+        output, cut = _free(output, _trained(setup.model), _trained(setup.loss))
         recorder = Recorder(_shapes(output, target))
         value, failed = None, None
         try:
@@ -110,13 +110,22 @@ def look(setup: Setup) -> Seen:
     )
 
 
-def _free(output: Any, modules: Sequence[nn.Module]) -> tuple[Any, bool]:
-    """Return an output that has gradients, and whether it had none of a model with parameters."""
+def _trained(part: Any) -> set[bool]:
+    """Return whether parameters are trained, of all there are."""
+    return {one.requires_grad for top in modules_of(part) for one in top.parameters()}
+
+
+def _free(output: Any, model: set[bool], loss: set[bool]) -> tuple[Any, str]:
+    """Return an output that has gradients, and why it had none where something is to be trained."""
     parts = [one for one in tensors_of(output) if one.is_floating_point()]
     if not parts or any(one.requires_grad for one in parts):
-        return output, False
-    trained = any(one.requires_grad for top in modules for one in top.parameters())
-    return changed(_leaf, output), trained
+        return output, ""
+    cut = ""
+    if True in model:
+        cut = "the model has parameters to train, and its output carries no gradient"
+    elif model and True not in loss:  # which may be a head, or proxies, on a frozen body
+        cut = "all parameters of the model are frozen: requires_grad is False"
+    return changed(_leaf, output), cut
 
 
 def _leaf(tensor: Tensor) -> Tensor:

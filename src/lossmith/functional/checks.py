@@ -13,6 +13,7 @@ _SINGLE = torch.float32
 wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # whether torch.func is at work on it
 LAST = "; if the last dimension holds the {} outputs, use input.movedim(-1, 1)"
 ONE_LOGIT = "; one logit against labels of 0 and 1 is BinaryCrossEntropy"
+TOLERANCE = 1e-3  # of sums of probabilities, from half precision too
 
 
 def promote(input: Tensor) -> Tensor:
@@ -187,6 +188,15 @@ def head_dim(input: Tensor) -> int:
     if input.ndim == 0:
         raise ValueError("input must have a dimension of outputs or classes, got a scalar")
     return 1 if input.ndim > 1 else 0
+
+
+def sums_to_one(tensor: Tensor) -> bool:
+    """Return whether numbers of 0 … 1 sum to 1 along dimension 1, or the last."""
+    numbers = tensor.detach().float()
+    if numbers.ndim < 2 or not numbers.numel() or not bool((numbers >= 0).all()):
+        return False
+    sizes = {dim for dim in (1, numbers.ndim - 1) if numbers.shape[dim] > 1}
+    return any(bool((numbers.sum(dim) - 1).abs().max() < TOLERANCE) for dim in sizes)
 
 
 def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

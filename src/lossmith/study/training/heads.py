@@ -1,5 +1,6 @@
 """What goes into a module and what its outputs mean: moved, called, decoded."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
+from lossmith.functional.checks import sums_to_one
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric
 from lossmith.study.multitarget.heads import heads
@@ -90,6 +92,10 @@ def _at(loss: Loss, output: Tensor, level: float | None) -> Tensor:
 
 
 AS_DECODED = HeadReader()
+LOW, HIGH = (
+    0.05,
+    0.95,
+)  # beyond which the least and the greatest of probabilities lie, not of logits
 
 
 def decoded(
@@ -115,6 +121,7 @@ def decoded(
                 "give the study decode=, which makes predictions of all"
             )
         return output
+    _warn_of_probabilities(loss, output)
     if isinstance(loss, Hybrid) and loss.named("input"):
         return output if decode is None else decode(output)  # which part it is nobody has said
     if isinstance(loss, Loss) and (loss.card.trains_head or decode is None):
@@ -126,6 +133,31 @@ def decoded(
     if isinstance(loss, nn.BCEWithLogitsLoss):
         return torch.sigmoid(output)
     return output
+
+
+def _warn_of_probabilities(loss: nn.Module, output: Tensor) -> None:
+    """Warn where a loss that makes probabilities of logits is to read what such are already."""
+    if not output.is_floating_point() or not _reads_logits(loss):
+        return
+    numbers, told = output.float(), ""
+    if sums_to_one(numbers):
+        told = "every row is 0 or above and sums to 1"
+    elif numbers.numel() and 0 <= numbers.min() < LOW and HIGH < numbers.max() <= 1:
+        told = f"all lie in 0 … 1, from {numbers.min():.2g} to {numbers.max():.2g}"
+    if told:
+        warnings.warn(
+            f"outputs= look like probabilities ({told}), but {type(loss).__name__} reads logits "
+            "and makes probabilities of them again: report them without a softmax or sigmoid",
+            stacklevel=6,
+        )
+
+
+def _reads_logits(loss: nn.Module) -> bool:
+    if isinstance(loss, Hybrid):
+        return not loss.named("input") and _reads_logits(loss.reader(None))
+    if isinstance(loss, Loss):
+        return loss.card.input == "logits"
+    return isinstance(loss, (nn.CrossEntropyLoss, nn.BCEWithLogitsLoss))
 
 
 def tensors(given: Any) -> Any:
