@@ -36,7 +36,7 @@ def contrastive(input: Tensor, target: Tensor, *, margin: Tensor | float = 1.0) 
     apart = (as_scalar_or_tensor(margin, gap) - gap).relu()
     # Each part is masked before it is squared: far out the other part's square has no number.
     part = torch.where(alike, gap, torch.where(unlike, apart, 0))
-    return part.square().sum(1) / (2 * torch.sym_max(rows.shape[0] - 1, 1))
+    return part.square().sum(1) / (2 * max(rows.shape[0] - 1, 1))
 
 
 def triplet(
