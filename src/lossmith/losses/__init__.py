@@ -20,6 +20,7 @@ from lossmith.losses.binary.elementwise import (
     QualityFocal,
     Varifocal,
 )
+from lossmith.losses.binary.harmonized import GHMC, GHMR
 from lossmith.losses.binary.multilabel import (
     ZLPR,
     AnyLoss,
@@ -38,7 +39,7 @@ from lossmith.losses.boxes import (
     ProbIoU,
     SIoU,
 )
-from lossmith.losses.calibration import MDCA, MMCE
+from lossmith.losses.classification.calibration import MDCA, MMCE
 from lossmith.losses.classification.imbalance import (
     LDAM,
     VS,
@@ -120,8 +121,6 @@ from lossmith.losses.gan.adversarial import (
     WassersteinGAN,
 )
 from lossmith.losses.gan.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
-from lossmith.losses.groups import GroupDRO
-from lossmith.losses.harmonized import GHMC, GHMR
 from lossmith.losses.image import (
     MSSSIM,
     NCC,
@@ -161,7 +160,6 @@ from lossmith.losses.noisy.robust import (
     SymmetricCrossEntropy,
 )
 from lossmith.losses.noisy.smoothing import EarlyLearning, OnlineLabelSmoothing
-from lossmith.losses.permutations import PermutationInvariant
 from lossmith.losses.ranking import (
     GBCE,
     ApproxNDCG,
@@ -240,7 +238,9 @@ from lossmith.losses.text.rewards import GRPO
 from lossmith.losses.text.tagging import CRF
 from lossmith.losses.text.tokens import Unlikelihood
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
-from lossmith.losses.wrappers import (
+from lossmith.losses.wrappers.groups import GroupDRO
+from lossmith.losses.wrappers.permutations import PermutationInvariant
+from lossmith.losses.wrappers.values import (
     CVaR,
     ProbabilityRegression,
     QuantileTracking,

@@ -166,6 +166,7 @@ class GeneralizedWassersteinDice(ClassMasks):
             target=CLASSES_SEEN,
             value=1.5 / 5,
         ),
+        studied=False,
     )
 
     def __post_init__(self) -> None:
