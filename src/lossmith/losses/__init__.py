@@ -219,7 +219,12 @@ from lossmith.losses.segmentation.pixels import (
     BinaryTopKCrossEntropy,
     TopKCrossEntropy,
 )
-from lossmith.losses.segmentation.regions import MCC, GeneralizedWassersteinDice, UnifiedFocal
+from lossmith.losses.segmentation.regions import (
+    MCC,
+    BlobDice,
+    GeneralizedWassersteinDice,
+    UnifiedFocal,
+)
 from lossmith.losses.self_supervised.redundancy import (
     MMCR,
     BarlowTwins,
@@ -336,6 +341,7 @@ __all__ = [
     "BinaryTopKCrossEntropy",
     "BinaryTversky",
     "BinomialSmoothing",
+    "BlobDice",
     "Boundary",
     "Brier",
     "CIoU",
