@@ -7,10 +7,11 @@ from lossmith.functional.anomaly import *
 from lossmith.functional.audio import *
 from lossmith.functional.autoencoder import *
 from lossmith.functional.binary.elementwise import *
+from lossmith.functional.binary.harmonized import *
 from lossmith.functional.binary.multilabel import *
 from lossmith.functional.binary.unlabelled import *
 from lossmith.functional.boxes import *
-from lossmith.functional.calibration import *
+from lossmith.functional.classification.calibration import *
 from lossmith.functional.classification.imbalance import *
 from lossmith.functional.classification.linear import *
 from lossmith.functional.classification.long_tail import *
@@ -29,8 +30,6 @@ from lossmith.functional.embeddings import *
 from lossmith.functional.features import *
 from lossmith.functional.gan.adversarial import *
 from lossmith.functional.gan.gradient_penalty import *
-from lossmith.functional.groups import *
-from lossmith.functional.harmonized import *
 from lossmith.functional.image import *
 from lossmith.functional.means import *
 from lossmith.functional.metric_learning.graded import *
@@ -41,7 +40,6 @@ from lossmith.functional.metric_learning.proxies import *
 from lossmith.functional.noisy.asymmetric import *
 from lossmith.functional.noisy.robust import *
 from lossmith.functional.noisy.smoothing import *
-from lossmith.functional.permutations import *
 from lossmith.functional.probabilities import *
 from lossmith.functional.ranking.items import *
 from lossmith.functional.ranking.lists import *
@@ -68,6 +66,8 @@ from lossmith.functional.text.rewards import *
 from lossmith.functional.text.tagging import *
 from lossmith.functional.text.tokens import *
 from lossmith.functional.transfer import *
-from lossmith.functional.wrappers import *
+from lossmith.functional.wrappers.groups import *
+from lossmith.functional.wrappers.permutations import *
+from lossmith.functional.wrappers.values import *
 
 __all__ = [name for name, one in sorted(globals().items()) if callable(one) and name[0] != "_"]

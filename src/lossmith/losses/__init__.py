@@ -20,6 +20,7 @@ from lossmith.losses.binary.elementwise import (
     QualityFocal,
     Varifocal,
 )
+from lossmith.losses.binary.harmonized import GHMC, GHMR
 from lossmith.losses.binary.multilabel import (
     ZLPR,
     AnyLoss,
@@ -38,7 +39,7 @@ from lossmith.losses.boxes import (
     ProbIoU,
     SIoU,
 )
-from lossmith.losses.calibration import MDCA, MMCE
+from lossmith.losses.classification.calibration import MDCA, MMCE
 from lossmith.losses.classification.imbalance import (
     LDAM,
     VS,
@@ -121,8 +122,6 @@ from lossmith.losses.gan.adversarial import (
     WassersteinGAN,
 )
 from lossmith.losses.gan.gradient_penalty import DRAGAN, R1, R2, GradientPenalty
-from lossmith.losses.groups import GroupDRO
-from lossmith.losses.harmonized import GHMC, GHMR
 from lossmith.losses.image import (
     MSSSIM,
     NCC,
@@ -167,7 +166,6 @@ from lossmith.losses.noisy.robust import (
     SymmetricCrossEntropy,
 )
 from lossmith.losses.noisy.smoothing import EarlyLearning, OnlineLabelSmoothing
-from lossmith.losses.permutations import PermutationInvariant
 from lossmith.losses.ranking.lists import GBCE, ListMLE, ListNet, PListMLE
 from lossmith.losses.ranking.metrics import ApproxNDCG, NeuralNDCG, SmoothAP
 from lossmith.losses.ranking.pairs import WARP, LambdaLoss, MarginRanking, RankNet
@@ -220,7 +218,12 @@ from lossmith.losses.segmentation.pixels import (
     BinaryTopKCrossEntropy,
     TopKCrossEntropy,
 )
-from lossmith.losses.segmentation.regions import MCC, GeneralizedWassersteinDice, UnifiedFocal
+from lossmith.losses.segmentation.regions import (
+    MCC,
+    BlobDice,
+    GeneralizedWassersteinDice,
+    UnifiedFocal,
+)
 from lossmith.losses.self_supervised.redundancy import (
     MMCR,
     BarlowTwins,
@@ -239,7 +242,9 @@ from lossmith.losses.text.rewards import GRPO
 from lossmith.losses.text.tagging import CRF
 from lossmith.losses.text.tokens import Unlikelihood
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
-from lossmith.losses.wrappers import (
+from lossmith.losses.wrappers.groups import GroupDRO
+from lossmith.losses.wrappers.permutations import PermutationInvariant
+from lossmith.losses.wrappers.values import (
     CVaR,
     ProbabilityRegression,
     QuantileTracking,
@@ -340,6 +345,7 @@ __all__ = [
     "BinaryTopKCrossEntropy",
     "BinaryTversky",
     "BinomialSmoothing",
+    "BlobDice",
     "Boundary",
     "Brier",
     "CIoU",

@@ -18,6 +18,7 @@ from lossmith import (
     SquaredEMD,
     WeightedKappa,
 )
+from lossmith import functional as F
 
 GENERATOR = torch.Generator().manual_seed(0)
 CLASSES = 5

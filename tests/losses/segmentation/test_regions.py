@@ -15,6 +15,7 @@ from lossmith.losses import (
     MCC,
     NACL,
     BinaryHausdorffDT,
+    BlobDice,
     GeneralizedWassersteinDice,
     HausdorffDT,
     UnifiedFocal,
@@ -168,3 +169,39 @@ def test_nacl_is_its_definition_beside_ignored_pixels(distance: str) -> None:
     torch.testing.assert_close(value, torch.stack(total).mean())
     with pytest.raises(ValueError, match="size must be odd"):
         NACL(size=2)
+
+
+@pytest.mark.parametrize("squared", [True, False])
+def test_blob_dice_is_dice_of_each_blob_where_no_other_is(squared: bool) -> None:
+    input, numbers = batch(classes=4)
+    input = input[:, 0]
+    numbers[1, numbers[1] == 2] = 0
+    total = []
+    for image, blobs in zip(input, numbers, strict=True):
+        each = [
+            F.binary_dice(
+                image[(blobs == 0) | (blobs == k)][None],
+                (blobs[(blobs == 0) | (blobs == k)] == k).double()[None],
+                squared=squared,
+            )
+            for k in range(1, 4)
+            if (blobs == k).any()
+        ]
+        total.append(torch.cat(each).mean())
+    loss = BlobDice(squared=squared)
+    torch.testing.assert_close(loss(input, numbers), torch.stack(total).mean())
+    order = torch.tensor([0, 7, 3, 9])
+    torch.testing.assert_close(loss(input, order[numbers]), loss(input, numbers))
+
+
+def test_images_without_blobs_do_not_count() -> None:
+    input, numbers = batch(classes=3)
+    input = input[:, 0]
+    numbers[1] = 0
+    torch.testing.assert_close(BlobDice()(input, numbers), BlobDice()(input[:1], numbers[:1]))
+    numbers[0, 0] = -100
+    torch.testing.assert_close(
+        BlobDice()(input, numbers), BlobDice()(input[:1, 1:], numbers[:1, 1:])
+    )
+    with pytest.raises(ValueError, match="a blob outside 0 … 30"):
+        BlobDice()(input, numbers.clamp(min=0) + 31)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.binary.elementwise import binary_cross_entropy
-from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim
+from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim, tensor_like
 from lossmith.functional.classification.multiclass import gather_target, is_target, nll
 
 __all__ = ["equalization_gradients", "equalization_v2", "seesaw"]
@@ -32,11 +32,11 @@ def seesaw(
     """
     logits, target = class_logits(input, target, ignore_index)
     dim = head_dim(logits)
-    p, q, epsilon = (as_scalar_or_tensor(one, logits) for one in (p, q, epsilon))
+    p, q = as_scalar_or_tensor(p, logits), as_scalar_or_tensor(q, logits)
     many = counts.to(logits).clamp(min=1).log()
     many = many.reshape(-1, *(1,) * (logits.ndim - 1 - dim)).expand_as(logits)
     log_p = logits.detach().log_softmax(dim)
-    least = torch.as_tensor(epsilon, dtype=logits.dtype, device=logits.device).log()
+    least = tensor_like(epsilon, logits).log()
     own = torch.maximum(gather_target(log_p, target), least).unsqueeze(dim)
     rarer = (many - gather_target(many, target).unsqueeze(dim)).clamp(max=0)
     push = torch.where(is_target(logits, target), 0, p * rarer + q * (log_p - own).clamp(min=0))

@@ -3,12 +3,17 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import as_scalar_or_tensor, promote
+from lossmith.functional.checks import as_scalar_or_tensor, check_range, promote, same_shape
 from lossmith.functional.classification.multiclass import focal, nll
-from lossmith.functional.segmentation.masks import binary_pixels, class_masks, class_pixels
+from lossmith.functional.segmentation.masks import (
+    binary_pixels,
+    class_masks,
+    class_pixels,
+    kept_pixels,
+)
 from lossmith.functional.segmentation.overlap import missed, root
 
-__all__ = ["generalized_wasserstein_dice", "mcc", "unified_focal"]
+__all__ = ["blob_dice", "blob_weights", "generalized_wasserstein_dice", "mcc", "unified_focal"]
 
 Number = Tensor | float
 
@@ -94,3 +99,36 @@ def generalized_wasserstein_dice(
     wrong = apart.sum(1)
     right = 2 * ((1 - apart) * true).sum(1)
     return wrong / (right + wrong + as_scalar_or_tensor(smooth, logits))
+
+
+def blob_dice(
+    input: Tensor,
+    target: Tensor,
+    *,
+    smooth: Number = 1e-5,
+    squared: bool = False,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return the mean over an image's blobs of 1 − Dice of each alone (Kofler et al., 2022).
+
+    Of each the pixels of other blobs are left out. target numbers blobs from 1, 0 is background.
+    """
+    kept = kept_pixels(target, ignore_index)
+    logits, numbers = (torch.where(kept, one, 0).flatten(1) for one in same_shape(input, target))
+    pixels = logits.shape[1]
+    message = f"target holds a blob outside 0 … {pixels}, the pixels of an image; number from 1 on"
+    check_range(numbers, 0, pixels, message)
+    seen = logits.sigmoid() * kept.flatten(1)
+    parts = (seen, seen.square() if squared else seen, kept.flatten(1).to(seen.dtype))
+    empty, place = seen.new_zeros(len(seen), pixels + 1), numbers.long()
+    found, whole, size = (empty.scatter_add(1, place, part) for part in parts)
+    both = whole[:, :1] + whole[:, 1:] + size[:, 1:]  # the background's and its own
+    smooth = as_scalar_or_tensor(smooth, seen)
+    values = 1 - (2 * found[:, 1:] + smooth) / (both + smooth)
+    there = size[:, 1:] > 0
+    return torch.where(there, values, 0).sum(1) / there.sum(1).clamp(min=1)
+
+
+def blob_weights(target: Tensor, *, ignore_index: int = -100) -> Tensor:
+    """Return weight 1 for each image that has a blob, 0 for the others."""
+    return (kept_pixels(target, ignore_index) & (target != 0)).flatten(1).any(1)

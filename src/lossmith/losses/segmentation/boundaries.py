@@ -156,6 +156,7 @@ class HausdorffDT(ClassMasks):
             target=CLASSES_SEEN,
             value=(2 / 16 + 9 * 2 / 16 + 2 / 16 + 3 / 16) / 4,
         ),
+        studied=False,
     )
 
 
@@ -193,4 +194,5 @@ class BinaryHausdorffDT(BinaryMasks):
             target=LABELS_SEEN,
             value=(2 / 16 + 9 * 2 / 16 + 2 / 16 + 3 / 16) / 4,
         ),
+        studied=False,
     )

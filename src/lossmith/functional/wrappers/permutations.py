@@ -28,7 +28,8 @@ def best_permutation(pairs: Tensor, weight: Tensor | None = None) -> Tensor:
         raise ValueError(
             f"input has {parts} parts a row; their orders are tried, of {_MOST} at most"
         )
-    orders = torch.tensor(list(itertools.permutations(range(parts))), device=pairs.device)
+    orders = torch.tensor(list(itertools.permutations(range(parts))))
+    orders = orders.to(pairs.device, non_blocking=True)
     chosen = pairs[:, orders, torch.arange(parts, device=pairs.device)]  # (N, orders, S)
     if weight is None:
         return chosen.mean(2).min(1).values

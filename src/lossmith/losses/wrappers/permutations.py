@@ -79,7 +79,7 @@ class PermutationInvariant(Wrapper):
             for one, place in ((input, 2), (target, 1))
         ]
         values = _of_rows(sum_terms(self.loss.values(*pairs)))
-        return F.best_permutation(values.reshape(len(input), parts, parts), self._own(target))
+        return F.best_permutation(values.reshape(input.shape[0], parts, parts), self._own(target))
 
     def weights(self, target: Tensor) -> Tensor | None:
         """Return the share of a row's targets that the inner loss counts."""
