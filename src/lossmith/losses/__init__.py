@@ -29,6 +29,7 @@ from lossmith.losses.binary.multilabel import (
     SoftF1,
     TwoWay,
 )
+from lossmith.losses.binary.partial import PartialAUC
 from lossmith.losses.binary.unlabelled import NNPU
 from lossmith.losses.boxes import (
     CIoU,
@@ -449,6 +450,7 @@ __all__ = [
     "OrderedWasserstein",
     "PCHazard",
     "PListMLE",
+    "PartialAUC",
     "Perceptual",
     "PermutationInvariant",
     "Poisson",

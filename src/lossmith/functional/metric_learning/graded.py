@@ -44,12 +44,12 @@ def rank_n_contrast(input: Tensor, target: Tensor, *, temperature: Tensor | floa
             f"input has shape {tuple(input.shape)} and target {tuple(target.shape)}; embeddings "
             "must be (N, D) and targets (N,) or (N, K)"
         )
-    if len(rows) < 2:
+    if rows.shape[0] < 2:
         return rows.sum(1) * 0
     check(~target.isnan().any(), "target holds NaN; leave out the rows of unknown target")
-    grade = target.to(rows.dtype).reshape(len(rows), -1)
+    grade = target.to(rows.dtype).reshape(rows.shape[0], -1)
     apart = (grade.unsqueeze(1) - grade).abs().sum(2)
-    itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    itself = torch.eye(rows.shape[0], dtype=torch.bool, device=rows.device)
     # Farthest targets first, each row itself last: the sums that are asked for grow along a row.
     apart, order = apart.masked_fill(itself, -1).sort(1, descending=True)
     alike = (-distances(rows, rows) / divisor(temperature, rows)).gather(1, order)[:, :-1]

@@ -3,7 +3,12 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import as_scalar_or_tensor, clamp_if_outside, divisor
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    clamp_if_outside,
+    divisor,
+    matmul_full_precision,
+)
 from lossmith.functional.ranking.items import check_lists, discount, gains, has_relevant, others_of
 
 __all__ = ["approx_ndcg", "neural_ndcg", "smooth_ap"]
@@ -37,38 +42,46 @@ def neural_ndcg(
     P is NeuralSort's, made doubly stochastic by Sinkhorn (Pobrotyn & Białobrzeski, 2021).
     """
     scores, relevance = check_lists(input, target)
-    real = relevance >= 0
-    log_p = _soft_order(scores, real, temperature, iterations)
-    gain = gains(relevance)
-    place = torch.arange(1, scores.shape[1] + 1, device=scores.device, dtype=scores.dtype)
-    found = (log_p.exp() * gain.unsqueeze(1)).sum(2) * discount(place)
+    order = _neural_sort(scores, relevance >= 0, temperature)
+    place, item = _sinkhorn(order, iterations)
+    rank = torch.arange(1, scores.shape[1] + 1, device=scores.device, dtype=scores.dtype)
+    found = place * _times(order, item * gains(relevance)) * discount(rank)
     return torch.where(has_relevant(target), 1 - found.sum(1), 0)
 
 
-def _soft_order(
-    scores: Tensor, real: Tensor, temperature: Tensor | float, iterations: int
-) -> Tensor:
-    """Return log P (N, L, L), how much item j is at place i; as good as none beyond the items."""
+def _neural_sort(scores: Tensor, real: Tensor, temperature: Tensor | float) -> Tensor:
+    """Return how much item j is at place i, (N, L, L): rows that sum to 1, or 0 beyond the items.
+
+    The largest of each row is the item that is there, so that no column is of zeros.
+    """
     count = real.sum(1, keepdim=True)
-    most = torch.finfo(scores.dtype).max / (16 * max(scores.shape[1], 1) ** 2)
+    lowest = torch.finfo(scores.dtype).min / 4
+    most = -lowest / (4 * max(scores.shape[1], 1) ** 2)
     sharp = clamp_if_outside(scores / divisor(temperature, scores), -most, most)
     middle = sharp.detach().sum(1, keepdim=True) / count.clamp(min=1)
     sharp = torch.where(real, sharp - middle, 0)  # which changes no order, and cancels fewer digits
     place = torch.arange(1, scores.shape[1] + 1, device=scores.device, dtype=scores.dtype)
     apart = torch.where(real.unsqueeze(1), sharp.unsqueeze(2) - sharp.unsqueeze(1), 0).abs().sum(2)
     rise = (count + 1 - 2 * place).unsqueeze(2) * sharp.unsqueeze(1) - apart.unsqueeze(1)
-    inside = (place <= count).unsqueeze(2) & real.unsqueeze(1)
-    log_p = _shares(rise, inside, 2)
+    share = torch.where(real.unsqueeze(1), rise, lowest).softmax(2)
+    return torch.where((place <= count).unsqueeze(2) & real.unsqueeze(1), share, 0)
+
+
+def _sinkhorn(order: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
+    """Return the factors of places and of items by which rows and columns come to sum to 1."""
+    place = item = torch.ones_like(order[:, 0])
     for _ in range(iterations):
-        log_p = _shares(_shares(log_p, inside, 1), inside, 2)
-    return log_p
+        item = _inverse(_times(order.transpose(1, 2), place))
+        place = _inverse(_times(order, item))
+    return place, item
 
 
-def _shares(values: Tensor, inside: Tensor, dim: int) -> Tensor:
-    """Return the log-softmax along a dimension over what is inside, the lowest number elsewhere."""
-    lowest = torch.finfo(values.dtype).min / 4
-    kept = torch.where(inside, values, lowest)
-    return torch.where(inside, kept - kept.logsumexp(dim, keepdim=True), lowest)
+def _times(order: Tensor, vector: Tensor) -> Tensor:
+    return matmul_full_precision(order, vector.unsqueeze(2)).squeeze(2)
+
+
+def _inverse(sums: Tensor) -> Tensor:
+    return 1 / torch.where(sums == 0, 1, sums)
 
 
 def _soft_above(scores: Tensor, kept: Tensor, alpha: Tensor | float) -> Tensor:

@@ -121,7 +121,7 @@ def msn(
     Shapes: input (N, V, D), views; target (N, D); prototypes (K, D) (Assran et al., 2022).
     """
     input = promote(input)
-    if input.ndim != 3 or not input.shape[1] or target.shape != (len(input), input.shape[2]):
+    if input.ndim != 3 or not input.shape[1] or target.shape != input.shape[::2]:
         raise ValueError(
             f"input must be (N, V, D) and target (N, D), got {tuple(input.shape)} and "
             f"{tuple(target.shape)}"
@@ -131,7 +131,7 @@ def msn(
             f"input has shape {tuple(input.shape)} but prototypes have shape "
             f"{tuple(prototypes.shape)}; both need as many features"
         )
-    if not len(input):
+    if input.shape[0] == 0:
         zero = input.sum() + 0 * prototypes.sum()
         return {"cross_entropy": zero, "mean_entropy": zero}
     prototypes = prototypes.to(input)
