@@ -222,6 +222,6 @@ def _divergence(extra: Tensor, wanted: bool) -> tuple[Tensor, Tensor | None]:
 def _polynomial(x: Tensor, coefficients: Sequence[float]) -> Tensor:
     """Return a polynomial, the constant first (Horner)."""
     found = torch.full_like(x, coefficients[-1])
-    for one in coefficients[-2::-1]:
-        found.mul_(x).add_(one)
+    for one in x.new_tensor(coefficients[-2::-1]).unbind():
+        torch.addcmul(one, found, x, out=found)
     return found
