@@ -19,6 +19,7 @@ from lossmith.catalogue import find
 from lossmith.cli.interrupt import Interruption
 from lossmith.cli.main import _keys, _seconds, main
 from lossmith.cli.screen import Screen
+from lossmith.study.selection.storage import load
 from lossmith.study.training.budget import Budget
 
 FILES = {
@@ -134,6 +135,24 @@ def test_predict_gives_a_probability_for_each_class(studied: dict, tmp_path: Pat
     assert set(told["prediction"]) <= {"yes, dear", "no"}
     assert np.allclose(told.iloc[:, 1:].sum(axis=1), 1, atol=1e-5)
     assert "the positive class is 'no'" in " ".join(studied["f1"][1].split())
+
+
+def test_predict_names_categories_that_training_did_not_see(
+    studied: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, rows = studied["place"] / "runs" / "homes", studied["frame"].copy()
+    name = next(name for name in rows if rows[name].dropna().map(type).eq(str).all())
+    rows[name] = "never"
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    assert main(["predict", str(run), str(tmp_path / "new.csv")]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == (
+        f"lossmith: column {name!r} holds 'never' in {len(rows)} rows: "
+        "not seen in training, so read as rare\n"
+    )
+    assert shown.out.startswith("prediction\n")
+    with pytest.warns(UserWarning, match="not seen in training"):
+        load(run).predict(rows)
 
 
 def error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:

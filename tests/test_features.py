@@ -323,3 +323,22 @@ def test_files_that_are_no_encoder_are_refused(tmp_path: Path) -> None:
     skops.io.dump([1, 2], path)
     with pytest.raises(InputError, match="not an encoder of format 1"):
         Encoder.load(path)
+
+
+def test_categories_that_training_did_not_see_are_named() -> None:
+    frame = pd.DataFrame(
+        {
+            "sex": ["f", "m", None] * 40,
+            "name": [f"street {i}" for i in range(120)],
+            "x": np.arange(120.0),
+            "1 or 2": [1, 2] * 60,
+        }
+    )
+    encoder = Encoder().fit(frame)
+    assert encoder.unseen(frame) == encoder.unseen(encoder.blank()) == ""
+    new = frame.assign(sex="F", name="elsewhere")
+    told = "column 'sex' holds 'F' in 120 rows: not seen in training, so read as rare"
+    assert encoder.unseen(new) == told
+    new["sex"] = ["a", "b", "c", "d", "m", "f"] * 20
+    assert "holds 'a', 'b', 'c' and 1 more in 80 rows" in encoder.unseen(new)
+    assert Encoder().fit(frame[["x"]]).unseen(frame) == ""

@@ -74,6 +74,56 @@ def check_figures(browser, width: int, least: int) -> None:
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("study", ["switch", "joint"])
+def test_on_a_phone_the_candidates_are_cards_that_need_no_scrolling(
+    browser, study, tmp_path, request
+):
+    write_report(tmp_path / "report.html", *request.getfixturevalue(study))
+    show(browser, tmp_path / "report.html", NARROW)
+    cells = browser.execute_script(
+        """return [...document.querySelectorAll("table.cards td, table.cards tbody th")]
+            .filter(cell => cell.getBoundingClientRect().width > 0)
+            .map(cell => ({right: cell.getBoundingClientRect().right, inside: cell.scrollWidth,
+                           width: cell.clientWidth, heading: cell.tagName == "TH",
+                           text: cell.innerText,
+                           label: getComputedStyle(cell, "::before").content}))"""
+    )
+    assert len(cells) > 20
+    wide = [one for one in cells if one["right"] > NARROW or one["inside"] > one["width"] + 1]
+    assert wide == []
+    labels = {one["label"] for one in cells if not one["heading"]}
+    assert {'"status"', '"corrected p"'} < labels
+    assert "none" not in labels
+    show(browser, tmp_path / "report.html", WIDE)
+    assert (
+        browser.execute_script(
+            "return getComputedStyle(document.querySelector('table.candidates tr')).display"
+        )
+        == "table-row"
+    )
+
+
+def test_no_line_crosses_the_text_of_the_differences(browser, switch, tmp_path):
+    write_report(tmp_path / "report.html", *switch)
+    show(browser, tmp_path / "report.html", NARROW)
+    crossed = browser.execute_script(
+        """const figure = [...document.querySelectorAll("svg.narrow")].find(
+               one => one.textContent.includes("(default)"));
+           const box = one => one.getBoundingClientRect();
+           const lines = [...figure.querySelectorAll("path")].filter(
+               one => getComputedStyle(one).stroke == getComputedStyle(
+                   [...figure.querySelectorAll("text")].find(t => t.textContent.includes("→"))).fill
+                   && box(one).width < 2 && box(one).height > 6);
+           const texts = [...figure.querySelectorAll("text")];
+           return [lines.length, lines.flatMap(line => texts.filter(text =>
+               box(text).left < box(line).left && box(line).right < box(text).right
+               && box(text).top + 2 < box(line).bottom && box(line).top < box(text).bottom - 2)
+               .map(text => text.textContent))]"""
+    )
+    assert crossed[0] > 3
+    assert crossed[1] == []
+
+
 def test_no_errors_and_nothing_fetched(browser, page):
     show(browser, page, WIDE)
     assert browser.get_log("browser") == []

@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from lossmith.cli import folders
 from lossmith.cli.index import index
 from lossmith.cli.mistake import UserError
+from lossmith.printable import printable
 
 
 def select(options: argparse.Namespace) -> None:
@@ -114,6 +116,8 @@ def predict(options: argparse.Namespace) -> None:
         table, model = read_table(options.file), load(options.run)
         if options.out is not None:
             check_predictions(options.out, options.run, options.file)
+        if note := model.unseen(table):
+            print(f"lossmith: {printable(note)}", file=sys.stderr)
         folders.put(model.predict(table), options.out)
 
 

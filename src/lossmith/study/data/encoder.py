@@ -11,7 +11,8 @@ from sklearn.preprocessing import OneHotEncoder
 
 from lossmith.core.plain import check_shape
 from lossmith.study.base.errors import InputError
-from lossmith.study.data.cells import Cells, Columns
+from lossmith.study.base.formatting import pluralize
+from lossmith.study.data.cells import MISSING, Cells, Columns
 from lossmith.study.data.levels import Known, learn_levels, level_numbers
 
 FORMAT = 1
@@ -29,6 +30,7 @@ FREQUENT = 64  # at most so many columns a category
 RARE = 5  # rows below which categories share one column
 WORDS = 2000  # distinct texts from which spelling is learnt
 SPELLING = 8  # columns that encode spelling
+SHOWN = 3  # categories of a column that a warning names
 
 
 class Encoder:
@@ -121,6 +123,23 @@ class Encoder:
         levelled = self._levelled(cells)
         blocks += [level_numbers(levelled[name], known) for name, known in self.levels.items()]
         return np.concatenate(blocks, axis=1, dtype=np.float32)
+
+    def unseen(self, rows: pd.DataFrame) -> str:
+        """Return in a line which categories of columns of few `fit` never saw, "" if none."""
+        if self.categories is None:
+            return ""
+        known = dict(zip(self.columns.named("text"), self.categories.categories_, strict=True))
+        told = []
+        for name, column in self._texts(self._cells(rows)).items():
+            new = column[~np.isin(column, [*known[name], MISSING])]
+            if len(new) and name not in self.spellings:
+                words = [repr(str(word)) for word in dict.fromkeys(new)]
+                more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+                told.append(
+                    f"column {name!r} holds {', '.join(words[:SHOWN])}{more} in "
+                    f"{pluralize(len(new), 'row')}"
+                )
+        return f"{'; '.join(told)}: not seen in training, so read as rare" if told else ""
 
     def blank(self) -> pd.DataFrame:
         """Return a row of the columns of `fit` in which every value is missing."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_ABOVE, _BELOW = 0.25, 0.3  # of a row on a phone: where text stands, and where its line ends
 _TOO_WIDE = 10.0  # an interval this many times the typical one leaves the frame, with an arrow
 
 
@@ -51,7 +52,7 @@ def _draw_forest(figure: "Figure", result: Result, rows: list[CandidateResult]) 
     axes = figure.subplots()
     narrow = is_narrow(figure)
     low, high = _difference_limits(rows)
-    axes.axvline(0, color=COLOURS["muted"], linewidth=0.9)
+    _draw_zero(axes, len(rows) + 1, narrow)
     for place, row in enumerate(rows):
         _draw_interval(axes, place, row, low, high, chosen=row.name == result.selected)
     axes.plot(0, len(rows), "s", color=COLOURS["default"], markersize=5)
@@ -63,6 +64,17 @@ def _draw_forest(figure: "Figure", result: Result, rows: list[CandidateResult]) 
     label_ticks(axes.xaxis)
     _label_rows(axes, result, rows, narrow)
     _label_direction(axes, result, narrow)
+
+
+def _draw_zero(axes: "Axes", rows: int, narrow: bool) -> None:
+    """Draw the line of no difference; on a phone it leaves out what is written above each row."""
+    colour = COLOURS["muted"]
+    if not narrow:
+        axes.axvline(0, color=colour, linewidth=0.9)
+        return
+    places = np.arange(rows)
+    ends = places - _ABOVE + 0.05, places + _BELOW
+    axes.vlines(np.zeros(rows), *ends, color=colour, linewidth=0.9)
 
 
 def _difference_limits(rows: list[CandidateResult]) -> tuple[float, float]:
@@ -117,7 +129,7 @@ def _label_rows(axes: "Axes", result: Result, rows: list[CandidateResult], narro
         for place, (name, text, bold) in enumerate(zip(names, texts, marked, strict=True)):
             for x, side, content in ((0, "left", name), (1, "right", text)):
                 axes.text(
-                    x, place - 0.25, content, ha=side, va="bottom", fontsize=8,
+                    x, place - _ABOVE, content, ha=side, va="bottom", fontsize=8,
                     transform=axes.get_yaxis_transform(), fontweight="bold" if bold else "normal",
                     bbox={"facecolor": COLOURS["paper"], "edgecolor": "none", "pad": 0.5},
                 )  # fmt: skip

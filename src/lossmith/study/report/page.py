@@ -135,7 +135,10 @@ def _candidates(result: Result) -> str:
     caption = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     rows = [_candidate_row(result, candidate, places, expected) for candidate in (*full, *rest)]
     return table(
-        head, rows, caption=caption + (f"; scores in {unit}" if unit else ""), css="candidates"
+        head,
+        rows,
+        caption=caption + (f"; scores in {unit}" if unit else ""),
+        css="candidates cards",
     )
 
 

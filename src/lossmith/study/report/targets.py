@@ -36,7 +36,7 @@ def targets(result: Result) -> str:
             cells += _scores(one, candidate, candidate.name == result.default)
         rows.append(cells)
     caption = "Scores on the folds with their 95 % intervals; differences are to the default"
-    return table(head, rows, caption=caption) + _test(result)
+    return table(head, rows, caption=caption, css="cards") + _test(result)
 
 
 def _scores(one: TargetResult, candidate: CandidateResult, default: bool) -> list[str]:

@@ -1,6 +1,7 @@
 """Numbers, names and parameters as a reader wants them."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
@@ -9,6 +10,8 @@ from typing import Any
 from lossmith.study.base.formatting import decimals, number
 from lossmith.study.base.result import CandidateResult, Result
 from lossmith.study.metrics import metric_name
+
+_TAG = re.compile("<[^>]*>")
 
 
 def tick(value: float, ticks: Sequence[float], *, short: bool = False) -> str:
@@ -99,12 +102,14 @@ def finished(result: Result) -> list[CandidateResult]:
 def table(
     head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, css: str = ""
 ) -> str:
-    """Return an HTML table in a region that scrolls; cells are HTML, a row's first its heading."""
+    """Return an HTML table in a region that scrolls; cells are HTML, a row's first its heading.
+
+    Each cell knows what its column is called, and which holds nothing: on a phone rows are cards.
+    """
+    labels = [_TAG.sub("", cell) for cell in head]
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "".join(
-        f'<tr><th scope="row">{row[0]}</th>'
-        + "".join(f"<td>{cell}</td>" for cell in row[1:])
-        + "</tr>"
+        f'<tr><th scope="row">{row[0]}</th>' + "".join(map(_cell, labels[1:], row[1:])) + "</tr>"
         for row in rows
     )
     name = escape(caption)
@@ -114,6 +119,11 @@ def table(
         f'<table class="{css}" aria-label="{name}">'
         f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _cell(label: str, cell: str) -> str:
+    empty = _TAG.sub("", cell) == number(None, 0)
+    return f'<td data-label="{label}"{" class=none" * empty}>{cell}</td>'
 
 
 def tried(count: int, noun: str, ending: str = "s") -> str:

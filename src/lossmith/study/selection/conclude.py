@@ -1,6 +1,7 @@
 """After the search: the final models on untouched rows, and everything worth keeping."""
 
 import platform
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -78,7 +79,10 @@ class Selection:
 
         data: a pandas or Polars DataFrame, or any table that exports Arrow.
         """
-        return predictions_table(self.model.predict(plain_frame(data)), self.outputs)
+        frame = plain_frame(data)
+        if note := self.model.encoder.unseen(frame):
+            warnings.warn(note, stacklevel=2)
+        return predictions_table(self.model.predict(frame), self.outputs)
 
     def predictions(self) -> pd.DataFrame:
         """Return the predictions of the untouched rows beside their row numbers and targets."""

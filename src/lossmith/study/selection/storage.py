@@ -62,8 +62,14 @@ class SavedModel:
     outputs: tuple[OutputSpec, ...]
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return predictions for new rows, as the run's own `predict` does."""
+        """Return predictions for new rows, as the run's own `predict` does; warn of `unseen`."""
+        if note := self.unseen(frame):
+            warnings.warn(note, stacklevel=2)
         return predictions_table(self.model.predict(frame), self.outputs)
+
+    def unseen(self, frame: pd.DataFrame) -> str:
+        """Return in a line which categories of new rows were not seen in training, "" if none."""
+        return self.model.encoder.unseen(frame)
 
 
 class Handed(Protocol):

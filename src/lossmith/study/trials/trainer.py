@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import CandidateSpec
+from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.folds import Split
 from lossmith.study.training.budget import Budget, TrialSpec
 from lossmith.study.training.heads import HeadReader
@@ -18,6 +19,10 @@ class Model(Protocol):
     """A trained model and the loss that decodes its head."""
 
     loss: Loss
+
+    @property
+    def encoder(self) -> Encoder:
+        """What reads a table's rows."""
 
     @property
     def readings(self) -> Sequence[HeadReader]:
