@@ -6,7 +6,6 @@ left out where the loss does not compare the two. `side` says whose loss it is.
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
