@@ -50,10 +50,10 @@ def test_ada_face_follows_the_lengths_of_a_step() -> None:
     """As the authors' code moves them from 20 and 100: by the mean and the deviation of n − 1."""
     loss = lossmith.AdaFace(classes=3, features=3)
     rows = torch.tensor([[3.0, 4.0, 0.0], [0.0, 7.0, 0.0], [0.0, 0.0, 9.0]])
-    loss.observe(Progress(step=1, signals={"embeddings": rows}))
+    loss.observe(Progress(step=1, signals={"input": rows}))
     assert loss.mean.item() == pytest.approx(19.87)
     assert loss.deviation.item() == pytest.approx(99.02)
-    loss.observe(Progress(step=2, signals={"embeddings": rows[:1]}))  # has no deviation
+    loss.observe(Progress(step=2, signals={"input": rows[:1]}))  # has no deviation
     assert loss.deviation.item() == pytest.approx(99.02)
 
 

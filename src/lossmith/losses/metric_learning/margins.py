@@ -228,7 +228,7 @@ class AdaFace(ProxyLoss, Pointwise):
 
     with θ_y + g held within 0 … π. Lengths, held within 0.001 … 100, are constants of the
     gradient. μ and σ, their mean and standard deviation, start at 20 and 100; after each step
-    `observe` moves them towards those of the step's rows, the signal "embeddings":
+    `observe` moves them towards those of the step's rows, the signal "input":
     `clock.step(embeddings=output)`. The authors' code moves them before, in forward.
 
     Shapes: input (N, D) of embeddings, not normalised; target (N,) of integer classes. One value a
@@ -240,7 +240,7 @@ class AdaFace(ProxyLoss, Pointwise):
 
     >>> loss = AdaFace(classes=3, features=2)
     >>> rows = torch.tensor([[3.0, 4.0], [0.0, 7.0], [0.0, 9.0]])
-    >>> loss.observe(Progress(step=1, signals={"embeddings": rows}))
+    >>> loss.observe(Progress(step=1, signals={"input": rows}))
     >>> loss.mean  # of lengths 5, 7 and 9: 20 + (7 − 20) / 100
     tensor(19.8700, dtype=torch.float64)
     """
@@ -261,7 +261,7 @@ class AdaFace(ProxyLoss, Pointwise):
         target="classes",
         learns=True,
         detached=True,
-        required_signals=("embeddings",),
+        required_signals=("input",),
         example=Example(
             arguments=SMALL,
             input=ORIGIN,
@@ -285,7 +285,7 @@ class AdaFace(ProxyLoss, Pointwise):
 
     def update(self, progress: Progress) -> None:
         """Move mean and deviation towards those of the lengths of the step's rows."""
-        seen = F.norms(progress.signals["embeddings"])
+        seen = F.norms(progress.signals["input"])
         if len(seen) < 2:  # of which there is no deviation
             return
         share = (1 - self.momentum).item()
