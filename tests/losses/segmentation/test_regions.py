@@ -139,11 +139,14 @@ def test_hausdorff_distances_are_those_of_an_exact_transform() -> None:
             np.testing.assert_allclose(found[row, kind].numpy(), expected, rtol=1e-6)
 
 
-def test_hausdorff_in_parts_is_that_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at_once", [1, 2**20])
+def test_hausdorff_of_a_graph_is_that_step_by_step(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
     input, target = batch()
-    whole = F.hausdorff_dt(input, target)
-    monkeypatch.setattr("lossmith.functional.segmentation.boundaries._AT_ONCE", 1)
-    torch.testing.assert_close(F.hausdorff_dt(input, target), whole, rtol=0, atol=0)
+    monkeypatch.setattr("lossmith.functional.segmentation.boundaries._AT_ONCE", at_once)
+    compiled = torch.compile(F.hausdorff_dt, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(input, target), F.hausdorff_dt(input, target))
 
 
 def test_two_classes_are_one_label() -> None:

@@ -7,7 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, max_pool3d
 
-from lossmith.functional.checks import as_scalar_or_tensor, check, same_shape
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    check,
+    is_concrete,
+    same_shape,
+    wrapped,
+)
 from lossmith.functional.classification.multiclass import is_target
 from lossmith.functional.segmentation.masks import (
     binary_masks,
@@ -146,18 +152,41 @@ def _squared_boundary_distance(mask: Tensor) -> Tensor:
 
 
 def _squared_distance(seeds: Tensor, space: tuple[int, ...]) -> Tensor:
-    """The squared distance to the nearest seed, an axis after the other (Felzenszwalb, 2012)."""
-    farther = sum(seeds.shape[axis] ** 2 for axis in space)
-    square = torch.where(seeds, 0.0, float(farther))
-    for axis in space:
-        square = _nearest(square.movedim(axis, -1)).movedim(-1, axis)
+    """The squared distance to the nearest seed, an axis after the other; 0 where there is none."""
+    far = float(sum(seeds.shape[axis] for axis in space))  # squared, beyond any distance
+    first, *others = space
+    line = seeds.movedim(first, -1)
+    place = torch.arange(line.shape[-1], device=seeds.device, dtype=torch.float32)
+    before = torch.where(line, place, -far).cummax(-1).values
+    after = torch.where(line, place, 2 * far).flip(-1).cummin(-1).values.flip(-1)
+    square = torch.minimum(place - before, after - place).square().movedim(-1, first)
+    some = seeds.flatten(2).any(2).reshape(*seeds.shape[:2], *(1,) * len(space))
+    square = torch.where(some, square, 0)
+    for axis in others:
+        square = _nearest(square.movedim(axis, -1).contiguous()).movedim(-1, axis)
     return square
 
 
 def _nearest(square: Tensor) -> Tensor:
-    """The least of square_j + (i − j)² along the last dimension, in parts that fit memory."""
-    size = square.shape[-1]
-    place = torch.arange(size, device=square.device, dtype=square.dtype)
+    """The least of square_j + (i − j)² along the last dimension."""
+    if torch.compiler.is_compiling() or wrapped(square):  # a graph of few operations
+        return _nearest_in_parts(square)
+    found = square.clone()
+    for step in range(1, square.shape[-1]):
+        cost = float(step**2)
+        if is_concrete(found) and not (found > cost).any():
+            break  # whatever is farther is no nearer
+        for here, there in (
+            (found[..., step:], square[..., :-step]),
+            (found[..., :-step], square[..., step:]),
+        ):
+            torch.minimum(here, there + cost, out=here)
+    return found
+
+
+def _nearest_in_parts(square: Tensor) -> Tensor:
+    """The same of all pairs at once, in parts that fit memory."""
+    place = torch.arange(square.shape[-1], device=square.device, dtype=square.dtype)
     part = max(_AT_ONCE // max(square[0, 0].numel(), 1), 1) if square.numel() else 1
     found = [
         (square.unsqueeze(-2) + (some.unsqueeze(-1) - place).square()).amin(-1)

@@ -288,7 +288,7 @@ class GaussianFocal(Pointwise):
     1, which is 1 at an object's place and falls around it. The paper divides the sum by the number
     of objects: pass it as `denominator`, that is `(target == 1).sum()`. `decode` is the sigmoid.
 
-    The paper's γ is alpha here and its β is gamma, as in mmdetection.
+    The paper's β is gamma here, as in mmdetection.
 
     Use when: Objects are found as peaks of a heat map: corners, centres, key points.
     Avoid when: Heights between 0 and 1 are to be met themselves; quality focal does.

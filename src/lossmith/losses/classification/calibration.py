@@ -39,8 +39,9 @@ class MMCE(Calibration):
     Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). One number of the batch,
     from 0 to 1, of N² pairs.
 
-    It is the squared error, as the authors' code has it; the paper adds its root, of rows weighed
-    by class c, to cross-entropy: `CrossEntropy() + 4.0 * MMCE()`, with weights of 2 to 8.
+    It is the squared error, the plain form in the authors' code; the paper trains on its root, and
+    on a form in which right and wrong rows count alike, beside cross-entropy:
+    `CrossEntropy() + MMCE()`.
 
     Use when: Confidence must be right, beside cross-entropy, in batches of 100 rows or more.
     Avoid when: Alone: a constant confidence of the base rate satisfies it.
@@ -81,7 +82,7 @@ class MDCA(Calibration):
     Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). One number of the batch,
     from 0 to 2/C.
 
-    The paper adds it to focal loss, or cross-entropy: `Focal() + MDCA()`, with weights of 1 to 50.
+    The paper adds it to focal loss, or cross-entropy: `Focal() + MDCA()`; its weight is tuned.
 
     Use when: All classes' probabilities must be calibrated, beside a loss of classes.
     Avoid when: Alone: the class shares for every row satisfy it; or batches are small.

@@ -129,9 +129,9 @@ class HausdorffDT(ClassMasks):
 
     A distance is to the nearest pixel of the other side, so 1 at the rim. A mask without a
     boundary has distances of 0; where both have none, nothing is learnt. All classes count; MONAI
-    leaves out class 0 by default. An ignored pixel is outside of all masks. The transform is exact
-    and runs on the device, in time that grows with an image's length times its pixels. The paper
-    adds it to Dice, in equal shares: `Dice() + weight * HausdorffDT()`.
+    leaves out class 0 by default. An ignored pixel is outside of all masks. The transform is exact,
+    needs no scipy and runs on the device, in as many steps as the largest distance has pixels, or
+    the image. The paper adds it to Dice, in equal shares: `Dice() + weight * HausdorffDT()`.
 
     Use when: The Hausdorff distance is the metric, beside Dice.
     Avoid when: Alone, or from the start: while masks are empty its gradient is noise or 0.

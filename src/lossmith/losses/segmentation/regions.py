@@ -71,7 +71,8 @@ class UnifiedFocal(ClassMasks):
 
     The paper has one rare class; here all but class 0 are. The exponents are those of the authors'
     code and of MONAI, whose γ is that of the asymmetric form; the paper writes the symmetric one
-    with 1 − γ, the same at ½. The authors' code takes the means over the whole batch.
+    with 1 − γ, the same at ½. λ is the paper's, of cross-entropy; the authors' code gives it to
+    Tversky's part, and takes the means over the whole batch.
 
     Use when: Structures are small or rare, and neither Dice nor cross-entropy alone serves.
     Avoid when: Class 0 is no background, or calibrated probabilities are wanted.
@@ -206,8 +207,9 @@ class BlobDice(BinaryMasks):
 
     Of each blob the pixels of the others are left out, so that finding one never harms another. An
     image without blobs has weight 0: it is not blamed for what is found in it. So the paper adds it
-    to Dice of the whole mask: twice that, once this. Where authors' code is given logits, the other
-    blobs have probability ½ instead of being left out; here it is as in the paper.
+    to Dice of the whole mask, twice that and once this: `2.0 * BinaryDice().on(None, "mask") +
+    BlobDice().on(None, "blobs")`. Where the authors' code is given logits, the other blobs have
+    probability ½ instead of being left out; here it is as in the paper.
 
     Use when: Lesions or cells differ in size, and each must be found; beside Dice.
     Avoid when: Alone, or instances are not known: the value needs one number for each.

@@ -38,7 +38,7 @@ class PermutationInvariant(Wrapper):
 
     Use when: Sources are separated, and nothing says which output is which.
     Avoid when: The order is known, or sources are many.
-    Source: Kolbæk, Yu, Tan, Jensen, Multi-Talker Speech Separation with Utterance-Level Permutation
+    Source: Kolbæk, Yu, Tan, Jensen, Multitalker Speech Separation with Utterance-Level Permutation
     Invariant Training of Deep Recurrent Neural Networks (2017).
 
     >>> import torch
