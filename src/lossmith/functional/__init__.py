@@ -44,6 +44,7 @@ from lossmith.functional.ranking.lists import *
 from lossmith.functional.ranking.metrics import *
 from lossmith.functional.ranking.pairs import *
 from lossmith.functional.regression.counts import *
+from lossmith.functional.regression.decisions import *
 from lossmith.functional.regression.imbalance import *
 from lossmith.functional.regression.point import *
 from lossmith.functional.regression.robust import *

@@ -172,6 +172,7 @@ from lossmith.losses.regression.counts import (
     ZeroInflatedNegativeBinomial,
     ZeroInflatedPoisson,
 )
+from lossmith.losses.regression.decisions import PerturbedFenchelYoung, SPOPlus
 from lossmith.losses.regression.imbalance import BalancedMSE
 from lossmith.losses.regression.point import (
     MAE,
@@ -423,6 +424,7 @@ __all__ = [
     "PListMLE",
     "PartialAUC",
     "Perceptual",
+    "PerturbedFenchelYoung",
     "Poisson",
     "Poly1",
     "ProbabilityRegression",
@@ -441,6 +443,7 @@ __all__ = [
     "RobustDPO",
     "SIGReg",
     "SIoU",
+    "SPOPlus",
     "SampledLinearCrossEntropy",
     "SelfPaced",
     "SiLog",
