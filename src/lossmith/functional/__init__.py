@@ -8,7 +8,7 @@ from lossmith.functional.audio import *
 from lossmith.functional.autoencoder import *
 from lossmith.functional.binary.elementwise import *
 from lossmith.functional.binary.multilabel import *
-from lossmith.functional.binary.partial import *
+from lossmith.functional.binary.pairs import *
 from lossmith.functional.binary.unlabelled import *
 from lossmith.functional.boxes import *
 from lossmith.functional.classification.imbalance import *

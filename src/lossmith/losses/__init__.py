@@ -27,7 +27,7 @@ from lossmith.losses.binary.multilabel import (
     SoftF1,
     TwoWay,
 )
-from lossmith.losses.binary.partial import PartialAUC
+from lossmith.losses.binary.pairs import APLoss, PartialAUC
 from lossmith.losses.binary.unlabelled import NNPU
 from lossmith.losses.boxes import (
     CIoU,
@@ -297,6 +297,7 @@ __all__ = [
     "VS",
     "WARP",
     "ZLPR",
+    "APLoss",
     "AUCMargin",
     "ActiveNegative",
     "ActivePassive",
