@@ -9,7 +9,7 @@ from lossmith.functional.autoencoder import *
 from lossmith.functional.binary.elementwise import *
 from lossmith.functional.binary.harmonized import *
 from lossmith.functional.binary.multilabel import *
-from lossmith.functional.binary.partial import *
+from lossmith.functional.binary.pairs import *
 from lossmith.functional.binary.unlabelled import *
 from lossmith.functional.boxes import *
 from lossmith.functional.classification.calibration import *
@@ -47,6 +47,7 @@ from lossmith.functional.ranking.lists import *
 from lossmith.functional.ranking.metrics import *
 from lossmith.functional.ranking.pairs import *
 from lossmith.functional.regression.counts import *
+from lossmith.functional.regression.decisions import *
 from lossmith.functional.regression.imbalance import *
 from lossmith.functional.regression.point import *
 from lossmith.functional.regression.robust import *

@@ -29,7 +29,7 @@ from lossmith.losses.binary.multilabel import (
     SoftF1,
     TwoWay,
 )
-from lossmith.losses.binary.partial import PartialAUC
+from lossmith.losses.binary.pairs import APLoss, PartialAUC
 from lossmith.losses.binary.unlabelled import NNPU
 from lossmith.losses.boxes import (
     CIoU,
@@ -178,6 +178,7 @@ from lossmith.losses.regression.counts import (
     ZeroInflatedNegativeBinomial,
     ZeroInflatedPoisson,
 )
+from lossmith.losses.regression.decisions import PerturbedFenchelYoung, SPOPlus
 from lossmith.losses.regression.imbalance import BalancedMSE
 from lossmith.losses.regression.point import (
     MAE,
@@ -317,6 +318,7 @@ __all__ = [
     "VS",
     "WARP",
     "ZLPR",
+    "APLoss",
     "AUCMargin",
     "ActiveNegative",
     "ActivePassive",
@@ -453,6 +455,7 @@ __all__ = [
     "PartialAUC",
     "Perceptual",
     "PermutationInvariant",
+    "PerturbedFenchelYoung",
     "Poisson",
     "Poly1",
     "ProbIoU",
@@ -472,6 +475,7 @@ __all__ = [
     "RobustDPO",
     "SIGReg",
     "SIoU",
+    "SPOPlus",
     "SampledLinearCrossEntropy",
     "Seesaw",
     "SelfPaced",

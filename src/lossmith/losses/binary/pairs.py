@@ -1,14 +1,18 @@
-"""Scores of labels whose hardest negatives count: a part of the area under the ROC curve."""
+"""Metrics of how labels rank the rows, by their pairs: a part of the AUC, average precision."""
 
 import math
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.card import Card, Example
+from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import OptionalReal, Real
 from lossmith.losses._classes import LOG3
 from lossmith.losses.binary.multilabel import LabelStatistic
+
+MARGIN = Real(
+    default=1.0, low=0.0, exclusive=True, doc="m, the gap that scores of a pair should have"
+)
 
 
 class PartialAUC(LabelStatistic):
@@ -37,9 +41,7 @@ class PartialAUC(LabelStatistic):
     tensor(1.)
     """
 
-    margin: Real = Real(
-        default=1.0, low=0.0, exclusive=True, doc="m, the gap that scores of a pair should have"
-    )
+    margin: Real = MARGIN
     temperature: Real = Real(
         default=1.0, low=0.0, exclusive=True, doc="λ; the lower, the fewer negatives count"
     )
@@ -60,7 +62,7 @@ class PartialAUC(LabelStatistic):
             target=[1.0, 0.0, 0.0],
             value=math.log((math.exp(1.0) + math.exp(0.25)) / 2),
         ),
-        studied=False,  # how few negatives count, no data tell
+        studied=False,  # how few negatives count, no data tell; pairs of many rows are dear
     )
 
     def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,3 +75,48 @@ class PartialAUC(LabelStatistic):
             temperature=self.temperature,
             positive_temperature=self.positive_temperature,
         )
+
+
+class APLoss(LabelStatistic):
+    r"""One minus average precision, its counts made of squared hinges: SOAP's objective.
+
+    .. math:: \ell = 1 - \frac{1}{|P|} \sum_{i \in P} \frac{\sum_{j \in P} (m - p_i + p_j)_+^2}
+        {\sum_j (m - p_i + p_j)_+^2} \qquad p = \sigma(x)
+
+    over positives P, and all rows j, i among them.
+
+    Shapes: input and target alike, (N,) or (N, L): the mean over L labels. Memory is N²·L numbers.
+
+    LibAUC's has minus the ratio, follows the two sums of each positive through training, by the
+    row's number in the data set, for small batches, and leaves the sigmoid to the caller; here they
+    are the batch's, and the gradient is its at gamma = 1. A batch without one of the classes
+    teaches nothing.
+
+    Use when: Average precision is the metric, positives are rare, and batches large.
+    Avoid when: Batches hold few positives: the ratio of so few is far from the metric.
+    Source: Qi, Luo, Xu, Ji, Yang, Stochastic Optimization of Areas Under Precision-Recall Curves
+    with Provable Convergence (2021).
+
+    >>> APLoss()(torch.zeros(4), torch.tensor([1.0, 0.0, 0.0, 0.0]))
+    tensor(0.7500)
+    """
+
+    margin: Real = MARGIN
+    card = Card(
+        key="ap_loss",
+        tasks=("binary", "multilabel"),
+        input="logits",
+        target="labels",
+        example=Example(
+            # scores 3/4 of the positive, 3/4 and 1/4 of the negatives: costs 1, 1 and 1/4
+            input=[LOG3, LOG3, -LOG3],
+            target=[1.0, 0.0, 0.0],
+            value=1 - 1 / 2.25,
+        ),
+        claims=Claims(bounded=True),
+        studied=False,  # pairs of many rows are dear
+    )
+
+    def each_label(self, input: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value of each label, and which have both classes."""
+        return F.ap_loss(input, target, weight, margin=self.margin)

@@ -1,10 +1,10 @@
-"""Partial AUC: the pairs that its temperatures leave, weights, labels of one class."""
+"""Partial AUC and average precision by pairs: limits, weights, labels of one class."""
 
 import pytest
 import torch
 
 import lossmith
-from lossmith import PartialAUC
+from lossmith import APLoss, PartialAUC
 
 GENERATOR = torch.Generator().manual_seed(2)
 SCORES = torch.randn(9, generator=GENERATOR, dtype=torch.float64)
@@ -34,7 +34,7 @@ def test_equal_temperatures_are_one_soft_maximum_over_all_pairs() -> None:
 def test_a_label_of_one_class_is_left_out() -> None:
     two = torch.stack([SCORES, -SCORES], 1)
     labels = torch.stack([LABELS, torch.zeros(9, dtype=torch.float64)], 1)
-    for loss in (PartialAUC(), PartialAUC(positive_temperature=0.5)):
+    for loss in (PartialAUC(), PartialAUC(positive_temperature=0.5), APLoss()):
         torch.testing.assert_close(loss(two, labels), loss(SCORES, LABELS))
         alone = SCORES.clone().requires_grad_()
         value = loss(alone, torch.ones(9))
@@ -52,3 +52,21 @@ def test_cold_it_keeps_false_positives_rarer_than_the_mean_over_pairs(hypers: di
         lossmith.PartialAUC(temperature=one, **hypers)(odd, labels).item() for one in (10, 1, 0.1)
     ]
     assert values == sorted(values)
+
+
+@pytest.mark.parametrize("margin", [0.3, 1.0])
+def test_ap_loss_is_its_definition(margin: float) -> None:
+    p, ratios = SCORES.sigmoid().tolist(), []
+    for i in range(9):
+        if LABELS[i]:
+            costs = [max(0.0, margin - p[i] + other) ** 2 for other in p]
+            ratios.append(sum(c for c, y in zip(costs, LABELS, strict=True) if y) / sum(costs))
+    found = APLoss(margin=margin)(SCORES, LABELS)
+    assert found.item() == pytest.approx(1 - sum(ratios) / len(ratios))
+
+
+def test_ap_loss_of_a_small_margin_is_0_where_ranks_are_right() -> None:
+    scores = torch.tensor([3.0, 2.0, -2.0, -3.0], dtype=torch.float64)
+    right, wrong = torch.tensor([1.0, 1, 0, 0]), torch.tensor([0.0, 0, 1, 1])
+    assert APLoss(margin=0.1)(scores, right) == 0
+    assert APLoss(margin=0.1)(scores, wrong) > 0.9
