@@ -164,6 +164,27 @@ def error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     return shown.err
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            ["select", "t.csv", "--metrc", "mae"],
+            "there is no option --metrc; did you mean --metric?",
+        ),
+        (
+            ["select", "t.csv", "--candidats=mae"],
+            "no option --candidats; did you mean --candidates?",
+        ),
+        (["predict", "run", "t.csv", "--output", "a"], "no option --output; did you mean --out?"),
+        (["list", "--xyzzy"], "there is no option --xyzzy (see lossmith list --help)"),
+    ],
+)
+def test_an_option_that_there_is_not_is_named_with_the_nearest(
+    given: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told in error(capsys, *given)
+
+
 def test_predict_refuses_what_it_cannot_read(
     studied: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ import torch
 from sklearn import metrics as reference
 
 import lossmith
-from lossmith import CrossEntropy, Dice
+from lossmith import Brier, CrossEntropy, Dice, Focal, Tempered
 from lossmith.core.hybrid import Hybrid
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.labels import best_threshold
@@ -176,6 +176,26 @@ def test_a_study_sizes_the_head_of_a_sum(loss: Any) -> None:
     study = Study(None, metric="mean_iou", target=CLASSES, losses=[loss], epochs=1)
     widths = {name: study.width_of(study.fitted(name, None)) for name in study.contenders}
     assert widths == {"cross_entropy + dice": 3, "cross_entropy + lovasz_softmax": 3}
+
+
+def test_losses_of_ones_own_know_the_classes_of_the_whole_target() -> None:
+    target = np.array([0, 1] * 20 + [2])  # of class 2 no fold but one has a row to train on
+    own = [
+        CrossEntropy(label_smoothing=0.1),
+        Focal(gamma=5.0),
+        Brier() + Focal(),
+        Tempered(Focal()),
+    ]
+    losses = {**{type(one).__name__: one for one in own}, "by name": "tempered"}
+    with pytest.warns(UserWarning, match="class 2 has 1 of 41 rows"):
+        study = Study(None, metric="log_loss", target=target, losses=losses, epochs=1)
+    for name in study.contenders:
+        fitted = study.fitted(name, np.arange(40))
+        assert study.width_of(fitted) == 3, name
+        raw = torch.zeros(3, 3)
+        assert fitted(raw, torch.arange(3)).isfinite()
+    kept = {name: study.fitted(name, np.arange(40)) for name in ("CrossEntropy", "Focal")}
+    assert (kept["CrossEntropy"].label_smoothing, kept["Focal"].gamma) == (0.1, 5.0)
 
 
 def test_a_study_of_masks_finds_its_losses() -> None:

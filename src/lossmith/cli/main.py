@@ -1,13 +1,14 @@
 """The command `lossmith`: its verbs, their options and its exit codes."""
 
 import argparse
+import difflib
 import errno
 import os
 import re
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import lossmith
 from lossmith.cli import completion, doctor, folders, studies, suggest, verbs
@@ -55,6 +56,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
         self.exit(MISTAKE, f"lossmith: {printable(message)} (see {self.prog} --help)\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Name an option that there is not, and the nearest, before what is missing is named."""
+        for given in () if self._subparsers else args or ():
+            name = given.partition("=")[0]
+            known = self._option_string_actions
+            if not name.startswith("--") or any(one.startswith(name) for one in known):
+                continue
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.error(f"there is no option {name}{hint}")
+        return super().parse_known_args(args, namespace)
 
     def format_help(self) -> str:
         """Name the metrics where help is asked for, since the packages that know them are heavy."""

@@ -149,12 +149,12 @@ class Hybrid(Loss, composes=True):
         ]
         return cls.summed(*fitted)
 
-    def refitted(self, target: Any) -> Self:
+    def refitted(self, target: Any, **known: Any) -> Self:
         """Return the same terms and weighting, each loss fitted to its training targets."""
         found = copy.deepcopy(self)
         for name, loss in self.losses.items():
             route = self.routes[name]
-            found.losses[name] = loss.refitted(_part(target, route, 1))  # type: ignore[operator]
+            found.losses[name] = loss.refitted(_part(target, route, 1), **known)  # type: ignore[operator]
         _check_heads(found.losses, found.routes)  # type: ignore[arg-type]
         return found
 

@@ -180,14 +180,17 @@ class Loss(Adaptive, metaclass=Constructed):
         """
         return cls(**hypers)
 
-    def refitted(self, target: Any) -> Self:
+    def refitted(self, target: Any, **known: Any) -> Self:
         """Return a loss like this one, fitted to training targets; what it was told is kept.
 
-        What its card leaves to `for_target`, as counts, is found anew.
+        What its card leaves to `for_target`, as counts, is found anew. known: what of it need not
+        be found, as classes=10; what the loss has no use for is left aside.
         """
         fitted = {name for name, hyper in self.hyperparameters.items() if hyper.fitted}
         kept = {name: value for name, value in self.arguments().items() if name not in fitted}
-        return type(self).for_target(target, **kept)
+        takes = fitted | inspect.signature(type(self).for_target).parameters.keys()
+        told = {name: value for name, value in known.items() if name in takes}
+        return type(self).for_target(target, **{**kept, **told})
 
     @abstractmethod
     def terms(

@@ -47,10 +47,15 @@ class Wrapping(Loss, ABC):
         self.loss.check_given(input, target)
 
     @classmethod
-    def for_target(cls, target: Tensor, **hypers: Any) -> Self:
-        """Return the wrapper of the inner loss, a class or a loss, fitted to the targets."""
+    def for_target(cls, target: Tensor, *, classes: int | None = None, **hypers: Any) -> Self:
+        """Return the wrapper of the inner loss, a class or a loss, fitted to the targets.
+
+        classes: their number, where the inner loss reads classes and the targets may lack some.
+        """
         inner = hypers.pop("loss", None)
-        return cls(loss=None if inner is None else inner.for_target(target), **hypers)
+        inner = cls.hyperparameters["loss"].make if inner is None else inner  # type: ignore[attr-defined]
+        told = {} if classes is None else {"classes": classes}
+        return cls(loss=inner.for_target(target, **told), **hypers)
 
 
 class Wrapper(Wrapping, Pointwise, ABC):

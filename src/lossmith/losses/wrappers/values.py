@@ -75,11 +75,6 @@ class Tempered(Wrapper):
         ),
     )
 
-    @classmethod
-    def for_target(cls, target: Tensor, **hypers: Any) -> "Tempered":
-        """Return the wrapper of the inner loss, a class or a loss, fitted to the targets."""
-        return super().for_target(target, **{"loss": CrossEntropy, **hypers})
-
     def decode(self, output: Tensor) -> Tensor:
         """Return the inner loss's reading of the head at the temperature."""
         return self.loss.decode(self._cooled(output))

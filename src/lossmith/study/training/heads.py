@@ -146,8 +146,8 @@ def _warn_of_probabilities(loss: nn.Module, output: Tensor) -> None:
         told = f"all lie in 0 … 1, from {numbers.min():.2g} to {numbers.max():.2g}"
     if told:
         warnings.warn(
-            f"outputs= look like probabilities ({told}), but {type(loss).__name__} reads logits "
-            "and makes probabilities of them again: report them without a softmax or sigmoid",
+            f"outputs look like probabilities ({told}), but {type(loss).__name__} reads logits "
+            "and makes probabilities of them again: leave the last softmax or sigmoid out",
             stacklevel=6,
         )
 

@@ -98,7 +98,7 @@ def contender(loss: Any, name: str | None = None, known: Known = nothing) -> Con
         make, key = _fitted(loss, {}, known), loss.card.key
         return Contender(name=name or key, make=make, identity=key, scales=_scales(loss))
     if isinstance(loss, nn.Module):
-        make = _refitted(loss) if isinstance(loss, Hybrid) else lambda _: copy.deepcopy(loss)
+        make = _refitted(loss, known) if _fits_itself(loss) else lambda _: copy.deepcopy(loss)
         called, raw = name or _name_of(loss), not isinstance(loss, Loss) or _scales(type(loss))
         scales = isinstance(loss, TransformedTarget) if raw else None
         return Contender(name=called, make=make, identity=_told(loss), scales=scales)
@@ -113,13 +113,24 @@ def contender(loss: Any, name: str | None = None, known: Known = nothing) -> Con
     )
 
 
-def _refitted(loss: Hybrid) -> Make:
-    """Return how a sum of losses is made: each fits itself to the training targets."""
+def _fits_itself(loss: nn.Module) -> bool:
+    """Tell whether a loss is a sum, or waits for the targets to know its head."""
+    return isinstance(loss, Hybrid) or (
+        isinstance(loss, Loss) and not hasattr(loss, "out_features")
+    )
+
+
+def _refitted(loss: Any, known: Known) -> Make:
+    """Return how a loss that fits itself is made, each part of a sum for itself."""
+    kinds = [type(part) for part in loss.modules() if isinstance(part, Loss)]
 
     def make(target: Any) -> nn.Module:
         try:
-            routed = any(loss.routes.values()) and not isinstance(target, Mapping)
-            return copy.deepcopy(loss) if target is None or routed else loss.refitted(target)
+            routed = isinstance(loss, Hybrid) and any(loss.routes.values())
+            if target is None or (routed and not isinstance(target, Mapping)):
+                return copy.deepcopy(loss)
+            told = {name: one for kind in kinds for name, one in known(kind).items()}
+            return loss.refitted(target, **told)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{_name_of(loss)}: {error}") from error
 
