@@ -250,4 +250,5 @@ class ProbIoU(Pointwise):
             target=[[1.0, 0.0, 2.0, 2.0, 0.0]],
             value=math.sqrt(1 - math.exp(-3 / 8)),
         ),
+        studied=False,  # whose boxes are upright
     )
