@@ -205,7 +205,11 @@ def with_score(value: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
             {},
             "is in two groups",
         ),
-        (None, {"default": "dyce"}, "'dyce' has no scores; did you mean 'dice'"),
+        (
+            None,
+            {"default": "dyce"},
+            "'dyce' has no scores; there are .*dice.*; did you mean 'dice'",
+        ),
         (None, {"better": "up"}, "'lower' or 'higher', got 'up'"),
         (None, {"train_share": 0.8}, "without a column row"),
         (lambda f: bare(f), {"train_share": 80}, "between 0 and 1"),

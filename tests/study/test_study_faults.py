@@ -103,7 +103,7 @@ def test_a_trial_that_diverges_is_left_out(how: str, metric: str) -> None:
             outputs = Y[trial.valid].numpy() + draw.normal(size=len(trial.valid))
             if trial.name == "log_cosh":
                 outputs = outputs * np.nan
-            errors = -np.abs(outputs - Y[trial.valid].numpy())
+            errors = np.abs(outputs - Y[trial.valid].numpy()) * (1 if metric == "mae" else -1)
             said = {"outputs": outputs, "rows": errors, "score": errors.mean()}[how]
             if trial.report(**{how: said}):
                 return
@@ -252,6 +252,11 @@ def test_a_silent_trial_is_waited_for_by_the_gaps_between_reports(tmp_path: Path
         ({"outputs": np.ones(3)}, "for the 24 rows of trial.valid"),
         ({"outputs": np.ones(24), "score": 1.0}, "one of outputs=, rows= or score="),
         ({}, "one of outputs=, rows= or score="),
+        (
+            {"score": -1.0},
+            "-1 was reported, but MAE is 0 or above.*scikit-learn's scorers called neg_",
+        ),
+        ({"rows": -np.ones(24)}, "-1 was reported, but MAE is 0 or above"),
         ({"epoch": 0, "score": 1.0}, "epoch must be from 1 to 6"),
         ({"epoch": 7, "score": 1.0}, "epoch must be from 1 to 6"),
         ({"epoch": 1.5, "score": 1.0}, "epoch must be from 1 to 6"),

@@ -6,8 +6,7 @@ import numpy as np
 
 from lossmith.study.base.direction import Better
 from lossmith.study.base.errors import InputError
-from lossmith.study.metrics.catalogue import parsed
-from lossmith.study.metrics.resolve import metric_names
+from lossmith.study.metrics.resolve import is_known
 from lossmith.study.metrics.study_metric import Array, StudyMetric
 
 
@@ -36,7 +35,6 @@ def reported(metric: Any, better: Better | None) -> ReportedMetric | None:
     >>> reported("mae", None) is None
     True
     """
-    known = {name.partition("@")[0] for name in metric_names()}
-    if not isinstance(metric, str) or better is None or parsed(metric)[0] in known:
+    if not isinstance(metric, str) or better is None or is_known(metric):
         return None
     return ReportedMetric(metric, better)

@@ -60,6 +60,12 @@ def metric_names() -> list[str]:
     return [name for name in names() if name not in METRICS] + own
 
 
+def is_known(name: str) -> bool:
+    """Tell whether a metric is called so, at whatever level."""
+    base = parsed(name)[0]
+    return base in METRICS or base in TABLE_METRICS
+
+
 def metric_name(name: str) -> str:
     """Return a metric's name as prose writes it, of one that is not known its own.
 
@@ -148,6 +154,6 @@ def _named(name: str) -> StudyMetric:
     base, argument = parsed(name)
     if base in METRICS:
         return METRICS[base].parse(argument)
-    if base in TABLE_METRICS:
+    if is_known(name):
         return _of_any_shape(lookup(name))
     raise unknown(name, metric_names())

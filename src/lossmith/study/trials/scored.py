@@ -9,6 +9,7 @@ import numpy as np
 from lossmith.core.tree import tree_map
 from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Storage, Training
+from lossmith.study.metrics.resolve import is_known
 from lossmith.study.metrics.study_metric import StudyMetric, leaf_arrays, to_array
 from lossmith.study.metrics.units import rows_measure
 from lossmith.study.trials.splits import Fold
@@ -69,8 +70,7 @@ def scored(
         InputError: where there is not one entry for each row of the fold.
     """
     if score is not None:
-        number = float(score)
-        return Scored(score=_held(metric, number), influences=np.empty(0))
+        return Scored(score=_held(metric, float(score)), influences=np.empty(0))
     if rows is not None:
         values = to_array(rows).astype(float)
         if values.shape != fold.valid.shape:
@@ -81,7 +81,7 @@ def scored(
         if not np.isfinite(values).all():
             return Scored(score=metric.worst, influences=np.zeros(len(np.unique(fold.units))))
         mean, influences = rows_measure(values, fold.units)
-        return Scored(score=mean, influences=influences)
+        return Scored(score=_held(metric, mean), influences=influences)
     prediction, target = tree_map(to_array, predictions), tree_map(to_array, target)
     if len(leaf_arrays(prediction)[0]) != len(fold.valid):
         raise InputError(
@@ -96,4 +96,10 @@ def scored(
 
 
 def _held(metric: StudyMetric, number: float) -> float:
+    """Return a score that was reported; refuse one of the wrong sign."""
+    if number < 0 and metric.better == "lower" and is_known(metric.name):
+        raise InputError(
+            f"a score of {number:.4g} was reported, but {metric.label} is 0 or above, and lower is "
+            "better; scikit-learn's scorers called neg_… give its opposite: report it without minus"
+        )
     return metric.worst if np.isnan(number) else number

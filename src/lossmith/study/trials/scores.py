@@ -107,8 +107,8 @@ def _check_losses(parts: Mapping[str, Any], default: str) -> None:
     names = list(parts)
     if default not in parts:
         raise InputError(
-            f"the default {default!r} has no scores{nearest(default, names)}; there are: "
-            f"{listed(names)}"
+            f"the default {default!r} has no scores; there are {listed(names)}"
+            f"{nearest(default, names)}"
         )
     if len(names) == 1:
         raise InputError(f"there are scores of {default} alone: nothing to hold against it")
