@@ -102,7 +102,6 @@ class EqualizationV2(ClassLoss):
 
     The gradients are state: `observe` with the signals `input` and `target` of each step gathers
     them, after the loss of that step, as the authors' code does in `forward`. Before any, f is 1.
-    Over several processes each gathers its own rows'; the authors add up those of all.
     `decode` is the sigmoids over their sum.
 
     Use when: Detectors or classifiers have a long tail, and one sigmoid a class.
