@@ -11,7 +11,7 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Switch
 from lossmith.core.progress import Progress
-from lossmith.functional.checks import promote
+from lossmith.functional.checks import check_classes, promote
 from lossmith.losses._classes import LOG3, ClassLoss
 
 
@@ -86,6 +86,7 @@ class Seesaw(ClassLoss):
         """Add a step's rows to the counts."""
         target = torch.as_tensor(progress.signals["target"]).flatten()
         target = target[target != self.ignore_index].long()
+        check_classes(target, self.out_features)
         self.counts += torch.bincount(target, minlength=len(self.counts)).to(self.counts)
 
 
@@ -150,6 +151,7 @@ class EqualizationV2(ClassLoss):
             torch.as_tensor(progress.signals[name]).to(self.positive.device)
             for name in self.card.required_signals
         )
+        self.check_given(input, target)
         seen, unseen = F.equalization_gradients(input, target, **self._given())
         self.positive += seen.to(self.positive)
         self.negative += unseen.to(self.negative)
