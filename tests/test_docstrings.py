@@ -66,6 +66,12 @@ def test_the_errors_that_it_tells_are_raised(kind: type[Loss]) -> None:
             call()
 
 
+@each_loss
+def test_the_step_that_it_tells_brings_what_it_needs(kind: type[Loss]) -> None:
+    for call in re.findall(r"clock\.step\((.*?)\)", inspect.getdoc(kind) or ""):
+        assert set(re.findall(r"(\w+)=", call)) == set(kind.card.required_signals)
+
+
 def test_sections_of_ones_own_stay() -> None:
     class Own(Huber):
         """A loss.

@@ -24,6 +24,27 @@ def test_easy_rows_do_not_drown_others() -> None:
     assert slope[:-1].sum() < 1e-4
 
 
+def test_it_is_what_mmdetection_makes_of_it() -> None:
+    """Each element weighs N / (elements of its bin) / (bins that hold any)."""
+    g = torch.Generator().manual_seed(1)
+    input = 3 * torch.randn(5, 8, generator=g, dtype=torch.float64)
+    target = torch.rand(5, 8, generator=g, dtype=torch.float64).round()
+    sizes, weight, found = (input.sigmoid() - target).abs(), torch.zeros_like(input), 0
+    for bin in range(7):
+        within = (sizes >= bin / 7) & (sizes < (bin + 1) / 7)
+        if within.any():
+            weight[within] = input.numel() / within.sum()
+            found += 1
+    assert found > 2
+    both = [input.clone().requires_grad_() for _ in range(2)]
+    plain = torch.nn.functional.binary_cross_entropy_with_logits
+    values = GHMC(bins=7)(both[0], target), plain(both[1], target, weight / found)
+    torch.testing.assert_close(*values)
+    torch.testing.assert_close(
+        *(torch.autograd.grad(value, leaf)[0] for value, leaf in zip(values, both, strict=True))
+    )
+
+
 def test_a_row_that_weighs_nothing_takes_no_bin() -> None:
     input, target = torch.tensor([0.0, 9.0, -9.0]), torch.tensor([1.0, 1.0, 1.0])
     weight = torch.tensor([1.0, 1.0, 0.0])

@@ -75,3 +75,12 @@ def test_ignored_rows_are_not_gathered() -> None:
     other.observe(Progress(step=1, signals={"input": both, "target": hidden}))
     torch.testing.assert_close(one.positive, other.positive)
     torch.testing.assert_close(one.negative, other.negative)
+
+
+def test_a_step_of_other_classes_is_refused() -> None:
+    for target in (torch.tensor([0, 4]), torch.tensor([0, -1])):
+        with pytest.raises(ValueError, match="target holds a class outside 0 … 3"):
+            Seesaw(classes=4).observe(Progress(step=1, signals={"target": target}))
+    signals = {"input": torch.zeros(2, 5), "target": torch.tensor([0, 1])}
+    with pytest.raises(ValueError, match="a head of 4 needs"):
+        EqualizationV2(classes=4).observe(Progress(step=1, signals=signals))

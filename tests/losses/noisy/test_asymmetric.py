@@ -56,3 +56,11 @@ def test_active_negative_is_its_definition() -> None:
     loss = lm.ActiveNegative(alpha=1.0, beta=2.0, min_prob=float(torch.tensor(-3.0).double().exp()))
     negative = loss.values(X, Y)["normalized_negative_cross_entropy"]
     torch.testing.assert_close(negative, 2 * expected)
+
+
+def test_where_all_classes_are_at_the_floor_they_are_alike() -> None:
+    logits = torch.zeros(1, 20, requires_grad=True)  # 1/20 each, below the floor
+    loss = lm.ActiveNegative(alpha=1.0, beta=1.0, min_prob=0.09)
+    value = loss(logits, torch.tensor([3]))
+    assert value.item() == pytest.approx(1 / 20 + 19 / 20)
+    assert torch.autograd.grad(value, logits)[0].isfinite().all()

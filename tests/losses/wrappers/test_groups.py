@@ -50,6 +50,12 @@ def test_another_loss_stands_within_and_groups_are_counted() -> None:
     assert loss(torch.tensor([1.0, 3.0, 2.0, 0.0]), given) == pytest.approx((5 + 4) / 5)
 
 
+def test_the_inner_loss_is_told_classes_that_the_targets_lack() -> None:
+    given = {"target": torch.tensor([0, 1]), "groups": torch.tensor([0, 1])}
+    loss = GroupDRO.for_target(given, classes=4)
+    assert (loss.out_features, loss.groups) == (4, 2)
+
+
 def test_what_does_not_fit_is_refused() -> None:
     input, target = batch()
     loss = GroupDRO(groups=2)

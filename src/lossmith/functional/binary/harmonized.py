@@ -35,10 +35,9 @@ def harmonized_mean(values: Tensor, sizes: Tensor, weight: Tensor, *, bins: int)
     ...     torch.ones(3), bins=2)  # (2 + 8)/2
     tensor(5.)
     """
-    place = (sizes.detach() * bins).clamp(0, bins - 1).nan_to_num(0).long().flatten()
-    bin = torch.arange(bins, device=place.device)
-    within = (place.unsqueeze(1) == bin).to(values.dtype) * weight.flatten().unsqueeze(1)
-    many = within.sum(0)
+    place = (sizes.detach() * bins).clamp(0, bins - 1).nan_to_num(0).long()
+    # Bin by bin: each element's share of all of them would take as many times the memory.
+    many = torch.stack([torch.where(place == bin, weight, 0).sum() for bin in range(bins)])
     some = many > 0
-    means = (within * values.flatten().unsqueeze(1)).sum(0) / torch.where(some, many, 1)
-    return torch.where(some, means, 0).sum() / some.sum().clamp(min=1)
+    share = weight / torch.where(some, many, 1)[place]
+    return (share * values).sum() / some.sum().clamp(min=1)

@@ -56,5 +56,8 @@ def normalized_negative_cross_entropy(
     input, target = class_logits(input, target, ignore_index)
     log_p = log_probabilities(input)
     above = (log_p - tensor_like(min_prob, log_p).log()).clamp(min=0)  # A + log p
-    total = above.sum(head_dim(log_p))
-    return (total - gather_target(above, target)) / total
+    dim = head_dim(log_p)
+    total = above.sum(dim)
+    rest = total - gather_target(above, target)
+    some = ~(total <= 0)  # so that NaN stays; else all are at the floor, alike
+    return torch.where(some, rest / torch.where(some, total, 1), 1 - 1 / log_p.shape[dim])

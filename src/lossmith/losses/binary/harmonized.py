@@ -18,7 +18,12 @@ from lossmith.losses._classes import LOG3
 class Harmonized(Statistic, ABC):
     """The mean over bins of gradients' sizes of the means within."""
 
-    bins: Whole = Whole(default=10, low=1, doc="how many bins the sizes are counted in")
+    bins: Whole = Whole(
+        default=10,
+        low=1,
+        doc="how many bins the sizes are counted in; 10 as in mmdetection, whose detectors take 30 "
+        "for classes",
+    )
 
     def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the mean over bins."""
@@ -44,8 +49,9 @@ class GHMC(Harmonized):
     Shapes: input and target alike, any shape, all elements in one count. One number of the batch,
     in nats.
 
-    The paper's moving average of the counts, `momentum` of mmdetection, is left out: it starts from
-    0, where weights are too large. `decode` is the sigmoid, right in its order, not calibrated.
+    M is mmdetection's; the paper's formula divides by all bins, empty ones too. Its moving average
+    of the counts, `momentum` of mmdetection, is left out: it starts from 0, where weights are too
+    large. `decode` is the sigmoid, right in its order, not calibrated.
 
     Use when: Most elements are easy negatives, and the hardest are labelled wrongly.
     Avoid when: Batches are small: a bin's count is noise there; focal loss needs none.
@@ -90,7 +96,8 @@ class GHMR(Harmonized):
     Shapes: input and target alike, any shape, all elements in one count. One number of the batch,
     in the target's unit.
 
-    The paper's moving average of the counts, `momentum` of mmdetection, is left out.
+    M is mmdetection's; the paper's formula divides by all bins, empty ones too. Its moving average
+    of the counts, `momentum` of mmdetection, is left out.
 
     Use when: Offsets of boxes are regressed, most of them easy and some outliers.
     Avoid when: Targets have another scale than mu; Huber's delta can be searched.

@@ -90,7 +90,7 @@ class APLoss(LabelStatistic):
     LibAUC's has minus the ratio, follows the two sums of each positive through training, by the
     row's number in the data set, for small batches, and leaves the sigmoid to the caller; here they
     are the batch's, and the gradient is its at gamma = 1. A batch without one of the classes
-    teaches nothing.
+    teaches nothing. The AP loss of detectors (Chen et al., 2019) is another.
 
     Use when: Average precision is the metric, positives are rare, and batches large.
     Avoid when: Batches hold few positives: the ratio of so few is far from the metric.

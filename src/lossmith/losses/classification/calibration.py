@@ -37,7 +37,7 @@ class MMCE(Calibration):
     with c whether the likeliest class is the target's, constant in the gradient.
 
     Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). One number of the batch,
-    from 0 to 1, of N² pairs.
+    from 0 to 1, of N² pairs: pixels are rows as well.
 
     It is the squared error, the plain form in the authors' code; the paper trains on its root, and
     on a form in which right and wrong rows count alike, beside cross-entropy:

@@ -11,7 +11,7 @@ from lossmith import functional as F
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Switch
 from lossmith.core.progress import Progress
-from lossmith.functional.checks import promote
+from lossmith.functional.checks import check_classes, promote
 from lossmith.losses._classes import LOG3, ClassLoss
 
 
@@ -86,6 +86,7 @@ class Seesaw(ClassLoss):
         """Add a step's rows to the counts."""
         target = torch.as_tensor(progress.signals["target"]).flatten()
         target = target[target != self.ignore_index].long()
+        check_classes(target, self.out_features)
         self.counts += torch.bincount(target, minlength=len(self.counts)).to(self.counts)
 
 
@@ -102,7 +103,6 @@ class EqualizationV2(ClassLoss):
 
     The gradients are state: `observe` with the signals `input` and `target` of each step gathers
     them, after the loss of that step, as the authors' code does in `forward`. Before any, f is 1.
-    Over several processes each gathers its own rows'; the authors add up those of all.
     `decode` is the sigmoids over their sum.
 
     Use when: Detectors or classifiers have a long tail, and one sigmoid a class.
@@ -151,6 +151,7 @@ class EqualizationV2(ClassLoss):
             torch.as_tensor(progress.signals[name]).to(self.positive.device)
             for name in self.card.required_signals
         )
+        self.check_given(input, target)
         seen, unseen = F.equalization_gradients(input, target, **self._given())
         self.positive += seen.to(self.positive)
         self.negative += unseen.to(self.negative)

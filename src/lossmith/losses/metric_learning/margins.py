@@ -229,7 +229,7 @@ class AdaFace(ProxyLoss, Pointwise):
     with θ_y + g held within 0 … π. Lengths, held within 0.001 … 100, are constants of the
     gradient. μ and σ, their mean and standard deviation, start at 20 and 100; after each step
     `observe` moves them towards those of the step's rows, the signal "input":
-    `clock.step(embeddings=output)`. The authors' code moves them before, in forward.
+    `clock.step(input=output)`. The authors' code moves them before, in forward.
 
     Shapes: input (N, D) of embeddings, not normalised; target (N,) of integer classes. One value a
     row, in nats. The authors' code also holds all cosines within ±0.999; here they are as they are.

@@ -338,7 +338,7 @@ class MarginBased(SetLoss):
     Terms: pairs, in the unit of the distances, and beta. β is a parameter, one number or one for
     each anchor's class: give it to the optimizer. The paper draws a few negatives by their distance
     instead of taking all, which is not part of this; pytorch-metric-learning's, without a miner,
-    is this.
+    is this; with one β a class it adds up ν β over triplets, where this takes the classes' mean.
 
     Use when: Whether two are alike is told by one threshold, as in verification.
     Avoid when: Only ranks of neighbours count; triplets leave distances free.

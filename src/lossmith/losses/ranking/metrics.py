@@ -105,8 +105,9 @@ class NeuralNDCG(ListLoss):
         2 i) s_j - \sum_k |s_j - s_k|}{\tau} \Bigr), \; G_j = \frac{2^{y_j} - 1}{\mathrm{maxDCG}}
 
     Shapes: input (N, L) of scores, target (N, L) of relevance; below 0 is padding. One value a
-    list, between 0 and 1. Lists without a relevant item have weight 0, as NDCG is not defined.
-    An iteration takes two products with N matrices of L².
+    list, between 0 and 1, or just below 0 where few iterations leave an item at two places. Lists
+    without a relevant item have weight 0, as NDCG is not defined. An iteration takes two products
+    with N matrices of L².
 
     NeuralSort's order has rows that sum to 1; Sinkhorn's iteration makes the columns too, so that
     no item is at two places. allRank stops it within 1e-6, after at most as many iterations. Its

@@ -69,7 +69,7 @@ class PerturbedFenchelYoung(Pointwise):
     paths, matchings, rankings, the largest k. It is asked for θ + σZ without a gradient; what it
     finds is constant, and the gradient the mean solution less the one wanted: unbiased, and exact
     in what the noise averages to. The value is the paper's up to a constant of y. With Gumbel noise
-    and one of D to be taken it is cross-entropy up to such a constant, on average.
+    and one of D to be taken it is σ times the cross-entropy of θ/σ, on average, up to another.
 
     Use when: Solutions are known, costs are not: learning by examples of what was done.
     Avoid when: Costs are known too: SPO+ measures what a wrong decision costs.

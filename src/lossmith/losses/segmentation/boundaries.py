@@ -19,6 +19,7 @@ ALPHA = Real(
     default=2.0,
     low=0.0,
     exclusive=True,
+    high=8.0,  # beyond, float32 does not hold the distances of an image
     static=True,
     doc="power of the distances; the paper finds 1 to 3 alike good, best 2",
 )

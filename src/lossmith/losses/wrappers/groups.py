@@ -71,10 +71,15 @@ class GroupDRO(Wrapping, Statistic):
     )
 
     @classmethod
-    def for_target(cls, target: Mapping[str, Tensor], **hypers: Any) -> Self:  # type: ignore[override]
-        """Return the wrapper of the inner loss fitted to `target`, for the groups of `groups`."""
-        inner = (hypers.pop("loss", None) or CrossEntropy).for_target(target["target"])
-        return cls(loss=inner, **{"groups": int(target["groups"].max()) + 1, **hypers})
+    def for_target(  # type: ignore[override]
+        cls, target: Mapping[str, Tensor], *, classes: int | None = None, **hypers: Any
+    ) -> Self:
+        """Return the wrapper of the inner loss fitted to `target`, for the groups of `groups`.
+
+        classes: their number, where the targets may lack some.
+        """
+        given = {"groups": int(target["groups"].max()) + 1, **hypers}
+        return super().for_target(target["target"], classes=classes, **given)
 
     def initial_state(self) -> dict[str, Tensor]:
         """Return equal shares."""
