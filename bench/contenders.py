@@ -185,6 +185,18 @@ def segmentation(key: str, side: int = 512, classes: int = 8):
     }
 
 
+def many_classes(key: str, rows: int, classes: int) -> dict[str, Run]:
+    """Return a loss of many classes, its peers, and cross-entropy on the same batch."""
+    input, target = 2 * torch.randn(rows, classes), torch.randint(classes, (rows,))
+    loss = find()[key]()
+    others = agreed(key, input, target, loss) | {"cross-entropy": nn.CrossEntropyLoss()}
+    input.requires_grad_()
+    return {
+        name: Step(lambda x, run=run: run(x, target), input)
+        for name, run in {"lossmith": loss, **others}.items()
+    }
+
+
 def _of_values(rows: int) -> tuple[Tensor, Tensor]:
     return torch.randn(rows), torch.randn(rows)
 
@@ -289,6 +301,14 @@ def cases() -> Iterator[Case]:
             )
     for key in ("jaccard", "tversky", "lovasz_softmax", "lovasz_hinge"):
         yield Case("segmentation", key, lambda k=key: segmentation(k))
+    for rows in (1536, 256):
+        for key in ("sparsemax", "entmax", "bi_tempered", "evidential_dirichlet"):
+            yield Case(
+                "500 classes",
+                f"{key}, {rows:,} rows",
+                lambda k=key, r=rows: many_classes(k, r, 500),
+                turns=10,
+            )
     for size in (10**3, 10**2):
         for name in standard():
             yield Case(

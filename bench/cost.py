@@ -1,20 +1,21 @@
 """What a study costs beside evaluating the default alone by plain sequential training.
 
-    python bench/cost.py [--tables ames,churn] [--runs 3] [--finer]
+    python bench/cost.py [--tables ames,churn] [--runs 3] [--presets best,fast] [--finer]
 
 The default alone: features encoded for each of the 10 cells, three learning rates on the two
 screening cells, the better one on the other eight, the final model under four seeds; one ordinary
 `nn.Sequential` at a time, with the fused optimizer. Its validation scores are not even computed.
 "One rate" is the same with a single learning rate, known beforehand. Runs alternate with the
-study in one process on one thread; medians of CPU seconds are quoted, which a busy machine does
-not distort. --finer tries twice as many values of every
-hyperparameter, as a catalogue of twice the losses would.
+studies, one by each preset, in one process on one thread; medians of CPU seconds are quoted, which
+a busy machine does not distort. --finer tries twice as many values of every hyperparameter, as a
+catalogue of twice the losses would.
 """
 
 import argparse
 import statistics
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import get_args
@@ -86,32 +87,42 @@ def _train(trainer, loss, features, target, rate: float, epochs: int) -> None:
         next(training)
 
 
-def measure(table: Table, metric: str, runs: int) -> str:
-    """Return one row of the table."""
-    studies, alone, single, trainings = [], [], [], 0
+def measure(table: Table, metric: str, runs: int, presets: Sequence[str]) -> list[str]:
+    """Return one row of the table a preset; studies by all of them take turns."""
+    studies: dict[str, list[float]] = {preset: [] for preset in presets}
+    results, alone, single = {}, [], []
     for _ in range(runs):
-        frame = table.frame()
-        start = time.process_time()
-        result = select(frame, target=table.target, metric=metric).result
-        studies.append(time.process_time() - start)
-        trainings = result.cost.trainings
+        for preset in presets:
+            frame = table.frame()
+            start = time.process_time()
+            found = select(frame, target=table.target, metric=metric, preset=preset)
+            studies[preset].append(time.process_time() - start)
+            results[preset] = result = found.result
         default = next(row for row in result.candidates if row.status == "default")
         assert default.epochs is not None
         alone.append(default_alone(table, metric, RATES, default.epochs))
         single.append(default_alone(table, metric, RATES[:1], default.epochs))
-    ratio = statistics.median(a / b for a, b in zip(studies, alone, strict=True))
-    strict = statistics.median(a / b for a, b in zip(studies, single, strict=True))
-    return (
-        f"| {table.name} | {metric} | {len(result.candidates)} | {trainings} "
-        f"| {statistics.median(studies):.1f} | {statistics.median(alone):.1f} | {ratio:.2f} "
-        f"| {statistics.median(single):.1f} | {strict:.2f} |"
-    )
+    rows = []
+    for preset, own in studies.items():
+        result = results[preset]
+        ratio, strict = (
+            statistics.median(a / b for a, b in zip(own, other, strict=True))
+            for other in (alone, single)
+        )
+        rows.append(
+            f"| {table.name} | {metric} | {preset} | {len(result.candidates)} "
+            f"| {result.cost.trainings} | {statistics.median(own):.1f} "
+            f"| {statistics.median(alone):.1f} | {ratio:.2f} "
+            f"| {statistics.median(single):.1f} | {strict:.2f} |"
+        )
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", default="ames,churn,digits")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--presets", default="best,fast")
     parser.add_argument("--finer", action="store_true")
     options = parser.parse_args()
     if options.finer:
@@ -119,12 +130,13 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     print(
-        "| table | metric | losses | trainings | study, s | default alone, s | ratio "
-        "| one rate, s | ratio |\n|---|---|---|---|---|---|---|---|---|"
+        "| table | metric | preset | losses | trainings | study, s | default alone, s | ratio "
+        "| one rate, s | ratio |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     for name in options.tables.split(","):
         table = next(table for table in TABLES if table.name == name)
-        print(measure(table, table.metrics[0], options.runs), flush=True)
+        rows = measure(table, table.metrics[0], options.runs, options.presets.split(","))
+        print("\n".join(rows), flush=True)
 
 
 if __name__ == "__main__":

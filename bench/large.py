@@ -3,15 +3,17 @@
     python bench/large.py --out bench/results/large.jsonl    # cases that are done are kept
     python bench/large.py --table bench/results/large.jsonl > docs/large.md
 
-A case is a table and whether it is studied as it comes (on samples, from 40,000 rows on) or whole,
-in a process of its own, on one thread. `made` is a function of ten columns with heavy-tailed noise,
-at any number of rows; `wide`, `classes` and `levels` are made, too: many columns, many classes, and
-a column of many levels. The others are real. Seconds are of the process, memory is its peak.
+A case is a table, in a process of its own, on one thread. Of a few losses a table is studied both
+whole and on samples, also one so small that a study takes none; of all losses as it comes. `made`
+is a function of ten columns with heavy-tailed noise, at any number of rows; `wide`, `classes` and
+`levels` are made, too: many columns, many classes, and a column of many levels. The others are
+real. Seconds are of the process, memory is its peak.
 """
 
 import argparse
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -28,31 +30,28 @@ MANY = 10**9
 LOSSES = ["mae", "huber", "hl_gauss", "log_cosh", "mse"]
 HEAD = """# Large tables
 
-Made by `bench/large.py`. Of 40,000 rows or more the folds are of samples (see
+Made by `bench/large.py`. Of {least:,} rows or more the folds are of samples (see
 [the study](study.md#large-tables)); the final models train on all rows but the untouched fifth.
 
 ## The verdicts of samples and of all rows
 
-The same tables on samples and whole, of five losses: {losses}.
+The same tables on samples, small ones too, and whole, of five losses: {losses}.
 "On fresh rows" is how far the selected loss's error lies from the default's on the untouched fifth.
 "Outliers": a tenth of the targets is moved by 5 to 15 standard deviations or multiplied by ten; the
-errors are then of rows without gross errors, as the study scores them. Where the verdicts
-differ, a loss worth 1.5 % fell behind among trainings on half of the rows. At these sizes samples
-cost as much as all rows: they spare memory and time from hundreds of thousands of rows on.
+errors are then of rows without gross errors, as the study scores them.
 
 {verdicts}
+
+{spared}
 
 ## What they cost
 
 Each case ran in a process of its own, one thread; seconds are of the process, with the final
-models. The ratio to training the default alone is by wall clock, beside other programs; of a
-million rows it was not kept.
+models. The ratio to training the default alone is by wall clock, beside other programs; a dash is
+one that was not kept. What losses of many classes take beside cross-entropy is told in
+[speed](speed.md#500-classes).
 
 {costs}
-
-A loss of many classes costs many times what cross-entropy does: of 500 classes a training's step
-is 0.5 ms of cross-entropy beside 12 of sparsemax, 15 of the bi-tempered loss and of evidence, and
-40 of entmax, all of which train for the first of seven epochs. Hence that ratio.
 """
 
 
@@ -121,7 +120,10 @@ CLEAN, OUTLIERS = "clean", "outliers"  # of the target, see `corrupt`
 
 
 class Case(NamedTuple):
-    """A table, a metric and the state of its target; whole: all rows; every: all losses."""
+    """A table, a metric and the state of its target; every: all losses, of rows as they come.
+
+    whole: of a few losses, whether all rows are studied, or samples.
+    """
 
     table: str
     metric: str
@@ -150,6 +152,8 @@ def run(case: Case) -> None:
     frame = corrupt(frame, target, case.condition, np.random.default_rng(0))
     if case.whole:
         folds.SAMPLE = folds.LARGEST_SAMPLE = MANY
+    elif not case.every:
+        folds.FEWEST_SAMPLES = folds.REPEATS  # as few as there can be: each repeat has its own
     start, candidates = time.process_time(), None if case.every else LOSSES
     chosen = lossmith.select(frame, target=target, metric=case.metric, candidates=candidates)
     result = chosen.result
@@ -218,33 +222,68 @@ def cost_table(results: Path) -> str:
     return "\n".join(lines)
 
 
+def pairs(results: Path) -> dict[Case, tuple[dict[str, Any] | None, dict[str, Any] | None]]:
+    """Return what samples and all rows gave, of the cases of which either was run."""
+    found = dict(read(results))
+    both = {case: (found.get(case), found.get(case._replace(whole=True))) for case in BOTH}
+    return {case: pair for case, pair in both.items() if pair != (None, None)}
+
+
 def verdict_table(results: Path) -> str:
     """Return the verdicts of samples beside those of all rows."""
-    found = dict(read(results))
-    head = ["table", "metric", "verdict of samples", "on fresh rows", "verdict of all rows"]
-    head += ["on fresh rows", "the same"]
+    own = ["on fresh rows", "CPU s", "MiB"]
+    head = ["table", "metric", "verdict of samples", *own, "verdict of all rows", *own, "the same"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for case in BOTH:
-        pair = [found.get(case._replace(whole=whole)) for whole in (False, True)]
-        if pair == [None, None]:
-            continue
+    for case, pair in pairs(results).items():
         cells = [case.table, _metric(case)]
         for one in pair:
-            cells += ["not run yet", "–"] if one is None else _told(one)
+            cells += ["not run yet", "–", "–", "–"] if one is None else _told(one)
         said = {(one["verdict"], one["selected"]) for one in pair if one is not None}
         same = "–" if None in pair else "yes" if len(said) == 1 else "no"
         lines.append(f"| {' | '.join([*cells, same])} |")
     return "\n".join(lines)
 
 
+def spared(results: Path) -> str:
+    """Return how many verdicts are the same, and what samples take of what all rows do."""
+    whole = [pair for pair in pairs(results).values() if None not in pair]
+    same = sum(len({(one["verdict"], one["selected"]) for one in pair}) == 1 for pair in whole)
+    told = []
+    for rows in sorted({large["rows"] for _, large in whole}):
+        own = [pair for pair in whole if pair[1]["rows"] == rows]
+        time, memory = (
+            statistics.mean(small[name] / large[name] for small, large in own)
+            for name in ("seconds", "mib")
+        )
+        told.append(f"{time:.0%} of the CPU time and {memory:.0%} of the memory at {rows:,} rows")
+    return (
+        f"{same} of {len(whole)} verdicts are the same. Beside all rows samples take "
+        f"{', '.join(told)}: so a study takes them of large tables only."
+    )
+
+
 def _told(one: Mapping[str, Any]) -> list[str]:
-    """Return a verdict, and the change of the error on fresh rows that comes with it."""
+    """Return a verdict, the change of the error on fresh rows that comes with it, and the cost."""
     change = 100 * (one["test"]["selected"] / one["test"]["default"] - 1)
-    return [f"{one['verdict']}: {one['selected']}", f"{change:+.1f} %"]
+    cost = [f"{one['seconds']:,.0f}", f"{one['mib']:,}"]
+    return [f"{one['verdict']}: {one['selected']}", f"{change:+.1f} %", *cost]
 
 
 def _metric(case: Case) -> str:
     return case.metric + (", outliers" if case.condition == OUTLIERS else "")
+
+
+def page(results: Path) -> str:
+    """Return the document of what was measured."""
+    from lossmith.study.data import folds
+
+    return HEAD.format(
+        least=round(folds.FEWEST_SAMPLES * folds.SAMPLE / (1 - folds.TEST_SHARE)),
+        losses=", ".join(LOSSES),
+        verdicts=verdict_table(results),
+        spared=spared(results),
+        costs=cost_table(results),
+    )
 
 
 def main() -> None:
@@ -257,8 +296,7 @@ def main() -> None:
     if given.run:
         run(Case(*given.run))
     elif given.table:
-        tables = {"costs": cost_table(given.table), "verdicts": verdict_table(given.table)}
-        print(HEAD.format(losses=", ".join(LOSSES), **tables), end="")
+        print(page(given.table), end="")
     else:
         measure(given.out)
 

@@ -30,6 +30,7 @@ def peers(key: str) -> dict[str, Function]:
     found = {"torch eager": TORCH[key]} if key in TORCH else {}
     for package, name, functions in (
         ("torchvision", "torchvision", _torchvision),
+        ("entmax", "entmax", _entmax),
         ("kornia", "kornia", _kornia),
         ("segmentation_models_pytorch", "smp", _smp),
     ):
@@ -54,6 +55,12 @@ def _torchvision() -> dict[str, Function]:
     from torchvision.ops import sigmoid_focal_loss
 
     return {"binary_focal": lambda x, y: sigmoid_focal_loss(x, y, reduction="mean")}
+
+
+def _entmax() -> dict[str, Function]:
+    from entmax import Entmax15Loss, SparsemaxLoss
+
+    return {"sparsemax": SparsemaxLoss(), "entmax": Entmax15Loss()}
 
 
 def _kornia() -> dict[str, Function]:

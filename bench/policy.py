@@ -2,6 +2,7 @@
 
     python bench/policy.py record [--folder runs/policy] [--rows 1500] [--seeds 7]
     python bench/policy.py replay [--folder runs/policy] [--out bench/results/policy.jsonl]
+    python bench/policy.py replay --rules presets --out bench/results/presets.jsonl
     python bench/policy.py table [--out bench/results/policy.jsonl] > docs/policy.md
 
 `record` trains every candidate of the development tables at every learning rate to the end and
@@ -15,6 +16,7 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,11 +24,11 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from lossmith.study.rules.halving import Check, Futility, Rung
+from lossmith.study.rules.presets import PRESETS, Preset
 from policy_record import Recorded, record_all
 from policy_replay import Outcome, Rule, Urn, replay
 from resume import Lines, resumed
 
-DRAWS = 4  # of each kind from every record
 TODAY = (
     Rung(after=0.05, keep=0.6, most=60, per_candidate=2),
     Rung(after=0.1, keep=0.4, most=30, per_candidate=2),
@@ -59,7 +61,7 @@ MORE = (
     Check(after=0.8, p_value=0.2),
 )
 EARLY = (Check(after=0.1, p_value=0.7), *MORE)
-ALL = Futility(checks=(Check(after=0.6, p_value=1.0),), futility_bound=1.0)
+ALL = Futility(checks=(Check(after=0.6, p_value=1.0),), protected=1, futility_bound=1.0)
 
 
 def _rule(
@@ -92,19 +94,41 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def replayed(path: Path) -> Lines:
-    """Replay every rule on one record; return a line a rule."""
+def _preset(name: str, **others: Any) -> Rule:
+    """Return the rule that a preset is, with other numbers in places."""
+    numbers = {one.name: getattr(PRESETS[name], one.name) for one in fields(Preset)}
+    return Rule(**numbers | others)
+
+
+FAST = PRESETS["fast"]
+NEAR: Mapping[str, Rule] = {
+    "best": _preset("best"),
+    "best, one learning rate": _preset("best", rates=1),
+    "best, 2 finalists": _preset("best", finalists=2),
+    "best, the cuts of fast": _preset("best", rungs=FAST.rungs),
+    "best, the checks of fast": _preset("best", futility=FAST.futility),
+    "fast": _preset("fast"),
+    "fast, all learning rates": _preset("fast", rates=None),
+    "fast, 1 finalist": _preset("fast", finalists=1),
+    "fast, 3 finalists": _preset("fast", finalists=3),
+    "fast, the default at one rate": _preset("fast", default_settings=1),
+}
+SETS = {"cuts": (RULES, 4), "presets": (NEAR, 20)}  # of rules, and draws of each kind
+
+
+def replayed(path: Path, rules: Mapping[str, Rule], count: int) -> Lines:
+    """Replay rules on one record; return a line a rule."""
     urn = Urn(Recorded.read(path))
     about = urn.recorded.about
     keys = dict(zip(KEYS, about["job"], strict=True))
     # A look at folds cannot lengthen trainings together; rules are compared without, too.
     itself = urn.draw()
     draws = {
-        kind: [urn.draw(seed, null=kind == "null") for seed in range(DRAWS)]
+        kind: [urn.draw(seed, null=kind == "null") for seed in range(count)]
         for kind in ("kept", "null")
     }
     lines = []
-    for name, rule in RULES.items():
+    for name, rule in rules.items():
         own, plain = replay(itself, rule), replay(itself, rule, lengthen=False)
         drawn = {
             kind: [_told(replay(one, rule, lengthen=False), urn) for one in some]
@@ -144,17 +168,17 @@ def _told(found: Outcome, urn: Urn) -> dict[str, Any]:
 KEYS = ("table", "metric", "condition", "seed")
 
 
-def replay_all(folder: Path, out: Path, workers: int) -> None:
+def replay_all(folder: Path, out: Path, workers: int, rules: str) -> None:
     """Replay the records whose lines the file lacks."""
     files = sorted(path.name for path in folder.glob("*.npz") if ".partial" not in path.name)
     jobs = [(name,) for name in files]
-    for progress, lines in resumed(partial(_job, folder), jobs, ("file",), out, workers):
+    for progress, lines in resumed(partial(_job, folder, rules), jobs, ("file",), out, workers):
         print(f"{progress} {lines[0]['file']}", file=sys.stderr)
 
 
-def _job(folder: Path, job: tuple[str]) -> Lines:
+def _job(folder: Path, rules: str, job: tuple[str]) -> Lines:
     warnings.filterwarnings("ignore")
-    return replayed(folder / job[0])
+    return replayed(folder / job[0], *SETS[rules])
 
 
 def main() -> None:
@@ -166,13 +190,14 @@ def main() -> None:
     parser.add_argument("--seeds", default="7")
     parser.add_argument("--tables", default="")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--rules", choices=SETS, default="cuts")
     options = parser.parse_args()
     if options.what == "record":
         warnings.filterwarnings("ignore")
         names = [name for name in options.tables.split(",") if name]
         record_all(options.folder, options.rows, [*map(int, options.seeds.split(","))], names)
     elif options.what == "replay":
-        replay_all(options.folder, options.out, options.workers)
+        replay_all(options.folder, options.out, options.workers, options.rules)
     else:
         from policy_table import render
 

@@ -23,8 +23,9 @@ from lossmith.study.base.clock import Clock
 from lossmith.study.journal import Setting, Training
 from lossmith.study.rules.convergence import LONGER
 from lossmith.study.rules.evidence import Shape
-from lossmith.study.rules.halving import Check, Futility, SuccessiveHalving
+from lossmith.study.rules.halving import Check, Futility
 from lossmith.study.rules.measurements import Measurements
+from lossmith.study.rules.presets import Preset
 from lossmith.study.rules.stacked import StackedDesign
 from lossmith.study.selection.select import RATES
 from lossmith.study.selection.tables import Plan, TableRequest, _problem
@@ -40,20 +41,16 @@ class Whole(StackedDesign):
     """A study that cuts nothing."""
 
     @property
-    def halving(self) -> SuccessiveHalving:
-        """No rung, and many finalists."""
-        return SuccessiveHalving(
-            default=self.default,
-            common=self.common or self.default,
-            least=0,
+    def numbers(self) -> Preset:
+        """No rung, many finalists, and a check that all pass."""
+        check = Check(after=0.6, p_value=1.0)
+        return Preset(
+            rates=None,
             rungs=(),
             finalists=FINALISTS,
+            default_settings=2,
+            futility=Futility(checks=(check,), protected=1, futility_bound=1.0),
         )
-
-    @property
-    def futility(self) -> Futility:
-        """A check that all pass."""
-        return Futility(checks=(Check(after=0.6, p_value=1.0),), futility_bound=1.0)
 
 
 class Recorder(StackedWorker):

@@ -21,20 +21,19 @@ import numpy as np
 from lossmith.study.base.direction import as_error
 from lossmith.study.journal import Decision, Facts, Record, Report, Setting, Training
 from lossmith.study.rules.evidence import reader
-from lossmith.study.rules.halving import Check, Futility, Rung, SuccessiveHalving
+from lossmith.study.rules.halving import Check
 from lossmith.study.rules.plan import due, finalists
+from lossmith.study.rules.presets import Preset
 from lossmith.study.rules.stacked import StackedDesign
 from lossmith.study.rules.weighing import weigh
 from policy_record import Recorded
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class Rule(Preset):
     """What is replayed; looks: folds after which the evidence is tested instead of checks."""
 
-    rungs: tuple[Rung, ...]
-    finalists: int
-    futility: Futility
+    rates: int | None = None
     default_settings: int = 2
     looks: tuple[int, ...] = ()
 
@@ -46,20 +45,9 @@ class Replayed(StackedDesign):
     rule: Rule
 
     @property
-    def halving(self) -> SuccessiveHalving:
-        """The rule's cuts."""
-        own = super().halving
-        return replace(
-            own,
-            rungs=self.rule.rungs,
-            finalists=self.rule.finalists,
-            default_settings=self.rule.default_settings,
-        )
-
-    @property
-    def futility(self) -> Futility:
-        """The rule's checks."""
-        return self.rule.futility
+    def numbers(self) -> Preset:
+        """The rule's numbers."""
+        return self.rule
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -96,6 +84,8 @@ def replay(draw: "Draw", rule: Rule, *, lengthen: bool = True) -> Outcome:
     """Let a rule decide; what it wants trained is read from the draw."""
     plan = dict(draw.recorded.design)
     plan["longest"] = plan["longest"] if lengthen else plan["epochs"]
+    whole, grid = {plan["default"], plan["common"]}, plan["learning_rates"]
+    plan["starts"] = tuple(one for one in plan["starts"] if rule.starts(one, grid, whole))
     design = Replayed(**plan, rule=rule)
     records: dict[Training, Record] = {}
     facts, found = Facts(records=records), Outcome(default=design.default)

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from choice_table import table
+from policy_presets import section as presets
 from policy_prior import section as asking
 
 BEFORE = "before: 60/30/12/7, 5 finalists, 3 protected"
 NOW = "30/15/8/5, 5 finalists, 4 checks, 1 protected"
 OTHERS = ("unseen.jsonl", "lean.jsonl")
+PRESETS = "presets.jsonl"
 WHOLE = "no cut"  # how rules are called that are only there to compare
 # Milliseconds of a step of a stack: of itself, of each setting, of each training. Least squares
 # over stacks of 3 to 120 settings on 1 to 8 folds of diabetes, saratoga and ames, one thread.
@@ -21,14 +23,14 @@ LEAST_GAIN = 0.1  # per cent of the default's error that a cheaper rule may lose
 FALSE = 0.05  # switches where no loss is better
 
 
-def load(path: Path) -> pd.DataFrame:
-    """Return one row a study and rule."""
+def load(path: Path, base: str = BEFORE) -> pd.DataFrame:
+    """Return one row a study and rule; base: the rule that others are compared with."""
     frame = pd.DataFrame([_row(json.loads(line)) for line in path.read_text().splitlines()])
     by_file = frame.set_index(["file", "rule"])
     for name in ("time", "plain time", "trained"):
-        before = frame["file"].map(by_file.xs(BEFORE, level="rule")[name])
+        before = frame["file"].map(by_file.xs(base, level="rule")[name])
         frame[f"relative {name}"] = frame[name] / before
-    before = by_file.xs(BEFORE, level="rule")
+    before = by_file.xs(base, level="rule")
     frame["switched before"] = frame["file"].map(before["switched"])
     frame["kept switches before"] = frame["file"].map(before["kept switches"])
     frame["lost"] = frame["switched before"] & ~frame["switched"]
@@ -53,6 +55,7 @@ def _row(line: dict[str, Any]) -> dict[str, Any]:
         and own["steps"] != line["plain"]["steps"],
         "kept draws": len(kept),
         "kept switches": sum(one["selected"] != default for one in kept),
+        "worse draws": sum(one["selected"] != default and one["gain"] < 0 for one in kept),
         "kept gain": 100 * float(np.mean([one["gain"] for one in kept])),
         "null draws": len(null),
         "false": sum(one["selected"] != default for one in null),
@@ -227,15 +230,23 @@ def render(path: Path) -> str:
             table(HEAD, [_cells(row) for _, row in own.iterrows()]),
             "",
             *(f"- {rule}: for {', '.join(names)}" for rule, names in chosen.items()),
+            _presets(path.with_name(PRESETS)),
             asking(_steps(path), seconds, *(path.with_name(one) for one in OTHERS)),
         ]
     )
 
 
-def _steps(path: Path) -> list[list[list[int]]]:
-    """Return each study's steps under the rule in place."""
+def _presets(path: Path) -> str:
+    frame = load(path, "best")
+    steps = _steps(path, "fast")
+    first = 100 * float(np.mean([seconds(own[:1]) / seconds(own) for own in steps]))
+    return presets(frame, summary(frame), first)
+
+
+def _steps(path: Path, rule: str = NOW) -> list[list[list[int]]]:
+    """Return each study's steps under a rule."""
     lines = map(json.loads, path.read_text().splitlines())
-    return [line["whole"]["steps"] for line in lines if line["rule"] == NOW]
+    return [line["whole"]["steps"] for line in lines if line["rule"] == rule]
 
 
 def _listed(studies: pd.DataFrame) -> str:

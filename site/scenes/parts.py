@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from lossmith.core import Loss
 from lossmith.testing.cases import Case, example
-from scenes.scene import Path, Scene, alone, made, ones, shape_of, zeros
+from scenes.scene import Path, Scene, alone, made, normal, ones, shape_of, zeros
 
 
 def players(kind: type[Loss]) -> Scene:
@@ -125,6 +126,48 @@ def taught(kind: type[Loss]) -> Scene:
         (-1, 3),
         alone(kind, path),
     )
+
+
+def planned(kind: type[Loss]) -> Scene:
+    """Predicted costs of three things of which one is to be taken: the cheapest by what is told."""
+    true = torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64)
+
+    def path(t: Tensor) -> tuple[Any, Any]:
+        told = torch.cat([t.reshape(1), true[0, 1:]]).unsqueeze(0)
+        made = {"cost": told, "solution": _largest(true - 2 * told)}
+        return made, {"cost": true, "solution": _largest(-true)}
+
+    return Scene(
+        "predicted cost of the cheapest",
+        "Of three things that cost 1, 2 and 3 one is to be taken; the predicted cost of the first "
+        "moves, those of the others are right.",
+        (-1, 4),
+        alone(kind, path),
+    )
+
+
+def wanted(kind: type[Loss]) -> Scene:
+    """Scores of three things of which one is to be taken: noisy, the largest is."""
+    noise = normal(1, 256, 3)
+
+    def path(t: Tensor) -> tuple[Any, Any]:
+        score = torch.cat([t.reshape(1), zeros(2)]).unsqueeze(0)
+        made = _largest(score.unsqueeze(1) + noise)
+        first = torch.tensor([[1.0, 0.0, 0.0]], dtype=torch.float64)
+        return {"score": score, "noise": noise, "solution": made}, first
+
+    return Scene(
+        "score of the one wanted",
+        "Of three things the one with the largest score is taken, after noise of 256 draws; the "
+        "score of the one wanted moves, the others are 0.",
+        (-3, 3),
+        alone(kind, path),
+    )
+
+
+def _largest(score: Tensor) -> Tensor:
+    """Return the choice of one by its score, which nothing learns from."""
+    return one_hot(score.detach().argmax(-1), score.shape[-1]).double()
 
 
 def descent(kind: type[Loss]) -> Scene:

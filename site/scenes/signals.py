@@ -32,7 +32,7 @@ def masks(kind: type[Loss]) -> Scene:
         logits = logits[None] if two else logits.reshape(1, SIDE, SIDE)
         if target == "classes":
             return logits, inside.long()[None]
-        if target == "labels":
+        if target in ("labels", "counts"):  # one blob
             return logits, inside.double().reshape(1, SIDE, SIDE)
         return logits, torch.stack([truth, -truth])[None]
 

@@ -24,8 +24,8 @@ EYE = torch.eye(8, dtype=torch.float64)
 
 def proxies(kind: type[Loss]) -> Scene:
     """Learned directions of classes: a row turns from its own to another's."""
-    loss, target = made(kind, features=16), torch.tensor([0])
-    held = torch.eye(16, dtype=torch.float64)[: len(loss.proxies)]
+    loss, target = made(kind, features=32), torch.tensor([0])
+    held = torch.eye(32, dtype=torch.float64)[: len(loss.proxies)]
     with torch.no_grad():
         loss.proxies.copy_(held)
 

@@ -91,3 +91,30 @@ def test_the_papers_resolutions_and_what_does_not_fit() -> None:
         lossmith.get("multi_resolution_stft", fft_sizes=[8], hops=[4], windows=[9])
     with pytest.raises(ValueError, match=r"hops must be in \[1, inf\), got 0"):
         lossmith.get("multi_resolution_stft", fft_sizes=[8], hops=[0], windows=[8])
+
+
+def test_mel_filters_are_even_triangles_of_area_one() -> None:
+    filters = F.mel_filters(16000, 4096, 40, dtype=torch.float64)
+    assert filters.shape == (40, 2049)
+    torch.testing.assert_close(
+        filters.sum(1) * 16000 / 4096, torch.ones(40).double(), rtol=2e-2, atol=0
+    )
+    peaks = filters.argmax(1) * 16000 / 4096
+    below = peaks[peaks < 900]
+    assert (below.diff() - below.diff().mean()).abs().max() < 8  # evenly spaced up to 1000 Hz
+    beyond = peaks[peaks > 1100]
+    ratio = beyond[1:] / beyond[:-1]
+    assert (ratio / ratio.mean() - 1).abs().max() < 1e-2  # in even ratios beyond
+
+
+def test_mel_bands_without_a_frequency_cost_nothing() -> None:
+    g = torch.Generator().manual_seed(0)
+    input, target = torch.randn(2, 2, 64, generator=g)
+    leaf = input.clone().requires_grad_()
+    given = {"sample_rate": 16000, "fft_sizes": [16], "hops": [8], "windows": [16]}
+    assert (F.mel_filters(16000, 16, 40).sum(1) == 0).any()
+    value = lossmith.get("mel_stft", mels=40, **given)(leaf, target)
+    assert value.isfinite()
+    assert torch.autograd.grad(value, leaf)[0].isfinite().all()
+    with pytest.raises(ValueError, match="MelSTFT needs one hop and one window"):
+        lossmith.get("mel_stft", **{**given, "hops": [8, 4]})

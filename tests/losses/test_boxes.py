@@ -99,3 +99,35 @@ def test_the_factor_of_the_aspect_ratio_is_held_constant() -> None:
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(N, 4\).*\(2, 5\)"):
         F.iou(torch.zeros(2, 5), torch.zeros(2, 5))
+
+
+def test_prob_iou_is_its_definition_by_matrices() -> None:
+    g = torch.Generator().manual_seed(0)
+    input, target = (3 * torch.randn(20, 5, generator=g, dtype=torch.float64) for _ in range(2))
+
+    def covariance(box: Tensor) -> Tensor:
+        turn = torch.stack([box[4].cos(), -box[4].sin(), box[4].sin(), box[4].cos()]).reshape(2, 2)
+        return turn @ torch.diag(box[2:4] ** 2 / 12) @ turn.T
+
+    values = F.prob_iou(input, target, distance="bhattacharyya")
+    for value, one, other in zip(values, input, target, strict=True):
+        first, second, gap = covariance(one), covariance(other), one[:2] - other[:2]
+        both = (first + second) / 2
+        far = gap @ torch.linalg.solve(both, gap) / 8
+        unlike = (both.det() / (first.det() * second.det()).sqrt()).log() / 2
+        torch.testing.assert_close(value, far + unlike)
+    torch.testing.assert_close(F.prob_iou(input, target), (1 - (-values).exp()).sqrt())
+
+
+def test_prob_iou_knows_no_scale_and_no_corners() -> None:
+    g = torch.Generator().manual_seed(0)
+    input, target = (torch.randn(20, 5, generator=g, dtype=torch.float64) for _ in range(2))
+    size = torch.tensor([1e12, 1e12, 1e12, 1e12, 1.0])
+    values = F.prob_iou(input, target)
+    torch.testing.assert_close(F.prob_iou(size * input, size * target), values)
+    turned = input[:, [0, 1, 3, 2, 4]] + torch.tensor([0, 0, 0, 0, math.pi / 2])
+    torch.testing.assert_close(F.prob_iou(turned, target), values)
+    leaf = input.clone().float().requires_grad_()
+    value = F.prob_iou(leaf, input.float()).sum()
+    assert value < 1e-3
+    assert torch.autograd.grad(value, leaf)[0].isfinite().all()

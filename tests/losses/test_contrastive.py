@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import lossmith
 from lossmith import Progress
@@ -172,3 +172,22 @@ def test_other_shapes_are_refused() -> None:
             lossmith.get(key)(X.reshape(5, 2, 2), Y.reshape(5, 2, 2))
     with pytest.raises(ValueError, match=r"\(N, 3\), got \(5, 4\)"):
         lossmith.get("moco", features=3, size=2)(X, Y)
+
+
+def test_gradients_at_embeddings_train_an_encoder_part_by_part() -> None:
+    """GradCache: one batch's gradient by parts, of which the encoder holds one at a time."""
+    torch.manual_seed(0)
+    encoder, loss = nn.Linear(5, 3).double(), lossmith.InfoNCE()
+    asked, found = torch.randn(2, 8, 5, dtype=torch.float64)
+    loss(encoder(asked), encoder(found)).backward()
+    expected = [one.grad.clone() for one in encoder.parameters()]
+    encoder.zero_grad()
+    with torch.no_grad():
+        seen = [encoder(side) for side in (asked, found)]
+    leaves = [one.requires_grad_() for one in seen]
+    loss(*leaves).backward()
+    for side, leaf in zip((asked, found), leaves, strict=True):
+        for part, gradient in zip(side.split(3), leaf.grad.split(3), strict=True):
+            encoder(part).backward(gradient)
+    for one, right in zip(encoder.parameters(), expected, strict=True):
+        torch.testing.assert_close(one.grad, right)

@@ -89,4 +89,34 @@ def test_series_of_other_widths_are_refused() -> None:
 
 def test_forecasting_finds_losses_of_series_too() -> None:
     assert {"soft_dtw", "dilate", "fredf", "mae", "quantile"} <= set(lm.find("forecasting"))
-    assert set(lm.find("series")) == {"soft_dtw", "dilate", "fredf"}
+    assert set(lm.find("series")) == {"soft_dtw", "dilate", "fredf", "mase", "energy_score"}
+
+
+def test_repeating_the_last_season_has_a_scaled_error_of_one_where_it_did_before() -> None:
+    history = torch.tensor([[1.0, 5.0, 2.0, 7.0, 2.0, 9.0], [10.0, 50.0, 20.0, 70.0, 20.0, 90.0]])
+    scale = F.naive_error(history, season=2)  # of 1, 2, 0 and 2, and ten times as much
+    torch.testing.assert_close(scale, torch.tensor([1.25, 12.5]))
+    target = {"value": history[:, -2:], "scale": scale}
+    missed = history[:, -2:] + 1.25 * torch.tensor([[1.0, -1.0], [10.0, -10.0]])
+    torch.testing.assert_close(lm.MASE().values(missed, target), torch.ones(2))
+
+
+def test_scaled_errors_of_several_numbers_a_time_have_a_scale_each() -> None:
+    generator = torch.Generator().manual_seed(6)
+    input, value = torch.randn(2, 3, 4, 2, generator=generator)
+    scale = F.naive_error(torch.randn(3, 9, 2, generator=generator))
+    parts = [
+        lm.MASE()(input[..., d], {"value": value[..., d], "scale": scale[:, d]}) for d in range(2)
+    ]
+    both = lm.MASE()(input, {"value": value, "scale": scale})
+    torch.testing.assert_close(both, (parts[0] + parts[1]) / 2)
+
+
+def test_a_scale_is_one_number_above_0_a_series() -> None:
+    input = torch.zeros(2, 3)
+    with pytest.raises(ValueError, match="scale must be above 0"):
+        lm.MASE()(input, {"value": input, "scale": torch.tensor([1.0, 0.0])})
+    with pytest.raises(ValueError, match=r"scale has shape \(3,\)"):
+        lm.MASE()(input, {"value": input, "scale": torch.ones(3)})
+    with pytest.raises(ValueError, match="more times than a season, 4"):
+        F.naive_error(torch.ones(1, 4), season=4)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lossmith.study.data.folds import (
+    FEWEST_SAMPLES,
     FOLDS,
     LARGEST_SAMPLE,
     REPEATS,
@@ -130,10 +131,14 @@ def test_a_large_table_is_studied_on_samples_that_share_no_row() -> None:
         assert sorted([*fold.train, *fold.valid]) == own.tolist()
 
 
-def test_a_table_below_two_samples_is_studied_whole() -> None:
-    split = split_rows("regression", np.arange(int(2 * SAMPLE / 0.8) - 2), 0)
+def test_a_table_of_a_few_samples_is_studied_whole() -> None:
+    least = int(FEWEST_SAMPLES * SAMPLE / 0.8)
+    assert split_rows("regression", np.arange(least), 0).sampled
+    split = split_rows("regression", np.arange(least - 2), 0)
     assert not split.sampled
     assert all(np.array_equal(rows, np.sort(split.train)) for rows in _repeats(split))
+    target = (np.arange(least) < 500).astype(int)  # a rare class of which samples have too few
+    assert not split_rows("binary", target, 0).sampled
 
 
 def test_samples_hold_enough_of_the_rarest_class() -> None:

@@ -1,5 +1,7 @@
 """The rules of a search, on tables of numbers alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.journal import Setting
 from lossmith.study.rules.halving import Check, Futility, Rung, SuccessiveHalving
 
-RULE = SuccessiveHalving(default="default", common="common", least=2)
+RULE = SuccessiveHalving(default="default", common="common", least=2, rungs=(), finalists=5)
 
 
 def keys(*names: str) -> list[Setting]:
@@ -36,7 +38,7 @@ def test_a_rung_bounds_the_settings_of_a_candidate_but_the_defaults() -> None:
 def test_the_common_default_passes_once_however_bad_unless_it_diverged() -> None:
     rung = Rung(0.1, keep=0.1, most=1, per_candidate=1)
     trials = keys("a", "b", "common", "common")
-    rule = SuccessiveHalving(default="default", common="common", least=1)
+    rule = replace(RULE, least=1)
     assert rule.keep(rung, trials, [1, 2, 8, 9]) == [0, 2]
     assert rule.keep(rung, trials, [1, 2, np.inf, np.inf]) == [0]
 
@@ -63,7 +65,7 @@ def test_there_are_no_finalists_without_a_default() -> None:
 
 def test_rivals_in_doubt_leave_but_for_the_best_unless_surely_worse() -> None:
     check = Check(after=0.3, p_value=0.5)
-    rule = Futility(protected=3)
+    rule = Futility(checks=(check,), protected=3)
     assert rule.keep(check, [0.7, 0.1, 0.6, 0.8, 0.2, 0.94]) == [1, 2, 4]
     assert rule.keep(check, [0.97, 0.01, 0.96]) == [1]
     assert rule.keep(check, [0.4, 0.3, 0.2, 0.1]) == [0, 1, 2, 3]

@@ -38,7 +38,7 @@ FRAME = pd.DataFrame(
 TARGET = np.stack([GRADE, QUERY], axis=1)
 LISTS = {
     *("listnet", "listmle", "lambda_loss", "ranknet", "margin_ranking", "approx_ndcg"),
-    *("smooth_ap", "mse"),
+    *("p_listmle", "warp", "smooth_ap", "mse"),
 }
 
 

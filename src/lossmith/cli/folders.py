@@ -18,6 +18,7 @@ OF_TABLES = {
     "task": "files by class are classified, and images with --masks are segmented",
     "keep_outliers": "outliers are of numbers",
     "ensemble": "of files one model is trained",
+    "preset": "of files, --candidates and --epochs keep it short",
 }
 OPTIONS = ("masks", "model", "size", "epochs", "augment")
 

@@ -219,6 +219,11 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
         help="which four models predict: of the selected loss (default), or of the finalists that "
         "predict best together",
     )
+    parser.add_argument(
+        "--preset",
+        choices=("best", "fast"),
+        help="how much is trained: best for a final model (default), fast for a first look",
+    )
     folders.add_select(parser)
     parser.set_defaults(verb=verbs.select)
 

@@ -67,6 +67,7 @@ def _of_table(options: argparse.Namespace, out: Path, screen: Any, progress: Any
         budget=options.budget,
         keep_outliers=options.keep_outliers,
         ensemble=options.ensemble or "seeds",
+        preset=options.preset or "best",
         out=out,
         force=options.force,
         on_diagnosis=screen.diagnosis,

@@ -15,6 +15,7 @@ from lossmith.core.hyperparameter import (
     RealOrReals,
     Reals,
     Switch,
+    Table,
     Whole,
     Wholes,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "Statistic",
     "Step",
     "Switch",
+    "Table",
     "WarmUp",
     "Weighting",
     "When",

@@ -25,6 +25,7 @@ T = TypeVar("T")
         declare.OptionalReal,
         declare.Reals,
         declare.RealOrReals,
+        declare.Table,
         declare.PerClass,
         declare.Whole,
         declare.OptionalWhole,

@@ -114,20 +114,20 @@ def numbers(loss: Loss, takes: Mapping[str, Any], look: bool) -> dict[str, Any]:
     """
     own, given = loss.__dict__, {}
     at_hand = own["_numbers"] if look else ()
-    for name, default in takes.items():
+    for name in takes:
         if name in at_hand:
             given[name] = own[name].item()
         elif name in own:
-            if own[name] is not default:
+            if own[name] is not takes[name]:
                 given[name] = own[name]
         elif name in own["_buffers"]:
             given[name] = own["_buffers"][name]
         elif name in OF_THE_CALL:
             continue
-        elif default is Parameter.empty:
+        elif takes[name] is Parameter.empty:
             given[name] = getattr(loss, name)
         else:
-            given[name] = getattr(loss, name, default)
+            given[name] = getattr(loss, name, takes[name])
     return given
 
 
@@ -141,13 +141,14 @@ def at_once(loss: Loss, input: Any, target: Any) -> Tensor | None:
     if _peek() is not None or forward_ad._current_level >= 0 or choice.listeners:
         return None  # under torch.func, or `explain` is to hear of blocks
     count = 0  # of what is at hand
-    if isinstance(input, Tensor) and input.is_cpu:
-        count = input.numel() if type(input) is type(target) is Tensor else 0
-        if not 0 < count < FEW:
+    if type(input) is type(target) is Tensor:
+        if input.is_cpu and not 0 < (count := input.numel()) < FEW:
             return None
-    takes = loss.takes["mean_function"]
+    elif isinstance(input, Tensor) and input.is_cpu:
+        return None
     try:
-        mean = loss.mean_function(input, target, **numbers(loss, takes, True))
+        given = numbers(loss, loss.takes["mean_function"], True)
+        mean = loss.mean_function(input, target, **given)
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
         return None  # of wrong data the checks and the values have more to say
     if count and mean is not None and not -_LARGE < mean.item() * count < _LARGE:

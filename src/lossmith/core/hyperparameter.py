@@ -140,6 +140,21 @@ class OptionalReals(Reals):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Table(Reals):
+    """Rows of real numbers, all of one length."""
+
+    wanted = "rows of numbers"
+    annotation = Sequence[Sequence[float]]
+    dimensions = (2,)
+
+    if TYPE_CHECKING:
+
+        def __set__(  # type: ignore[override]
+            self, loss: Any, value: Sequence[Sequence[float]] | Tensor
+        ) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
 class PerClass(OptionalReals):
     """One real number a class, which `for_target` may count; None for none.
 

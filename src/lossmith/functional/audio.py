@@ -1,6 +1,8 @@
 """Losses of signals, and of sequences without alignment."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,14 +11,25 @@ from lossmith.functional.checks import (
     as_scalar_or_tensor,
     check,
     check_range,
+    matmul_full_precision,
     promote,
     same_shape,
     widest,
 )
 
-__all__ = ["ctc", "esr", "has_signal", "multi_resolution_stft", "rnnt", "si_sdr"]
+__all__ = [
+    "ctc",
+    "esr",
+    "has_signal",
+    "mel_filters",
+    "mel_stft",
+    "multi_resolution_stft",
+    "rnnt",
+    "si_sdr",
+]
 
 _LEAST = 1e-30
+_LOG_STEP = math.log(6.4) / 27  # of a mel beyond 1000 Hz, Slaney's
 _FLOOR = 1e-8  # of an estimate's energy: distortion ratios end at 80 dB
 _FAR = 1e9  # log-probabilities whose sums keep the digits of a difference in float64
 
@@ -59,10 +72,68 @@ def multi_resolution_stft(
 
     ‖|Y| − |X|‖/‖|Y|‖ and the mean of |log|Y| − log|X||, with powers of at least epsilon.
     """
+    return _spectral(input, target, (fft_sizes, hops, windows), epsilon)
+
+
+def mel_stft(
+    input: Tensor,
+    target: Tensor,
+    *,
+    sample_rate: int,
+    mels: int = 128,
+    fft_sizes: Sequence[int] = (1024,),
+    hops: Sequence[int] = (256,),
+    windows: Sequence[int] = (1024,),
+    epsilon: Tensor | float = 1e-8,
+) -> Tensor:
+    """Return the same of mel bands, sums of magnitudes with the weights of `mel_filters`."""
+    banks = [
+        mel_filters(sample_rate, size, mels, dtype=widest(input.device), device=input.device)
+        for size in fft_sizes
+    ]
+    return _spectral(input, target, (fft_sizes, hops, windows), epsilon, banks)
+
+
+def mel_filters(
+    sample_rate: int,
+    size: int,
+    mels: int,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | None = None,
+) -> Tensor:
+    """Return weights (mels, size/2 + 1) of a transform's frequencies: triangles of area 1.
+
+    Their corners lie evenly on Slaney's mel scale from 0 to half the sample rate, which is linear
+    up to 1000 Hz and logarithmic beyond, as in librosa.
+
+    >>> 1000 * mel_filters(8000, 8, 1)
+    tensor([[0.0000, 0.4187, 0.3564, 0.1782, 0.0000]])
+    """
+    kind: dict[str, Any] = {"dtype": dtype, "device": device}
+    half = sample_rate / 2
+    top = 15 + math.log(half / 1000) / _LOG_STEP if half > 1000 else half * 3 / 200
+    place = torch.linspace(0, top, mels + 2, **kind)
+    corner = torch.where(place < 15, place * 200 / 3, 1000 * ((place - 15) * _LOG_STEP).exp())
+    heard = torch.linspace(0, half, size // 2 + 1, **kind)
+    low, peak, high = (one.unsqueeze(1) for one in (corner[:-2], corner[1:-1], corner[2:]))
+    shape = torch.minimum((heard - low) / (peak - low), (high - heard) / (high - peak))
+    return shape.clamp(min=0) * 2 / (high - low)
+
+
+def _spectral(
+    input: Tensor,
+    target: Tensor,
+    transforms: tuple[Sequence[int], Sequence[int], Sequence[int]],
+    epsilon: Tensor | float,
+    banks: Sequence[Tensor | None] | None = None,
+) -> Tensor:
+    """The distance of spectrograms, of bands where there are banks, mean over resolutions."""
     input, target = _signals(input, target)
-    if input.shape[-1] <= max(fft_sizes) // 2:
+    sizes = transforms[0]
+    if input.shape[-1] <= max(sizes) // 2:
         raise ValueError(
-            f"signals must be longer than half of the largest transform, {max(fft_sizes)}; got "
+            f"signals must be longer than half of the largest transform, {max(sizes)}; got "
             f"shape {tuple(input.shape)}"
         )
     if input.numel() == 0:  # which no transform takes
@@ -70,14 +141,19 @@ def multi_resolution_stft(
     scale = torch.maximum(torch.maximum(_largest(input), _largest(target)), input.new_ones(()))
     least = (as_scalar_or_tensor(epsilon, input) / scale / scale).clamp(min=_LEAST).unsqueeze(-1)
     total = torch.zeros(input.shape[:-1], dtype=input.dtype, device=input.device)
-    for size, hop, window in zip(fft_sizes, hops, windows, strict=True):
+    for *transform, bank in zip(*transforms, banks or [None] * len(sizes), strict=True):
         given, wanted = (
-            torch.maximum(_power(signal / scale, size, hop, window), least)
+            torch.maximum(_power(signal / scale, *transform), least).sqrt()
             for signal in (input, target)
         )
+        if bank is not None:
+            given, wanted = (
+                matmul_full_precision(bank.to(one.dtype), one).clamp(min=_LEAST)
+                for one in (given, wanted)
+            )
         total = total + _convergence(given, wanted)
-        total = total + (given.log() - wanted.log()).abs().flatten(-2).mean(-1) / 2
-    return total / len(fft_sizes)
+        total = total + (given.log() - wanted.log()).abs().flatten(-2).mean(-1)
+    return total / len(sizes)
 
 
 def has_signal(target: Tensor, *, zero_mean: bool = False) -> Tensor:
@@ -115,7 +191,7 @@ def _power(signal: Tensor, size: int, hop: int, window: int) -> Tensor:
 
 
 def _convergence(given: Tensor, wanted: Tensor) -> Tensor:
-    given, wanted = given.sqrt().flatten(-2), wanted.sqrt().flatten(-2)
+    given, wanted = given.flatten(-2), wanted.flatten(-2)
     apart = torch.linalg.vector_norm(wanted - given, dim=-1)
     return apart / torch.linalg.vector_norm(wanted, dim=-1)
 

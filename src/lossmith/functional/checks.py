@@ -201,14 +201,13 @@ def sums_to_one(tensor: Tensor) -> bool:
 
 def same_shape(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Check that input and target have one shape and return both in the dtype of computation."""
-    same = input.shape == target.shape
-    if same and input.dtype is _SINGLE is target.dtype:
-        return input, target  # what nearly all calls bring
-    if not same:
+    if input.shape != target.shape:
         raise ValueError(
             f"input has shape {tuple(input.shape)} but target has shape {tuple(target.shape)}; "
             f"they must be equal, nothing is broadcast{_made_equal(input, target)}"
         )
+    if input.dtype is _SINGLE is target.dtype:
+        return input, target  # what nearly all calls bring
     input = promote(input)
     if target.dtype == input.dtype:
         return input, target

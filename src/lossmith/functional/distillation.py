@@ -81,7 +81,7 @@ def correlation_distillation(
     each = heat**2 * _uncorrelated(rows, others)
     classes = heat**2 * _uncorrelated(rows.transpose(0, 1), others.transpose(0, 1))
     count = rows.shape[0]
-    found = each.sum() / torch.sym_max(count, 1), classes.mean() * torch.sym_min(count, 1)
+    found = each.sum() / max(count, 1), classes.mean() * min(count, 1)
     return found[0].to(promote(input).dtype), found[1].to(promote(input).dtype)
 
 
@@ -123,7 +123,7 @@ def relational_distillation(
         )
     student = promote(input)
     student, teacher = scaled(student), scaled(target.to(student.dtype))
-    rows = torch.sym_max(student.shape[0], 1)
+    rows = max(student.shape[0], 1)
     gap = smooth_l1(_even(student), _even(teacher), beta=1.0).sum(1) / rows
     bend = smooth_l1(_angles(student), _angles(teacher), beta=1.0).sum((1, 2)) / rows**2
     return (

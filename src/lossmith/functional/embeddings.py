@@ -38,6 +38,16 @@ def unit_rows(rows: Tensor, dim: int = -1) -> Tensor:
     return unit.detach() + pace * (unit - unit.detach())
 
 
+def row_lengths(rows: Tensor) -> Tensor:
+    """Return the length of each row, 0 with a gradient of zero where all is 0, below infinity."""
+    rows = promote(rows)
+    if rows.numel() == 0:
+        return rows.sum(-1)
+    size = rows.detach().abs().amax(-1, keepdim=True).clamp(min=1e-30)
+    most = torch.finfo(rows.dtype).max / 8
+    return (root((rows / size).square().sum(-1)) * size.squeeze(-1)).clamp(max=most)
+
+
 def cosines(left: Tensor, right: Tensor) -> Tensor:
     """Return the cosine of each row of left with each row of right, (N, M)."""
     return matmul_full_precision(unit_rows(left), unit_rows(right).transpose(-1, -2))

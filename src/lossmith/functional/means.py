@@ -30,6 +30,7 @@ __all__ = [
     "mean_smooth_l1",
 ]
 
+_AT_HAND = (float, int)  # what Python can read; a tensor is learned, or on a schedule
 _SHORT = 1 << 12  # numbers of which calls cost more than passes over memory
 _NARROW = (torch.int32, torch.int16, torch.int8, torch.uint8)
 _HALF = torch.full((), 0.5, device="cpu")
@@ -51,7 +52,7 @@ def mean_mae(input: Tensor, target: Tensor) -> Tensor | None:
 def mean_huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Tensor | None:
     """Return the mean of Huber's values."""
     input, target = same_shape(input, target)
-    if isinstance(delta, Tensor) or not input.numel():
+    if not (isinstance(delta, _AT_HAND) and input.numel()):
         return None
     return losses.huber_loss(input, target, MEAN, delta)
 
@@ -59,7 +60,7 @@ def mean_huber(input: Tensor, target: Tensor, *, delta: Tensor | float) -> Tenso
 def mean_smooth_l1(input: Tensor, target: Tensor, *, beta: Tensor | float) -> Tensor | None:
     """Return the mean of the values of smooth L1."""
     input, target = same_shape(input, target)
-    if isinstance(beta, Tensor) or not input.numel():
+    if not (isinstance(beta, _AT_HAND) and input.numel()):
         return None
     return losses.smooth_l1_loss(input, target, MEAN, beta)
 
@@ -140,7 +141,7 @@ def mean_binary_cross_entropy(
 
     On a device, where nothing is looked at, it is torch's operation, of any labels from 0 to 1.
     """
-    if isinstance(positive_weight, Tensor) or target.requires_grad:
+    if not isinstance(positive_weight, _AT_HAND) or target.requires_grad:
         return None
     input, target = same_shape(input, target)
     if not input.is_cpu:
@@ -153,11 +154,11 @@ def mean_binary_cross_entropy(
     count = input.numel()
     if count > _SHORT:
         return None
-    square = target * target
+    square = target.mul(target)  # methods, as operators take longer
     if not square.equal(target):
         return None
     # −log(1 + e^∓x) / 2, as exact as without the halves; the squares, of no more use, become sides.
-    halves = losses.softplus(square.sub_(_HALF) * input, -2, 40)
+    halves = losses.softplus(square.sub_(_HALF).mul(input), -2, 40)
     share = shares(count, input.dtype, -2.0)
     if positive_weight != 1:
         share = share.lerp(input.new_full((), -2 * positive_weight / count), target.flatten())
@@ -182,7 +183,7 @@ def mean_poisson(input: Tensor, target: Tensor, *, offset: Tensor | float) -> Te
 
     On a device, where nothing is looked at, it is formed in float64.
     """
-    if isinstance(offset, Tensor) or target.requires_grad:
+    if not isinstance(offset, _AT_HAND) or target.requires_grad:
         return None
     input, target = same_shape(input, target)
     eta = input + offset if offset else input

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lossmith.functional.checks import (
     as_scalar_or_tensor,
+    check,
     clamp_if_outside,
     divisor,
     promote,
@@ -15,7 +16,7 @@ from lossmith.functional.checks import (
     same_shape,
 )
 
-__all__ = ["dilate", "fredf", "soft_dtw"]
+__all__ = ["dilate", "fredf", "mase", "naive_error", "soft_dtw"]
 
 
 def soft_dtw(
@@ -58,6 +59,41 @@ def fredf(input: Tensor, target: Tensor, *, alpha: Tensor | float) -> dict[str, 
         "frequency": share * _amplitudes(gap).flatten(1).mean(1),
         "time": ((1 - share) * gap * gap).flatten(1).mean(1),
     }
+
+
+def mase(input: Tensor, target: Tensor, scale: Tensor) -> Tensor:
+    """Return the mean of |x − y| over time, in units of scale (Hyndman & Koehler, 2006).
+
+    Shapes: input and target (N, T) and scale (N,), or (N, T, D) and (N, D).
+    """
+    first, second = _series(*same_shape(input, target))
+    if scale.shape != (*input.shape[:1], *input.shape[2:]):
+        raise ValueError(
+            f"scale has shape {tuple(scale.shape)} but input has shape {tuple(input.shape)}; it "
+            "must be one number a series, (N,) for (N, T), (N, D) for (N, T, D)"
+        )
+    check(
+        (scale > 0).all(),
+        "scale must be above 0; leave out series whose history repeats itself, as a constant one",
+    )
+    most = torch.finfo(first.dtype).max / 8
+    gap = clamp_if_outside(first - second, -most, most).abs().mean(1)
+    return (gap / scale.to(first).reshape(gap.shape)).mean(1)
+
+
+def naive_error(history: Tensor, *, season: int = 1) -> Tensor:
+    """Return the mean |y_t − y_{t − season}| of each history (N, S) or (N, S, D): MASE's scale.
+
+    >>> naive_error(torch.tensor([[1.0, 3.0, 2.0]]))
+    tensor([1.5000])
+    """
+    if history.ndim not in (2, 3) or not 1 <= season < history.shape[1]:
+        raise ValueError(
+            f"history has shape {tuple(history.shape)}; it must be (N, S) or (N, S, D) with more "
+            f"times than a season, {season}, which is 1 at least"
+        )
+    history = promote(history)
+    return (history[:, season:] - history[:, :-season]).abs().mean(1)
 
 
 def _amplitudes(series: Tensor) -> Tensor:

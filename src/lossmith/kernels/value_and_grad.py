@@ -1,6 +1,8 @@
-"""A scalar whose gradients are formed in the pass that forms it, and kept for backward.
+"""Values whose gradients are formed in the pass that forms them, and kept for backward.
 
 forward   value (), D_k = ∂value/∂x_k of each free tensor's shape    backward  ∂x_k = g D_k
+
+Or values (N,), each of its own row of the free tensors (N, …).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,9 +18,9 @@ Run = Callable[..., tuple[Tensor, Sequence[Tensor]]]
 
 
 def value_and_grad(run: Run, reference: Callable[..., Tensor], *free: Tensor) -> Tensor:
-    """Return the scalar of run(*free), which gives it with its gradients by each of the tensors.
+    """Return the values of run(*free), which gives them with the gradients by each of the tensors.
 
-    reference(*free) is the same scalar, differentiable as often as one likes.
+    reference(*free) is the same values, differentiable as often as one likes.
     """
     value: Tensor = _ValueAndGrad.apply(run, reference, *free)
     return value
@@ -39,6 +41,11 @@ class _ValueAndGrad(torch.autograd.Function):
             return None, None, *recompute_gradients(ctx.reference, free, [True] * len(free), grad)
         grads: Any = ctx.grads or ctx.run(*free)[1]
         ctx.grads = None  # handed over: scaled in place, they need no second tensor of their size
-        if not devices.readable(grad) or grad != 1:
-            grads = [one.mul_(grad) for one in grads]
+        if grad.ndim or not devices.readable(grad) or grad != 1:
+            grads = [one.mul_(_beside(grad, one)) for one in grads]
         return None, None, *(s.to(x.dtype) for s, x in zip(grads, free, strict=True))
+
+
+def _beside(grad: Tensor, other: Tensor) -> Tensor:
+    """Return a number a row, or one alone, in the shape that spreads over the rows of another."""
+    return grad.reshape(*grad.shape, *(1,) * (other.ndim - grad.ndim)) if grad.ndim else grad

@@ -1,7 +1,7 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
 from lossmith.losses.anomaly import DeepSVDD, SoftBoundarySVDD
-from lossmith.losses.audio import CTC, ESR, RNNT, SISDR, MultiResolutionSTFT
+from lossmith.losses.audio import CTC, ESR, RNNT, SISDR, MelSTFT, MultiResolutionSTFT
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
     BetaTC,
@@ -15,10 +15,12 @@ from lossmith.losses.binary.elementwise import (
     Asymmetric,
     BinaryCrossEntropy,
     BinaryFocal,
+    GaussianFocal,
     Hinge,
     QualityFocal,
     Varifocal,
 )
+from lossmith.losses.binary.harmonized import GHMC, GHMR
 from lossmith.losses.binary.multilabel import (
     ZLPR,
     AnyLoss,
@@ -27,6 +29,7 @@ from lossmith.losses.binary.multilabel import (
     SoftF1,
     TwoWay,
 )
+from lossmith.losses.binary.pairs import APLoss, PartialAUC
 from lossmith.losses.binary.unlabelled import NNPU
 from lossmith.losses.boxes import (
     CIoU,
@@ -34,8 +37,10 @@ from lossmith.losses.boxes import (
     EIoU,
     GIoU,
     IoU,
+    ProbIoU,
     SIoU,
 )
+from lossmith.losses.classification.calibration import MDCA, MMCE
 from lossmith.losses.classification.imbalance import (
     LDAM,
     VS,
@@ -44,6 +49,7 @@ from lossmith.losses.classification.imbalance import (
     LogitAdjusted,
 )
 from lossmith.losses.classification.linear import LinearCrossEntropy, SampledLinearCrossEntropy
+from lossmith.losses.classification.long_tail import EqualizationV2, Seesaw
 from lossmith.losses.classification.multiclass import (
     Brier,
     CrossEntropy,
@@ -60,6 +66,7 @@ from lossmith.losses.classification.ordinal import (
     SORD,
     BinomialSmoothing,
     SquaredEMD,
+    TriangularSmoothing,
     WeightedKappa,
 )
 from lossmith.losses.classification.tempered import (
@@ -87,6 +94,7 @@ from lossmith.losses.distributional.likelihood import (
     StudentTNLL,
     VonMisesNLL,
 )
+from lossmith.losses.distributional.samples import EnergyScore
 from lossmith.losses.distributional.scores import (
     DistributionFocal,
     EnsembleCRPS,
@@ -128,23 +136,28 @@ from lossmith.losses.image import (
 from lossmith.losses.metric_learning.graded import (
     AnglE,
     CoSENT,
+    RankNContrast,
 )
+from lossmith.losses.metric_learning.margins import (
+    AdaFace,
+    ArcFace,
+    CosFace,
+    SphereFace,
+    SubCenterArcFace,
+)
+from lossmith.losses.metric_learning.nested import Matryoshka
 from lossmith.losses.metric_learning.pairs import (
     Circle,
     Contrastive,
+    FastAP,
+    MarginBased,
     MultiSimilarity,
     NPair,
     SupCon,
     Triplet,
 )
-from lossmith.losses.metric_learning.proxies import (
-    ArcFace,
-    CosFace,
-    ProxyAnchor,
-    ProxyNCA,
-    SubCenterArcFace,
-)
-from lossmith.losses.noisy.asymmetric import AGCE, AUL
+from lossmith.losses.metric_learning.proxies import ProxyAnchor, ProxyNCA, SoftTriple
+from lossmith.losses.noisy.asymmetric import AGCE, AUL, ActiveNegative
 from lossmith.losses.noisy.robust import (
     ActivePassive,
     GeneralizedCrossEntropy,
@@ -154,16 +167,9 @@ from lossmith.losses.noisy.robust import (
     SymmetricCrossEntropy,
 )
 from lossmith.losses.noisy.smoothing import EarlyLearning, OnlineLabelSmoothing
-from lossmith.losses.ranking import (
-    GBCE,
-    ApproxNDCG,
-    LambdaLoss,
-    ListMLE,
-    ListNet,
-    MarginRanking,
-    RankNet,
-    SmoothAP,
-)
+from lossmith.losses.ranking.lists import GBCE, ListMLE, ListNet, PListMLE
+from lossmith.losses.ranking.metrics import ApproxNDCG, NeuralNDCG, SmoothAP
+from lossmith.losses.ranking.pairs import WARP, LambdaLoss, MarginRanking, RankNet
 from lossmith.losses.regression.counts import (
     Gamma,
     NegativeBinomial,
@@ -172,6 +178,7 @@ from lossmith.losses.regression.counts import (
     ZeroInflatedNegativeBinomial,
     ZeroInflatedPoisson,
 )
+from lossmith.losses.regression.decisions import PerturbedFenchelYoung, SPOPlus
 from lossmith.losses.regression.imbalance import BalancedMSE
 from lossmith.losses.regression.point import (
     MAE,
@@ -194,7 +201,7 @@ from lossmith.losses.regression.robust import (
     Welsch,
 )
 from lossmith.losses.regression.transformed import MAPE, MSLE, SMAPE, TransformedTarget
-from lossmith.losses.segmentation.boundaries import Boundary, ClDice
+from lossmith.losses.segmentation.boundaries import BinaryHausdorffDT, Boundary, ClDice, HausdorffDT
 from lossmith.losses.segmentation.overlap import (
     BinaryDice,
     BinaryFocalTversky,
@@ -209,8 +216,15 @@ from lossmith.losses.segmentation.overlap import (
     Tversky,
 )
 from lossmith.losses.segmentation.pixels import (
+    NACL,
     BinaryTopKCrossEntropy,
     TopKCrossEntropy,
+)
+from lossmith.losses.segmentation.regions import (
+    MCC,
+    BlobDice,
+    GeneralizedWassersteinDice,
+    UnifiedFocal,
 )
 from lossmith.losses.self_supervised.redundancy import (
     MMCR,
@@ -220,8 +234,8 @@ from lossmith.losses.self_supervised.redundancy import (
     TiCo,
     VICReg,
 )
-from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, NegativeCosine, SwAV
-from lossmith.losses.series import DILATE, FreDF, SoftDTW
+from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, MSN, NegativeCosine, SwAV
+from lossmith.losses.series import DILATE, MASE, FreDF, SoftDTW
 from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
 from lossmith.losses.survival.grid import MTLR, PMF, BCESurv, DeepHit, LogisticHazard, PCHazard
 from lossmith.losses.text.completions import BCO, KTO
@@ -230,7 +244,9 @@ from lossmith.losses.text.rewards import GRPO
 from lossmith.losses.text.tagging import CRF
 from lossmith.losses.text.tokens import Unlikelihood
 from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
-from lossmith.losses.wrappers import (
+from lossmith.losses.wrappers.groups import GroupDRO
+from lossmith.losses.wrappers.permutations import PermutationInvariant
+from lossmith.losses.wrappers.values import (
     CVaR,
     ProbabilityRegression,
     QuantileTracking,
@@ -262,6 +278,8 @@ __all__ = [
     "ESR",
     "EXO",
     "GBCE",
+    "GHMC",
+    "GHMR",
     "GRPO",
     "IBOT",
     "IPO",
@@ -271,12 +289,18 @@ __all__ = [
     "LDAM",
     "MAE",
     "MAPE",
+    "MASE",
+    "MCC",
+    "MDCA",
+    "MMCE",
     "MMCR",
     "MMD",
     "MSE",
     "MSLE",
+    "MSN",
     "MSSSIM",
     "MTLR",
+    "NACL",
     "NCC",
     "NNPU",
     "ORPO",
@@ -292,9 +316,13 @@ __all__ = [
     "SPPO",
     "SSIM",
     "VS",
+    "WARP",
     "ZLPR",
+    "APLoss",
     "AUCMargin",
+    "ActiveNegative",
     "ActivePassive",
+    "AdaFace",
     "AdaptiveBarron",
     "AnglE",
     "AnyLoss",
@@ -315,10 +343,12 @@ __all__ = [
     "BinaryDice",
     "BinaryFocal",
     "BinaryFocalTversky",
+    "BinaryHausdorffDT",
     "BinaryJaccard",
     "BinaryTopKCrossEntropy",
     "BinaryTversky",
     "BinomialSmoothing",
+    "BlobDice",
     "Boundary",
     "Brier",
     "CIoU",
@@ -344,11 +374,14 @@ __all__ = [
     "DistributionFocal",
     "EIoU",
     "EarlyLearning",
+    "EnergyScore",
     "EnsembleCRPS",
     "Entmax",
+    "EqualizationV2",
     "EvidentialDirichlet",
     "EvidentialRegression",
     "Expectile",
+    "FastAP",
     "FeatureMatching",
     "FlowMatching",
     "Focal",
@@ -360,13 +393,17 @@ __all__ = [
     "Gamma",
     "GaussianCRPS",
     "GaussianELBO",
+    "GaussianFocal",
     "GaussianNLL",
     "GemanMcClure",
     "GeneralizedCrossEntropy",
     "GeneralizedDice",
+    "GeneralizedWassersteinDice",
     "GradientPenalty",
+    "GroupDRO",
     "HLGauss",
     "HardBootstrapping",
+    "HausdorffDT",
     "Hinge",
     "HingeGAN",
     "Hint",
@@ -393,8 +430,11 @@ __all__ = [
     "LogitAdjusted",
     "LovaszHinge",
     "LovaszSoftmax",
+    "MarginBased",
     "MarginRanking",
     "MaskedReconstruction",
+    "Matryoshka",
+    "MelSTFT",
     "MinimaxGAN",
     "MixtureDensity",
     "MoCo",
@@ -406,13 +446,19 @@ __all__ = [
     "NTXent",
     "NegativeBinomial",
     "NegativeCosine",
+    "NeuralNDCG",
     "NonSaturatingGAN",
     "OnlineLabelSmoothing",
     "OrderedWasserstein",
     "PCHazard",
+    "PListMLE",
+    "PartialAUC",
     "Perceptual",
+    "PermutationInvariant",
+    "PerturbedFenchelYoung",
     "Poisson",
     "Poly1",
+    "ProbIoU",
     "ProbabilityRegression",
     "ProxyAnchor",
     "ProxyNCA",
@@ -421,6 +467,7 @@ __all__ = [
     "Quantile",
     "QuantileCRPS",
     "QuantileTracking",
+    "RankNContrast",
     "RankNet",
     "RelativisticAverageGAN",
     "RelativisticGAN",
@@ -428,7 +475,9 @@ __all__ = [
     "RobustDPO",
     "SIGReg",
     "SIoU",
+    "SPOPlus",
     "SampledLinearCrossEntropy",
+    "Seesaw",
     "SelfPaced",
     "SiLog",
     "SigLIP",
@@ -440,7 +489,9 @@ __all__ = [
     "SoftBoundarySVDD",
     "SoftDTW",
     "SoftF1",
+    "SoftTriple",
     "Sparsemax",
+    "SphereFace",
     "SquareLoss",
     "SquaredEMD",
     "Squentropy",
@@ -456,11 +507,13 @@ __all__ = [
     "TopKCrossEntropy",
     "TotalVariationDistance",
     "TransformedTarget",
+    "TriangularSmoothing",
     "Triplet",
     "Tukey",
     "Tversky",
     "Tweedie",
     "TwoWay",
+    "UnifiedFocal",
     "Unlikelihood",
     "VICReg",
     "Varifocal",

@@ -105,6 +105,11 @@ class InfoNCE(Coupled):
     log N minus the loss is a lower bound of the mutual information of the two. Over several
     processes the batch is that of all ranks: every rank calls the loss.
 
+    Memory is N·D, not N². Where the encoder's own does not hold the batch, its gradient may come in
+    two passes (GradCache: Gao et al., 2021), as for any loss of embeddings: all parts encoded
+    without a graph, the loss's gradient at them, and each part encoded again, with
+    `part.backward(gradient)`.
+
     Use when: Two sides of different kind, asked one way: query and document, past and future.
     Avoid when: Both sides are views of one kind; NT-Xent has twice the negatives.
     Source: van den Oord, Li, Vinyals, Representation Learning with Contrastive Predictive Coding

@@ -1,6 +1,9 @@
-"""Losses of time series as wholes: their shape, when it comes, their frequencies."""
+"""Losses of time series as wholes: their shape, when it comes, frequencies, what they move by."""
 
 import math
+from collections.abc import Mapping
+
+from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.bases import Pointwise
@@ -137,3 +140,44 @@ class FreDF(Pointwise):
         ),
         claims=Claims(convex=True),
     )
+
+
+class MASE(Pointwise):
+    r"""Mean absolute scaled error: of each series in units of how much it moves by itself.
+
+    .. math:: \ell(x, y) = \frac{1}{T} \sum_{t=1}^{T} \frac{|x_t - y_t|}{q} \qquad q = \frac{1}{S -
+        m} \sum_{t = m + 1}^{S} |h_t - h_{t - m}|
+
+    with the history h of the series before the forecast, and m the length of its season.
+
+    Shapes: input (N, T), or (N, T, D); target a dict of "value", alike, and "scale", q as
+    `functional.naive_error(history, season=m)` gives it, (N,), or (N, D). One value a series,
+    without unit: 1 is the error of a forecast that repeats the last season, where that goes on as
+    before. A scale of 0 is an error; neuralforecast gives such series the value 0.
+
+    Use when: Series of unlike size are forecast by one model, and MASE is the metric.
+    Avoid when: All are of one size: MAE. The scale is no number that a model may choose.
+    Source: Hyndman, Koehler, Another Look at Measures of Forecast Accuracy (2006).
+
+    >>> from lossmith.functional import naive_error
+    >>> scale = naive_error(torch.tensor([[1.0, 3.0, 2.0]]))  # (2 + 1) / 2
+    >>> MASE()(torch.tensor([[5.0, 5.0]]), {"value": torch.tensor([[2.0, 2.0]]), "scale": scale})
+    tensor(2.)
+    """
+
+    card = Card(
+        key="mase",
+        tasks=("series",),
+        input="values",
+        target={"value": "values", "scale": "positive"},
+        example=Example(
+            input=[[1.0, 2.0], [1.0, 1.0]],
+            target={"value": [[2.0, 4.0], [1.0, 4.0]], "scale": [0.5, 3.0]},
+            value=(1.5 / 0.5 + 1.5 / 3.0) / 2,
+        ),
+        claims=Claims(convex=True),
+    )
+
+    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+        """Return the scaled error of each series."""
+        return F.mase(input, target["value"], target["scale"])

@@ -222,7 +222,8 @@ def hyper_values(loss: Loss, name: str, count: int) -> list[Any]:
         assert isinstance(hyper, Ranged), f"{name} is a number that declares no range"
         low = -torch.inf if hyper.low is None else hyper.low
         high = torch.inf if hyper.high is None else hyper.high
-        if ((candidate > low) & (candidate < high)).all():
+        edges = not hyper.exclusive and ((candidate == low) | (candidate == high))
+        if ((candidate > low) & (candidate < high) | edges).all():
             values.append(candidate)
     return values[:count]
 

@@ -18,7 +18,7 @@ from lossmith.catalogue import find, load
 from lossmith.core import Choice, Loss
 from lossmith.core.arguments import demanded, parameters
 from lossmith.core.declaration import Hyperparameter, Ranged
-from lossmith.core.hyperparameter import Reals, Whole, Wholes
+from lossmith.core.hyperparameter import Reals, Table, Whole, Wholes
 from lossmith.core.tree import tree_leaves
 from lossmith.testing.cases import Case, hyper_values, rebuilding, refusal, tunable
 
@@ -159,6 +159,8 @@ def _outside(hyper: Hyperparameter) -> list[Any]:
         bounds = [int(bound) for bound in bounds]
     elif bounds:
         bounds.append(torch.nan)
+    if isinstance(hyper, Table):
+        return [[[bound]] for bound in bounds]
     return [[bound] for bound in bounds] if isinstance(hyper, (Reals, Wholes)) else list(bounds)
 
 

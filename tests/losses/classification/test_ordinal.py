@@ -18,6 +18,7 @@ from lossmith import (
     SquaredEMD,
     WeightedKappa,
 )
+from lossmith import functional as F
 
 GENERATOR = torch.Generator().manual_seed(0)
 CLASSES = 5
@@ -157,3 +158,16 @@ def test_a_batch_of_one_grade_has_no_kappa_to_improve() -> None:
         value = WeightedKappa()(leaf, torch.full((40,), 2))
         assert value.item() == pytest.approx(1.0)
         assert torch.autograd.grad(value, leaf)[0].abs().max() < 1e-12
+
+
+def test_triangular_labels_reach_one_grade_and_sum_to_one() -> None:
+    logits = torch.zeros(5, 5, dtype=torch.float64, requires_grad=True)
+    values = F.triangular_smoothing(logits, torch.arange(5), alpha=0.1)
+    labels = 1 / 5 - torch.autograd.grad(values.sum(), logits)[0]  # softmax less the gradient
+    torch.testing.assert_close(labels.sum(1), torch.ones(5).double())
+    torch.testing.assert_close(labels[2], torch.tensor([0, 0.1, 0.8, 0.1, 0]).double())
+    assert labels[0, 0] > 0.95
+    assert labels[0, 1] > labels[4, 3] > 0
+    assert (labels.triu(2) + labels.tril(-2)).abs().max() < 1e-12
+    plain = F.triangular_smoothing(logits, torch.arange(5), eta=0.0)
+    torch.testing.assert_close(plain, torch.full((5,), math.log(5)).double())

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+import lossmith
 from lossmith import AnglE, CoSENT
+from lossmith import functional as F
 
 GENERATOR = torch.Generator().manual_seed(4)
 FIRST, SECOND = torch.randn(2, 9, 6, generator=GENERATOR, dtype=torch.float64)
@@ -64,3 +66,42 @@ def test_right_order_by_far_costs_nothing() -> None:
         "second": torch.stack([turn.cos(), turn.sin()], 1),
     }
     assert CoSENT(scale=100.0)(pairs, torch.tensor([2.0, 1.0, 0.0])) < 1e-6
+
+
+def test_rank_n_contrast_is_its_definition() -> None:
+    generator = torch.Generator().manual_seed(2)
+    rows = torch.randn(7, 3, generator=generator, dtype=torch.float64)
+    target = torch.tensor([1.0, 1.0, 2.0, 4.0, 3.0, 0.5, 2.0], dtype=torch.float64)
+    alike = [[-math.dist(a, b) / 0.7 for b in rows.tolist()] for a in rows.tolist()]
+    apart = (target[:, None] - target).abs().tolist()
+    expected = []
+    for i in range(7):
+        costs = []
+        for j in set(range(7)) - {i}:
+            rivals = [k for k in range(7) if k != i and apart[i][k] >= apart[i][j]]
+            total = sum(math.exp(alike[i][k]) for k in rivals)
+            costs.append(math.log(total) - alike[i][j])
+        expected.append(sum(costs) / 6)
+    found = F.rank_n_contrast(rows, target, temperature=0.7)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_rank_n_contrast_takes_targets_of_several_numbers_by_their_sum_of_distances() -> None:
+    rows = torch.randn(5, 2, generator=torch.Generator().manual_seed(3))
+    target = torch.tensor([[0.0, 1.0], [2.0, 0.0], [1.0, 1.0], [5.0, 0.0], [0.0, 0.0]])
+    loss = lossmith.RankNContrast()
+    torch.testing.assert_close(loss(rows, target[:, :1]), loss(rows, target[:, 0]))
+    turned = torch.stack([target.sum(1), target[:, 0] - target[:, 1]], 1)  # another geometry
+    assert loss(rows, turned) != loss(rows, target)
+
+
+def test_rank_n_contrast_puts_rows_in_the_order_of_their_targets() -> None:
+    rows = torch.randn(12, 2, generator=torch.Generator().manual_seed(5)).requires_grad_()
+    target = torch.linspace(0, 3, 12)
+    loss, optimizer = lossmith.RankNContrast(temperature=0.5), torch.optim.Adam([rows], 0.1)
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss(rows, target).backward()
+        optimizer.step()
+    far = torch.cdist(rows, rows)[0].detach()
+    assert (far.argsort() == torch.arange(12)).all()

@@ -40,3 +40,19 @@ def test_the_commonest_label_wins_alone_though_others_are_seen() -> None:
         loss(logits.expand(2, 2), target, weight=both).backward()
         optimizer.step()
     assert logits.softmax(1)[0, 0] > 0.999
+
+
+@pytest.mark.parametrize("part", ["normalized_cross_entropy", "normalized_negative_cross_entropy"])
+def test_both_parts_of_active_negative_are_symmetric(part: str) -> None:
+    """Summed over all labels they are a constant, which is what makes them robust."""
+    loss = lm.ActiveNegative(alpha=1.0, beta=1.0)
+    sums = sum(loss.values(X, torch.full((2,), label))[part] for label in range(3))
+    torch.testing.assert_close(sums, sums[:1].expand(2))
+
+
+def test_active_negative_is_its_definition() -> None:
+    log_p, floor = X.softmax(1).log().clamp(min=-3.0), 3.0  # A of min_prob e⁻³
+    expected = 1 - (floor + log_p[range(2), Y]) / (floor + log_p).sum(1)
+    loss = lm.ActiveNegative(alpha=1.0, beta=2.0, min_prob=float(torch.tensor(-3.0).double().exp()))
+    negative = loss.values(X, Y)["normalized_negative_cross_entropy"]
+    torch.testing.assert_close(negative, 2 * expected)

@@ -152,3 +152,29 @@ def test_masked_reconstruction_counts_hidden_patches_alone() -> None:
 def test_a_patch_of_one_pixel_is_not_normalised() -> None:
     with pytest.raises(ValueError, match=r"two pixels.*\(2, 3, 1\)"):
         lossmith.get("masked_reconstruction")(torch.zeros(2, 3, 1), torch.zeros(2, 3, 1))
+
+
+def test_msn_is_least_where_views_agree_and_clusters_are_used_alike() -> None:
+    loss = lossmith.MSN(features=4, prototypes=4, temperature=0.05)
+    loss.directions.data = torch.eye(4)
+    apart, same = torch.eye(4), torch.eye(4)[[0, 0, 0, 0]]
+    even = loss.terms(apart.unsqueeze(1), apart)
+    assert sum(even.values()) < 1e-3
+    assert loss.terms(same.unsqueeze(1), same)["mean_entropy"].item() == pytest.approx(
+        math.log(4), abs=1e-3
+    )
+    assert loss(apart.flip(0).unsqueeze(1), apart) > 10  # the clusters of other samples
+
+
+def test_msn_of_a_frozen_target_trains_views_and_prototypes() -> None:
+    loss = lossmith.MSN(features=4, prototypes=3)
+    views, target = X.float().reshape(3, 2, 4).requires_grad_(), Y[:3].float().requires_grad_()
+    loss(views, target).backward()
+    assert target.grad is None
+    assert (views.grad != 0).any()
+    assert (loss.directions.grad != 0).any()
+
+
+def test_msn_refuses_other_widths() -> None:
+    with pytest.raises(ValueError, match=r"\(3, 2, 4\).*\(8, 3\)"):
+        lossmith.MSN(features=3, prototypes=8)(X.reshape(3, 2, 4), Y[:3])

@@ -23,6 +23,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_focal",
     "clipped_negative",
+    "gaussian_focal",
     "hinge",
     "quality_focal",
     "varifocal",
@@ -150,6 +151,22 @@ def varifocal(
     alpha, gamma = as_scalar_or_tensor(alpha, input), as_scalar_or_tensor(gamma, input)
     fading = alpha * (gamma * _log_sigmoid(input)).exp()
     return torch.where(target > 0, target, fading) * _soft(input, target)
+
+
+def gaussian_focal(
+    input: Tensor, target: Tensor, *, alpha: Tensor | float = 2.0, gamma: Tensor | float = 4.0
+) -> Tensor:
+    """Return −(1 − p)^alpha·log p where y is 1, else −(1 − y)^gamma·p^alpha·log(1 − p) (Law, 2018).
+
+    p is the sigmoid.
+    """
+    input, target = labels(input, target)
+    alpha, gamma = as_scalar_or_tensor(alpha, input), as_scalar_or_tensor(gamma, input)
+    peak = target == 1
+    signed = torch.where(peak, -input, input)
+    fading = (alpha * _log_sigmoid(signed)).exp()
+    far = torch.where(peak, 1, 1 - target).pow(gamma)
+    return far * fading * softplus(signed, threshold=40)
 
 
 def _soft(input: Tensor, target: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from lossmith.functional.checks import (
     class_logits,
     head_dim,
     promote,
+    tensor_like,
 )
 from lossmith.functional.classification.multiclass import is_target, log_probabilities
 
@@ -25,6 +26,7 @@ __all__ = [
     "corn_weights",
     "sord",
     "squared_emd",
+    "triangular_smoothing",
     "weighted_kappa",
 ]
 
@@ -104,6 +106,36 @@ def binomial_smoothing(
     mass = (ways + steps * chance.log() + (trials - steps) * (1 - chance).log()).softmax(dim)
     eta = as_scalar_or_tensor(eta, logits)
     return _against(logits, (1 - eta) * hit + eta * mass)
+
+
+def triangular_smoothing(
+    input: Tensor,
+    target: Tensor,
+    *,
+    alpha: Tensor | float = 0.05,
+    eta: Tensor | float = 1.0,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return the cross-entropy against triangular labels, in share eta (Vargas et al., 2023).
+
+    Each neighbour has alpha; that of the first grade and of the last what the authors' formulae
+    give. The grade itself has the rest.
+    """
+    logits, target = class_logits(input, target, ignore_index)
+    dim = head_dim(logits)
+    width, target = logits.shape[dim], target.unsqueeze(dim)
+    alpha, eta = tensor_like(alpha, logits), as_scalar_or_tensor(eta, logits)
+    least = (1 - 2 * alpha) * (2 * alpha - (2 * alpha).sqrt())
+    first, last = (_tail(part) for part in (least, least * ((width - 1) / width) ** 2))
+    step = _steps(width, target) - target
+    up, down = torch.where(target == 0, first, alpha), torch.where(target == width - 1, last, alpha)
+    beside = torch.where(step == 1, up, 0) + torch.where(step == -1, down, 0)
+    rest = 1 - beside.sum(dim, keepdim=True)
+    return _against(logits, eta * (beside + (step == 0) * rest) + (1 - eta) * (step == 0))
+
+
+def _tail(part: Tensor) -> Tensor:
+    return ((1 - (1 - 4 * part).sqrt()) / 2).square()
 
 
 def weighted_kappa(

@@ -6,7 +6,6 @@ left out where the loss does not compare the two. `side` says whose loss it is.
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -116,7 +115,7 @@ def feature_matching(input: Tensor, target: Tensor, *, weight: Tensor | None = N
     input, target = same_shape(input, target)
     gap = flat_rows(input - target, dims=2)
     if weight is None:
-        return (gap.sum(0) / torch.sym_max(gap.shape[0], 1)).square().sum()
+        return (gap.sum(0) / max(gap.shape[0], 1)).square().sum()
     if weight.shape != gap.shape[:1]:
         raise ValueError(
             f"weight has shape {tuple(weight.shape)}; give one weight a row {tuple(gap.shape[:1])}"

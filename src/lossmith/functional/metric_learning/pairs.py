@@ -3,14 +3,22 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import as_scalar_or_tensor, divisor, paired_rows, promote
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    check_classes,
+    divisor,
+    paired_rows,
+    promote,
+)
 from lossmith.functional.embeddings import cosines, distances, dots, root, unit_rows
 from lossmith.functional.similarity import greatest_cosine, log_sums
 
 __all__ = [
     "circle",
     "contrastive",
+    "fast_ap",
     "has_positive_and_negative",
+    "margin_based",
     "multi_similarity",
     "n_pair",
     "sup_con",
@@ -28,7 +36,7 @@ def contrastive(input: Tensor, target: Tensor, *, margin: Tensor | float = 1.0) 
     apart = (as_scalar_or_tensor(margin, gap) - gap).relu()
     # Each part is masked before it is squared: far out the other part's square has no number.
     part = torch.where(alike, gap, torch.where(unlike, apart, 0))
-    return part.square().sum(1) / (2 * torch.sym_max(rows.shape[0] - 1, 1))
+    return part.square().sum(1) / (2 * max(rows.shape[0] - 1, 1))
 
 
 def triplet(
@@ -156,6 +164,48 @@ def circle(
     )
     exponent = torch.where(both, total, 0)
     return torch.where(both, torch.logaddexp(exponent, torch.zeros_like(exponent)), 0)
+
+
+def fast_ap(input: Tensor, target: Tensor, *, bins: int = 10) -> Tensor:
+    """Return 1 − Σ_b h⁺_b H⁺_b / H_b / N⁺ of soft histograms of squared distances (Cakir, 2019).
+
+    h are an anchor's counts of others in a bin, H those up to it, ⁺ those of its class.
+    """
+    rows, classes = check_embeddings(input, target)
+    alike, unlike = pair_masks(classes)
+    place = (2 - 2 * cosines(rows, rows)).clamp(min=0) * (bins / 4)  # in bins, 0 … bins
+    bin = torch.arange(bins + 1, device=rows.device, dtype=rows.dtype)
+    share = (1 - (place.unsqueeze(2) - bin).abs()).relu()
+    own = (share * alike.unsqueeze(2)).sum(1)
+    near = (own + (share * unlike.unsqueeze(2)).sum(1)).cumsum(1)
+    found = (own * own.cumsum(1) / torch.where(near > 0, near, 1)).sum(1)
+    count = alike.sum(1)
+    return torch.where(count > 0, 1 - found / count.clamp(min=1), 0)
+
+
+def margin_based(
+    input: Tensor, target: Tensor, *, beta: Tensor, margin: Tensor | float = 0.2
+) -> Tensor:
+    """Return the mean of max(0, margin ± (d − beta)) over triplets' pairs that cost (Wu, 2017).
+
+    Each triplet of an anchor, one of its class and one of another has two pairs, + and −. beta is
+    one number, or one a class, of the anchor's.
+    """
+    rows, classes = check_embeddings(input, target)
+    alike, unlike = pair_masks(classes)
+    unit = unit_rows(rows)
+    gap, beta = distances(unit, unit), beta.to(rows)
+    if beta.numel() > 1:
+        check_classes(classes, beta.numel())
+        beta = beta[classes].unsqueeze(1)
+    alpha = as_scalar_or_tensor(margin, gap)
+    total, count = gap.new_zeros(()), gap.new_zeros(())
+    for cost, kept, others in ((gap - beta, alike, unlike), (beta - gap, unlike, alike)):
+        cost = torch.where(kept, (alpha + cost).relu(), 0)
+        times = others.sum(1, keepdim=True).to(gap.dtype)  # triplets of each pair
+        total = total + (times * cost).sum()
+        count = count + (times * (cost.detach() > 0)).sum()
+    return total / count.clamp(min=1)
 
 
 def sup_con(

@@ -3,12 +3,25 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import as_scalar_or_tensor, check_classes, tensor_like
+from lossmith.functional.checks import (
+    as_scalar_or_tensor,
+    check_classes,
+    divisor,
+    matmul_full_precision,
+    promote,
+)
 from lossmith.functional.classification.multiclass import gather_target, nll
 from lossmith.functional.embeddings import cosines, unit_rows
 from lossmith.functional.metric_learning.pairs import check_embeddings, log_one_plus
 
-__all__ = ["arc_face", "cos_face", "init_proxies", "nearest_cosines", "proxy_anchor", "proxy_nca"]
+__all__ = [
+    "init_proxies",
+    "nearest_cosines",
+    "proxy_anchor",
+    "proxy_nca",
+    "soft_cosines",
+    "soft_triple",
+]
 
 
 def proxy_nca(
@@ -27,7 +40,7 @@ def proxy_nca(
     logits = 2 * cos / as_scalar_or_tensor(temperature, cos)
     rivals = logits
     if not include_positive:
-        rivals = torch.where(_own(cos, classes), torch.finfo(cos.dtype).min, logits)
+        rivals = torch.where(own_class(cos, classes), torch.finfo(cos.dtype).min, logits)
     return rivals.logsumexp(1) - gather_target(logits, classes)
 
 
@@ -47,63 +60,74 @@ def proxy_anchor(
     alpha, delta, own = (
         as_scalar_or_tensor(alpha, cos),
         as_scalar_or_tensor(delta, cos),
-        _own(cos, classes),
+        own_class(cos, classes),
     )
     pull = log_one_plus(-alpha * (cos - delta), own, 0)
     return pull, log_one_plus(alpha * (cos + delta), ~own, 0)
 
 
-def arc_face(
+def soft_triple(
     input: Tensor,
     target: Tensor,
     *,
     proxies: Tensor,
-    scale: Tensor | float = 64.0,
-    margin: Tensor | float = 0.5,
-    centers: int = 1,
-) -> Tensor:
-    """Return cross-entropy of scale·cos θ with θ + margin for the target's class.
+    centers: int,
+    scale: Tensor | float = 20.0,
+    gamma: Tensor | float = 0.1,
+    margin: Tensor | float = 0.01,
+    tau: Tensor | float = 0.2,
+) -> dict[str, Tensor]:
+    """Return cross-entropy of soft nearest centers with a margin, and how far centers are apart.
 
-    Beyond θ = π − margin, where cos(θ + margin) would rise again, it is cos θ − margin·sin margin.
-    Of several centers a class has, consecutive rows of proxies, the nearest counts.
+    The similarity to a class is Σ_k softmax(s/gamma)_k s_k over its centers (Qian et al., 2019).
     """
-    cos, classes = class_cosines(input, target, proxies, centers)
-    margin = tensor_like(margin, cos)
-    own = gather_target(cos, classes)
-    rest = 1 - own.square()
-    clear = rest > torch.finfo(cos.dtype).eps
-    sine = torch.where(clear, torch.where(clear, rest, 1).sqrt(), 0)
-    turned = own * margin.cos() - sine * margin.sin()
-    held = torch.where(own > -margin.cos(), turned, own - margin * margin.sin())
-    return _margin_entropy(cos, classes, held, scale)
+    cos, classes = center_cosines(input, target, proxies, centers)
+    alike = _soft_nearest(cos, gamma)
+    held = gather_target(alike, classes) - as_scalar_or_tensor(margin, cos)
+    value = margin_entropy(alike, classes, held, scale)
+    apart = as_scalar_or_tensor(tau, cos) * _mean_distance(proxies.to(cos), centers)
+    return {"classes": value, "centers": apart.expand_as(value)}
 
 
-def cos_face(
-    input: Tensor,
-    target: Tensor,
-    *,
-    proxies: Tensor,
-    scale: Tensor | float = 64.0,
-    margin: Tensor | float = 0.35,
-) -> Tensor:
-    """Return cross-entropy of scale·cos θ with cos θ − margin for the target's class."""
-    cos, classes = class_cosines(input, target, proxies)
-    return _margin_entropy(
-        cos, classes, gather_target(cos, classes) - as_scalar_or_tensor(margin, cos), scale
-    )
+def soft_cosines(input: Tensor, proxies: Tensor, *, centers: int, gamma: Tensor | float) -> Tensor:
+    """Return SoftTriple's similarity of each row to each class, (N, C)."""
+    rows = promote(input)
+    return _soft_nearest(cosines(rows, proxies.to(rows)).unflatten(1, (-1, centers)), gamma)
+
+
+def _soft_nearest(cos: Tensor, gamma: Tensor | float) -> Tensor:
+    return ((cos / divisor(gamma, cos)).softmax(2) * cos).sum(2)
+
+
+def _mean_distance(proxies: Tensor, centers: int) -> Tensor:
+    """Return half the mean distance between unit centers of one class, 0 where each has one."""
+    each = unit_rows(proxies).unflatten(0, (-1, centers))
+    cos = matmul_full_precision(each, each.transpose(1, 2))
+    pairs = torch.ones_like(cos[0]).triu(1)
+    # The authors' floor: centers that coincide have a finite gradient.
+    gap = (2 + 1e-5 - 2 * cos).clamp(min=1e-5).sqrt()
+    return (gap * pairs).sum() / (len(each) * max(centers * (centers - 1), 1))
 
 
 def class_cosines(
     input: Tensor, target: Tensor, proxies: Tensor, centers: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """Check embeddings and classes, and return the cosine to each class's nearest proxy."""
+    """Check embeddings and classes, and return the cosine to each class's nearest center."""
+    cos, classes = center_cosines(input, target, proxies, centers)
+    return cos.squeeze(2) if centers == 1 else cos.amax(2), classes
+
+
+def center_cosines(
+    input: Tensor, target: Tensor, proxies: Tensor, centers: int
+) -> tuple[Tensor, Tensor]:
+    """Check embeddings and classes, and return the cosine to each class's centers, (N, C, K)."""
     rows, classes = check_embeddings(input, target)
     if rows.shape[1] != proxies.shape[1]:
         raise ValueError(
             f"input has shape {tuple(input.shape)} but proxies have shape {tuple(proxies.shape)}; "
             "both need as many features"
         )
-    cos = nearest_cosines(rows, proxies, centers)
+    cos = cosines(rows, proxies.to(rows)).unflatten(1, (-1, centers))
     check_classes(classes, cos.shape[1])
     return cos, classes
 
@@ -119,11 +143,13 @@ def init_proxies(count: int, features: int) -> Tensor:
     return unit_rows(torch.randn(count, features, generator=torch.Generator().manual_seed(0)))
 
 
-def _margin_entropy(cos: Tensor, classes: Tensor, held: Tensor, scale: Tensor | float) -> Tensor:
-    own = _own(cos, classes)
+def margin_entropy(cos: Tensor, classes: Tensor, held: Tensor, scale: Tensor | float) -> Tensor:
+    """Return cross-entropy of scaled cosines, the own class's one replaced by what is held."""
+    own = own_class(cos, classes)
     logits = as_scalar_or_tensor(scale, cos) * torch.where(own, held.unsqueeze(1), cos)
     return nll(logits, classes)
 
 
-def _own(cos: Tensor, classes: Tensor) -> Tensor:
+def own_class(cos: Tensor, classes: Tensor) -> Tensor:
+    """Return where a class is the target's, (N, C)."""
     return torch.arange(cos.shape[1], device=cos.device) == classes.unsqueeze(1)

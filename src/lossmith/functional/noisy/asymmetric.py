@@ -1,15 +1,20 @@
-"""Softmax losses of the true class's probability alone that favour the commonest label, unreduced.
+"""Softmax losses that favour the commonest label of an input, unreduced.
 
-Written in 1 − p, so that nothing cancels where the prediction is right.
+Those of p_t alone are written in 1 − p_t, so that nothing cancels where the prediction is right.
 """
 
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import class_logits, tensor_like
-from lossmith.functional.classification.multiclass import nll, one_minus_exp
+from lossmith.functional.checks import class_logits, head_dim, tensor_like
+from lossmith.functional.classification.multiclass import (
+    gather_target,
+    log_probabilities,
+    nll,
+    one_minus_exp,
+)
 
-__all__ = ["agce", "aul"]
+__all__ = ["agce", "aul", "normalized_negative_cross_entropy"]
 
 
 def agce(
@@ -38,3 +43,18 @@ def aul(
     rest = one_minus_exp(-nll(*class_logits(input, target, ignore_index)))
     a, q = tensor_like(a, rest), tensor_like(q, rest)
     return (a - 1) ** q / q * torch.expm1(q * torch.log1p(rest / (a - 1)))
+
+
+def normalized_negative_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    *,
+    min_prob: Tensor | float = 1e-7,
+    ignore_index: int = -100,
+) -> Tensor:
+    """Return 1 − (A + log p_t) / Σ_c (A + log p_c), A = −log min_prob, p held at it (Ye, 2023)."""
+    input, target = class_logits(input, target, ignore_index)
+    log_p = log_probabilities(input)
+    above = (log_p - tensor_like(min_prob, log_p).log()).clamp(min=0)  # A + log p
+    total = above.sum(head_dim(log_p))
+    return (total - gather_target(above, target)) / total

@@ -14,7 +14,7 @@ __all__ = ["image_weights"]
 
 def class_masks(input: Tensor, target: Tensor, *, ignore_index: int) -> tuple[Tensor, Tensor]:
     """Return the softmax of logits (N, C, …) and integer classes (N, …), each as C masks."""
-    kept = _kept(target, ignore_index)
+    kept = kept_pixels(target, ignore_index)
     logits, classes = class_logits(input, target, ignore_index)
     known = torch.arange(logits.shape[1], device=classes.device)
     true = classes.flatten(1).unsqueeze(1) == known.unsqueeze(1)
@@ -30,7 +30,7 @@ def class_pixels(
     input: Tensor, target: Tensor, *, ignore_index: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Check logits (N, C, …) and classes; return both, 0 where ignored, and which are not."""
-    kept = _kept(target, ignore_index)
+    kept = kept_pixels(target, ignore_index)
     logits, classes = class_logits(input, target, ignore_index)
     if not (is_concrete(kept) and kept.all()):
         logits = torch.where(kept.unsqueeze(1), logits, 0)
@@ -48,7 +48,7 @@ def binary_pixels(
     input: Tensor, target: Tensor, *, ignore_index: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Check logits (N, …) and labels; return both, 0 where ignored, and which are not."""
-    kept = _kept(target, ignore_index)
+    kept = kept_pixels(target, ignore_index)
     logits, labels = same_shape(input, target)
     if not (is_concrete(kept) and kept.all()):
         logits, labels = torch.where(kept, logits, 0), torch.where(kept, labels, 0)
@@ -59,10 +59,11 @@ def binary_pixels(
 
 def image_weights(target: Tensor, *, ignore_index: int) -> Tensor:
     """Return weight 1 for each image, 0 for one whose pixels are all ignored."""
-    return _kept(target, ignore_index).flatten(1).any(1)
+    return kept_pixels(target, ignore_index).flatten(1).any(1)
 
 
-def _kept(target: Tensor, ignore_index: int) -> Tensor:
+def kept_pixels(target: Tensor, ignore_index: int) -> Tensor:
+    """Return which pixels of images (N, …) are not ignored."""
     if target.ndim < 2:
         raise ValueError(
             f"target must hold images (N, …), one value a pixel; got shape {tuple(target.shape)}"

@@ -88,7 +88,7 @@ def jaccard(
 ) -> Tensor:
     """Return 1 − (Σpt + smooth)/(Σp + Σt − Σpt + smooth) (Rahman & Wang, 2016)."""
     masks = class_masks(input, target, ignore_index=ignore_index)
-    return _missed(*masks, 1.0, 1.0, smooth).mean(1)
+    return missed(*masks, 1.0, 1.0, smooth).mean(1)
 
 
 def binary_jaccard(
@@ -96,7 +96,7 @@ def binary_jaccard(
 ) -> Tensor:
     """Return the Jaccard loss of one mask, the sigmoid's."""
     masks = binary_masks(input, target, ignore_index=ignore_index)
-    return _missed(*masks, 1.0, 1.0, smooth).mean(1)
+    return missed(*masks, 1.0, 1.0, smooth).mean(1)
 
 
 def tversky(
@@ -110,7 +110,7 @@ def tversky(
 ) -> Tensor:
     """Return 1 − TP/(TP + alpha·FP + beta·FN) of soft counts (Salehi et al., 2017)."""
     masks = class_masks(input, target, ignore_index=ignore_index)
-    return _missed(*masks, alpha, beta, smooth).mean(1)
+    return missed(*masks, alpha, beta, smooth).mean(1)
 
 
 def binary_tversky(
@@ -124,7 +124,7 @@ def binary_tversky(
 ) -> Tensor:
     """Return the Tversky loss of one mask, the sigmoid's."""
     masks = binary_masks(input, target, ignore_index=ignore_index)
-    return _missed(*masks, alpha, beta, smooth).mean(1)
+    return missed(*masks, alpha, beta, smooth).mean(1)
 
 
 def focal_tversky(
@@ -139,7 +139,7 @@ def focal_tversky(
 ) -> Tensor:
     """Return the mean over classes of (Tversky loss)^(1/gamma) (Abraham & Khan, 2019)."""
     masks = class_masks(input, target, ignore_index=ignore_index)
-    return _root(_missed(*masks, alpha, beta, smooth), gamma).mean(1)
+    return root(missed(*masks, alpha, beta, smooth), gamma).mean(1)
 
 
 def binary_focal_tversky(
@@ -154,7 +154,7 @@ def binary_focal_tversky(
 ) -> Tensor:
     """Return the focal Tversky loss of one mask, the sigmoid's."""
     masks = binary_masks(input, target, ignore_index=ignore_index)
-    return _root(_missed(*masks, alpha, beta, smooth), gamma).mean(1)
+    return root(missed(*masks, alpha, beta, smooth), gamma).mean(1)
 
 
 def generalized_dice(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
@@ -176,7 +176,7 @@ def _dice(predicted: Tensor, true: Tensor, smooth: Number, squared: bool) -> Ten
     return (1 - (2 * shared + smooth) / (both.sum(2) + smooth)).mean(1)
 
 
-def _missed(predicted: Tensor, true: Tensor, alpha: Number, beta: Number, smooth: Number) -> Tensor:
+def missed(predicted: Tensor, true: Tensor, alpha: Number, beta: Number, smooth: Number) -> Tensor:
     """1 − (TP + smooth)/(TP + alpha·FP + beta·FN + smooth), without the difference."""
     alpha, beta, smooth = (
         as_scalar_or_tensor(number, predicted) for number in (alpha, beta, smooth)
@@ -186,7 +186,7 @@ def _missed(predicted: Tensor, true: Tensor, alpha: Number, beta: Number, smooth
     return wrong / (shared.sum(2) + wrong + smooth)
 
 
-def _root(values: Tensor, gamma: Number) -> Tensor:
+def root(values: Tensor, gamma: Number) -> Tensor:
     """values^(1/gamma), whose gradient at 0 is taken as 0."""
     none = values <= 0  # NaN stays
     power = torch.where(none, 1.0, values).pow(1 / as_scalar_or_tensor(gamma, values))

@@ -78,7 +78,7 @@ def vicreg(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _spreads(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return how far standard deviations are below 1, and the squared covariances over D."""
     centred = rows - rows.mean(0)
-    free = torch.sym_max(rows.shape[0] - 1, 1)
+    free = max(rows.shape[0] - 1, 1)
     deviation = (centred.square().sum(0) / free + 1e-4).sqrt()
     covariance = matmul_full_precision(centred.T, centred) / free
     others = covariance.masked_fill(_diagonal(covariance), 0)
@@ -114,7 +114,7 @@ def epps_pulley(input: Tensor, directions: Tensor, *, knots: int, bound: Tensor 
     grid = grid * as_scalar_or_tensor(bound, rows)
     normal = (-grid.square() / 2).exp()
     angles = matmul_full_precision(rows, directions.to(rows)).unsqueeze(-1) * grid
-    count = torch.sym_max(rows.shape[0], 1)
+    count = max(rows.shape[0], 1)
     real, imaginary = angles.cos().sum(0) / count, angles.sin().sum(0) / count
     gap = (real - normal).square() + imaginary.square()
     return (

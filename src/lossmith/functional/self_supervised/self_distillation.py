@@ -1,5 +1,7 @@
 """Losses of a student against a teacher, or another view, of itself."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,9 +11,9 @@ from lossmith.functional.checks import (
     promote,
     same_shape,
 )
-from lossmith.functional.embeddings import unit_rows
+from lossmith.functional.embeddings import cosines, unit_rows
 
-__all__ = ["dino", "ibot", "negative_cosine", "sinkhorn", "swav"]
+__all__ = ["dino", "ibot", "msn", "negative_cosine", "sinkhorn", "swav"]
 
 
 def negative_cosine(input: Tensor, target: Tensor) -> Tensor:
@@ -103,6 +105,46 @@ def swav(
     pairs = -matmul_full_precision(codes, student.transpose(1, 2))
     same = torch.eye(*pairs.shape[1:], dtype=torch.bool, device=pairs.device)
     return pairs.masked_fill(same, 0.0).sum((1, 2)) / (~same).sum()
+
+
+def msn(
+    input: Tensor,
+    target: Tensor,
+    *,
+    prototypes: Tensor,
+    temperature: Tensor | float = 0.1,
+    sharpening: Tensor | float = 0.25,
+    balanced: bool = True,
+) -> dict[str, Tensor]:
+    """Return cross-entropy of views with their target's clusters, and how uneven clusters are used.
+
+    Shapes: input (N, V, D), views; target (N, D); prototypes (K, D) (Assran et al., 2022).
+    """
+    input = promote(input)
+    if input.ndim != 3 or not input.shape[1] or target.shape != input.shape[::2]:
+        raise ValueError(
+            f"input must be (N, V, D) and target (N, D), got {tuple(input.shape)} and "
+            f"{tuple(target.shape)}"
+        )
+    if prototypes.shape[1] != input.shape[2]:
+        raise ValueError(
+            f"input has shape {tuple(input.shape)} but prototypes have shape "
+            f"{tuple(prototypes.shape)}; both need as many features"
+        )
+    if input.shape[0] == 0:
+        zero = input.sum() + 0 * prototypes.sum()
+        return {"cross_entropy": zero, "mean_entropy": zero}
+    prototypes = prototypes.to(input)
+    views = log_softmax_at(cosines(input, prototypes), temperature)
+    sharp = cosines(target.detach().to(input.dtype), prototypes.detach())
+    codes = log_softmax_at(log_softmax_at(sharp, temperature), sharpening)
+    codes = sinkhorn(codes, epsilon=1.0, iterations=3) if balanced else codes.exp()
+    count = torch.zeros_like(views[:, :, 0]).flatten().logsumexp(0)  # its logarithm
+    mean = views.flatten(0, 1).logsumexp(0) - count
+    return {
+        "cross_entropy": -(codes.unsqueeze(1) * views).sum(2).mean(),
+        "mean_entropy": (mean.exp() * mean).sum() + math.log(len(prototypes)),
+    }
 
 
 def sinkhorn(scores: Tensor, *, epsilon: Tensor | float, iterations: int) -> Tensor:

@@ -276,3 +276,44 @@ class Varifocal(Pointwise):
     def decode(self, output: Tensor) -> Tensor:
         """Return the sigmoid: the quality, of output's shape."""
         return F.sigmoid(output)
+
+
+class GaussianFocal(Pointwise):
+    r"""Focal loss of a heat map: negatives near a peak count little.
+
+    .. math:: \ell(x, y) = \begin{cases} -(1 - p)^\alpha \log p & y = 1 \\ -(1 - y)^\gamma p^\alpha
+        \log(1 - p) & y < 1 \end{cases} \qquad p = \sigma(x)
+
+    Shapes: input and target alike, any shape: one logit a place and class, and its height from 0 to
+    1, which is 1 at an object's place and falls around it. The paper divides the sum by the number
+    of objects: pass it as `denominator`, that is `(target == 1).sum()`. `decode` is the sigmoid.
+
+    The paper's β is gamma here, as in mmdetection.
+
+    Use when: Objects are found as peaks of a heat map: corners, centres, key points.
+    Avoid when: Heights between 0 and 1 are to be met themselves; quality focal does.
+    Source: Law, Deng, CornerNet: Detecting Objects as Paired Keypoints (2018).
+
+    >>> GaussianFocal()(torch.zeros(2), torch.tensor([1.0, 0.5]))  # (1 + 1/16)/4·log 2, halved
+    tensor(0.0921)
+    """
+
+    function = staticmethod(F.gaussian_focal)
+    alpha: Real = Real(default=2.0, low=0.0, doc="how fast easy places fade")
+    gamma: Real = Real(default=4.0, low=0.0, doc="how fast negatives fade towards a peak")
+    card = Card(
+        key="gaussian_focal",
+        tasks=("detection",),
+        input="logits",
+        target="labels",
+        # p = 3/4
+        example=Example(
+            input=[LOG3, LOG3],
+            target=[1.0, 0.5],
+            value=(math.log(4 / 3) / 16 + 9 / 16 / 16 * math.log(4)) / 2,
+        ),
+    )
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the sigmoid: the height, of output's shape."""
+        return F.sigmoid(output)

@@ -18,7 +18,8 @@ class CrossEntropy(ClassLoss):
         t_c = (1 - \varepsilon) 1[c = y] + \varepsilon / C
 
     Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and () for one sample; or a
-    float target of input's shape, the probabilities of the classes. Values in nats. For texts
+    float target of input's shape, the probabilities of the classes. Values in nats. For texts, and
+    recommenders taught every next item of a history (cumulative cross-entropy: Li et al., 2023),
     input is (N, C, T), padding is `ignore_index`, and the mean is over the tokens of the batch:
     accumulated batches and ranks need `denominator`, their common count.
 

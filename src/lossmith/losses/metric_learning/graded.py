@@ -1,4 +1,4 @@
-"""Pairs whose similarity is graded, as of sentences: their order, over all pairs of a batch."""
+"""Likeness with grades: of pairs, as of sentences, or of rows by their targets."""
 
 import math
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.bases import SetLoss
+from lossmith.core.bases import Coupled, SetLoss
 from lossmith.core.card import Card, Example, Kind
 from lossmith.core.hyperparameter import Real
 
@@ -103,3 +103,42 @@ class AnglE(SetLoss):
     def value(self, input: Any, target: Tensor) -> Tensor:
         """Return the logarithm of one and what pairs in the wrong order cost."""
         return F.angle(input["first"], input["second"], target, scale=self.scale)
+
+
+class RankNContrast(Coupled):
+    r"""Rows nearer in target are nearer as embeddings: contrast against all that are farther.
+
+    .. math:: \ell_i = -\frac{1}{N - 1} \sum_{j \ne i} \log \frac{e^{s_{ij}}}{\sum_{k \in S_{ij}}
+        e^{s_{ik}}} \qquad s_{ij} = -\frac{\lVert x_i - x_j \rVert}{\tau}, \; S_{ij} = \{k \ne i:
+        |y_i - y_k| \ge |y_i - y_j|\}
+
+    Shapes: input (N, D) of embeddings, as they are; target (N,) of numbers, or (N, K), whose
+    distance is the sum over K. One value an anchor, in nats. Two views of a sample are two rows of
+    one target. The paper trains the encoder by this first, a regressor on top of it after.
+
+    Use when: A regression needs features in the order of its targets: ages, angles, doses.
+    Avoid when: Targets are classes without an order: SupCon.
+    Source: Zha, Cao, Son, Yang, Katabi, Rank-N-Contrast: Learning Continuous Representations for
+    Regression (2023).
+
+    >>> RankNContrast(temperature=1.0)(torch.zeros(3, 1), torch.tensor([0.0, 1.0, 3.0]))
+    tensor(0.3466)
+    """
+
+    function = staticmethod(F.rank_n_contrast)
+    temperature: Real = Real(
+        default=2.0, low=0.0, exclusive=True, doc="τ, what distances are divided by"
+    )
+    card = Card(
+        key="rank_n_contrast",
+        tasks=("metric_learning",),
+        input="embeddings",
+        target="values",
+        # each row: the farthest has no rival, the nearer has one
+        example=Example(
+            arguments={"temperature": 1.0},
+            input=[[0.0], [0.0], [0.0]],
+            target=[0.0, 1.0, 3.0],
+            value=math.log(2) / 2,
+        ),
+    )

@@ -2,12 +2,12 @@
 
 import math
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lossmith import functional as F
-from lossmith.core.bases import Coupled
+from lossmith.core.bases import Coupled, SetLoss
 from lossmith.core.card import Card, Example
-from lossmith.core.hyperparameter import Choice, Real, Switch
+from lossmith.core.hyperparameter import Choice, Real, Switch, Whole
 
 # cosines 0 between the classes, 1 within the first
 AXES = [[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]
@@ -282,3 +282,97 @@ class Circle(Coupled):
     def weights(self, target: Tensor) -> Tensor:
         """Return weight 0 for anchors without a positive or a negative, 1 for the others."""
         return F.has_positive_and_negative(target)
+
+
+class FastAP(Coupled):
+    r"""One minus the average precision of each anchor's neighbours, counted in soft histograms.
+
+    .. math:: \ell_i = 1 - \frac{1}{|P(i)|} \sum_b \frac{h_{ib}^+ H_{ib}^+}{H_{ib}} \qquad
+        h_{ib} = \sum_{j \ne i} \max\Bigl(0, 1 - \frac{|d_{ij} - 4b / B|}{4 / B}\Bigr), \;
+        H_{ib} = \sum_{c \le b} h_{ic}
+
+    with squared distances d from 0 to 4 on the unit sphere, and h⁺, H⁺ over those of i's class P.
+
+    Shapes: input (N, D) of embeddings, target (N,) of integer classes. One value an anchor, between
+    0 and 1. Anchors without another of their class have weight 0. Memory is N²·B numbers.
+
+    Use when: Average precision of retrieval is the metric, and batches are large.
+    Avoid when: Batches hold few of a class: a list has little to order then.
+    Source: Cakir, He, Xia, Kulis, Sclaroff, Deep Metric Learning to Rank (2019).
+
+    >>> FastAP()(torch.eye(2)[[0, 0, 1]], torch.tensor([0, 0, 1]))  # the own class is nearest
+    tensor(0.)
+    """
+
+    function = staticmethod(F.fast_ap)
+    bins: Whole = Whole(default=10, low=1, doc="B, bins of the histogram")
+    card = Card(
+        key="fast_ap",
+        tasks=("metric_learning",),
+        input="embeddings",
+        target="classes",
+        # of two bins: the anchors' other of their class is at 2, as is the one of another class
+        example=Example(
+            arguments={"bins": 2},
+            input=[[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]],
+            target=[0, 0, 1],
+            value=(0.0 + 0.5) / 2,
+        ),
+    )
+
+    def weights(self, target: Tensor) -> Tensor:
+        """Return weight 0 for anchors without another of their class, 1 for the others."""
+        return F.with_positive(target)
+
+
+class MarginBased(SetLoss):
+    r"""Distances within a class below a learned boundary, distances between classes above it.
+
+    .. math:: \ell = \frac{1}{|T|} \sum_{(a, p, n)} \max(0, \alpha + d_{ap} - \beta) +
+        \max(0, \alpha + \beta - d_{an}) + \nu \beta
+
+    over all triplets of an anchor, another row of its class and one of another, T those of their
+    two sides that cost something; d are distances on the unit sphere.
+
+    Shapes: input (N, D) of embeddings, target (N,) of integer classes. One number of the batch.
+    Terms: pairs, in the unit of the distances, and beta. β is a parameter, one number or one for
+    each anchor's class: give it to the optimizer. The paper draws a few negatives by their distance
+    instead of taking all, which is not part of this; pytorch-metric-learning's, without a miner,
+    is this.
+
+    Use when: Whether two are alike is told by one threshold, as in verification.
+    Avoid when: Only ranks of neighbours count; triplets leave distances free.
+    Source: Wu, Manmatha, Smola, Krähenbühl, Sampling Matters in Deep Embedding Learning (2017).
+
+    >>> MarginBased()(torch.eye(2)[[0, 0, 1]], torch.tensor([0, 0, 1]))
+    tensor(0., grad_fn=<AddBackward0>)
+    """
+
+    margin: Real = Real(default=0.2, low=0.0, doc="α, half the width of what is between")
+    initial_beta: Real = Real(default=1.2, low=0.0, static=True, doc="β at the start")
+    nu: Real = Real(default=0.0, low=0.0, doc="ν, weight of β: without, it may drift")
+    betas: Whole = Whole(default=1, low=1, doc="how many β: one for all, or one for each class")
+    card = Card(
+        key="margin_based",
+        tasks=("metric_learning",),
+        input="embeddings",
+        target="classes",
+        learns=True,
+        # at √2 within the class, 2 and √2 between: the two sides within cost alone
+        example=Example(
+            input=[[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]],
+            target=[0, 0, 1],
+            value=math.sqrt(2) - 1.0,
+        ),
+    )
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return the boundary at the start."""
+        start = self.initial_beta.expand(self.betas)
+        return {"beta": nn.Parameter(start.float().clone())}
+
+    def value(self, input: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return the pairs' part, and β's."""
+        pairs = F.margin_based(input, target, beta=self.beta, margin=self.margin)
+        beta = self.nu.to(pairs.dtype) * self.beta.to(pairs.dtype).mean()
+        return {"pairs": pairs, "beta": beta}

@@ -1,66 +1,15 @@
-"""Metric learning by proxies: one learned direction a class, some with a margin."""
+"""Metric learning by proxies: learned directions of each class."""
 
 import math
-from abc import ABC, abstractmethod
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.bases import Pointwise, SetLoss
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Switch, Whole
-from lossmith.core.loss import Loss
-from lossmith.functional.checks import promote
-
-CLASSES = Whole(low=2, doc="number of classes")
-FEATURES = Whole(low=1, doc="width of the embeddings")
-SCALE = Real(default=64.0, low=0.0, exclusive=True, doc="factor of the cosines in the softmax")
-# An embedding without a direction has cosine 0 to every proxy, wherever they are.
-ORIGIN = [[0.0, 0.0, 0.0]] * 3
-EACH = [0, 1, 2]
-SIZES = {"classes": 3, "features": 3}
-SMALL = {**SIZES, "scale": 4.0}
-MARGIN = Real(
-    default=0.5,
-    low=0.0,
-    high=1.5707963267948966,
-    doc="added to the angle of the own class, radians",
-)
-
-
-class ProxyLoss(Loss, ABC):
-    """A loss with learned proxies; a subclass states how sharp its softmax over them is.
-
-    The proxies are parameters: give them to the optimizer, often at a higher learning rate. They
-    start as random directions, the same ones each time.
-    """
-
-    classes: Whole = CLASSES
-    features: Whole = FEATURES
-
-    def initial_state(self) -> dict[str, Tensor]:
-        """Return the proxies at the start."""
-        first = F.init_proxies(self.classes * self.centers, self.features)
-        return {"proxies": nn.Parameter(first)}
-
-    @property
-    def centers(self) -> int:
-        """How many proxies each class has."""
-        return 1
-
-    @abstractmethod
-    def sharpness(self) -> Tensor:
-        """Return the factor of the cosines in the softmax over the classes."""
-
-    def decode(self, output: Tensor) -> Tensor:
-        """Return a probability for each class from embeddings (N, D); the nearest proxy's is most.
-
-        Margins are part of training alone.
-        """
-        rows = promote(output)
-        cos = F.nearest_cosines(rows, self.proxies, self.centers)
-        return (cos * self.sharpness().to(cos.dtype)).softmax(1)
+from lossmith.losses.metric_learning._proxies import EACH, ORIGIN, SIZES, ProxyLoss
 
 
 class ProxyNCA(ProxyLoss, Pointwise):
@@ -152,83 +101,51 @@ class ProxyAnchor(ProxyLoss, SetLoss):
         return pull.sum() / seen.any(1).sum().clamp(min=1) + push.mean()
 
 
-class ArcFace(ProxyLoss, Pointwise):
-    r"""Softmax of scaled cosines to the proxies, with a margin added to the own class's angle.
+class SoftTriple(ProxyLoss, Pointwise):
+    r"""Softmax over classes of several learned centers each: triplets without triplets.
 
-    .. math:: \ell(x, y) = -\log \frac{e^{s \cos(\theta_y + m)}}{e^{s \cos(\theta_y + m)} +
-        \sum_{c \ne y} e^{s \cos \theta_c}}
+    .. math:: \ell(x, y) = -\log \frac{e^{\lambda (S_y - \delta)}}{e^{\lambda (S_y - \delta)} +
+        \sum_{c \ne y} e^{\lambda S_c}} + \frac{\tau}{C K (K - 1)} \sum_c \sum_{k < l}
+        \lVert w_{ck} - w_{cl} \rVert \qquad S_c = \sum_k \mathrm{softmax}_k\Bigl(
+        \frac{x \cdot w_{ck}}{\gamma}\Bigr) \, x \cdot w_{ck}
 
-    Shapes: input (N, D) of embeddings, target (N,) of integer classes. One value a row, in nats.
-    θ_c is the angle between x and proxy c. Where θ_y + m would pass π and the cosine rise again,
-    cos θ_y − m·sin m takes its place, as in the authors' code and pytorch-metric-learning.
+    with x and w on the unit sphere. The second sum draws the centers of a class together, so that
+    a class keeps as many as it needs.
 
-    Use when: Faces, products, landmarks: many classes, verification of unseen ones.
-    Avoid when: Labels are noisy or classes fall into parts: sub-centres bear it.
-    Source: Deng, Guo, Xue, Zafeiriou, ArcFace: Additive Angular Margin Loss for Deep Face
-    Recognition (2019).
+    Shapes: input (N, D) of embeddings, target (N,) of integer classes. One value a row, in nats;
+    the centers' part, which depends on no row, is in each. The centers of a class are consecutive
+    rows of the proxies. pytorch-metric-learning leaves the centers' part to a regularizer.
 
-    >>> loss = ArcFace(classes=3, features=2)
-    >>> loss.decode(loss.proxies).argmax(1)
-    tensor([0, 1, 2])
+    Use when: Classes have several modes, and triplets would have to be mined.
+    Avoid when: Classes are so many that several centers for each do not fit.
+    Source: Qian, Shang, Sun, Hu, Li, Jin, SoftTriple Loss: Deep Metric Learning Without Triplet
+    Sampling (2019).
+
+    >>> loss = SoftTriple(classes=3, features=2)
+    >>> loss.proxies.shape
+    torch.Size([30, 2])
     """
 
-    scale: Real = SCALE
-    margin: Real = MARGIN
-    card = Card(
-        key="arc_face",
-        tasks=("metric_learning",),
-        input="embeddings",
-        target="classes",
-        learns=True,
-        # all angles are a right angle: cos(pi/2 + m) = -sin m
-        example=Example(
-            arguments=SMALL,
-            input=ORIGIN,
-            target=EACH,
-            value=math.log1p(2 * math.exp(4 * math.sin(0.5))),
-        ),
+    function = staticmethod(F.soft_triple)
+    sub_centers: Whole = Whole(default=10, low=1, doc="K, centers a class")
+    scale: Real = Real(default=20.0, low=0.0, exclusive=True, doc="λ, factor of the similarities")
+    gamma: Real = Real(
+        default=0.1, low=0.0, exclusive=True, doc="γ; towards 0 the nearest center alone counts"
     )
-
-    def sharpness(self) -> Tensor:
-        """Return the scale."""
-        return self.scale
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the cross-entropy with margin of each row."""
-        return F.arc_face(input, target, proxies=self.proxies, scale=self.scale, margin=self.margin)
-
-
-class SubCenterArcFace(ProxyLoss, Pointwise):
-    r"""ArcFace with several proxies a class, of which the nearest counts.
-
-    .. math:: \cos \theta_c = \max_k \frac{x}{\|x\|} \cdot \frac{p_{ck}}{\|p_{ck}\|}
-
-    Shapes: input (N, D) of embeddings, target (N,) of integer classes. One value a row, in nats:
-    ArcFace's of these cosines. The proxies of a class are consecutive rows.
-
-    Use when: Labels are noisy or classes fall into parts: the odd ones find a centre.
-    Avoid when: Labels are clean and classes compact: ArcFace makes them more so.
-    Source: Deng, Guo, Liu, Gong, Zafeiriou, Sub-center ArcFace: Boosting Face Recognition by
-    Large-Scale Noisy Web Faces (2020).
-
-    >>> SubCenterArcFace(classes=4, features=2).proxies.shape
-    torch.Size([12, 2])
-    """
-
-    sub_centers: Whole = Whole(default=3, low=1, doc="proxies a class")
-    scale: Real = SCALE
-    margin: Real = MARGIN
+    margin: Real = Real(default=0.01, low=0.0, doc="δ, taken off the own class's similarity")
+    tau: Real = Real(default=0.2, low=0.0, doc="τ, weight of the centers' distances")
     card = Card(
-        key="sub_center_arc_face",
+        key="soft_triple",
         tasks=("metric_learning",),
         input="embeddings",
         target="classes",
         learns=True,
+        # all similarities are 0; one center a class
         example=Example(
-            arguments=SMALL,
+            arguments={**SIZES, "sub_centers": 1, "margin": 0.1},
             input=ORIGIN,
             target=EACH,
-            value=math.log1p(2 * math.exp(4 * math.sin(0.5))),
+            value=math.log1p(2 * math.exp(2.0)),
         ),
     )
 
@@ -241,49 +158,7 @@ class SubCenterArcFace(ProxyLoss, Pointwise):
         """Return the scale."""
         return self.scale
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the cross-entropy with margin of each row."""
-        return F.arc_face(
-            input,
-            target,
-            proxies=self.proxies,
-            scale=self.scale,
-            margin=self.margin,
-            centers=self.sub_centers,
-        )
-
-
-class CosFace(ProxyLoss, Pointwise):
-    r"""Softmax of scaled cosines to the proxies, with a margin off the own class's cosine.
-
-    .. math:: \ell(x, y) = -\log \frac{e^{s (\cos \theta_y - m)}}{e^{s (\cos \theta_y - m)} +
-        \sum_{c \ne y} e^{s \cos \theta_c}}
-
-    Shapes: input (N, D) of embeddings, target (N,) of integer classes. One value a row, in nats.
-
-    Use when: As ArcFace, with a gradient that no angle bends: steadier early training.
-    Avoid when: Few classes with much overlap: the margin asks for what cannot be had.
-    Source: Wang, Wang, Zhou, Ji, Gong, Zhou, Li, Liu, CosFace: Large Margin Cosine Loss for Deep
-    Face Recognition (2018).
-
-    >>> CosFace(classes=3, features=2).decode(torch.zeros(1, 2))
-    tensor([[0.3333, 0.3333, 0.3333]], grad_fn=<SoftmaxBackward0>)
-    """
-
-    function = staticmethod(F.cos_face)
-    scale: Real = SCALE
-    margin: Real = Real(default=0.35, low=0.0, high=1.0, doc="m, taken off the own cosine")
-    card = Card(
-        key="cos_face",
-        tasks=("metric_learning",),
-        input="embeddings",
-        target="classes",
-        learns=True,
-        example=Example(
-            arguments=SMALL, input=ORIGIN, target=EACH, value=math.log1p(2 * math.exp(4 * 0.35))
-        ),
-    )
-
-    def sharpness(self) -> Tensor:
-        """Return the scale."""
-        return self.scale
+    def decode(self, output: Tensor) -> Tensor:
+        """Return a probability for each class from embeddings (N, D), without the margin."""
+        alike = F.soft_cosines(output, self.proxies, centers=self.centers, gamma=self.gamma)
+        return (alike * self.scale.to(alike.dtype)).softmax(1)

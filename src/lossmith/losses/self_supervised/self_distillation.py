@@ -1,14 +1,15 @@
 """Self-distillation: a student predicts what a teacher, or another view, makes of a sample."""
 
+import math
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lossmith import functional as F
-from lossmith.core.bases import Coupled, Pointwise
+from lossmith.core.bases import Coupled, Pointwise, SetLoss
 from lossmith.core.card import Card, Example
-from lossmith.core.hyperparameter import Real, Whole
+from lossmith.core.hyperparameter import Real, Switch, Whole
 from lossmith.core.progress import Progress
 
 STUDENT = Real(
@@ -234,6 +235,73 @@ class SwAV(Coupled):
             arguments={"temperature": 1.0, "epsilon": 1.0},
         ),
     )
+
+
+class MSN(SetLoss):
+    r"""Masked siamese networks: masked views fall into the cluster of the whole one, all are used.
+
+    .. math:: \ell = -\frac{1}{NV} \sum_{i, v} \sum_k q_{ik} \log p_{ivk} + \lambda \bigl( \log K -
+        H(\bar p) \bigr) \qquad p_{iv} = \mathrm{softmax}\Bigl(\frac{\cos(x_{iv}, w_k)}{\tau}\Bigr)
+
+    with learned prototypes w, clusters q of the target sharpened by p^{1/T} and, if balanced, made
+    even over the batch by three of Sinkhorn's iterations; H is the entropy of the mean prediction.
+
+    Shapes: input (N, V, D), V views of N samples, masked or cropped; target (N, D), the whole ones
+    of the slowly moving copy, into which no gradient flows. One number of the batch, in nats.
+    Terms: cross_entropy and mean_entropy. The prototypes are parameters: give them to the
+    optimizer. They start as random directions, the same ones each time; the authors draw them
+    uniformly. Their code can add the mean entropy of each prediction, at a weight of 0.
+
+    Use when: Vision transformers with many patches left out, and few labels later.
+    Avoid when: Clusters of the data are of very unlike size: it asks for even ones.
+    Source: Assran, Caron, Misra, Bojanowski, Bordes, Vincent, Joulin, Rabbat, Ballas, Masked
+    Siamese Networks for Label-Efficient Learning (2022).
+
+    >>> loss = MSN(features=2, prototypes=3)
+    >>> sorted(loss.terms(torch.ones(4, 2, 2), torch.ones(4, 2)))
+    ['cross_entropy', 'mean_entropy']
+    """
+
+    features: Whole = Whole(low=1, doc="D, width of the embeddings")
+    prototypes: Whole = Whole(default=1024, low=2, doc="K, how many clusters")
+    temperature: Real = Real(default=0.1, low=0.0, exclusive=True, doc="τ, divides the cosines")
+    sharpening: Real = Real(
+        default=0.25, low=0.0, exclusive=True, doc="T; below 1 it makes targets surer"
+    )
+    mean_entropy: Real = Real(default=1.0, low=0.0, doc="λ, weight of even use")
+    balanced: Switch = Switch(default=True, doc="whether targets are made even, as by the authors")
+    card = Card(
+        key="msn",
+        tasks=("self_supervised",),
+        input="embeddings",
+        target="embeddings",
+        learns=True,
+        detached=True,
+        # rows without a direction: all clusters alike
+        example=Example(
+            arguments={"features": 2, "prototypes": 3},
+            input=[[[0.0, 0.0], [0.0, 0.0]]],
+            target=[[0.0, 0.0]],
+            value=math.log(3),
+        ),
+    )
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return the prototypes at the start."""
+        return {"directions": nn.Parameter(F.init_proxies(self.prototypes, self.features))}
+
+    def value(self, input: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return the cross-entropy, and how far the clusters are from even use."""
+        found = F.msn(
+            input,
+            target,
+            prototypes=self.directions,
+            temperature=self.temperature,
+            sharpening=self.sharpening,
+            balanced=self.balanced,
+        )
+        uneven = found["mean_entropy"]
+        return {**found, "mean_entropy": self.mean_entropy.to(uneven.dtype) * uneven}
 
 
 def _check_features(input: Tensor, features: int) -> None:

@@ -142,7 +142,8 @@ class Result:
     and of the selected loss. ensemble: how many models of each loss predict, where they are of
     several losses; its score stands beside the others in `test`. lean: the loss that is expected to
     gain most, if its probability of harm is under MOST_HARM or it is selected; None without one,
-    or where no other table tells of the task or metric.
+    or where no other table tells of the task or metric. preset: of a study of a table, how much it
+    trained.
     """
 
     task: str
@@ -172,6 +173,7 @@ class Result:
     beside: dict[str, dict[str, float]] = field(default_factory=dict)
     ensemble: dict[str, int] = field(default_factory=dict)
     lean: str | None = None
+    preset: str = ""
 
     def error(self, score: float) -> float:
         """Return a score such that lower is better; twice gives it back."""

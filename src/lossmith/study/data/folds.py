@@ -20,9 +20,10 @@ REPEATS = 2
 SCREENING = 2  # folds of the first repeat on which every candidate starts
 LATER = 0.4  # share of the rows in order of time that validate, each after those that train for it
 LEAST_LATER = 8  # rows of a fold that validate in order of time
-# A table of twice as many rows, or more, is studied on samples of at least so many, each with at
-# least so many units of the rarest class; a few must do where samples would be very large.
-SAMPLE, SAMPLE_OF_CLASS = 20_000, 200
+# A large table is studied on samples of at least so many rows, each with at least so many units of
+# the rarest class; a few must do where samples would be very large. What holds fewer such samples
+# than these is studied whole: samples of it would save little (bench/large.py).
+SAMPLE, SAMPLE_OF_CLASS, FEWEST_SAMPLES = 20_000, 200, 4
 LARGEST_SAMPLE, LEAST_OF_CLASS = 100_000, 20
 
 
@@ -121,7 +122,7 @@ def _samples_in(rows: int, rarest: int) -> int:
     """Return in how many samples rows are parted; rarest: units of the rarest class, or all."""
     wanted = min(rows // SAMPLE, rarest // SAMPLE_OF_CLASS)
     needed = min(-(-rows // LARGEST_SAMPLE), rarest // LEAST_OF_CLASS)
-    return max(1, wanted, needed)
+    return max(1, needed, wanted if wanted >= FEWEST_SAMPLES else 1)
 
 
 def split_by_time(times: np.ndarray, seed: int, groups: np.ndarray | None = None) -> Split:

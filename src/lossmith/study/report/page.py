@@ -315,5 +315,6 @@ def _reproduce(result: Result) -> str:
     command = f"<pre><code>{escape(result.command)}</code></pre>" if result.command else ""
     used = ", ".join(f"{count:,} {name}" for name, count in result.rows.items())
     rows = [["seed", str(result.seed)]] * _trained(result) + [["rows", escape(used)]] * bool(used)
+    rows += [["preset", escape(result.preset)]] * bool(result.preset)
     rows += [[escape(name), escape(version)] for name, version in result.versions.items()]
     return command + (table(["", "value"], rows, caption="With these", css="words") if rows else "")

@@ -49,13 +49,8 @@ class SuccessiveHalving:
     default: str
     common: str
     least: int
-    rungs: tuple[Rung, ...] = (
-        Rung(after=0.05, keep=0.4, most=30, per_candidate=2),
-        Rung(after=0.1, keep=0.5, most=15, per_candidate=2),
-        Rung(after=0.3, keep=0.5, most=8, per_candidate=2),
-        Rung(after=0.6, keep=0.6, most=5, per_candidate=1),
-    )
-    finalists: int = 5
+    rungs: tuple[Rung, ...]
+    finalists: int
     default_settings: int = 2
 
     def keep(self, rung: Rung, keys: Sequence[Setting], errors: Sequence[float]) -> list[int]:
@@ -103,17 +98,14 @@ class Futility:
     """Checks at which finalists leave that are not better than the default beyond some doubt.
 
     What is proven in the end is hardly in doubt by then. The `protected` best leave only where
-    their p-value exceeds `futility_bound`: when surely worse.
+    their p-value exceeds `futility_bound`: when surely worse. Of the default's settings those leave
+    whose p-value of being better than its best exceeds `behind`.
     """
 
-    checks: tuple[Check, ...] = (
-        Check(after=0.1, p_value=0.7),
-        Check(after=0.3, p_value=0.5),
-        Check(after=0.6, p_value=0.3),
-        Check(after=0.8, p_value=0.2),
-    )
-    protected: int = 1
+    checks: tuple[Check, ...]
+    protected: int
     futility_bound: float = 0.95
+    behind: float = 1.0
 
     def keep(self, check: Check, p_values: Sequence[float]) -> list[int]:
         """Return which rivals go on, by their p-values of being better than the default."""

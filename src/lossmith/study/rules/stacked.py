@@ -24,8 +24,8 @@ from lossmith.study.rules.design import Design, Read
 from lossmith.study.rules.further import further_rates, rank_error, still_improving
 from lossmith.study.rules.halving import Check, Futility, SuccessiveHalving
 from lossmith.study.rules.plan import finalists, named, promoted, screened
+from lossmith.study.rules.presets import PRESETS, Preset
 
-FINALISTS = 5  # beside the default and the common loss
 SETTLED = 0.3  # share of the epochs from which on learning rates are held to each other
 WIDENING, LENGTHENING = "widening ", "lengthening "  # how decisions are called that a study goes on
 
@@ -36,14 +36,14 @@ class StackedDesign(Design):
 
     starts: what the screening starts, in the order of the stack. marks: the epochs after which
     trainings are scored, the last one included. longest: epochs to which a training may go on;
-    widen: whether learning rates beyond the grid may be tried.
+    widen: whether learning rates beyond the grid may be tried. preset: by whose numbers it is cut.
     """
 
     starts: tuple[Setting, ...]
     marks: tuple[int, ...]
     longest: int = 0
     widen: bool = False
-    finalists: int = FINALISTS
+    preset: str = "best"
     probes: ClassVar[bool] = False
 
     @property
@@ -62,19 +62,26 @@ class StackedDesign(Design):
         return (self.folds,)
 
     @property
+    def numbers(self) -> Preset:
+        """The numbers of its preset."""
+        return PRESETS[self.preset]
+
+    @property
     def halving(self) -> SuccessiveHalving:
         """The rule by which the screening is cut."""
         return SuccessiveHalving(
             default=self.default,
             common=self.common or self.default,
             least=2 * len(self.learning_rates),
-            finalists=self.finalists,
+            rungs=self.numbers.rungs,
+            finalists=self.numbers.finalists,
+            default_settings=self.numbers.default_settings,
         )
 
     @property
     def futility(self) -> Futility:
         """The rule by which finalists leave."""
-        return Futility()
+        return self.numbers.futility
 
     def rungs(self) -> tuple[int, ...]:
         """Return the epochs after which the screening is cut."""
@@ -236,13 +243,16 @@ class StackedDesign(Design):
         """Return the default and the finalists that may still be better; all if it diverged."""
         errors = {setting: read(setting, range(self.folds)) for setting in still}
         own = [setting for setting in still if setting.candidate == self.default]
-        default = errors[min(own, key=lambda setting: float(errors[setting].errors.mean()))]
+        best = min(own, key=lambda setting: float(errors[setting].errors.mean()))
+        default = errors[best]
         if not np.isfinite(default.errors).all():
             return list(still)
         rivals = [setting for setting in still if setting not in own]
         p_values = [errors[setting].p_value(default) for setting in rivals]
         kept = {rivals[index] for index in self.futility.keep(check, p_values)}
-        return [setting for setting in still if setting in own or setting in kept]
+        behind = self.futility.behind
+        kept |= {one for one in own if one == best or not errors[one].p_value(default) > behind}
+        return [setting for setting in still if setting in kept]
 
 
 def _first(marks: Sequence[int], shares: Sequence[float]) -> tuple[int, ...]:

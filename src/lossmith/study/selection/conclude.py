@@ -185,6 +185,7 @@ def conclude(
         command=command,
         source="" if problem.several else source(problem.task, worker.scorer.targets[0].metric),
         ensemble=models.ensemble.picked.by_loss if models.ensemble else {},
+        preset=measurements.design.preset,
     )
     outputs = _output_specs(problem, worker.scorer, models.selected, decisions[-1])
     evidence = (

@@ -15,6 +15,7 @@ from lossmith.study.base.out import check_out
 from lossmith.study.base.result import Finding
 from lossmith.study.base.settings import check_kinds, check_numbers
 from lossmith.study.data.problem import Problem
+from lossmith.study.rules.presets import check_preset
 from lossmith.study.selection import storage
 from lossmith.study.selection.conclude import Selection
 from lossmith.study.selection.ensemble import KINDS
@@ -62,6 +63,7 @@ def select(
     decode: Callable[[Any], Any] | None = None,
     keep_outliers: bool = False,
     ensemble: Literal["seeds", "losses"] = "seeds",
+    preset: Literal["best", "fast"] = "best",
     on_diagnosis: Callable[[Problem, tuple[Finding, ...]], None] | None = None,
     progress: Report | None = None,
     command: str = "",
@@ -128,6 +130,8 @@ def select(
             a squared metric without a stable value.
         ensemble: of a table with one target, which models predict together: four of the selected
             loss under as many seeds, or "losses": four of the finalists, by ensemble selection.
+        preset: of a table, how much is trained: "best" for a final model, or "fast" for a first
+            look, with fewer learning rates and finalists and the same test.
         on_diagnosis: called with a table's problem and its diagnosis before anything is trained.
         progress: called with the share done and a line of text.
         command: how to reproduce the study, for the report.
@@ -156,6 +160,9 @@ def select(
         raise InputError(f"ensemble must be {' or '.join(map(repr, KINDS))}, got {ensemble!r}")
     if model is not None and ensemble != "seeds":
         raise InputError("ensemble is for tables: of your own model one model is trained")
+    check_preset(preset)
+    if model is not None and preset != "best":
+        raise InputError("preset is for tables: of your own model, give fewer candidates=[...]")
     if data is not None and target is None:
         raise InputError("name the column to predict: target='price'")
     check_numbers(
@@ -219,6 +226,7 @@ def select(
             batch_size=batch_size,
             keep_outliers=keep_outliers,
             ensemble=ensemble,
+            preset=preset,
             seed=seed,
             on_diagnosis=on_diagnosis,
             command=command,

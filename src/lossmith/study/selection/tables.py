@@ -61,6 +61,7 @@ class TableRequest:
     batch_size: int | None = None
     keep_outliers: bool = False
     ensemble: str = "seeds"
+    preset: str = "best"
     seed: int = 0
     on_diagnosis: Callable[[Problem, tuple[Finding, ...]], None] | None = None
     command: str = ""
@@ -244,6 +245,7 @@ class Plan:
             learning_rates=self.request.learning_rates,
             widen=self.request.widen,
             lengthen=self.request.epochs is None,
+            preset=self.request.preset,
             predictions=self.request.ensemble == "losses",
             clock=_part_of(self.clock, problem.name, place, count),
             folder=self._place(f"target-{place + 1}"),
@@ -272,6 +274,7 @@ class Plan:
             learning_rates=self.request.learning_rates,
             widen=self.request.widen,
             lengthen=self.request.epochs is None,
+            preset=self.request.preset,
             clock=Clock(
                 clock.limit,
                 lambda share, text: clock.report(ALONE + (1 - ALONE) * share, text),

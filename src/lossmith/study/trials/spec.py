@@ -8,9 +8,12 @@ from lossmith.study.journal import Setting
 from lossmith.study.metrics.study_metric import StudyMetric, leaf_arrays
 from lossmith.study.rules.design import Design
 from lossmith.study.rules.plan import named
+from lossmith.study.rules.presets import check_preset
 from lossmith.study.rules.stacked import StackedDesign
 from lossmith.study.trials.contenders import Contender, told_function
 from lossmith.study.trials.splits import Folds, fingerprint
+
+OF_STACKS = ("earlier", "longest", "widen")  # what else is kept of their designs
 
 
 def spec_of(
@@ -51,12 +54,14 @@ def plan_of(design: Design) -> dict[str, Any]:
         "common": design.common,
         "learning_rates": list(design.learning_rates),
         "epochs": design.epochs,
-        "finalists": design.finalists,
+        "finalists": design.halving.finalists,
     }
     if not isinstance(design, StackedDesign):
         return plan
-    own = {"earlier": design.earlier, "longest": design.longest, "widen": design.widen}
-    return {**plan, **own, "starts": named(design.starts), "marks": list(design.marks)}
+    own = {name: getattr(design, name) for name in OF_STACKS}
+    # The preset comes first, to be told of before what follows from it.
+    own = {"preset": design.preset, **plan, **own}
+    return {**own, "starts": named(design.starts), "marks": list(design.marks)}
 
 
 def design_of(spec: Mapping[str, Any]) -> Design:
@@ -70,13 +75,15 @@ def design_of(spec: Mapping[str, Any]) -> Design:
             "epochs": spec["epochs"],
             "folds": spec["shape"][0],
             "better": spec["better"],
-            "finalists": spec["finalists"],
         }
         if "starts" not in spec:
-            return Design(**plan)
+            return Design(**plan, finalists=spec["finalists"])
         starts = tuple(Setting(*one) for one in spec["starts"])
-        own: dict[str, Any] = {name: spec[name] for name in ("earlier", "longest", "widen")}
-        return StackedDesign(**plan, **own, starts=starts, marks=tuple(spec["marks"]))
+        own: dict[str, Any] = {name: spec[name] for name in OF_STACKS}
+        preset = spec.get("preset", "best")  # the only one there was
+        check_preset(preset)
+        marks = tuple(spec["marks"])
+        return StackedDesign(**plan, **own, starts=starts, marks=marks, preset=preset)
     except (KeyError, TypeError, IndexError) as error:
         raise InputError(f"the journal's description of the study is damaged: {error}") from error
 

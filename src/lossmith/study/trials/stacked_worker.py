@@ -39,6 +39,7 @@ from lossmith.study.rules.convergence import LONGER
 from lossmith.study.rules.evidence import LEFT_OUT, Shape, reader
 from lossmith.study.rules.measurements import Measurements
 from lossmith.study.rules.plan import choose, due
+from lossmith.study.rules.presets import PRESETS
 from lossmith.study.rules.stacked import StackedDesign
 from lossmith.study.training.budget import TrialSpec
 from lossmith.study.trials.candidate_trials import CandidateTrials
@@ -63,6 +64,7 @@ class StackedWorker:
     folder that holds another study is refused. alone: whether the screening is all of it.
     widen, lengthen: whether it may go on at further learning rates, and for more epochs.
     predictions: whether those of validation rows are kept, for an ensemble of several losses.
+    preset: how much it trains.
     earlier, trainings: comparisons and trainings of earlier studies whose best take part.
     """
 
@@ -77,6 +79,7 @@ class StackedWorker:
     widen: bool = False
     lengthen: bool = False
     predictions: bool = False
+    preset: str = "best"
     earlier: int = 0
     trainings: int = 0
     notes: dict[str, str] = field(default_factory=dict)
@@ -91,7 +94,13 @@ class StackedWorker:
         split, budget = self.trainer.split, self.trainer.budget
         self.folds = split.screening_folds if self.alone else tuple(range(len(split.folds)))
         trials = CandidateTrials(self.trainer, self.candidates, self.notes)
-        batch = self.trainer.start(split.screening_folds, trials.everyone(self.learning_rates))
+        whole = {self.candidates.default, self.candidates.common}
+        starts = [
+            trial
+            for trial in trials.everyone(self.learning_rates)
+            if PRESETS[self.preset].starts(trial.key, self.learning_rates, whole)
+        ]
+        batch = self.trainer.start(split.screening_folds, starts)
         self.trial = trials.of
         self.design = StackedDesign(
             candidates=tuple(one.name for one in self.candidates.candidates),
@@ -106,6 +115,7 @@ class StackedWorker:
             marks=tuple(budget.checkpoints()),
             longest=budget.epochs * (LONGER if self.lengthen and not self.alone else 1),
             widen=self.widen and not self.alone,
+            preset=self.preset,
         )
         self.stacks = Stacks(self.trainer, self.trial, self.folder, {"screening": Stack(batch)})
         self.journal = self._open()

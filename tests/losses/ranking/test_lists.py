@@ -113,13 +113,45 @@ def test_listmle_ties_are_breslows() -> None:
     torch.testing.assert_close(F.listmle(s[None], torch.tensor([[1, 1, 0]]))[0], expected)
 
 
+def test_p_listmle_is_its_definition_where_nothing_ties() -> None:
+    s, y = SCORES[2].tolist(), GRADES[2].tolist()
+    order = sorted((i for i in range(6) if y[i] >= 0), key=lambda i: -y[i])
+    total, weights = 0.0, 0.0
+    for place, i in enumerate(order, start=1):
+        alpha = 2.0 ** (len(order) - place) - 1
+        rest = math.log(sum(math.exp(s[j]) for j in order[place - 1 :]))
+        total, weights = total + alpha * (rest - s[i]), weights + alpha
+    assert F.p_listmle(SCORES[2:3], GRADES[2:3]).item() == pytest.approx(total / weights)
+
+
+def test_p_listmle_of_ties_has_the_mean_weight_of_their_places() -> None:
+    s = SCORES[0, :3]
+    expected = s.logsumexp(0) - (s[0] + s[1]) / 2  # places 1 and 2 of 3, both with a weight of 2
+    torch.testing.assert_close(F.p_listmle(s[None], torch.tensor([[1, 1, 0]]))[0], expected)
+
+
+def test_p_listmle_holds_for_long_lists() -> None:
+    scores = torch.linspace(-3, 3, 2000).expand(1, -1)
+    grades = torch.arange(2000).expand(1, -1)
+    exact = F.p_listmle(scores.double(), grades)
+    torch.testing.assert_close(F.p_listmle(scores, grades).double(), exact, rtol=1e-5, atol=0)
+
+
 def test_smooth_metrics_are_the_metrics_where_the_sigmoid_is_steep() -> None:
     sharp = F.approx_ndcg(SCORES, GRADES, alpha=1e6)
     exact = [ndcg(s, y) for s, y in zip(SCORES.tolist(), GRADES.tolist(), strict=True)]
     torch.testing.assert_close(1 - sharp, torch.tensor(exact, dtype=torch.float64))
+    sharp = F.neural_ndcg(SCORES, GRADES, temperature=1e-4)
+    torch.testing.assert_close(1 - sharp, torch.tensor(exact, dtype=torch.float64))
     sharp = F.smooth_ap(SCORES, GRADES, temperature=1e-6)
     exact = [average_precision(s, y) for s, y in zip(SCORES.tolist(), GRADES.tolist(), strict=True)]
     torch.testing.assert_close(1 - sharp, torch.tensor(exact, dtype=torch.float64))
+
+
+def test_neural_order_is_doubly_stochastic() -> None:
+    """So that equal gains have the same discounted sum whatever the scores."""
+    grades = torch.ones(4, 6).long()
+    torch.testing.assert_close(F.neural_ndcg(SCORES, grades), torch.zeros(4, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.5])

@@ -1,0 +1,127 @@
+"""Softmax of embeddings' angles to learned proxies, the own class held by a margin, unreduced."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from lossmith.functional.checks import as_scalar_or_tensor, promote, tensor_like
+from lossmith.functional.classification.multiclass import gather_target, nll
+from lossmith.functional.embeddings import dots, row_lengths, unit_rows
+from lossmith.functional.metric_learning.proxies import (
+    class_cosines,
+    margin_entropy,
+    own_class,
+)
+
+__all__ = ["ada_face", "arc_face", "cos_face", "norms", "sphere_face"]
+
+
+def arc_face(
+    input: Tensor,
+    target: Tensor,
+    *,
+    proxies: Tensor,
+    scale: Tensor | float = 64.0,
+    margin: Tensor | float = 0.5,
+    centers: int = 1,
+) -> Tensor:
+    """Return cross-entropy of scale·cos θ with θ + margin for the target's class.
+
+    Beyond θ = π − margin, where cos(θ + margin) would rise again, it is cos θ − margin·sin margin.
+    Of several centers a class has, consecutive rows of proxies, the nearest counts.
+    """
+    cos, classes = class_cosines(input, target, proxies, centers)
+    margin = tensor_like(margin, cos)
+    own = gather_target(cos, classes)
+    turned = _turned(own, margin)
+    held = torch.where(own > -margin.cos(), turned, own - margin * margin.sin())
+    return margin_entropy(cos, classes, held, scale)
+
+
+def cos_face(
+    input: Tensor,
+    target: Tensor,
+    *,
+    proxies: Tensor,
+    scale: Tensor | float = 64.0,
+    margin: Tensor | float = 0.35,
+) -> Tensor:
+    """Return cross-entropy of scale·cos θ with cos θ − margin for the target's class."""
+    cos, classes = class_cosines(input, target, proxies)
+    return margin_entropy(
+        cos, classes, gather_target(cos, classes) - as_scalar_or_tensor(margin, cos), scale
+    )
+
+
+def sphere_face(
+    input: Tensor,
+    target: Tensor,
+    *,
+    proxies: Tensor,
+    margin: int = 4,
+    annealing: Tensor | float = 0.0,
+) -> Tensor:
+    """Return cross-entropy of |x|·cos θ with |x|·ψ(θ) for the target's class (Liu et al., 2017).
+
+    ψ(θ) = (−1)^k cos(mθ) − 2k for θ from kπ/m to (k + 1)π/m, m the margin, mixed with cos θ:
+    (annealing·cos θ + ψ(θ)) / (1 + annealing).
+    """
+    rows = promote(input)  # once: gradients of several uses add up in its dtype
+    cos, classes = class_cosines(rows, target, proxies)
+    own, mix = gather_target(cos, classes), as_scalar_or_tensor(annealing, cos)
+    # 8·margin times a row's length is a number still.
+    size = row_lengths(rows).clamp(max=torch.finfo(cos.dtype).max / (64 * margin))
+    logits = dots(rows, unit_rows(proxies.to(cos)))
+    moved = size * (_psi(own, margin) - own) / (1 + mix)
+    return nll(logits + torch.where(own_class(cos, classes), moved.unsqueeze(1), 0), classes)
+
+
+def _psi(cos: Tensor, margin: int) -> Tensor:
+    """Return (−1)^k cos(mθ) − 2k, by Chebyshev's polynomials: smooth where acos is not."""
+    before, turned = torch.ones_like(cos), cos
+    for _ in range(margin - 1):
+        before, turned = turned, 2 * cos * turned - before
+    edges = [math.cos(place * math.pi / margin) for place in range(1, margin)]
+    passed = sum((cos.detach() <= edge).to(cos.dtype) for edge in edges) + torch.zeros_like(cos)
+    return (1 - 2 * (passed % 2)) * turned - 2 * passed
+
+
+def ada_face(
+    input: Tensor,
+    target: Tensor,
+    *,
+    proxies: Tensor,
+    mean: Tensor | float,
+    deviation: Tensor | float,
+    scale: Tensor | float = 64.0,
+    margin: Tensor | float = 0.4,
+    concentration: Tensor | float = 0.333,
+) -> Tensor:
+    """Return cross-entropy of scale·cos θ, scale·(cos(θ + g) − a) for the target's class.
+
+    g = −margin·z and a = margin + margin·z, where z from −1 to 1 is concentration times how many
+    deviations a row's length, a constant of the gradient, lies off the mean (Kim et al., 2022).
+    """
+    cos, classes = class_cosines(input, target, proxies)
+    margin, own = tensor_like(margin, cos), gather_target(cos, classes)
+    far = (norms(input) - tensor_like(mean, cos)) / (tensor_like(deviation, cos) + 1e-3)
+    quality = (as_scalar_or_tensor(concentration, cos) * far).clamp(-1, 1)
+    angle = -margin * quality
+    turned = _turned(own, angle)
+    turned = torch.where((angle < 0) & (own > angle.cos()), 1, turned)  # θ + g from 0 to π
+    turned = torch.where((angle > 0) & (own < -angle.cos()), -1, turned)
+    return margin_entropy(cos, classes, turned - margin * (1 + quality), scale)
+
+
+def norms(input: Tensor) -> Tensor:
+    """Return the length of each row, held within 0.001 … 100 as in AdaFace; a constant."""
+    return row_lengths(input.detach()).clamp(0.001, 100)
+
+
+def _turned(cos: Tensor, angle: Tensor) -> Tensor:
+    """Return cos(θ + angle)."""
+    rest = 1 - cos.square()
+    clear = rest > torch.finfo(cos.dtype).eps
+    sine = torch.where(clear, torch.where(clear, rest, 1).sqrt(), 0)
+    return cos * angle.cos() - sine * angle.sin()

@@ -1,0 +1,293 @@
+"""Metric learning by a softmax over proxies whose own class is held by a margin."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from lossmith import functional as F
+from lossmith.core.bases import Pointwise
+from lossmith.core.card import Card, Example
+from lossmith.core.hyperparameter import Real, Whole
+from lossmith.core.progress import Progress
+from lossmith.functional.checks import promote
+from lossmith.losses.metric_learning._proxies import (
+    EACH,
+    ORIGIN,
+    SCALE,
+    SIZES,
+    SMALL,
+    ProxyLoss,
+)
+
+MARGIN = Real(
+    default=0.5,
+    low=0.0,
+    high=1.5707963267948966,
+    doc="added to the angle of the own class, radians",
+)
+
+# AdaFace's at scale 4 of lengths of 0.001 and angles of π/2: cos(π/2 + g) = −sin g
+QUALITY = 0.333 * (0.001 - 20) / 100.001
+HELD = math.sin(0.4 * QUALITY) - 0.4 * (1 + QUALITY)
+
+
+class ArcFace(ProxyLoss, Pointwise):
+    r"""Softmax of scaled cosines to the proxies, with a margin added to the own class's angle.
+
+    .. math:: \ell(x, y) = -\log \frac{e^{s \cos(\theta_y + m)}}{e^{s \cos(\theta_y + m)} +
+        \sum_{c \ne y} e^{s \cos \theta_c}}
+
+    Shapes: input (N, D) of embeddings, target (N,) of integer classes. One value a row, in nats.
+    θ_c is the angle between x and proxy c. Where θ_y + m would pass π and the cosine rise again,
+    cos θ_y − m·sin m takes its place, as in the authors' code and pytorch-metric-learning.
+
+    Use when: Faces, products, landmarks: many classes, verification of unseen ones.
+    Avoid when: Labels are noisy or classes fall into parts: sub-centres bear it.
+    Source: Deng, Guo, Xue, Zafeiriou, ArcFace: Additive Angular Margin Loss for Deep Face
+    Recognition (2019).
+
+    >>> loss = ArcFace(classes=3, features=2)
+    >>> loss.decode(loss.proxies).argmax(1)
+    tensor([0, 1, 2])
+    """
+
+    scale: Real = SCALE
+    margin: Real = MARGIN
+    card = Card(
+        key="arc_face",
+        tasks=("metric_learning",),
+        input="embeddings",
+        target="classes",
+        learns=True,
+        # all angles are a right angle: cos(pi/2 + m) = -sin m
+        example=Example(
+            arguments=SMALL,
+            input=ORIGIN,
+            target=EACH,
+            value=math.log1p(2 * math.exp(4 * math.sin(0.5))),
+        ),
+    )
+
+    def sharpness(self) -> Tensor:
+        """Return the scale."""
+        return self.scale
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the cross-entropy with margin of each row."""
+        return F.arc_face(input, target, proxies=self.proxies, scale=self.scale, margin=self.margin)
+
+
+class SubCenterArcFace(ProxyLoss, Pointwise):
+    r"""ArcFace with several proxies a class, of which the nearest counts.
+
+    .. math:: \cos \theta_c = \max_k \frac{x}{\|x\|} \cdot \frac{p_{ck}}{\|p_{ck}\|}
+
+    Shapes: input (N, D) of embeddings, target (N,) of integer classes. One value a row, in nats:
+    ArcFace's of these cosines. The proxies of a class are consecutive rows.
+
+    Use when: Labels are noisy or classes fall into parts: the odd ones find a centre.
+    Avoid when: Labels are clean and classes compact: ArcFace makes them more so.
+    Source: Deng, Guo, Liu, Gong, Zafeiriou, Sub-center ArcFace: Boosting Face Recognition by
+    Large-Scale Noisy Web Faces (2020).
+
+    >>> SubCenterArcFace(classes=4, features=2).proxies.shape
+    torch.Size([12, 2])
+    """
+
+    sub_centers: Whole = Whole(default=3, low=1, doc="proxies a class")
+    scale: Real = SCALE
+    margin: Real = MARGIN
+    card = Card(
+        key="sub_center_arc_face",
+        tasks=("metric_learning",),
+        input="embeddings",
+        target="classes",
+        learns=True,
+        example=Example(
+            arguments=SMALL,
+            input=ORIGIN,
+            target=EACH,
+            value=math.log1p(2 * math.exp(4 * math.sin(0.5))),
+        ),
+    )
+
+    @property
+    def centers(self) -> int:
+        """How many proxies each class has."""
+        return self.sub_centers
+
+    def sharpness(self) -> Tensor:
+        """Return the scale."""
+        return self.scale
+
+    def values(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the cross-entropy with margin of each row."""
+        return F.arc_face(
+            input,
+            target,
+            proxies=self.proxies,
+            scale=self.scale,
+            margin=self.margin,
+            centers=self.sub_centers,
+        )
+
+
+class CosFace(ProxyLoss, Pointwise):
+    r"""Softmax of scaled cosines to the proxies, with a margin off the own class's cosine.
+
+    .. math:: \ell(x, y) = -\log \frac{e^{s (\cos \theta_y - m)}}{e^{s (\cos \theta_y - m)} +
+        \sum_{c \ne y} e^{s \cos \theta_c}}
+
+    Shapes: input (N, D) of embeddings, target (N,) of integer classes. One value a row, in nats.
+
+    Use when: As ArcFace, with a gradient that no angle bends: steadier early training.
+    Avoid when: Few classes with much overlap: the margin asks for what cannot be had.
+    Source: Wang, Wang, Zhou, Ji, Gong, Zhou, Li, Liu, CosFace: Large Margin Cosine Loss for Deep
+    Face Recognition (2018).
+
+    >>> CosFace(classes=3, features=2).decode(torch.zeros(1, 2))
+    tensor([[0.3333, 0.3333, 0.3333]], grad_fn=<SoftmaxBackward0>)
+    """
+
+    function = staticmethod(F.cos_face)
+    scale: Real = SCALE
+    margin: Real = Real(default=0.35, low=0.0, high=1.0, doc="m, taken off the own cosine")
+    card = Card(
+        key="cos_face",
+        tasks=("metric_learning",),
+        input="embeddings",
+        target="classes",
+        learns=True,
+        example=Example(
+            arguments=SMALL, input=ORIGIN, target=EACH, value=math.log1p(2 * math.exp(4 * 0.35))
+        ),
+    )
+
+    def sharpness(self) -> Tensor:
+        """Return the scale."""
+        return self.scale
+
+
+class SphereFace(ProxyLoss, Pointwise):
+    r"""Softmax of lengths times cosines, the own class's angle multiplied: A-Softmax.
+
+    .. math:: \ell(x, y) = -\log \frac{e^{\lVert x \rVert f(\theta_y)}}{e^{\lVert x \rVert
+        f(\theta_y)} + \sum_{c \ne y} e^{\lVert x \rVert \cos \theta_c}} \qquad f(\theta) =
+        \frac{\lambda \cos \theta + \psi(\theta)}{1 + \lambda}, \; \psi(\theta) = (-1)^k \cos(m
+        \theta) - 2k
+
+    for θ from kπ/m to (k + 1)π/m: it falls all the way from 0 to π.
+
+    Shapes: input (N, D) of embeddings, whose length counts; target (N,) of integer classes. One
+    value a row, in nats. Proxies count by their direction alone. With λ = 0 it is the paper's
+    formula and pytorch-metric-learning's; the authors' training starts at 1000 and goes down to 5,
+    which a schedule writes.
+
+    Use when: SphereFace is to be compared with.
+    Avoid when: Training must be easy: CosFace and ArcFace need no annealing.
+    Source: Liu, Wen, Yu, Li, Raj, Song, SphereFace: Deep Hypersphere Embedding for Face Recognition
+    (2017).
+
+    >>> loss = SphereFace(classes=3, features=2)
+    >>> loss.decode(4 * loss.proxies).argmax(1)
+    tensor([0, 1, 2])
+    """
+
+    function = staticmethod(F.sphere_face)
+    margin: Whole = Whole(default=4, low=1, high=8, doc="m, by which the own angle is multiplied")
+    annealing: Real = Real(
+        default=0.0, low=0.0, doc="λ, how much of the plain cosine counts; takes a schedule"
+    )
+    card = Card(
+        key="sphere_face",
+        tasks=("metric_learning",),
+        input="embeddings",
+        target="classes",
+        learns=True,
+        # a row without length has logits of 0
+        example=Example(arguments=SIZES, input=ORIGIN, target=EACH, value=math.log(3)),
+    )
+
+    def sharpness(self) -> Tensor:
+        """Return 1: logits are lengths times cosines."""
+        return torch.ones(())
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return a probability for each class from embeddings (N, D), without the margin."""
+        rows = promote(output)
+        return F.dots(rows, F.unit_rows(self.proxies.to(rows))).softmax(1)
+
+
+class AdaFace(ProxyLoss, Pointwise):
+    r"""A margin that depends on the length of the embedding: long ones, of good images, more.
+
+    .. math:: \ell(x, y) = -\log \frac{e^{s (\cos(\theta_y + g) - a)}}{e^{s (\cos(\theta_y + g) -
+        a)} + \sum_{c \ne y} e^{s \cos \theta_c}} \qquad g = -m z, \; a = m + m z, \; z = \Bigl[ h
+        \frac{\lVert x \rVert - \mu}{\sigma} \Bigr]_{-1}^{1}
+
+    with θ_y + g held within 0 … π. Lengths, held within 0.001 … 100, are constants of the
+    gradient. μ and σ, their mean and standard deviation, start at 20 and 100; after each step
+    `observe` moves them towards those of the step's rows, the signal "input":
+    `clock.step(embeddings=output)`. The authors' code moves them before, in forward.
+
+    Shapes: input (N, D) of embeddings, not normalised; target (N,) of integer classes. One value a
+    row, in nats. The authors' code also holds all cosines within ±0.999; here they are as they are.
+
+    Use when: Faces of unlike quality: hard rows count where they can be told, else little.
+    Avoid when: Lengths say nothing of quality, as after a normalisation.
+    Source: Kim, Jain, Liu, AdaFace: Quality Adaptive Margin for Face Recognition (2022).
+
+    >>> loss = AdaFace(classes=3, features=2)
+    >>> rows = torch.tensor([[3.0, 4.0], [0.0, 7.0], [0.0, 9.0]])
+    >>> loss.observe(Progress(step=1, signals={"input": rows}))
+    >>> loss.mean  # of lengths 5, 7 and 9: 20 + (7 − 20) / 100
+    tensor(19.8700, dtype=torch.float64)
+    """
+
+    function = staticmethod(F.ada_face)
+    scale: Real = SCALE
+    margin: Real = Real(default=0.4, low=0.0, high=1.0, doc="m")
+    concentration: Real = Real(
+        default=0.333, low=0.0, doc="h, which a length a standard deviation off the mean has as z"
+    )
+    momentum: Real = Real(
+        default=0.99, low=0.0, high=1.0, doc="the share of mean and deviation that a step keeps"
+    )
+    card = Card(
+        key="ada_face",
+        tasks=("metric_learning",),
+        input="embeddings",
+        target="classes",
+        learns=True,
+        detached=True,
+        required_signals=("input",),
+        example=Example(
+            arguments=SMALL,
+            input=ORIGIN,
+            target=EACH,
+            value=math.log1p(2 * math.exp(-4 * HELD)),
+        ),
+    )
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Return the proxies, and the mean and deviation of lengths as the authors start."""
+        start = {"mean": 20.0, "deviation": 100.0}
+        lengths = {
+            name: torch.tensor(number, dtype=torch.float64, device="cpu")
+            for name, number in start.items()
+        }
+        return {**super().initial_state(), **lengths}
+
+    def sharpness(self) -> Tensor:
+        """Return the scale."""
+        return self.scale
+
+    def update(self, progress: Progress) -> None:
+        """Move mean and deviation towards those of the lengths of the step's rows."""
+        seen = F.norms(progress.signals["input"])
+        if len(seen) < 2:  # of which there is no deviation
+            return
+        share = (1 - self.momentum).item()
+        self.mean.lerp_(seen.mean().to(self.mean), share)
+        self.deviation.lerp_(seen.std().to(self.deviation), share)

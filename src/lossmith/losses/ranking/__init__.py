@@ -1,0 +1,1 @@
+"""Losses that order the items of a list."""

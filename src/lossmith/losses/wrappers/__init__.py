@@ -1,0 +1,1 @@
+"""Losses made of another loss: of its values, by groups, under permutations."""
