@@ -238,6 +238,15 @@ def test_a_sum_that_is_fitted_keeps_its_weights_of_classes() -> None:
         Hybrid.for_target(target)
 
 
+def test_for_target_may_be_a_static_method_of_ones_own() -> None:
+    class Mine(Huber):
+        @staticmethod
+        def for_target(target: torch.Tensor, **hypers: object) -> Huber:  # type: ignore[override]
+            return Mine(delta=target.std().item())
+
+    assert Mine().for_target(torch.tensor([1.0, 3.0])).delta == pytest.approx(2**0.5)
+
+
 def test_what_no_target_tells_is_not_said_to_be_fitted() -> None:
     with pytest.raises(TypeError, match=r"^Linex needs asymmetry$"):
         Linex.for_target(torch.tensor([0.0, 1.0]))

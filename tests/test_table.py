@@ -29,11 +29,13 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.CSV", "t.parquet", "t.pq"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.CSV", "t.parquet", "t.pq", "t.feather"])
 def test_a_written_table_is_read_back(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     if name.endswith(("parquet", "pq")):
         MIXED.to_parquet(path)
+    elif name.endswith("feather"):
+        MIXED.to_feather(path)
     else:
         MIXED.to_csv(path, index=False, sep="\t" if name == "t.tsv" else ",")
     pd.testing.assert_frame_equal(read_table(path), MIXED, check_dtype=False)
@@ -135,11 +137,24 @@ def test_byte_order_mark_and_blank_lines_before_the_header(tmp_path: Path) -> No
         ("a.csv", "x,y,x\n1,2,3\n", "more than one column called 'x'"),
         ("a.tsv", "x\ty\tx\n1\t2\t3\n", "more than one column called 'x'"),
         ("a.csv", "x,y\n1,2\n1,2,3,4\n", "cannot be read as CSV: .*line 3"),
-        ("a.csv", b"name,x\nM\xfcller,1\n", r"not UTF-8 \(byte 0xfc at offset 8, line 2\)"),
-        ("a.csv", "x,y\n1,2\n".encode("utf-16"), "not UTF-8 .byte 0xff at offset 0, line 1"),
+        (
+            "a.csv",
+            b"name,x\nM\xfcller,1\n",
+            r"\(byte 0xfc at offset 8, line 2\); .* -f WINDOWS-1252 -t UTF-8 a.csv > utf8.csv",
+        ),
+        (
+            "a.csv",
+            "x,y\n1,2\n".encode("utf-16"),
+            "not UTF-8 .byte 0xff at offset 0, line 1.*iconv -f UTF-16",
+        ),
         ("a.parquet", "x,y\n1,2\n", "cannot be read as Parquet"),
         ("a.parquet", "", "a.parquet is empty"),
-        ("a.ods", "PK", "suffix .ods; give .csv, .tsv, .parquet, .pq, .xlsx, also as .gz"),
+        ("a.feather", "x,y\n1,2\n", "cannot be read as Feather"),
+        (
+            "a.ods",
+            "PK",
+            "suffix .ods; give .csv, .tsv, .parquet, .pq, .feather, .xlsx, also as .gz",
+        ),
         ("a", "x", r"suffix \(none\)"),
     ],
 )

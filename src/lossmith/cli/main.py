@@ -156,8 +156,8 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "file",
-        help="the table: .csv, .tsv, .parquet or .xlsx, also as .gz or .zip; or a folder of images "
-        "or texts",
+        help="the table: .csv, .tsv, .parquet, .feather or .xlsx, also as .gz or .zip; or a folder "
+        "of images or texts",
     )
     parser.add_argument(
         "--target",

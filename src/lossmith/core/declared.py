@@ -19,10 +19,10 @@ class Fitted(classmethod):
     """
 
     @classmethod
-    def of(cls, kind: type) -> "Fitted":
+    def of(cls, kind: type) -> Any:
         """Return a class's `for_target` as this, its own or the one it inherits."""
         stated = inspect.getattr_static(kind, "for_target")
-        return stated if isinstance(stated, cls) else cls(stated.__func__)
+        return cls(stated.__func__) if type(stated) is classmethod else stated
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return super().__get__(None, owner) if instance is None else instance.refitted

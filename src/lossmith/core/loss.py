@@ -69,7 +69,7 @@ class Loss(Adaptive, metaclass=Constructed):
             Loss.composite = cls  # type: ignore[assignment]
         cls.hyperparameters = MappingProxyType(hyperparameters_of(cls))
         cls.takes = functions_of(cls)
-        cls.for_target = Fitted.of(cls)  # type: ignore[assignment]
+        cls.for_target = Fitted.of(cls)  # type: ignore[method-assign]
         cls.__doc__ = documented(cls)
 
     def __init__(self, **given: Any) -> None:

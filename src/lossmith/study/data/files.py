@@ -14,7 +14,7 @@ from lossmith.study.base.errors import InputError
 
 TEXT = (".csv", ".tsv")
 PARQUET = (".parquet", ".pq")
-SUFFIXES = (*TEXT, *PARQUET, ".xlsx")
+SUFFIXES = (*TEXT, *PARQUET, ".feather", ".xlsx")
 PACKED = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
 ARCHIVES = (*PACKED, ".zip")
 DAMAGED = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)

@@ -5,6 +5,7 @@ import difflib
 import io
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas.api import types
+from pyarrow import feather
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.data import files
@@ -34,7 +36,7 @@ class _Arrow(Protocol):
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a CSV, TSV, Parquet or XLSX file, told apart by its suffix, also out of an archive.
+    """Read a CSV, TSV, Parquet, Feather or XLSX file, told by its suffix, also out of an archive.
 
     A .csv is read with the commas, semicolons, tabs or bars that its header holds most of, with
     semicolons also with decimal commas where that makes more columns numeric. A column with a
@@ -48,7 +50,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     path = Path(path)
     _check_file(path)
     file = files.read(path)
-    frame = (_read_parquet if file.suffix in files.PARQUET else _read_text)(file, path)
+    frame = (_read_text if file.suffix in files.TEXT else _read_arrow)(file, path)
     frame.columns = [str(name) for name in frame.columns]
     _check_names(list(frame.columns), str(path))
     if not len(frame):
@@ -191,12 +193,15 @@ def _check_names(names: list[str], where: str) -> None:
         )
 
 
-def _read_parquet(file: files.File, path: Path) -> pd.DataFrame:
+def _read_arrow(file: files.File, path: Path) -> pd.DataFrame:
+    parquet, content = file.suffix in files.PARQUET, io.BytesIO(file.content)
     try:
-        return pq.ParquetFile(io.BytesIO(file.content)).read().to_pandas()
+        table = pq.ParquetFile(content).read() if parquet else feather.read_table(content)
+        return table.to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read as Parquet: {reason}") from error
+        kind = "Parquet" if parquet else "Feather"
+        raise InputError(f"{path} cannot be read as {kind}: {reason}") from error
 
 
 def _read_text(file: files.File, path: Path) -> pd.DataFrame:
@@ -268,4 +273,7 @@ def _encoding_message(content: bytes, path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         found = f" (byte 0x{content[error.start]:02x} at offset {error.start}, line {line})"
-    return f"{path} is not UTF-8{found}; save it as UTF-8, for example with iconv"
+    guess = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "WINDOWS-1252"
+    name = path.name if path.suffix.lower() in files.TEXT else path.stem  # unpacked
+    command = f"iconv -f {guess} -t UTF-8 {shlex.quote(name)} > utf8.csv"
+    return f"{path} is not UTF-8{found}; save it as such, in Excel as CSV UTF-8, or: {command}"
