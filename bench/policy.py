@@ -16,7 +16,7 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,7 @@ NEAR: Mapping[str, Rule] = {
     "fast, all learning rates": _preset("fast", rates=None),
     "fast, 1 finalist": _preset("fast", finalists=1),
     "fast, 3 finalists": _preset("fast", finalists=3),
+    "fast, the best finalist stays": _preset("fast", futility=replace(FAST.futility, protected=1)),
     "fast, the default at one rate": _preset("fast", default_settings=1),
 }
 SETS = {"cuts": (RULES, 4), "presets": (NEAR, 20)}  # of rules, and draws of each kind

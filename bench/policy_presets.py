@@ -108,7 +108,7 @@ def _numbers(presets: Mapping[str, Preset]) -> list[list[str]]:
             lambda one: listed(check.p_value for check in one.futility.checks),
         ),
         row(
-            "the default's worse rate leaves above",
-            lambda one: f"{one.futility.behind:g}" if one.futility.behind < 1 else "never",
+            "the default's worse rate leaves above one of",
+            lambda one: listed(check.behind for check in one.futility.checks),
         ),
     ]

@@ -101,6 +101,18 @@ def test_the_default_at_a_worse_rate_leaves_a_fast_study_alone(preset: str, coun
     assert len(default) == count
 
 
+def test_the_default_at_a_small_rate_may_start_slowly() -> None:
+    def late(name: str, fold: int, epoch: int, rate: float) -> float:
+        own = learning(name, fold, epoch, 0.003)
+        if name != "default" or rate == 0.003:
+            return own
+        return own + 1.0 if rate > 0.003 else own + (0.5 if epoch < 20 else -0.3)
+
+    study = search(Scripted(late))
+    study.preset = "fast"
+    assert finished(study).default.learning_rate == 0.001
+
+
 def test_best_is_what_a_study_is_without_a_word() -> None:
     assert told(studied()) == told(by("best"))
     assert by("best").result.preset == StackedDesign.preset == "best"

@@ -29,10 +29,15 @@ class Rung(NamedTuple):
 
 
 class Check(NamedTuple):
-    """A look at the finalists after a share of the epochs; those beyond `p_value` leave."""
+    """A look at the finalists after a share of the epochs; those beyond `p_value` leave.
+
+    behind: of the default's settings those leave whose p-value of being better than its best is
+    beyond it.
+    """
 
     after: float
     p_value: float
+    behind: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +103,12 @@ class Futility:
     """Checks at which finalists leave that are not better than the default beyond some doubt.
 
     What is proven in the end is hardly in doubt by then. The `protected` best leave only where
-    their p-value exceeds `futility_bound`: when surely worse. Of the default's settings those leave
-    whose p-value of being better than its best exceeds `behind`.
+    their p-value exceeds `futility_bound`: when surely worse.
     """
 
     checks: tuple[Check, ...]
     protected: int
     futility_bound: float = 0.95
-    behind: float = 1.0
 
     def keep(self, check: Check, p_values: Sequence[float]) -> list[int]:
         """Return which rivals go on, by their p-values of being better than the default."""

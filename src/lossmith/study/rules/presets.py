@@ -80,12 +80,12 @@ PRESETS: Mapping[str, Preset] = {
             checks=(
                 Check(after=0.1, p_value=0.5),
                 Check(after=0.3, p_value=0.3),
-                Check(after=0.6, p_value=0.2),
-                Check(after=0.8, p_value=0.1),
+                # Not before: a small learning rate is behind at first.
+                Check(after=0.6, p_value=0.2, behind=0.8),
+                Check(after=0.8, p_value=0.1, behind=0.8),
             ),
-            protected=1,
+            protected=0,
             futility_bound=0.95,
-            behind=0.8,
         ),
     ),
 }

@@ -250,8 +250,7 @@ class StackedDesign(Design):
         rivals = [setting for setting in still if setting not in own]
         p_values = [errors[setting].p_value(default) for setting in rivals]
         kept = {rivals[index] for index in self.futility.keep(check, p_values)}
-        behind = self.futility.behind
-        kept |= {one for one in own if one == best or not errors[one].p_value(default) > behind}
+        kept |= {s for s in own if s == best or not errors[s].p_value(default) > check.behind}
         return [setting for setting in still if setting in kept]
 
 
