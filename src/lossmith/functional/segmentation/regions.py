@@ -120,7 +120,7 @@ def blob_dice(
     check_range(numbers, 0, pixels, message)
     seen = logits.sigmoid() * kept.flatten(1)
     parts = (seen, seen.square() if squared else seen, kept.flatten(1).to(seen.dtype))
-    empty, place = seen.new_zeros(len(seen), pixels + 1), numbers.long()
+    empty, place = seen.new_zeros(seen.shape[0], pixels + 1), numbers.long()
     found, whole, size = (empty.scatter_add(1, place, part) for part in parts)
     both = whole[:, :1] + whole[:, 1:] + size[:, 1:]  # the background's and its own
     smooth = as_scalar_or_tensor(smooth, seen)
