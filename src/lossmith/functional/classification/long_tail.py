@@ -98,7 +98,8 @@ def _weights(
     background: bool,
 ) -> Tensor:
     alpha, gamma, mu = (as_scalar_or_tensor(one, hit) for one in numbers)
-    ratio = torch.where(positive + negative > 0, positive / (negative + _LEAST), _UNSEEN).to(hit)
+    none = positive + negative <= 0  # so that NaN stays
+    ratio = torch.where(none, _UNSEEN, positive / (negative + _LEAST)).to(hit)
     balance = (gamma * (ratio - mu)).sigmoid()
     if background:
         balance = torch.cat([balance[:-1], torch.ones_like(balance[-1:])])

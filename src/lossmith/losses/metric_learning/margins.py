@@ -224,7 +224,7 @@ class AdaFace(ProxyLoss, Pointwise):
 
     .. math:: \ell(x, y) = -\log \frac{e^{s (\cos(\theta_y + g) - a)}}{e^{s (\cos(\theta_y + g) -
         a)} + \sum_{c \ne y} e^{s \cos \theta_c}} \qquad g = -m z, \; a = m + m z, \; z = \Bigl[ h
-        \frac{\lVert x \rVert - \mu}{\sigma} \Bigr]_{-1}^{1}
+        \frac{\lVert x \rVert - \mu}{\sigma + 0.001} \Bigr]_{-1}^{1}
 
     with θ_y + g held within 0 … π. Lengths, held within 0.001 … 100, are constants of the
     gradient. μ and σ, their mean and standard deviation, start at 20 and 100; after each step
