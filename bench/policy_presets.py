@@ -23,12 +23,12 @@ time is in per cent of `best` by the model above:
 """
 FOUND = """
 `fast` makes every switch that `best` makes, mostly to another loss: on chemical yield the error on
-held-out rows falls by 42 % instead of 56, on digits by 36 instead of 24, elsewhere by as much within
-a point; on flights it switches where `best` does not, for 0.6 %. With one learning rate a rival is
-hardly measured worse than with three: the middle one is good for nearly all, and the best of a
-hundred settings is picked by luck more often than the best of forty. The default keeps all rates,
-of which two go to all folds until 60 % of the epochs at least: at one, {worse} of {kept} draws
-switched to a loss that is worse by the record than the default at its better rate. With one
+held-out rows falls by 42 % instead of 56, on digits by 36 instead of 24, elsewhere by as much
+within a point; on flights it switches where `best` does not, for 0.6 %. With one learning rate a
+rival is hardly measured worse than with three: the middle one is good for nearly all, and the best
+of a hundred settings is picked by luck more often than the best of forty. The default keeps all
+rates, of which two go to all folds until 60 % of the epochs at least: at one, {worse} of {kept}
+draws switched to a loss that is worse by the record than the default at its better rate. With one
 finalist a switch is lost. What other tables say of a loss before any training is not asked: the
 step in which all losses train is {first:.0f} % of a fast search.
 
