@@ -42,8 +42,8 @@ On [tables drawn by lot](unseen.md) `fast` was asked again about {switched} stud
 `best` had switched: it switched in {agreed}, to the same loss in {same}. On rows set aside {worse}
 of its switches are worse than the default, of those of `best` {worse_best}; the error falls by
 {fast:.1f} % in the mean where `best` gained {best:.1f} %, by more in {won} studies and by less in
-{lost}. What `best` found there is from the catalogue of an earlier day, and seven of these tables
-are those that told against one learning rate.
+{lost}. What `best` found there is from the catalogue of an earlier day. At one learning rate
+`fast` had switched in three of the first seven, which is why it has two: these tables had a say.
 """
 HEAD = (
     "rule",
