@@ -16,7 +16,7 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -103,15 +103,10 @@ def _preset(name: str, **others: Any) -> Rule:
 FAST = PRESETS["fast"]
 NEAR: Mapping[str, Rule] = {
     "best": _preset("best"),
-    "best, one learning rate": _preset("best", rates=1),
-    "best, 2 finalists": _preset("best", finalists=2),
-    "best, the cuts of fast": _preset("best", rungs=FAST.rungs),
-    "best, the checks of fast": _preset("best", futility=FAST.futility),
     "fast": _preset("fast"),
+    "fast, one learning rate": _preset("fast", rates=1),
     "fast, all learning rates": _preset("fast", rates=None),
-    "fast, 1 finalist": _preset("fast", finalists=1),
     "fast, 3 finalists": _preset("fast", finalists=3),
-    "fast, the best finalist stays": _preset("fast", futility=replace(FAST.futility, protected=1)),
     "fast, the default at one rate": _preset("fast", default_settings=1),
 }
 SETS = {"cuts": (RULES, 4), "presets": (NEAR, 20)}  # of rules, and draws of each kind

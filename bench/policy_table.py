@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from choice_table import table
+from policy_presets import again
 from policy_presets import section as presets
 from policy_prior import section as asking
 
@@ -240,7 +241,8 @@ def _presets(path: Path) -> str:
     frame = load(path, "best")
     steps = _steps(path, "fast")
     first = 100 * float(np.mean([seconds(own[:1]) / seconds(own) for own in steps]))
-    return presets(frame, summary(frame), first)
+    told = presets(frame, summary(frame), first)
+    return told + again(*(path.with_name(one) for one in ("unseen.jsonl", "unseen_fast.jsonl")))
 
 
 def _steps(path: Path, rule: str = NOW) -> list[list[list[int]]]:

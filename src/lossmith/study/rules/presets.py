@@ -67,10 +67,10 @@ PRESETS: Mapping[str, Preset] = {
         ),
     ),
     "fast": Preset(
-        rates=1,
+        rates=2,
         rungs=(
-            Rung(after=0.05, keep=0.4, most=15, per_candidate=1),
-            Rung(after=0.1, keep=0.5, most=8, per_candidate=1),
+            Rung(after=0.05, keep=0.4, most=20, per_candidate=2),
+            Rung(after=0.1, keep=0.5, most=10, per_candidate=2),
             Rung(after=0.3, keep=0.5, most=5, per_candidate=1),
             Rung(after=0.6, keep=0.6, most=4, per_candidate=1),
         ),
