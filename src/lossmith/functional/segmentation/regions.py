@@ -118,7 +118,7 @@ def blob_dice(
     pixels = logits.shape[1]
     message = f"target holds a blob outside 0 … {pixels}, the pixels of an image; number from 1 on"
     check_range(numbers, 0, pixels, message)
-    check((numbers == numbers.trunc()).all(), "target holds parts of a number; blobs are whole ones")
+    check((numbers == numbers.trunc()).all(), "target holds fractions; blobs are whole numbers")
     seen = logits.sigmoid() * kept.flatten(1)
     parts = (seen, seen.square() if squared else seen, kept.flatten(1).to(seen.dtype))
     empty, place = seen.new_zeros(seen.shape[0], pixels + 1), numbers.long()
