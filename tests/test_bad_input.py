@@ -153,7 +153,7 @@ def test_features_that_tell_nothing(
         (("--out", "t.csv"), "cannot write to t.csv: "),
         (("--out", "t.csv/run"), "cannot write to t.csv/run: "),
         (("--out", "/proc/run/one"), "cannot write to /proc/run/one: "),
-        (("--unknown",), "unrecognized arguments: --unknown"),
+        (("--unknown",), "there is no option --unknown (see lossmith select --help)"),
     ],
 )
 def test_options_that_do_not_fit(

@@ -306,6 +306,29 @@ def test_a_checkpoint_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         checkpoint.save(place, 1, 0, {"weights": torch.zeros(2)})
 
 
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_trial_stopped_while_it_saves_loses_its_files_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    one = study(tmp_path / "it")
+    trial = one.ask()
+    assert trial is not None
+    write = torch.save
+
+    def meanwhile(state: Any, place: Path) -> None:
+        write(state, place)
+        if stopped:  # as another process decides and forgets
+            one.journal.end(trial.claim, "stopped")
+        checkpoint.forget(trial.folder)
+
+    monkeypatch.setattr(torch, "save", meanwhile)
+    if stopped:
+        trial.save(1, weights=torch.zeros(2))
+    else:
+        with pytest.raises(StorageError, match="cannot write a checkpoint"):
+            trial.save(1, weights=torch.zeros(2))
+
+
 def test_of_many_rows_blocks_are_kept_and_the_rows_are_told(tmp_path: Path) -> None:
     rows = 3 * BLOCKS
     target = torch.linspace(0.0, 1.0, rows)

@@ -53,7 +53,7 @@ def find(task: str | None = None) -> dict[str, type[Loss]]:
         ValueError: if there is no such task.
 
     >>> [key for key in find("boxes") if key.endswith("iou")]
-    ['ciou', 'diou', 'eiou', 'giou', 'iou', 'siou']
+    ['ciou', 'diou', 'eiou', 'giou', 'iou', 'prob_iou', 'siou']
     """
     if task is None:
         return dict(sorted(_CLASSES.items()))

@@ -189,12 +189,17 @@ class Trial:
         The loss's own state and all generators are kept too, so that a trial which is paused, or
         whose process died, goes on as if nothing had happened.
         """
-        if not self._study.journal.holds(
-            self.claim
-        ):  # another process's, whose files these are now
+        if not self._held():  # another process's, whose files these are now
             return
         at = self.epoch if epoch is None else epoch
-        checkpoint.save(self.folder, at, self.reported, self._with_loss(parts))
+        try:
+            checkpoint.save(self.folder, at, self.reported, self._with_loss(parts))
+        except StorageError:
+            if self._held():
+                raise  # else it was stopped meanwhile, and its files went with it
+
+    def _held(self) -> bool:
+        return self._study.journal.holds(self.claim)
 
     def restore(self, **parts: Any) -> dict[str, Any]:
         """Give every part the state of the last checkpoint, if any; call it before training.
