@@ -62,6 +62,7 @@ pages: $(DEV)
 	$(BIN)/python bench/examples.py --page docs/examples.md
 	$(BIN)/python bench/speed.py --table bench/results/speed.jsonl > docs/speed.md
 	$(BIN)/python bench/device.py --table bench/results/device.json >> docs/speed.md
+	$(BIN)/python bench/device.py > docs/kernels.md
 	$(BIN)/python bench/body.py --table bench/results/body.jsonl > docs/body.md
 	$(BIN)/python bench/choice.py --table bench/results/choice.jsonl > docs/choice.md
 	$(BIN)/python bench/atlas.py table

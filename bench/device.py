@@ -3,7 +3,7 @@
 Nothing is computed and nothing timed: torch's dispatcher counts what would run. It needs the CPU
 build of torch and a C++ compiler. Kernels are forward + backward; apart is a loss left on the CPU.
 
-    python bench/device.py [cuda | mps]                   # every loss, 8 rows
+    python bench/device.py [cuda | mps] > docs/kernels.md                  # every loss, 8 rows
     python bench/device.py cuda --large --out bench/results/device.json    # batches of training
     python bench/device.py --table bench/results/device.json >> docs/speed.md
 """
@@ -31,6 +31,17 @@ gradients included. The head keeps the sum of its weight's gradient in float32, 
 bfloat16. Triton makes one kernel of what lies between the products of a chunk. Times on a GPU are
 for `bench/gpu.py` to find out. Made by `bench/device.py`, in the environment of `.ci/triton`.
 """
+EACH = """# Kernels of every loss
+
+**No GPU was measured.** What torch's dispatcher would launch on a simulated {device} for 8 rows,
+forward + backward in eager mode, beside torch's own loss where it has the same; waits are how
+often the host asks the device for a number, and *apart* counts a loss that stays on the CPU while
+its data moves. Losses *on the host* look at values and are left out. Made by `python
+bench/device.py`, which needs the CPU build of torch and a C++ compiler; bytes and memory, of
+batches of the size of training, are at the end of [speed and memory](speed.md).
+
+| loss | kernels | torch's | waits | apart |
+|---|---|---|---|---|"""
 CASES = {
     "linear head, 8,192 × 4,096 → 128,256, bfloat16": (
         "lossmith",
@@ -60,13 +71,13 @@ def kernels(one: dict[str, Any] | None) -> str:
 
 
 def of_all_losses(device: str) -> None:
-    """Print one row a loss."""
+    """Print the page of every loss, one row each."""
     found = outcomes(device)
-    print(f"| loss on {device} | kernels | torch's | waits | apart |\n|---|---|---|---|---|")
+    print(EACH.format(device=device))
     for key, one in found["moved"].items():
         own, apart = found["torch"].get(key), kernels(found["unmoved"][key])
         waits = "" if "error" in one else str(len(one["waits"]))
-        print(f"| {key} | {kernels(one)} | {kernels(own)} | {waits} | {apart} |")
+        print(f"| [{key}](losses/{key}.md) | {kernels(one)} | {kernels(own)} | {waits} | {apart} |")
     counted = [one for one in found["moved"].values() if "error" not in one]
     sums = sorted(one["forward"] + one["backward"] for one in counted)
     print(f"\n{len(counted)} losses, median {sums[len(sums) // 2]} kernels, most {sums[-1]}")
