@@ -9,7 +9,7 @@ from lossmith.functional.checks import check_range, same_shape, tensor_like
 __all__ = ["ghm_c", "ghm_r", "harmonized_mean"]
 
 
-def ghm_c(input: Tensor, target: Tensor, weight: Tensor, *, bins: int = 10) -> Tensor:
+def ghm_c(input: Tensor, target: Tensor, *, weight: Tensor, bins: int = 10) -> Tensor:
     """Return the harmonized mean of binary cross-entropies, by |σ(x) − y| (Li et al., 2019)."""
     logits, true = same_shape(input, target)
     check_range(true, 0, 1, "target holds a label outside 0 … 1")
@@ -18,7 +18,7 @@ def ghm_c(input: Tensor, target: Tensor, weight: Tensor, *, bins: int = 10) -> T
 
 
 def ghm_r(
-    input: Tensor, target: Tensor, weight: Tensor, *, mu: Tensor | float = 0.02, bins: int = 10
+    input: Tensor, target: Tensor, *, weight: Tensor, mu: Tensor | float = 0.02, bins: int = 10
 ) -> Tensor:
     """Return the harmonized mean of √(r² + mu²) − mu, r = x − y, by |r|/√(r² + mu²) (ibid.)."""
     input, target = same_shape(input, target)

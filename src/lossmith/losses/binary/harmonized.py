@@ -1,12 +1,12 @@
 """Losses whose rows count by how many have a gradient of like size."""
 
 import math
-from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core import execution
 from lossmith.core.bases import Statistic
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
@@ -15,7 +15,7 @@ from lossmith.functional.checks import promote
 from lossmith.losses._classes import LOG3
 
 
-class Harmonized(Statistic, ABC):
+class Harmonized(Statistic):
     """The mean over bins of gradients' sizes of the means within."""
 
     bins: Whole = Whole(
@@ -29,11 +29,7 @@ class Harmonized(Statistic, ABC):
         """Return the mean over bins."""
         input = promote(input)
         weight = torch.ones_like(input) if weight is None else broadcast_weight(weight, input)
-        return self.harmonized(input, target, weight)
-
-    @abstractmethod
-    def harmonized(self, input: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean over bins, of weights of input's shape."""
+        return execution.call(self, input, target, weight=weight)
 
 
 class GHMC(Harmonized):
@@ -61,6 +57,7 @@ class GHMC(Harmonized):
     tensor(0.3466)
     """
 
+    function = staticmethod(F.ghm_c)
     card = Card(
         key="ghm_c",
         tasks=("binary", "multilabel", "detection"),
@@ -74,10 +71,6 @@ class GHMC(Harmonized):
         ),
         detached=True,
     )
-
-    def harmonized(self, input: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean over bins."""
-        return F.ghm_c(input, target, weight, bins=self.bins)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the sigmoid: right in its order, not calibrated."""
@@ -107,6 +100,7 @@ class GHMR(Harmonized):
     tensor(1.)
     """
 
+    function = staticmethod(F.ghm_r)
     mu: Real = Real(
         default=0.02,
         low=0.0,
@@ -123,7 +117,3 @@ class GHMR(Harmonized):
         ),
         detached=True,
     )
-
-    def harmonized(self, input: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean over bins."""
-        return F.ghm_r(input, target, weight, mu=self.mu, bins=self.bins)

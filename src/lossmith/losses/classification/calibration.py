@@ -1,11 +1,10 @@
 """How far confidence is from accuracy: what is added to a loss of classes."""
 
-from abc import ABC, abstractmethod
-
 import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core import execution
 from lossmith.core.bases import Statistic
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Real
@@ -14,18 +13,15 @@ from lossmith.functional.checks import promote
 from lossmith.losses._classes import LOG3, ClassHead
 
 
-class Calibration(ClassHead, Statistic, ABC):
+class Calibration(ClassHead, Statistic):
     """One number of the batch's confidence beside its accuracy."""
 
     def value(self, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
         """Return the number of the weighted batch."""
         input = promote(input)
         like = torch.ones_like(target, dtype=input.dtype)
-        return self.gap(input, target, like if weight is None else broadcast_weight(weight, like))
-
-    @abstractmethod
-    def gap(self, input: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Return the number, of weights of target's shape."""
+        weight = like if weight is None else broadcast_weight(weight, like)
+        return execution.call(self, input, target, weight=weight)
 
 
 class MMCE(Calibration):
@@ -52,6 +48,7 @@ class MMCE(Calibration):
     tensor(0.)
     """
 
+    function = staticmethod(F.mmce)
     width: Real = Real(default=0.4, low=0.0, exclusive=True, doc="σ, how far confidences are alike")
     card = Card(
         key="mmce",
@@ -65,12 +62,6 @@ class MMCE(Calibration):
         claims=Claims(bounded=True),
         studied=False,
     )
-
-    def gap(self, input: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Return the squared error."""
-        return F.mmce(
-            input, target, weight=weight, width=self.width, ignore_index=self.ignore_index
-        )
 
 
 class MDCA(Calibration):
@@ -93,6 +84,7 @@ class MDCA(Calibration):
     tensor(0.5000)
     """
 
+    function = staticmethod(F.mdca)
     card = Card(
         key="mdca",
         tasks=("binary", "multiclass"),
@@ -105,7 +97,3 @@ class MDCA(Calibration):
         claims=Claims(lipschitz=True, bounded=True),
         studied=False,
     )
-
-    def gap(self, input: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Return the mean gap of the classes."""
-        return F.mdca(input, target, weight=weight, ignore_index=self.ignore_index)

@@ -1,13 +1,13 @@
 """Losses of long tails whose weights follow what training saw of each class."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from lossmith import functional as F
+from lossmith.core import execution
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Switch
 from lossmith.core.progress import Progress
@@ -43,6 +43,7 @@ class Seesaw(ClassLoss):
     tensor([3., 1.])
     """
 
+    function = staticmethod(F.seesaw)
     p: Real = Real(default=0.8, low=0.0, doc="how much less a rarer class is pressed")
     q: Real = Real(
         default=2.0, low=0.0, doc="how much more a class is pressed that it is taken for"
@@ -69,18 +70,6 @@ class Seesaw(ClassLoss):
     def initial_state(self) -> dict[str, Tensor]:
         """Return counts of nothing seen."""
         return {"counts": torch.zeros(self.out_features)}
-
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the value of each row under the counts so far."""
-        return F.seesaw(
-            input,
-            target,
-            counts=self.counts,
-            p=self.p,
-            q=self.q,
-            epsilon=self.epsilon,
-            ignore_index=self.ignore_index,
-        )
 
     def update(self, progress: Progress) -> None:
         """Add a step's rows to the counts."""
@@ -114,6 +103,7 @@ class EqualizationV2(ClassLoss):
     tensor(1.3863)
     """
 
+    function = staticmethod(F.equalization_v2)
     alpha: Real = Real(default=4.0, low=0.0, doc="how much more positives of rare classes weigh")
     gamma: Real = Real(default=12.0, low=0.0, doc="how steeply weights follow the ratio")
     mu: Real = Real(default=0.8, doc="the ratio of gradients at which negatives weigh half")
@@ -141,10 +131,6 @@ class EqualizationV2(ClassLoss):
         width = self.out_features
         return {"positive": torch.zeros(width), "negative": torch.zeros(width)}
 
-    def values(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the value of each row under the gradients so far."""
-        return F.equalization_v2(input, target, **self._given())
-
     def update(self, progress: Progress) -> None:
         """Add the sizes of a step's gradients."""
         input, target = (
@@ -152,21 +138,11 @@ class EqualizationV2(ClassLoss):
             for name in self.card.required_signals
         )
         self.check_given(input, target)
-        seen, unseen = F.equalization_gradients(input, target, **self._given())
+        given = execution.numbers(self, self.takes["function"], look=False)  # which takes the same
+        seen, unseen = F.equalization_gradients(input, target, **given)
         self.positive += seen.to(self.positive)
         self.negative += unseen.to(self.negative)
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the sigmoids over their sum, along the class dimension."""
         return F.softmax(logsigmoid(promote(output)))
-
-    def _given(self) -> dict[str, Any]:
-        return {
-            "positive": self.positive,
-            "negative": self.negative,
-            "alpha": self.alpha,
-            "gamma": self.gamma,
-            "mu": self.mu,
-            "background": self.background,
-            "ignore_index": self.ignore_index,
-        }
