@@ -92,7 +92,7 @@ def soft_triple(
 def soft_cosines(input: Tensor, proxies: Tensor, *, centers: int, gamma: Tensor | float) -> Tensor:
     """Return SoftTriple's similarity of each row to each class, (N, C)."""
     rows = promote(input)
-    return _soft_nearest(cosines(rows, proxies.to(rows)).unflatten(1, (-1, centers)), gamma)
+    return _soft_nearest(_by_center(rows, proxies, centers), gamma)
 
 
 def _soft_nearest(cos: Tensor, gamma: Tensor | float) -> Tensor:
@@ -114,7 +114,7 @@ def class_cosines(
 ) -> tuple[Tensor, Tensor]:
     """Check embeddings and classes, and return the cosine to each class's nearest center."""
     cos, classes = center_cosines(input, target, proxies, centers)
-    return cos.squeeze(2) if centers == 1 else cos.amax(2), classes
+    return _nearest(cos), classes
 
 
 def center_cosines(
@@ -127,15 +127,23 @@ def center_cosines(
             f"input has shape {tuple(input.shape)} but proxies have shape {tuple(proxies.shape)}; "
             "both need as many features"
         )
-    cos = cosines(rows, proxies.to(rows)).unflatten(1, (-1, centers))
+    cos = _by_center(rows, proxies, centers)
     check_classes(classes, cos.shape[1])
     return cos, classes
 
 
 def nearest_cosines(rows: Tensor, proxies: Tensor, centers: int = 1) -> Tensor:
     """Return the cosine of each row to the nearest of each class's centers."""
-    cos = cosines(rows, proxies.to(rows))
-    return cos if centers == 1 else cos.unflatten(1, (-1, centers)).amax(2)
+    return _nearest(_by_center(rows, proxies, centers))
+
+
+def _by_center(rows: Tensor, proxies: Tensor, centers: int) -> Tensor:
+    """Return the cosine of each row to each class's centers, (N, C, K)."""
+    return cosines(rows, proxies.to(rows)).unflatten(1, (-1, centers))
+
+
+def _nearest(cos: Tensor) -> Tensor:
+    return cos.squeeze(2) if cos.shape[2] == 1 else cos.amax(2)
 
 
 def init_proxies(count: int, features: int) -> Tensor:
