@@ -100,7 +100,6 @@ def _preset(name: str, **others: Any) -> Rule:
     return Rule(**numbers | others)
 
 
-FAST = PRESETS["fast"]
 NEAR: Mapping[str, Rule] = {
     "best": _preset("best"),
     "fast": _preset("fast"),

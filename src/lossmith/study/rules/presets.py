@@ -63,7 +63,6 @@ PRESETS: Mapping[str, Preset] = {
                 Check(after=0.8, p_value=0.2),
             ),
             protected=1,
-            futility_bound=0.95,
         ),
     ),
     "fast": Preset(
@@ -85,7 +84,6 @@ PRESETS: Mapping[str, Preset] = {
                 Check(after=0.8, p_value=0.1, behind=0.8),
             ),
             protected=0,
-            futility_bound=0.95,
         ),
     ),
 }

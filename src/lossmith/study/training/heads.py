@@ -92,10 +92,7 @@ def _at(loss: Loss, output: Tensor, level: float | None) -> Tensor:
 
 
 AS_DECODED = HeadReader()
-LOW, HIGH = (
-    0.05,
-    0.95,
-)  # beyond which the least and the greatest of probabilities lie, not of logits
+LOW, HIGH = 0.05, 0.95  # the least of many probabilities lies below, the greatest above
 
 
 def decoded(

@@ -222,9 +222,8 @@ class StackedBatch:
         for group in _grouped(kinds, lambda key: sum(own.numel() for own, _ in kinds[key])):
             leaves = [torch.cat([own for own, _ in kinds[k]], 1).requires_grad_() for k in group]
             with torch.enable_grad():
-                of_kinds = map(self.objectives.__getitem__, group)
-                values = [f(leaf, index) for f, leaf in zip(of_kinds, leaves, strict=True)]
-                torch.autograd.backward(values)
+                parts = zip(group, leaves, strict=True)
+                torch.autograd.backward([self.objectives[k](leaf, index) for k, leaf in parts])
             for key, leaf in zip(group, leaves, strict=True):
                 _divide(leaf.grad, [slope for _, slope in kinds[key]])
 
