@@ -226,10 +226,11 @@ def soft_skeleton(mask: Tensor, iterations: int) -> Tensor:
     What opening takes away is centreline, at each of so many erosions: as many as the thickest
     structure has pixels to its centre.
     """
-    skeleton = (mask - _dilated(_eroded(mask))).relu()
+    eroded = _eroded(mask)
+    skeleton = (mask - _dilated(eroded)).relu()
     for _ in range(iterations):
-        mask = _eroded(mask)
-        new = (mask - _dilated(_eroded(mask))).relu()
+        mask, eroded = eroded, _eroded(eroded)
+        new = (mask - _dilated(eroded)).relu()
         skeleton = skeleton + (new - skeleton * new).relu()
     return skeleton
 
