@@ -1,5 +1,6 @@
 """Losses between weights, domains and samples, optimal transport among them."""
 
+import functools
 import math
 
 import torch
@@ -59,19 +60,16 @@ def mmd(
     squares = torch.where(same, 0, squares)
     width = squares.detach().sum() / (2 * count * (2 * count - 1))
     width = torch.where(width > 0, width, 1)
-    total = torch.zeros_like(squares)
-    for place in range(kernels):
-        total = (
-            total
-            + (
-                -squares / (width * as_scalar_or_tensor(spread, rows) ** (place - kernels // 2))
-            ).exp()
-        )
-    within, pairs = total, count * count
+    spread, places = as_scalar_or_tensor(spread, rows), range(kernels)
+    widths = (-width * spread ** (place - kernels // 2) for place in places)
+    alike = functools.reduce(torch.add, ((squares / one).exp_() for one in widths))
+    pairs = max(count * (count - 1), 1) if unbiased else count * count
     if unbiased:
-        within, pairs = torch.where(same, 0, total), max(count * (count - 1), 1)
-    own = within[:count, :count].sum() + within[count:, count:].sum()
-    return own / pairs - 2 * total[:count, count:].sum() / (count * count)
+        alike = torch.where(same, 0, alike)
+    sums = alike.reshape(2, count, 2, count).sum(
+        (1, 3)
+    )  # a slice's gradient is a matrix of its own
+    return (sums[0, 0] + sums[1, 1]) / pairs - 2 * sums[0, 1] / (count * count)
 
 
 def deep_coral(input: Tensor, target: Tensor) -> Tensor:

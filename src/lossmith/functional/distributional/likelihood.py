@@ -70,9 +70,9 @@ def von_mises_nll(input: Tensor, target: Tensor) -> Tensor:
     short = torch.where(beside, far + towards, 1)
     gap = torch.where(beside, across * (across / short), far - towards)  # κ − κ·cos(μ − y)
     few = (torch.where(small, along, 0).square() + torch.where(small, aside, 0).square()) / 4
-    series = torch.ones_like(few)
+    one = series = torch.ones_like(few)
     for k in range(_TERMS, 1, -1):
-        series = 1 + few / k**2 * series
+        series = torch.addcmul(one, few, series, value=1 / k**2)
     near = (few * series).log1p() - along
     value = torch.where(small, near, torch.special.i0e(far).log() + gap)
     return value + math.log(2 * math.pi)

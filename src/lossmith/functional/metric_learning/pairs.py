@@ -78,20 +78,25 @@ def _semi_hard(gap: Tensor, unlike: Tensor) -> Tensor:
     """
     most = torch.finfo(gap.dtype).max / 8
     ranked = torch.where(unlike, gap, most).sort(1).values
-    fresh = torch.ones_like(ranked, dtype=torch.long)
-    fresh[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
-    level = fresh.cumsum(1) - 1
-    sums, counts = (
-        torch.zeros_like(each).scatter_add(1, level, each)
-        for each in (ranked, torch.ones_like(ranked))
-    )
     place = torch.searchsorted(ranked.detach(), gap.detach().contiguous(), right=True)
     found = place.clamp(max=gap.shape[0] - 1)
-    mean = (sums / counts.clamp(min=1)).gather(1, level.gather(1, found))
+    mean = _means_of_equals(ranked).gather(1, found)
     nearest = ranked.detach().gather(1, found) + (mean - mean.detach())  # a mean of equals rounds
     farthest = torch.where(unlike, gap, -most).amax(1, keepdim=True)
     chosen = torch.where(place < unlike.sum(1, keepdim=True), nearest, farthest)
     return chosen + 0 * torch.where(unlike, gap, 0).detach().sum(1, keepdim=True)  # NaN, if any is
+
+
+def _means_of_equals(ranked: Tensor) -> Tensor:
+    """Return for each number of sorted rows the mean of those that equal it."""
+    level = torch.ones_like(ranked, dtype=torch.long)
+    level[:, 1:] = ranked[:, 1:] != ranked[:, :-1]
+    level = level.cumsum(1) - 1
+    sums, counts = (
+        torch.zeros_like(each).scatter_add(1, level, each)
+        for each in (ranked, torch.ones_like(ranked))
+    )
+    return (sums / counts.clamp(min=1)).gather(1, level)
 
 
 def triplets_of(target: Tensor, mining: str) -> Tensor:

@@ -105,9 +105,9 @@ def linex(input: Tensor, target: Tensor, *, asymmetry: Tensor | float) -> Tensor
     z = clamp_if_outside(as_scalar_or_tensor(asymmetry, r) * r, -most, most)
     small = z.detach().abs() < _SMALL
     near, far = torch.where(small, z, 0), torch.where(small, 1, z)
-    series = torch.ones_like(near)
+    one = series = torch.ones_like(near)
     for divisor in range(_TERMS, 2, -1):
-        series = 1 + near / divisor * series
+        series = torch.addcmul(one, near, series, value=1 / divisor)
     held = clamp_if_outside(far, high=MOST)
     slope = held.exp() - 1
     beyond = torch.where(held < far, slope * (far - held), 0)

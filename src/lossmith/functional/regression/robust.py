@@ -151,9 +151,9 @@ def _either(first: Tensor, one: Callable[[], Tensor], other: Callable[[], Tensor
 
 def _series(alpha: Tensor, b: Tensor, log: Tensor) -> Tensor:
     z = alpha / 2 * log
-    terms = torch.ones_like(z)
+    one = terms = torch.ones_like(z)
     for order in range(9, 1, -1):  # (exp(z) − 1)/z
-        terms = 1 + terms * z / order
+        terms = torch.addcmul(one, z, terms, value=1 / order)
     return b / 2 * log * terms
 
 
