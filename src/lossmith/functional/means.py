@@ -120,9 +120,12 @@ def _on_device(
         target = target.masked_fill((weight == 0)[known], ignore_index)
     if input.requires_grad and torch.is_grad_enabled():
         input = input.view_as(input)  # for a hook of this call alone
-        input.register_hook(
-            lambda slope: slope.masked_fill((target == ignore_index).unsqueeze(dim), 0)
-        )
+
+        def leave_out(slope: Tensor) -> Tensor:
+            fill = slope.masked_fill if slope.requires_grad else slope.masked_fill_
+            return fill((target == ignore_index).unsqueeze(dim), 0)
+
+        input.register_hook(leave_out)
     log_p, classes, operation = input.log_softmax(dim), target, torch.ops.aten.nll_loss_forward
     if input.ndim > 2:  # (N, C, …) as (N, C, H, W)
         log_p, classes = log_p.flatten(2).unsqueeze(2), target.flatten(1).unsqueeze(1)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold
 
 from lossmith.kernels import devices
 from lossmith.kernels.recompute import needs_double_backward, recompute_gradients
@@ -121,8 +122,8 @@ def backward(
     by_left, by_right = (one.zero_() for one in _buffers(left, right, wanted))
     across, by_across = (left, by_left) if right is None else (right, by_right)
     lowest = torch.finfo(left.dtype).min  # where all was left out, there is no slope
-    rows = rows.masked_fill(rows == lowest, 0)
-    down = rows if right is None else down.masked_fill(down == lowest, 0)
+    rows = threshold(rows, lowest, 0.0)
+    down = rows if right is None else threshold(down, lowest, 0.0)
     shift = _shift(left, right, bound)
     if shift is not None and devices.readable(left) and not _clear(rows, down, shift):
         shift = None
@@ -298,9 +299,8 @@ class _Unseen:
         self.size, self.places = size, skip.remainder(size)
         each = torch.arange(-(-columns // size), device=skip.device)
         here = skip.div(size, rounding_mode="floor") == each[:, None, None]
-        self.marks = here.new_full((), math.inf, dtype=dtype).masked_fill(
-            here, torch.finfo(dtype).min
-        )
+        self.marks = here.new_full(here.shape, math.inf, dtype=dtype)
+        self.marks.masked_fill_(here, torch.finfo(dtype).min)
 
     def __call__(self, scores: Tensor, rows: slice, columns: slice) -> None:
         width, places = scores.shape[1], self.places[rows]
