@@ -1,9 +1,9 @@
-"""Kernels of losses on a simulated GPU, and what the host waits for, beside torch's own.
+"""Kernels, waits, bytes and memory of losses on a simulated GPU, beside torch's own.
 
 Nothing is computed and nothing timed: torch's dispatcher counts what would run. It needs the CPU
-build of torch and a C++ compiler. Kernels are forward + backward; apart is a loss left on the CPU.
+build of torch and a C++ compiler.
 
-    python bench/device.py [cuda | mps] > docs/kernels.md                  # every loss, 8 rows
+    python bench/device.py [cuda | mps] > docs/kernels.md                  # every loss, 4,096 rows
     python bench/device.py cuda --large --out bench/results/device.json    # batches of training
     python bench/device.py --table bench/results/device.json >> docs/speed.md
 """
@@ -31,17 +31,26 @@ gradients included. The head keeps the sum of its weight's gradient in float32, 
 bfloat16. Triton makes one kernel of what lies between the products of a chunk. Times on a GPU are
 for `bench/gpu.py` to find out. Made by `bench/device.py`, in the environment of `.ci/triton`.
 """
-EACH = """# Kernels of every loss
+EACH = """# Kernels and memory of every loss
 
-**No GPU was measured.** What torch's dispatcher would launch on a simulated {device} for 8 rows,
-forward + backward in eager mode, beside torch's own loss where it has the same; waits are how
-often the host asks the device for a number, and *apart* counts a loss that stays on the CPU while
-its data moves. Losses *on the host* look at values and are left out. Made by `python
-bench/device.py`, which needs the CPU build of torch and a C++ compiler; bytes and memory, of
-batches of the size of training, are at the end of [speed and memory](speed.md).
+**No GPU was measured.** What torch's dispatcher would launch on a simulated {device}, forward +
+backward in eager mode, for one batch of float32: 4,096 rows of the shape shown, which are the heads
+that a loss asks for with 16 times the classes, features or pixels of its example. Below a loss that
+torch has too stands torch's own.
 
-| loss | kernels | torch's | waits | apart |
-|---|---|---|---|---|"""
+- **Memory** is the peak above the inputs and weights, gradients included, as a multiple of the
+  input's bytes: 1 × is the input's gradient alone, and one matrix of all pairs of rows is 4,096
+  divided by the numbers in a row. What a kernel holds for itself is not seen.
+- **Moved** are the bytes of each kernel's tensors, once read or written each, as the same multiple.
+- **Waits** are how often the host asks the device for a number. Losses *on the host* look at values
+  while they compute, which are none here.
+- **Apart** are the kernels of a loss that stays on the CPU while its data moves, where other.
+
+Made by `python bench/device.py`, which needs the CPU build of torch and a C++ compiler; batches of
+the size of training are at the end of [speed and memory](speed.md).
+
+| loss | input | kernels | apart | waits | moved | memory |
+|---|---|---|---|---|---|---|"""
 CASES = {
     "linear head, 8,192 × 4,096 → 128,256, bfloat16": (
         "lossmith",
@@ -53,7 +62,7 @@ CASES = {
 }
 
 
-def outcomes(device: str, module: str = "simulated") -> dict[str, Any]:
+def outcomes(device: str, module: str) -> dict[str, Any]:
     """Return what a module of the simulation finds on a device."""
     with tempfile.TemporaryDirectory() as folder:
         library = guard.build(Path(folder))
@@ -63,24 +72,40 @@ def outcomes(device: str, module: str = "simulated") -> dict[str, Any]:
     return known
 
 
-def kernels(one: dict[str, Any] | None) -> str:
-    """Return kernels forward + backward; why there are none in a word."""
-    if one is None:
-        return ""
-    return "on the host" if "error" in one else f"{one['forward']} + {one['backward']}"
+def kernels(one: dict[str, Any]) -> str:
+    """Return kernels forward + backward."""
+    return f"{one['forward']:,} + {one['backward']:,}"
+
+
+def times(one: dict[str, Any], what: str) -> str:
+    """Return bytes as a multiple of the input's."""
+    found = one[what] / one["input"]
+    return f"{found:,.0f} ×" if found >= 100 else f"{found:.1f} ×"
+
+
+def row(name: str, one: dict[str, Any], apart: dict[str, Any] | None = None) -> str:
+    """Return a row of the page."""
+    if "error" in one:
+        return f"| {name} | | on the host | | | | |"
+    shape = ", ".join(" × ".join(f"{size:,}" for size in shape) for shape in one["shapes"])
+    other = kernels(apart) if apart and kernels(apart) != kernels(one) else ""
+    waits, moved, memory = len(one["waits"]), times(one, "bytes"), times(one, "peak")
+    return f"| {name} | {shape} | {kernels(one)} | {other} | {waits} | {moved} | {memory} |"
 
 
 def of_all_losses(device: str) -> None:
     """Print the page of every loss, one row each."""
-    found = outcomes(device)
+    found = outcomes(device, "losses")
     print(EACH.format(device=device))
     for key, one in found["moved"].items():
-        own, apart = found["torch"].get(key), kernels(found["unmoved"][key])
-        waits = "" if "error" in one else str(len(one["waits"]))
-        print(f"| [{key}](losses/{key}.md) | {kernels(one)} | {kernels(own)} | {waits} | {apart} |")
+        print(row(f"[{key}](losses/{key}.md)", one, found["unmoved"][key]))
+        if own := found["torch"].get(key):
+            print(row(f"torch.nn.{own['name']}", own))
     counted = [one for one in found["moved"].values() if "error" not in one]
     sums = sorted(one["forward"] + one["backward"] for one in counted)
-    print(f"\n{len(counted)} losses, median {sums[len(sums) // 2]} kernels, most {sums[-1]}")
+    peaks = sorted(one["peak"] / one["input"] for one in counted)
+    middle = len(counted) // 2
+    print(f"\n{len(counted)} losses; medians: {sums[middle]} kernels, {peaks[middle]:.1f} × memory")
 
 
 def document(found: dict[str, Any]) -> str:

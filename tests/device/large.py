@@ -1,15 +1,12 @@
-"""The kernels of large batches on a simulated device: launches, waits, bytes moved, peak memory.
+"""The linear head and the contrastive losses on a simulated device, at the sizes of training.
 
-Sizes are those of training, for nothing is computed. Run with the guard's library and a device, it
-prints a row a case as JSON. Bytes are those of each kernel's tensors, once read or written each;
-the peak is above the inputs, gradients included.
+Run with the guard's library and a device, it prints a row a case as JSON.
 """
 
 import json
 import os
 import sys
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 from unittest.mock import patch
@@ -21,9 +18,8 @@ if __name__ == "__main__":
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
-from device.simulated import NO_KERNEL, Simulation
+from device.simulation import Simulation
 from lossmith import find
 from lossmith import functional as F
 from lossmith.kernels import cross_entropy
@@ -32,55 +28,7 @@ HEAD = (8192, 4096, 128_256)  # rows, width, classes
 PAIRS, WIDTH = 16_384, 128
 
 
-class Measured(Simulation):
-    """A simulation that counts bytes too, and answers yes where the host waits for an answer."""
-
-    def __init__(self, device: str) -> None:
-        super().__init__(device)
-        self.bytes = self.live = self.peak = 0
-        self.storages: dict[int, int] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func._schema.name.split("::")[1]
-        if name == "_local_scalar_dense" and args[0].device.type == self.device:
-            self.waits.append(name)
-            return args[0].dtype == torch.bool or 1.0
-        out = super().__torch_dispatch__(func, types, args, kwargs)
-        given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
-        made = [one for one in tree_leaves(out) if isinstance(one, Tensor)]
-        if name not in NO_KERNEL and not func.is_view:
-            seen = made if name in ("gather", "index") else given + made
-            self.bytes += sum(one.nbytes for one in seen if one.device.type == self.device)
-        for one in made:
-            self._keep(one)
-        return out
-
-    def _keep(self, tensor: Tensor) -> None:
-        storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
-        if tensor.device.type != self.device or key in self.storages:
-            return
-        self.storages[key] = size
-        self.live += size
-        self.peak = max(self.peak, self.live)
-        weakref.finalize(storage, self._forget, key)
-
-    def _forget(self, key: int) -> None:
-        self.live -= self.storages.pop(key, 0)
-
-    def outcome(self, call: Callable[[], Tensor | None]) -> dict[str, Any]:
-        """Return what a call and its backward take."""
-        self.kernels, self.waits, self.bytes, self.peak = 0, [], 0, self.live
-        before = self.live
-        value = call()
-        forward = self.kernels
-        if value is not None:
-            value.backward()
-        found = {"forward": forward, "backward": self.kernels - forward, "waits": self.waits}
-        return {**found, "bytes": self.bytes, "peak": self.peak - before}
-
-
-def heads(simulation: Measured, size: tuple[int, int, int]) -> Iterator[tuple[str, Any]]:
+def heads(simulation: Simulation, size: tuple[int, int, int]) -> Iterator[tuple[str, Any]]:
     """Yield the contenders of a linear head in bfloat16, as calls."""
     rows, width, classes = size
     half = {"dtype": torch.bfloat16, "device": simulation.device}
@@ -128,7 +76,7 @@ def chunked_by_torch(input: Tensor, weight: Tensor, target: Tensor) -> Any:
     return call
 
 
-def contrastive(simulation: Measured, pairs: int) -> Iterator[tuple[str, Any]]:
+def contrastive(simulation: Simulation, pairs: int) -> Iterator[tuple[str, Any]]:
     """Yield the contrastive losses of many pairs in float32, as calls."""
     for key in ("nt_xent", "sup_con", "info_nce", "clip", "siglip"):
         first, second = (
@@ -148,7 +96,7 @@ def of_large(
     """Return what each contender takes at the sizes of training."""
     found = {}
     for make, size in ((heads, head), (contrastive, pairs)):
-        simulation = Measured(device)
+        simulation = Simulation(device, answers=True)
         with simulation.on():
             for name, call in make(simulation, size):
                 found[name] = simulation.outcome(call)
