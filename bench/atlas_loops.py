@@ -11,7 +11,7 @@ from torch.nn import functional as nnf
 
 from atlas_models import STUDENT, TEACHER, Encoding, Stack, Tuned, make, mlp
 from atlas_parts import Part, at
-from lossmith import CrossEntropy
+from lossmith import Cox, CrossEntropy
 from lossmith.core.driver import parameter_groups
 from lossmith.core.loss import Loss
 from lossmith.functional import flat_parameters
@@ -57,6 +57,20 @@ class Loop:
     def value(self, loss: Any, seen: Any, rows: Tensor) -> Tensor:
         """Return a loss's value on some rows."""
         return loss(seen, at(self.target, rows))
+
+    def reader(self, loss: Any, models: Any) -> Any:
+        """Return the loss that reads what models say."""
+        return loss
+
+
+class Censored(Loop):
+    """A loop of times to an event."""
+
+    def reader(self, loss: Any, models: Any) -> Any:
+        """Return the loss; Cox's with the hazard that the rows that train share."""
+        if not isinstance(loss, Cox):
+            return loss
+        return loss.with_baseline(answers(models, self.inputs)[0].nan_to_num(), self.target)
 
 
 class Boxes(Loop):
@@ -174,6 +188,7 @@ class Taught(Loop):
 
 
 LOOPS: Mapping[str, type[Loop]] = {
+    "survival": Censored,
     "detection": Boxes,
     "self_supervised": Views,
     "distillation": Taught,

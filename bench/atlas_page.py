@@ -16,6 +16,7 @@ from lossmith.study.base.direction import as_error
 from lossmith.study.base.formatting import decimals, listed, number, pluralize
 from lossmith.study.metrics import metric_name
 from lossmith.study.rules.paired_test import LEVEL, holm
+from lossmith.study.tasks.forecasting import STEP
 
 DOCS = Path(__file__).parents[1] / "docs"
 PICTURE = "atlas.svg"
@@ -61,7 +62,9 @@ self-supervision 64 features are judged, each test row by the others, below a pr
 losses train through; `{ahead}` read a predictor of one view
 and the other's projection, both ways. In transfer a body is trained on the other data, then tuned
 with a new head. In distillation a teacher of two layers of 512 is trained on the student's own
-rows, wrong labels too; the student's layers have 16.
+rows, wrong labels too; the student's layers have 16. Cox's risks become curves by Breslow's
+baseline of the training rows. The integrated Brier score has the horizons of the whole set, and
+like Uno's concordance the censoring of the rows scored. Of cars one of six is relevant, so that MAP would be MRR.
 
 The losses are at the values that their cards list and not tuned further; data and models are small,
 and test rows of one set recur in its repeats. How large a gain is will differ on yours, and [a
@@ -69,6 +72,7 @@ study](study.md) tells. All scores are in `bench/results/atlas.jsonl`; `pip inst
 brings the data, `python bench/atlas.py run` goes on where it stopped (`--tasks
 segmentation,survival` for some), and `python bench/atlas.py table` makes this page.
 """
+BY_STEP = "By the horizon's steps, the default's score → that of the loss that is best on all:\n\n"
 COLUMNS = (
     *("task", "data", "condition", "matters", "honest gain, by metric"),
     *("best", "ties", "default", "default over the common"),
@@ -76,6 +80,10 @@ COLUMNS = (
 DETAILS = (
     *("data", "condition", "metric", "default", "score", "common", "best", "its score"),
     *("honest gain", "proven better", "not told apart from the best"),
+)
+BESIDE = (
+    *("data", "condition", "metric", "default", "best"),
+    *("first step", "middle", "last step", "beside the score"),
 )
 ANSWERS = {True: "**yes**", None: "perhaps", False: "no"}
 TINY = 0.02  # of the default's error; a gain below it, not proven, is none
@@ -171,6 +179,9 @@ def page(rows: Sequence[Row]) -> str:
     for task, own in grouped(rows, lambda row: row.line["task"]).items():
         parts.append(f"## {headline(task)}\n\n{_paragraph(own)}\n")
         parts.append(_table(DETAILS, map(_detail, own)) + "\n")
+        stepped = [row for row in own if "beside" in row.line]
+        if stepped:
+            parts.append(BY_STEP + _table(BESIDE, map(_beside, stepped)) + "\n")
     return "\n".join(parts)
 
 
@@ -235,6 +246,21 @@ def _detail(row: Row) -> Sequence[str]:
     ties += f": {listed(line['ties'], 4)}" if line["ties"] else ""
     where = line["data"], line["condition"], row.label
     return (*where, line["default"], default, told, line["best"], best, row.shown, proven, ties)
+
+
+def _beside(row: Row) -> Sequence[str]:
+    line, (default, best) = row.line, (row.line["beside"][row.line[n]] for n in ("default", "best"))
+
+    def told(name: str) -> str:
+        pair = [default[name], best[name]][: 1 + (line["default"] != line["best"])]
+        places = min(4, 1 + decimals(pair))
+        return " → ".join(number(one, places) for one in pair)
+
+    steps = [name for name in default if name.startswith(STEP)]
+    chosen = (steps[0], steps[len(steps) // 2], steps[-1])
+    others = ", ".join(f"{name} {told(name)}" for name in default if name not in steps)
+    where = line["data"], line["condition"], row.label
+    return (*where, line["default"], line["best"], *map(told, chosen), others or "–")
 
 
 def _paragraph(rows: Sequence[Row]) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from atlas_faults import Fault
 from atlas_sources import Loaded
+from lossmith.study.metrics.study_metric import StudyMetric
 
 Array = np.ndarray
 SHARES = (0.6, 0.75)  # where training rows end, and rows to choose by, in a repeat
@@ -24,7 +25,10 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set of a task: where it lies, the metrics it is judged by, and its faults."""
+    """A data set of a task: where it lies, the metrics it is judged by, and its faults.
+
+    season: of a series, in steps, where what came before holds more than one.
+    """
 
     task: str
     name: str
@@ -32,6 +36,7 @@ class DataSet:
     load: Callable[[], Loaded]
     metrics: tuple[str, ...]
     faults: Mapping[str, Fault] = field(default_factory=dict)
+    season: int = 1
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -72,6 +77,15 @@ def _part(loaded: Loaded, rows: Array) -> Part:
 def _spoilt(part: Part, fault: Fault, random: np.random.Generator) -> Part:
     kept, target = fault(part.target, random)
     return Part(at(part.inputs, kept), target, part.rows[kept])
+
+
+def asked(data: DataSet, metric: StudyMetric, part: Part | Loaded) -> Any:
+    """Return targets as a metric takes them: MASE beside what a naive forecast misses by before."""
+    if metric.name != "mase":
+        return part.target
+    past = part.inputs.astype(np.float64)
+    scale = abs(past[:, data.season :] - past[:, : -data.season]).mean(axis=1)
+    return {"value": part.target, "scale": scale}
 
 
 def at(values: Any, rows: Array) -> Any:

@@ -6,8 +6,9 @@ optimizer, batches, seeds and running average of the weights; side by side where
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from atlas_parts import Part
 from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.training.budget import Budget, TrialSpec
-from lossmith.study.training.heads import predict
+from lossmith.study.training.heads import HeadReader, predict
 from lossmith.study.training.stacked import Rows, StackedBatch
 
 RATES = (0.003, 0.01)
@@ -26,13 +27,15 @@ Repeats = Sequence[tuple[Part, Part, Part]]  # rows to train on, to choose by, t
 
 
 class Reading(NamedTuple):
-    """What one training predicts after a share of its epochs."""
+    """What one training predicts after a share of its epochs.
+
+    predicted: by a reader of heads what it says of the rows to choose by, and of the test rows.
+    """
 
     candidate: str
     repeat: int
     loss: Loss
-    inner: Any
-    test: Any
+    predicted: Callable[[HeadReader], tuple[Any, Any]]
 
 
 def fitting(repeats: Repeats, candidates: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,8 +80,12 @@ def stacked(repeats: Repeats, candidates: Mapping[str, Any]) -> Iterator[Reading
         for spec, outputs in zip(batch.trials, batch.outputs(), strict=True):
             for number, (size, output) in enumerate(zip(sizes, outputs, strict=True)):
                 loss = spec.losses[number]
-                found = predict(loss, output)
-                yield Reading(spec.candidate, number, loss, found[:size], found[size:])
+                yield Reading(spec.candidate, number, loss, partial(_rows, loss, output, size))
+
+
+def _rows(loss: Loss, output: Any, size: int, how: HeadReader) -> tuple[Any, Any]:
+    found = predict(loss, output, how)
+    return found[:size], found[size:]
 
 
 def looped(
@@ -97,8 +104,12 @@ def looped(
                         names, losses, *(answers(models, one) for one in judged), strict=True
                     )
                     for name, loss, *found in told:
-                        head = task.head(loss)
-                        yield Reading(name, number, loss, *(head.decode(one) for one in found))
+                        loss = loop.reader(loss, models)
+                        yield Reading(name, number, loss, partial(_arrays, task.head(loss), found))
+
+
+def _arrays(head: Loss, outputs: Sequence[Any], how: HeadReader) -> tuple[Any, ...]:
+    return tuple(how(head, one).numpy() for one in outputs)
 
 
 def untrained(kind: str, task: Any, repeats: Repeats) -> Iterator[Any]:

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from lossmith import NegativeCosine, NTXent, VICReg
+from lossmith import Cox, NegativeCosine, NTXent, Quantile, VICReg, WeibullAFT
+from lossmith.study.metrics.resolve import as_metric
+from lossmith.study.metrics.survival import IntegratedBrier
+from lossmith.study.tasks import ARRAY_TASKS
+from lossmith.study.training.heads import HeadReader
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench/results/atlas.jsonl"
@@ -129,6 +133,85 @@ def test_models_side_by_side_train_as_each_alone(monkeypatch: pytest.MonkeyPatch
     for one, loss in zip(side_by_side, losses, strict=True):
         torch.testing.assert_close(one, features(loss)[0], rtol=0, atol=0.01)
     assert (side_by_side[0] - side_by_side[1]).abs().max() > 0.1
+
+
+def test_cox_is_read_as_curves_by_the_hazard_of_its_training_rows() -> None:
+    import atlas_loops as loops
+    from atlas_models import Stack
+
+    random = np.random.default_rng(0)
+    time = random.integers(1, 30, 200).astype("f")
+    event = (random.random(200) < 0.6).astype("f")
+    task = next(one for one in ARRAY_TASKS if one.name == "survival")
+    loop = loops.loop_of("survival", task, torch.ones(200, 3), {"time": time, "event": event}, 0)
+    models = Stack(loop.model(Cox()), 1)
+    with torch.no_grad():
+        for weight in models.parameters():
+            weight.zero_()  # no row is at more risk than another: Nelson and Aalen's hazard
+    steps = [(t, ((time == t) & (event == 1)).sum() / (time >= t).sum()) for t in np.unique(time)]
+    loss = loop.reader(Cox(), models)
+    for end in loss.times.tolist():
+        expected = np.exp(-sum(share for t, share in steps if t <= end))
+        assert loss.survival(torch.zeros(1), torch.tensor([end])).item() == pytest.approx(expected)
+    aft = WeibullAFT()
+    assert loop.reader(aft, models) is aft
+
+
+def test_horizons_are_of_the_whole_set_and_censoring_is_of_the_rows_scored() -> None:
+    from atlas import study_metric
+    from lossmith.study.metrics.censored import horizons
+
+    random = np.random.default_rng(0)
+    target = {"time": random.random(100) + 0.1, "event": (random.random(100) < 0.5) * 1.0}
+    metric = study_metric("integrated_brier", False, target)
+    assert metric.horizons == horizons(*target.values())
+    few = {name: one[:40] for name, one in target.items()}
+    curves = random.random((40, len(metric.horizons)))
+    own = IntegratedBrier(metric.horizons).fitted(few)
+    assert metric.score(few, curves) == own.score(few, curves)
+    assert metric.score(few, curves) != metric.fitted(target).score(few, curves)
+
+
+def test_mase_is_told_how_far_a_naive_forecast_is_off_in_each_rows_past() -> None:
+    from atlas_data import DATA_SETS
+    from atlas_parts import Part, asked
+
+    for data in (one for one in DATA_SETS if one.task == "forecasting"):
+        past = np.random.default_rng(0).random((3, 48)).astype("f")
+        part = Part(past, np.zeros((3, 2), "f"), np.arange(3))
+        found = asked(data, as_metric("mase"), part)
+        for row, scale in zip(past, found["scale"], strict=True):
+            off = [abs(row[t] - row[t - data.season]) for t in range(data.season, 48)]
+            assert scale == pytest.approx(np.mean(off))
+        assert found["value"] is part.target is asked(data, as_metric("mae"), part)
+
+
+def test_heads_are_read_at_the_levels_that_a_metric_asks_for() -> None:
+    from atlas_training import _arrays
+
+    loss = Quantile(level=(0.1, 0.5, 0.9))
+    output = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    for name, levels in (("interval@0.8", (0.1, 0.9)), ("mae", (0.5,))):
+        how = HeadReader.of(as_metric(name), np.zeros(5))
+        (found,) = _arrays(loss, [output], how)
+        expected = np.stack([loss.quantile(output, level).numpy() for level in levels], 1)
+        np.testing.assert_array_equal(found, expected.squeeze())
+
+
+def test_every_comparison_planned_is_measured_and_judges_what_is_to_be_beaten() -> None:
+    from atlas_data import DATA_SETS
+
+    lines = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    found = [tuple(one[key] for key in ("task", "data", "condition", "metric")) for one in lines]
+    planned = {
+        (data.task, data.name, condition, metric)
+        for data in DATA_SETS
+        for condition in data.conditions
+        for metric in data.metrics
+    }
+    assert set(found) == planned
+    assert len(found) == len(planned)
+    assert all({one["default"], one["common"], one["best"]} <= set(one["scores"]) for one in lines)
 
 
 def test_every_task_has_two_sets_clean_and_with_a_fault() -> None:
