@@ -115,7 +115,7 @@ def test_select_writes_a_run(studied: dict) -> None:
 def test_predict_repeats_what_the_study_predicted(
     studied: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run, rows = studied["place"] / "runs" / "homes", studied["frame"].dropna(subset="Preis, €")
+    run, rows = studied["place"] / "runs" / "homes", studied["frame"]
     written = pd.read_csv(run / "predictions.csv")
     rows.drop(columns=["Preis, €", "dear"]).to_csv(tmp_path / "new.csv", index=False)
     assert main(["predict", str(run), str(tmp_path / "new.csv")]) == 0
@@ -123,6 +123,13 @@ def test_predict_repeats_what_the_study_predicted(
     assert list(told) == ["prediction"]
     assert len(told) == len(rows)
     assert np.allclose(told["prediction"].iloc[written["row"]], written["prediction"], rtol=1e-5)
+
+
+def test_untouched_rows_are_numbered_as_in_the_file(studied: dict) -> None:
+    written = pd.read_csv(studied["place"] / "runs" / "homes" / "predictions.csv")
+    target = studied["frame"]["Preis, €"]
+    assert target.isna().sum() == 7
+    assert np.allclose(target.iloc[written["row"]], written["target"])
 
 
 def test_predict_gives_a_probability_for_each_class(studied: dict, tmp_path: Path) -> None:

@@ -85,7 +85,10 @@ class Selection:
         return predictions_table(self.model.predict(frame), self.outputs)
 
     def predictions(self) -> pd.DataFrame:
-        """Return the predictions of the untouched rows beside their row numbers and targets."""
+        """Return the predictions of the untouched rows beside their targets.
+
+        row: its number in the table as it was given, from 0.
+        """
         frame = predictions_table(self.test_predictions, self.outputs)
         for place, one in enumerate(self.problem.targets):
             actual = one.target[self.test_rows]
@@ -95,7 +98,7 @@ class Selection:
                 actual = actual[:, 0]
             column = f"target_{one.name}" if self.problem.several else "target"
             frame.insert(place, column, one.labels[actual] if len(one.labels) else actual)
-        frame.insert(0, "row", self.test_rows)
+        frame.insert(0, "row", self.problem.rows[self.test_rows])
         return frame
 
     def facts(self) -> dict[str, Any]:
