@@ -19,6 +19,7 @@ from lossmith.catalogue import find
 from lossmith.cli.interrupt import Interruption
 from lossmith.cli.main import _keys, _seconds, main
 from lossmith.cli.screen import Screen
+from lossmith.study.data.cells import Cells, Columns
 from lossmith.study.selection.storage import load
 from lossmith.study.training.budget import Budget
 
@@ -160,6 +161,26 @@ def test_predict_names_categories_that_training_did_not_see(
     assert shown.out.startswith("prediction\n")
     with pytest.warns(UserWarning, match="not seen in training"):
         load(run).predict(rows)
+
+
+def test_predict_reads_the_cells_of_a_table_once(
+    studied: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    real = Columns.read
+
+    def counted(self: Columns, frame: pd.DataFrame) -> Cells:
+        read.append(len(frame))
+        return real(self, frame)
+
+    monkeypatch.setattr(Columns, "read", counted)
+    place, rows = studied["place"], len(studied["frame"])
+    (place / "again.csv").write_text(studied["frame"].to_csv(index=False))
+    out = str(place / "again_told.csv")
+    assert main(["predict", str(place / "runs/homes"), str(place / "again.csv"), "--out", out]) == 0
+    assert read.count(rows) == 1
+    load(place / "runs/homes").predict(studied["frame"])
+    assert read.count(rows) == 2
 
 
 def error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:

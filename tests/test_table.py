@@ -49,6 +49,19 @@ def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
     assert read_table(write(tmp_path, "c.csv", "a,b;c\n1,2\n")).columns.tolist() == ["a", "b;c"]
 
 
+def test_points_of_thousands_beside_decimal_commas(tmp_path: Path) -> None:
+    rows = "1,5;1.234;01.02.2019\n2,5;950;02.02.2019\n"
+    frame = read_table(write(tmp_path, "a.csv", "a;b;day\n" + rows))
+    assert frame["b"].tolist() == [1234, 950]
+    assert frame["day"].tolist() == ["01.02.2019", "02.02.2019"]
+    frame = read_table(write(tmp_path, "b.csv", "a;b\n1;-1.234.567,25\n2;950,5\n3;\n"))
+    assert frame["b"].tolist()[:2] == [-1234567.25, 950.5]
+    assert np.isnan(frame["b"][2])
+    for kept in ("1;1.234\n2;950.125\n", "1;1.0.2\n2;1.234\n", "1,5;1.234\n2,5;0.125\n"):
+        column = read_table(write(tmp_path, "c.csv", "a;b\n" + kept))["b"].astype(str)
+        assert column.tolist() == [row.split(";")[1] for row in kept.split()]
+
+
 def test_separators_at_the_end_of_rows_shift_no_cell(tmp_path: Path) -> None:
     for rows in ("1,x,\n2,y,\n", "1,x,\n2,y\n", "1,x, ,\n2,y,\n"):
         frame = read_table(write(tmp_path, "a.csv", "a,b\n" + rows))

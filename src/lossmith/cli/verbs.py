@@ -66,8 +66,8 @@ def _of_table(options: argparse.Namespace, out: Path, screen: Any, progress: Any
         seed=options.seed,
         budget=options.budget,
         keep_outliers=options.keep_outliers,
-        ensemble=options.ensemble or "seeds",
-        preset=options.preset or "best",
+        ensemble=options.ensemble or index()["ensembles"][0],
+        preset=options.preset or index()["presets"][0],
         out=out,
         force=options.force,
         on_diagnosis=screen.diagnosis,
@@ -116,9 +116,10 @@ def predict(options: argparse.Namespace) -> None:
         table, model = read_table(options.file), load(options.run)
         if options.out is not None:
             check_predictions(options.out, options.run, options.file)
-        if note := model.unseen(table):
+        predictions, note = model.predicted(table)
+        if note:
             print(f"lossmith: {printable(note)}", file=sys.stderr)
-        folders.put(model.predict(table), options.out)
+        folders.put(predictions, options.out)
 
 
 def metrics() -> str:

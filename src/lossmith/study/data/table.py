@@ -21,6 +21,7 @@ from pyarrow import feather
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.data import files
+from lossmith.study.data.numerals import with_points_of_thousands
 
 SEPARATORS = {".csv": ",;\t|", ".tsv": "\t"}  # of these the one that a header has most of
 LEADING_ZERO = r"\s*0\d+\s*"
@@ -40,9 +41,9 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a CSV, TSV, Parquet, Feather or XLSX file, told by its suffix, also out of an archive.
 
     A .csv is read with the commas, semicolons, tabs or bars that its header holds most of, with
-    semicolons also with decimal commas where that makes more columns numeric. A column with a
-    leading zero, as in 007, is read as text. The texts that were read as missing values are kept
-    for `missing_words`.
+    semicolons also with decimal commas where that makes more columns numeric, and then with points
+    between thousands. A column with a leading zero, as in 007, is read as text. The texts that were
+    read as missing values are kept for `missing_words`.
 
     Raises:
         InputError: if the file is missing, empty, without rows, not UTF-8, not readable as what
@@ -235,7 +236,7 @@ def _read_separated(content: bytes, separator: str) -> pd.DataFrame:
 
     frame = read()
     if separator == ";":
-        comma = read(decimal=",")
+        comma = with_points_of_thousands(read(decimal=","), frame)
         frame = max(frame, comma, key=lambda table: table.select_dtypes("number").shape[1])
     codes = LEADING_ZERO_CELL.search(content) is not None
     doubtful = [

@@ -32,7 +32,7 @@ from lossmith.study.selection.expected import with_expectations
 from lossmith.study.selection.final import FinalModels
 from lossmith.study.selection.storage import OF_ONE, OF_PARTS
 from lossmith.study.suggest.expectation import lean
-from lossmith.study.training.predictor import EnsembleModel
+from lossmith.study.training.predictor import EnsembleModel, predicted
 from lossmith.study.trials.scoring import Scoring
 from lossmith.study.trials.stacked_worker import StackedWorker
 from lossmith.study.trials.trainer import Model
@@ -79,10 +79,10 @@ class Selection:
 
         data: a pandas or Polars DataFrame, or any table that exports Arrow.
         """
-        frame = plain_frame(data)
-        if note := self.model.encoder.unseen(frame):
+        predictions, note = predicted(self.model, plain_frame(data), self.outputs)
+        if note:
             warnings.warn(note, stacklevel=2)
-        return predictions_table(self.model.predict(frame), self.outputs)
+        return predictions
 
     def predictions(self) -> pd.DataFrame:
         """Return the predictions of the untouched rows beside their targets.
