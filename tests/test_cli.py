@@ -19,6 +19,7 @@ from lossmith.catalogue import find
 from lossmith.cli.interrupt import Interruption
 from lossmith.cli.main import _keys, _seconds, main
 from lossmith.cli.screen import Screen
+from lossmith.study.data.cells import Cells, Columns
 from lossmith.study.selection.storage import load
 from lossmith.study.training.budget import Budget
 
@@ -115,7 +116,7 @@ def test_select_writes_a_run(studied: dict) -> None:
 def test_predict_repeats_what_the_study_predicted(
     studied: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run, rows = studied["place"] / "runs" / "homes", studied["frame"].dropna(subset="Preis, €")
+    run, rows = studied["place"] / "runs" / "homes", studied["frame"]
     written = pd.read_csv(run / "predictions.csv")
     rows.drop(columns=["Preis, €", "dear"]).to_csv(tmp_path / "new.csv", index=False)
     assert main(["predict", str(run), str(tmp_path / "new.csv")]) == 0
@@ -123,6 +124,13 @@ def test_predict_repeats_what_the_study_predicted(
     assert list(told) == ["prediction"]
     assert len(told) == len(rows)
     assert np.allclose(told["prediction"].iloc[written["row"]], written["prediction"], rtol=1e-5)
+
+
+def test_untouched_rows_are_numbered_as_in_the_file(studied: dict) -> None:
+    written = pd.read_csv(studied["place"] / "runs" / "homes" / "predictions.csv")
+    target = studied["frame"]["Preis, €"]
+    assert target.isna().sum() == 7
+    assert np.allclose(target.iloc[written["row"]], written["target"])
 
 
 def test_predict_gives_a_probability_for_each_class(studied: dict, tmp_path: Path) -> None:
@@ -153,6 +161,26 @@ def test_predict_names_categories_that_training_did_not_see(
     assert shown.out.startswith("prediction\n")
     with pytest.warns(UserWarning, match="not seen in training"):
         load(run).predict(rows)
+
+
+def test_predict_reads_the_cells_of_a_table_once(
+    studied: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    real = Columns.read
+
+    def counted(self: Columns, frame: pd.DataFrame) -> Cells:
+        read.append(len(frame))
+        return real(self, frame)
+
+    monkeypatch.setattr(Columns, "read", counted)
+    place, rows = studied["place"], len(studied["frame"])
+    (place / "again.csv").write_text(studied["frame"].to_csv(index=False))
+    out = str(place / "again_told.csv")
+    assert main(["predict", str(place / "runs/homes"), str(place / "again.csv"), "--out", out]) == 0
+    assert read.count(rows) == 1
+    load(place / "runs/homes").predict(studied["frame"])
+    assert read.count(rows) == 2
 
 
 def error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 from sklearn import datasets
 
 from lossmith.study.base.result import Finding
+from lossmith.study.data.arrangement import Arrangement
 from lossmith.study.data.problem import frame_problem
 from lossmith.study.diagnose import diagnose
 from lossmith.study.diagnose.target import tail_index
@@ -255,3 +256,46 @@ def test_extreme_targets_stay_finite() -> None:
     for target in (PLAIN * 1e307, PLAIN * 1e-300, np.where(PLAIN > 12, 1e308, -1e308)):
         with np.errstate(all="raise", under="ignore"):
             findings(target, "regression")
+
+
+@pytest.mark.parametrize("code", [-999.0, 99999.0, -9.0])
+def test_a_code_for_missing_values_is_told_in_targets_and_columns(code: float) -> None:
+    coded = np.where(np.arange(ROWS) % 10 == 0, code, PLAIN.round(2))
+    finding = one("codes for missing values", coded)
+    assert (finding.level, finding.value) == ("warning", f"y: {code:.15g} (10 %)")
+    assert "repeated value" not in findings(coded)
+    assert one("codes for missing values", PLAIN, w=coded).value == f"w: {code:.15g} (10 %)"
+
+
+def test_numbers_of_nines_that_belong_are_no_codes() -> None:
+    numbers = np.random.default_rng(2).integers(-20, 120, ROWS)
+    for column in (numbers, np.clip(numbers, 0, 99), numbers % 3 * 9, -np.abs(numbers)):
+        assert "codes for missing values" not in findings(PLAIN, w=column)
+        assert "codes for missing values" not in findings(column.astype(float), task="regression")
+
+
+def test_a_target_of_hardly_more_than_one_value_is_told() -> None:
+    finding = one("repeated value", np.where(np.arange(ROWS) < 8, 6.0, 5.0), task="regression")
+    assert (finding.level, finding.value) == ("warning", "5 (98 %)")
+
+
+def test_classes_that_differ_in_blanks_and_capitals_are_told() -> None:
+    target = labels([0.3, 0.3, 0.2, 0.2])
+    names = {"a": "yes", "b": "no", "c": "Yes ", "d": "new york"}
+    finding = one("classes spelt alike", [names[label] for label in target])
+    assert (finding.level, finding.value) == ("warning", "'Yes ', 'yes'")
+
+
+def test_rows_in_order_of_time_are_told_unless_their_order_is_given() -> None:
+    day = pd.date_range("2021-03-01", periods=ROWS).strftime("%d.%m.%Y").to_numpy()
+    trend = PLAIN + np.arange(ROWS) / 100
+    assert one("rows in order of time", trend, day=day).value == "day"
+    rain = np.where(np.sin(np.arange(ROWS) / 15) + NOISE[:, 0] > 0, "rain", "sun")
+    mixed = np.random.default_rng(3).permutation(ROWS)
+    assert "rows in order of time" in findings(rain[mixed], day=day[mixed])
+    assert "rows in order of time" not in findings(rain[mixed], day=day)
+    frame = pd.DataFrame({"day": day, "u": NOISE[:, 1], "y": trend})
+    for time, groups in (("day", None), (None, False)):
+        frame_of, told = Arrangement.of(frame, ["y"], groups, time)
+        found = diagnose(frame_problem(frame_of, "y", arrangement=told))
+        assert "rows in order of time" not in {finding.name for finding in found}

@@ -338,7 +338,7 @@ def test_categories_that_training_did_not_see_are_named() -> None:
     assert encoder.unseen(frame) == encoder.unseen(encoder.blank()) == ""
     new = frame.assign(sex="F", name="elsewhere")
     told = "column 'sex' holds 'F' in 120 rows: not seen in training, so read as rare"
-    assert encoder.unseen(new) == told
+    assert encoder.unseen(new) == encoder.unseen(encoder.columns.read(new)) == told
     new["sex"] = ["a", "b", "c", "d", "m", "f"] * 20
     assert "holds 'a', 'b', 'c' and 1 more in 80 rows" in encoder.unseen(new)
     assert Encoder().fit(frame[["x"]]).unseen(frame) == ""

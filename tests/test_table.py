@@ -49,6 +49,38 @@ def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
     assert read_table(write(tmp_path, "c.csv", "a,b;c\n1,2\n")).columns.tolist() == ["a", "b;c"]
 
 
+def test_points_of_thousands_beside_decimal_commas(tmp_path: Path) -> None:
+    rows = "1,5;1.234;01.02.2019\n2,5;950;02.02.2019\n"
+    frame = read_table(write(tmp_path, "a.csv", "a;b;day\n" + rows))
+    assert frame["b"].tolist() == [1234, 950]
+    assert frame["day"].tolist() == ["01.02.2019", "02.02.2019"]
+    frame = read_table(write(tmp_path, "b.csv", "a;b\n1;-1.234.567,25\n2;950,5\n3;\n"))
+    assert frame["b"].tolist()[:2] == [-1234567.25, 950.5]
+    assert np.isnan(frame["b"][2])
+    for kept in ("1;1.234\n2;950.125\n", "1;1.0.2\n2;1.234\n", "1,5;1.234\n2,5;0.125\n"):
+        column = read_table(write(tmp_path, "c.csv", "a;b\n" + kept))["b"].astype(str)
+        assert column.tolist() == [row.split(";")[1] for row in kept.split()]
+
+
+def test_separators_at_the_end_of_rows_shift_no_cell(tmp_path: Path) -> None:
+    for rows in ("1,x,\n2,y,\n", "1,x,\n2,y\n", "1,x, ,\n2,y,\n"):
+        frame = read_table(write(tmp_path, "a.csv", "a,b\n" + rows))
+        assert frame.to_dict("list") == {"a": [1, 2], "b": ["x", "y"]}
+    frame = read_table(write(tmp_path, "b.csv", "a;b\n1,5;NA;\n007;y;\n"))
+    assert frame["a"].tolist() == ["1,5", "007"]
+
+
+def test_names_of_rows_without_a_header_of_their_own_are_left_out(tmp_path: Path) -> None:
+    frame = read_table(write(tmp_path, "a.csv", "a,b\nfirst,1,x\nsecond,2,y\n"))
+    assert frame.to_dict("list") == {"a": [1, 2], "b": ["x", "y"]}
+
+
+@pytest.mark.parametrize("rows", ["1,2,3\n4,5\n", "1,2,3,4\n5,6,7,8\n", "1,2,\n3,4,5\n6,7\n"])
+def test_rows_longer_than_the_header_are_refused(tmp_path: Path, rows: str) -> None:
+    with pytest.raises(InputError, match=r"line \d has \d cells and the header 2 names"):
+        read_table(write(tmp_path, "a.csv", "a,b\n" + rows))
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_a_csv_is_read_with_the_separator_of_its_header(tmp_path: Path, separator: str) -> None:
     text = "name of it,b,c\nx|y,1.5,2\nz;t,3,4\n".replace(",", separator)

@@ -59,6 +59,22 @@ def test_a_table_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "sound.csv", "--target", "y"]) == 0
 
 
+def test_a_table_of_grades_in_order_of_time(capsys: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"x": random.normal(size=200), "grade": np.arange(200) // 67})
+    table["day"] = pd.date_range("2024-01-01", periods=200)
+    table["grade"] = np.array(["zeta", "beta", "eta"])[table["grade"]]
+    table.to_csv("t.csv", index=False)
+    words = ["doctor", "t.csv", "--target", "grade", "--task", "ordinal"]
+    assert main(words) == 2
+    assert "--order" in capsys.readouterr().err
+    words += ["--order", "eta,beta,zeta"]
+    assert main(words) == 1
+    assert "warning: rows in order of time: day" in capsys.readouterr().out
+    main([*words, "--time", "day"])
+    assert "rows in order" not in capsys.readouterr().out
+
+
 def test_a_table_of_times_and_one_of_queries(capsys: pytest.CaptureFixture[str]) -> None:
     random = np.random.default_rng(0)
     rows = pd.DataFrame({"x": random.normal(size=120), "days": 1 + random.random(120)})

@@ -83,6 +83,15 @@ def test_a_chosen_loss_that_is_worse_on_test_rows_is_said_to_be(switch):
     assert "Here it is not better" in render(worse, evidence)
 
 
+def test_why_nothing_is_expected_is_told(keep):
+    result, evidence = keep
+    alone = replace(result, candidates=tuple(r for r in result.candidates if r.p_value is None))
+    assert "nothing that is recorded of other tables under MAE" in render(result, evidence)
+    html = render(alone, evidence)
+    assert "none of them was measured on all folds" in html
+    assert "recorded of other tables" not in html
+
+
 def test_test_rows_that_were_left_out_are_told(switch):
     result, evidence = switch
     html = render(replace(result, test={**result.test, "rows": 391.0}), evidence)

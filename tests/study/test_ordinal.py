@@ -11,7 +11,7 @@ from sklearn.metrics import cohen_kappa_score
 
 import lossmith
 from lossmith.cli.main import main
-from lossmith.cli.verbs import _listed
+from lossmith.cli.verbs import listed
 from lossmith.study.base.errors import InputError
 from lossmith.study.candidates import candidates_for
 from lossmith.study.data.problem import Problem, frame_problem
@@ -39,6 +39,7 @@ def problem(grades: object, order: object = None, metric: str = "grade_mae") -> 
         (NUMBER + 3, None, "3 4 5 6"),
         ((NUMBER + 8).astype(str).astype(object), None, "8 9 10 11"),
         (WORDS[NUMBER], None, "poor fair good excellent"),
+        (np.array(["High", "Low", "Very_High"])[NUMBER % 3], None, "Low High Very_High"),
         (
             np.array(["zeta", "beta", "eta", "alpha"])[NUMBER],
             ["zeta", "beta", "eta", "alpha"],
@@ -87,7 +88,7 @@ def test_an_order_that_is_asked_for_can_be_pasted() -> None:
     with pytest.raises(InputError, match="--order ") as caught:
         problem(np.array(labels)[NUMBER])
     (order,) = shlex.split(str(caught.value).rpartition("--order ")[2])
-    assert sorted(_listed(order)) == labels
+    assert sorted(listed(order)) == labels
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from lossmith.cli.verbs import UserError, groups_in, study_errors
+from lossmith.cli.verbs import UserError, groups_in, listed, study_errors
 
-OF_TABLES = {"positive": "CLASS", "event": "COLUMN", "groups": "COLUMN"}
+OF_TABLES = {
+    "task": "TASK",
+    "positive": "CLASS",
+    "event": "COLUMN",
+    "order": "GRADE,…",
+    "groups": "COLUMN",
+    "time": "COLUMN",
+}
 FOUND = 1  # exit code where something is wrong
 WANTED = "a dict of check_setup's arguments or a tuple (model, loss, batch)"
 EPILOG = """\
@@ -63,8 +70,10 @@ def _table(options: argparse.Namespace) -> Any:
     from lossmith.study.data.table import read_table
 
     table = read_table(options.setup)
-    given = {name: getattr(options, name) for name in ("metric", "positive", "event")}
-    return check_table(table, options.target, groups=groups_in(table, options.groups), **given)
+    given = {name: getattr(options, name) for name in ("metric", *OF_TABLES)}
+    given["groups"] = groups_in(table, options.groups)
+    given["order"] = None if options.order is None else listed(options.order)
+    return check_table(table, options.target, **given)
 
 
 def _setup(options: argparse.Namespace) -> Any:

@@ -13,7 +13,10 @@ FILE = Path(__file__).with_name("index.json")
 
 @cache
 def index() -> dict[str, Any]:
-    """Return the index: tables by task, pages and cards of losses, metrics by task of a study."""
+    """Return the index: tables by task, pages and cards of losses, metrics by task of a study.
+
+    presets, ensembles: that a study of a table can have, the usual one first.
+    """
     return json.loads(FILE.read_text(encoding="utf-8"))
 
 
@@ -22,6 +25,8 @@ def made() -> dict[str, Any]:
     from lossmith.catalogue import find, pages
     from lossmith.core.card import Task
     from lossmith.study.metrics import names
+    from lossmith.study.rules.presets import PRESETS
+    from lossmith.study.selection.ensemble import KINDS
     from lossmith.study.tasks import TABLE_TASKS
     from lossmith.study.tasks.segmentation import Segmentation
 
@@ -32,6 +37,8 @@ def made() -> dict[str, Any]:
         "cards": pages.listing(),
         "metrics": {one.name: names(one.name) for one in TABLE_TASKS.values()}
         | {"masks": list(Segmentation.defaults)},
+        "presets": list(PRESETS),
+        "ensembles": list(KINDS),
     }
 
 

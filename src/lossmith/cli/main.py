@@ -215,13 +215,13 @@ def _add_select(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--ensemble",
-        choices=("seeds", "losses"),
+        choices=index()["ensembles"],
         help="which four models predict: of the selected loss (default), or of the finalists that "
         "predict best together",
     )
     parser.add_argument(
         "--preset",
-        choices=("best", "fast"),
+        choices=index()["presets"],
         help="how much is trained: best for a final model (default), fast for a first look",
     )
     folders.add_select(parser)

@@ -66,8 +66,8 @@ def _of_table(options: argparse.Namespace, out: Path, screen: Any, progress: Any
         seed=options.seed,
         budget=options.budget,
         keep_outliers=options.keep_outliers,
-        ensemble=options.ensemble or "seeds",
-        preset=options.preset or "best",
+        ensemble=options.ensemble or index()["ensembles"][0],
+        preset=options.preset or index()["presets"][0],
         out=out,
         force=options.force,
         on_diagnosis=screen.diagnosis,
@@ -79,18 +79,18 @@ def _of_table(options: argparse.Namespace, out: Path, screen: Any, progress: Any
 def _wanted(options: argparse.Namespace) -> dict[str, Any]:
     """Return what to predict and by which metric; as many metrics as targets, between commas."""
     named: dict[str, Any] = {name: getattr(options, name) for name in ("task", "positive")}
-    order = None if options.order is None else _listed(options.order)
+    order = None if options.order is None else listed(options.order)
     if "," not in options.metric:
         one = {"target": options.target, "metric": options.metric}
         return {**one, "order": order, **named}
     if order is not None:
         raise UserError("--order is for one target; of several, name grades by number")
     for name, text in named.items():
-        pairs = [pair.partition("=") for pair in _listed(text or "")]
+        pairs = [pair.partition("=") for pair in listed(text or "")]
         if not all(value for _, _, value in pairs):
             raise UserError(f"--{name} of several targets is written target=value, got {text!r}")
         named[name] = {target.strip(): value.strip() for target, _, value in pairs}
-    return {name: _listed(getattr(options, name)) for name in ("target", "metric")} | named
+    return {name: listed(getattr(options, name)) for name in ("target", "metric")} | named
 
 
 def groups_in(table: Any, name: str | None) -> str | bool | None:
@@ -98,7 +98,7 @@ def groups_in(table: Any, name: str | None) -> str | bool | None:
     return False if name == "none" and name not in table.columns else name
 
 
-def _listed(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
     """Return the parts between commas that stand outside double quotes."""
     return [part.strip() for line in csv.reader([text], skipinitialspace=True) for part in line]
 
@@ -116,9 +116,10 @@ def predict(options: argparse.Namespace) -> None:
         table, model = read_table(options.file), load(options.run)
         if options.out is not None:
             check_predictions(options.out, options.run, options.file)
-        if note := model.unseen(table):
+        predictions, note = model.predicted(table)
+        if note:
             print(f"lossmith: {printable(note)}", file=sys.stderr)
-        folders.put(model.predict(table), options.out)
+        folders.put(predictions, options.out)
 
 
 def metrics() -> str:

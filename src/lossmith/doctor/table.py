@@ -15,23 +15,24 @@ def check_table(
     target: str,
     *,
     metric: str | None = None,
+    task: str | None = None,
     positive: Any = None,
     event: Any = None,
+    order: Any = None,
     groups: Any = None,
+    time: Any = None,
 ) -> Findings:
     """Return what is wrong in a table whose column is to be predicted.
 
-    metric, positive, event, groups: as for `select`.
+    metric, task, positive, event, order, groups, time: as for `select`.
 
     Raises:
         InputError: if there is no such column, or it makes no task.
     """
     frame, name = as_frame(data, target)
     frame, told = Event.of(frame, [name], event)
-    frame, arrangement = Arrangement.of(frame, [name], groups, None)
-    problem = frame_problem(
-        frame, name, metric, positive=positive, arrangement=arrangement, event=told
-    )
+    frame, arrangement = Arrangement.of(frame, [name], groups, time)
+    problem = frame_problem(frame, name, metric, task, positive, arrangement, order, told)
     found = diagnose(problem)
     return Findings(
         Finding(

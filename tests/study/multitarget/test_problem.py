@@ -27,6 +27,7 @@ def test_rows_are_those_that_have_every_target() -> None:
     assert found.dropped == 2
     assert found.target.shape == (ROWS - 2, 2)
     assert "sold.fast" not in found.features
+    assert np.array_equal(found.rows, np.setdiff1d(np.arange(ROWS), [3, 5]))
     assert "grade" in found.features
     findings = diagnose_each(found)
     names = [[one.name for one in own] for own in findings]

@@ -124,7 +124,7 @@ class Encoder:
         blocks += [level_numbers(levelled[name], known) for name, known in self.levels.items()]
         return np.concatenate(blocks, axis=1, dtype=np.float32)
 
-    def unseen(self, rows: pd.DataFrame) -> str:
+    def unseen(self, rows: pd.DataFrame | Cells) -> str:
         """Return in a line which categories of columns of few `fit` never saw, "" if none."""
         if self.categories is None:
             return ""

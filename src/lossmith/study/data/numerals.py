@@ -10,6 +10,9 @@ SIGNS = CURRENCIES + "%"
 WHOLE = r"(?:\d+|\d{1,3}(?:,\d{3})+)"
 NUMERAL = rf"\s*[-+]?\s*([{SIGNS}]?)\s*[-+]?{WHOLE}(?:\.\d+)?\s*([{SIGNS}]?)\s*"
 GROUPS = r".*,\d{3}(?:,|\.).*"  # as in 1,234,567 and 1,234.5, where no comma is decimal
+POINTED = (
+    r"[-+]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d+)(?:,\d+)?"  # as 1.234 and 1.234,56 where 1,5 is a half
+)
 MOSTLY = 0.95  # share of the values that must be numbers or dates for text to be read as such
 
 
@@ -35,6 +38,36 @@ def marks(texts: pd.Series) -> str | None:
         return sign or None
     sure = bool(sign) and sign in CURRENCIES
     return f"{sign}," if sure or grouped.str.fullmatch(GROUPS).any() else None
+
+
+def with_points_of_thousands(comma: pd.DataFrame, point: pd.DataFrame) -> pd.DataFrame:
+    """Return a table that was read with decimal commas, points between thousands left out.
+
+    They are that only in a file that has a decimal comma somewhere.
+
+    Args:
+        comma: the table as read with decimal commas.
+        point: the same as read with decimal points.
+    """
+    read = comma.select_dtypes("number").columns
+    texts = {
+        name: comma[name].dropna().astype(str).str.strip() for name in comma if name not in read
+    }
+    pointed = {
+        name: one
+        for name, one in texts.items()
+        if one.str.fullmatch(POINTED).all() and one.str.contains(".", regex=False).any()
+    }
+    if not (
+        len(read.difference(point.select_dtypes("number").columns))
+        or any(one.str.contains(",", regex=False).any() for one in pointed.values())
+    ):
+        return comma
+    found = comma.copy(deep=False)
+    for name, one in pointed.items():
+        plain = one.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+        found[name] = pd.to_numeric(plain).reindex(comma.index)
+    return found
 
 
 def without(texts: pd.Series, taken: str) -> pd.Series:

@@ -1,11 +1,9 @@
 """From a table and a target column to a problem: task, classes, features and what was left out."""
 
-import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,7 @@ from pandas.api import types
 
 from lossmith.core.card import Task
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import pluralize
+from lossmith.study.base.formatting import listed, pluralize
 from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.cells import Columns
 from lossmith.study.data.event import Event, survival_asked
@@ -23,10 +21,16 @@ from lossmith.study.data.labels import as_saved
 from lossmith.study.data.queries import ranking_asked, relevances
 from lossmith.study.data.table import (
     decoded,
-    leading_zero,
     nearest,
     read_as_missing,
     telling_what_is_missing,
+)
+from lossmith.study.data.target import (
+    as_numbers_if_all,
+    not_numbers,
+    refuse_as_numbers,
+    usable,
+    values_of,
 )
 from lossmith.study.data.units import copies, first_rows, same_features, units_by_class
 from lossmith.study.metrics import lookup
@@ -37,9 +41,8 @@ from lossmith.study.tasks.ordinal import ranks
 from lossmith.study.tasks.survival import events, times
 
 MINIMUM_ROWS = 50  # a test part and five folds that still measure something
+MANY_CLASSES = 20  # beyond which each must have rows enough to be learnt
 FEW_INTEGERS = 10  # distinct integers that are still read as classes
-NUMBERS = (str, Real, Decimal)  # what a number may be written as
-DATES = (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64, pd.Period)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +53,15 @@ class Problem:
     codes; (n, 2) of times and events, or of relevances and queries. labels: the classes as they
     stood in the column, in the order of their codes; classes: the same as text; both empty where
     there are none. A binary task has code 1 for the positive class. dropped: rows without a
-    target. notes: decisions the user should know of. arrangement: how the rows belong together.
+    target. rows: the numbers of those that have one, in the table as it was given. notes:
+    decisions the user should know of. arrangement: how the rows belong together.
     """
 
     task: Task
     name: str
     features: pd.DataFrame
     target: np.ndarray
+    rows: np.ndarray
     classes: tuple[str, ...] = ()
     labels: np.ndarray = field(default_factory=lambda: np.empty(0))
     dropped: int = 0
@@ -131,10 +136,10 @@ def frame_problem(
         hint = nearest(target, known) or f"; the columns are {', '.join(known[:20])}"
         raise InputError(f"there is no column {target!r}{hint}")
     notes: list[str] = []
-    column = _usable(frame[target], target)
+    column = usable(frame[target], target)
     kept = column.notna()
     column = column[kept]
-    numbers = _numbers(column)
+    numbers = as_numbers_if_all(column)
     arrangement = arrangement or Arrangement()
     asked = survival_asked(metric, task, event) or ranking_asked(metric, task, arrangement)
     with telling_what_is_missing(frame, target):
@@ -167,7 +172,7 @@ def frame_problem(
         values, labels = relevances(column, target, arrangement.at(kept.to_numpy())), np.empty(0)
         TABLE_TASKS[found].check(values)
     elif found == "regression":
-        values, labels = _values(column, target), np.empty(0)
+        values, labels = values_of(column, target), np.empty(0)
     else:
         listed = order if order is not None else ranks(frame[target])
         said = positive if found == "binary" else listed
@@ -186,6 +191,7 @@ def frame_problem(
         name=target,
         features=features,
         target=values,
+        rows=np.flatnonzero(kept),
         classes=tuple(map(str, labels.tolist())),
         labels=labels,
         dropped=dropped,
@@ -218,43 +224,6 @@ def left_out_note(dropped: int, of: str, frame: pd.DataFrame, classes: Iterable[
     return note + read_as_missing(frame, classes)
 
 
-def given(column: pd.Series, name: str) -> np.ndarray:
-    """Return which rows have a value of a target, blank text not counted."""
-    return _usable(column, name).notna().to_numpy()
-
-
-def _usable(column: pd.Series, name: str) -> pd.Series:
-    """Return the target with blank text as missing; refuse what no task can predict."""
-    if types.is_complex_dtype(column):
-        raise InputError(f"column {name!r} holds complex numbers; choose one part of them")
-    if not types.is_numeric_dtype(column):
-        plain = column.astype(object)
-        column = plain.mask(plain.map(lambda value: isinstance(value, str) and not value.strip()))
-    if not column.notna().any():
-        raise InputError(f"column {name!r} has no values; choose another --target")
-    if types.is_float_dtype(column) and np.isinf(column.to_numpy(float, na_value=np.nan)).any():
-        count = int(np.isinf(column.to_numpy(float, na_value=np.nan)).sum())
-        raise InputError(
-            f"column {name!r} is infinite in {pluralize(count, 'row')}; correct or remove them"
-        )
-    try:
-        column.nunique()
-    except TypeError as error:
-        kind = type(column.dropna().iloc[0]).__name__
-        raise InputError(f"column {name!r} holds values of type {kind}, not plain ones") from error
-    return column
-
-
-def _numbers(column: pd.Series) -> pd.Series:
-    """Return numbers where every value is a number, though kept as text or objects."""
-    if types.is_numeric_dtype(column) or leading_zero(column):
-        return column
-    if any(isinstance(value, bool) or not isinstance(value, NUMBERS) for value in column):
-        return column
-    numbers = pd.to_numeric(column, errors="coerce")
-    return numbers if np.isfinite(numbers.to_numpy(float)).all() else column
-
-
 def _task(
     column: pd.Series, name: str, metric: str | None, task: str | None, notes: list[str]
 ) -> Task:
@@ -278,22 +247,8 @@ def _task(
     else:
         found = "regression"
     if found == "regression" and not numeric:
-        if all(isinstance(value, DATES) for value in column):
-            raise InputError(f"column {name!r} holds dates; make it a number, for example of days")
-        code = leading_zero(column)
-        wrong = code or next(value for value in column if not _is_number(value))
-        why = "is text for its leading zero" if code else "is not a number"
-        raise InputError(
-            f"column {name!r} holds {wrong!r}, which {why}; regression needs numbers: "
-            "correct the column, or choose a metric for classes"
-        )
+        refuse_as_numbers(column, name)
     return found
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, NUMBERS):
-        return False
-    return bool(np.isfinite(pd.to_numeric(pd.Series([value]), errors="coerce").to_numpy(float))[0])
 
 
 def _named_task(task: str, distinct: int, name: str) -> Task:
@@ -349,15 +304,6 @@ def _varies(column: pd.Series) -> bool:
         ) from error
 
 
-def _values(column: pd.Series, name: str) -> np.ndarray:
-    values = column.to_numpy(np.float64)
-    if (values == values[0]).all():
-        raise InputError(
-            f"column {name!r} is {values[0]:g} in every row; there is nothing to learn"
-        )
-    return values
-
-
 def _codes(column: pd.Series, name: str, task: Task, said: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return codes and labels in the order of the task."""
     if types.is_float_dtype(column) and (column % 1 == 0).all():
@@ -380,16 +326,19 @@ def _check_classes(
         raise InputError(
             f"column {name!r} is {labels[0]!r} in every row; a study needs two classes"
         )
-    if len(labels) > 20 and counts.sum() < 2 * MINIMUM_CLASS_ROWS * len(labels):
+    if len(labels) > MANY_CLASSES and counts.sum() < 2 * MINIMUM_CLASS_ROWS * len(labels):
+        strange = not_numbers(labels)
+        but = f" (all but {strange[0]!r} are numbers)" if len(strange) == 1 else ""
         raise InputError(
-            f"column {name!r} has {len(labels)} classes in {counts.sum()} rows, too many to learn; "
-            "for a quantity set --task regression, and a column of ids is no target"
+            f"column {name!r} has {len(labels)} classes in {counts.sum()} rows, too many to "
+            f"learn{but}; for a quantity set --task regression, and a column of ids is no target"
         )
-    rows = int(counts.min())
-    if rows < MINIMUM_CLASS_ROWS:
-        rare = labels[int(counts.argmin())]
+    rarest, *others = (place for place in np.argsort(counts, kind="stable"))
+    if counts[rarest] < MINIMUM_CLASS_ROWS:
+        rare = [repr(labels[one]) for one in others if counts[one] < MINIMUM_CLASS_ROWS]
         raise InputError(
-            f"class {rare!r} of column {name!r} has {pluralize(rows, what)}, "
-            f"a study needs at least {MINIMUM_CLASS_ROWS}; "
-            "remove such rows or merge them with another class"
+            f"class {labels[rarest]!r} of column {name!r} has "
+            f"{pluralize(int(counts[rarest]), what)}, a study needs at least {MINIMUM_CLASS_ROWS}"
+            + (f", and {listed(rare)} too few as well" if rare else "")
+            + "; remove such rows or merge them with another class"
         )

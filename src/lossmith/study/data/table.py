@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shlex
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from pyarrow import feather
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.data import files
+from lossmith.study.data.numerals import with_points_of_thousands
 
 SEPARATORS = {".csv": ",;\t|", ".tsv": "\t"}  # of these the one that a header has most of
 LEADING_ZERO = r"\s*0\d+\s*"
@@ -39,9 +41,9 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a CSV, TSV, Parquet, Feather or XLSX file, told by its suffix, also out of an archive.
 
     A .csv is read with the commas, semicolons, tabs or bars that its header holds most of, with
-    semicolons also with decimal commas where that makes more columns numeric. A column with a
-    leading zero, as in 007, is read as text. The texts that were read as missing values are kept
-    for `missing_words`.
+    semicolons also with decimal commas where that makes more columns numeric, and then with points
+    between thousands. A column with a leading zero, as in 007, is read as text. The texts that were
+    read as missing values are kept for `missing_words`.
 
     Raises:
         InputError: if the file is missing, empty, without rows, not UTF-8, not readable as what
@@ -222,13 +224,19 @@ def _read_text(file: files.File, path: Path) -> pd.DataFrame:
 
 
 def _read_separated(content: bytes, separator: str) -> pd.DataFrame:
-    def read(**more: Any) -> pd.DataFrame:
-        text = io.BytesIO(content)
-        return pd.read_csv(text, sep=separator, encoding="utf-8-sig", low_memory=False, **more)
+    more = _beyond_header(content, separator)
+
+    def read(**options: Any) -> pd.DataFrame:
+        text, options = io.BytesIO(content), more | options
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # of blank cells at the end
+            return pd.read_csv(
+                text, sep=separator, encoding="utf-8-sig", low_memory=False, **options
+            )
 
     frame = read()
     if separator == ";":
-        comma = read(decimal=",")
+        comma = with_points_of_thousands(read(decimal=","), frame)
         frame = max(frame, comma, key=lambda table: table.select_dtypes("number").shape[1])
     codes = LEADING_ZERO_CELL.search(content) is not None
     doubtful = [
@@ -241,6 +249,34 @@ def _read_separated(content: bytes, separator: str) -> pd.DataFrame:
         raw.index = frame.index
         _keep_texts(frame, raw, doubtful)
     return frame
+
+
+def _beyond_header(content: bytes, separator: str) -> dict[str, Any]:
+    """Return how to read rows of more cells than the header has names.
+
+    Where only blank cells follow, separators end the rows. One cell more in each row is the row's
+    name, as R writes it; pandas takes that of the first row for one, whatever the others hold.
+
+    Raises:
+        InputError: if rows are longer than the header in another way.
+    """
+    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+    reader = csv.reader(text, delimiter=separator)
+    rows = ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
+    _, header = next(rows)
+    first = next(rows, None)
+    if first is None or len(first[1]) <= len(header):
+        return {}  # pandas itself refuses a later row that is longer
+    rest = [first, *rows]
+    if not any(cell.strip() for _, row in rest for cell in row[len(header) :]):
+        return {"index_col": False}
+    for line, row in rest:
+        if len(row) != len(header) + 1:
+            raise InputError(
+                f"line {line} has {len(row)} cells and the header {len(header)} names, but line "
+                f"{first[0]} has {len(first[1])}; give each row as many cells as there are names"
+            )
+    return {}
 
 
 def _keep_texts(frame: pd.DataFrame, raw: pd.DataFrame, doubtful: list[str]) -> None:

@@ -15,8 +15,9 @@ from lossmith.study.data.arrangement import Arrangement, together
 from lossmith.study.data.cells import Columns
 from lossmith.study.data.event import Event
 from lossmith.study.data.folds import FOLDS, Split
-from lossmith.study.data.problem import MINIMUM_ROWS, Problem, frame_problem, given, left_out_note
+from lossmith.study.data.problem import MINIMUM_ROWS, Problem, frame_problem, left_out_note
 from lossmith.study.data.table import nearest
+from lossmith.study.data.target import given
 from lossmith.study.data.units import copies, same_features, units_by_class
 from lossmith.study.tasks import TABLE_TASKS
 
@@ -42,6 +43,11 @@ class TableProblem:
     def name(self) -> str:
         """The targets, as they are written in the command."""
         return ", ".join(one.name for one in self.targets)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The numbers of the rows in the table as it was given."""
+        return self.targets[0].rows
 
     @property
     def features(self) -> pd.DataFrame:
@@ -133,11 +139,16 @@ def table_problem(
                 f"there are {len(targets)} targets but {len(values)} of {what}; "
                 "give one for each target, in the same order"
             )
-    rows, arrangement, dropped = _complete(frame, arrangement or Arrangement(), targets)
+    kept = _complete(frame, targets)
+    dropped = len(frame) - len(kept)
+    arrangement = arrangement or Arrangement()
+    if dropped:
+        frame, arrangement = frame.iloc[kept].reset_index(drop=True), arrangement.at(kept)
     problems = [
-        _one_of(targets, rows, arrangement, event, name, *own)
+        _one_of(targets, frame, arrangement, event, name, *own)
         for name, *own in zip(targets, metrics, tasks, positives, orders, strict=True)
     ]
+    problems = [replace(one, rows=kept[one.rows]) for one in problems]
     alone = [one.task for one in problems if not TABLE_TASKS[one.task].single]
     if alone and len(targets) > 1:
         raise InputError(f"task {alone[0]} is for one target, which is studied alone")
@@ -148,19 +159,17 @@ def table_problem(
     )
 
 
-def _complete(
-    frame: pd.DataFrame, arrangement: Arrangement, targets: Sequence[str]
-) -> tuple[pd.DataFrame, Arrangement, int]:
-    """Return the rows that have every one of several targets, and how many lack one."""
+def _complete(frame: pd.DataFrame, targets: Sequence[str]) -> np.ndarray:
+    """Return the numbers of the rows that have every one of several targets."""
     if len(targets) == 1:
-        return frame, arrangement, 0  # its own problem leaves them out
+        return np.arange(len(frame))  # its own problem leaves out those that lack it
     kept = np.logical_and.reduce([given(frame[name], name) for name in targets])
     if kept.sum() < MINIMUM_ROWS:
         raise InputError(
             f"{int(kept.sum())} rows have a value of every target; "
             f"a study needs at least {MINIMUM_ROWS}"
         )
-    return frame[kept].reset_index(drop=True), arrangement.at(kept), int((~kept).sum())
+    return np.flatnonzero(kept)
 
 
 def _one_of(

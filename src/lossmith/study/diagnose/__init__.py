@@ -8,6 +8,7 @@ from lossmith.study.data.problem import Problem
 from lossmith.study.data.table_problem import TableProblem
 from lossmith.study.diagnose.columns import duplicates, of_columns
 from lossmith.study.diagnose.groups import of_groups, suspected
+from lossmith.study.diagnose.order import of_order
 from lossmith.study.diagnose.target import of_target
 
 __all__ = ["diagnose", "diagnose_each", "diagnose_samples", "suspected"]
@@ -15,7 +16,8 @@ __all__ = ["diagnose", "diagnose_each", "diagnose_samples", "suspected"]
 
 def diagnose(problem: Problem) -> tuple[Finding, ...]:
     """Return the findings on a problem, in seconds and without training."""
-    return (*_size(problem), *of_target(problem), *of_groups(problem), *of_columns(problem))
+    checks = (_size, of_target, of_groups, of_order, of_columns)
+    return tuple(finding for check in checks for finding in check(problem))
 
 
 def diagnose_each(problem: TableProblem) -> tuple[tuple[Finding, ...], ...]:

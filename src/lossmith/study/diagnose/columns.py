@@ -13,6 +13,7 @@ from lossmith.study.data.cells import as_numbers
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import as_text
 from lossmith.study.data.units import same_features
+from lossmith.study.diagnose.codes import coded
 
 Array = np.ndarray
 Kind = tuple[str, str | None]  # see `lossmith.study.data.cells.kind`
@@ -26,7 +27,7 @@ NUMBER = r"(-?\d[\d,]*\.?\d*(?:[eE][+-]?\d+)?)"  # the first number in a text, a
 
 def of_columns(problem: Problem) -> Iterator[Finding]:
     """Yield what the columns to predict from say."""
-    for check in (_leaks, _duplicates, _ids, _missing, _cells):
+    for check in (_leaks, _duplicates, _ids, _missing, _codes, _cells):
         yield from check(problem)
 
 
@@ -104,6 +105,15 @@ def _missing(problem: Problem) -> Iterator[Finding]:
             + (f", {pluralize(mostly, 'column')} mostly empty" if mostly else "")
         ),
     )
+
+
+def _codes(problem: Problem) -> Iterator[Finding]:
+    numbers = {
+        name: as_numbers(problem.features[name], style)
+        for name, (kind, style) in problem.columns.kinds.items()
+        if kind == "number"
+    }
+    yield from coded(numbers)
 
 
 def _cells(problem: Problem) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ def of_groups(problem: Problem) -> Iterator[Finding]:
     if problem.arrangement.told:
         return
     rows = first_rows(problem.copied, len(problem.target))  # copies are one unit anyway
-    features, target = problem.features.iloc[rows], _standard(problem)[rows]
+    features, target = problem.features.iloc[rows], standard(problem)[rows]
     names = [str(n) for n, column in features.items() if _groups(problem, str(n), column)]
     names = [name for name in names if _alike(pd.factorize(features[name])[0], target)]
     inputs = same_features(features)
@@ -105,7 +105,7 @@ def _least_values(name: str, kind: str, style: str | None, column: pd.Series) ->
     return 0
 
 
-def _standard(problem: Problem) -> np.ndarray:
+def standard(problem: Problem) -> np.ndarray:
     """Return the target as (n, k) of mean 0: ranks of numbers, an indicator of each class."""
     if problem.numbers:
         table = stats.rankdata(problem.single)[:, None]

@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from lossmith.study.base.formatting import listed, percent, pluralize
 from lossmith.study.base.result import Finding
 from lossmith.study.data.problem import Problem
 from lossmith.study.diagnose.censored import of_times
+from lossmith.study.diagnose.codes import code_for_missing, coded
 from lossmith.study.diagnose.queries import of_queries
 
 Array = np.ndarray
 FAR = 6.0  # robust standard deviations from the median; 2 in a billion of normal values
+NEARLY_ALL = 0.9  # share of one value, beyond which there is little else to learn
 FEW_ROWS = 20  # of a class whose scores are luck
 
 
@@ -23,6 +26,7 @@ def of_target(problem: Problem) -> Iterator[Finding]:
     elif problem.task == "ranking":
         yield from of_queries(problem.target)
     elif problem.numbers:
+        yield from coded({problem.name: problem.single})
         for check in (_range, _outliers, _tail, _skew, _repeats):
             yield from check(problem.target)
     else:
@@ -111,7 +115,17 @@ def _repeats(target: Array) -> Iterator[Finding]:
     values, counts = np.unique(target, return_counts=True)
     top = int(counts.argmax())
     share = counts[top] / len(target)
-    if values[top] == 0 or share < 0.05 or len(values) <= 20:
+    if values[top] == 0 or share < 0.05 or (len(values) <= 20 and share < NEARLY_ALL):
+        return
+    if values[top] == code_for_missing(target):
+        return  # told of as such
+    if share >= NEARLY_ALL:
+        yield Finding(
+            name="repeated value",
+            value=f"{values[top]:.6g} ({percent(share)})",
+            meaning="nearly all rows have it, so scores rest on the few others",
+            level="warning",
+        )
         return
     edge = top in (0, len(values) - 1)
     yield Finding(
@@ -157,6 +171,15 @@ def _classes(problem: Problem) -> Iterator[Finding]:
             value=listed(rare),
             meaning=f"fewer than {FEW_ROWS} rows: their scores are mostly luck; merge them or "
             "collect more",
+            level="warning",
+        )
+    spelt = pd.Series(problem.classes).str.split().str.join(" ").str.casefold()
+    if alike := [repr(problem.classes[place]) for place in np.flatnonzero(spelt.duplicated(False))]:
+        yield Finding(
+            name="classes spelt alike",
+            value=listed(alike),
+            meaning="differ in blanks or capitals alone, yet are learnt as different: write one "
+            "class one way",
             level="warning",
         )
 

@@ -51,6 +51,11 @@ def chance(share: float) -> str:
 def explained(result: Result) -> str:
     """Return what an expectation is, or why there is none."""
     if not expected_of(result):
+        if not any(row.p_value is not None for row in result.candidates):
+            return (
+                "What to expect of other losses is not said: none of them was measured on all "
+                "folds."
+            )
         return (
             "What to expect of losses that are not proven is not said: nothing that is recorded of "
             f"other tables under {metric_name(result.metric)} tells of it here."

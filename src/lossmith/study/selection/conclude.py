@@ -32,7 +32,7 @@ from lossmith.study.selection.expected import with_expectations
 from lossmith.study.selection.final import FinalModels
 from lossmith.study.selection.storage import OF_ONE, OF_PARTS
 from lossmith.study.suggest.expectation import lean
-from lossmith.study.training.predictor import EnsembleModel
+from lossmith.study.training.predictor import EnsembleModel, predicted
 from lossmith.study.trials.scoring import Scoring
 from lossmith.study.trials.stacked_worker import StackedWorker
 from lossmith.study.trials.trainer import Model
@@ -79,13 +79,16 @@ class Selection:
 
         data: a pandas or Polars DataFrame, or any table that exports Arrow.
         """
-        frame = plain_frame(data)
-        if note := self.model.encoder.unseen(frame):
+        predictions, note = predicted(self.model, plain_frame(data), self.outputs)
+        if note:
             warnings.warn(note, stacklevel=2)
-        return predictions_table(self.model.predict(frame), self.outputs)
+        return predictions
 
     def predictions(self) -> pd.DataFrame:
-        """Return the predictions of the untouched rows beside their row numbers and targets."""
+        """Return the predictions of the untouched rows beside their targets.
+
+        row: its number in the table as it was given, from 0.
+        """
         frame = predictions_table(self.test_predictions, self.outputs)
         for place, one in enumerate(self.problem.targets):
             actual = one.target[self.test_rows]
@@ -95,7 +98,7 @@ class Selection:
                 actual = actual[:, 0]
             column = f"target_{one.name}" if self.problem.several else "target"
             frame.insert(place, column, one.labels[actual] if len(one.labels) else actual)
-        frame.insert(0, "row", self.test_rows)
+        frame.insert(0, "row", self.problem.rows[self.test_rows])
         return frame
 
     def facts(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from lossmith.study.base.out import FILES, check_out, existing, writing_to
 from lossmith.study.base.result import ReportData, Result
 from lossmith.study.data.encoder import Encoder
 from lossmith.study.data.labels import from_json
-from lossmith.study.data.predictions import OutputSpec, predictions_table
+from lossmith.study.data.predictions import OutputSpec
 from lossmith.study.metrics.tuning import Rule
 from lossmith.study.multitarget.heads import losses_of, width_of
 from lossmith.study.report import write_report
@@ -34,7 +34,7 @@ from lossmith.study.tasks import predicts_numbers
 from lossmith.study.training.heads import HeadReader
 from lossmith.study.training.mlp import StackedMLP
 from lossmith.study.training.piecewise import PiecewiseLinear
-from lossmith.study.training.predictor import EnsembleModel, TableModel
+from lossmith.study.training.predictor import EnsembleModel, TableModel, predicted
 
 OF_ONE, OF_PARTS = 2, 3  # the formats of model.json: of one loss, and of models of several
 READABLE = (1, OF_ONE, OF_PARTS)  # 1: the body saw the encoder's columns alone
@@ -62,14 +62,15 @@ class SavedModel:
     outputs: tuple[OutputSpec, ...]
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return predictions for new rows, as the run's own `predict` does; warn of `unseen`."""
-        if note := self.unseen(frame):
+        """Return predictions for new rows, as the run's own `predict` does, with its warning."""
+        predictions, note = self.predicted(frame)
+        if note:
             warnings.warn(note, stacklevel=2)
-        return predictions_table(self.model.predict(frame), self.outputs)
+        return predictions
 
-    def unseen(self, frame: pd.DataFrame) -> str:
-        """Return in a line which categories of new rows were not seen in training, "" if none."""
-        return self.model.encoder.unseen(frame)
+    def predicted(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+        """Return predictions, and in a line which categories training did not see, "" if none."""
+        return predicted(self.model, frame, self.outputs)
 
 
 class Handed(Protocol):

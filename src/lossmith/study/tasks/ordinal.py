@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -64,9 +65,9 @@ def _order(written: list[str], name: str, said: Sequence[Any] | None) -> list[in
     parts = pd.Series(written, dtype=str).str.extract(NUMBERED)
     if parts[0].nunique(dropna=False) == 1 and parts[1].is_unique and parts[1].notna().all():
         return pd.to_numeric(parts[1].str.replace(",", "")).argsort().tolist()
-    low = [one.strip().lower() for one in written]
+    low = [re.sub(r"[\s_-]+", " ", one.strip().lower()) for one in written]
     for scale in SCALES:
-        if set(low) <= set(scale):
+        if set(low) <= set(scale) and len(set(low)) == len(low):
             return [low.index(one) for one in scale if one in low]
     line = io.StringIO()  # as --order reads it
     csv.writer(line, lineterminator="").writerow(written[:SHOWN])

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from lossmith.core.loss import Loss
 from lossmith.study.data.encoder import Encoder
+from lossmith.study.data.predictions import OutputSpec, predictions_table
 from lossmith.study.metrics.study_metric import to_array
 from lossmith.study.training.heads import (
     AS_DECODED,
@@ -97,6 +99,14 @@ class EnsembleModel:
         weights = [part.seeds for part in self.parts]
         read = zip(*(part.read(features) for part in self.parts), strict=True)
         return tuple(np.average(of_target, axis=0, weights=weights) for of_target in read)
+
+
+def predicted(
+    model: TableModel | EnsembleModel, rows: pd.DataFrame, outputs: Sequence[OutputSpec]
+) -> tuple[pd.DataFrame, str]:
+    """Return predictions of new rows, and in a line which categories training did not see."""
+    cells = model.encoder.columns.read(rows)  # once: it takes longer than the models
+    return predictions_table(model.predict(cells), outputs), model.encoder.unseen(cells)
 
 
 @dataclass(kw_only=True)
