@@ -2,6 +2,7 @@
 
 import copy
 import io
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -136,6 +137,22 @@ def test_any_optimizer_trains_learned_weights(optimizer: Callable[..., Any]) -> 
     first = [run.step(index) for index in range(12)]
     assert first[-1] < first[0]
     assert run.loss.weighting.log_variance.abs().min() > 0
+
+
+@pytest.mark.parametrize("kind", [DWA, FAMO, GradNorm, ReLoBRaLo, SoftAdapt], ids=str)
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_step_that_overflowed_is_left_out(kind: type[Weighting], number: float, at: int) -> None:
+    with_it, without = (Hybrid(a=MSE(), b=MAE(), weighting=kind()).weighting for _ in range(2))
+    for step in range(1, 6):
+        values = torch.tensor([number if step == at else 1.0 + 1 / step, 2.0 + step])
+        terms = dict(zip("ab", values, strict=True))
+        told = Progress(step=step, epoch=step // 2, signals=dict.fromkeys(kind.signals, terms))
+        with_it.observe(told)
+        if step != at:
+            without.observe(told)
+    assert with_it.weights() == without.weights()
+    assert all(map(math.isfinite, with_it.weights().values()))
 
 
 def test_a_missing_signal_fails_loudly() -> None:

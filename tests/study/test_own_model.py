@@ -398,6 +398,30 @@ def test_masks_with_a_metric_of_masks() -> None:
     assert not [one for one in found.result.diagnosis if one.value == "failed"]
 
 
+def test_one_mask_and_sums_by_name() -> None:
+    found = select(
+        model=lambda out_features: nn.Conv2d(1, out_features, 3, padding=1),  # (N, 1, 8, 8)
+        train=Masks(),
+        candidates=["binary_dice", "binary_cross_entropy + 0.5 binary_dice"],
+        default="binary_cross_entropy",
+        **(QUICK | {"metric": "mean_iou"}),
+    )
+    assert {one.name for one in found.result.candidates} == {
+        "binary_cross_entropy",
+        "binary_dice",
+        "binary_cross_entropy + 0.5 binary_dice",
+    }
+    assert 0 < found.result.test["default"] <= 1
+
+
+def test_a_sum_by_name_where_names_stand_for_all_their_settings() -> None:
+    found = select(
+        model=linear, train=(IMAGES, LABELS), candidates=["cross_entropy + brier"], **QUICK
+    )
+    names = {one.name for one in found.result.candidates}
+    assert names == {"cross_entropy", "cross_entropy + brier"}
+
+
 def test_several_numbers_a_row() -> None:
     values = torch.stack([IMAGES.flatten(1).sum(1), IMAGES.flatten(1).max(1).values], dim=1)
     found = select(

@@ -4,11 +4,15 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor, nn
 
+import lossmith
 from lossmith.study.base.errors import InputError
+from lossmith.study.metrics.resolve import as_metric
 from lossmith.study.study import Study
 from lossmith.study.trials.trial import Trial
 
@@ -128,3 +132,46 @@ def test_several_parts_without_decode_are_one_line() -> None:
         pytest.warns(UserWarning, match="one@0.1#0 failed"),
     ):
         scores(lambda outputs: (outputs, outputs), CLASSES, "accuracy", FromParts())
+
+
+def test_decode_reads_the_parts_of_a_hybrid() -> None:
+    loss = lossmith.Hybrid(
+        one=lossmith.CrossEntropy(classes=3), two=lossmith.CrossEntropy(classes=3)
+    )
+    found = scores(
+        lambda outputs: {"one": -outputs, "two": outputs},
+        CLASSES,
+        "log_loss",
+        loss,
+        decode=lambda parts: parts["two"].softmax(1),
+    )
+    assert found == scores(lambda outputs: outputs, CLASSES, "log_loss", nn.CrossEntropyLoss())
+
+
+def test_a_dict_for_a_metric_of_one_array_is_one_line_with_its_names() -> None:
+    with (
+        pytest.raises(InputError, match=r"no dict of logits, hidden; give the part that it reads"),
+        pytest.warns(UserWarning, match="one@0.1#0 failed"),
+    ):
+        scores(lambda outputs: {"logits": outputs, "hidden": X}, CLASSES, "accuracy", "focal")
+
+
+@pytest.mark.parametrize(
+    ("metric", "reference"),
+    [("auroc", roc_auc_score), ("average_precision", average_precision_score)],
+)
+@pytest.mark.parametrize("labels", [CLASSES == 0, torch.stack([CLASSES == 0, CLASSES == 1], 1)])
+def test_metrics_of_ranks_take_any_score(metric: str, reference: Any, labels: Tensor) -> None:
+    anomaly = 40 * X[:, : labels[0].numel()].reshape(labels.shape) - 3
+    measure = as_metric(metric)
+    found = measure.score(labels.long(), anomaly)
+    assert found == pytest.approx(reference(labels, anomaly, average="macro"))
+    as_probability = measure.influences(labels.long(), anomaly.double().div(30).sigmoid())
+    np.testing.assert_allclose(measure.influences(labels.long(), anomaly.double()), as_probability)
+    with pytest.raises(InputError, match="needs probabilities"):
+        measure.score(CLASSES, X[:, :3])
+
+
+def test_a_score_that_is_no_number_is_not_said_to_be_the_models_fault() -> None:
+    with pytest.raises(InputError, match="its outputs or its score are not finite"):
+        scores(lambda outputs: outputs, CLASSES, lambda *_: torch.nan, "focal", better="lower")

@@ -352,3 +352,20 @@ def test_of_many_rows_blocks_are_kept_and_the_rows_are_told(tmp_path: Path) -> N
 def scores_of(trial: Trial, draw: np.ndarray) -> np.ndarray:
     """Return made-up errors of many rows, which depend on the loss alone."""
     return np.abs(draw[trial.valid]) + (0.01 if trial.name == "mse" else 0.0)
+
+
+def test_asking_again_without_an_end_says_what_it_waits_for(monkeypatch) -> None:
+    monkeypatch.setattr("lossmith.study.study.PATIENCE", 0.01)
+    own = study(None)
+    first, twin = own.ask(), own.ask()  # and nothing can be decided before these have ended
+    assert first is not None
+    assert twin is not None
+    first.report(1, rows=scores(first))
+    with (
+        warnings.catch_warnings(action="error"),
+        pytest.raises(UserWarning, match=rf"waits for the end of {first.id}, {twin.id}, .*close"),
+    ):
+        own.ask()
+    for trial in (first, twin):
+        own.close(trial)
+    assert own.ask() is not None

@@ -1,6 +1,6 @@
 """What changes while training: numbers on schedules and state, written by `observe` alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ from lossmith.core.progress import Progress
 from lossmith.core.schedule import Schedule
 
 Number = float | Schedule | nn.Parameter  # what any hyperparameter and any weight may be
+State = Mapping[str, Tensor | tuple[Tensor, Tensor]]  # new, by name; or some rows and their places
 
 
 class Adaptive(nn.Module):
@@ -120,11 +121,27 @@ class Adaptive(nn.Module):
                     f"{type(self).__name__} needs the signals {', '.join(missing)} at step "
                     f"{progress.step}; training gave {', '.join(progress.signals) or 'none'}"
                 )
-            self.update(progress)
+            self._take_in(self.update(progress))
             self.observed.fill_(progress.step)
 
-    def update(self, progress: Progress) -> None:
-        """Change the state to what a new step's signals say; called by `observe`, without grad."""
+    def update(self, progress: Progress) -> State:
+        """Return what a new step's signals make of the state, by name; called without grad.
+
+        Of a large table it may be the places of some rows, and these. Where any of it is not
+        finite, as after a step that overflowed in float16, `observe` leaves all as it is.
+        """
+        return {}
+
+    def _take_in(self, found: State) -> None:
+        """Write new state if all of it is finite, without waiting for the device that it is on."""
+        parts = {n: one if isinstance(one, tuple) else (..., one) for n, one in found.items()}
+        finite = [new.isfinite().all() for _, new in parts.values()]
+        for name, (places, new) in parts.items():
+            state = getattr(self, name)
+            kept = state[places]
+            for one in finite:
+                new = torch.where(one.to(kept.device), new.to(kept), kept)
+            state[places] = new
 
     def _follow(self, name: str, schedule: Schedule, progress: Progress) -> None:
         memory = getattr(self, memory_of(name))

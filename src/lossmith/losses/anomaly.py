@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import State
 from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Reals
@@ -102,9 +103,10 @@ class SoftBoundarySVDD(Pointwise):
         """Return a radius of 0."""
         return {"radius": torch.zeros((), dtype=torch.float64, device="cpu")}
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Set the radius to the quantile of the step's distances."""
         rows = progress.signals["input"]
-        if len(rows):
-            distance = F.deep_svdd(rows, center=self.center).sqrt()
-            self.radius.copy_(torch.quantile(distance, 1 - self.nu.item()))
+        if not len(rows):
+            return {}
+        distance = F.deep_svdd(rows, center=self.center).sqrt()
+        return {"radius": torch.quantile(distance, 1 - self.nu.item())}

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import State
 from lossmith.core.bases import ALL, Coupled, Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
@@ -199,12 +200,13 @@ class MoCo(Pointwise):
             raise ValueError(f"input must be (N, {self.features}), got {tuple(input.shape)}")
         return F.queue_nce(input, target.detach(), self.queue, temperature=self.temperature)
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Put the step's keys in the place of the oldest."""
         keys = F.unit_rows(progress.signals["keys"])[-self.size :].to(self.queue)
         places = (int(self.head) + torch.arange(len(keys), device=keys.device)) % self.size
-        self.queue[places] = keys
+        # Moves on in any case, for that waits for no device: what overflowed leaves older keys.
         self.head.fill_((int(self.head) + len(keys)) % self.size)
+        return {"queue": (places, keys)}
 
 
 class CLIP(Coupled):

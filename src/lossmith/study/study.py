@@ -24,7 +24,7 @@ from lossmith.study.trials.aim import Aim
 from lossmith.study.trials.checkpoint import forget
 from lossmith.study.trials.field import contestants, source_of
 from lossmith.study.trials.history import frame_of
-from lossmith.study.trials.outcomes import check_default, outcome_of
+from lossmith.study.trials.outcomes import check_default, outcome_of, tell_of_open
 from lossmith.study.trials.place import forgotten_with, open_study
 from lossmith.study.trials.progress import share_of
 from lossmith.study.trials.scored import kept_pair
@@ -197,7 +197,11 @@ class Study:
         return self.verdict()
 
     def ask(self) -> Trial | None:
-        """Return what to train next, or None when the study has ended; waits while others train."""
+        """Return what to train next, or None when the study has ended; waits while others train.
+
+        A loop that ends a trial before its last epoch calls `close(trial)`.
+        """
+        begun = time.monotonic()
         while True:
             self.journal.release()
             check_default(self.design, self._decide())
@@ -210,6 +214,8 @@ class Study:
                 return None
             if facts.idle and self._stuck():
                 raise RuntimeError(f"{self.journal} has nothing to train and no end; please report")
+            if time.monotonic() - begun > 10 * PATIENCE:
+                tell_of_open(facts)
             self.journal.wait(PATIENCE)
 
     def tell(

@@ -106,6 +106,7 @@ def _every(kind: type[Loss]) -> Iterator[Callable[[Case], None]]:
     yield transforms.casts_keep_hypers
     if card.required_signals:
         yield transforms.half_precision_follows
+        yield transforms.overflow_is_left_out
     yield transforms.functional_gradient
     if card.vmap:
         yield transforms.vmap_equals_loop

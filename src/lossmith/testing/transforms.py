@@ -1,6 +1,7 @@
 """What PyTorch does with a loss: compile, vmap, functional gradients, autocast, casts."""
 
 import copy
+from functools import partial
 from typing import Any
 
 import torch
@@ -172,6 +173,29 @@ def half_precision_follows(case: Case) -> None:
                     f"in {half} {name} becomes {value.tolist()}, in float32 "
                     f"{expected[name].tolist()}"
                 )
+
+
+def overflow_is_left_out(case: Case) -> None:
+    """A step that brings NaN or infinity, as one that overflows in float16, spoils no state."""
+    good = case.batch()
+    for number in (torch.nan, torch.inf):
+        loss = copy.deepcopy(case.loss)
+        before = copy.deepcopy(loss.state_dict())
+        bad = [tree_map(partial(_filled, number), part) for part in good]
+        loss.observe(Progress(step=1, epoch=0, signals=brought(case.card, *bad)))
+        real = {name: one for name, one in loss.state_dict().items() if one.is_floating_point()}
+        spoilt = [name for name, one in real.items() if not one.isfinite().all()]
+        assert not spoilt, f"a step of {number} leaves {', '.join(spoilt)} not finite"
+        signals = brought(case.card, *bad).values()
+        if any(one.isnan().any() for part in signals for one in tree_leaves(part)):
+            moved = [name for name, one in real.items() if not torch.equal(one, before[name])]
+            assert not moved, f"a step of NaN moves {', '.join(moved)}"
+        loss.observe(Progress(step=2, epoch=0, signals=brought(case.card, *good)))
+        assert loss(*good).isfinite(), f"after a step of {number} the value is not finite"
+
+
+def _filled(number: float, part: Tensor) -> Tensor:
+    return torch.full_like(part, number) if part.is_floating_point() else part
 
 
 def _settings(case: Case, names: list[str]) -> list[list[Tensor]]:

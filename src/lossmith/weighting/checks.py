@@ -23,21 +23,18 @@ def vector(owner: str, signal: str, given: Any, names: Sequence[str], like: Tens
 
     Raises:
         TypeError: if it is no mapping.
-        ValueError: if a name is missing or a number is not finite.
+        ValueError: if a name is missing.
     """
     if not isinstance(given, Mapping):
         raise TypeError(f"{owner}: {signal} must be a dict by term, got {type(given).__name__}")
     missing = [name for name in names if name not in given]
     if missing:
         raise ValueError(f"{owner}: {signal} lacks {', '.join(missing)}")
-    numbers = torch.stack([torch.as_tensor(given[name]).detach().to(like) for name in names])
-    if not numbers.isfinite().all():
-        raise ValueError(f"{owner}: {signal} is not finite: {numbers.tolist()}")
-    return numbers
+    return torch.stack([torch.as_tensor(given[name]).detach().to(like) for name in names])
 
 
 def positive(owner: str, signal: str, numbers: Tensor) -> Tensor:
-    """Return the numbers; ValueError unless all are positive."""
-    if not (numbers > 0).all():
+    """Return the numbers; ValueError where one is 0 or below."""
+    if (numbers <= 0).any():
         raise ValueError(f"{owner} needs positive terms; {signal} is {numbers.tolist()}")
     return numbers

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossmith.core.adaptive import State
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
 from lossmith.core.weighting import Weighting
@@ -80,19 +81,18 @@ class GradNorm(Moving):
         super().begin(losses)
         self.vector("first", [0.0] * len(losses))
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Take one gradient step on the weights."""
         now = self.seen(progress)
         given = progress.signals["gradient_norms"]
         norms = vector("GradNorm", "gradient_norms", given, self.names, self.factor)
-        if self.observed == 0:
-            self.first.copy_(now)
-        ratio = now / self.first
+        first = torch.where(self.first > 0, self.first, now)  # terms are positive
+        ratio = now / first
         size = self.factor * norms
         goal = size.mean() * (ratio / ratio.mean()) ** self.alpha
         moved = self.factor - self.rate * (size - goal).sign() * norms
         moved = moved.clamp(min=LEAST)
-        self.factor.copy_(moved * (len(self.names) / moved.sum()))
+        return {"first": first, "factor": moved * (len(self.names) / moved.sum())}
 
     def config(self) -> dict[str, Any]:
         """Return alpha and the rate."""
@@ -143,7 +143,7 @@ class FAMO(Weighting):
         share = self.logits.to(values.dtype).softmax(0)
         return (share * values.log()).sum() / (share / values).sum().detach()
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Take one step of Adam on the logits."""
         before, after = (
             positive(
@@ -154,12 +154,11 @@ class FAMO(Weighting):
         change = (before + EPSILON).log() - (after + EPSILON).log()
         share = self.logits.softmax(0)
         slope = share * (change - (share * change).sum()) + self.gamma * self.logits
-        self.steps += 1
-        self.mean.lerp_(slope, 0.1)
-        self.square.lerp_(slope.square(), 0.001)
-        mean = self.mean / (1 - 0.9**self.steps)
-        square = self.square / (1 - 0.999**self.steps)
-        self.logits -= self.rate * mean / (square.sqrt() + 1e-8)
+        steps = self.steps + 1
+        mean, square = self.mean.lerp(slope, 0.1), self.square.lerp(slope.square(), 0.001)
+        size = (square / (1 - 0.999**steps)).sqrt() + 1e-8
+        logits = self.logits - self.rate * mean / (1 - 0.9**steps) / size
+        return {"steps": steps, "mean": mean, "square": square, "logits": logits}
 
     def weights(self) -> dict[str, float]:
         """Return the present shares of the terms."""

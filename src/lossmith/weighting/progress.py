@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossmith.core.adaptive import State
 from lossmith.core.loss import Loss
 from lossmith.core.progress import Progress
 from lossmith.core.weighting import Weighting
@@ -73,24 +74,29 @@ class DWA(Moving):
             self.vector(name, [0.0] * len(losses))
         self.vector("counts", [0.0, 0.0, 0.0])  # steps of this epoch, epochs closed, last epoch
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Add the step to its epoch; where an epoch ends, move the weights."""
         if progress.epoch is None:
             raise ValueError(
                 "DWA counts epochs; drive it with LossScheduler(..., steps_per_epoch=...) or "
                 "step(epoch=...)"
             )
-        self.total += self.seen(progress)
-        self.counts[0] += 1
-        if progress.epoch <= self.counts[2]:
-            return
-        self.before.copy_(self.last)
-        self.last.copy_(self.total / self.counts[0])
-        self.total.zero_()
-        self.counts.copy_(self.counts.new_tensor([0.0, float(self.counts[1]) + 1, progress.epoch]))
-        if self.counts[1] >= 2:
-            ratio = self.last / self.before
-            self.factor.copy_(len(self.names) * (ratio / self.temperature).softmax(0))
+        total = self.total + self.seen(progress)
+        steps, closed, epoch = self.counts.tolist()
+        counts = self.counts.new_tensor([steps + 1, closed, epoch])
+        if progress.epoch <= epoch:
+            return {"total": total, "counts": counts}
+        mean = total / (steps + 1)
+        found = {
+            "before": self.last,
+            "last": mean,
+            "total": torch.zeros_like(total),
+            "counts": self.counts.new_tensor([0.0, closed + 1, progress.epoch]),
+        }
+        if closed >= 1:
+            ratio = mean / self.last
+            found["factor"] = len(self.names) * (ratio / self.temperature).softmax(0)
+        return found
 
     def config(self) -> dict[str, Any]:
         """Return the temperature."""
@@ -170,18 +176,17 @@ class SoftAdapt(Moving):
         self.vector("factor", [1 / len(losses)] * len(losses))
         self.vector("last", [0.0] * len(losses))
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Move the weights by the change since the last step."""
         now = self.seen(progress)
-        if self.observed > 0:
-            slope = now - self.last
-            if self.variant == "normalized":
-                slope = slope / slope.abs().sum().clamp(min=1e-8)
-            logits = self.beta * slope
-            if self.variant == "loss_weighted":
-                logits = logits + now.log()
-            self.factor.copy_(logits.softmax(0))
-        self.last.copy_(now)
+        slope = now - self.last
+        if self.variant == "normalized":
+            slope = slope / slope.abs().sum().clamp(min=1e-8)
+        logits = self.beta * slope
+        if self.variant == "loss_weighted":
+            logits = logits + now.log()
+        begun = self.last > 0  # as all terms are
+        return {"last": now, "factor": torch.where(begun, logits.softmax(0), self.factor)}
 
     def config(self) -> dict[str, Any]:
         """Return beta and the variant."""
@@ -232,18 +237,16 @@ class ReLoBRaLo(Moving):
         self.vector("first", [0.0] * len(losses))
         self.vector("last", [0.0] * len(losses))
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Move the weights by the step's progress."""
         now = self.seen(progress)
-        if self.observed == 0:
-            self.first.copy_(now)
-        else:
-            source = torch.Generator().manual_seed(self.seed * 1_000_003 + progress.step)
-            kept = float(torch.rand((), generator=source) < self.rho)
-            past = kept * self.factor + (1 - kept) * self._balance(now, self.first)
-            fresh = self._balance(now, self.last)
-            self.factor.copy_(self.alpha * past + (1 - self.alpha) * fresh)
-        self.last.copy_(now)
+        if not (self.first > 0).all():  # as all terms are
+            return {"first": now, "last": now}
+        source = torch.Generator().manual_seed(self.seed * 1_000_003 + progress.step)
+        kept = float(torch.rand((), generator=source) < self.rho)
+        past = kept * self.factor + (1 - kept) * self._balance(now, self.first)
+        fresh = self._balance(now, self.last)
+        return {"last": now, "factor": self.alpha * past + (1 - self.alpha) * fresh}
 
     def _balance(self, now: Tensor, then: Tensor) -> Tensor:
         return len(self.names) * (now / (self.temperature * then)).softmax(0)

@@ -8,6 +8,7 @@ from torch.nn.functional import logsigmoid
 
 from lossmith import functional as F
 from lossmith.core import execution
+from lossmith.core.adaptive import State
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Switch
 from lossmith.core.progress import Progress
@@ -71,12 +72,13 @@ class Seesaw(ClassLoss):
         """Return counts of nothing seen."""
         return {"counts": torch.zeros(self.out_features)}
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Add a step's rows to the counts."""
         target = torch.as_tensor(progress.signals["target"]).flatten()
         target = target[target != self.ignore_index].long()
         check_classes(target, self.out_features)
-        self.counts += torch.bincount(target, minlength=len(self.counts)).to(self.counts)
+        seen = torch.bincount(target, minlength=len(self.counts)).to(self.counts)
+        return {"counts": self.counts + seen}
 
 
 class EqualizationV2(ClassLoss):
@@ -131,7 +133,7 @@ class EqualizationV2(ClassLoss):
         width = self.out_features
         return {"positive": torch.zeros(width), "negative": torch.zeros(width)}
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Add the sizes of a step's gradients."""
         input, target = (
             torch.as_tensor(progress.signals[name]).to(self.positive.device)
@@ -140,8 +142,10 @@ class EqualizationV2(ClassLoss):
         self.check_given(input, target)
         given = execution.numbers(self, self.takes["function"], look=False)  # which takes the same
         seen, unseen = F.equalization_gradients(input, target, **given)
-        self.positive += seen.to(self.positive)
-        self.negative += unseen.to(self.negative)
+        return {
+            "positive": self.positive + seen.to(self.positive),
+            "negative": self.negative + unseen.to(self.negative),
+        }
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the sigmoids over their sum, along the class dimension."""

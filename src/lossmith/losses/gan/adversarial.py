@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import State
 from lossmith.core.bases import Pointwise, Statistic
 from lossmith.core.card import Card, Example, Kind
 from lossmith.core.hyperparameter import Choice, Real, Switch
@@ -220,13 +221,14 @@ class LeCam(Pointwise):
         scores = {n: torch.where(begun, part, torch.zeros_like(part)) for n, part in input.items()}
         return F.le_cam(scores, anchors=anchors, one_sided=self.one_sided)
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Take the scores of a step into the averages."""
         decay = self.decay.to(self.share.dtype)
-        for name, seen in (*progress.signals.items(), ("share", torch.ones(()))):
-            if name in ("real", "fake", "share"):
-                average = getattr(self, name)
-                average.lerp_(torch.as_tensor(seen).to(average).mean(), 1 - decay)
+        seen = {name: torch.as_tensor(progress.signals[name]) for name in ("real", "fake")}
+        return {
+            name: getattr(self, name).lerp(one.to(self.share).mean(), 1 - decay)
+            for name, one in (*seen.items(), ("share", torch.ones(())))
+        }
 
 
 class FeatureMatching(Statistic):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import State
 from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
@@ -283,11 +284,14 @@ class AdaFace(ProxyLoss, Pointwise):
         """Return the scale."""
         return self.scale
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Move mean and deviation towards those of the lengths of the step's rows."""
         seen = F.norms(progress.signals["input"])
         if len(seen) < 2:  # of which there is no deviation
-            return
+            return {}
         share = (1 - self.momentum).item()
-        self.mean.lerp_(seen.mean().to(self.mean), share)
-        self.deviation.lerp_(seen.std().to(self.deviation), share)
+        mean, deviation = seen.mean().to(self.mean), seen.std().to(self.mean)
+        return {
+            "mean": self.mean.lerp(mean, share),
+            "deviation": self.deviation.lerp(deviation, share),
+        }

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import State
 from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Real, Whole
@@ -75,7 +76,7 @@ class OnlineLabelSmoothing(ClassLoss):
             "epoch": torch.zeros((), dtype=torch.int64),
         }
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Gather a step's correct predictions; where an epoch ends, make soft labels of them."""
         if progress.epoch is None:
             raise ValueError(
@@ -86,16 +87,17 @@ class OnlineLabelSmoothing(ClassLoss):
             torch.as_tensor(progress.signals[name]) for name in self.card.required_signals
         )
         sums, counts = F.correct_predictions(input, target, ignore_index=self.ignore_index)
-        self.sums += sums.to(self.sums)
-        self.counts += counts.to(self.counts)
+        sums, counts = self.sums + sums.to(self.sums), self.counts + counts.to(self.counts)
         if progress.epoch <= self.epoch:
-            return
-        means = self.sums / self.counts.clamp(min=1).unsqueeze(1)
-        seen = self.counts.unsqueeze(1) > 0
-        self.soft_labels.copy_(torch.where(seen, means, 1 / len(means)))
-        self.sums.zero_()
-        self.counts.zero_()
-        self.epoch.fill_(progress.epoch)
+            return {"sums": sums, "counts": counts}
+        means = sums / counts.clamp(min=1).unsqueeze(1)
+        seen = counts.unsqueeze(1) > 0
+        return {
+            "soft_labels": torch.where(seen, means, 1 / len(means)),
+            "sums": torch.zeros_like(sums),
+            "counts": torch.zeros_like(counts),
+            "epoch": torch.as_tensor(progress.epoch),
+        }
 
 
 class EarlyLearning(Pointwise):
@@ -167,7 +169,7 @@ class EarlyLearning(Pointwise):
         """Return weight 0 for ignored samples, 1 for the others."""
         return F.target_weights(target["classes"], ignore_index=self.ignore_index)
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Mix a step's predictions into the memory of its samples."""
         logits, indices = (
             torch.as_tensor(progress.signals[name]) for name in self.card.required_signals
@@ -175,7 +177,7 @@ class EarlyLearning(Pointwise):
         p = F.held_probabilities(logits).to(self.memory)
         rows = indices.long().to(self.memory.device)
         beta = self.beta.to(self.memory.dtype)
-        self.memory[rows] = F.mixed_memory(self.memory[rows], p, beta=beta)
+        return {"memory": (rows, F.mixed_memory(self.memory[rows], p, beta=beta))}
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the softmax: one probability a class."""

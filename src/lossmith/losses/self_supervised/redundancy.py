@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import State
 from lossmith.core.bases import ALL, Coupled, SetLoss, Statistic
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
@@ -269,12 +270,13 @@ class TiCo(Coupled):
             own=own,
         )
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Take the step's embeddings into the covariance."""
         rows = progress.signals["input"]
-        if len(rows):
-            seen = F.second_moment(F.unit_rows(rows)).to(self.covariance)
-            self.covariance.lerp_(seen, (1 - self.beta).to(seen.dtype))
+        if not len(rows):
+            return {}
+        seen = F.second_moment(F.unit_rows(rows)).to(self.covariance)
+        return {"covariance": self.covariance.lerp(seen, (1 - self.beta).to(seen.dtype))}
 
 
 class MMCR(SetLoss):

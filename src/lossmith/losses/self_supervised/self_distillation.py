@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lossmith import functional as F
+from lossmith.core.adaptive import State
 from lossmith.core.bases import Coupled, Pointwise, SetLoss
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Switch, Whole
@@ -116,9 +117,9 @@ class DINO(Pointwise):
             teacher_temperature=self.teacher_temperature,
         )
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Move the centre to the mean of the step's teacher logits."""
-        _move(self.centre, progress.signals["teacher"], self.momentum)
+        return _moved(self.centre, progress.signals["teacher"], self.momentum)
 
 
 class IBOT(Pointwise):
@@ -186,9 +187,9 @@ class IBOT(Pointwise):
             teacher_temperature=self.teacher_temperature,
         )
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Move the centre to the mean of the step's teacher logits."""
-        _move(self.centre, progress.signals["teacher_patches"], self.momentum)
+        return _moved(self.centre, progress.signals["teacher_patches"], self.momentum)
 
 
 class SwAV(Coupled):
@@ -309,8 +310,9 @@ def _check_features(input: Tensor, features: int) -> None:
         raise ValueError(f"input must be (N, …, {features}), got {tuple(input.shape)}")
 
 
-def _move(centre: Tensor, seen: Tensor, momentum: Tensor) -> None:
-    """Move a centre towards the mean of what was seen."""
-    if seen.numel():
-        mean = seen.to(centre).flatten(0, -2).mean(0)
-        centre.lerp_(mean, (1 - momentum).to(centre.dtype))
+def _moved(centre: Tensor, seen: Tensor, momentum: Tensor) -> State:
+    """Return a centre moved towards the mean of what was seen."""
+    if not seen.numel():
+        return {}
+    mean = seen.to(centre).flatten(0, -2).mean(0)
+    return {"centre": centre.lerp(mean, (1 - momentum).to(centre.dtype))}

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import State
 from lossmith.core.bases import Coupled
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real
@@ -121,10 +122,11 @@ class BCO(Coupled):
             "seen": torch.zeros((), dtype=torch.int64, device="cpu"),
         }
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Take the step's log-ratios into the average."""
         ratio, _ = F.completion_ratio(progress.signals["input"], progress.signals["target"])
-        if ratio.numel():
-            self.seen.add_(ratio.numel())
-            gap = ratio.mean().cpu() - self.average
-            self.average.add_(gap * ratio.numel() / self.seen)
+        if not ratio.numel():
+            return {}
+        seen = self.seen + ratio.numel()
+        gap = ratio.mean().cpu() - self.average
+        return {"seen": seen, "average": self.average + gap * ratio.numel() / seen}

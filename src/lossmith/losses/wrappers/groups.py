@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import State
 from lossmith.core.bases import Statistic
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Inner, Real, Whole
@@ -95,13 +96,13 @@ class GroupDRO(Wrapping, Statistic):
         means = self._means(input, target["target"], target["groups"], weight)
         return (F.group_shares(means, self.shares, step=self.step) * means).sum()
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Move the shares by a step's losses."""
         input, target, groups = (
             torch.as_tensor(progress.signals[name]) for name in self.card.required_signals
         )
         means = self._means(input, target, groups, None)
-        self.shares.copy_(F.group_shares(means, self.shares, step=self.step))
+        return {"shares": F.group_shares(means, self.shares, step=self.step)}
 
     def _means(
         self, input: Tensor, target: Tensor, groups: Tensor, weight: Tensor | None

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
+from lossmith.core.adaptive import State
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Choice, Inner, Real
 from lossmith.core.plain import shown
@@ -206,19 +207,20 @@ class QuantileTracking(Wrapper):
             )
         inner._followed.append(name)
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: Progress) -> State:
         """Move the inner loss's hyperparameter towards the residuals' quantile."""
         input, target = progress.signals["input"], progress.signals["target"]
         input, target = input.cpu(), target.cpu()  # where the number is
         sizes = (self.loss.decode(input).double() - target.double()).abs().flatten()
         sizes = sizes[sizes.isfinite()]
         if sizes.numel() == 0:
-            return
+            return {}
         aim = quantile_of(sizes.sort().values, float(self.level)) * self.factor
         number = getattr(self.loss, self.hyper)
         kept = self.momentum if self.observed > 0 else self.momentum * 0
         least = torch.finfo(torch.float32).tiny
         number.copy_((kept * number + (1 - kept) * aim.to(number)).clamp(min=least))
+        return {}  # the number is the inner loss's, and finite
 
 
 class SelfPaced(Wrapper):

@@ -9,6 +9,7 @@ import torch
 
 from lossmith.core.tree import tree_leaves, tree_map
 from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import listed
 from lossmith.study.metrics.base import Metric
 from lossmith.study.metrics.units import unit_numbers
 
@@ -95,8 +96,10 @@ class StudyMetric(Metric):
     def _aligned(self, target: Any, prediction: Any) -> tuple[Any, Any]:
         """Return both as arrays of equally many rows."""
         if not self.mappings and (isinstance(target, Mapping) or isinstance(prediction, Mapping)):
+            given = prediction if isinstance(prediction, Mapping) else target
             raise InputError(
-                f"{self.name} needs an array of targets and one of predictions, no dict"
+                f"{self.name} needs an array of targets and one of predictions, no dict of "
+                f"{listed(list(map(str, given)))}; give the part that it reads"
             )
         shapes = [[part.shape for part in leaf_arrays(values)] for values in (target, prediction)]
         rows = {shape[:1] for shape in shapes[0] + shapes[1]}

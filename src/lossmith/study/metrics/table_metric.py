@@ -7,6 +7,7 @@ import numpy as np
 
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.base import Metric
+from lossmith.study.metrics.classification import OneVsRest
 from lossmith.study.metrics.reading import (
     check_columns,
     class_codes,
@@ -26,15 +27,16 @@ class TableMetric(StudyMetric):
     """A metric of numbers or classes, of all elements together; the most probable class is decided.
 
     Shapes: numbers are (N, …) alike. Classes are targets (N, …) of codes, negative ones ignored,
-    with predictions (N, C, …) of probabilities, or (N, …) of the probability of class 1. Of
-    several labels a row, targets and predictions (N, L), it is the mean of the labels' scores;
-    a label that all rows have, or none, has no ranking and is left out of its mean.
+    with predictions (N, C, …) of probabilities, or (N, …) of the probability of class 1, for which
+    AUROC and average precision take any score. Of several labels a row, targets and predictions
+    (N, L), it is the mean of the labels' scores; a label that all rows have, or none, has no
+    ranking and is left out of its mean.
     """
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
         self.name, self.better = metric.name, metric.better
-        self.label = metric.label
+        self.label, self.ranks = metric.label, isinstance(metric, OneVsRest)
         self.elicits, self.level, self.transform = metric.elicits, metric.level, metric.transform
 
     def check(self, target: Any) -> None:
@@ -69,7 +71,8 @@ class TableMetric(StudyMetric):
         if self._chosen(target, prediction):
             yield _held(target, _certain(target, prediction))
             return
-        prediction = probabilities(self.name, prediction)
+        if not (self.ranks and prediction.shape == target.shape):  # one score is as good
+            prediction = probabilities(self.name, prediction)
         if has_classes(target, prediction):
             check_columns(self.name, target, prediction)
             yield _held(target, prediction)
@@ -92,7 +95,7 @@ class TableMetric(StudyMetric):
         for label in range(target.shape[1]):
             part = _held(target[:, label], pairs[:, :, label])
             both = 0 < np.count_nonzero(part[0]) < len(part[0])
-            if both or self.name not in ("auroc", "average_precision"):
+            if both or not self.ranks:
                 yield part
 
 

@@ -174,7 +174,7 @@ def _losses(request: Request, metric: Metric | None, examples: SupervisedDataset
         )
     if given is None or metric is None or examples.task is None or isinstance(given, dict):
         return given
-    names = [one for one in given if isinstance(one, str) and "(" not in one]
+    names = [one for one in given if isinstance(one, str) and one.isidentifier()]  # no sums
     fitting, *_ = all_that_fit(metric, examples.target, examples.classes, names)
     return [*fitting, *(one for one in given if one not in names)]
 

@@ -47,6 +47,15 @@ def one_column(output: Any) -> Any:
     return output.squeeze(-1) if one else output
 
 
+def without_head(output: Any) -> Any:
+    """Return what a head of one output gives in its target's shape: of masks (N, 1, H, W) none."""
+    if isinstance(output, Tensor) and output.ndim > 1:
+        for dim in (1, -1):
+            if output.shape[dim] == 1:
+                return output.squeeze(dim)
+    return output
+
+
 @dataclass(frozen=True)
 class HeadReader:
     """How heads are read under a metric: at levels of their distributions, or as they are decoded.
@@ -110,18 +119,18 @@ def decoded(
     """
     output = tensors(output)
     if not isinstance(output, Tensor):
-        if decode is not None and not isinstance(loss, Loss):
+        if decode is not None and not _reads_its_head(loss):
             return decode(output)
         if isinstance(output, tuple):
             raise InputError(
                 f"outputs= has {len(output)} parts, and the metric reads one; report it alone, or "
-                "give the study decode=, which makes predictions of all"
+                "give the study decode=, which makes predictions of all where the loss does not"
             )
         return output
     _warn_of_probabilities(loss, output)
     if isinstance(loss, Hybrid) and loss.named("input"):
         return output if decode is None else decode(output)  # which part it is nobody has said
-    if isinstance(loss, Loss) and (loss.card.trains_head or decode is None):
+    if _reads_its_head(loss) or (isinstance(loss, Loss) and decode is None):
         return reading(loss, output) if output.is_floating_point() else output
     if decode is not None:
         return decode(output)
@@ -130,6 +139,11 @@ def decoded(
     if isinstance(loss, nn.BCEWithLogitsLoss):
         return torch.sigmoid(output)
     return output
+
+
+def _reads_its_head(loss: nn.Module) -> bool:
+    """Whether a loss makes predictions of one tensor itself, which `decode=` then leaves to it."""
+    return isinstance(loss, Loss) and loss.card.trains_head
 
 
 def _warn_of_probabilities(loss: nn.Module, output: Tensor) -> None:

@@ -13,7 +13,7 @@ from lossmith.study.base.errors import InputError
 from lossmith.study.data.dataset import SupervisedDataset
 from lossmith.study.training.averaging import WeightAverage
 from lossmith.study.training.budget import Budget, batches
-from lossmith.study.training.heads import called, moved, one_column
+from lossmith.study.training.heads import called, moved, one_column, without_head
 
 MakeModel = Callable[[int], nn.Module]
 MakeOptimizer = Callable[..., torch.optim.Optimizer]
@@ -134,7 +134,7 @@ class ModuleTraining:
             output = called(self.model, moved(inputs, place))
         output = _in_float32(output) if self.recipe.amp is not None else output
         if self.examples.task is None:
-            return one_column(output)
+            return without_head(output) if self.width == 1 else one_column(output)
         width = self._wanted_width()
         if not isinstance(output, Tensor) or output.ndim != 2 or output.shape[1] != width:
             got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__

@@ -1,16 +1,19 @@
 """What becomes of a trial after a report, by what the journal holds of the default."""
 
+import warnings
+
 import numpy as np
 
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import pluralize
+from lossmith.study.base.formatting import listed, pluralize
 from lossmith.study.journal import Facts, Setting, State, Storage, Training
+from lossmith.study.journal.workers import this_worker
 from lossmith.study.rules.design import TWIN_REPORTS, Design
 from lossmith.study.rules.pruning import FROM, hopeless
 from lossmith.study.trials.scored import Scored
 from lossmith.study.trials.standing import DIVERGED, last_line
-from lossmith.study.trials.trial import Trial
+from lossmith.study.trials.trial import Trial, id_of
 
 
 def outcome_of(
@@ -18,7 +21,8 @@ def outcome_of(
 ) -> tuple[State | None, str]:
     """Return what becomes of a trial after a report, and why; None where it goes on."""
     if not np.isfinite(said.score):
-        return "failed", f"{DIVERGED} after {pluralize(epoch, 'epoch')}"
+        why = "its outputs or its score are not finite"
+        return "failed", f"{DIVERGED} after {pluralize(epoch, 'epoch')}: {why}"
     training = trial.claim.training
     if (training.twin and trial.reports >= TWIN_REPORTS) or epoch == design.epochs:
         return "done", ""
@@ -44,6 +48,18 @@ def check_default(design: Design, facts: Facts) -> None:
                 f"the default loss {design.default} failed at every learning rate: "
                 f"{last_line(notes[-1])}"
             )
+
+
+def tell_of_open(facts: Facts) -> None:
+    """Warn of trials that were given to this process, where it waits for more."""
+    here = this_worker()
+    own = [id_of(t) for t, r in facts.records.items() if r.state == "running" and r.worker == here]
+    if own:
+        warnings.warn(
+            f"ask waits for the end of {listed(own)}, given to this process before; a loop that "
+            "ends a trial before its last epoch calls study.close(trial)",
+            stacklevel=3,
+        )
 
 
 def surely_worse(

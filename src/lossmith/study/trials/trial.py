@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from lossmith.study.base.errors import InputError, StorageError
-from lossmith.study.journal import Claim, Storage
+from lossmith.study.journal import Claim, Storage, Training
 from lossmith.study.rules.design import Design
 from lossmith.study.rules.plan import pause_after
 from lossmith.study.training.heads import told
@@ -103,9 +103,8 @@ class Trial:
 
     @property
     def id(self) -> str:
-        """The trial as one word: its loss, learning rate and fold."""
-        twin = "-again" if self.claim.training.twin else ""
-        return f"{self.name}@{self.learning_rate:g}#{self.fold}{twin}"
+        """The trial as one word."""
+        return id_of(self.claim.training)
 
     @property
     def out_features(self) -> int | None:
@@ -259,6 +258,12 @@ class Trial:
 
     def __repr__(self) -> str:
         return f"<Trial {self.id}, epochs {self.start + 1} to {self.total_epochs}>"
+
+
+def id_of(training: Training) -> str:
+    """Return a training as one word: its loss, learning rate and fold."""
+    name, rate, _ = training.setting
+    return f"{name}@{rate:g}#{training.fold}{'-again' if training.twin else ''}"
 
 
 def folder_of(folder: Path, trial: int | str) -> Path:
