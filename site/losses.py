@@ -14,7 +14,8 @@ from typing import get_args
 import lossmith
 from lossmith.catalogue import find
 from lossmith.catalogue.formula import readable
-from lossmith.catalogue.pages import default, facts, searched
+from lossmith.catalogue.names import peers
+from lossmith.catalogue.pages import called, default, facts, searched
 from lossmith.core import Loss
 from lossmith.core.card import Task
 from lossmith.core.docstring import math, summary
@@ -61,6 +62,7 @@ def page(key: str, kind: type[Loss], shape: str, parity: list[str]) -> str:
         _hyperparameters(kind),
         _examples(kind),
         _facts(told),
+        _others(kind),
         _parity(parity),
     ]
     return _INLINE.sub(r"$\1$", "\n\n".join(part for part in parts if part)) + "\n"
@@ -91,6 +93,13 @@ def _examples(kind: type[Loss]) -> str:
 def _facts(told: dict[str, str]) -> str:
     rows = [f"| {' | '.join(told)} |", "|---" * len(told) + "|"]
     return "\n".join(["## Facts", "", *rows, f"| {' | '.join(map(_cell, told.values()))} |"])
+
+
+def _others(kind: type[Loss]) -> str:
+    """Return what others call the loss, alone or in a sum, as `lossmith show` tells it."""
+    rows = [f"- **{library}:** {called(kind, peer)}" for library, peer in peers(kind)]
+    told = "What others call it, and what to write ([all names](../guides/from_others.md)):"
+    return "\n".join(["## Called elsewhere", "", told, "", *rows]) if rows else ""
 
 
 def _parity(rows: list[str]) -> str:

@@ -145,7 +145,7 @@ def show(options: argparse.Namespace) -> None:
 
 def _unlisted(key: str) -> str:
     """Return the page of a loss that is not in the index, or say which key may be meant."""
-    from lossmith.catalogue.lookup import UnknownLossError
+    from lossmith.catalogue.names import UnknownLossError
     from lossmith.catalogue.pages import page
 
     try:
