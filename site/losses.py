@@ -25,7 +25,9 @@ HEAD = """# Losses
 
 {count} losses by task; those of several tasks stand under each. Made from the classes by
 `make pages`, as are the pages behind the links. `lossmith list` and `lossmith show huber` tell the
-same in a terminal, and [how to choose](choosing.md) says how to find the one that serves you.
+same in a terminal, `lossmith list face recognition` and `lossmith.find("face recognition")` find
+losses by words, and [from others](guides/from_others.md) has the names that they have elsewhere.
+[How to choose](choosing.md) says how to find the one that serves you.
 """
 NAMES = {"gan": "GAN", "metric_learning": "Metric learning", "self_supervised": "Self-supervised"}
 _LEFT = re.compile(r"  # doctest: .*|^>>> (?:import torch|from lossmith import .*)\n", re.MULTILINE)

@@ -13,13 +13,14 @@ FILE = Path(__file__).with_name("index.json")
 
 @cache
 def index() -> dict[str, Any]:
-    """Return the index: tables by task, pages and cards of losses, metrics by task of a study."""
+    """Return the index: tables by task, pages, cards, texts to seek words in; metrics by task."""
     return json.loads(FILE.read_text(encoding="utf-8"))
 
 
 def made() -> dict[str, Any]:
     """Return the index as the catalogue and the metrics make it."""
     from lossmith.catalogue import find, pages
+    from lossmith.catalogue.lookup import texts
     from lossmith.core.card import Task
     from lossmith.study.metrics import names
     from lossmith.study.tasks import TABLE_TASKS
@@ -29,6 +30,7 @@ def made() -> dict[str, Any]:
     return {
         "tables": tables,
         "pages": {key: pages.page(key) for key in find()},
+        "words": texts(),
         "cards": pages.listing(),
         "metrics": {one.name: names(one.name) for one in TABLE_TASKS.values()}
         | {"masks": list(Segmentation.defaults)},
