@@ -55,7 +55,7 @@ bench: $(DEV)
 # What is generated under docs/, from the classes, golden values and measurements.
 pages: $(DEV)
 	$(BIN)/python -m lossmith.cli.index
-	$(BIN)/python -m lossmith.catalogue.torch_page docs/from_torch.md
+	$(BIN)/python site/peers.py docs
 	$(BIN)/python site/shapes.py docs/shapes
 	$(BIN)/python site/parity.py docs/parity.md
 	$(BIN)/python site/losses.py docs

@@ -14,7 +14,8 @@ from typing import get_args
 import lossmith
 from lossmith.catalogue import find
 from lossmith.catalogue.formula import readable
-from lossmith.catalogue.pages import default, facts, searched
+from lossmith.catalogue.names import peers
+from lossmith.catalogue.pages import called, default, facts, searched
 from lossmith.core import Loss
 from lossmith.core.card import Task
 from lossmith.core.docstring import math, summary
@@ -24,7 +25,9 @@ HEAD = """# Losses
 
 {count} losses by task; those of several tasks stand under each. Made from the classes by
 `make pages`, as are the pages behind the links. `lossmith list` and `lossmith show huber` tell the
-same in a terminal, and [how to choose](choosing.md) says how to find the one that serves you.
+same in a terminal, `lossmith list face recognition` and `lossmith.find("face recognition")` find
+losses by words, and [from others](guides/from_others.md) has the names that they have elsewhere.
+[How to choose](choosing.md) says how to find the one that serves you.
 """
 NAMES = {"gan": "GAN", "metric_learning": "Metric learning", "self_supervised": "Self-supervised"}
 _LEFT = re.compile(r"  # doctest: .*|^>>> (?:import torch|from lossmith import .*)\n", re.MULTILINE)
@@ -61,6 +64,7 @@ def page(key: str, kind: type[Loss], shape: str, parity: list[str]) -> str:
         _hyperparameters(kind),
         _examples(kind),
         _facts(told),
+        _others(kind),
         _parity(parity),
     ]
     return _INLINE.sub(r"$\1$", "\n\n".join(part for part in parts if part)) + "\n"
@@ -91,6 +95,13 @@ def _examples(kind: type[Loss]) -> str:
 def _facts(told: dict[str, str]) -> str:
     rows = [f"| {' | '.join(told)} |", "|---" * len(told) + "|"]
     return "\n".join(["## Facts", "", *rows, f"| {' | '.join(map(_cell, told.values()))} |"])
+
+
+def _others(kind: type[Loss]) -> str:
+    """Return what others call the loss, alone or in a sum, as `lossmith show` tells it."""
+    rows = [f"- **{library}:** {called(kind, peer)}" for library, peer in peers(kind)]
+    told = "What others call it, and what to write ([all names](../guides/from_others.md)):"
+    return "\n".join(["## Called elsewhere", "", told, "", *rows]) if rows else ""
 
 
 def _parity(rows: list[str]) -> str:

@@ -57,8 +57,33 @@ def test_everyday_baselines_are_found_where_people_look(task: str, keys: set[str
 
 
 def test_unknown_task() -> None:
-    with pytest.raises(ValueError, match=r"'guessing'.*regression, binary, multiclass"):
-        find("guessing")
+    for words in ("juggling", "face juggling", "?", ""):
+        with pytest.raises(
+            ValueError, match=r"no loss tells of it; .* regression, binary, multicl"
+        ):
+            find(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        ("anomaly detection", {"deep_svdd"}),
+        ("super-resolution", {"pseudo_huber", "ssim", "perceptual", "relativistic_average_gan"}),
+        ("depth", {"silog", "ssim"}),
+        ("Face Recognition", {"arc_face", "cos_face", "triplet"}),
+        ("speech", {"ctc", "rnnt", "si_sdr", "multi_resolution_stft"}),
+        ("recommendation", {"gbce", "warp", "ranknet"}),
+        ("forecasting", {"dilate", "mase", "quantile"}),
+        ("denoising", {"denoising", "ssim"}),
+        ("registration", {"ncc", "mutual_information"}),
+        ("insurance claims", {"tweedie"}),
+        ("label noise", {"generalized_cross_entropy"}),
+        ("charbonnier", {"pseudo_huber"}),
+        ("focal loss", {"focal", "binary_focal"}),
+    ],
+)
+def test_a_field_of_application_leads_to_losses(words: str, keys: set[str]) -> None:
+    assert keys <= set(find(words))
 
 
 def test_unknown_key_names_the_nearest() -> None:

@@ -273,9 +273,18 @@ def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in lines[1:]] == list(find("binary"))
     assert main(["list", "--json"]) == 0
     assert [card["key"] for card in json.loads(capsys.readouterr().out)] == list(find())
+    assert main(["list", "Face", "recognition"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(find("face recognition"))
+    assert main(["list", "boxes", "--json"]) == 0
+    assert [card["key"] for card in json.loads(capsys.readouterr().out)] == list(find("boxes"))
+    assert "no loss tells of it; the tasks are regression" in error(capsys, "list", "juggling")
     assert main(["show", "huber"]) == 0
     assert capsys.readouterr().out.startswith("Huber (huber)\n")
     assert "no loss is called 'hubr'; did you mean huber" in error(capsys, "show", "hubr")
+    assert main(["show", "L1Loss"]) == 0
+    assert capsys.readouterr().out.startswith("MAE (mae)\n")
+    assert "did you mean CrossEntropy() + Dice()?" in error(capsys, "show", "dice_ce")
     assert "no loss is called 'nosuch'; lossmith list names all" in error(capsys, "show", "nosuch")
     assert "invalid choice: 'binry'" in error(capsys, "list", "--task", "binry")
 

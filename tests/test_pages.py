@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lossmith.testing.golden import read
-
 ROOT = Path(__file__).parents[1]
-GOLDEN = (ROOT / "tests" / "golden").rglob("*.json")
 TEXTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 WHY = re.compile(r"\*Not run in the tests: (.+)\*")
 ELSEWHERE = {  # the examples themselves run; so do the files of this guide, as files
@@ -84,15 +81,3 @@ def test_links_between_texts_lead_somewhere() -> None:
             if not (path.parent / target).exists():
                 dead.append(f"{path.relative_to(ROOT)}: {target}")
     assert dead == []
-
-
-def test_what_is_said_to_be_held_equal_has_golden_values() -> None:
-    known = {(one.reference, one.loss) for path in GOLDEN for one in read(path)}
-    text = (ROOT / "docs/guides/from_others.md").read_text(encoding="utf-8")
-    held = []
-    for section in text.split("\n## ")[1:]:
-        reference = section.partition("\n")[0]
-        for here in re.findall(r"^\| [^|]+ \| ([^|]+) \| yes \|", section, re.M):
-            held += [(reference, key) for key in re.findall(r"losses/(\w+)\.md", here)]
-    assert len(held) > 15
-    assert set(held) <= known

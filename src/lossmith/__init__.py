@@ -63,7 +63,7 @@ def _found(name: str) -> Any:
     for package in map(_part, _PACKAGES):
         if name in package.__all__:
             return getattr(package, name)
-    from lossmith.catalogue.lookup import misnamed
+    from lossmith.catalogue.names import misnamed
 
     hint = misnamed(name, _public())
     raise AttributeError(f"module 'lossmith' has no attribute {name!r}; {hint}")

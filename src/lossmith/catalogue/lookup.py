@@ -1,76 +1,60 @@
 """Losses by key, by task, and from the plain JSON that `Loss.save` writes."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, get_args
 
 import lossmith.weighting  # noqa: F401  # enters its kinds among those that files name
-from lossmith import losses
-from lossmith.catalogue.from_torch import own_key, peer_of
+from lossmith.catalogue.names import CLASSES, loss_class, peers
 from lossmith.core import serial
-from lossmith.core.arguments import nearest
 from lossmith.core.card import Card, Task
+from lossmith.core.docstring import section, summary
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.plain import check_shape, read_json
 from lossmith.core.serial import FORMAT
-
-_CLASSES: dict[str, type[Loss]] = {
-    kind.card.key: kind for kind in (getattr(losses, name) for name in losses.__all__)
-}
-
-# What older files and records call them.
-_FORMER: dict[str, type[Loss]] = {
-    key: kind for kind in _CLASSES.values() for key in kind.card.former_keys
-}
+from lossmith.words import about
 
 # What losses raise where plain data gives them arguments of another kind.
 REFUSED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
-_ALSO: Mapping[str, tuple[str, ...]] = {
-    "boxes": ("detection",),
-    "tokens": ("text",),
-    "forecasting": ("regression", "series"),
-    "counts": ("regression",),
-    "retrieval": ("metric_learning",),
-    "multi_label": ("multilabel",),
-}
-
-
-class UnknownLossError(KeyError):
-    """No loss of the catalogue has this key."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
 
 def find(task: str | None = None) -> dict[str, type[Loss]]:
-    """Return the classes of the catalogue by key, those of one task if given.
+    """Return the classes of the catalogue by key, those of one task or of a few words if given.
 
-    A task may also be called by what it is of: boxes, tokens, forecasting, retrieval.
+    A task may also be called by what it is of: boxes, tokens, forecasting, retrieval. Other words,
+    as a field of application, find the losses that tell of them in their names, here and elsewhere,
+    their summaries, when they are of use, or their papers' titles.
 
     Raises:
-        ValueError: if there is no such task.
+        ValueError: if there is no such task, and no loss that tells of it.
 
     >>> [key for key in find("boxes") if key.endswith("iou")]
     ['ciou', 'diou', 'eiou', 'giou', 'iou', 'prob_iou', 'siou']
+    >>> list(find("face recognition"))
+    ['ada_face', 'arc_face', 'cos_face', 'sphere_face', 'sub_center_arc_face']
     """
-    if task is None:
-        return dict(sorted(_CLASSES.items()))
-    tasks = tasks_called(task)
-    if not set(tasks) <= set(get_args(Task)):
-        raise ValueError(f"no task is called {task!r}; the tasks are {', '.join(get_args(Task))}")
-    return {k: kind for k, kind in sorted(_CLASSES.items()) if set(tasks) & set(kind.card.tasks)}
+    keys = sorted(CLASSES) if task is None else about(task, _by_task(), texts)
+    return {key: CLASSES[key] for key in keys}
 
 
-def tasks_called(name: str) -> tuple[str, ...]:
-    """Return the tasks of cards that a task goes by, the main one first; itself if it has no other.
+@cache
+def _by_task() -> dict[str, list[str]]:
+    tasks = get_args(Task)
+    return {one: [k for k, kind in CLASSES.items() if one in kind.card.tasks] for one in tasks}
 
-    >>> tasks_called("retrieval"), tasks_called("Multi-label")
-    (('metric_learning',), ('multilabel',))
-    """
-    plain = name.strip().lower().replace("-", "_").replace(" ", "_")
-    return _ALSO.get(plain, (plain,))
+
+@cache
+def texts() -> dict[str, str]:
+    """Return what words are sought in: names, tasks, summary, when it is of use and the source."""
+    return {key: " ".join(_told(kind)) for key, kind in CLASSES.items()}
+
+
+def _told(kind: type[Loss]) -> Iterator[str]:
+    yield from (kind.card.key, kind.__name__, *kind.card.tasks, summary(kind))
+    yield from (section(kind, name) or "" for name in ("Use when", "Source"))
+    yield from (name for _, peer in peers(kind) for name in peer.called)
 
 
 def cards(task: str | None = None) -> list[Card]:
@@ -78,36 +62,8 @@ def cards(task: str | None = None) -> list[Card]:
     return [kind.card for kind in find(task).values()]
 
 
-def loss_class(key: str) -> type[Loss]:
-    """Return the class of a key, or of what it was called before.
-
-    Raises:
-        UnknownLossError: if there is none; a KeyError that names the nearest keys.
-        TypeError: if it is no text.
-    """
-    if not isinstance(key, str):
-        raise TypeError(f"a loss is asked for by its key, as 'huber'; got {key!r}")
-    kind = _CLASSES.get(key) or _FORMER.get(key)
-    if kind is not None:
-        return kind
-    peer = peer_of(key)
-    hint = peer.hint(peer.key) if peer else nearest(key.removesuffix("_loss"), _CLASSES)
-    raise UnknownLossError(f"no loss is called {key!r}; {hint or 'lossmith list names all'}")
-
-
-def misnamed(name: str, known: Iterable[str]) -> str:
-    """Return what an attribute that the package lacks may be meant to be, of those known."""
-    peer = peer_of(name)
-    if peer:
-        return peer.hint(f"lossmith.{_CLASSES[peer.key].__name__}" if peer.key else "")
-    for key, kind in _FORMER.items():
-        if name.lower() == key.replace("_", ""):
-            return f"it is called {kind.__name__} now"
-    return nearest(name.removesuffix("Loss"), known) or "lossmith list names all losses"
-
-
 def get(key: str, **hypers: Any) -> Loss:
-    """Return a loss by its key, or by torch's name for the same loss.
+    """Return a loss by its key, or by another name for the same loss at the same defaults.
 
     Raises:
         UnknownLossError: if no loss has that key.
@@ -119,7 +75,7 @@ def get(key: str, **hypers: Any) -> Loss:
     >>> get("l1")
     MAE()
     """
-    return loss_class(own_key(key) if isinstance(key, str) else key)(**hypers)
+    return loss_class(key)(**hypers)
 
 
 def from_config(config: Mapping[str, Any]) -> Loss:
@@ -139,7 +95,7 @@ def built(value: Any) -> Any:
 
 
 def _kind_of(key: str) -> type[Loss]:
-    return Hybrid if key == Hybrid.card.key else loss_class(own_key(key))
+    return Hybrid if key == Hybrid.card.key else loss_class(key)
 
 
 def load(path: str | os.PathLike[str]) -> Loss:

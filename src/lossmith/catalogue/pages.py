@@ -1,13 +1,15 @@
 """The catalogue as data and as text: listings, and one page a loss."""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from torch import Tensor
 
 from lossmith.catalogue.formula import as_text, readable
-from lossmith.catalogue.lookup import find, loss_class
+from lossmith.catalogue.lookup import find
+from lossmith.catalogue.names import loss_class, peers
+from lossmith.catalogue.peers import Peer, bare
 from lossmith.core.card import Card, Claims, Kinds
 from lossmith.core.declaration import REQUIRED, Hyperparameter
 from lossmith.core.docstring import SECTIONS, allowed, math, section, summary
@@ -42,6 +44,7 @@ def entry(key: str) -> dict[str, Any]:
     kind = loss_class(key)
     facts = {**_plain(kind.card), **prose(kind), "reduction": kind.reduction}
     facts["hypers"] = {name: _facts(hyper) for name, hyper in kind.hyperparameters.items()}
+    facts["peers"] = [{"library": library, **asdict(peer)} for library, peer in peers(kind)]
     facts["capabilities"] = {name: facts.pop(name) for name in CAPABILITIES}
     return {"key": kind.card.key, "name": kind.__name__, "summary": summary(kind), **facts}
 
@@ -87,7 +90,18 @@ def page(key: str) -> str:
     if kind.hyperparameters:
         lines += ["", "hyperparameters"]
         lines += [f"  {name} = {_hyper(hyper)}" for name, hyper in kind.hyperparameters.items()]
+    if others := peers(kind):
+        lines += ["", "called elsewhere"]
+        lines += [f"  {library}: {called(kind, peer)}" for library, peer in others]
     return "\n".join(lines)
+
+
+def called(kind: type[Loss], peer: Peer) -> str:
+    """Return what others call a loss, what to write for it, and in what they differ."""
+    here = "" if bare(peer.here) == kind.__name__ else f" is {peer.here}"
+    same = ["the same"] if peer.same else []
+    told = "; ".join([*same, *([peer.differs] if peer.differs else [])])
+    return f"{', '.join((peer.theirs, *peer.names))}{here}{told and ': ' + told}"
 
 
 def facts(kind: type[Loss]) -> dict[str, str]:

@@ -13,7 +13,7 @@ FILE = Path(__file__).with_name("index.json")
 
 @cache
 def index() -> dict[str, Any]:
-    """Return the index: tables by task, pages and cards of losses, metrics by task of a study.
+    """Return the index: tables by task; pages, cards and texts of losses; metrics by task.
 
     presets, ensembles: that a study of a table can have, the usual one first.
     """
@@ -23,6 +23,7 @@ def index() -> dict[str, Any]:
 def made() -> dict[str, Any]:
     """Return the index as the catalogue and the metrics make it."""
     from lossmith.catalogue import find, pages
+    from lossmith.catalogue.lookup import texts
     from lossmith.core.card import Task
     from lossmith.study.metrics import names
     from lossmith.study.rules.presets import PRESETS
@@ -34,6 +35,7 @@ def made() -> dict[str, Any]:
     return {
         "tables": tables,
         "pages": {key: pages.page(key) for key in find()},
+        "words": texts(),
         "cards": pages.listing(),
         "metrics": {one.name: names(one.name) for one in TABLE_TASKS.values()}
         | {"masks": list(Segmentation.defaults)},

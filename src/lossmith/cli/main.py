@@ -29,6 +29,7 @@ examples:
   lossmith judge scores.csv --default dice --better higher
   lossmith doctor train.py:setup
   lossmith list --task binary
+  lossmith list face recognition
   lossmith show huber
 
 exit codes: 0 done; 1 the doctor found something; 2 a mistake in the input, told in one line; 130
@@ -136,12 +137,18 @@ def _parser() -> Parser:
 def _add_listings(commands: argparse._SubParsersAction) -> None:
     listed = commands.add_parser("list", help="list the losses of the catalogue")
     listed.add_argument(
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="only those that tell of them: depth, face recognition; or a task's name",
+    )
+    listed.add_argument(
         "--task", choices=list(index()["tables"])[1:], help="only those that can train it"
     )
     listed.add_argument("--json", action="store_true", help="every fact on every card")
     listed.set_defaults(verb=verbs.list_losses)
     shown = commands.add_parser("show", help="show what there is to know about one loss")
-    shown.add_argument("key", help="the loss's key, as in lossmith list")
+    shown.add_argument("key", help="the loss's key, as in lossmith list, or what others call it")
     shown.set_defaults(verb=verbs.show)
 
 

@@ -14,6 +14,7 @@ from lossmith.cli import folders
 from lossmith.cli.index import index
 from lossmith.cli.mistake import UserError
 from lossmith.printable import printable
+from lossmith.words import about
 
 
 def select(options: argparse.Namespace) -> None:
@@ -130,12 +131,21 @@ def metrics() -> str:
 
 def list_losses(options: argparse.Namespace) -> None:
     """Print the losses of the catalogue."""
+    cards, tables = index()["cards"], index()["tables"]
+    by_task = {
+        task: [card["key"] for card in cards if task in card["tasks"]] for task in tables if task
+    }
+    try:
+        asked = " ".join(options.words)
+        keys = about(asked, by_task, lambda: index()["words"]) if asked else index()["pages"]
+    except ValueError as error:
+        raise UserError(str(error)) from error
     if options.json:
-        cards = index()["cards"]
-        wanted = [card for card in cards if options.task in (None, *card["tasks"])]
-        print(json.dumps(wanted, indent=2))
+        keys = set(keys) & set(by_task.get(options.task, keys))
+        print(json.dumps([card for card in cards if card["key"] in keys], indent=2))
     else:
-        print(index()["tables"][options.task or ""])
+        head, *rows = tables[options.task or ""].splitlines()
+        print("\n".join([head, *(row for row in rows if row.split()[0] in keys)]))
 
 
 def show(options: argparse.Namespace) -> None:
@@ -146,7 +156,7 @@ def show(options: argparse.Namespace) -> None:
 
 def _unlisted(key: str) -> str:
     """Return the page of a loss that is not in the index, or say which key may be meant."""
-    from lossmith.catalogue.lookup import UnknownLossError
+    from lossmith.catalogue.names import UnknownLossError
     from lossmith.catalogue.pages import page
 
     try:

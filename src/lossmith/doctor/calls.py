@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from lossmith.catalogue import find
-from lossmith.catalogue.from_torch import peer_of
+from lossmith.catalogue.peers import peers_of
 from lossmith.core.card import Card, Elicits
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
@@ -220,9 +220,10 @@ def _called(function: Any, args: Any, kwargs: Any) -> Call:
 @functools.cache
 def _card_of(name: str) -> Card | None:
     """Return the card of the loss that has the same minimiser as torch's function."""
-    peer, known = peer_of(name), find()
-    key = name if peer is None else peer.key
-    return known[key].card if key in known else None
+    known = {kind.__name__: kind for kind in find().values()}
+    here = [one for library, peer in peers_of(name) if library == "torch" for one in peer.classes]
+    kind = known[here[0]] if here else find().get(name)
+    return kind.card if kind else None
 
 
 def _check_range(call: Call) -> None:

@@ -26,7 +26,7 @@ class MultiResolutionSTFT(Pointwise):
     Resolutions, Hann windows and weights are the paper's. Each signal is divided by its own norm;
     auraloss takes one norm of the whole batch. The floor is auraloss's.
 
-    Use when: Signals are generated or enhanced and their phase need not be exact.
+    Use when: Speech or music is generated or enhanced and its phase need not be exact.
     Avoid when: The waveform itself must be right: SI-SDR or ESR.
     Source: Yamamoto, Song, Kim, Parallel WaveGAN: A Fast Waveform Generation Model Based on
     Generative Adversarial Networks with Multi-Resolution Spectrogram (2020).

@@ -33,7 +33,8 @@ class SSIM(Pointwise):
     Windows lie within the image, as in pytorch-msssim and the authors' code; the mean is over
     windows and channels. The range is 1 by default, 255 there.
 
-    Use when: Images are judged by structure; mostly beside an absolute error.
+    Use when: Images are judged by structure, as in super-resolution, denoising and depth; mostly
+    beside an absolute error.
     Avoid when: Colours or brightness must be exact: it forgives both.
     Source: Wang, Bovik, Sheikh, Simoncelli, Image Quality Assessment: From Error Visibility to
     Structural Similarity (2004).
@@ -286,7 +287,7 @@ class MutualInformation(Pointwise):
     sides. Pixels outside 0 … data_range count as its ends, and have no gradient. Memory is that of
     pixels times bins.
 
-    Use when: Images of different kinds are registered, as MR and CT.
+    Use when: Registration is of images of different kinds, as MR and CT.
     Avoid when: Both are of one kind: NCC or squared errors are cheaper and say more of each place.
     Source: Viola, Wells, Alignment by Maximization of Mutual Information (1997).
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from lossmith.catalogue.lookup import loss_class
+from lossmith.catalogue.names import loss_class
 from lossmith.core.card import Task
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
@@ -55,7 +55,7 @@ def candidates_for(
 ) -> CandidateSet:
     """Return the candidates for a task: every loss of the catalogue whose card fits it."""
     of = TABLE_TASKS[task]
-    keys = keys and [key.replace(loss_of(key), known_loss(key), 1) for key in keys]
+    keys = keys and with_keys(keys)
     _check_keys(of, keys, target)
     default, common = of.default(metric, classes), of.common(classes)
     everyone = of.candidates(metric, target, classes)
@@ -87,6 +87,15 @@ def known_loss(name: str) -> str:
         return loss_class(loss_of(name)).card.key
     except KeyError as error:
         raise InputError(str(error.args[0])) from error
+
+
+def with_keys(names: Sequence[str]) -> list[str]:
+    """Return candidates' names with the losses in them by their keys of today.
+
+    >>> with_keys(["HuberLoss(delta=0.5)", "log1p(l1)"])
+    ['huber(delta=0.5)', 'log1p(mae)']
+    """
+    return [name.replace(loss_of(name), known_loss(name), 1) for name in names]
 
 
 def _instead(task: TableTask, key: str, everyone: Sequence[Candidate], target: np.ndarray) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.catalogue.lookup import from_config, loss_class
+from lossmith.catalogue.lookup import from_config
+from lossmith.catalogue.names import loss_class
 from lossmith.core import Loss
 from lossmith.core.tree import tree_leaves, tree_map
 from lossmith.testing.draws import as_tensors

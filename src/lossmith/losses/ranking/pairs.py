@@ -22,7 +22,8 @@ class RankNet(ListLoss):
     list, in nats: the mean over its pairs. Lists without a pair have weight 0. Pairs of equal
     relevance are left out; the paper allows them a target of 1/2.
 
-    Use when: Any order of two items is worth as much as any other: pairs ranked right.
+    Use when: Any order of two items is worth as much as any other: pairs ranked right, as
+    recommendations learned from clicks.
     Avoid when: Only the top of a list is looked at; LambdaLoss or ApproxNDCG weigh it more.
     Source: Burges, Shaked, Renshaw, Lazier, Deeds, Hamilton, Hullender, Learning to Rank using
     Gradient Descent (2005).

@@ -122,7 +122,8 @@ class Tweedie(LogMean):
     of a Poisson number of gamma amounts. Targets are any numbers from 0 up; `decode` gives the
     mean.
 
-    Use when: Many targets are exactly 0 and the rest is positive and skewed: claims, rain.
+    Use when: Many targets are exactly 0 and the rest is positive and skewed: insurance
+    claims, rain.
     Avoid when: Targets are never 0, gamma then, or small counts, Poisson then.
     Source: Tweedie, An Index Which Distinguishes between Some Important Exponential Families
     (1984).

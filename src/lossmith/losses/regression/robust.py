@@ -23,7 +23,8 @@ class PseudoHuber(Pointwise):
     "Charbonnier" also means :math:`\sqrt{r^2 + \epsilon^2}`, which is this divided by
     :math:`\delta = \epsilon`, plus :math:`\epsilon`: the same gradient up to a factor.
 
-    Use when: Huber is right but a second derivative without a jump is wanted.
+    Use when: Huber is right but a second derivative without a jump is wanted; with a small delta,
+    as Charbonnier, in super-resolution and restoration.
     Avoid when: Delta cannot be set on the target's scale; MAE or log-cosh needs no choice.
     Source: Charbonnier, Blanc-Féraud, Aubert & Barlaud, Two Deterministic Half-Quadratic
     Regularization Algorithms for Computed Imaging (1994).

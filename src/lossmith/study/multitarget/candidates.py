@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossmith.catalogue.lookup import loss_class
+from lossmith.catalogue.names import loss_class
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.weighting import Fixed, Weighting

@@ -13,7 +13,13 @@ from lossmith.catalogue import find
 from lossmith.study.base.clock import Clock
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.result import Finding
-from lossmith.study.candidates import CandidateSet, CandidateSpec, candidates_for, known_loss
+from lossmith.study.candidates import (
+    CandidateSet,
+    CandidateSpec,
+    candidates_for,
+    loss_of,
+    with_keys,
+)
 from lossmith.study.data.arrangement import Arrangement
 from lossmith.study.data.event import Event
 from lossmith.study.data.folds import Split
@@ -307,13 +313,13 @@ def _fields(
     pairs = list(zip(problem.targets, metrics, strict=True))
     if keys is None or not problem.several:
         return [_field(*pair, split, keys) for pair in pairs]
-    everyone = [_field(*pair, split, None) for pair in pairs]
+    keys, everyone = with_keys(keys), [_field(*pair, split, None) for pair in pairs]
     known = [{name for one in own.candidates for name in _names(one)} for own in everyone]
     for key in keys:
         if not any(key in names for names in known):
-            able = [pair for pair in pairs if known_loss(key) in find(pair[0].task)]
+            able = [pair for pair in pairs if loss_of(key) in find(pair[0].task)]
             if not able:
-                raise InputError(f"loss {known_loss(key)!r} can train none of the targets")
+                raise InputError(f"loss {loss_of(key)!r} can train none of the targets")
             _field(*able[0], split, [key])  # raises an error that says what is wrong with it
     asked = [[key for key in keys if key in names] for names in known]
     return [_field(*pair, split, own) for pair, own in zip(pairs, asked, strict=True)]

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.catalogue.lookup import tasks_called
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import listed
 from lossmith.study.candidates import CandidateSet, candidates_for
@@ -18,6 +17,7 @@ from lossmith.study.metrics.catalogue import parsed
 from lossmith.study.suggest.features import LOGS, features
 from lossmith.study.suggest.knowledge import KINDS, Knowledge, Source, change, even, shipped, source
 from lossmith.study.suggest.suggestion import Alike, Prospect, Suggestion
+from lossmith.words import tasks_called
 
 INTERVAL = NormalDist().inv_cdf(0.9)  # deviations to each side of an 80 % interval
 SIMILAR = 5  # recorded tables shown

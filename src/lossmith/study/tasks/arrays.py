@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import nn
 
-from lossmith.catalogue.lookup import loss_class
+from lossmith.catalogue.names import loss_class
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.study_metric import StudyMetric

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lossmith.catalogue.lookup import loss_class
+from lossmith.catalogue.names import loss_class
 from lossmith.core.hybrid import Hybrid
 from lossmith.core.loss import Loss
 from lossmith.core.serial import plain

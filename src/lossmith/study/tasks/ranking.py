@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from lossmith.catalogue.lookup import loss_class
+from lossmith.catalogue.names import loss_class
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics import Metric

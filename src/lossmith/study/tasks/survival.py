@@ -9,7 +9,7 @@ import pandas as pd
 from pandas.api import types
 from torch import nn
 
-from lossmith.catalogue.lookup import loss_class
+from lossmith.catalogue.names import loss_class
 from lossmith.core.loss import Loss
 from lossmith.study.base.errors import InputError
 from lossmith.study.base.formatting import percent, pluralize

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossmith.catalogue.lookup import loss_class
+from lossmith.catalogue.names import loss_class
 from lossmith.core.card import Card
 from lossmith.core.loss import Loss
 from lossmith.core.serial import plain

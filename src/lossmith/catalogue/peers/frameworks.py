@@ -1,0 +1,190 @@
+"""Losses of frameworks, and of libraries of sound and text."""
+
+from lossmith.catalogue.peers.peer import Peer
+
+KERAS = (
+    Peer("MeanSquaredError", "MSE()", same=True),
+    Peer("MeanAbsoluteError", "MAE()", same=True),
+    Peer(
+        "MeanAbsolutePercentageError",
+        "100 * MAPE()",
+        "a target of 0 is an error here",
+        same=True,
+    ),
+    Peer(
+        "MeanSquaredLogarithmicError",
+        "MSLE()",
+        "the same for predictions from 0 up; below it clips them, so that their gradient is 0",
+    ),
+    Peer("Huber", "Huber()", same=True),
+    Peer("LogCosh", "LogCosh()", same=True),
+    Peer(
+        "BinaryCrossentropy",
+        "BinaryCrossEntropy()",
+        "it reads probabilities unless `from_logits=True`; here input is the logits: the same "
+        "value",
+    ),
+    Peer(
+        "CategoricalCrossentropy",
+        "CrossEntropy()",
+        "it reads probabilities unless `from_logits=True`; here input is the logits, classes in "
+        "dimension 1; one-hot targets serve: the same value",
+    ),
+    Peer(
+        "SparseCategoricalCrossentropy",
+        "CrossEntropy()",
+        "it reads probabilities unless `from_logits=True`; here input is the logits, classes in "
+        "dimension 1: the same value; `ignore_class` is `ignore_index`",
+    ),
+    Peer(
+        "BinaryFocalCrossentropy",
+        "2 * BinaryFocal(alpha=0.5)",
+        "it reads probabilities unless `from_logits=True`; here input is the logits; with "
+        "`apply_class_balancing=True` it is `BinaryFocal()`",
+    ),
+    Peer(
+        "CategoricalFocalCrossentropy",
+        "0.25 * Focal()",
+        "it reads probabilities unless `from_logits=True`; here input is the logits, classes in "
+        "dimension 1 and integers; `alpha` of one number is the factor",
+    ),
+    Peer(
+        "KLDivergence",
+        "KL()",
+        "it reads probabilities, the target's first; here both are logits: their logarithms serve",
+    ),
+    Peer(
+        "Poisson",
+        "Poisson()",
+        "it reads the mean and leaves log y! out; here input is its logarithm, and the likelihood "
+        "is full",
+    ),
+    Peer(
+        "CosineSimilarity",
+        "NegativeCosine()",
+        names=("cosine_proximity", "cosine_loss"),
+        same=True,
+    ),
+    Peer("Hinge", "Hinge()", "labels of 0 and 1; it takes −1 and 1 too", same=True),
+    Peer(
+        "SquaredHinge",
+        differs="it has no peer here; `Hinge` is its root, and `BinaryCrossEntropy` is smooth too",
+    ),
+    Peer(
+        "CategoricalHinge",
+        "MultiHinge()",
+        "classes are integers; the best rival counts from 0 up there",
+    ),
+    Peer("Dice", "Dice(squared=False)", "image by image, of logits; it sums over the batch"),
+    Peer(
+        "Tversky",
+        "Tversky(alpha=0.5, beta=0.5)",
+        "image by image, of logits; it sums over the batch",
+    ),
+    Peer("Circle", "Circle()"),
+    Peer("CTC", "CTC()"),
+)
+
+TENSORFLOW_ADDONS = (
+    Peer(
+        "SigmoidFocalCrossEntropy",
+        "BinaryFocal()",
+        "it reads probabilities unless `from_logits=True`; here input is the logits; it adds up "
+        "the last dimension and has no mean",
+    ),
+    Peer("PinballLoss", "Quantile()", "`tau` is `level`", same=True),
+    Peer("TripletSemiHardLoss", "Triplet(margin=1.0, squared=False)"),
+    Peer("TripletHardLoss", 'Triplet(margin=1.0, mining="hardest", squared=False)'),
+    Peer(
+        "ContrastiveLoss",
+        "Contrastive()",
+        "it reads distances that you compute; here input is embeddings and target their classes",
+    ),
+    Peer("NpairsLoss", "NPair()"),
+    Peer("GIoULoss", "GIoU()", "its boxes are y1, x1, y2, x2: the same value"),
+    Peer("WeightedKappaLoss", "WeightedKappa()", "its logarithm: the same minimiser"),
+    Peer("SparsemaxLoss", "Sparsemax()", "classes are integers, one-hot there"),
+)
+
+FASTAI = (
+    Peer(
+        "CrossEntropyLossFlat",
+        "CrossEntropy()",
+        "classes are in dimension 1, in the last one there",
+    ),
+    Peer("BCEWithLogitsLossFlat", "BinaryCrossEntropy()", same=True),
+    Peer("MSELossFlat", "MSE()", same=True),
+    Peer("L1LossFlat", "MAE()", same=True),
+    Peer("FocalLossFlat", "Focal()", "classes are in dimension 1, in the last one there"),
+    Peer(
+        "LabelSmoothingCrossEntropyFlat",
+        "CrossEntropy(label_smoothing=0.1)",
+        "classes are in dimension 1, in the last one there",
+    ),
+)
+
+TIMM = (
+    Peer(
+        "LabelSmoothingCrossEntropy",
+        "CrossEntropy(label_smoothing=0.1)",
+        names=("label_smoothing", "smoothed_cross_entropy"),
+        same=True,
+    ),
+    Peer("SoftTargetCrossEntropy", "CrossEntropy()", "targets are probabilities", same=True),
+    Peer(
+        "AsymmetricLossMultiLabel",
+        "Asymmetric()",
+        "it is the sum, here the mean",
+        names=("asl",),
+    ),
+)
+
+OPTAX = (
+    Peer(
+        "softmax_cross_entropy",
+        "CrossEntropy()",
+        "its mean over rows; targets are probabilities or integers",
+        names=(
+            "softmax_cross_entropy_with_integer_labels",
+            "softmax_cross_entropy_with_logits",
+            "sparse_softmax_cross_entropy_with_logits",
+        ),
+        same=True,
+    ),
+    Peer(
+        "sigmoid_binary_cross_entropy",
+        "BinaryCrossEntropy()",
+        "its mean",
+        names=("sigmoid_cross_entropy", "sigmoid_cross_entropy_with_logits"),
+        same=True,
+    ),
+    Peer("poly_loss_cross_entropy", "Poly1()", "its mean over rows", same=True),
+    Peer("cosine_distance", "NegativeCosine()", "this plus 1: the same gradient"),
+    Peer(
+        "convex_kl_divergence",
+        "KL()",
+        "it reads log-probabilities and probabilities, here both are logits",
+    ),
+    Peer("squared_error", "MSE()", "its mean", same=True),
+)
+
+AURALOSS = (
+    Peer("STFTLoss", "MultiResolutionSTFT(fft_sizes=[1024], hops=[256], windows=[1024])"),
+    Peer("MultiResolutionSTFTLoss", "MultiResolutionSTFT()", held=True),
+    Peer("MelSTFTLoss", "MelSTFT()", held=True),
+    Peer("ESRLoss", "ESR()", held=True),
+    Peer("SISDRLoss", "SISDR()", held=True),
+    Peer("SNRLoss", differs="it has no peer here; see `SISDR` and `ESR`"),
+)
+
+TRL = (
+    Peer("bco_pair", "BCO()"),
+    Peer("exo_pair", "EXO()", held=True),
+    Peer("sppo_hard", "SPPO()", held=True),
+    Peer("apo_zero", "APO()", held=True),
+    Peer("apo_down", 'APO(anchor="down")', held=True),
+    Peer("nca_pair", differs="it has no peer here; see `BCO` and `KTO`"),
+    Peer("dapo", 'GRPO(average="token")'),
+    Peer("dr_grpo", 'GRPO(average="length")'),
+    Peer("cdpo", "DPO(label_smoothing=0.1)", "DPO with smoothed labels"),
+)
