@@ -1,6 +1,13 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
-from lossmith.losses.anomaly import DeepSVDD, SoftBoundarySVDD
+from lossmith.losses.anomaly import (
+    DeepSAD,
+    DeepSVDD,
+    Deviation,
+    EnergyMargin,
+    HypersphereClassification,
+    SoftBoundarySVDD,
+)
 from lossmith.losses.audio import CTC, ESR, RNNT, SISDR, MelSTFT, MultiResolutionSTFT
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
@@ -40,7 +47,7 @@ from lossmith.losses.boxes import (
     ProbIoU,
     SIoU,
 )
-from lossmith.losses.classification.calibration import MDCA, MMCE
+from lossmith.losses.classification.calibration import MDCA, MMCE, LogitNorm
 from lossmith.losses.classification.imbalance import (
     LDAM,
     VS,
@@ -366,14 +373,17 @@ __all__ = [
     "DIoU",
     "DeepCORAL",
     "DeepHit",
+    "DeepSAD",
     "DeepSVDD",
     "Denoising",
+    "Deviation",
     "Dice",
     "Distillation",
     "DistributionBalanced",
     "DistributionFocal",
     "EIoU",
     "EarlyLearning",
+    "EnergyMargin",
     "EnergyScore",
     "EnsembleCRPS",
     "Entmax",
@@ -408,6 +418,7 @@ __all__ = [
     "HingeGAN",
     "Hint",
     "Huber",
+    "HypersphereClassification",
     "ImageTotalVariation",
     "InfoNCE",
     "IoU",
@@ -428,6 +439,7 @@ __all__ = [
     "LogNormalAFT",
     "LogisticHazard",
     "LogitAdjusted",
+    "LogitNorm",
     "LovaszHinge",
     "LovaszSoftmax",
     "MarginBased",
