@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from lossmith.losses import MDCA, MMCE, Focal
+from lossmith.losses import MDCA, MMCE, CrossEntropy, Focal, LogitNorm
 
 
 def batch(rows: int = 12, classes: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -64,8 +64,8 @@ def test_confidence_that_is_right_is_left_alone() -> None:
 
 def test_logit_norm_knows_no_size_of_logits() -> None:
     logits, classes = torch.randn(5, 4, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 0])
-    loss = lossmith.LogitNorm(temperature=0.5)
+    loss = LogitNorm(temperature=0.5)
     torch.testing.assert_close(loss(100 * logits, classes), loss(logits, classes))
     unit = logits / logits.norm(dim=1, keepdim=True) / 0.5
-    torch.testing.assert_close(loss(logits, classes), lossmith.CrossEntropy()(unit, classes))
+    torch.testing.assert_close(loss(logits, classes), CrossEntropy()(unit, classes))
     torch.testing.assert_close(loss.decode(logits), unit.softmax(1))
