@@ -41,6 +41,7 @@ from lossmith.functional.metric_learning.proxies import *
 from lossmith.functional.noisy.asymmetric import *
 from lossmith.functional.noisy.robust import *
 from lossmith.functional.noisy.smoothing import *
+from lossmith.functional.noisy.transition import *
 from lossmith.functional.probabilities import *
 from lossmith.functional.ranking.items import *
 from lossmith.functional.ranking.lists import *

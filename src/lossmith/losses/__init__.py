@@ -39,11 +39,14 @@ from lossmith.losses.binary.multilabel import (
 from lossmith.losses.binary.pairs import APLoss, PartialAUC
 from lossmith.losses.binary.unlabelled import NNPU
 from lossmith.losses.boxes import (
+    NWD,
+    AlphaIoU,
     CIoU,
     DIoU,
     EIoU,
     GIoU,
     IoU,
+    MPDIoU,
     ProbIoU,
     SIoU,
 )
@@ -87,10 +90,12 @@ from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
 from lossmith.losses.distillation import (
     DIST,
     DKD,
+    PKT,
     RKD,
     AttentionTransfer,
     Distillation,
     Hint,
+    SimilarityPreserving,
 )
 from lossmith.losses.distributional.likelihood import (
     BetaNLL,
@@ -174,6 +179,7 @@ from lossmith.losses.noisy.robust import (
     SymmetricCrossEntropy,
 )
 from lossmith.losses.noisy.smoothing import EarlyLearning, OnlineLabelSmoothing
+from lossmith.losses.noisy.transition import ForwardCorrection
 from lossmith.losses.ranking.lists import GBCE, ListMLE, ListNet, PListMLE
 from lossmith.losses.ranking.metrics import ApproxNDCG, NeuralNDCG, SmoothAP
 from lossmith.losses.ranking.pairs import WARP, LambdaLoss, MarginRanking, RankNet
@@ -243,14 +249,21 @@ from lossmith.losses.self_supervised.redundancy import (
 )
 from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, MSN, NegativeCosine, SwAV
 from lossmith.losses.series import DILATE, MASE, FreDF, SoftDTW
-from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
+from lossmith.losses.survival.continuous import Cox, LogLogisticAFT, LogNormalAFT, WeibullAFT
 from lossmith.losses.survival.grid import MTLR, PMF, BCESurv, DeepHit, LogisticHazard, PCHazard
 from lossmith.losses.text.completions import BCO, KTO
 from lossmith.losses.text.pairs import APO, CPO, DPO, EXO, IPO, ORPO, SPPO, RobustDPO, SimPO
 from lossmith.losses.text.rewards import GRPO
 from lossmith.losses.text.tagging import CRF
 from lossmith.losses.text.tokens import Unlikelihood
-from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
+from lossmith.losses.transfer import (
+    L2SP,
+    MMD,
+    DeepCORAL,
+    EntropyMinimization,
+    MinimumClassConfusion,
+    SinkhornDivergence,
+)
 from lossmith.losses.wrappers.groups import GroupDRO
 from lossmith.losses.wrappers.permutations import PermutationInvariant
 from lossmith.losses.wrappers.values import (
@@ -310,7 +323,9 @@ __all__ = [
     "NACL",
     "NCC",
     "NNPU",
+    "NWD",
     "ORPO",
+    "PKT",
     "PMF",
     "R1",
     "R2",
@@ -331,6 +346,7 @@ __all__ = [
     "ActivePassive",
     "AdaFace",
     "AdaptiveBarron",
+    "AlphaIoU",
     "AnglE",
     "AnyLoss",
     "ApproxNDCG",
@@ -387,6 +403,7 @@ __all__ = [
     "EnergyScore",
     "EnsembleCRPS",
     "Entmax",
+    "EntropyMinimization",
     "EqualizationV2",
     "EvidentialDirichlet",
     "EvidentialRegression",
@@ -397,6 +414,7 @@ __all__ = [
     "Focal",
     "FocalFrequency",
     "FocalTversky",
+    "ForwardCorrection",
     "FreDF",
     "FreeBits",
     "GIoU",
@@ -436,18 +454,21 @@ __all__ = [
     "ListMLE",
     "ListNet",
     "LogCosh",
+    "LogLogisticAFT",
     "LogNormalAFT",
     "LogisticHazard",
     "LogitAdjusted",
     "LogitNorm",
     "LovaszHinge",
     "LovaszSoftmax",
+    "MPDIoU",
     "MarginBased",
     "MarginRanking",
     "MaskedReconstruction",
     "Matryoshka",
     "MelSTFT",
     "MinimaxGAN",
+    "MinimumClassConfusion",
     "MixtureDensity",
     "MoCo",
     "MultiHinge",
@@ -494,6 +515,7 @@ __all__ = [
     "SiLog",
     "SigLIP",
     "SimPO",
+    "SimilarityPreserving",
     "SinkhornDivergence",
     "SmoothAP",
     "SmoothL1",
