@@ -154,8 +154,6 @@ def test_each_term_of_alpha_iou_is_raised() -> None:
 @pytest.mark.parametrize("alpha", [0.5, 3.0])
 def test_powers_of_boxes_without_overlap_or_area_are_finite(alpha: float) -> None:
     flat = torch.tensor([[1.0, 1, 1, 1], [1, 1, 3, 1], [3, 3, 1, 1], [0, 0, 2, 2], [9, 9, 9, 9]])
-        [[1.0, 1, 1, 1], [1, 1, 3, 1], [3, 3, 1, 1], [0, 0, 2, 2], [9, 9, 9.5, 9.5]]
-    )
     input, target = flat.repeat(5, 1).requires_grad_(), flat.repeat_interleave(5, 0)
     for penalty in ("none", "giou", "diou", "ciou"):
         values = F.alpha_iou(input, target, alpha=alpha, penalty=penalty)
