@@ -106,6 +106,7 @@ from lossmith.losses.distributional.likelihood import (
     StudentTNLL,
     VonMisesNLL,
 )
+from lossmith.losses.distributional.returns import C51, QuantileHuber
 from lossmith.losses.distributional.samples import EnergyScore
 from lossmith.losses.distributional.scores import (
     DistributionFocal,
@@ -116,6 +117,7 @@ from lossmith.losses.distributional.scores import (
 )
 from lossmith.losses.divergence import (
     KL,
+    Chamfer,
     JensenShannonDivergence,
     OrderedWasserstein,
     ReverseKL,
@@ -145,6 +147,7 @@ from lossmith.losses.image import (
     Perceptual,
     SiLog,
 )
+from lossmith.losses.metric_learning.adaptive import CurricularFace, MagFace
 from lossmith.losses.metric_learning.graded import (
     AnglE,
     CoSENT,
@@ -169,6 +172,7 @@ from lossmith.losses.metric_learning.pairs import (
     Triplet,
 )
 from lossmith.losses.metric_learning.proxies import ProxyAnchor, ProxyNCA, SoftTriple
+from lossmith.losses.metric_learning.structured import LiftedStructured, TupletMargin
 from lossmith.losses.noisy.asymmetric import AGCE, AUL, ActiveNegative
 from lossmith.losses.noisy.robust import (
     ActivePassive,
@@ -192,6 +196,7 @@ from lossmith.losses.regression.counts import (
     ZeroInflatedPoisson,
 )
 from lossmith.losses.regression.decisions import PerturbedFenchelYoung, SPOPlus
+from lossmith.losses.regression.depth import BerHu, EdgeAwareSmoothness
 from lossmith.losses.regression.imbalance import BalancedMSE
 from lossmith.losses.regression.point import (
     MAE,
@@ -281,6 +286,7 @@ __all__ = [
     "APO",
     "AUL",
     "BCO",
+    "C51",
     "CDWCE",
     "CLIP",
     "CORAL",
@@ -358,6 +364,7 @@ __all__ = [
     "BalancedSoftmax",
     "BarlowTwins",
     "Barron",
+    "BerHu",
     "BernoulliELBO",
     "BetaNLL",
     "BetaTC",
@@ -377,6 +384,7 @@ __all__ = [
     "CIoU",
     "CVaR",
     "Cauchy",
+    "Chamfer",
     "Circle",
     "ClDice",
     "ClassBalanced",
@@ -386,6 +394,7 @@ __all__ = [
     "CosFace",
     "Cox",
     "CrossEntropy",
+    "CurricularFace",
     "DIoU",
     "DeepCORAL",
     "DeepHit",
@@ -399,6 +408,7 @@ __all__ = [
     "DistributionFocal",
     "EIoU",
     "EarlyLearning",
+    "EdgeAwareSmoothness",
     "EnergyMargin",
     "EnergyScore",
     "EnsembleCRPS",
@@ -449,6 +459,7 @@ __all__ = [
     "LatentPrediction",
     "LeCam",
     "LeastSquaresGAN",
+    "LiftedStructured",
     "LinearCrossEntropy",
     "Linex",
     "ListMLE",
@@ -462,6 +473,7 @@ __all__ = [
     "LovaszHinge",
     "LovaszSoftmax",
     "MPDIoU",
+    "MagFace",
     "MarginBased",
     "MarginRanking",
     "MaskedReconstruction",
@@ -499,6 +511,7 @@ __all__ = [
     "QualityFocal",
     "Quantile",
     "QuantileCRPS",
+    "QuantileHuber",
     "QuantileTracking",
     "RankNContrast",
     "RankNet",
@@ -544,6 +557,7 @@ __all__ = [
     "TriangularSmoothing",
     "Triplet",
     "Tukey",
+    "TupletMargin",
     "Tversky",
     "Tweedie",
     "TwoWay",
