@@ -241,6 +241,7 @@ from lossmith.losses.segmentation.pixels import (
 from lossmith.losses.segmentation.regions import (
     MCC,
     BlobDice,
+    ExponentialLogarithmic,
     GeneralizedWassersteinDice,
     UnifiedFocal,
 )
@@ -418,6 +419,7 @@ __all__ = [
     "EvidentialDirichlet",
     "EvidentialRegression",
     "Expectile",
+    "ExponentialLogarithmic",
     "FastAP",
     "FeatureMatching",
     "FlowMatching",
