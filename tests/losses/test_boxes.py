@@ -131,3 +131,57 @@ def test_prob_iou_knows_no_scale_and_no_corners() -> None:
     value = F.prob_iou(leaf, input.float()).sum()
     assert value < 1e-3
     assert torch.autograd.grad(value, leaf)[0].isfinite().all()
+
+
+def test_a_power_of_one_is_the_loss_itself() -> None:
+    input, target = boxes(20), boxes(20, seed=1)
+    for penalty, key in (("none", "iou"), ("giou", "giou"), ("diou", "diou"), ("ciou", "ciou")):
+        loss = lossmith.AlphaIoU(alpha=1.0, penalty=penalty)
+        torch.testing.assert_close(loss(input, target), lossmith.get(key)(input, target))
+
+
+def test_each_term_of_alpha_iou_is_raised() -> None:
+    input, target = boxes(20), boxes(20, seed=1)
+    iou, giou, diou, ciou = (getattr(F, key)(input, target) for key in KEYS[:4])
+    held = 1 - (1 - iou) ** 3
+    found = {p: F.alpha_iou(input, target, penalty=p) for p in ("none", "giou", "diou", "ciou")}
+    torch.testing.assert_close(found["none"], held)
+    torch.testing.assert_close(found["giou"], held + (giou - iou) ** 3)
+    torch.testing.assert_close(found["diou"], held + (diou - iou) ** 3)
+    torch.testing.assert_close(found["ciou"], held + (diou - iou) ** 3 + (ciou - diou) ** 3)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 3.0])
+def test_powers_of_boxes_without_overlap_or_area_are_finite(alpha: float) -> None:
+    flat = torch.tensor([[1.0, 1, 1, 1], [1, 1, 3, 1], [3, 3, 1, 1], [0, 0, 2, 2], [9, 9, 9, 9]])
+    input, target = flat.repeat(5, 1).requires_grad_(), flat.repeat_interleave(5, 0)
+    for penalty in ("none", "giou", "diou", "ciou"):
+        values = F.alpha_iou(input, target, alpha=alpha, penalty=penalty)
+        assert values.isfinite().all()
+        assert torch.autograd.grad(values.sum(), input)[0].isfinite().all()
+
+
+def test_mpdiou_is_the_papers_algorithm_box_by_box() -> None:
+    input, target = boxes(20), boxes(20, seed=1)
+    values = F.mpdiou(input, target, width=4.0, height=3.0)
+    for got, a, b in zip(values.tolist(), input.tolist(), target.tolist(), strict=True):
+        wide, tall = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+        shared = wide * tall if wide > 0 and tall > 0 else 0.0
+        areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+        iou = shared / (areas[0] + areas[1] - shared)
+        first = (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2
+        second = (a[2] - b[2]) ** 2 + (a[3] - b[3]) ** 2
+        assert got == pytest.approx(1 - (iou - first / 25 - second / 25), rel=1e-12)
+
+
+def test_nwd_is_the_distance_of_two_gaussians() -> None:
+    """W² = |m − m'|² + |Σ^½ − Σ'^½|²_F, of covariances diag(w²/4, h²/4)."""
+    input, target = boxes(20), boxes(20, seed=1)
+    parts = [((b[:, :2] + b[:, 2:]) / 2, (b[:, 2:] - b[:, :2]) / 2) for b in (input, target)]
+    gaps = [(a - b).square().sum(1) for a, b in zip(*parts, strict=True)]
+    expected = 1 - (-(gaps[0] + gaps[1]).sqrt() / 0.7).exp()
+    torch.testing.assert_close(F.nwd(input, target, scale=0.7), expected)
+    leaf = input.clone().requires_grad_()
+    value = F.nwd(leaf, input).sum()
+    assert value == 0
+    assert torch.autograd.grad(value, leaf)[0].isfinite().all()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lossmith import DIST
+from lossmith import DIST, PKT, SimilarityPreserving
 
 GENERATOR = torch.Generator().manual_seed(6)
 STUDENT, TEACHER = torch.randn(2, 7, 4, generator=GENERATOR, dtype=torch.float64)
@@ -34,3 +34,27 @@ def test_many_classes_that_are_nearly_alike_keep_their_gradient() -> None:
     (slope,) = torch.autograd.grad(DIST()(leaf, teacher), leaf)
     assert (slope - right).norm() < 1e-4 * right.norm()
     assert right.norm() > 0.01
+
+
+def test_similarity_preserving_knows_no_turn_and_no_scale() -> None:
+    turn = torch.linalg.qr(torch.randn(4, 4, generator=GENERATOR, dtype=torch.float64)).Q
+    assert SimilarityPreserving()(3 * STUDENT @ turn, STUDENT).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_similarity_preserving_is_its_definition() -> None:
+    maps = [one @ one.T for one in (STUDENT, TEACHER)]
+    maps = [one / one.norm(dim=1, keepdim=True) for one in maps]
+    expected = (maps[0] - maps[1]).square().sum() / len(STUDENT) ** 2
+    torch.testing.assert_close(SimilarityPreserving()(STUDENT, TEACHER), expected)
+
+
+def test_pkt_is_a_divergence_of_rows_over_their_number() -> None:
+    shares = []
+    for one in (STUDENT, TEACHER):
+        unit = one / one.norm(dim=1, keepdim=True)
+        alike = (1 + unit @ unit.T) / 2
+        shares.append(alike / alike.sum(1, keepdim=True))
+    p, q = shares
+    expected = (q * (q / p).log()).sum(1).mean() / len(p)
+    torch.testing.assert_close(PKT()(STUDENT, TEACHER), expected, rtol=1e-5, atol=0.0)
+    assert PKT()(2 * TEACHER, TEACHER).item() == pytest.approx(0, abs=1e-12)

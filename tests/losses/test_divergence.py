@@ -7,7 +7,7 @@ import torch
 
 import lossmith
 
-KEYS = sorted(set(lossmith.find("divergence")) - {"mmd"})
+KEYS = sorted(set(lossmith.find("divergence")) - {"mmd", "chamfer"})
 OF_LOGITS = [key for key in KEYS if lossmith.find()[key].card.input == "logits"]
 GENERATOR = torch.Generator().manual_seed(2)
 FIRST, SECOND = 3 * torch.randn(2, 5, 4, generator=GENERATOR, dtype=torch.float64)
@@ -89,3 +89,34 @@ def test_moving_all_samples_moves_the_distance() -> None:
 def test_rows_alone_are_refused(key: str) -> None:
     with pytest.raises(ValueError, match=r"\(4,\)"):
         lossmith.get(key)(FIRST[0], SECOND[0])
+
+
+@pytest.mark.parametrize("squared", [True, False])
+def test_chamfer_is_a_mean_over_points_each_way(squared: bool) -> None:
+    clouds, others = FIRST.reshape(1, 5, 4)[..., :3], SECOND.reshape(1, 5, 4)[:, :3, :3]
+    apart = (clouds.unsqueeze(2) - others.unsqueeze(1)).square().sum(3)
+    apart = apart if squared else apart.sqrt()
+    expected = apart.amin(2).mean() + apart.amin(1).mean()
+    loss = lossmith.Chamfer(squared=squared)
+    torch.testing.assert_close(loss(clouds, others), expected)
+    torch.testing.assert_close(loss(others, clouds), expected)
+
+
+@pytest.mark.parametrize("squared", [True, False])
+def test_clouds_that_coincide_have_no_distance_and_finite_slopes(squared: bool) -> None:
+    cloud = FIRST.reshape(1, 5, 4).clone().requires_grad_()
+    value = lossmith.Chamfer(squared=squared)(cloud, cloud.detach().flip(1))
+    assert value == 0
+    assert torch.autograd.grad(value, cloud)[0].isfinite().all()
+
+
+def test_near_points_far_from_the_origin_keep_their_digits() -> None:
+    cloud = torch.rand(1, 50, 3, generator=GENERATOR) + 1000
+    apart = (cloud.unsqueeze(2) - cloud.flip(1)[:, :20].unsqueeze(1)).square().sum(3)
+    expected = apart.amin(2).mean() + apart.amin(1).mean()
+    torch.testing.assert_close(lossmith.Chamfer()(cloud, cloud.flip(1)[:, :20]), expected)
+
+
+def test_a_cloud_without_points_is_refused() -> None:
+    with pytest.raises(ValueError, match="of a point each at least"):
+        lossmith.Chamfer()(torch.zeros(2, 4, 3), torch.zeros(2, 0, 3))

@@ -120,3 +120,12 @@ def test_a_scale_is_one_number_above_0_a_series() -> None:
         lm.MASE()(input, {"value": input, "scale": torch.ones(3)})
     with pytest.raises(ValueError, match="more times than a season, 4"):
         F.naive_error(torch.ones(1, 4), season=4)
+
+
+def test_the_energy_score_of_one_sample_is_the_end_point_error() -> None:
+    """As docs/contributing.md says: of flow (N, 2, H, W), each pixel one sample of two numbers."""
+    generator = torch.Generator().manual_seed(0)
+    flow, true = torch.randn(2, 2, 2, 3, 4, generator=generator, dtype=torch.float64)
+    error = (flow - true).square().sum(1).sqrt().mean()
+    pixels = [one.movedim(1, -1).reshape(-1, 2) for one in (flow, true)]
+    torch.testing.assert_close(lm.EnergyScore()(pixels[0].unsqueeze(1), pixels[1]), error)

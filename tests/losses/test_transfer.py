@@ -140,3 +140,41 @@ def test_deep_coral_is_torchs_covariance() -> None:
     loss = lossmith.get("deep_coral")
     torch.testing.assert_close(loss(STUDENT, TEACHER), expected)
     torch.testing.assert_close(loss(STUDENT + 9, TEACHER), expected)
+
+
+def test_entropy_is_scipys() -> None:
+    from scipy.stats import entropy
+
+    found = F.entropy_minimization(STUDENT)
+    expected = torch.from_numpy(entropy(STUDENT.softmax(1).numpy(), axis=1))
+    torch.testing.assert_close(found, expected)
+
+
+def test_class_confusion_is_the_mean_of_normalized_rows_off_the_diagonal() -> None:
+    p = (STUDENT / 2.5).softmax(1)
+    sure = 1 + (p * p.log()).sum(1).exp()
+    matrix = torch.zeros(4, 4, dtype=torch.float64)
+    for weight, row in zip(sure * len(p) / sure.sum(), p, strict=True):
+        matrix += weight * row.unsqueeze(1) * row
+    share = matrix / matrix.sum(1, keepdim=True)
+    expected = (share.sum() - share.trace()) / 4
+    torch.testing.assert_close(lossmith.MinimumClassConfusion()(STUDENT), expected)
+
+
+def test_weights_of_confusion_are_constants_of_its_gradient() -> None:
+    leaf = STUDENT.clone().requires_grad_()
+    p = (leaf / 2.5).softmax(1)
+    sure = (1 + (p * p.log()).sum(1).exp()).detach()
+    matrix = (sure.unsqueeze(1) * p).T @ p
+    expected = 1 - (matrix.diagonal() / matrix.sum(1)).mean()
+    slopes = torch.autograd.grad(expected, leaf)[0]
+    torch.testing.assert_close(
+        torch.autograd.grad(lossmith.MinimumClassConfusion()(leaf), leaf)[0], slopes
+    )
+
+
+def test_a_class_that_no_row_may_be_is_confused_with_all_others() -> None:
+    logits = torch.tensor([[0.0, 0.0, -1e4], [0.0, 0.0, -2e4]], requires_grad=True)
+    value = lossmith.MinimumClassConfusion()(logits)
+    torch.testing.assert_close(value, torch.tensor((0.5 + 0.5 + 1.0) / 3))
+    assert torch.autograd.grad(value, logits)[0].isfinite().all()

@@ -28,6 +28,7 @@ Task = Literal[
     "transfer",
     "divergence",
     "anomaly",
+    "reinforcement",
 ]
 # What one tensor holds. Any real number: values, logits, parameters of a distribution, scores,
 # embeddings. Within bounds: log_probabilities (at most 0), probabilities (of dimension 1, summing

@@ -24,6 +24,7 @@ from lossmith.functional.diffusion import *
 from lossmith.functional.distillation import *
 from lossmith.functional.distributional.likelihood import *
 from lossmith.functional.distributional.quantiles import *
+from lossmith.functional.distributional.returns import *
 from lossmith.functional.distributional.samples import *
 from lossmith.functional.distributional.scores import *
 from lossmith.functional.divergence import *
@@ -33,14 +34,17 @@ from lossmith.functional.gan.adversarial import *
 from lossmith.functional.gan.gradient_penalty import *
 from lossmith.functional.image import *
 from lossmith.functional.means import *
+from lossmith.functional.metric_learning.adaptive import *
 from lossmith.functional.metric_learning.graded import *
 from lossmith.functional.metric_learning.margins import *
 from lossmith.functional.metric_learning.nested import *
 from lossmith.functional.metric_learning.pairs import *
 from lossmith.functional.metric_learning.proxies import *
+from lossmith.functional.metric_learning.structured import *
 from lossmith.functional.noisy.asymmetric import *
 from lossmith.functional.noisy.robust import *
 from lossmith.functional.noisy.smoothing import *
+from lossmith.functional.noisy.transition import *
 from lossmith.functional.probabilities import *
 from lossmith.functional.ranking.items import *
 from lossmith.functional.ranking.lists import *
@@ -48,6 +52,7 @@ from lossmith.functional.ranking.metrics import *
 from lossmith.functional.ranking.pairs import *
 from lossmith.functional.regression.counts import *
 from lossmith.functional.regression.decisions import *
+from lossmith.functional.regression.depth import *
 from lossmith.functional.regression.imbalance import *
 from lossmith.functional.regression.point import *
 from lossmith.functional.regression.robust import *

@@ -9,9 +9,10 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import same_shape
+from lossmith.functional.checks import as_scalar_or_tensor, same_shape
+from lossmith.functional.embeddings import row_lengths
 
-__all__ = ["ciou", "diou", "eiou", "giou", "iou", "prob_iou", "siou"]
+__all__ = ["alpha_iou", "ciou", "diou", "eiou", "giou", "iou", "mpdiou", "nwd", "prob_iou", "siou"]
 
 _MOST = 1e8  # a coordinate whose fourth power float32 still holds
 _LEAST = 1e-18  # an area whose square float32 still holds
@@ -49,9 +50,47 @@ def ciou(input: Tensor, target: Tensor) -> Tensor:
     input, target = boxes(input, target)
     shared, union = _areas(input, target)
     apart = 1 - _ratio(shared, union)
-    unlike = 4 / math.pi**2 * (_slant(target) - _slant(input)).square()
-    held = _ratio(unlike, apart + unlike).detach()
-    return apart + _offset(input, target) + held * unlike
+    return apart + _offset(input, target) + _aspect(input, target, apart)
+
+
+def alpha_iou(
+    input: Tensor, target: Tensor, *, alpha: Tensor | float = 3.0, penalty: str = "none"
+) -> Tensor:
+    """Return 1 − IoU^alpha, and GIoU's, DIoU's or CIoU's terms to that power (He et al., 2021)."""
+    input, target = boxes(input, target)
+    shared, union = _areas(input, target)
+    overlap, alpha = _ratio(shared, union), as_scalar_or_tensor(alpha, input)
+    value = 1 - _power(overlap, alpha)
+    if penalty == "giou":
+        width, height = _hull(input, target)
+        return value + _power(_ratio(width * height - union, width * height), alpha)
+    if penalty in ("diou", "ciou"):
+        value = value + _power(_offset(input, target), alpha)
+    if penalty == "ciou":
+        value = value + _power(_aspect(input, target, 1 - overlap), alpha)
+    return value
+
+
+def mpdiou(
+    input: Tensor, target: Tensor, *, width: Tensor | float, height: Tensor | float
+) -> Tensor:
+    """Return 1 − IoU + (d₁² + d₂²)/(width² + height²), d of two corners each (Ma & Xu, 2023)."""
+    first, second = same_shape(input, target)
+    sides = [as_scalar_or_tensor(side, first) for side in (width, height)]
+    diagonal = torch.hypot(*(torch.as_tensor(side, dtype=first.dtype) for side in sides))
+    return iou(input, target) + ((first - second) / diagonal.to(first.device)).square().sum(1)
+
+
+def nwd(input: Tensor, target: Tensor, *, scale: Tensor | float = 12.8) -> Tensor:
+    """Return 1 − exp(−W/scale) (Wang et al., 2021).
+
+    W is the Wasserstein distance of boxes as Gaussians, of their centre and of half their sides:
+    the length of the gap of all four coordinates, over √2.
+    """
+    first, second = same_shape(input, target)
+    boxes(first, second)
+    apart = row_lengths(first - second) / math.sqrt(2)
+    return -torch.expm1(-apart / as_scalar_or_tensor(scale, first))
 
 
 def eiou(input: Tensor, target: Tensor) -> Tensor:
@@ -178,6 +217,18 @@ def _slant(box: Tensor) -> Tensor:
     width, height = _sides(box)
     some = ~(width.square() + height.square() <= _LEAST)  # so that NaN stays
     return torch.where(some, torch.atan2(width, height.where(some, torch.ones_like(height))), 0.0)
+
+
+def _aspect(input: Tensor, target: Tensor, apart: Tensor) -> Tensor:
+    """CIoU's αv of boxes and their IoU loss, α held constant."""
+    unlike = 4 / math.pi**2 * (_slant(target) - _slant(input)).square()
+    return _ratio(unlike, apart + unlike).detach() * unlike
+
+
+def _power(base: Tensor, exponent: Tensor | float) -> Tensor:
+    """base^exponent, 0 with no gradient where base is not positive."""
+    none = base <= 0  # NaN stays
+    return torch.where(none, 0.0, torch.where(none, 1.0, base).pow(exponent))
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from lossmith.functional.checks import (
 )
 from lossmith.functional.classification.multiclass import log_probabilities
 from lossmith.functional.divergence import check_rows, relative_entropy
-from lossmith.functional.embeddings import distances, scaled, unit_rows
+from lossmith.functional.embeddings import cosines, distances, scaled, unit_rows
 from lossmith.functional.regression.point import smooth_l1
 
 __all__ = [
@@ -25,8 +25,12 @@ __all__ = [
     "decoupled_distillation",
     "distillation",
     "hint",
+    "probabilistic_transfer",
     "relational_distillation",
+    "similarity_preserving",
 ]
+
+_LITTLE = 1e-7  # the authors' of PKT, where a chance is 0
 
 
 def distillation(input: Tensor, target: Tensor, *, temperature: Tensor | float = 4.0) -> Tensor:
@@ -102,6 +106,34 @@ def _uncorrelated(left: Tensor, right: Tensor) -> Tensor:
     """Return 1 − the correlation of each row with its own."""
     left, right = (part - part.mean(1, keepdim=True) for part in (left, right))
     return 1 - (unit_rows(left) * unit_rows(right)).sum(1)
+
+
+def similarity_preserving(input: Tensor, target: Tensor) -> Tensor:
+    """Return |ĝ_i − ĝ'_i|²/N, ĝ_i the unit row of inner products with all rows (Tung, 2019)."""
+    maps = [unit_rows(matmul_full_precision(one, one.T)) for one in _both_rows(input, target)]
+    return (maps[0] - maps[1]).square().sum(1) / max(len(maps[0]), 1)
+
+
+def probabilistic_transfer(input: Tensor, target: Tensor) -> Tensor:
+    """Return Σ_j q_ij log((q_ij + 1e-7)/(p_ij + 1e-7))/N (Passalis & Tefas, 2018).
+
+    p are a student's (1 + cosine)/2 of rows i and j over their sum over j, i itself too, q the
+    teacher's.
+    """
+    student, teacher = ((1 + cosines(one, one)).clamp(min=0) for one in _both_rows(input, target))
+    p, q = (part / part.sum(1, keepdim=True) for part in (student, teacher))
+    return (q * ((q + _LITTLE) / (p + _LITTLE)).log()).sum(1) / max(len(p), 1)
+
+
+def _both_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a student's and a teacher's samples as rows, which need not be of one width."""
+    if input.shape[:1] != target.shape[:1] or min(input.ndim, target.ndim) < 2:
+        raise ValueError(
+            f"input has shape {tuple(input.shape)} but target has shape {tuple(target.shape)}; "
+            "features must be (N, …), of as many samples"
+        )
+    student = promote(input)
+    return scaled(student.flatten(1)), scaled(target.to(student.dtype).flatten(1))
 
 
 def relational_distillation(

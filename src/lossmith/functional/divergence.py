@@ -5,10 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import same_shape
+from lossmith.functional.checks import promote, same_shape
 from lossmith.functional.classification.multiclass import log_probabilities
+from lossmith.functional.embeddings import row_lengths
 
 __all__ = [
+    "chamfer",
     "jensen_shannon_divergence",
     "kl",
     "ordered_wasserstein",
@@ -16,6 +18,37 @@ __all__ = [
     "total_variation_distance",
     "wasserstein_1d",
 ]
+
+
+def chamfer(input: Tensor, target: Tensor, *, squared: bool = True) -> Tensor:
+    """Return the mean distance of points to the nearest of the other cloud, both ways added.
+
+    Clouds are (N, P, D) and (N, Q, D); distances are squared, or not (Fan et al., 2017).
+    """
+    shapes = tuple(input.shape), tuple(target.shape)
+    fine = len(shapes[0]) == len(shapes[1]) == 3 and shapes[0][::2] == shapes[1][::2]
+    if not fine or 0 in (shapes[0][1], shapes[1][1]):
+        raise ValueError(
+            f"input has shape {shapes[0]} but target has shape {shapes[1]}; clouds must be "
+            "(N, P, D) and (N, Q, D), of a point each at least"
+        )
+    first = promote(input)
+    second = target.to(first.dtype)
+    # What is nearest depends on no scale, and is a constant of the gradient.
+    size = torch.maximum(*(one.detach().abs().amax((1, 2)) for one in (first, second)))
+    size = size.clamp(min=1e-30).reshape(-1, 1, 1)
+    apart = torch.cdist(
+        first.detach() / size,
+        second.detach() / size,
+        compute_mode="donot_use_mm_for_euclid_dist",  # which cancels
+    )
+    there = _to_nearest(first, second, apart.argmin(2), squared)
+    return there + _to_nearest(second, first, apart.argmin(1), squared)
+
+
+def _to_nearest(points: Tensor, others: Tensor, nearest: Tensor, squared: bool) -> Tensor:
+    gap = points - others.gather(1, nearest.unsqueeze(2).expand(-1, -1, points.shape[2]))
+    return (gap.square().sum(2) if squared else row_lengths(gap)).mean(1)
 
 
 def kl(input: Tensor, target: Tensor) -> Tensor:

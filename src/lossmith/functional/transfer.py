@@ -8,15 +8,26 @@ from torch import Tensor, nn
 
 from lossmith.functional.checks import (
     as_scalar_or_tensor,
+    divisor,
+    head_dim,
     matmul_full_precision,
     promote,
     same_shape,
     widest,
 )
+from lossmith.functional.classification.multiclass import log_probabilities, one_minus_exp
 from lossmith.functional.divergence import check_rows
 from lossmith.functional.embeddings import magnitude, scaled
 
-__all__ = ["deep_coral", "flat_parameters", "l2_sp", "mmd", "sinkhorn_divergence"]
+__all__ = [
+    "deep_coral",
+    "entropy_minimization",
+    "flat_parameters",
+    "l2_sp",
+    "minimum_class_confusion",
+    "mmd",
+    "sinkhorn_divergence",
+]
 
 _STEPS = 200  # of Newton, at each temperature
 _ROUGH, _NEAR = 1e-2, 1e-5  # what the plan's margins may miss by, together: on the way, at the end
@@ -35,6 +46,33 @@ def flat_parameters(module: nn.Module) -> Tensor:
     torch.Size([8])
     """
     return torch.cat([promote(one).flatten() for one in module.parameters()])
+
+
+def entropy_minimization(input: Tensor) -> Tensor:
+    """Return −Σ p_c log p_c of the softmax (Grandvalet & Bengio, 2004)."""
+    log_p = log_probabilities(promote(input))
+    return -(log_p.exp() * log_p).sum(head_dim(log_p))
+
+
+def minimum_class_confusion(
+    input: Tensor, *, weight: Tensor | None = None, temperature: Tensor | float = 2.5
+) -> Tensor:
+    """Return 1 − the mean over classes of C_cc / Σ_d C_cd, C = Σ_i w_i p_i p_iᵀ (Jin et al., 2020).
+
+    p are of the softmax of logits (N, C) over the temperature; w = 1 + exp(−entropy) is constant.
+    """
+    rows = promote(input)
+    if rows.ndim != 2:
+        raise ValueError(f"input must be logits (N, C), got shape {tuple(rows.shape)}")
+    log_p = log_probabilities(rows / divisor(temperature, rows))
+    sure = (1 + (-entropy_minimization(log_p.detach())).exp()).log()
+    if weight is not None:
+        known = weight > 0
+        sure = torch.where(known, sure + torch.where(known, weight, 1).to(sure).log(), -1e30)
+    # Σ_d C_cd is Σ_i w_i p_ic: each row's share of a class, however unlikely that is in all rows
+    share = (log_p + sure.unsqueeze(1)).softmax(0)
+    confusion = (share * one_minus_exp(log_p)).sum(0).mean()
+    return confusion if weight is None else confusion * (weight > 0).any()
 
 
 def mmd(

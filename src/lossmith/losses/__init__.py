@@ -1,6 +1,13 @@
 """Every loss of the catalogue; what is exported here is listed, documented and tested."""
 
-from lossmith.losses.anomaly import DeepSVDD, SoftBoundarySVDD
+from lossmith.losses.anomaly import (
+    DeepSAD,
+    DeepSVDD,
+    Deviation,
+    EnergyMargin,
+    HypersphereClassification,
+    SoftBoundarySVDD,
+)
 from lossmith.losses.audio import CTC, ESR, RNNT, SISDR, MelSTFT, MultiResolutionSTFT
 from lossmith.losses.autoencoder import (
     BernoulliELBO,
@@ -32,15 +39,18 @@ from lossmith.losses.binary.multilabel import (
 from lossmith.losses.binary.pairs import APLoss, PartialAUC
 from lossmith.losses.binary.unlabelled import NNPU
 from lossmith.losses.boxes import (
+    NWD,
+    AlphaIoU,
     CIoU,
     DIoU,
     EIoU,
     GIoU,
     IoU,
+    MPDIoU,
     ProbIoU,
     SIoU,
 )
-from lossmith.losses.classification.calibration import MDCA, MMCE
+from lossmith.losses.classification.calibration import MDCA, MMCE, LogitNorm
 from lossmith.losses.classification.imbalance import (
     LDAM,
     VS,
@@ -80,10 +90,12 @@ from lossmith.losses.diffusion import Consistency, Denoising, FlowMatching
 from lossmith.losses.distillation import (
     DIST,
     DKD,
+    PKT,
     RKD,
     AttentionTransfer,
     Distillation,
     Hint,
+    SimilarityPreserving,
 )
 from lossmith.losses.distributional.likelihood import (
     BetaNLL,
@@ -94,6 +106,7 @@ from lossmith.losses.distributional.likelihood import (
     StudentTNLL,
     VonMisesNLL,
 )
+from lossmith.losses.distributional.returns import C51, QuantileHuber
 from lossmith.losses.distributional.samples import EnergyScore
 from lossmith.losses.distributional.scores import (
     DistributionFocal,
@@ -104,6 +117,7 @@ from lossmith.losses.distributional.scores import (
 )
 from lossmith.losses.divergence import (
     KL,
+    Chamfer,
     JensenShannonDivergence,
     OrderedWasserstein,
     ReverseKL,
@@ -133,6 +147,7 @@ from lossmith.losses.image import (
     Perceptual,
     SiLog,
 )
+from lossmith.losses.metric_learning.adaptive import CurricularFace, MagFace
 from lossmith.losses.metric_learning.graded import (
     AnglE,
     CoSENT,
@@ -157,6 +172,7 @@ from lossmith.losses.metric_learning.pairs import (
     Triplet,
 )
 from lossmith.losses.metric_learning.proxies import ProxyAnchor, ProxyNCA, SoftTriple
+from lossmith.losses.metric_learning.structured import LiftedStructured, TupletMargin
 from lossmith.losses.noisy.asymmetric import AGCE, AUL, ActiveNegative
 from lossmith.losses.noisy.robust import (
     ActivePassive,
@@ -167,6 +183,7 @@ from lossmith.losses.noisy.robust import (
     SymmetricCrossEntropy,
 )
 from lossmith.losses.noisy.smoothing import EarlyLearning, OnlineLabelSmoothing
+from lossmith.losses.noisy.transition import ForwardCorrection
 from lossmith.losses.ranking.lists import GBCE, ListMLE, ListNet, PListMLE
 from lossmith.losses.ranking.metrics import ApproxNDCG, NeuralNDCG, SmoothAP
 from lossmith.losses.ranking.pairs import WARP, LambdaLoss, MarginRanking, RankNet
@@ -179,6 +196,7 @@ from lossmith.losses.regression.counts import (
     ZeroInflatedPoisson,
 )
 from lossmith.losses.regression.decisions import PerturbedFenchelYoung, SPOPlus
+from lossmith.losses.regression.depth import BerHu, EdgeAwareSmoothness
 from lossmith.losses.regression.imbalance import BalancedMSE
 from lossmith.losses.regression.point import (
     MAE,
@@ -223,6 +241,7 @@ from lossmith.losses.segmentation.pixels import (
 from lossmith.losses.segmentation.regions import (
     MCC,
     BlobDice,
+    ExponentialLogarithmic,
     GeneralizedWassersteinDice,
     UnifiedFocal,
 )
@@ -236,14 +255,21 @@ from lossmith.losses.self_supervised.redundancy import (
 )
 from lossmith.losses.self_supervised.self_distillation import DINO, IBOT, MSN, NegativeCosine, SwAV
 from lossmith.losses.series import DILATE, MASE, FreDF, SoftDTW
-from lossmith.losses.survival.continuous import Cox, LogNormalAFT, WeibullAFT
+from lossmith.losses.survival.continuous import Cox, LogLogisticAFT, LogNormalAFT, WeibullAFT
 from lossmith.losses.survival.grid import MTLR, PMF, BCESurv, DeepHit, LogisticHazard, PCHazard
 from lossmith.losses.text.completions import BCO, KTO
 from lossmith.losses.text.pairs import APO, CPO, DPO, EXO, IPO, ORPO, SPPO, RobustDPO, SimPO
 from lossmith.losses.text.rewards import GRPO
 from lossmith.losses.text.tagging import CRF
 from lossmith.losses.text.tokens import Unlikelihood
-from lossmith.losses.transfer import L2SP, MMD, DeepCORAL, SinkhornDivergence
+from lossmith.losses.transfer import (
+    L2SP,
+    MMD,
+    DeepCORAL,
+    EntropyMinimization,
+    MinimumClassConfusion,
+    SinkhornDivergence,
+)
 from lossmith.losses.wrappers.groups import GroupDRO
 from lossmith.losses.wrappers.permutations import PermutationInvariant
 from lossmith.losses.wrappers.values import (
@@ -261,6 +287,7 @@ __all__ = [
     "APO",
     "AUL",
     "BCO",
+    "C51",
     "CDWCE",
     "CLIP",
     "CORAL",
@@ -303,7 +330,9 @@ __all__ = [
     "NACL",
     "NCC",
     "NNPU",
+    "NWD",
     "ORPO",
+    "PKT",
     "PMF",
     "R1",
     "R2",
@@ -324,6 +353,7 @@ __all__ = [
     "ActivePassive",
     "AdaFace",
     "AdaptiveBarron",
+    "AlphaIoU",
     "AnglE",
     "AnyLoss",
     "ApproxNDCG",
@@ -335,6 +365,7 @@ __all__ = [
     "BalancedSoftmax",
     "BarlowTwins",
     "Barron",
+    "BerHu",
     "BernoulliELBO",
     "BetaNLL",
     "BetaTC",
@@ -354,6 +385,7 @@ __all__ = [
     "CIoU",
     "CVaR",
     "Cauchy",
+    "Chamfer",
     "Circle",
     "ClDice",
     "ClassBalanced",
@@ -363,30 +395,38 @@ __all__ = [
     "CosFace",
     "Cox",
     "CrossEntropy",
+    "CurricularFace",
     "DIoU",
     "DeepCORAL",
     "DeepHit",
+    "DeepSAD",
     "DeepSVDD",
     "Denoising",
+    "Deviation",
     "Dice",
     "Distillation",
     "DistributionBalanced",
     "DistributionFocal",
     "EIoU",
     "EarlyLearning",
+    "EdgeAwareSmoothness",
+    "EnergyMargin",
     "EnergyScore",
     "EnsembleCRPS",
     "Entmax",
+    "EntropyMinimization",
     "EqualizationV2",
     "EvidentialDirichlet",
     "EvidentialRegression",
     "Expectile",
+    "ExponentialLogarithmic",
     "FastAP",
     "FeatureMatching",
     "FlowMatching",
     "Focal",
     "FocalFrequency",
     "FocalTversky",
+    "ForwardCorrection",
     "FreDF",
     "FreeBits",
     "GIoU",
@@ -408,6 +448,7 @@ __all__ = [
     "HingeGAN",
     "Hint",
     "Huber",
+    "HypersphereClassification",
     "ImageTotalVariation",
     "InfoNCE",
     "IoU",
@@ -420,22 +461,28 @@ __all__ = [
     "LatentPrediction",
     "LeCam",
     "LeastSquaresGAN",
+    "LiftedStructured",
     "LinearCrossEntropy",
     "Linex",
     "ListMLE",
     "ListNet",
     "LogCosh",
+    "LogLogisticAFT",
     "LogNormalAFT",
     "LogisticHazard",
     "LogitAdjusted",
+    "LogitNorm",
     "LovaszHinge",
     "LovaszSoftmax",
+    "MPDIoU",
+    "MagFace",
     "MarginBased",
     "MarginRanking",
     "MaskedReconstruction",
     "Matryoshka",
     "MelSTFT",
     "MinimaxGAN",
+    "MinimumClassConfusion",
     "MixtureDensity",
     "MoCo",
     "MultiHinge",
@@ -466,6 +513,7 @@ __all__ = [
     "QualityFocal",
     "Quantile",
     "QuantileCRPS",
+    "QuantileHuber",
     "QuantileTracking",
     "RankNContrast",
     "RankNet",
@@ -482,6 +530,7 @@ __all__ = [
     "SiLog",
     "SigLIP",
     "SimPO",
+    "SimilarityPreserving",
     "SinkhornDivergence",
     "SmoothAP",
     "SmoothL1",
@@ -510,6 +559,7 @@ __all__ = [
     "TriangularSmoothing",
     "Triplet",
     "Tukey",
+    "TupletMargin",
     "Tversky",
     "Tweedie",
     "TwoWay",

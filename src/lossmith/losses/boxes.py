@@ -5,7 +5,7 @@ import math
 from lossmith import functional as F
 from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
-from lossmith.core.hyperparameter import Choice
+from lossmith.core.hyperparameter import Choice, Real
 
 _INPUT, _TARGET = [[0.0, 0.0, 2.0, 2.0]], [[1.0, 1.0, 3.0, 4.0]]
 _UNLIKE = 4 / math.pi**2 * (math.atan(2 / 3) - math.atan(1.0)) ** 2
@@ -251,4 +251,124 @@ class ProbIoU(Pointwise):
             value=math.sqrt(1 - math.exp(-3 / 8)),
         ),
         studied=False,  # whose boxes are upright
+    )
+
+
+class AlphaIoU(Pointwise):
+    r"""The IoU loss with overlap, and penalty, to a power: boxes that are nearly right count most.
+
+    .. math:: \ell(x, y) = 1 - \mathrm{IoU}^\alpha + P^\alpha
+
+    with P = 0, or the penalty of `GIoU`, `DIoU` or `CIoU`: for "ciou" both of its terms, each to
+    the power.
+
+    Shapes: input and target (N, 4): x1, y1, x2, y2 in any unit. Values from 0, as those.
+
+    Use when: Boxes are scored at high overlaps, or some of them are noisy.
+    Avoid when: Boxes start apart and the penalty is "none": there the gradient is zero.
+    Source: He, Erfani, Ma, Bailey, Chi, Hua, Alpha-IoU: A Family of Power Intersection over Union
+    Losses for Bounding Box Regression (2021).
+
+    >>> AlphaIoU()(torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([[0.0, 0.0, 2.0, 1.0]]))
+    tensor(0.8750)
+    """
+
+    function = staticmethod(F.alpha_iou)
+    alpha: Real = Real(default=3.0, low=0.0, exclusive=True, doc="α; 3 is the paper's best")
+    penalty: Choice = Choice(
+        default="none", choices=("none", "giou", "diou", "ciou"), doc="of which loss the rest is"
+    )
+    card = Card(
+        key="alpha_iou",
+        tasks=("detection",),
+        input="boxes",
+        target="boxes",
+        example=Example(
+            arguments={"alpha": 2.0, "penalty": "ciou"},
+            input=_INPUT,
+            target=_TARGET,
+            value=1 - 1 / 9**2 + (3.25 / 25) ** 2 + (_UNLIKE**2 / (1 - 1 / 9 + _UNLIKE)) ** 2,
+        ),
+        detached=True,
+        studied=False,
+    )
+
+
+class MPDIoU(Pointwise):
+    r"""The IoU loss plus the squared gaps of two opposite corners, over the image's diagonal.
+
+    .. math:: \ell(x, y) = 1 - \mathrm{IoU} + \frac{d_1^2 + d_2^2}{w^2 + h^2}
+
+    Shapes: input and target (N, 4): x1, y1, x2, y2 in the unit of the image's width w and height h.
+    Values from 0; to 3 for boxes within the image. d are the distances of the corners (x1, y1), and
+    of (x2, y2).
+
+    Use when: Boxes are regressed by IoU, and those of one centre and shape must differ by size too.
+    Avoid when: Objects are tiny in a large image: the gaps over its diagonal hardly count.
+    Source: Ma, Xu, MPDIoU: A Loss for Efficient and Accurate Bounding Box Regression (2023).
+
+    >>> loss = MPDIoU(width=4.0, height=3.0)
+    >>> loss(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([[1.0, 0.0, 2.0, 1.0]]))
+    tensor(1.0800)
+    """
+
+    function = staticmethod(F.mpdiou)
+    width: Real = Real(low=0.0, exclusive=True, doc="of the image; 1 for boxes in its unit")
+    height: Real = Real(low=0.0, exclusive=True, doc="of the image; 1 for boxes in its unit")
+    card = Card(
+        key="mpdiou",
+        tasks=("detection",),
+        input="boxes",
+        target="boxes",
+        example=Example(
+            arguments={"width": 4.0, "height": 3.0},
+            input=_INPUT,
+            target=_TARGET,
+            value=1 - 1 / 9 + (2 + 5) / 25,
+        ),
+        studied=False,
+    )
+
+
+class NWD(Pointwise):
+    r"""How far boxes are apart as Gaussians, on a scale of tiny objects.
+
+    .. math:: \ell(x, y) = 1 - e^{-W / C} \qquad W^2 = \Bigl\lVert \Bigl( c_x, c_y, \frac{w}{2},
+        \frac{h}{2} \Bigr)_x - \Bigl( c_x, c_y, \frac{w}{2}, \frac{h}{2} \Bigr)_y \Bigr\rVert^2
+
+    the Wasserstein distance of Gaussians at the boxes' centres c, of standard deviations w/2, h/2.
+
+    Shapes: input and target (N, 4): x1, y1, x2, y2 in pixels. Values from 0 to 1. W is the length
+    of the gap of the four coordinates over √2. The authors' code adds 10⁻⁷ to W².
+
+    Use when: Objects are of few pixels: a small shift, which ends an overlap, changes it little.
+    Avoid when: Sizes vary much: a shift counts alike for all, where IoU counts it by the box.
+    Source: Wang, Xu, Yang, Yu, A Normalized Gaussian Wasserstein Distance for Tiny Object Detection
+    (2021).
+
+    >>> loss = NWD(scale=2.0)
+    >>> loss(torch.tensor([[0.0, 0.0, 4.0, 4.0]]), torch.tensor([[2.0, 0.0, 6.0, 4.0]]))
+    tensor(0.6321)
+    """
+
+    function = staticmethod(F.nwd)
+    scale: Real = Real(
+        default=12.8,
+        low=0.0,
+        exclusive=True,
+        doc="C, the mean size of the objects, in pixels; 12.8 is that of AI-TOD",
+    )
+    card = Card(
+        key="nwd",
+        tasks=("detection",),
+        input="boxes",
+        target="boxes",
+        # gaps 1, 1, 1, 2
+        example=Example(
+            arguments={"scale": 2.0},
+            input=_INPUT,
+            target=_TARGET,
+            value=1 - math.exp(-math.sqrt(7 / 2) / 2),
+        ),
+        studied=False,
     )

@@ -251,6 +251,76 @@ class RKD(Coupled):
     )
 
 
+class SimilarityPreserving(Coupled):
+    r"""Rows that are alike for a teacher are alike for the student: inner products of features.
+
+    .. math:: \ell_i = \frac1N \sum_j \Bigl( \frac{g^s_{ij}}{\lVert g^s_i \rVert} - \frac{g^t_{ij}}
+        {\lVert g^t_i \rVert} \Bigr)^2 \qquad g_{ij} = f_i \cdot f_j
+
+    Shapes: input (N, …) of the student's features and target (N, …) of the teacher's, each of any
+    size a sample. One value a row. The authors train with cross-entropy beside it, and a weight of
+    3000.
+
+    Use when: Features of another size: activations of one layer each, without a map between them.
+    Avoid when: Batches are small: nothing but pairs within them is passed on.
+    Source: Tung, Mori, Similarity-Preserving Knowledge Distillation (2019).
+
+    >>> SimilarityPreserving()(torch.eye(2), torch.ones(2, 3))  # rows (1, 0) against (1, 1)/√2
+    tensor(0.2929)
+    """
+
+    function = staticmethod(F.similarity_preserving)
+    card = Card(
+        key="similarity_preserving",
+        tasks=("distillation",),
+        input="embeddings",
+        target="embeddings",
+        # of the teacher all rows are alike, of the student none: (1 − 1/√2)² + 1/2, halved
+        example=Example(
+            input=[[2.0, 0.0], [0.0, 2.0]],
+            target=[[1.0, 3.0], [1.0, 3.0]],
+            value=((1 - math.sqrt(0.5)) ** 2 + 0.5) / 2,
+        ),
+    )
+
+
+class PKT(Coupled):
+    r"""The chance that one row picks another, by their cosine, is that of the teacher.
+
+    .. math:: \ell_i = \frac1N \sum_j q_{ij} \log \frac{q_{ij}}{p_{ij}} \qquad p_{ij} = \frac{1 +
+        \cos(f_i, f_j)}{\sum_k 1 + \cos(f_i, f_k)}
+
+    q are those of the teacher's features.
+
+    Shapes: input (N, …) of the student's features and target (N, …) of the teacher's, each of any
+    size a sample. One value a row. As in the authors' code a row's pair with itself counts, the sum
+    is divided by N, and 10⁻⁷ is added to p and q in the logarithm; the paper leaves the pair out,
+    and sums.
+
+    Use when: Features of another size: embeddings of the last layer, for retrieval.
+    Avoid when: Batches are small: nothing but pairs within them is passed on.
+    Source: Passalis, Tefas, Learning Deep Representations with Probabilistic Knowledge Transfer
+    (2018).
+
+    >>> PKT()(torch.eye(2), torch.ones(2, 3))  # (2/3, 1/3) against even: log(9/8)/2 each
+    tensor(0.0294)
+    """
+
+    function = staticmethod(F.probabilistic_transfer)
+    card = Card(
+        key="pkt",
+        tasks=("distillation",),
+        input="embeddings",
+        target="embeddings",
+        # student (2/3, 1/3), teacher even: (log(3/4) + log(3/2))/2, over 2
+        example=Example(
+            input=[[2.0, 0.0], [0.0, 2.0]],
+            target=[[1.0, 3.0], [1.0, 3.0]],
+            value=math.log(9 / 8) / 4,
+        ),
+    )
+
+
 class DIST(StudentLogits, SetLoss):
     r"""A student's probabilities correlate with a teacher's, along classes and along samples.
 

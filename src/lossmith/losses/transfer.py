@@ -1,14 +1,18 @@
 """Losses of transfer: weights near where they started, domains and samples that look alike."""
 
 import math
+from abc import ABC
 
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.bases import SetLoss
+from lossmith.core.bases import Pointwise, SetLoss, Statistic
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Switch, Whole
-from lossmith.core.loss import UnknownHeadError
+from lossmith.core.loss import Loss, UnknownHeadError
+from lossmith.core.reduce import broadcast_weight
+from lossmith.functional.checks import promote
+from lossmith.losses._classes import LOG3
 
 
 class L2SP(SetLoss):
@@ -192,3 +196,93 @@ class SinkhornDivergence(SetLoss):
         vmap=False,
         fullgraph=False,
     )
+
+
+class _Unlabelled(Loss, ABC):
+    """A loss of logits of rows without labels."""
+
+    @property
+    def out_features(self) -> int:
+        """UnknownHeadError: there is no target to tell the classes."""
+        raise UnknownHeadError(f"{type(self).__name__} reads logits of however many classes")
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the softmax: one probability a class."""
+        return F.softmax(output)
+
+
+class EntropyMinimization(_Unlabelled, Pointwise):
+    r"""The entropy of what is predicted for rows without labels: they should be told clearly.
+
+    .. math:: \ell(x) = -\sum_c p_c \log p_c \qquad p = \mathrm{softmax}(x)
+
+    Shapes: input (N, C, …) of logits; there is no target. One value a row, in nats, from 0 to
+    log C. The paper adds it, with a weight to tune, to the cross-entropy of the rows with labels.
+
+    Use when: Rows without labels abound, and classes are apart: beside cross-entropy.
+    Avoid when: Alone from a random start, or classes overlap: one class for all rows satisfies it.
+    Source: Grandvalet, Bengio, Semi-supervised Learning by Entropy Minimization (2004).
+
+    >>> EntropyMinimization()(torch.tensor([[0.0, 0.0], [99.0, 0.0]]))
+    tensor(0.3466)
+    """
+
+    function = staticmethod(F.entropy_minimization)
+    card = Card(
+        key="entropy_minimization",
+        tasks=("transfer",),
+        input="logits",
+        target=None,
+        # p of (3/4, 1/4) and (1/2, 1/2)
+        example=Example(
+            input=[[LOG3, 0.0], [0.0, 0.0]],
+            target=None,
+            value=(0.75 * math.log(4 / 3) + 0.25 * math.log(4) + math.log(2)) / 2,
+        ),
+    )
+
+
+class MinimumClassConfusion(_Unlabelled, Statistic):
+    r"""How much pairs of classes are predicted for the same rows of the new domain.
+
+    .. math:: \ell = \frac1K \sum_{c \ne d} \frac{C_{cd}}{\sum_e C_{ce}} \qquad C_{cd} = \sum_i w_i
+        p_{ic} p_{id}, \quad p_i = \mathrm{softmax}(x_i / T), \quad w_i \propto 1 + e^{-H(p_i)}
+
+    with the entropy H; weights w are constants of the gradient.
+
+    Shapes: input (N, K) of the logits of rows without labels; there is no target. One number of
+    the batch, from 0 to 1 − 1/K. The authors' code adds 10⁻⁵ to p within the entropy's logarithm.
+
+    Use when: A classifier meets a new domain without labels: beside cross-entropy of the old one.
+    Avoid when: Batches are small beside the number of classes: each pair is then seen too seldom.
+    Source: Jin, Wang, Long, Wang, Minimum Class Confusion for Versatile Domain Adaptation (2020).
+
+    >>> MinimumClassConfusion()(torch.tensor([[0.0, 0.0], [0.0, 0.0]]))  # each row is both alike
+    tensor(0.5000)
+    """
+
+    function = staticmethod(F.minimum_class_confusion)
+    temperature: Real = Real(
+        default=2.5, low=0.0, exclusive=True, doc="T, which divides the logits; the paper's 2.5"
+    )
+    card = Card(
+        key="minimum_class_confusion",
+        tasks=("transfer",),
+        input="logits",
+        target=None,
+        # p of (3/4, 1/4) and (1/4, 3/4): C is 10, 6 and 6, 10 sixteenths
+        example=Example(
+            arguments={"temperature": 1.0},
+            input=[[LOG3, 0.0], [0.0, LOG3]],
+            target=None,
+            value=6 / 16,
+        ),
+        detached=True,
+    )
+
+    def value(self, input: Tensor, target: None, weight: Tensor | None) -> Tensor:
+        """Return the mean share of a class's rows that are predicted otherwise."""
+        input = promote(input)
+        if weight is not None:
+            weight = broadcast_weight(weight, input.new_ones(input.shape[:1]))
+        return F.minimum_class_confusion(input, weight=weight, temperature=self.temperature)

@@ -29,7 +29,10 @@ def minimiser(case: Case, target: Tensor, weight: Tensor | None = None) -> Tenso
         heads = grid.double()
         best = heads[many(heads).argmin()]
     else:
-        best = _descend(one, torch.zeros(case.width, dtype=torch.float64))
+        start = torch.zeros(case.width, dtype=torch.float64)
+        best = _descend(one, start)
+        if one(best) >= one(start):  # of no direction at 0 there is no slope to follow
+            best = _descend(one, start + 1)
     return _polish(many, best).unsqueeze(0)
 
 

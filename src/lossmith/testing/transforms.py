@@ -151,8 +151,8 @@ def half_precision_follows(case: Case) -> None:
     for half in HALVES:
         seen = [tuple(tree_map(_to(half), part) for part in batch) for batch in batches]
         progress = [
-            Progress(step=step, epoch=step // 5, signals=brought(case.card, *batch))
-            for step, batch in enumerate(seen, 1)
+            Progress(step=count, epoch=count // 5, signals=brought(case.card, *batch))
+            for count, batch in enumerate(seen, 1)
         ]
         before = torch.get_default_dtype()
         torch.set_default_dtype(half)
@@ -160,14 +160,17 @@ def half_precision_follows(case: Case) -> None:
             built = type(case.loss)(**rebuilding(case.loss))
         finally:
             torch.set_default_dtype(before)
-        built.load_state_dict(case.loss.state_dict())  # which may have seen something already
-        right, cast = (copy.deepcopy(case.loss).float() for _ in range(2))
+        right = copy.deepcopy(case.loss).float()
+        wide = {name: one for name, one in right.named_parameters() if one.numel() > 1}
+        for one in wide.values():  # which are the model's, as its weights are
+            one.data = one.data.to(half).float()
+        built.load_state_dict(right.state_dict())  # which may have seen something already
+        cast = copy.deepcopy(right)
         for loss in (right, cast.to(half), built):
-            for one in progress:
-                loss.observe(one)
+            for step in progress:
+                loss.observe(step)
             expected = right.state_dict()
-            wide = {name for name, one in right.named_parameters() if one.numel() > 1}
-            for name in expected.keys() - wide:  # which are the model's, as its weights are
+            for name in expected.keys() - wide.keys():
                 value = loss.state_dict()[name]
                 assert torch.equal(value, expected[name]), (
                     f"in {half} {name} becomes {value.tolist()}, in float32 "

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from lossmith.losses import MDCA, MMCE, Focal
+from lossmith.losses import MDCA, MMCE, CrossEntropy, Focal, LogitNorm
 
 
 def batch(rows: int = 12, classes: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,3 +60,12 @@ def test_confidence_that_is_right_is_left_alone() -> None:
     assert (slope[:, 0] > 0).all()  # half are right: less confidence
     slope = torch.autograd.grad(MMCE()(input, torch.tensor([0, 0])), input)[0]
     assert (slope[:, 0] < 0).all()  # all are: more
+
+
+def test_logit_norm_knows_no_size_of_logits() -> None:
+    logits, classes = torch.randn(5, 4, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 0])
+    loss = LogitNorm(temperature=0.5)
+    torch.testing.assert_close(loss(100 * logits, classes), loss(logits, classes))
+    unit = logits / logits.norm(dim=1, keepdim=True) / 0.5
+    torch.testing.assert_close(loss(logits, classes), CrossEntropy()(unit, classes))
+    torch.testing.assert_close(loss.decode(logits), unit.softmax(1))

@@ -16,6 +16,7 @@ from lossmith.losses import (
     NACL,
     BinaryHausdorffDT,
     BlobDice,
+    ExponentialLogarithmic,
     GeneralizedWassersteinDice,
     HausdorffDT,
     UnifiedFocal,
@@ -25,6 +26,7 @@ TABLE = [[0.0, 2.0, 2.0], [2.0, 0.0, 1.0], [2.0, 1.0, 0.0]]
 CLASSES = [
     UnifiedFocal(),
     UnifiedFocal(asymmetric=False),
+    ExponentialLogarithmic(counts=[90, 9, 1]),
     GeneralizedWassersteinDice(distances=TABLE),
     NACL(size=1),
     HausdorffDT(),
@@ -109,6 +111,23 @@ def test_unified_focal_is_its_definition(asymmetric: bool) -> None:
         input, target, lambda_=share, delta=delta, gamma=gamma, asymmetric=asymmetric, smooth=1e-12
     )
     np.testing.assert_allclose(values.numpy(), expected, rtol=1e-9)
+
+
+def test_exponential_logarithmic_is_its_definition() -> None:
+    input, target = batch()
+    counts, gammas = np.array([90.0, 9.0, 1.0]), (0.4, 0.6)
+    p, expected = input.softmax(1).numpy(), []
+    for image, true in zip(p, target.numpy(), strict=True):
+        hits = [(image[c] * (true == c)).sum() for c in range(3)]
+        sizes = [image[c].sum() + (true == c).sum() for c in range(3)]
+        dice = [(2 * hit + 1) / (size + 1) for hit, size in zip(hits, sizes, strict=True)]
+        own = np.take_along_axis(image, true[None], 0)[0]
+        pixels = (counts.sum() / counts[true]) ** 0.5 * (-np.log(own)) ** gammas[1]
+        expected.append(0.7 * np.mean((-np.log(dice)) ** gammas[0]) + 0.3 * pixels.mean())
+    loss = ExponentialLogarithmic(
+        counts=counts, dice_weight=0.7, dice_gamma=gammas[0], cross_gamma=gammas[1]
+    )
+    assert loss(input, target).item() == pytest.approx(np.mean(expected), rel=1e-9)
 
 
 def test_wasserstein_dice_forgives_what_is_near() -> None:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from lossmith import Cox, LogNormalAFT, WeibullAFT
+from lossmith import Cox, LogLogisticAFT, LogNormalAFT, WeibullAFT
 from lossmith.catalogue.lookup import from_config
 
-BOTH = pytest.mark.parametrize("kind", [WeibullAFT, LogNormalAFT])
+BOTH = pytest.mark.parametrize("kind", [WeibullAFT, LogNormalAFT, LogLogisticAFT])
 HEAD = torch.tensor([[0.7, -0.4]], dtype=torch.float64)
 
 

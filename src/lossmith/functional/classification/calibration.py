@@ -1,12 +1,21 @@
-"""How far confidence is from accuracy, of a batch: one number, for beside a loss of classes."""
+"""How far confidence is from accuracy, of a batch, and a loss that bounds confidence."""
 
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import as_scalar_or_tensor, class_logits, head_dim
-from lossmith.functional.classification.multiclass import gather_target, is_target
+from lossmith.functional.checks import as_scalar_or_tensor, class_logits, divisor, head_dim
+from lossmith.functional.classification.multiclass import gather_target, is_target, nll
+from lossmith.functional.embeddings import unit_rows
 
-__all__ = ["mdca", "mmce"]
+__all__ = ["logit_norm", "mdca", "mmce"]
+
+
+def logit_norm(
+    input: Tensor, target: Tensor, *, temperature: Tensor | float = 0.04, ignore_index: int = -100
+) -> Tensor:
+    """Return −log p_t of the softmax of x/(temperature·‖x‖) (Wei et al., 2022)."""
+    logits, classes = class_logits(input, target, ignore_index)
+    return nll(unit_rows(logits, head_dim(logits)) / divisor(temperature, logits), classes)
 
 
 def mmce(

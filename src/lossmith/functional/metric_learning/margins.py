@@ -34,9 +34,7 @@ def arc_face(
     cos, classes = class_cosines(input, target, proxies, centers)
     margin = tensor_like(margin, cos)
     own = gather_target(cos, classes)
-    turned = _turned(own, margin)
-    held = torch.where(own > -margin.cos(), turned, own - margin * margin.sin())
-    return margin_entropy(cos, classes, held, scale)
+    return margin_entropy(cos, classes, held_back(own, margin), scale)
 
 
 def cos_face(
@@ -108,7 +106,7 @@ def ada_face(
     far = (norms(input) - tensor_like(mean, cos)) / (tensor_like(deviation, cos) + 1e-3)
     quality = (as_scalar_or_tensor(concentration, cos) * far).clamp(-1, 1)
     angle = -margin * quality
-    turned = _turned(own, angle)
+    turned = turned_by(own, angle)
     turned = torch.where((angle < 0) & (own > angle.cos()), 1, turned)  # θ + g from 0 to π
     turned = torch.where((angle > 0) & (own < -angle.cos()), -1, turned)
     return margin_entropy(cos, classes, turned - margin * (1 + quality), scale)
@@ -119,7 +117,13 @@ def norms(input: Tensor) -> Tensor:
     return row_lengths(input.detach()).clamp(0.001, 100)
 
 
-def _turned(cos: Tensor, angle: Tensor) -> Tensor:
+def held_back(cos: Tensor, margin: Tensor) -> Tensor:
+    """Return cos(θ + margin), cos θ − margin·sin margin beyond θ = π − margin, where it rises."""
+    turned = turned_by(cos, margin)
+    return torch.where(cos > -margin.cos(), turned, cos - margin * margin.sin())
+
+
+def turned_by(cos: Tensor, angle: Tensor) -> Tensor:
     """Return cos(θ + angle)."""
     rest = 1 - cos.square()
     clear = rest > torch.finfo(cos.dtype).eps

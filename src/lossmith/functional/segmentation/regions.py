@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import as_scalar_or_tensor, check, check_range, promote, same_shape
-from lossmith.functional.classification.multiclass import focal, nll
+from lossmith.functional.classification.multiclass import focal, nll, per_class
 from lossmith.functional.segmentation.masks import (
     binary_pixels,
     class_masks,
@@ -13,7 +13,14 @@ from lossmith.functional.segmentation.masks import (
 )
 from lossmith.functional.segmentation.overlap import missed, root
 
-__all__ = ["blob_dice", "blob_weights", "generalized_wasserstein_dice", "mcc", "unified_focal"]
+__all__ = [
+    "blob_dice",
+    "blob_weights",
+    "exponential_logarithmic",
+    "generalized_wasserstein_dice",
+    "mcc",
+    "unified_focal",
+]
 
 Number = Tensor | float
 
@@ -38,6 +45,35 @@ def mcc(input: Tensor, target: Tensor, *, ignore_index: int = -100) -> Tensor:
     some = ~((spread <= _LEAST) | (wanted <= _LEAST))  # so that NaN stays
     roots = torch.where(some, spread, 1).sqrt() * torch.where(some, wanted, 1).sqrt()
     return 1 - torch.where(some, shared / roots, 0).squeeze(1)
+
+
+def exponential_logarithmic(
+    input: Tensor,
+    target: Tensor,
+    *,
+    counts: Tensor,
+    dice_weight: Number = 0.8,
+    dice_gamma: Number = 0.3,
+    cross_gamma: Number = 0.3,
+    ignore_index: int = -100,
+) -> tuple[Tensor, Tensor]:
+    """Return two parts of each image's value (Wong et al., 2018).
+
+    dice_weight·mean_c (−log D_c)^dice_gamma, D_c = (2 TP + 1)/(2 TP + FP + FN + 1) of a class, and
+    (1 − dice_weight)·mean_i w_y (−log p_y)^cross_gamma of pixels, w_c = √(Σ counts / counts_c).
+    """
+    input = promote(input)  # once: gradients of half precision would each be rounded
+    lost = missed(*class_masks(input, target, ignore_index=ignore_index), 0.5, 0.5, 0.5)
+    logits, classes, kept = class_pixels(input, target, ignore_index=ignore_index)
+    dice_weight, dice_gamma, cross_gamma = (
+        as_scalar_or_tensor(one, logits) for one in (dice_weight, dice_gamma, cross_gamma)
+    )
+    per_class("counts", counts, logits)
+    scale = (counts.sum() / counts.clamp(min=1)).sqrt().to(logits)
+    values = torch.where(kept, scale[classes] * root(nll(logits, classes), 1 / cross_gamma), 0)
+    cross = values.flatten(1).sum(1) / kept.flatten(1).sum(1).clamp(min=1)
+    dice = root(-torch.log1p(-lost), 1 / dice_gamma).mean(1)
+    return dice_weight * dice, (1 - dice_weight) * cross
 
 
 def unified_focal(

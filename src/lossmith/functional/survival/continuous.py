@@ -23,6 +23,8 @@ __all__ = [
     "breslow",
     "cox",
     "cox_survival",
+    "log_logistic_aft",
+    "log_logistic_survival",
     "log_normal_aft",
     "log_normal_survival",
     "median_time",
@@ -105,6 +107,22 @@ def weibull_aft(
     return exp_linear_tail(z) + torch.where(event, log_scale + log_time - z, 0)
 
 
+def log_logistic_aft(
+    input: Tensor,
+    time: Tensor,
+    event: Tensor,
+    *,
+    floor: Tensor | float,
+    scale: Tensor | float | None = None,
+) -> Tensor:
+    """Return s + event·(s + log σ + log time − z), s = log(1 + e^z) (Kalbfleisch, 1980)."""
+    event = happened(time, event)
+    z, log_scale, log_time = _standardised(input, time, floor, scale, power=0.99)
+    # 2s − z is s of z and of −z: written so, nothing cancels
+    density = nnf.softplus(-z) + log_scale + log_time
+    return nnf.softplus(z) + torch.where(event, density, 0)
+
+
 def log_normal_aft(
     input: Tensor,
     time: Tensor,
@@ -125,6 +143,13 @@ def weibull_survival(
 ) -> Tensor:
     """Return exp(−e^z), the probability to outlive a time."""
     return (-exp_linear_tail(_standardised(output, time, floor, scale)[0])).exp()
+
+
+def log_logistic_survival(
+    output: Tensor, time: Tensor, *, floor: Tensor | float, scale: Tensor | float | None = None
+) -> Tensor:
+    """Return 1/(1 + e^z), the probability to outlive a time."""
+    return (-_standardised(output, time, floor, scale)[0]).sigmoid()
 
 
 def log_normal_survival(
@@ -166,14 +191,22 @@ def _log_unit(scale: Tensor | float | None, like: Tensor) -> Tensor | float:
 
 
 def _standardised(
-    input: Tensor, time: Tensor, floor: Tensor | float, scale: Tensor | float | None
+    input: Tensor,
+    time: Tensor,
+    floor: Tensor | float,
+    scale: Tensor | float | None,
+    *,
+    power: float = 0.499,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return z = (log time/scale − μ)/σ, log σ and log time of a head of two."""
+    """Return z = (log time/scale − μ)/σ, log σ and log time of a head of two.
+
+    z is held within that power of the dtype's largest number: its square is a number, or it itself.
+    """
     input, time = several_outputs(input, time, 2)
     check((time > 0).all(), "time holds numbers that are not positive; leave such rows out")
     place, raw = input.unbind(head_dim(input))
     log_scale, log_time = log_scale_of(raw, floor), time.log()
-    most = torch.finfo(input.dtype).max ** 0.499
+    most = torch.finfo(input.dtype).max ** power
     away = log_time - _log_unit(scale, place) - place
     z = clamp_if_outside(away * (-log_scale).exp(), -most, most)
     return z, log_scale, log_time

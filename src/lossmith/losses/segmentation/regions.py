@@ -8,7 +8,7 @@ from torch import Tensor
 from lossmith import functional as F
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Switch, Table
-from lossmith.losses._classes import count_classes
+from lossmith.losses._classes import CountedLoss, count_classes
 from lossmith.losses.segmentation._masks import (
     BINARY_LOGITS,
     CLASS_LOGITS,
@@ -123,6 +123,65 @@ class UnifiedFocal(ClassMasks):
             / 2,
         ),
     )
+
+
+class ExponentialLogarithmic(CountedLoss, ClassMasks):
+    r"""Roots of logarithms of Dice and of pixels' probabilities, rare classes weighed more.
+
+    .. math:: \ell(x, y) = \frac{w}{C} \sum_c (-\log D_c)^{\gamma_D} + \frac{1 - w}{P} \sum_i
+        \sqrt{\frac{\sum_c n_c}{n_{y_i}}} (-\log p_{y_i i})^{\gamma_X} \qquad D_c = \frac{2 TP_c +
+        1}{2 TP_c + FP_c + FN_c + 1}
+
+    with p the softmax, and n the training pixels of each class.
+
+    Shapes: input (N, C, …), target (N, …) of integer classes; two terms an image, dice and
+    cross_entropy. D is of one image, and 1 where an absent class is not predicted. A class without
+    training pixels counts as if it had one.
+
+    Use when: Structures of very unlike size are segmented, tiny ones among them.
+    Avoid when: Calibrated probabilities are wanted, or sizes are alike: Dice and cross-entropy do.
+    Source: Wong, Moradi, Tang, Syeda-Mahmood, 3D Segmentation with Exponential Logarithmic Loss for
+    Highly Unbalanced Object Sizes (2018).
+
+    >>> loss = ExponentialLogarithmic(counts=[1, 1], dice_weight=0.0, cross_gamma=1.0)
+    >>> loss(torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]]))  # √2 log 2
+    tensor(0.9803)
+    """
+
+    dice_weight: Real = Real(
+        default=0.8, low=0.0, high=1.0, doc="w, of Dice; the rest is cross-entropy's"
+    )
+    dice_gamma: Real = Real(default=0.3, low=0.0, exclusive=True, doc="γ_D, the power of Dice's")
+    cross_gamma: Real = Real(default=0.3, low=0.0, exclusive=True, doc="γ_X, the power of pixels'")
+    ignore_index: Any = IGNORE
+    card = Card(
+        key="exponential_logarithmic",
+        tasks=("segmentation",),
+        input="logits",
+        target="classes",
+        # D of 5/8 and 3/4; pixels of 3/4, 1/4, 3/4, 3/4, the first of the class that is rare
+        example=Example(
+            arguments={"counts": [1.0, 3.0], "dice_gamma": 0.5, "cross_gamma": 1.0},
+            input=CLASS_LOGITS,
+            target=CLASSES_SEEN,
+            value=0.4 * (math.sqrt(math.log(8 / 5)) + math.sqrt(math.log(4 / 3)))
+            + 0.05 * (2 * math.log(4 / 3) + math.sqrt(4 / 3) * (math.log(4) + 2 * math.log(4 / 3))),
+        ),
+        studied=False,
+    )
+
+    def values(self, input: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return what masks and pixels of each image cost."""
+        dice, cross = F.exponential_logarithmic(
+            input,
+            target,
+            counts=self.counts,
+            dice_weight=self.dice_weight,
+            dice_gamma=self.dice_gamma,
+            cross_gamma=self.cross_gamma,
+            ignore_index=self.ignore_index,
+        )
+        return {"dice": dice, "cross_entropy": cross}
 
 
 class GeneralizedWassersteinDice(ClassMasks):
