@@ -267,3 +267,13 @@ def test_the_operators_are_sound() -> None:
     recorded = ("log_sums", "log_sums_backward", "softplus_sums")
     unsafe = torch.Tag.cudagraph_unsafe
     assert all(unsafe not in getattr(operators, name).default.tags for name in recorded)
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+def test_log_sums_of_a_tile_are_torchs(dim: int) -> None:
+    scores = torch.tensor([[1.0, -2.0], [-torch.inf, torch.inf], [torch.nan, 3e38]])
+    lowest = torch.full((2, 2), torch.finfo(torch.float32).min)
+    for one in (scores, scores[:2], scores[:, :1].neg(), lowest, torch.full((2, 2), -torch.inf)):
+        right = one.logsumexp(dim)
+        tile = products.Tile(slice(0), slice(0), one.clone(), torch.empty_like(one), False)
+        torch.testing.assert_close(products._log_sum(tile, dim), right, equal_nan=True)

@@ -224,10 +224,18 @@ def _careful_sums(
     rows = left.new_full((len(left),), lowest)
     down = rows if right is None else left.new_full((len(right) if columns else 0,), lowest)
     for tile in tiles(left, right, skip):
-        torch.logaddexp(rows[tile.rows], tile.scores.logsumexp(1), out=rows[tile.rows])
+        torch.logaddexp(rows[tile.rows], _log_sum(tile, 1), out=rows[tile.rows])
         if _both(tile, right, columns):
-            torch.logaddexp(down[tile.columns], tile.scores.logsumexp(0), out=down[tile.columns])
+            torch.logaddexp(down[tile.columns], _log_sum(tile, 0), out=down[tile.columns])
     return rows, left.new_empty(0) if right is None else down
+
+
+def _log_sum(tile: Tile, dim: int) -> Tensor:
+    """Return the log-sums of a tile as torch's own, which would take another tile's memory."""
+    most = torch.finfo(tile.scores.dtype).max
+    top = tile.scores.amax(dim, keepdim=True).clamp_(-most, most)
+    masses = torch.sub(tile.scores, top, out=tile.work).exp_()
+    return masses.sum(dim).log_().add_(top.squeeze(dim))
 
 
 def _careful_grad(

@@ -81,7 +81,9 @@ def _folded(masses: Tensor) -> Tensor:
 
 def _unbounded(tile: Tile) -> tuple[Tensor, Tensor]:
     """Return the same of scores whose exponentials may be too large."""
-    return softplus(tile.scores, threshold=40).sum(1), tile.scores.sigmoid_()
+    softplus_to = torch.ops.aten.softplus.out  # torch.nn.functional's has memory of its own
+    sums: Tensor = softplus_to(tile.scores, threshold=40, out=tile.work).sum(1)
+    return sums, tile.scores.sigmoid_()
 
 
 @torch.no_grad()
