@@ -322,9 +322,8 @@ def quick(frame: pd.DataFrame, target: str, metric: str, candidate: str, **more:
         target=target,
         metric=metric,
         candidates=[candidate],
-        epochs=2,
         learning_rates=[3e-3],
-        **more,
+        **{"epochs": 2, **more},
     )
 
 
@@ -367,6 +366,17 @@ def test_a_study_without_time_keeps_the_default_and_says_so() -> None:
     found = quick(pd.DataFrame({"a": A, "t": Y}), "t", "mae", "mse", budget=1e-6)
     assert found.verdict == "keep"
     assert found.result.sentence.endswith("The study was stopped before its end.")
+
+
+def test_models_trained_beyond_what_was_measured_are_said_to_be() -> None:
+    frame = pd.DataFrame({"a": A, "t": Y})
+    found = quick(frame, "t", "mae", "mse", budget=1e-6, epochs=20)
+    measured = found.measurements.errors_by_epoch(found.measurements.default)[1][-1]
+    assert 1 <= measured < 20
+    said = f"Its final models trained for 20 epochs, of which {measured} w"
+    assert said in found.result.sentence
+    whole = quick(frame, "t", "mae", "mse", epochs=2)
+    assert "final models" not in whole.result.sentence
 
 
 def test_log_candidates_are_for_targets_that_have_logs() -> None:

@@ -173,7 +173,7 @@ def conclude(
         selected=decision.selected,
         verdict="switch" if decision.selected != default else "keep",
         sentence=_sentence(measurements, decision, problem, suspected(findings))
-        + (STOPPED if interrupted else unsettled(longer, edge, measurements.epochs)),
+        + (_stopped(measurements) if interrupted else unsettled(longer, edge, measurements.epochs)),
         equivalents=decision.equivalents,
         withheld=decision.withheld,
         still_improving=tuple(dict.fromkeys(longer + edge)),
@@ -275,6 +275,17 @@ def _sentence(
             return f"Keep {base}: {what} better on {metric} beyond doubt."
         tried, where = f"{len(others)} other losses", metric
     return f"Keep {base}: none of {tried} is better on {where} beyond doubt."
+
+
+def _stopped(measurements: Measurements) -> str:
+    """Say that a study was stopped, and how far beyond what was measured its models trained."""
+    default = measurements.default
+    measured = measurements.errors_by_epoch(default)[1][-1]
+    trained = measurements.training_epochs(default)
+    if trained <= measured:
+        return STOPPED
+    seen = f"{measured} {'was' if measured == 1 else 'were'} measured"
+    return f" Its final models trained for {trained:,} epochs, of which {seen}.{STOPPED}"
 
 
 def _gain(
