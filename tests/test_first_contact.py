@@ -65,6 +65,19 @@ def test_a_loss_that_is_not_yet_in_the_index_is_shown(
     assert capsys.readouterr().out == listed
 
 
+def test_what_is_printed_says_what_it_is() -> None:
+    kinds = {name: getattr(lossmith, name) for name in lossmith.__all__}
+    mute = [
+        name
+        for name, kind in kinds.items()
+        if isinstance(kind, type) and kind.__repr__ is object.__repr__
+    ]
+    assert not mute
+    clock = lossmith.LossScheduler(lossmith.MSE(), total_steps=10)
+    clock.step()
+    assert repr(clock) == "<LossScheduler of MSE, at step 1 of 10>"
+
+
 def test_every_public_name_is_found_and_named() -> None:
     assert set(lossmith.__all__) <= set(dir(lossmith))
     found = [getattr(lossmith, name) for name in lossmith.__all__]

@@ -214,6 +214,16 @@ def test_loggers_are_called_as_they_are_meant_to(
     assert got[1:] == wanted[1:]
 
 
+def test_the_handle_shows_what_was_seen_last() -> None:
+    loss = MSE() + MAE()
+    with watch(loss, every=10, to=None) as watching:
+        assert str(watching) == repr(watching) == "<Watch of mse, mae, every 10 steps, 0 seen>"
+        loss(torch.ones(4, requires_grad=True), torch.zeros(4))
+        loss(torch.ones(4, requires_grad=True), torch.zeros(4))
+    assert repr(watching) == "<Watch of mse, mae, every 10 steps, 2 seen>"
+    assert str(watching).startswith("step 1\n  mse: 1, ")
+
+
 def test_it_prints_and_draws_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     console, loss = Console(width=90), MSE()
     with watch(loss):

@@ -388,7 +388,7 @@ def test_what_does_not_fit_is_one_clear_line() -> None:
         with pytest.raises(InputError, match="one integer for each"):
             metric.influences(VALUES, POINTS, units)
     with pytest.raises(InputError, match=r"loss\.decode"):
-        as_metric("auroc").score(POSITIVE, 9 * ODDS - 4)
+        as_metric("log_loss").score(POSITIVE, 9 * ODDS - 4)
     with pytest.raises(InputError, match="targets' shape"):
         as_metric("mae").score(VALUES, PAIRS)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -175,3 +176,29 @@ def test_metrics_of_ranks_take_any_score(metric: str, reference: Any, labels: Te
 def test_a_score_that_is_no_number_is_not_said_to_be_the_models_fault() -> None:
     with pytest.raises(InputError, match="its outputs or its score are not finite"):
         scores(lambda outputs: outputs, CLASSES, lambda *_: torch.nan, "focal", better="lower")
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bool])
+def test_classes_may_come_as_floats_or_booleans(kind: torch.dtype) -> None:
+    labels = CLASSES.clamp(max=1)
+    found = scores(lambda outputs: outputs[:, :2], labels.to(kind), "log_loss", "focal")
+    assert found == scores(lambda outputs: outputs[:, :2], labels, "log_loss", "focal")
+
+
+def test_frames_are_read_without_a_word() -> None:
+    with warnings.catch_warnings(action="error"):
+        found = scores(lambda outputs: pd.Series(outputs.detach()), NUMBERS, "mae", "mae")
+    assert found == scores(lambda outputs: outputs, NUMBERS, "mae", "mae")
+
+
+def test_parts_of_a_target_have_equally_many_rows() -> None:
+    target = {"a": NUMBERS, "b": NUMBERS[:10]}
+    with pytest.raises(InputError, match=r"equally many rows, got a: \(60,\), b: \(10,\)"):
+        Study(None, metric=max, better="lower", target=target, losses=["mae"], epochs=1)
+
+
+@pytest.mark.parametrize("missing", [torch.nan, None])
+def test_groups_without_a_label_are_refused(missing: Any) -> None:
+    groups = [missing, missing, *range(58)]
+    with pytest.raises(InputError, match="groups has no label in 2 rows"):
+        Study(None, metric="mae", target=NUMBERS, groups=groups, losses=["mae"], epochs=1)

@@ -130,6 +130,13 @@ def test_a_fixed_split_is_trained_under_five_seeds() -> None:
     assert any("judged on the same rows" in one.meaning for one in verdict.result.diagnosis)
 
 
+@pytest.mark.parametrize("rates", [[0.1], [0.1, 0.3]])
+def test_losses_at_one_learning_rate_are_told_of(rates: list[float]) -> None:
+    verdict = run("rows", splits=list(KFold(5).split(X)), learning_rates=rates)
+    told = [one for one in verdict.result.diagnosis if "the same learning rate" in one.meaning]
+    assert len(told) == (len(rates) == 1)
+
+
 def test_groups_count_as_one() -> None:
     """Ten rows a patient, whose scores are alike: what rows would prove, patients do not."""
     patients = np.repeat(np.arange(ROWS // 10), 10)

@@ -54,6 +54,10 @@ class LossScheduler:
         self._epoch: int | None = None
         self._observe({})
 
+    def __repr__(self) -> str:
+        of = "" if self.total_steps is None else f" of {self.total_steps}"
+        return f"<LossScheduler of {type(self.loss).__name__}, at step {self._position}{of}>"
+
     @property
     def required_signals(self) -> tuple[str, ...]:
         """The signals that every `step` must bring."""

@@ -52,7 +52,7 @@ def watch(loss: nn.Module, *, every: int = 100, to: Any = print, prefix: str = "
 
 
 class Watch:
-    """A loss that is watched; `last` is what was seen last. `remove()` ends it."""
+    """A loss that is watched; `last`, which `print` shows, was seen last. `remove()` ends it."""
 
     def __init__(self, loss: nn.Module, *, every: int, to: Any, prefix: str) -> None:
         if not isinstance(loss, nn.Module):
@@ -82,6 +82,12 @@ class Watch:
         for handle in (*self._handles, *self._open):
             handle.remove()
         WATCHED.pop(self.loss, None)
+
+    def __repr__(self) -> str:
+        return f"<Watch of {', '.join(self._terms)}, every {self.every} steps, {self.step} seen>"
+
+    def __str__(self) -> str:
+        return repr(self) if self.last is None else str(self.last)
 
     def __enter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ import pandas as pd
 from torch import nn
 
 from lossmith.study.base.errors import InputError, StorageError, told, told_in_full
+from lossmith.study.base.formatting import listed
 from lossmith.study.base.settings import check_numbers
 from lossmith.study.journal import Facts, Report, Setting, Training, absolute
 from lossmith.study.journal.workers import this_worker
@@ -165,6 +166,10 @@ class Study:
             folder=folder,
         )
         self._current: Trial | None = None
+
+    def __repr__(self) -> str:
+        place = "in memory" if self._in_memory else f"in {self.journal}"
+        return f"<Study of {listed(list(self.contenders))} under {self.metric.name}, {place}>"
 
     def __iter__(self) -> Iterator[Trial]:
         """Yield what to train next until the study has ended; waits while others train."""

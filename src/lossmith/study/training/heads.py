@@ -184,7 +184,7 @@ def tensors(given: Any) -> Any:
     if isinstance(given, tuple) or (isinstance(given, list) and _holds_parts(given)):
         return tuple(tensors(part) for part in given)
     found = np.asarray(given)
-    return torch.as_tensor(found) if found.dtype.kind in "fiub" else given
+    return torch.tensor(found) if found.dtype.kind in "fiub" else given
 
 
 def _holds_parts(given: list[Any]) -> bool:

@@ -13,6 +13,7 @@ from torch import nn
 from lossmith.core.loss import Loss
 from lossmith.core.tree import tree_map
 from lossmith.study.base.errors import InputError
+from lossmith.study.metrics.reading import class_codes
 from lossmith.study.metrics.study_metric import StudyMetric, leaf_arrays, to_array
 from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.tasks import ArrayTask, array_task, is_numbers, sample_of
@@ -48,7 +49,7 @@ class Aim:
             InputError: where the task is none, or not that of metric and targets, or the metric is
                 undefined for these.
         """
-        found = None if target is None else tree_map(to_array, target)
+        found = None if target is None else _read(metric, target)
         of = array_task(metric, found, task)
         single = isinstance(found, np.ndarray) and found.ndim == 1
         if of is not None or (single and isinstance(metric, TableMetric)):
@@ -169,3 +170,20 @@ class Aim:
 
     def _of(self, rows: np.ndarray | None) -> Any:
         return self.target if rows is None else tree_map(lambda part: part[rows], self.target)
+
+
+def _read(metric: StudyMetric, target: Any) -> Any:
+    """Return targets as arrays, and one class a row as whole numbers, as losses take them.
+
+    Raises:
+        InputError: where parts have unlike numbers of rows.
+    """
+    found = tree_map(to_array, target)
+    rows = {len(part) if part.ndim else 0 for part in leaf_arrays(found)}
+    if len(rows) > 1:
+        told = ", ".join(f"{name}: {np.shape(part)}" for name, part in found.items())
+        raise InputError(f"target= needs parts of equally many rows, got {told}")
+    single = isinstance(found, np.ndarray) and found.ndim == 1 and found.dtype.kind in "bf"
+    if single and isinstance(metric, TableMetric) and not is_numbers(metric):
+        return class_codes(metric.name, found)
+    return found

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from lossmith.study.base.errors import InputError
-from lossmith.study.base.formatting import listed
+from lossmith.study.base.formatting import listed, pluralize
 
 FOLDS, REPEATS = 5, 2  # that are made here
 FIXED_SEEDS = 5  # trainings on one fixed split, unless asked for otherwise
@@ -142,6 +142,12 @@ def _codes(groups: Any, target: Any) -> np.ndarray:
     if labels.ndim != 1 or (target is not None and len(labels) != len(target)):
         wanted = "" if target is None else f" ({len(target)} rows)"
         raise InputError(f"groups must have one label a row{wanted}, got shape {labels.shape}")
+    missing = int(pd.isna(labels).sum())
+    if missing:
+        raise InputError(
+            f"groups has no label in {pluralize(missing, 'row')}, which would be one group; give "
+            "each such row a label, one of its own where it belongs to none"
+        )
     return np.unique(labels, return_inverse=True)[1]
 
 

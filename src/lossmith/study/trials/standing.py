@@ -8,7 +8,7 @@ import numpy as np
 
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.formatting import pluralize
-from lossmith.study.base.result import CandidateResult
+from lossmith.study.base.result import CandidateResult, Finding
 from lossmith.study.journal import Facts, Record, Setting, Training
 from lossmith.study.rules.design import Design
 
@@ -16,9 +16,21 @@ OPEN = {"planned", "running", "paused"}  # states of trainings that may report m
 DIVERGED = "diverged"  # how the note of a training begins whose score was not finite
 LOST_PAIRING = (
     "the default, trained twice from one seed, gave two scores, so losses can be paired by rows "
-    "only, not by weights and batches: look for a body that trials share (BatchNorm keeps running "
-    "averages), an augmenting validation set, a generator that is not torch's, numpy's or "
-    "Python's own, or kernels that are not deterministic"
+    "only, not by weights and batches: look for a loop outside trial.seeded(), a body that trials "
+    "share (BatchNorm keeps running averages), an augmenting validation set, a generator that is "
+    "not torch's, numpy's or Python's own, or kernels that are not deterministic"
+)
+ONE_SPLIT = Finding(
+    name="split",
+    value="one",
+    meaning="every training is judged on the same rows: other rows may say otherwise",
+)
+
+
+ONE_RATE = Finding(
+    name="learning rate",
+    value="one",
+    meaning="every loss is trained at the same learning rate, which may suit one more than another",
 )
 
 

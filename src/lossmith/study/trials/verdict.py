@@ -37,6 +37,8 @@ from lossmith.study.trials.kept import kept_beside, kept_sample
 from lossmith.study.trials.spec import design_of
 from lossmith.study.trials.standing import (
     LOST_PAIRING,
+    ONE_RATE,
+    ONE_SPLIT,
     standing,
     trainings_of,
     unmeasured,
@@ -44,11 +46,6 @@ from lossmith.study.trials.standing import (
 )
 
 UNFINISHED = " The study has not ended yet."
-ONE_SPLIT = Finding(
-    name="split",
-    value="one",
-    meaning="every training is judged on the same rows: other rows may say otherwise",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,6 +293,8 @@ def _notes(view: View, bare: bool) -> tuple[Finding, ...]:
         )
     if view.spec["fixed"]:
         found.append(ONE_SPLIT)
+    if len(view.design.learning_rates) == 1:
+        found.append(ONE_RATE)
     for name in view.design.candidates:
         own = trainings_of(view.facts, name).values()
         failed = sum(record.state == "failed" for record in own)
