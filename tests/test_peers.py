@@ -15,11 +15,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import lossmith
+from lossmith.catalogue import from_config
 from lossmith.catalogue.names import loss_class
 from lossmith.catalogue.pages import entry, page
 from lossmith.catalogue.peers import PEERS, Peer, letters, plain
 from lossmith.core import Loss
 from lossmith.core.arguments import demanded
+from lossmith.study.base.errors import InputError
+from lossmith.study.candidates import with_keys
+from lossmith.study.trials.contenders import contender
 from lossmith.testing.golden import read
 
 ROOT = Path(__file__).parents[1]
@@ -555,6 +559,19 @@ def test_a_loss_of_others_is_told_on_our_page(row: tuple[str, Peer]) -> None:
 
 def vars_of(peer: Peer) -> dict[str, Any]:
     return {name: getattr(peer, name) for name in Peer.__dataclass_fields__}
+
+
+def test_whatever_reads_a_name_reads_those_of_others() -> None:
+    config = {"loss": "L1Loss", "arguments": {}}
+    for loss in (lossmith.get("l1"), from_config(config), contender("l1").fit(None)):
+        assert type(loss) is lossmith.MAE
+    both = contender("L1Loss + 0.5 mse_loss").fit(None)
+    torch.testing.assert_close(both(*VALUES), absolute(*VALUES) + half_square(*VALUES))
+    assert with_keys(["l1", "HuberLoss(delta=0.5)"]) == ["mae", "huber(delta=0.5)"]
+    assert page("l1") == page("mae")
+    for read in (contender, with_keys):
+        with pytest.raises(InputError, match=r"did you mean CrossEntropy\(\) \+ Dice\(\)\?"):
+            read("dice_ce" if read is contender else ["dice_ce"])  # type: ignore[operator]
 
 
 def test_settings_and_sums_are_told_as_they_are_typed() -> None:
