@@ -56,9 +56,9 @@ may not be. A name that is the same at both defaults is one that `lossmith.get` 
 listed was not matched.
 
 What is the same in all rows: input is logits, so leave the softmax or sigmoid out; classes are
-integers in dimension 1, one-hot targets are not needed; the mean of rows is the only reduction, and
-weights are an argument of the call ([from torch](../from_torch.md) has more). A loss that sums over
-the whole batch there is the mean over images here.
+integers in dimension 1, one-hot targets are not needed; the mean of rows is the only reduction,
+also where theirs is none, and weights are an argument of the call ([from torch](../from_torch.md)
+has more). A loss that sums over the whole batch there is the mean over images here.
 
 ```python
 import lossmith

@@ -62,6 +62,8 @@ def test_candidates_asked_for_race_for_the_targets_that_they_can_train() -> None
     keys = [{one.key for one in field.candidates if isinstance(one, Candidate)} for field in found]
     assert "huber" in keys[0] & keys[1]
     assert {"poisson", "quantile"} <= keys[1] - keys[0]
+    elsewhere = _fields(problem, measures, split, ["HuberLoss"])  # by a name of torch
+    assert all("huber" in {one.key for one in field.candidates} for field in elsewhere)
     with pytest.raises(InputError, match="no candidate is called"):
         _fields(problem, measures, split, ["huber(delta=77)"])
 

@@ -75,7 +75,14 @@ SENTENCE_TRANSFORMERS = (
         "MultipleNegativesRankingLoss",
         "InfoNCE(temperature=0.05)",
         "its `scale` is 1 / `temperature`; hard negatives are not taken",
-        names=("multiple_negatives_ranking", "mnrl", "mnr", "in_batch_negatives", "simcse"),
+        names=(
+            "CachedMultipleNegativesRankingLoss",
+            "multiple_negatives_ranking",
+            "mnrl",
+            "mnr",
+            "in_batch_negatives",
+            "simcse",
+        ),
         same=True,
     ),
     Peer(

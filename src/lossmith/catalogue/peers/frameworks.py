@@ -75,11 +75,15 @@ KERAS = (
         "MultiHinge()",
         "classes are integers; the best rival counts from 0 up there",
     ),
-    Peer("Dice", "Dice(squared=False)", "image by image, of logits; it sums over the batch"),
+    Peer(
+        "Dice",
+        "BinaryDice(squared=False) or Dice(squared=False)",
+        "image by image, of logits; it sums over the batch, and over classes",
+    ),
     Peer(
         "Tversky",
-        "Tversky(alpha=0.5, beta=0.5)",
-        "image by image, of logits; it sums over the batch",
+        "BinaryTversky(alpha=0.5, beta=0.5) or Tversky(alpha=0.5, beta=0.5)",
+        "image by image, of logits; it sums over the batch, and over classes",
     ),
     Peer("Circle", "Circle()"),
     Peer("CTC", "CTC()"),

@@ -130,9 +130,14 @@ KORNIA = (
     Peer("CauchyLoss", "Cauchy()", same=True),
     Peer("WelschLoss", "Welsch()", same=True),
     Peer("GemanMcclureLoss", "GemanMcClure()", same=True),
-    Peer("FocalLoss", "Focal()", "its `alpha` is one number for all classes", held=True),
+    Peer(
+        "FocalLoss",
+        "Focal()",
+        "its mean is over classes too; its `alpha` is one number for all of them",
+        held=True,
+    ),
     Peer("BinaryFocalLossWithLogits", "BinaryFocal()", "`alpha` is 0.25 here, the paper's"),
-    Peer("DiceLoss", "Dice(squared=False)"),
+    Peer("DiceLoss", "Dice(squared=False)", 'as `average="macro"`'),
     Peer("TverskyLoss", "Tversky(alpha=0.5, beta=0.5)"),
     Peer("LovaszSoftmaxLoss", "LovaszSoftmax()"),
     Peer("LovaszHingeLoss", "LovaszHinge()"),
@@ -141,31 +146,21 @@ KORNIA = (
     Peer(
         "TotalVariation",
         "ImageTotalVariation(isotropic=False)",
-        "it sums over an image, here the mean",
+        "it sums over an image; here that is divided by its pixels",
         held=True,
     ),
 )
 
 TORCHVISION = (
-    Peer('sigmoid_focal_loss(reduction="mean")', "BinaryFocal()", same=True),
+    Peer("sigmoid_focal_loss", "BinaryFocal()", same=True),
     Peer(
-        'generalized_box_iou_loss(reduction="mean")',
+        "generalized_box_iou_loss",
         "GIoU()",
         names=("generalized_iou", "generalized_box_iou"),
         same=True,
     ),
-    Peer(
-        'distance_box_iou_loss(reduction="mean")',
-        "DIoU()",
-        names=("distance_iou", "distance_box_iou"),
-        same=True,
-    ),
-    Peer(
-        'complete_box_iou_loss(reduction="mean")',
-        "CIoU()",
-        names=("complete_iou", "complete_box_iou"),
-        same=True,
-    ),
+    Peer("distance_box_iou_loss", "DIoU()", names=("distance_iou", "distance_box_iou"), same=True),
+    Peer("complete_box_iou_loss", "CIoU()", names=("complete_iou", "complete_box_iou"), same=True),
 )
 
 MMDET = (
