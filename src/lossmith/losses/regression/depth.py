@@ -17,8 +17,8 @@ class BerHu(Statistic):
     .. math:: \ell = \overline{b(r)} \qquad b(r) = \begin{cases} |r| & |r| \le c \\ \dfrac{r^2 +
         c^2}{2 c} & |r| > c \end{cases} \qquad c = \tfrac15 \max |r|, \quad r = x - y
 
-    with the largest residual of the batch; c is a constant of the gradient, which some code lets
-    flow through it.
+    with the largest residual of the batch; c is a constant of the gradient; in some code
+    gradients flow through it.
 
     Shapes: input and target alike, any shape. One number of the batch, the mean, in the target's
     unit. Pixels without a depth have weight 0: they are neither in the mean nor in c.
