@@ -26,7 +26,7 @@ class BerHu(Statistic):
     Use when: Dense depth is regressed: large errors are to shrink fast, small ones to the end.
     Avoid when: Some targets are outliers: the worst one sets c, and has the largest pull.
     Source: Laina, Rupprecht, Belagiannis, Tombari, Navab, Deeper Depth Prediction with Fully
-    Convolutional Residual Networks (2016), equation 3.
+    Convolutional Residual Networks (2016).
 
     >>> BerHu()(torch.tensor([0.5, 5.0]), torch.zeros(2))  # c = 1: (0.5 + 13)/2
     tensor(6.7500)
