@@ -83,6 +83,8 @@ def _single(kind: type[Loss], card: Card, tasks: set[str]) -> Iterator[Make]:
         yield signals.delayed
     if "advantage" in (target or ()):
         yield parts.judged
+    if "anomaly" in tasks and card.input == "embeddings" and target is not None:
+        yield vectors.anomalies
     if tasks & {"transfer", "divergence"} and card.input != "logits":
         yield vectors.samples
     if card.input == "embeddings":
@@ -117,5 +119,6 @@ _BETWEEN: Mapping[tuple[str, str | None], Make] = {  # by the kinds of input and
     ("boxes", "boxes"): signals.boxes,
     ("logits", "labels"): outputs.labels,
     ("scores", "counts"): outputs.ranked,
+    ("scores", "labels"): outputs.label,
     ("scores", None): vectors.assigned,
 }

@@ -85,14 +85,15 @@ def ordered(kind: type[Loss]) -> Scene:
 
 
 def label(kind: type[Loss]) -> Scene:
-    """One logit of a label: both labels."""
+    """One logit, or score, of a label: both labels."""
+    what = "score" if kind.card.input == "scores" else "logit"
 
     def of(one: float) -> Path:
         return lambda t: (t[None], one * ones(1))
 
     return Scene(
-        "logit",
-        "The logit moves; a curve for each label.",
+        what,
+        f"The {what} moves; a curve for each label.",
         (-6, 6),
         {f"label {one}": (made(kind), of(float(one))) for one in (1, 0)},
     )

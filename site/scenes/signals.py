@@ -41,7 +41,7 @@ def masks(kind: type[Loss]) -> Scene:
         "A predicted disc, its logits 2 a pixel from its edge, slides sideways from the true one; "
         "past 1 they no longer overlap.",
         (0, 1.5),
-        alone(kind, path),
+        alone(kind, path, counts=[float((~inside).sum()), float(inside.sum())]),
         points=19,  # whole pixels
     )
 

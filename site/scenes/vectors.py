@@ -179,6 +179,25 @@ def samples(kind: type[Loss]) -> Scene:
     )
 
 
+def anomalies(kind: type[Loss]) -> Scene:
+    """A row moves away from where normal ones lie, normal itself or an anomaly."""
+    loss, way = made(kind), ones(2) / 2**0.5
+    centre = loss.center if "center" in kind.hyperparameters else zeros(2)
+
+    def of(odd: float) -> Path:
+        label = odd * ones(1)
+        named = {"anomaly": label, "labelled": ones(1)}
+        target = label if isinstance(kind.card.target, str) else named
+        return lambda t: ((centre + t * way)[None], target)
+
+    return Scene(
+        "distance from the centre",
+        "A row moves away from the centre; a curve for each label.",
+        (0.3, 3),
+        {"normal": (loss, of(0.0)), "anomaly": (made(kind), of(1.0))},
+    )
+
+
 def gradients(kind: type[Loss]) -> Scene:
     """Penalties of the discriminator's gradient: its length."""
     way = ones(1, 4) / 2

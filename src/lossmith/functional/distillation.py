@@ -111,7 +111,7 @@ def _uncorrelated(left: Tensor, right: Tensor) -> Tensor:
 def similarity_preserving(input: Tensor, target: Tensor) -> Tensor:
     """Return |ĝ_i − ĝ'_i|²/N, ĝ_i the unit row of inner products with all rows (Tung, 2019)."""
     maps = [unit_rows(matmul_full_precision(one, one.T)) for one in _both_rows(input, target)]
-    return (maps[0] - maps[1]).square().sum(1) / max(len(maps[0]), 1)
+    return (maps[0] - maps[1]).square().sum(1) / max(input.shape[0], 1)
 
 
 def probabilistic_transfer(input: Tensor, target: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ def probabilistic_transfer(input: Tensor, target: Tensor) -> Tensor:
     """
     student, teacher = ((1 + cosines(one, one)).clamp(min=0) for one in _both_rows(input, target))
     p, q = (part / part.sum(1, keepdim=True) for part in (student, teacher))
-    return (q * ((q + _LITTLE) / (p + _LITTLE)).log()).sum(1) / max(len(p), 1)
+    return (q * ((q + _LITTLE) / (p + _LITTLE)).log()).sum(1) / max(input.shape[0], 1)
 
 
 def _both_rows(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -133,7 +133,7 @@ class DeepSAD(Pointwise):
     Use when: Most rows are unlabelled and normal, and a few anomalies are known.
     Avoid when: Anomalies at hand are all there will be: a classifier tells them from the rest.
     Source: Ruff, Vandermeulen, Görnitz, Binder, Müller, Müller, Kloft, Deep Semi-Supervised
-    Anomaly Detection (2020), equation 7.
+    Anomaly Detection (2020).
 
     >>> target = {"anomaly": torch.tensor([0, 1])}
     >>> DeepSAD(center=[0.0])(torch.tensor([[3.0], [2.0]]), target)  # 9 and 1/4
@@ -215,7 +215,7 @@ class HypersphereClassification(Pointwise):
     target (N,), 1 for an anomaly and 0 for normal. One value a row, in nats: binary cross-entropy
     of the probability e^{−h} to be normal. A map of one channel, (N, 1, H, W), is FCDD, whose map
     of √(x² + 1) − 1 shows where an anomaly is. h is 10⁻³¹ at least for anomalies, as FCDD's code
-    has it. The papers name normal rows 1. `decode` gives the probability of an anomaly.
+    has it. `decode` gives the probability of an anomaly.
 
     Use when: There are examples of anomalies, be they any images that are not normal.
     Avoid when: All rows are normal: then it draws all to one point, as DeepSVDD does.

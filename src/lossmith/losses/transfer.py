@@ -263,7 +263,7 @@ class MinimumClassConfusion(_Unlabelled, Statistic):
 
     function = staticmethod(F.minimum_class_confusion)
     temperature: Real = Real(
-        default=2.5, low=0.0, exclusive=True, doc="T, which divides the logits; the paper's 2.5"
+        default=2.5, low=0.0, exclusive=True, doc="T, which divides the logits; the authors' 2.5"
     )
     card = Card(
         key="minimum_class_confusion",

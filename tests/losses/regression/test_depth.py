@@ -12,7 +12,7 @@ X, Y = torch.randn(2, 3, 4, 5, generator=GENERATOR, dtype=torch.float64)
 
 
 def berhu(residuals: list[float]) -> float:
-    """Equation 3 of the paper, number by number."""
+    """The paper's equation, number by number."""
     sizes = [abs(r) for r in residuals]
     c = max(sizes) / 5
     return sum(r if r <= c else (r * r + c * c) / (2 * c) for r in sizes) / len(sizes)

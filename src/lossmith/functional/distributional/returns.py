@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import as_scalar_or_tensor, promote
+from lossmith.functional.checks import as_scalar_or_tensor, promote, tensor_like
 from lossmith.functional.classification.multiclass import log_probabilities
 
 __all__ = ["c51", "categorical_projection", "quantile_huber"]
@@ -20,11 +20,11 @@ def quantile_huber(input: Tensor, target: Tensor, *, kappa: Tensor | float = 1.0
             f"input has shape {tuple(input.shape)} but target has shape {tuple(target.shape)}; "
             "quantiles must be (N, K) and targets (N, M), of as many rows"
         )
-    count, kappa = rows.shape[1], as_scalar_or_tensor(kappa, rows)
+    count = rows.shape[1]
     level = (torch.arange(count, device=rows.device, dtype=rows.dtype) + 0.5) / max(count, 1)
     gap = target.to(rows.dtype).unsqueeze(1) - rows.unsqueeze(2)
     size = gap.abs()
-    near = size.clamp(max=kappa)
+    near = torch.minimum(size, tensor_like(kappa, size))
     huber = near * (size - near / 2)
     share = torch.where(gap.detach() < 0, 1 - level.unsqueeze(1), level.unsqueeze(1))
     return (share * huber).sum((1, 2)) / max(target.shape[1], 1)

@@ -44,8 +44,8 @@ def mag_face(
     *,
     proxies: Tensor,
     scale: Tensor | float = 64.0,
-    lengths: tuple[float, float] = (10.0, 110.0),
-    margins: tuple[float, float] = (0.45, 0.8),
+    lengths: tuple[Tensor | float, Tensor | float] = (10.0, 110.0),
+    margins: tuple[Tensor | float, Tensor | float] = (0.45, 0.8),
     strength: Tensor | float = 35.0,
 ) -> dict[str, Tensor]:
     """Return cross-entropy with margins in proportion to lengths, and strength·(1/a + a/u²).
@@ -54,9 +54,9 @@ def mag_face(
     al., 2021).
     """
     cos, classes = class_cosines(input, target, proxies)
-    low, high = lengths
-    a, own = row_lengths(input).clamp(low, high), gather_target(cos, classes)
-    margin = margins[0] + (margins[1] - margins[0]) / (high - low) * (a - low)
+    low, high, least, most = (tensor_like(one, cos) for one in (*lengths, *margins))
+    a, own = torch.clamp(row_lengths(input), low, high), gather_target(cos, classes)
+    margin = least + (most - least) / (high - low) * (a - low)
     held = torch.where(own > 0, turned_by(own, margin), own)
     short = as_scalar_or_tensor(strength, cos) * (1 / a + a / high**2)
     return {"classes": margin_entropy(cos, classes, held, scale), "lengths": short}

@@ -103,7 +103,7 @@ class MagFace(ProxyLoss, Pointwise):
 
     >>> loss = MagFace(classes=3, features=2)
     >>> loss.terms(55.0 * loss.proxies, torch.arange(3))["lengths"]  # 35 (1/55 + 55/110²)
-    tensor(0.7955, grad_fn=<DivBackward0>)
+    tensor(0.7955, grad_fn=<MeanBackward0>)
     """
 
     scale: Real = SCALE

@@ -17,8 +17,8 @@ class BerHu(Statistic):
     .. math:: \ell = \overline{b(r)} \qquad b(r) = \begin{cases} |r| & |r| \le c \\ \dfrac{r^2 +
         c^2}{2 c} & |r| > c \end{cases} \qquad c = \tfrac15 \max |r|, \quad r = x - y
 
-    with the largest residual of the batch; c is a constant of the gradient, which some code lets
-    flow through it.
+    with the largest residual of the batch; c is a constant of the gradient; in some code
+    gradients flow through it.
 
     Shapes: input and target alike, any shape. One number of the batch, the mean, in the target's
     unit. Pixels without a depth have weight 0: they are neither in the mean nor in c.
@@ -26,7 +26,7 @@ class BerHu(Statistic):
     Use when: Dense depth is regressed: large errors are to shrink fast, small ones to the end.
     Avoid when: Some targets are outliers: the worst one sets c, and has the largest pull.
     Source: Laina, Rupprecht, Belagiannis, Tombari, Navab, Deeper Depth Prediction with Fully
-    Convolutional Residual Networks (2016), equation 3.
+    Convolutional Residual Networks (2016).
 
     >>> BerHu()(torch.tensor([0.5, 5.0]), torch.zeros(2))  # c = 1: (0.5 + 13)/2
     tensor(6.7500)
