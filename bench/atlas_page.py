@@ -64,7 +64,8 @@ and the other's projection, both ways. In transfer a body is trained on the othe
 with a new head. In distillation a teacher of two layers of 512 is trained on the student's own
 rows, wrong labels too; the student's layers have 16. Cox's risks become curves by Breslow's
 baseline of the training rows. The integrated Brier score has the horizons of the whole set, and
-like Uno's concordance the censoring of the rows scored. Of cars one of six is relevant, so that MAP would be MRR.
+like Uno's concordance the censoring of the rows scored. Of cars one of six is relevant, so that MAP
+would be MRR.
 
 The losses are at the values that their cards list and not tuned further; data and models are small,
 and test rows of one set recur in its repeats. How large a gain is will differ on yours, and [a

@@ -59,7 +59,9 @@ PYTORCH_METRIC_LEARNING = (
         "held to the authors' code; the centers' part is in the loss",
     ),
     Peer("LiftedStructureLoss", "LiftedStructured()", "without normalised embeddings", held=True),
-    Peer("TupletMarginLoss", "TupletMargin()", "the margin is in radians, degrees there", held=True),
+    Peer(
+        "TupletMarginLoss", "TupletMargin()", "the margin is in radians, degrees there", held=True
+    ),
     Peer("MarginLoss", "MarginBased()", "without a miner; beta learned", held=True),
     Peer("FastAPLoss", "FastAP()", held=True),
     Peer(

@@ -102,8 +102,8 @@ class MagFace(ProxyLoss, Pointwise):
     Quality Assessment (2021).
 
     >>> loss = MagFace(classes=3, features=2)
-    >>> loss.terms(55.0 * loss.proxies, torch.arange(3))["lengths"]  # 35 (1/55 + 55/110²)
-    tensor(0.7955, grad_fn=<MeanBackward0>)
+    >>> loss.terms(55.0 * loss.proxies, torch.arange(3))["lengths"].detach()  # 35/55 + 35·55/110²
+    tensor(0.7955)
     """
 
     scale: Real = SCALE
