@@ -34,13 +34,12 @@ for `bench/gpu.py` to find out. Made by `bench/device.py`, in the environment of
 EACH = """# Kernels and memory of every loss
 
 **No GPU was measured.** What torch's dispatcher would launch on a simulated {device}, forward +
-backward in eager mode, for one batch of float32: 4,096 rows of the shape shown, which are the heads
-that a loss asks for with 16 times the classes, features or pixels of its example. Below a loss that
-torch has too stands torch's own.
+backward in eager mode, for 4,096 rows of float32 in the shape shown: that of the loss's example, 16
+times as wide where the loss takes it. Below a loss that torch has too stands torch's own.
 
-- **Memory** is the peak above the inputs and weights, gradients included, as a multiple of the
-  input's bytes: 1 × is the input's gradient alone, and one matrix of all pairs of rows is 4,096
-  divided by the numbers in a row. What a kernel holds for itself is not seen.
+- **Memory** is the peak above inputs, targets and weights, gradients included, as a multiple of the
+  input's bytes: 1 × is the input's gradient alone, and a matrix of all pairs of rows 4,096 × over
+  the numbers in a row. What a kernel holds for itself is not seen.
 - **Moved** are the bytes of each kernel's tensors, once read or written each, as the same multiple.
 - **Waits** are how often the host asks the device for a number. Losses *on the host* look at values
   while they compute, which are none here.
