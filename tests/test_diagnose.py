@@ -9,6 +9,7 @@ from sklearn import datasets
 
 from lossmith.study.base.result import Finding
 from lossmith.study.data.arrangement import Arrangement
+from lossmith.study.data.event import Event
 from lossmith.study.data.problem import frame_problem
 from lossmith.study.diagnose import diagnose
 from lossmith.study.diagnose.target import tail_index
@@ -299,3 +300,31 @@ def test_rows_in_order_of_time_are_told_unless_their_order_is_given() -> None:
         frame_of, told = Arrangement.of(frame, ["y"], groups, time)
         found = diagnose(frame_problem(frame_of, "y", arrangement=told))
         assert "rows in order of time" not in {finding.name for finding in found}
+
+
+@pytest.mark.parametrize(
+    ("style", "read"),
+    [("%d.%m.%Y", "%d.%m.%Y"), ("%d/%m/%Y", "%m/%d/%Y"), ("%d.%m.%y", "%d.%m.%y")],
+)
+def test_dates_of_two_readings_are_told(style: str, read: str) -> None:
+    months = pd.date_range("2000-01-01", periods=ROWS, freq="MS").strftime(style).to_numpy()
+    finding = one("dates of two readings", PLAIN, day=months)
+    assert (finding.level, finding.value) == ("warning", "day")
+    assert finding.meaning.startswith(f"read as {read}, though ")
+    days = pd.date_range("2000-01-01", periods=ROWS).strftime(style).to_numpy()
+    assert "dates of two readings" not in findings(PLAIN, day=days)
+    assert "dates of two readings" not in findings(PLAIN, day=pd.to_datetime(months, format=style))
+
+
+@pytest.mark.parametrize("written", ["({})", "−{}", "1'{:03d}", "1\u00a0{:03d}", "2 {:03d}"])
+def test_numbers_with_other_marks_are_told_and_are_no_ids(written: str) -> None:
+    found = findings(PLAIN, w=[written.format(row) for row in range(ROWS)])
+    assert "numbers as text" in found
+    assert "id-like columns" not in found
+
+
+def test_without_censoring_nothing_is_said_of_others() -> None:
+    frame = pd.DataFrame({"u": NOISE[:, 1], "days": 1 + np.arange(ROWS), "seen": 1})
+    rest, event = Event.of(frame, ["days"], "seen")
+    found = {one.name: one for one in diagnose(frame_problem(rest, "days", event=event))}
+    assert found["events"].meaning == "none is censored"

@@ -118,14 +118,22 @@ def test_numbers_with_leading_zeros_are_text() -> None:
 def test_dates_as_text_are_the_dates() -> None:
     dates = pd.Series(pd.date_range("2020-01-05", periods=90, freq="31h"))
     expected = column(pd.DataFrame({"a": dates.dt.floor("D")}))
-    for style in ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y"):
+    short = ("%d.%m.%y", "%m/%d/%y", "%d/%m/%y", "%d-%b-%y")
+    for style in ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", *short):
         # the day that comes first is 5, so only the later ones tell days from months
         text = pd.DataFrame({"a": dates.dt.strftime(style)})
         np.testing.assert_array_equal(column(text), expected)
 
 
+def test_between_points_the_day_comes_first() -> None:
+    months = pd.Series(pd.date_range("2020-01-01", periods=60, freq="MS"))
+    text = pd.DataFrame({"a": months.dt.strftime("%d.%m.%Y")})
+    np.testing.assert_array_equal(column(text), column(pd.DataFrame({"a": months})))
+
+
 def test_text_that_only_looks_like_dates_stays_text() -> None:
     frame = pd.DataFrame({"month": ["Jan", "Feb", "May"] * 20, "part": ["1-2a", "3-4b", "x"] * 20})
+    frame["version"] = ["1.0.2", "1.10.3", "2.0.0"] * 20
     assert {kind for kind, _ in Encoder().fit(frame).kinds.values()} == {"text"}
 
 

@@ -1,5 +1,6 @@
 """The cells of a table as numbers and texts, by what its columns hold."""
 
+import warnings
 from collections.abc import Iterable
 from typing import NamedTuple, Self
 
@@ -17,6 +18,7 @@ BOOLEANS = {"True": 1, "False": 0, "true": 1, "false": 0, "TRUE": 1, "FALSE": 0}
 LARGEST = 1e38  # magnitude of a number, beyond which squares overflow
 DAY = np.timedelta64(1, "D")
 ISO_DATE = r"\s*\d{4}-\d{2}-\d{2}(?:[T ].*)?"
+SHORT_YEARS = ("%d.%m.%y", "%m/%d/%y", "%d/%m/%y", "%d-%b-%y")  # which pandas does not guess
 EMPTY_WORDS = ["", "na", "n/a", "nan", "nat", "none", "null", "<na>", "#na", "#n/a"]
 
 
@@ -114,12 +116,31 @@ def kind(column: pd.Series) -> tuple[str, str | None]:
         return "number", None
     if beside := marks(as_text(values)):
         return "number", beside
-    first = as_text(values).iloc[0]
-    for dayfirst in (False, True):
-        style = guess_datetime_format(first, dayfirst=dayfirst)
-        if style and as_dates(values, style).notna().mean() >= MOSTLY:
-            return "date", style
-    return "text", None
+    styles = _date_styles(as_text(values).iloc[0].strip())
+    shares = {style: float(as_dates(values, style).notna().mean()) for style in styles}
+    style = max(shares, key=lambda one: shares[one], default=None)  # the first of equals
+    return ("date", style) if style and shares[style] >= MOSTLY else ("text", None)
+
+
+def other_reading(column: pd.Series, style: str | None) -> str | None:
+    """Return the style by which a column's dates may be read as well, day and month exchanged."""
+    if types.is_datetime64_any_dtype(column) or not style or style.startswith("%Y"):
+        return None
+    other = style.replace("%d", "?").replace("%m", "%d").replace("?", "%m")
+    days = as_dates(pd.Series(column.dropna().unique()), style)
+    swapped = pd.to_datetime(days.dt.strftime(style), format=other, errors="coerce")
+    distinct = other != style and not (days.dt.day == days.dt.month).all()
+    return other if distinct and swapped[days.notna()].notna().all() else None
+
+
+def _date_styles(text: str) -> list[str]:
+    """Return how a date may be read, the likeliest first: between points the day comes first."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a day that can be no month
+        orders = (True, False) if "." in text else (False, True)
+        styles = [guess_datetime_format(text, dayfirst=dayfirst) for dayfirst in orders]
+    known = [style for style in styles if style]
+    return list(dict.fromkeys(known or [one for one in SHORT_YEARS if one[2] in text]))
 
 
 def _readable(column: pd.Series, name: str) -> pd.Series:

@@ -34,10 +34,11 @@ def of_times(target: Array) -> Iterator[Finding]:
 
 def _events(event: Array) -> Finding:
     few = event.sum() < FEW_EVENTS
+    rest = "of the others it is known that they came so far without one"
     meaning = (
         "few: what can be proven rests on events, not on rows"
         if few
-        else "of the others it is known that they came so far without one"
+        else ("none is censored" if event.all() else rest)
     )
     return Finding(
         name="events",

@@ -9,7 +9,7 @@ from scipy import stats
 
 from lossmith.study.base.formatting import listed, percent, pluralize
 from lossmith.study.base.result import Finding
-from lossmith.study.data.cells import as_numbers
+from lossmith.study.data.cells import as_numbers, other_reading
 from lossmith.study.data.problem import Problem
 from lossmith.study.data.table import as_text
 from lossmith.study.data.units import same_features
@@ -19,7 +19,9 @@ Array = np.ndarray
 Kind = tuple[str, str | None]  # see `lossmith.study.data.cells.kind`
 SAME = 0.9999  # rank correlation above which a column is the target in another unit
 KNOWING = 0.85  # share of the errors of always guessing that a column by itself spares
-SEPARATED = r"\s*-?\d+(?:[.,]\d+)*\s*"  # as in 3,210 and 3,5
+# As in 3,210 and 3,5, 3 210 and 3'210, (5) and −5.
+SEPARATED = r"\s*[-+−]?\(?[-−]?\d+(?:[.,'’\u00a0\u202f ]\d+)*\)?\s*"
+MARKED = r"[,'’\u00a0\u202f(−]|\d (?=\d{3}(?!\d))"
 MEASURED = r"\s*-?\d+(?:[.,]\d+)*\s*([^\d\s.,:/-]\D*)"  # as in 12 kg
 MANY = 20  # texts that may be numbers; fewer may be names of categories
 NUMBER = r"(-?\d[\d,]*\.?\d*(?:[eE][+-]?\d+)?)"  # the first number in a text, as in "$1,200"
@@ -134,6 +136,14 @@ def _cells(problem: Problem) -> Iterator[Finding]:
                 value=name,
                 meaning=f"read as numbers without {' and '.join(style)}",
             )
+        elif kind == "date" and (other := other_reading(problem.features[name], style)):
+            yield Finding(
+                name="dates of two readings",
+                value=name,
+                meaning=f"read as {style}, though {other} fits as well; if that is meant, write "
+                "dates such as 2024-01-31",
+                level="warning",
+            )
         elif example := _as_number(problem.features[name], kind):
             yield Finding(
                 name="numbers as text",
@@ -216,7 +226,7 @@ def _as_number(column: pd.Series, kind: str) -> str:
     if kind != "text":
         return ""
     text = pd.Series(as_text(column.dropna()).unique(), dtype=str)
-    marked = text.str.contains(",", regex=False)
+    marked = text.str.contains(MARKED)
     if marked.any() and text.str.fullmatch(SEPARATED).all():
         return str(text[marked].iloc[0]).strip()
     units = text.str.extract(f"^{MEASURED}$", expand=False).str.strip()

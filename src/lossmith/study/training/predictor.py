@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -101,8 +101,19 @@ class EnsembleModel:
         return tuple(np.average(of_target, axis=0, weights=weights) for of_target in read)
 
 
+class OfTables(Protocol):
+    """A model of the rows of a table."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """What makes numbers of a table's cells."""
+
+    def predict(self, inputs: Any) -> tuple[np.ndarray, ...]:
+        """Return each target's points (n,) or probabilities (n, C)."""
+
+
 def predicted(
-    model: TableModel | EnsembleModel, rows: pd.DataFrame, outputs: Sequence[OutputSpec]
+    model: OfTables, rows: pd.DataFrame, outputs: Sequence[OutputSpec]
 ) -> tuple[pd.DataFrame, str]:
     """Return predictions of new rows, and in a line which categories training did not see."""
     cells = model.encoder.columns.read(rows)  # once: it takes longer than the models
