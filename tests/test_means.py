@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lossmith import BinaryCrossEntropy, CrossEntropy, Huber, Poisson, find
 from lossmith import functional as F
 from lossmith.core import Pointwise, execution, reduce
+from lossmith.functional import means
 
 OWN = [key for key, kind in find().items() if "mean_function" in vars(kind)]
 
@@ -243,3 +244,28 @@ def test_class_weights_stay_as_narrow_as_they_were_given() -> None:
     assert (narrow.class_weight.dtype, wide.class_weight.dtype) == (torch.float32, torch.float64)
     given = batch("cross_entropy")
     torch.testing.assert_close(narrow(*given), wide(*given), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("weight", [None, [1.0, 0.0, 2.0]])
+def test_the_mean_of_a_device_leaves_rows_out_as_the_values_do(weight: list[float] | None) -> None:
+    input = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    input[1] = torch.nan
+    target = torch.tensor([0, -100, 2, 0, -100, 2])
+    if weight:
+        input[4], target[4] = torch.inf, 1
+    given = None if weight is None else torch.tensor(weight, dtype=torch.float64)
+    found = []
+    for call in (
+        lambda x: means._on_device(x, target, given, -100),
+        lambda x: CrossEntropy(class_weight=weight)(x, target),
+    ):
+        free = input.clone().requires_grad_()
+        value = call(free)
+        (plain,) = torch.autograd.grad(value, free, retain_graph=True)
+        (slope,) = torch.autograd.grad(value, free, create_graph=True)
+        kept = slope[[0, 2, 3, 5]].square().sum()
+        (curve,) = torch.autograd.grad(kept, free)
+        assert torch.equal(plain, slope)
+        found.append((value, slope, curve[[0, 2, 3, 5]]))
+    for mine, right in zip(*found, strict=True):
+        torch.testing.assert_close(mine, right)

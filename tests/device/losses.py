@@ -136,6 +136,14 @@ def of_torch(device: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+class KLDivLoss(nn.KLDivLoss):
+    """Torch's, of the logits that the loss here reads."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the divergence of two softmaxes."""
+        return super().forward(input.log_softmax(1), target.log_softmax(1))
+
+
 WEIGHTED = CrossEntropy(classes=2, class_weight=[1.0, 2.0])
 TORCH: dict[str, nn.Module] = {
     "mse": nn.MSELoss(),
@@ -145,6 +153,7 @@ TORCH: dict[str, nn.Module] = {
     "cross_entropy": nn.CrossEntropyLoss(),
     "binary_cross_entropy": nn.BCEWithLogitsLoss(),
     "poisson": nn.PoissonNLLLoss(full=True),
+    "kl": KLDivLoss(reduction="batchmean", log_target=True),
     "class weights": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0] * TIMES)),
 }
 
