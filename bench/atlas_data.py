@@ -55,7 +55,7 @@ LABELS = (
     "label_ranking_loss",
 )
 GRADES = ("quadratic_kappa", "grade_mae", "within_one")
-FORECASTS = ("mae", "rmse", "smape")
+FORECASTS = ("mae", "rmse", "smape", "mase", "wql", "crps", "interval@0.8")
 NEAREST = ("map_at_r", "hit_rate@1")
 FEATURES = ("linear_probe", "knn_accuracy")
 TAUGHT = ("accuracy", "log_loss")

@@ -41,6 +41,7 @@ A cell is a real data set of a task, clean or with a fault in the rows that trai
 by one optimizer; its learning rate, of two, and the moment to stop, of three, are chosen on inner
 rows with the same fault, by the metric. The test rows are clean. The *default* is the loss to beat
 that [a study](own_loop.md#which-task) takes: what the metric asks for, or what experts start with.
+Heads are read as in a study too: at the levels that the metric asks for, as the median under MAE.
 
 The *honest gain* is that of the best loss over the default on rows and trainings that did not
 choose it: chosen on one half of the test rows in three repeats, scored on the other half in the
@@ -64,8 +65,9 @@ and the other's projection, both ways. In transfer a body is trained on the othe
 with a new head. In distillation a teacher of two layers of 512 is trained on the student's own
 rows, wrong labels too; the student's layers have 16. Cox's risks become curves by Breslow's
 baseline of the training rows. The integrated Brier score has the horizons of the whole set, and
-like Uno's concordance the censoring of the rows scored. Of cars one of six is relevant, so that MAP
-would be MRR.
+like Uno's concordance the censoring of the rows scored. MASE is in units of a naive forecast's
+errors in each row's past, of the day before (electricity) or the step before (calls, whose past is
+half a day). Of cars one of six is relevant, so that MAP would be MRR.
 
 The losses are at the values that their cards list and not tuned further; data and models are small,
 and test rows of one set recur in its repeats. How large a gain is will differ on yours, and [a
