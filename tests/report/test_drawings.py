@@ -3,17 +3,19 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 import lossmith
 from lossmith.study.base.direction import as_error
 from lossmith.study.base.formatting import decimals, number
 from lossmith.study.base.result import Curve, Outputs
-from lossmith.study.report import figures, fit, shapes
+from lossmith.study.report import figures, fit, shapes, svg
 from lossmith.study.report.text import tick
 
 
@@ -233,3 +235,18 @@ def test_ticks_can_be_told_apart(start, digit, power):
     for short in (False, True):
         labels = [tick(value, ticks, short=short) for value in ticks]
         assert len(set(labels)) == 5
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_names_of_curves_stay_within_the_frame(keep, both: bool) -> None:
+    result, evidence = keep
+    name = "log1p(student_t_nll) + class_balanced(beta=0.9999), by geometric_mean"
+    selected = name if both else result.selected
+    shown = replace(result, default=name, selected=selected)
+    curves = tuple(replace(curve, name=name) for curve in evidence.curves[:1])
+    for size in ((7.6, 3.5), (3.6, 3.0)):
+        with matplotlib.rc_context(svg._STYLE):
+            figure = Figure(figsize=size, layout="constrained")
+            figures._draw_curves(figure, shown, curves + evidence.curves[1:])
+            figure.draw_without_rendering()
+            assert figure.legends[0].get_window_extent().x1 <= figure.bbox.x1

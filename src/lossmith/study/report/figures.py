@@ -187,7 +187,7 @@ def learning_curves(result: Result, curves: tuple[Curve, ...]) -> str:
 
 def _draw_curves(figure: "Figure", result: Result, curves: tuple[Curve, ...]) -> None:
     axes = figure.subplots()
-    length = 26 if is_narrow(figure) else 44
+    room = 36 if is_narrow(figure) else 54
     named = {result.default: ("default", "default"), result.selected: ("chosen", "chosen")}
     if result.selected == result.default:
         named = {result.default: ("default", "default and chosen")}
@@ -197,7 +197,8 @@ def _draw_curves(figure: "Figure", result: Result, curves: tuple[Curve, ...]) ->
     for curve in sorted(curves, key=lambda c: c.name == result.selected):
         if curve.name in named:
             colour, role = named[curve.name]
-            _draw_curve(axes, curve, colour, 2.0, f"{clip(curve.name, length)} ({role})")
+            written = f"{clip(curve.name, room - len(f' ({role})'))} ({role})"
+            _draw_curve(axes, curve, colour, 2.0, written)
     axes.set(xlabel="epoch", ylabel=metric_name(result.metric), ylim=_curve_limits(result, curves))
     axes.grid(axis="y")
     axes.locator_params(axis="x", integer=True)
