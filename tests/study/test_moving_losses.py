@@ -4,6 +4,7 @@ import copy
 
 import torch
 
+import lossmith
 from lossmith import MAE, MSE, ClassBalanced, Huber, Linear, Piecewise, TransformedTarget, switch
 from lossmith.study.training.budget import Budget, TrialSpec
 from lossmith.study.training.stacked import Rows, StackedBatch
@@ -63,3 +64,10 @@ def test_a_schedule_survives_being_fitted_to_targets() -> None:
     assert torch.allclose(even[0], even[1], rtol=1e-3)
     assert loss.weights(target)[1] > 5 * loss.weights(target)[0]
     assert loss(logits, target).isfinite()
+
+
+def test_a_loss_on_a_schedule_is_called_by_it() -> None:
+    losses = [Huber(delta=Linear(3.0, 0.3)), Huber(delta=0.5), "huber"]
+    study = lossmith.Study(None, metric="mae", target=torch.randn(40), losses=losses, epochs=1)
+    names = ["huber(delta=linear 3 to 0.3)", "huber(delta=0.5)", "huber", "mae"]
+    assert list(study.contenders) == names

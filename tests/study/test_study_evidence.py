@@ -137,6 +137,20 @@ def test_losses_at_one_learning_rate_are_told_of(rates: list[float]) -> None:
     assert len(told) == (len(rates) == 1)
 
 
+@pytest.mark.parametrize("own_seed", [True, False])
+def test_a_loop_that_sets_a_seed_of_its_own_is_warned_of(own_seed: bool) -> None:
+    def told(trial: Trial) -> None:
+        if own_seed:
+            torch.manual_seed(0)
+        level = LEVEL[trial.name] + 0.01 * torch.rand(()).item()
+        for epoch in trial.epochs:
+            if trial.report(epoch, score=level):
+                return
+
+    verdict = study(None, splits=ONE).run(told)
+    assert any("the same under every seed" in one for one in verdict.warnings) == own_seed
+
+
 def test_groups_count_as_one() -> None:
     """Ten rows a patient, whose scores are alike: what rows would prove, patients do not."""
     patients = np.repeat(np.arange(ROWS // 10), 10)

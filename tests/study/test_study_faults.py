@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import lossmith
 from lossmith.study.base.errors import InputError, StorageError
 from lossmith.study.journal import Decision
 from lossmith.study.study import Study
@@ -369,3 +370,24 @@ def test_asking_again_without_an_end_says_what_it_waits_for(monkeypatch) -> None
     for trial in (first, twin):
         own.close(trial)
     assert own.ask() is not None
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_loss_whose_numbers_no_optimizer_holds_is_warned_of(held: bool) -> None:
+    def told(trial: Trial) -> None:
+        model = torch.nn.Linear(4, trial.out_features)
+        both = lossmith.parameter_groups(model, trial.loss)
+        optimizer = torch.optim.SGD(both if held else model.parameters(), lr=0.1)
+        for _ in trial.epochs:
+            trial.loss(model(torch.ones(60, 4)).squeeze(1), torch.arange(60.0)).backward()
+            optimizer.step()
+            if trial.report(rows=scores(trial)):
+                return
+
+    own = study(None, losses=["adaptive_barron"], default="mse", epochs=2)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        own.run(told)
+    texts = [str(one.message) for one in seen]
+    assert any("adaptive_barron learns loss.latent_alpha" in text for text in texts) != held
+    assert not any("mse learns" in text for text in texts)

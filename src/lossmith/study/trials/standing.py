@@ -27,6 +27,13 @@ ONE_SPLIT = Finding(
 )
 
 
+ONE_SEED = Finding(
+    name="seeds",
+    value="no effect",
+    meaning="the default scored the same under every seed, so its trainings are one, repeated, and "
+    "prove no more than one: leave seeds to trial.seeded(), and set none in the loop",
+    level="warning",
+)
 ONE_RATE = Finding(
     name="learning rate",
     value="one",
@@ -131,3 +138,13 @@ def _left(design: Design, facts: Facts, name: str) -> str:
         if look != decision and name not in {one[0] for one in outcome["kept"]}:
             return f"left after {look} folds, unlikely to be chosen"
     return ""
+
+
+def repeated(facts: Facts, name: str) -> bool:
+    """Tell whether all trainings of a loss that ended, two or more, scored the same by setting."""
+    scores: dict[Setting, list[dict[int, float]]] = {}
+    for training, record in trainings_of(facts, name).items():
+        if record.state == "done":
+            scores.setdefault(training.setting, []).append(record.scores)
+    several = [own for own in scores.values() if len(own) > 1]
+    return bool(several) and all(one == own[0] for own in several for one in own)

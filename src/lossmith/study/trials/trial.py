@@ -1,6 +1,7 @@
 """A trial: one training that is wanted, handed to whoever trains."""
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EDQUOT, ENOSPC
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import nn
 
 from lossmith.study.base.errors import InputError, StorageError
+from lossmith.study.base.formatting import listed
 from lossmith.study.journal import Claim, Storage, Training
 from lossmith.study.rules.design import Design
 from lossmith.study.rules.plan import pause_after
@@ -99,7 +102,9 @@ class Trial:
     @cached_property
     def loss(self) -> nn.Module:
         """The loss, a module of this trial's own."""
-        return self._study.fitted(self.name, self.train)
+        loss = self._study.fitted(self.name, self.train)
+        self._learned = {n: p.detach().clone() for n, p in loss.named_parameters()}
+        return loss
 
     @property
     def id(self) -> str:
@@ -240,6 +245,18 @@ class Trial:
                 f"{self.id} goes on after epoch {self.start}: call trial.restore(model=model, …) "
                 "with what was saved before training"
             )
+        if self.reports == 0:
+            self._tell_of_unlearned()
+
+    def _tell_of_unlearned(self) -> None:
+        """Warn where the loss has numbers to learn and none has moved."""
+        learned = {n: p for n, p in self.loss.named_parameters() if p.requires_grad}
+        if learned and all(_is(p, self._learned[n]) for n, p in learned.items()):
+            warnings.warn(
+                f"{self.name} learns {listed(list(learned))}, which did not move: build the "
+                "optimizer from lossmith.parameter_groups(model, trial.loss)",
+                stacklevel=4,
+            )
 
     def lap(self) -> float:
         """Return the seconds since the last report, or since the trial began."""
@@ -258,6 +275,11 @@ class Trial:
 
     def __repr__(self) -> str:
         return f"<Trial {self.id}, epochs {self.start + 1} to {self.total_epochs}>"
+
+
+def _is(now: torch.Tensor, before: torch.Tensor) -> bool:
+    """Tell whether a parameter holds what it held before; never of one that is sharded."""
+    return type(now.data) is torch.Tensor and torch.equal(now, before.to(now))
 
 
 def id_of(training: Training) -> str:

@@ -38,7 +38,9 @@ from lossmith.study.trials.spec import design_of
 from lossmith.study.trials.standing import (
     LOST_PAIRING,
     ONE_RATE,
+    ONE_SEED,
     ONE_SPLIT,
+    repeated,
     standing,
     trainings_of,
     unmeasured,
@@ -293,6 +295,8 @@ def _notes(view: View, bare: bool) -> tuple[Finding, ...]:
         )
     if view.spec["fixed"]:
         found.append(ONE_SPLIT)
+        if repeated(view.facts, view.design.default):
+            found.append(ONE_SEED)
     if len(view.design.learning_rates) == 1:
         found.append(ONE_RATE)
     for name in view.design.candidates:
