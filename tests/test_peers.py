@@ -76,7 +76,7 @@ def test_what_is_held_equal_has_golden_values() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_gives_the_loss_or_says_what_to_write(name: str) -> None:
     found = [peer for _, peer in ROWS if plain(name) in map(plain, peer.called)]
-    own = [key for key in lossmith.find() if letters(key) == letters(name)]
+    own = [key for key, kind in lossmith.find().items() if name in (key, kind.__name__)]
     aliases = {peer.alias for peer in found}
     if own or (len(aliases) == 1 and None not in aliases):
         kind = loss_class(name)
@@ -123,7 +123,10 @@ def test_whatever_reads_a_name_reads_those_of_others() -> None:
 def test_settings_and_sums_are_told_as_they_are_typed() -> None:
     for name, told in (
         ("dice_ce", "did you mean CrossEntropy() + Dice()? "),
-        ("charbonnier", "did you mean 1000 * PseudoHuber(delta=0.001) or pseudo_huber? "),
+        (
+            "charbonnier",
+            "did you mean 1000 * PseudoHuber(delta=0.001) or pseudo_huber? ε is `delta`",
+        ),
         ("label_smoothing", "did you mean CrossEntropy(label_smoothing=0.1)?"),
         ("byol", "did you mean 2 * NegativeCosine()? "),
         ("focal_loss", "did you mean focal or binary_focal? "),
@@ -141,6 +144,9 @@ def test_spelling_does_not_matter() -> None:
         assert loss_class(name) is lossmith.NTXent
     assert loss_class("Huber") is loss_class("HuberLoss") is lossmith.Huber
     assert loss_class("wing loss") is lossmith.Wing
+    assert loss_class("BinaryCrossEntropy") is lossmith.BinaryCrossEntropy
+    with pytest.raises(KeyError, match="Keras' BinaryCrossentropy: it reads probabilities"):
+        loss_class("binary_crossentropy")
 
 
 def test_the_pages_are_up_to_date() -> None:

@@ -32,8 +32,8 @@ def find(task: str | None = None) -> dict[str, type[Loss]]:
 
     >>> [key for key in find("boxes") if key.endswith("iou")]
     ['ciou', 'diou', 'eiou', 'giou', 'iou', 'prob_iou', 'siou']
-    >>> list(find("face recognition"))
-    ['ada_face', 'arc_face', 'cos_face', 'sphere_face', 'sub_center_arc_face']
+    >>> list(find("face recognition"))[:2]
+    ['ada_face', 'arc_face']
     """
     keys = sorted(CLASSES) if task is None else about(task, _by_task(), texts)
     return {key: CLASSES[key] for key in keys}

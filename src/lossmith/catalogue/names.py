@@ -51,8 +51,9 @@ def loss_class(key: str) -> type[Loss]:
 
 def _alias(name: str) -> type[Loss] | None:
     """Return the loss whose key is so spelled, or that all who use a name mean, at its defaults."""
-    own, found = _BY_LETTERS.get(plain(name)), peers_of(name)
-    if own is not None and (not found or letters(name) == letters(own.card.key)):
+    own, found, spelt = _BY_LETTERS.get(plain(name)), peers_of(name), letters(name)
+    theirs = any(spelt == letters(one) for _, peer in found for one in peer.called)
+    if own is not None and (not found or (spelt == letters(own.card.key) and not theirs)):
         return own
     meant = {peer.alias for _, peer in found}
     return _BY_CLASS.get(meant.pop() or "") if len(meant) == 1 else None

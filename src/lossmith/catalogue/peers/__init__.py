@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 
-from lossmith.catalogue.peers import embeddings, frameworks, tables, torch_nn, vision, words
+from lossmith.catalogue.peers import embeddings, frameworks, tables, torch_nn, vision
+from lossmith.catalogue.peers import words_of_models as models
+from lossmith.catalogue.peers import words_of_values as values
 from lossmith.catalogue.peers.peer import Peer, bare, letters, plain
 
 __all__ = ["PEERS", "WORDS", "Peer", "bare", "letters", "peers_of", "plain"]
@@ -11,7 +13,7 @@ WORDS = "papers"  # beside libraries: what papers and talk call losses
 
 PEERS: dict[str, tuple[Peer, ...]] = {
     "torch": torch_nn.TORCH,
-    WORDS: (*words.VALUES, *words.CLASSES, *words.IMAGES, *words.EMBEDDINGS),
+    WORDS: (*values.VALUES, *values.CLASSES, *models.IMAGES, *models.EMBEDDINGS),
     "Keras": frameworks.KERAS,
     "TensorFlow Addons": frameworks.TENSORFLOW_ADDONS,
     "fastai": frameworks.FASTAI,
