@@ -96,6 +96,9 @@ def test_energies_are_averaged_over_inliers_and_outliers_each_alone() -> None:
     torch.testing.assert_close(terms["energy"], 0.5 * cost)
     plain = torch.nn.functional.cross_entropy(logits[known], classes[known])
     torch.testing.assert_close(terms["classes"], plain)
+    unknown = {"classes": classes.index_fill(0, torch.tensor([0]), -100), "outlier": outlier}
+    with pytest.raises(ValueError, match="a class outside 0 … 3"):
+        loss(logits, unknown)
     no_outliers = {"classes": classes.clamp(0, 3), "outlier": torch.zeros(7)}
     assert loss(logits, no_outliers).isfinite()
 

@@ -173,6 +173,13 @@ def test_weights_of_confusion_are_constants_of_its_gradient() -> None:
     )
 
 
+def test_rows_of_weight_0_say_nothing_of_a_class_that_no_row_may_be() -> None:
+    logits = torch.tensor([[0.0, 0.0, -1e34], [0.0, 0.0, -2e34], [5.0, 1.0, 3.0]])
+    weight = torch.tensor([1.0, 1.0, 0.0])
+    value = lossmith.MinimumClassConfusion()(logits, weight=weight)
+    torch.testing.assert_close(value, torch.tensor((0.5 + 0.5 + 1.0) / 3))
+
+
 def test_a_class_that_no_row_may_be_is_confused_with_all_others() -> None:
     logits = torch.tensor([[0.0, 0.0, -1e4], [0.0, 0.0, -2e4]], requires_grad=True)
     value = lossmith.MinimumClassConfusion()(logits)

@@ -152,7 +152,8 @@ def energy_margin(
             "logits must be (N, C) and classes (N,)"
         )
     odd = _flags("outlier", outlier, input)
-    logits, classes = class_logits(input, classes.masked_fill(odd, 0))
+    # Of ignore_index 0, which changes nothing: there is no mark for an inlier without a class.
+    logits, classes = class_logits(input, classes.masked_fill(odd, 0), ignore_index=0)
     most = torch.finfo(logits.dtype).max ** 0.499  # beyond, the square is no number
     energy = clamp_if_outside(-logits.logsumexp(1), -most, most)
     near = energy - as_scalar_or_tensor(inlier_margin, logits)

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import as_scalar_or_tensor, same_shape
+from lossmith.functional.checks import as_scalar_or_tensor, same_shape, tensor_like
 from lossmith.functional.embeddings import row_lengths
 
 __all__ = ["alpha_iou", "ciou", "diou", "eiou", "giou", "iou", "mpdiou", "nwd", "prob_iou", "siou"]
@@ -75,10 +75,9 @@ def mpdiou(
     input: Tensor, target: Tensor, *, width: Tensor | float, height: Tensor | float
 ) -> Tensor:
     """Return 1 − IoU + (d₁² + d₂²)/(width² + height²), d of two corners each (Ma & Xu, 2023)."""
-    first, second = same_shape(input, target)
-    sides = [as_scalar_or_tensor(side, first) for side in (width, height)]
-    diagonal = torch.hypot(*(torch.as_tensor(side, dtype=first.dtype) for side in sides))
-    return iou(input, target) + ((first - second) / diagonal.to(first.device)).square().sum(1)
+    first, second = _checked(input, target)
+    diagonal = torch.hypot(tensor_like(width, first), tensor_like(height, first))
+    return iou(first, second) + ((first - second) / diagonal).square().sum(1)
 
 
 def nwd(input: Tensor, target: Tensor, *, scale: Tensor | float = 12.8) -> Tensor:
@@ -87,8 +86,7 @@ def nwd(input: Tensor, target: Tensor, *, scale: Tensor | float = 12.8) -> Tenso
     W is the Wasserstein distance of boxes as Gaussians, of their centre and of half their sides:
     the length of the gap of all four coordinates, over √2.
     """
-    first, second = same_shape(input, target)
-    boxes(first, second)
+    first, second = _checked(input, target)
     apart = row_lengths(first - second) / math.sqrt(2)
     return -torch.expm1(-apart / as_scalar_or_tensor(scale, first))
 
@@ -175,14 +173,19 @@ def _bhattacharyya(input: Tensor, target: Tensor) -> Tensor:
 
 
 def boxes(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Check boxes of one shape (N, 4); return both in the dtype of computation."""
-    input, target = same_shape(input, target)
-    if input.ndim != 2 or input.shape[1] != 4:
-        raise ValueError(f"boxes must have shape (N, 4), x1 y1 x2 y2, got {tuple(input.shape)}")
+    """Check boxes of one shape (N, 4); return both in the dtype of computation, of any scale."""
+    input, target = _checked(input, target)
     # Overlaps depend on no scale: coordinates whose squares are no numbers are brought to 1.
     size = torch.maximum(input.detach().abs(), target.abs()).amax(1, keepdim=True)
     size = torch.where(size > _MOST, size, 1.0)
     return input / size, target / size
+
+
+def _checked(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    input, target = same_shape(input, target)
+    if input.ndim != 2 or input.shape[1] != 4:
+        raise ValueError(f"boxes must have shape (N, 4), x1 y1 x2 y2, got {tuple(input.shape)}")
+    return input, target
 
 
 def _sides(box: Tensor) -> tuple[Tensor, Tensor]:

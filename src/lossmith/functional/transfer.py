@@ -68,7 +68,8 @@ def minimum_class_confusion(
     sure = (1 + (-entropy_minimization(log_p.detach())).exp()).log()
     if weight is not None:
         known = weight > 0
-        sure = torch.where(known, sure + torch.where(known, weight, 1).to(sure).log(), -1e30)
+        sure = sure + torch.where(known, weight, 1).to(sure).log()
+        sure = torch.where(known, sure, torch.finfo(sure.dtype).min / 2)  # below any log p
     # Σ_d C_cd is Σ_i w_i p_ic: each row's share of a class, however unlikely that is in all rows
     share = (log_p + sure.unsqueeze(1)).softmax(0)
     confusion = (share * one_minus_exp(log_p)).sum(0).mean()

@@ -147,14 +147,13 @@ from lossmith.losses.image import (
     Perceptual,
     SiLog,
 )
-from lossmith.losses.metric_learning.adaptive import CurricularFace, MagFace
+from lossmith.losses.metric_learning.adaptive import AdaFace, CurricularFace, MagFace
 from lossmith.losses.metric_learning.graded import (
     AnglE,
     CoSENT,
     RankNContrast,
 )
 from lossmith.losses.metric_learning.margins import (
-    AdaFace,
     ArcFace,
     CosFace,
     SphereFace,

@@ -74,6 +74,12 @@ def test_c51_is_least_where_the_head_is_the_projection() -> None:
     assert slope.abs().max() < 1e-12
 
 
+def test_logits_in_place_of_probabilities_are_refused() -> None:
+    target = {"probabilities": Y, "reward": X[:, 0], "discount": torch.ones(4)}
+    with pytest.raises(ValueError, match="pass the softmax of the next state's logits"):
+        lm.C51()(X, target)
+
+
 def test_no_gradient_flows_into_the_next_state() -> None:
     logits = Y.clone().requires_grad_()
     target = {"probabilities": logits.softmax(1), "reward": X[:, 0], "discount": torch.ones(4)}

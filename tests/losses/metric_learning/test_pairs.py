@@ -14,8 +14,8 @@ from lossmith.functional.metric_learning.pairs import pair_masks
 GENERATOR = torch.Generator().manual_seed(7)
 ROWS = torch.randn(7, 3, generator=GENERATOR, dtype=torch.float64)
 CLASSES = torch.tensor([0, 0, 0, 1, 1, 2, 2])
-PAIRS = ("contrastive", "triplet", "multi_similarity", "circle", "sup_con", "fast_ap")
-ON_SPHERE = ("triplet", "multi_similarity", "circle", "sup_con", "fast_ap")
+ON_SPHERE = ("triplet", "multi_similarity", "circle", "sup_con", "fast_ap", "tuplet_margin")
+PAIRS = ("contrastive", "lifted_structured", *ON_SPHERE)
 PROXIES = (
     "proxy_nca",
     "proxy_anchor",
@@ -25,8 +25,10 @@ PROXIES = (
     "cos_face",
     "sphere_face",
     "ada_face",
+    "curricular_face",
+    "mag_face",
 )
-BY_LENGTH = ("sphere_face", "ada_face")
+BY_LENGTH = ("sphere_face", "ada_face", "mag_face")
 
 
 def loss_of(key: str, **hypers) -> lossmith.core.Loss:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lossmith.functional.checks import as_scalar_or_tensor, promote, tensor_like
+from lossmith.functional.checks import as_scalar_or_tensor, check_range, promote, tensor_like
 from lossmith.functional.classification.multiclass import log_probabilities
 
 __all__ = ["c51", "categorical_projection", "quantile_huber"]
@@ -51,6 +51,10 @@ def c51(
                 f"input has shape {tuple(input.shape)} but {name} has shape {tuple(one.shape)}; "
                 "give one number a row"
             )
+    message = (
+        "probabilities holds numbers outside 0 … 1; pass the softmax of the next state's logits"
+    )
+    check_range(probabilities, 0, 1, message)
     log_p = log_probabilities(promote(input))
     low, high = as_scalar_or_tensor(low, log_p), as_scalar_or_tensor(high, log_p)
     moved = categorical_projection(

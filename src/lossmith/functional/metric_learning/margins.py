@@ -14,7 +14,7 @@ from lossmith.functional.metric_learning.proxies import (
     own_class,
 )
 
-__all__ = ["ada_face", "arc_face", "cos_face", "norms", "sphere_face"]
+__all__ = ["arc_face", "cos_face", "sphere_face"]
 
 
 def arc_face(
@@ -83,38 +83,6 @@ def _psi(cos: Tensor, margin: int) -> Tensor:
     edges = [math.cos(place * math.pi / margin) for place in range(1, margin)]
     passed = sum((cos.detach() <= edge).to(cos.dtype) for edge in edges) + torch.zeros_like(cos)
     return (1 - 2 * (passed % 2)) * turned - 2 * passed
-
-
-def ada_face(
-    input: Tensor,
-    target: Tensor,
-    *,
-    proxies: Tensor,
-    mean: Tensor | float,
-    deviation: Tensor | float,
-    scale: Tensor | float = 64.0,
-    margin: Tensor | float = 0.4,
-    concentration: Tensor | float = 0.333,
-) -> Tensor:
-    """Return cross-entropy of scale·cos θ, scale·(cos(θ + g) − a) for the target's class.
-
-    g = −margin·z and a = margin + margin·z, where z from −1 to 1 is concentration times how many
-    deviations a row's length, a constant of the gradient, lies off the mean (Kim et al., 2022).
-    """
-    cos, classes = class_cosines(input, target, proxies)
-    margin, own = tensor_like(margin, cos), gather_target(cos, classes)
-    far = (norms(input) - tensor_like(mean, cos)) / (tensor_like(deviation, cos) + 1e-3)
-    quality = (as_scalar_or_tensor(concentration, cos) * far).clamp(-1, 1)
-    angle = -margin * quality
-    turned = turned_by(own, angle)
-    turned = torch.where((angle < 0) & (own > angle.cos()), 1, turned)  # θ + g from 0 to π
-    turned = torch.where((angle > 0) & (own < -angle.cos()), -1, turned)
-    return margin_entropy(cos, classes, turned - margin * (1 + quality), scale)
-
-
-def norms(input: Tensor) -> Tensor:
-    """Return the length of each row, held within 0.001 … 100 as in AdaFace; a constant."""
-    return row_lengths(input.detach()).clamp(0.001, 100)
 
 
 def held_back(cos: Tensor, margin: Tensor) -> Tensor:

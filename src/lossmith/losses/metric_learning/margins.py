@@ -6,11 +6,9 @@ import torch
 from torch import Tensor
 
 from lossmith import functional as F
-from lossmith.core.adaptive import State
 from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Whole
-from lossmith.core.progress import Progress
 from lossmith.functional.checks import promote
 from lossmith.losses.metric_learning._proxies import (
     EACH,
@@ -27,10 +25,6 @@ MARGIN = Real(
     high=1.5707963267948966,
     doc="added to the angle of the own class, radians",
 )
-
-# AdaFace's at scale 4 of lengths of 0.001 and angles of π/2: cos(π/2 + g) = −sin g
-QUALITY = 0.333 * (0.001 - 20) / 100.001
-HELD = math.sin(0.4 * QUALITY) - 0.4 * (1 + QUALITY)
 
 
 class ArcFace(ProxyLoss, Pointwise):
@@ -218,80 +212,3 @@ class SphereFace(ProxyLoss, Pointwise):
         """Return a probability for each class from embeddings (N, D), without the margin."""
         rows = promote(output)
         return F.dots(rows, F.unit_rows(self.proxies.to(rows))).softmax(1)
-
-
-class AdaFace(ProxyLoss, Pointwise):
-    r"""A margin that depends on the length of the embedding: long ones, of good images, more.
-
-    .. math:: \ell(x, y) = -\log \frac{e^{s (\cos(\theta_y + g) - a)}}{e^{s (\cos(\theta_y + g) -
-        a)} + \sum_{c \ne y} e^{s \cos \theta_c}} \qquad g = -m z, \; a = m + m z, \; z = \Bigl[ h
-        \frac{\lVert x \rVert - \mu}{\sigma + 0.001} \Bigr]_{-1}^{1}
-
-    with θ_y + g held within 0 … π. Lengths, held within 0.001 … 100, are constants of the
-    gradient. μ and σ, their mean and standard deviation, start at 20 and 100; after each step
-    `observe` moves them towards those of the step's rows, the signal "input":
-    `clock.step(input=output)`. The authors' code moves them before, in forward.
-
-    Shapes: input (N, D) of embeddings, not normalised; target (N,) of integer classes. One value a
-    row, in nats. The authors' code also holds all cosines within ±0.999; here they are as they are.
-
-    Use when: Faces of unlike quality: hard rows count where they can be told, else little.
-    Avoid when: Lengths say nothing of quality, as after a normalisation.
-    Source: Kim, Jain, Liu, AdaFace: Quality Adaptive Margin for Face Recognition (2022).
-
-    >>> loss = AdaFace(classes=3, features=2)
-    >>> rows = torch.tensor([[3.0, 4.0], [0.0, 7.0], [0.0, 9.0]])
-    >>> loss.observe(Progress(step=1, signals={"input": rows}))
-    >>> loss.mean  # of lengths 5, 7 and 9: 20 + (7 − 20) / 100
-    tensor(19.8700, dtype=torch.float64)
-    """
-
-    function = staticmethod(F.ada_face)
-    scale: Real = SCALE
-    margin: Real = Real(default=0.4, low=0.0, high=1.0, doc="m")
-    concentration: Real = Real(
-        default=0.333, low=0.0, doc="h, which a length a standard deviation off the mean has as z"
-    )
-    momentum: Real = Real(
-        default=0.99, low=0.0, high=1.0, doc="the share of mean and deviation that a step keeps"
-    )
-    card = Card(
-        key="ada_face",
-        tasks=("metric_learning",),
-        input="embeddings",
-        target="classes",
-        learns=True,
-        detached=True,
-        required_signals=("input",),
-        example=Example(
-            arguments=SMALL,
-            input=ORIGIN,
-            target=EACH,
-            value=math.log1p(2 * math.exp(-4 * HELD)),
-        ),
-    )
-
-    def initial_state(self) -> dict[str, Tensor]:
-        """Return the proxies, and the mean and deviation of lengths as the authors start."""
-        start = {"mean": 20.0, "deviation": 100.0}
-        lengths = {
-            name: torch.tensor(number, dtype=torch.float64, device="cpu")
-            for name, number in start.items()
-        }
-        return {**super().initial_state(), **lengths}
-
-    def sharpness(self) -> Tensor:
-        """Return the scale."""
-        return self.scale
-
-    def update(self, progress: Progress) -> State:
-        """Move mean and deviation towards those of the lengths of the step's rows."""
-        seen = F.norms(progress.signals["input"])
-        if len(seen) < 2:  # of which there is no deviation
-            return {}
-        share = (1 - self.momentum).item()
-        mean, deviation = seen.mean().to(self.mean), seen.std().to(self.mean)
-        return {
-            "mean": self.mean.lerp(mean, share),
-            "deviation": self.deviation.lerp(deviation, share),
-        }
