@@ -46,9 +46,9 @@ XGBOOST = (
     ),
     Peer(
         "survival:aft",
-        "LogNormalAFT() or WeibullAFT()",
-        "by `aft_loss_distribution`, normal or extreme; its target is the bounds of each time, "
-        "here a dict of time and event; the spread is learned",
+        "LogNormalAFT() or WeibullAFT() or LogLogisticAFT()",
+        "by `aft_loss_distribution`, normal, extreme or logistic; its target is the bounds of "
+        "each time, here a dict of time and event; the spread is learned",
     ),
 )
 

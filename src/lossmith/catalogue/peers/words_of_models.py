@@ -155,6 +155,10 @@ IMAGES = (
     Peer("mel", "MelSTFT()", names=("mel_spectrogram",)),
     Peer("error_to_signal", "ESR()", names=("error_to_signal_ratio",)),
     Peer("transducer", "RNNT()", names=("rnn_t", "rnn_transducer")),
+    Peer(
+        "end_point_error", "EnergyScore()", "of one sample a pixel, (pixels, 1, 2)", names=("epe",)
+    ),
+    Peer("fcdd", "HypersphereClassification()", "of maps of one channel"),
 )
 
 EMBEDDINGS = (
@@ -244,4 +248,10 @@ EMBEDDINGS = (
     Peer("maximum_mean_discrepancy", "MMD()"),
     Peer("correlation_alignment", "DeepCORAL()"),
     Peer("rlhf", "DPO() or GRPO()", "of pairs, or of completions that are judged"),
+    Peer(
+        "ppo",
+        "GRPO()",
+        'of one step a row: `GRPO()(new.unsqueeze(1), {"advantage": a, "old": old.unsqueeze(1)})`',
+        names=("ppo_clip", "proximal_policy_optimization"),
+    ),
 )

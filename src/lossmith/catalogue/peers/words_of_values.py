@@ -158,4 +158,10 @@ CLASSES = (
     Peer("fitnets", "Hint()", names=("fitnet", "feature_distillation")),
     Peer("decoupled_kd", "DKD()", names=("decoupled_knowledge_distillation",)),
     Peer("relational_kd", "RKD()", names=("relational_knowledge_distillation",)),
+    Peer(
+        "outlier_exposure",
+        "CrossEntropy() + 0.5 * CrossEntropy(label_smoothing=1.0)",
+        "the second of outliers, with any class; `EnergyMargin` takes both kinds of rows at once",
+        names=("oe",),
+    ),
 )

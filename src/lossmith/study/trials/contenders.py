@@ -258,7 +258,7 @@ def _name_of(loss: nn.Module) -> str:
     if not isinstance(loss, Loss) or not loss.card.key:
         return type(loss).__name__
     hypers = loss.hyperparameters
-    told = {
+    told: dict[str, Any] = {
         name: value
         for name, value in loss.config().items()
         if name in hypers and isinstance(value, (int, float, str)) and value != hypers[name].default
