@@ -73,6 +73,12 @@ def test_rows_that_end_early_are_told(tmp_path: Path) -> None:
     assert not any("header" in note for note in frame_problem(frame, "a", "mae").notes)
 
 
+def test_cells_of_long_texts_are_read(tmp_path: Path) -> None:
+    long = "x" * 200_000
+    frame = read_table(write(tmp_path, "a.csv", f"a,b\n{long},1\ny,\n"))
+    assert frame["a"].tolist() == [long, "y"]
+
+
 def test_separators_at_the_end_of_rows_shift_no_cell(tmp_path: Path) -> None:
     for rows in ("1,x,\n2,y,\n", "1,x,\n2,y\n", "1,x, ,\n2,y,\n"):
         frame = read_table(write(tmp_path, "a.csv", "a,b\n" + rows))

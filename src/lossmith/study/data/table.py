@@ -8,7 +8,7 @@ import re
 import shlex
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -261,10 +261,18 @@ def _read_separated(content: bytes, separator: str) -> pd.DataFrame:
         raw.index = frame.index
         _keep_texts(frame, raw, doubtful)
     if frame.shape[1] and frame.iloc[:, -1].isna().any():
-        rows = csv.reader(_lines(content), delimiter=separator)
-        _, *cells = (len(row) for row in rows if row)
+        _, *cells = (len(row) for _, row in _rows(content, separator))
         frame.attrs[SHORT] = [row for row, found in enumerate(cells) if found < frame.shape[1]]
     return frame
+
+
+def _rows(content: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not blank and their lines, up to a cell longer than csv reads."""
+    reader = csv.reader(_lines(content), delimiter=separator)
+    with suppress(csv.Error):
+        for row in reader:
+            if row:
+                yield reader.line_num, row
 
 
 def _lines(content: bytes) -> io.TextIOWrapper:
@@ -280,8 +288,7 @@ def _beyond_header(content: bytes, separator: str) -> dict[str, Any]:
     Raises:
         ValueError: if rows are longer than the header in another way.
     """
-    reader = csv.reader(_lines(content), delimiter=separator)
-    rows = ((reader.line_num, row) for row in reader if row)
+    rows = _rows(content, separator)
     _, header = next(rows)
     first = next(rows, None)
     if first is None or len(first[1]) <= len(header):
