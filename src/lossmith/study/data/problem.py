@@ -20,6 +20,7 @@ from lossmith.study.data.folds import Split
 from lossmith.study.data.labels import as_saved
 from lossmith.study.data.queries import ranking_asked, relevances
 from lossmith.study.data.table import (
+    cut_short,
     decoded,
     nearest,
     read_as_missing,
@@ -135,7 +136,7 @@ def frame_problem(
             )
         hint = nearest(target, known) or f"; the columns are {', '.join(known[:20])}"
         raise InputError(f"there is no column {target!r}{hint}")
-    notes: list[str] = []
+    notes = cut_short(frame)
     column = usable(frame[target], target)
     kept = column.notna()
     column = column[kept]

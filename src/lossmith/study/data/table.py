@@ -8,7 +8,7 @@ import re
 import shlex
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,6 +20,7 @@ from pandas.api import types
 from pyarrow import feather
 
 from lossmith.study.base.errors import InputError
+from lossmith.study.base.formatting import pluralize
 from lossmith.study.data import files
 from lossmith.study.data.numerals import with_points_of_thousands
 
@@ -28,6 +29,7 @@ LEADING_ZERO = r"\s*0\d+\s*"
 LEADING_ZERO_CELL = re.compile(rb'[,;\t"\s]0\d+\s*(?:[,;\t"\r\n]|$)')
 SURROGATE = re.compile("[\ud800-\udfff]")
 READ_AS_MISSING = "lossmith: read as missing"  # in a table's attrs, its texts by column
+SHORT = "lossmith: short rows"  # in a table's attrs, the numbers of rows that lack cells
 
 
 @runtime_checkable
@@ -95,6 +97,16 @@ def as_frame(data: Any, target: Any) -> tuple[pd.DataFrame, str]:
 def missing_words(frame: pd.DataFrame, name: str) -> list[str]:
     """Return the distinct texts, such as NA, that a column of a file holds for missing values."""
     return frame.attrs.get(READ_AS_MISSING, {}).get(name, [])
+
+
+def cut_short(frame: pd.DataFrame) -> list[str]:
+    """Return a note on the rows of a file that have fewer cells than the header has names."""
+    rows = frame.attrs.get(SHORT, [])
+    if not rows:
+        return []
+    some = f"row {rows[0]}" if len(rows) == 1 else f"{len(rows)} rows, the first of them {rows[0]},"
+    ends = "ends" if len(rows) == 1 else "end"
+    return [f"{some} {ends} before the header does: what they lack was read as missing"]
 
 
 def read_as_missing(frame: pd.DataFrame, names: Iterable[str]) -> str:
@@ -248,7 +260,23 @@ def _read_separated(content: bytes, separator: str) -> pd.DataFrame:
         raw = read(dtype=dict.fromkeys(doubtful, str), keep_default_na=False)
         raw.index = frame.index
         _keep_texts(frame, raw, doubtful)
+    if frame.shape[1] and frame.iloc[:, -1].isna().any():
+        _, *cells = (len(row) for _, row in _rows(content, separator))
+        frame.attrs[SHORT] = [row for row, found in enumerate(cells) if found < frame.shape[1]]
     return frame
+
+
+def _rows(content: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not blank and their lines, up to a cell longer than csv reads."""
+    reader = csv.reader(_lines(content), delimiter=separator)
+    with suppress(csv.Error):
+        for row in reader:
+            if row:
+                yield reader.line_num, row
+
+
+def _lines(content: bytes) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
 
 
 def _beyond_header(content: bytes, separator: str) -> dict[str, Any]:
@@ -258,11 +286,9 @@ def _beyond_header(content: bytes, separator: str) -> dict[str, Any]:
     name, as R writes it; pandas takes that of the first row for one, whatever the others hold.
 
     Raises:
-        InputError: if rows are longer than the header in another way.
+        ValueError: if rows are longer than the header in another way.
     """
-    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
-    reader = csv.reader(text, delimiter=separator)
-    rows = ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
+    rows = _rows(content, separator)
     _, header = next(rows)
     first = next(rows, None)
     if first is None or len(first[1]) <= len(header):
@@ -270,12 +296,12 @@ def _beyond_header(content: bytes, separator: str) -> dict[str, Any]:
     rest = [first, *rows]
     if not any(cell.strip() for _, row in rest for cell in row[len(header) :]):
         return {"index_col": False}
-    for line, row in rest:
-        if len(row) != len(header) + 1:
-            raise InputError(
-                f"line {line} has {len(row)} cells and the header {len(header)} names, but line "
-                f"{first[0]} has {len(first[1])}; give each row as many cells as there are names"
-            )
+    if any(len(row) != len(header) + 1 for _, row in rest):
+        raise ValueError(
+            f"the header has {pluralize(len(header), 'name')}, but line {first[0]} has "
+            f"{len(first[1])} cells; give each row as many cells as there are names, and let the "
+            "header come first"
+        )
     return {}
 
 
@@ -293,7 +319,7 @@ def _keep_texts(frame: pd.DataFrame, raw: pd.DataFrame, doubtful: list[str]) -> 
 
 def _header(file: files.File) -> tuple[list[str], str]:
     """Return the column names, none of an empty file, and the separator between them."""
-    text = io.TextIOWrapper(io.BytesIO(file.content), encoding="utf-8-sig", newline="")
+    text = _lines(file.content)
     first = next((line for line in text if line.strip()), None)
     if first is None:
         return [], ""

@@ -135,7 +135,9 @@ def _known(task: str, metric: str) -> Source:
 def _unknown(task: str) -> InputError:
     found = f"nothing is known of tables of {task} tasks before training"
     if task in _atlas_tasks():
-        return InputError(f"{found}; without a table, task='{task}' says what the atlas found")
+        return InputError(
+            f"{found}; without a table, task='{task}' (--task {task}) says what the atlas found"
+        )
     return InputError(f"{found}; lossmith select studies the losses")
 
 
