@@ -130,7 +130,7 @@ def decoded(
     _warn_of_probabilities(loss, output)
     if isinstance(loss, Hybrid) and loss.named("input"):
         return output if decode is None else decode(output)  # which part it is nobody has said
-    if _reads_its_head(loss) or (isinstance(loss, Loss) and decode is None):
+    if isinstance(loss, Loss) and (_reads_its_head(loss) or decode is None):
         return reading(loss, output) if output.is_floating_point() else output
     if decode is not None:
         return decode(output)
