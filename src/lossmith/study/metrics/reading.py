@@ -34,7 +34,7 @@ def probabilities(name: str, prediction: Array) -> Array:
     if low < -SLACK or high > 1 + SLACK:
         raise InputError(
             f"{name} needs probabilities, got values from {low:.3g} to {high:.3g}; "
-            "of logits report loss.decode(logits)"
+            "of logits report loss.decode(logits), or give decode=, of a loss of your own"
         )
     return prediction
 

@@ -14,7 +14,7 @@ from lossmith.core.loss import Loss
 from lossmith.core.tree import tree_map
 from lossmith.study.base.errors import InputError
 from lossmith.study.metrics.reading import class_codes
-from lossmith.study.metrics.study_metric import StudyMetric, leaf_arrays, to_array
+from lossmith.study.metrics.study_metric import StudyMetric, has_nan, leaf_arrays, to_array
 from lossmith.study.metrics.table_metric import TableMetric
 from lossmith.study.tasks import ArrayTask, array_task, is_numbers, sample_of
 from lossmith.study.tasks.sample import SAMPLES
@@ -184,6 +184,7 @@ def _read(metric: StudyMetric, target: Any) -> Any:
         told = ", ".join(f"{name}: {np.shape(part)}" for name, part in found.items())
         raise InputError(f"target= needs parts of equally many rows, got {told}")
     single = isinstance(found, np.ndarray) and found.ndim == 1 and found.dtype.kind in "bf"
-    if single and isinstance(metric, TableMetric) and not is_numbers(metric):
+    classes = isinstance(metric, TableMetric) and not is_numbers(metric)
+    if single and classes and not has_nan(found):  # which the metric tells of
         return class_codes(metric.name, found)
     return found

@@ -263,8 +263,7 @@ def _name_of(loss: nn.Module) -> str:
         for name, value in loss.config().items()
         if name in hypers and isinstance(value, (int, float, str)) and value != hypers[name].default
     }
-    told |= loss._schedules
-    text = ", ".join(f"{name}={value}" for name, value in told.items())
+    text = ", ".join(f"{name}={value}" for name, value in {**told, **loss._schedules}.items())
     return f"{loss.card.key}({text})" if text else loss.card.key
 
 
