@@ -27,10 +27,11 @@ def of_target(problem: Problem) -> Iterator[Finding]:
         yield from of_queries(problem.target)
     elif problem.numbers:
         yield from coded({problem.name: problem.single})
-        for check in (_range, _outliers, _tail, _skew, _repeats):
+        for check in (_range, _outliers, _tail, _skew, _zeros, _repeats):
             yield from check(problem.target)
     else:
         yield from _classes(problem)
+        yield from _spelt_alike(problem)
 
 
 def _range(target: Array) -> Iterator[Finding]:
@@ -100,7 +101,7 @@ def _skew(target: Array) -> Iterator[Finding]:
     yield Finding(name="skew", value=round(skew, 2), meaning=meaning)
 
 
-def _repeats(target: Array) -> Iterator[Finding]:
+def _zeros(target: Array) -> Iterator[Finding]:
     if zeros := float((target == 0).mean()):
         yield Finding(
             name="zeros",
@@ -112,6 +113,9 @@ def _repeats(target: Array) -> Iterator[Finding]:
             ),
             level="warning" if zeros > 0.3 else "info",
         )
+
+
+def _repeats(target: Array) -> Iterator[Finding]:
     values, counts = np.unique(target, return_counts=True)
     top = int(counts.argmax())
     share = counts[top] / len(target)
@@ -120,23 +124,18 @@ def _repeats(target: Array) -> Iterator[Finding]:
     if values[top] == code_for_missing(target):
         return  # told of as such
     if share >= NEARLY_ALL:
-        yield Finding(
-            name="repeated value",
-            value=f"{values[top]:.6g} ({percent(share)})",
-            meaning="nearly all rows have it, so scores rest on the few others",
-            level="warning",
+        meaning = "nearly all rows have it, so scores rest on the few others"
+    elif top in (0, len(values) - 1):
+        meaning = (
+            "the lowest or highest value repeats: if values were cut off there, "
+            "errors beyond it cannot be seen"
         )
-        return
-    edge = top in (0, len(values) - 1)
+    else:
+        meaning = "if it stands for a default or a missing value, remove those rows"
     yield Finding(
         name="repeated value",
         value=f"{values[top]:.6g} ({percent(share)})",
-        meaning=(
-            "the lowest or highest value repeats: if values were cut off there, "
-            "errors beyond it cannot be seen"
-            if edge
-            else "if it stands for a default or a missing value, remove those rows"
-        ),
+        meaning=meaning,
         level="warning" if share > 0.1 else "info",
     )
 
@@ -173,6 +172,9 @@ def _classes(problem: Problem) -> Iterator[Finding]:
             "collect more",
             level="warning",
         )
+
+
+def _spelt_alike(problem: Problem) -> Iterator[Finding]:
     spelt = pd.Series(problem.classes).str.split().str.join(" ").str.casefold()
     if alike := [repr(problem.classes[place]) for place in np.flatnonzero(spelt.duplicated(False))]:
         yield Finding(
