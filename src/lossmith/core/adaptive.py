@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any, Self
 
 import torch
@@ -135,13 +136,13 @@ class Adaptive(nn.Module):
     def _take_in(self, found: State) -> None:
         """Write new state if all of it is finite, without waiting for the device that it is on."""
         parts = {n: one if isinstance(one, tuple) else (..., one) for n, one in found.items()}
-        finite = [new.isfinite().all() for _, new in parts.values()]
+        if not parts:
+            return
+        finite = reduce(torch.logical_and, [new.isfinite().all() for _, new in parts.values()])
         for name, (places, new) in parts.items():
             state = getattr(self, name)
             kept = state[places]
-            for one in finite:
-                new = torch.where(one.to(kept.device), new.to(kept), kept)
-            state[places] = new
+            state[places] = torch.where(finite.to(kept.device), new.to(kept), kept)
 
     def _follow(self, name: str, schedule: Schedule, progress: Progress) -> None:
         memory = getattr(self, memory_of(name))
