@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.model_selection import KFold
 
+from lossmith.study.rules.compare import FoldErrors
 from lossmith.study.rules.paired_test import Estimate, estimate, holm
 
 CELLS, ROWS = 10, 200
@@ -113,6 +114,32 @@ def test_one_cell_no_difference_or_no_number_proves_nothing() -> None:
 def test_two_equal_differences_of_a_coarse_metric_are_no_proof() -> None:
     assert estimate([np.full(40, -0.02)] * 2, FOLDS[:2]).p_value > 0.05
     assert estimate([np.full(40, -0.02)] * 10, FOLDS).p_value < 0.01
+
+
+def test_scores_of_two_decimals_prove_no_more_than_their_signs() -> None:
+    ours, theirs = [0.10, 0.09, 0.08, 0.07, 0.06], [0.11, 0.10, 0.09, 0.08, 0.07]
+    differences = [np.array([a - b]) for a, b in zip(ours, theirs, strict=True)]
+    assert len({float(one[0]) for one in differences}) > 1  # equal but for rounding
+    found = estimate(differences, [np.arange(1)] * 5)
+    assert found.p_value == pytest.approx(0.5**5)
+
+
+@pytest.mark.parametrize(("spread", "proves"), [(0.0, False), (1e-4, True)])
+def test_one_training_repeated_proves_nothing(spread: float, proves: bool) -> None:
+    def scores(level: float) -> FoldErrors:
+        errors = level + spread * np.arange(5)
+        return FoldErrors(
+            errors=errors,
+            influences=(np.zeros(1),) * 5,
+            rows=tuple(np.array([k]) for k in range(5)),
+            epochs=(1,) * 5,
+            best_epoch=1,
+            by_ratio=True,
+        )
+
+    ours, theirs = scores(0.07), scores(0.1)
+    assert (ours.p_value(theirs) < 0.05) == proves
+    assert np.isfinite(ours.difference(theirs).low) == proves
 
 
 def by_hand(p_values: list[float], comparisons: int) -> list[float]:

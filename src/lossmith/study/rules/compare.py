@@ -32,8 +32,7 @@ class FoldErrors:
 
     def difference(self, other: "FoldErrors") -> Estimate:
         """Estimate how far this error lies from another, negative where this one is better."""
-        pairs = zip(self._values(), other._values(), strict=True)
-        return estimate([ours - theirs for ours, theirs in pairs], self.rows, self.overlap)
+        return self._between(self._values(), other._values())
 
     def log_ratio(self, other: "FoldErrors") -> Estimate | None:
         """Estimate the logarithm of this error over another; None where ratios do not compare.
@@ -43,8 +42,7 @@ class FoldErrors:
         """
         if not self.by_ratio or min(self.errors.min(), other.errors.min()) <= 0:
             return None
-        pairs = zip(self._logs(), other._logs(), strict=True)
-        logs = estimate([ours - theirs for ours, theirs in pairs], self.rows, self.overlap)
+        logs = self._between(self._logs(), other._logs())
         agree = logs.mean * float((self.errors - other.errors).mean()) > 0
         return logs if agree else None
 
@@ -52,11 +50,22 @@ class FoldErrors:
         """Return the one-sided p-value of being better than another."""
         return (self.log_ratio(other) or self.difference(other)).p_value
 
+    def _between(self, ours: list[np.ndarray], theirs: list[np.ndarray]) -> Estimate:
+        differences = [one - other for one, other in zip(ours, theirs, strict=True)]
+        if _repeated(ours) and _repeated(theirs):
+            differences = differences[:1]
+        return estimate(differences, self.rows, self.overlap)
+
     def _values(self) -> list[np.ndarray]:
         return [e + part for e, part in zip(self.errors, self.influences, strict=True)]
 
     def _logs(self) -> list[np.ndarray]:
         return [np.log(e) + part / e for e, part in zip(self.errors, self.influences, strict=True)]
+
+
+def _repeated(values: Sequence[np.ndarray]) -> bool:
+    """Tell whether bare scores are all the same: one training, repeated, which proves nothing."""
+    return all(len(one) == 1 and one[0] == values[0][0] for one in values)
 
 
 def best_epochs(table: np.ndarray, epochs: Sequence[int]) -> tuple[list[int], int]:

@@ -20,6 +20,8 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 
+ROUNDING = 1e-9  # of the mean: a standard error below it is what differences are rounded by
+
 LEVEL = 0.05  # corrected p-value below which a difference is beyond doubt
 
 
@@ -61,7 +63,7 @@ def estimate(
     else:
         parts = [(fold - mean) / (count * len(fold)) for fold in values]
         error, freedom = _standard_error(parts, rows)
-    if error == 0:
+    if error <= ROUNDING * abs(mean):
         # Equal differences, of a coarse metric, prove no more than their signs do.
         return Estimate(mean=mean, low=mean, high=mean, p_value=0.5**count if mean < 0 else 1.0)
     margin = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
