@@ -181,7 +181,7 @@ def test_copies_in_tensors() -> None:
         learning_rates=[1e-2],
         workers=1,
     )
-    assert [one.name for one in found.result.diagnosis] == ["duplicated rows"]
+    assert "duplicated rows" in [one.name for one in found.result.diagnosis]
     with pytest.raises(InputError, match="has 160 samples, but only 40 differ"):
         SupervisedDataset.of((inputs[:40].repeat(4, 1), target[:40].repeat(4)), None, lookup("mae"))
 

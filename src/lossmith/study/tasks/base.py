@@ -41,17 +41,20 @@ class Baseline:
 class StudyTask(ABC):
     """A task of a study: one object says all that depends on the task.
 
-    name: as a user and the cards of losses write it. numbers: whether targets are numbers, not
-    classes that folds share out evenly. sample: what is looked at of predictions, see `sample.py`.
+    name: as a user and the cards of losses write it. cards: the tasks whose losses are studied,
+    where it is not the task alone. numbers: whether targets are numbers, not classes that folds
+    share out evenly. sample: what is looked at of predictions, see `sample.py`.
     """
 
     name: ClassVar[Task]
+    cards: ClassVar[tuple[Task, ...]] = ()
     numbers: ClassVar[bool] = False
     sample: str = "classes"
 
     def losses(self) -> dict[str, type[Loss]]:
         """Return the losses whose cards fit, and ask for nothing that no data tell."""
-        return {key: kind for key, kind in find(self.name).items() if kind.card.studied}
+        named = [find(name) for name in self.cards or (self.name,)]
+        return {key: kind for own in named for key, kind in own.items() if kind.card.studied}
 
     def trains(self, kind: type[Loss]) -> bool:
         """Tell whether a study gives a loss all it needs: no signals, and nothing to wrap."""

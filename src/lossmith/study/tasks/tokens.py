@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from lossmith.catalogue import find
 from lossmith.core.loss import Loss
 from lossmith.study.tasks.arrays import ArrayTask, Baseline, whole
 
@@ -16,6 +15,7 @@ class Tokens(ArrayTask):
     """Codes (N, T), with logits (N, V, T)."""
 
     name = "text"
+    cards = ("multiclass", "text")  # losses of classes are the same at each place
     wanted = "token codes (N, T), negative ones, but not all, ignored,"
     start = "cross_entropy"
     defaults: ClassVar[Mapping[str, Baseline]] = {
@@ -26,10 +26,6 @@ class Tokens(ArrayTask):
     def accepts(self, target: Any) -> bool:
         """Tell whether targets are codes of tokens."""
         return whole(target, 2) and bool((target >= 0).any())
-
-    def losses(self) -> dict[str, type[Loss]]:
-        """Return the losses of text and those of classes, which are the same at each place."""
-        return {**find("multiclass"), **find("text")}
 
     def admits(self, kind: type[Loss], target: Any) -> bool:
         """Tell whether a loss reads logits at each place and needs no counts of all classes."""
