@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 PEERS = ("boosting", "RealMLP-TD-S", "CatBoost")
@@ -17,8 +18,8 @@ metric's loss; RealMLP-TD-S is pytabkit's, out of the box, told the metric where
 CatBoost has its defaults and the metric's loss. Nobody is tuned on the 30 %. The first {developed}
 tables are those that lossmith was developed on; the others are the first of [the draw](unseen.md)
 with a target that boosting predicts in part and not wholly. Columns of peers are errors as
-multiples of the peer's: below 1 lossmith's body is better. An error is 1 − score where higher is
-better.
+multiples of the peer's on the same split, the geometric mean of the splits: below 1 lossmith's body
+is better. An error is 1 − score where higher is better.
 
 | table | metric | {heads} |
 |---|---|{rules}|
@@ -36,15 +37,13 @@ def render(path: Path) -> str:
     """Return the page for a file of results."""
     lines = pd.read_json(path, lines=True)
     lines["error"] = lines.score.where(lines.better == "lower", 1 - lines.score)
-    errors = lines.pivot_table(
-        index=["table", "metric"], columns="model", values="error", aggfunc="median", sort=False
-    )
-    scores = lines.pivot_table(
-        index=["table", "metric"], columns="model", values="score", aggfunc="median", sort=False
-    )
+    keys = ["table", "metric"]
+    errors = lines.pivot_table(index=[*keys, "seed"], columns="model", values="error", sort=False)
+    own = lines[lines.model == "lossmith"].groupby(keys, sort=False).score.mean()
     peers = [name for name in PEERS if name in errors]
-    ratios = pd.DataFrame({n: _ratio(errors["lossmith"], errors[n]) for n in peers})
-    developed = sum("/" not in table or table.startswith("islp/") for table, _ in errors.index)
+    logs = pd.DataFrame({n: np.log(_ratio(errors["lossmith"], errors[n])) for n in peers})
+    ratios = np.exp(logs.groupby(keys, sort=False).mean())
+    developed = sum("/" not in table or table.startswith("islp/") for table, _ in ratios.index)
     parts = {
         "all": ratios,
         "of development": ratios[:developed],
@@ -57,9 +56,7 @@ def render(path: Path) -> str:
         developed=developed,
         heads=" | ".join(["lossmith", *(f"× {name}" for name in peers)]),
         rules="|".join(["---"] * (1 + len(peers))),
-        rows="\n".join(
-            _row(*key, scores.loc[key, "lossmith"], ratios.loc[key]) for key in ratios.index
-        ),
+        rows="\n".join(_row(*key, own.loc[key], ratios.loc[key]) for key in ratios.index),
         peers=" | ".join(peers),
         means="|".join(["---"] * len(peers)),
         summary="\n".join(_summary(name, part) for name, part in parts.items()),
