@@ -7,10 +7,11 @@ A cell is a data set under a condition: clean, or with a fault in the rows that 
 In each of five repeats (a split and a seed) every candidate of the task trains the same small
 model at the same learning rates; its rate and the moment to stop are chosen on inner rows, by the
 metric. The clean test rows say how good it is. `atlas_gain` says what is made of that, and
-`atlas_page` writes docs/atlas.md and its picture.
+`atlas_page` and `atlas_picture` show it in docs/atlas.md.
 """
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -239,6 +240,17 @@ def run(out: Path, tasks: list[str] | None) -> None:
             )
 
 
+def table(results: Path) -> None:
+    """Write the page and the picture of results."""
+    from atlas_page import PICTURE, Row, page
+    from atlas_picture import draw
+
+    docs = Path(__file__).parents[1] / "docs"
+    rows = [Row(json.loads(line)) for line in results.read_text("utf-8").splitlines()]
+    (docs / "atlas.md").write_text(page(rows), encoding="utf-8")
+    draw(rows, docs / "pictures" / PICTURE)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -251,9 +263,7 @@ def main() -> None:
     if options.verb == "run":
         run(options.out, options.tasks.split(",") if options.tasks else None)
         return
-    from atlas_page import write
-
-    write(options.results)
+    table(options.results)
 
 
 if __name__ == "__main__":

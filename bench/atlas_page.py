@@ -1,10 +1,8 @@
 """docs/atlas.md and its picture, from what `bench/atlas.py` measured."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,6 @@ from lossmith.study.metrics import metric_name
 from lossmith.study.rules.paired_test import LEVEL, holm
 from lossmith.study.tasks.forecasting import STEP
 
-DOCS = Path(__file__).parents[1] / "docs"
 PICTURE = "atlas.svg"
 HEAD = """# Where does the loss matter?
 
@@ -159,15 +156,6 @@ class Row:
     def told(self, gain: float) -> str:
         """Return a gain in points or per cent."""
         return number(100 * gain, 1, sign=True) + (" %" if self.lower else "")
-
-
-def write(results: Path) -> None:
-    """Write the page and the picture."""
-    from atlas_picture import draw
-
-    rows = [Row(json.loads(line)) for line in results.read_text("utf-8").splitlines()]
-    (DOCS / "atlas.md").write_text(page(rows), encoding="utf-8")
-    draw(rows, DOCS / "pictures" / PICTURE)
 
 
 def page(rows: Sequence[Row]) -> str:
