@@ -109,7 +109,7 @@ def looped(
 
 
 def _arrays(head: Loss, outputs: Sequence[Any], how: HeadReader) -> tuple[Any, ...]:
-    return tuple(how(head, one).numpy() for one in outputs)
+    return tuple(how(head, one).detach().numpy() for one in outputs)
 
 
 def untrained(kind: str, task: Any, repeats: Repeats) -> Iterator[Any]:
