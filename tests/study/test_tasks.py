@@ -104,6 +104,22 @@ def _named(task: Any, target: Any) -> Any:
     return lambda keys: task.named(keys, target).name
 
 
+def test_no_loss_of_tokens_looks_at_later_ones() -> None:
+    """Of next tokens, later scores are computed from the targets: a chain would see them."""
+    metric = as_metric("perplexity")
+    task, target = array_task(metric, TOKENS, None), torch.as_tensor(TOKENS)
+    assert task is not None
+    logits = torch.randn(ROWS, 9, 5)
+    later = torch.cat([logits[..., :3], torch.randn(ROWS, 9, 2)], 2)
+    reading = HeadReader.of(metric, TOKENS)
+    for one in task.everyone(metric, TOKENS):
+        loss = one.fit(target)
+        for learned in loss.parameters():
+            torch.nn.init.normal_(learned)
+        told = [decoded(loss, given, None, reading)[..., :3] for given in (logits, later)]
+        torch.testing.assert_close(*told, msg=one.name)
+
+
 def test_every_metric_of_a_task_has_a_source() -> None:
     for task in ARRAY_TASKS:
         for name, baseline in task.defaults.items():

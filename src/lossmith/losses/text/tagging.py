@@ -28,7 +28,9 @@ class CRF(ClassHead, Pointwise):
     `best_path` the likeliest sequence, which need not be made of the likeliest tags.
 
     Use when: Tags follow a grammar, as entities that begin and go on; or states last.
-    Avoid when: Sequences are long and tags many: time is T steps of C² numbers, one by one.
+    Avoid when: Targets are the next tokens: scores of later tokens, which are computed from the
+    targets before them, would tell of these. Or sequences are long and tags many: time is T steps
+    of C² numbers, one by one.
     Source: Lafferty, McCallum, Pereira, Conditional Random Fields: Probabilistic Models for
     Segmenting and Labeling Sequence Data (2001).
 
@@ -52,6 +54,7 @@ class CRF(ClassHead, Pointwise):
             value=-math.log(3 / 4) - math.log(1 / 4) - math.log(1 / 2),
         ),
         claims=Claims(convex=True, lipschitz=True),
+        studied=False,  # of next tokens its chances see the targets, and a study cannot tell
     )
 
     def initial_state(self) -> dict[str, Tensor]:
