@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lossmith.core import Card, Claims, Loss, Whole
-from lossmith.functional.checks import same_shape
+from lossmith.functional.checks import promote, same_shape
 from lossmith.testing import ConformanceError, check, checks
 from shared.sound_losses import Gap, Softmax, Square, Views
 
@@ -171,7 +171,7 @@ class AcceptsIntegers(Square):
 
 class DecodesElsewhere(Square):
     def decode(self, output: Tensor) -> Tensor:
-        return output + 0.5
+        return promote(output) + 0.5
 
 
 class DecodesPairs(Square):
@@ -187,6 +187,11 @@ class DecodesOverTheBatch(Softmax):
 class DecodesLogits(Softmax):
     def decode(self, output: Tensor) -> Tensor:
         return output
+
+
+class DecodesInHalf(Softmax):
+    def decode(self, output: Tensor) -> Tensor:
+        return output.softmax(1)
 
 
 class HeadTooNarrow(Softmax):
@@ -317,6 +322,7 @@ BROKEN: list[tuple[type[Loss], str]] = [
     (DecodesOverTheBatch, "decodes"),
     (DecodesOverTheBatch, "decodes_rows_alone"),
     (DecodesLogits, "decodes"),
+    (DecodesInHalf, "decodes"),
     (HeadTooNarrow, "fits_targets"),
     (LetsAnyClassPass, "classes_in_range"),
     (FloatClasses, "classes_are_integers"),

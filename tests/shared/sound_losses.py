@@ -6,7 +6,13 @@ from torch import Tensor
 
 from lossmith.core import Card, Claims, Coupled, Example, Pointwise, Real, Statistic, Whole, reduce
 from lossmith.core.bases import ALL
-from lossmith.functional.checks import class_logits, flat_rows, matmul_full_precision, same_shape
+from lossmith.functional.checks import (
+    class_logits,
+    flat_rows,
+    matmul_full_precision,
+    promote,
+    same_shape,
+)
 from lossmith.functional.embeddings import unit_rows
 
 
@@ -48,7 +54,7 @@ class Softmax(Pointwise):
         return self.classes
 
     def decode(self, output: Tensor) -> Tensor:
-        return output.softmax(-1)
+        return promote(output).softmax(-1)
 
     def values(self, input: Tensor, target: Tensor) -> Tensor:
         logits, target = class_logits(input, target)

@@ -192,12 +192,18 @@ def _narrowed(part: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def decodes(case: Case) -> None:
-    """decode reads any head: points or quantiles, or probabilities that sum to 1."""
+    """decode reads any head: points or quantiles, or probabilities that sum to 1, in float32."""
     far, _ = next(extremes(case, 1e4, torch.float32))
     for input in (case.inputs(), case.inputs(scale=30.0), far):
         for dtype in (torch.float64, torch.float32):
             _decoded(case, input.to(dtype))
     _decoded(case, next(extremes(case, 65504.0, torch.float16))[0].half())
+    for half in (torch.float16, torch.bfloat16):
+        head = case.inputs().to(half)
+        rounded, whole = (case.loss.decode(one) for one in (head, head.float()))
+        assert torch.equal(rounded.to(whole), whole), (
+            f"decode gives {rounded.tolist()} of {half}, {whole.tolist()} of the same in float32"
+        )
 
 
 def decodes_rows_alone(case: Case) -> None:

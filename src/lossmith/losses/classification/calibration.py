@@ -11,7 +11,7 @@ from lossmith.core.bases import Statistic
 from lossmith.core.card import Card, Claims, Example
 from lossmith.core.hyperparameter import Real
 from lossmith.core.reduce import broadcast_weight
-from lossmith.functional.checks import head_dim, promote
+from lossmith.functional.checks import divisor, head_dim, promote
 from lossmith.losses._classes import LOG3, ClassHead, ClassLoss
 
 
@@ -146,4 +146,5 @@ class LogitNorm(ClassLoss):
 
     def decode(self, output: Tensor) -> Tensor:
         """Return the softmax of the normalized logits: one probability a class."""
-        return F.softmax(F.unit_rows(output, head_dim(output)) / self.temperature.to(output))
+        rows = F.unit_rows(output, head_dim(output))
+        return F.softmax(rows / divisor(self.temperature, rows))
