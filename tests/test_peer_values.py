@@ -134,6 +134,11 @@ def focal(x: Tensor, y: Tensor) -> Tensor:
     return (-(0.25 * y + 0.75 * (1 - y)) * (1 - right) ** 2 * right.log()).mean()
 
 
+def focal_without_alpha(x: Tensor, y: Tensor) -> Tensor:
+    right = y * x.sigmoid() + (1 - y) * (-x).sigmoid()
+    return (-((1 - right) ** 2) * right.log()).mean()
+
+
 def poisson(x: Tensor, y: Tensor) -> Tensor:
     return -torch.distributions.Poisson(x.exp()).log_prob(y).mean()
 
@@ -148,6 +153,12 @@ def ratio(x: Tensor, y: Tensor) -> Tensor:
 def in_batch(x: Tensor, y: Tensor) -> Tensor:
     cos = F.normalize(x, dim=1) @ F.normalize(y, dim=1).T
     return F.cross_entropy(20 * cos, torch.arange(len(x)))
+
+
+def views(x: Tensor, y: Tensor) -> Tensor:
+    both = F.normalize(torch.cat((x, y)), dim=1)
+    cosines = (both @ both.T).fill_diagonal_(-math.inf)
+    return F.cross_entropy(cosines / 0.5, torch.arange(2 * len(x)).roll(len(x)))
 
 
 def overlap(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -255,10 +266,13 @@ SAME: list[tuple[Formula, tuple[Tensor, Tensor], list[str]]] = [
             "LightGBM: xentropy",
             "fastai: BCEWithLogitsLossFlat",
             "optax: sigmoid_binary_cross_entropy",
+            "CatBoost: MultiLogloss",
+            'CatBoost: loss_function="CrossEntropy"',
         ],
     ),
     (hinge, OF_LABELS, ["Keras: Hinge", "XGBoost: binary:hinge"]),
     (focal, OF_LABELS, ["torchvision: sigmoid_focal_loss"]),
+    (focal_without_alpha, OF_LABELS, ["optax: sigmoid_focal_loss"]),
     (
         generalized_iou,
         (BOXES, TRUE_BOXES),
@@ -267,6 +281,7 @@ SAME: list[tuple[Formula, tuple[Tensor, Tensor], list[str]]] = [
     (distance_iou, (BOXES, TRUE_BOXES), ["torchvision: distance_box_iou_loss"]),
     (complete_iou, (BOXES, TRUE_BOXES), ["torchvision: complete_box_iou_loss"]),
     (ratio, (SOUND + randn(2, 50) / 2, SOUND), ["papers: si_snr"]),
+    (views, VALUES, ["lightly: NTXentLoss"]),
     (in_batch, VALUES, ["sentence-transformers: MultipleNegativesRankingLoss"]),
 ]
 CLAIMS = {

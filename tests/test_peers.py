@@ -131,6 +131,15 @@ def test_settings_and_sums_are_told_as_they_are_typed() -> None:
         ("byol", "did you mean 2 * NegativeCosine()? "),
         ("focal_loss", "did you mean focal or binary_focal? "),
         ("squared_hinge", "Keras' SquaredHinge: it has no peer here"),
+        # What users of two fields, or of two libraries, mean by one name.
+        ("sigmoid_focal_loss", "did you mean 2 * BinaryFocal(alpha=0.5) or binary_focal?"),
+        ("ms_ssim_loss", "did you mean ms_ssim or 195 * MAE() + 5 * MSSSIM()?"),
+        ("coral_loss", "did you mean coral or deep_coral?"),
+        ("iou_loss", "did you mean iou or jaccard or binary_jaccard?"),
+        ("r2_loss", "did you mean r2 or mse?"),
+        ("nt_xent_loss", "did you mean nt_xent or info_nce or NTXent(temperature=0.5)?"),
+        ("nca", "did you mean proxy_nca? of proxies"),
+        ("gdl", "did you mean generalized_dice? the gradient difference"),
     ):
         with pytest.raises(KeyError) as caught:
             lossmith.get(name)

@@ -116,7 +116,8 @@ SENTENCE_TRANSFORMERS = (
     ),
     Peer(
         "CosineSimilarityLoss",
-        differs="it has no peer here; `CoSENT` and `AnglE` order pairs by their grade",
+        "MSE()",
+        "of cosines that you compute and grades; `CoSENT` and `AnglE` order pairs by their grade",
     ),
     Peer(
         "MarginMSELoss",
@@ -129,6 +130,7 @@ SENTENCE_TRANSFORMERS = (
 
 LIGHTLY = (
     Peer("NegativeCosineSimilarity", "NegativeCosine()", same=True),
+    Peer("NTXentLoss", "NTXent(temperature=0.5)", "0.5 is its default, 0.1 ours", same=True),
     Peer("IBOTPatchLoss", "IBOT()", "with its center at 0"),
     Peer("DINOLoss", "DINO()"),
     Peer(

@@ -141,6 +141,15 @@ TIMM = (
         "it is the sum, here the mean",
         names=("asl",),
     ),
+    Peer(
+        "BinaryCrossEntropy",
+        "BinaryCrossEntropy()",
+        "of one-hot targets (N, C); it smooths them by 0.1 unless told otherwise",
+    ),
+    Peer(
+        "JsdCrossEntropy",
+        differs="it has no peer here: `JensenShannonDivergence` is of two views, its own of three",
+    ),
 )
 
 OPTAX = (
@@ -162,6 +171,12 @@ OPTAX = (
         names=("sigmoid_cross_entropy", "sigmoid_cross_entropy_with_logits"),
         same=True,
     ),
+    Peer(
+        "sigmoid_focal_loss",
+        "2 * BinaryFocal(alpha=0.5)",
+        "its mean; its `alpha` is none unless given",
+        same=True,
+    ),
     Peer("poly_loss_cross_entropy", "Poly1()", "its mean over rows", same=True),
     Peer("cosine_distance", "NegativeCosine()", "this plus 1: the same gradient"),
     Peer(
@@ -170,6 +185,7 @@ OPTAX = (
         "it reads log-probabilities and probabilities, here both are logits",
     ),
     Peer("squared_error", "MSE()", "its mean", same=True),
+    Peer("cosine_similarity", "NegativeCosine()", "this is its negative"),
 )
 
 AURALOSS = (
@@ -188,7 +204,39 @@ TRL = (
     Peer("apo_zero", "APO()", held=True),
     Peer("apo_down", 'APO(anchor="down")', held=True),
     Peer("nca_pair", differs="it has no peer here; see `BCO` and `KTO`"),
-    Peer("dapo", 'GRPO(average="token")'),
-    Peer("dr_grpo", 'GRPO(average="length")'),
+    Peer('loss_type="sigmoid"', "DPO()"),
+    Peer(
+        'loss_type="ipo"',
+        "IPO()",
+        "`beta` is `tau`; log-probabilities are averaged over tokens there",
+    ),
+    Peer('loss_type="robust"', "RobustDPO()", "`label_smoothing` is `flipped`"),
+    Peer(
+        "grpo",
+        "GRPO()",
+        "its `beta` is 0: give no reference",
+    ),
+    Peer(
+        "dapo",
+        'GRPO(average="token")',
+        "its `beta` is 0: give no reference; the paper has `epsilon_high=0.28`; `denominator` is "
+        "the tokens of all parts of a batch",
+        names=("bnpo",),
+    ),
+    Peer(
+        "dr_grpo",
+        'GRPO(average="length")',
+        "its `beta` is 0: give no reference; `max_length` is its `max_completion_length`",
+    ),
+    Peer(
+        "cispo",
+        differs="it has no peer here; `GRPO` clips the ratio with the advantage, not by itself",
+    ),
+    Peer(
+        'loss_type="hinge"',
+        differs="it has no peer here; `DPO` is its smooth form, `IPO` its squared one",
+        names=("slic", "slic_hf"),
+    ),
+    Peer("aot", differs="it has no peer here; see `DPO`", names=("aot_pair", "aot_unpaired")),
     Peer("cdpo", "DPO(label_smoothing=0.1)", "DPO with smoothed labels"),
 )

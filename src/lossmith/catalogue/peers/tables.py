@@ -9,8 +9,14 @@ XGBOOST = (
         "0.5 * MSLE()",
         "the same from 0 up; below, where its own values end at −1, ours goes on as the tangent",
     ),
-    Peer("reg:absoluteerror", "MAE()", same=True),
+    Peer(
+        "reg:absoluteerror",
+        "MAE()",
+        "its gradient is rounded off near 0 in newer versions",
+        same=True,
+    ),
     Peer("reg:pseudohubererror", "PseudoHuber()", "`huber_slope` is `delta`", same=True),
+    Peer("reg:expectileerror", "0.5 * Expectile()", "`expectile_alpha` is `level`"),
     Peer("reg:quantileerror", "Quantile()", "`quantile_alpha` is `level`"),
     Peer(
         "reg:logistic",
@@ -38,7 +44,12 @@ XGBOOST = (
         'LambdaLoss(scheme="lambdarank")',
         "lists are rows of input here, not groups of rows",
     ),
-    Peer("rank:map", "SmoothAP()", "lists are rows of input here, not groups of rows"),
+    Peer(
+        "rank:map",
+        "SmoothAP()",
+        "lists are rows of input here, not groups of rows; RankNet's pairs, weighed by what a swap "
+        "changes, are trained there, a smooth metric here",
+    ),
     Peer(
         "survival:cox",
         'Cox(ties="breslow")',
@@ -106,15 +117,37 @@ CATBOOST = (
         "RankNet()",
         "of lists of items and their relevance, not of pairs that are given",
     ),
-    Peer("QuerySoftMax", "ListNet()"),
-    Peer("YetiRank", "LambdaLoss()"),
+    Peer(
+        "QuerySoftMax",
+        "ListNet()",
+        "it divides relevance by its sum, here by a softmax: `target.log()` says the same",
+    ),
+    Peer("YetiRank", "LambdaLoss()", "it draws orders at random, and weighs neighbours in them"),
     Peer("QueryRMSE", differs="it has no peer here; see `RankNet` and `ListNet`"),
     Peer("MultiClassOneVsAll", "BinaryCrossEntropy()", "of one-hot targets (N, C)"),
+    Peer("MultiLogloss", "BinaryCrossEntropy()", names=("MultiCrossEntropy",), same=True),
+    Peer(
+        'loss_function="CrossEntropy"',
+        "BinaryCrossEntropy()",
+        "its targets may be any number from 0 to 1",
+        same=True,
+    ),
+    Peer(
+        "RMSEWithUncertainty",
+        "GaussianNLL()",
+        "input is one head (N, 2) of the mean and the raw log-scale",
+    ),
 )
 
 SCIKIT_LEARN = (
     Peer("mean_absolute_error", "MAE()", names=("absolute_error",), same=True),
-    Peer("mean_squared_error", "MSE()", names=("squared_error",), same=True),
+    Peer(
+        "mean_squared_error",
+        "MSE()",
+        'as `loss="squared_error"` of an estimator it is half of this',
+        names=("squared_error",),
+        same=True,
+    ),
     Peer(
         "mean_squared_log_error",
         "MSLE()",

@@ -49,11 +49,11 @@ MONAI = (
         "ClDice()",
         "10 iterations, 3 there, where probabilities are read and the target comes first",
     ),
-    Peer("SoftDiceclDiceLoss", "BinaryDice() + ClDice()", "its terms weigh one half each"),
+    Peer("SoftDiceclDiceLoss", "0.5 * BinaryDice() + 0.5 * ClDice()", "`alpha` is ClDice's factor"),
     Peer("BarlowTwinsLoss", "BarlowTwins()", "`lambd` is `off_diagonal`"),
     Peer("ContrastiveLoss", "NTXent()", "temperature 0.1, 0.5 there"),
     Peer("SSIMLoss", "SSIM()", "images of two dimensions"),
-    Peer("LocalNormalizedCrossCorrelationLoss", "NCC()"),
+    Peer("LocalNormalizedCrossCorrelationLoss", "NCC()", "`window` is `kernel_size`, 3 there"),
     Peer("GlobalMutualInformationLoss", "MutualInformation()"),
     Peer(
         "PerceptualLoss",
@@ -133,15 +133,26 @@ KORNIA = (
     Peer(
         "FocalLoss",
         "Focal()",
-        "its mean is over classes too; its `alpha` is one number for all of them",
+        "its mean is over classes too; its `alpha` is for all but class 0, which has 1 − `alpha`",
         held=True,
     ),
     Peer("BinaryFocalLossWithLogits", "BinaryFocal()", "`alpha` is 0.25 here, the paper's"),
     Peer("DiceLoss", "Dice(squared=False)", 'as `average="macro"`'),
-    Peer("TverskyLoss", "Tversky(alpha=0.5, beta=0.5)"),
+    Peer(
+        "TverskyLoss",
+        "Tversky()",
+        "`alpha` and `beta` have no defaults there, and classes are counted together",
+    ),
     Peer("LovaszSoftmaxLoss", "LovaszSoftmax()"),
     Peer("LovaszHingeLoss", "LovaszHinge()"),
     Peer("SSIMLoss", "0.5 * SSIM()", "half of 1 − SSIM; images are padded there"),
+    Peer(
+        "MS_SSIMLoss",
+        "195 * MAE() + 5 * MSSSIM()",
+        "its `alpha` is MSSSIM's share, 0.025, and 200 the factor of both; it smooths the absolute "
+        "error, and no scale is a smaller image",
+    ),
+    Peer("InverseDepthSmoothnessLoss", "EdgeAwareSmoothness()"),
     Peer("PSNRLoss", "MSE()", "its logarithm, in decibels: the same minimiser"),
     Peer(
         "TotalVariation",
@@ -180,12 +191,16 @@ MMDET = (
     Peer("IoULoss", "IoU()", 'its mode is the logarithm, −log IoU, unless it is "linear": this'),
     Peer("GIoULoss", "GIoU()"),
     Peer("DIoULoss", "DIoU()"),
-    Peer("CIoULoss", "CIoU()"),
-    Peer("EIoULoss", "EIoU()"),
+    Peer("CIoULoss", "CIoU()", "its third term is 0 where boxes overlap by half or less"),
+    Peer("EIoULoss", "EIoU()", "it squares near 0, by `smooth_point`"),
     Peer("SIoULoss", "SIoU()", held=True),
     Peer(
         "BalancedL1Loss",
         differs="it has no peer here; `SmoothL1` and `GHMR` hold outliers down as well",
     ),
-    Peer("KnowledgeDistillationKLDivLoss", "Distillation(alpha=1.0)", "`T` is `temperature`"),
+    Peer(
+        "KnowledgeDistillationKLDivLoss",
+        "Distillation(alpha=1.0)",
+        "`T` is `temperature`, 10 there, and it divides by the classes",
+    ),
 )

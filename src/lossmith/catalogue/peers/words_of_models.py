@@ -20,14 +20,14 @@ IMAGES = (
     Peer(
         "combo",
         "BinaryCrossEntropy() + BinaryDice()",
-        "its β is `positive_weight`, its α the factors of the terms",
+        "its β is a `positive_weight` of β / (1 − β), its α the factors of the terms",
     ),
     Peer("soft_dice", "Dice(squared=False) or BinaryDice(squared=False)", names=("sorensen_dice",)),
     Peer(
         "soft_iou",
         "Jaccard() or BinaryJaccard()",
         "of masks; of boxes it is `IoU`",
-        names=("mean_iou", "miou", "jaccard_index"),
+        names=("mean_iou", "miou", "jaccard_index", "iou_loss"),
     ),
     Peer(
         "ohem",
@@ -37,8 +37,26 @@ IMAGES = (
     ),
     Peer("lovasz", "LovaszSoftmax() or LovaszHinge()", "of classes, or of one mask"),
     Peer("surface", "Boundary()", names=("surface_loss",)),
+    Peer("gdl", "GeneralizedDice()", "the gradient difference of images has no peer here"),
+    Peer(
+        "gradient_difference",
+        differs="it has no peer here; it is `MAE` of both images' differences along each axis",
+        names=("gradient_loss", "image_gradient", "sobel", "edge_loss"),
+    ),
     Peer("matthews", "MCC()", names=("phi_coefficient",)),
     Peer("centernet", "GaussianFocal()", names=("heatmap_focal",)),
+    Peer(
+        "box_regression",
+        "GIoU() or CIoU() or SmoothL1()",
+        "of corners x1, y1, x2, y2, or of offsets",
+        names=("box_loss", "bbox_loss"),
+    ),
+    Peer(
+        "sam",
+        "20 * BinaryFocal() + BinaryDice()",
+        "of Segment Anything's masks; sharpness-aware minimisation is an optimizer, of any loss",
+        names=("segment_anything", "mask_loss"),
+    ),
     Peer("dfl", "DistributionFocal()"),
     Peer("qfl", "QualityFocal()"),
     Peer("vfl", "Varifocal()"),
@@ -164,6 +182,24 @@ IMAGES = (
 EMBEDDINGS = (
     Peer("simclr", "NTXent()"),
     Peer("cpc", "InfoNCE()", names=("contrastive_predictive_coding",)),
+    Peer(
+        "nce",
+        "InfoNCE() or SampledLinearCrossEntropy()",
+        "of pairs, or of very many classes; normalized cross-entropy is in `ActivePassive`",
+        names=("noise_contrastive_estimation",),
+    ),
+    Peer(
+        "nca",
+        "ProxyNCA()",
+        "of proxies, not of neighbours themselves; trl's, noise-contrastive alignment, has no peer "
+        "here: see `BCO`",
+        names=("neighbourhood_components_analysis", "neighborhood_components_analysis"),
+    ),
+    Peer(
+        "coral_loss",
+        "CORAL() or DeepCORAL()",
+        "of ordered classes, or of two domains",
+    ),
     Peer("byol", "2 * NegativeCosine()", "2 − 2 cos is this plus 2; detach the target"),
     Peer("simsiam", "NegativeCosine()", "detach the target; the mean of both directions"),
     Peer("supervised_contrastive", "SupCon()"),
@@ -217,7 +253,7 @@ EMBEDDINGS = (
         "average_precision",
         "SmoothAP() or APLoss()",
         "of lists and retrieval, or of labels",
-        names=("mean_average_precision",),
+        names=("mean_average_precision", "map"),
     ),
     Peer("wsabie", "WARP()"),
     Peer("plackett_luce", "ListMLE()"),
@@ -246,7 +282,19 @@ EMBEDDINGS = (
         names=("sinkhorn", "optimal_transport"),
     ),
     Peer("maximum_mean_discrepancy", "MMD()"),
+    Peer(
+        "hellinger",
+        "ProbIoU() or JensenShannonDivergence()",
+        "of oriented boxes as Gaussians; of others it has no peer, and this is bounded too",
+        names=("hellinger_distance", "bhattacharyya"),
+    ),
     Peer("correlation_alignment", "DeepCORAL()"),
+    Peer(
+        "reinforce",
+        "GRPO()",
+        'of one step a row: `GRPO()(log_prob.unsqueeze(1), {"advantage": a})` has its gradient',
+        names=("policy_gradient", "a2c", "vanilla_policy_gradient"),
+    ),
     Peer("rlhf", "DPO() or GRPO()", "of pairs, or of completions that are judged"),
     Peer(
         "ppo",
