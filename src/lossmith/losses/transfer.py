@@ -216,8 +216,8 @@ class EntropyMinimization(_Unlabelled, Pointwise):
 
     .. math:: \ell(x) = -\sum_c p_c \log p_c \qquad p = \mathrm{softmax}(x)
 
-    Shapes: input (N, C, …) of logits; there is no target. One value a row, in nats, from 0 to
-    log C. The paper adds it, with a weight to tune, to the cross-entropy of the rows with labels.
+    Shapes: input (N, C, …) of logits; there is no target. Values in nats, from 0 to log C.
+    The paper adds it, with a weight to tune, to the cross-entropy of the rows with labels.
 
     Use when: Rows without labels abound, and classes are apart: beside cross-entropy.
     Avoid when: Alone from a random start, or classes overlap: one class for all rows satisfies it.
