@@ -11,11 +11,12 @@ from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real
 from lossmith.functional.checks import promote
+from lossmith.losses._classes import AnyHead
 
 _HALVES = [[0.5, 0.5, 0.0]]
 
 
-class QuantileHuber(Pointwise):
+class QuantileHuber(AnyHead, Pointwise):
     r"""Quantiles of a return against a sample of what it should be: QR-DQN's.
 
     .. math:: \ell = \sum_{i=1}^K \frac1M \sum_{j=1}^M \bigl| \tau_i - 1[u_{ij} < 0] \bigr| \,
@@ -55,7 +56,7 @@ class QuantileHuber(Pointwise):
     )
 
 
-class C51(Pointwise):
+class C51(AnyHead, Pointwise):
     r"""A histogram of the return against the next state's, moved by reward and discount.
 
     .. math:: \ell = -\sum_i m_i \log p_i \qquad m_i = \sum_j q_j \Bigl[ 1 - \frac{\bigl| [r +
