@@ -120,6 +120,6 @@ def test_outliers_are_told_beside_any_loss_of_the_same_logits() -> None:
     target = {"classes": torch.tensor([0, 1, 2]), "outlier": torch.tensor([0, 0, 1])}
     value = loss(torch.zeros(3, 3), {"classes": target["classes"], "rows": target})
     assert value.isfinite()
-    for one in (lossmith.EnergyMargin(), lossmith.C51(), lossmith.QuantileHuber()):
+    for one in (lossmith.EnergyMargin(), lossmith.C51(), lossmith.QuantileHuber(), lossmith.KL()):
         with pytest.raises(ValueError, match="reads a head of any width"):
             _ = one.out_features
