@@ -110,3 +110,16 @@ def test_outlier_exposure_is_two_cross_entropies() -> None:
     even = lossmith.CrossEntropy(label_smoothing=1.0)(outside, torch.zeros(3, dtype=torch.long))
     authors = -(outside.mean(1) - outside.logsumexp(1)).mean()
     torch.testing.assert_close(plain + 0.5 * even, plain + 0.5 * authors)
+
+
+def test_outliers_are_told_beside_any_loss_of_the_same_logits() -> None:
+    """A head of any width is at odds with none that another loss asks for."""
+    both = lossmith.LogitNorm(classes=3), lossmith.EnergyMargin()
+    loss = both[0].on(None, "classes") + both[1].on(None, "rows")
+    assert loss.out_features == 3
+    target = {"classes": torch.tensor([0, 1, 2]), "outlier": torch.tensor([0, 0, 1])}
+    value = loss(torch.zeros(3, 3), {"classes": target["classes"], "rows": target})
+    assert value.isfinite()
+    for one in (lossmith.EnergyMargin(), lossmith.C51(), lossmith.QuantileHuber(), lossmith.KL()):
+        with pytest.raises(ValueError, match="reads a head of any width"):
+            _ = one.out_features

@@ -24,6 +24,23 @@ IGNORE = Whole(default=-100, doc="the target whose samples have weight 0")
 COUNTS = Reals(fitted=True, low=0.0, doc="training rows of each class; for_target counts them")
 
 
+class AnyHead(Loss, ABC):
+    """A loss that reads a head of any width, which its target does not tell."""
+
+    @property
+    def out_features(self) -> int:
+        """UnknownHeadError: any width will do."""
+        raise UnknownHeadError(f"{type(self).__name__} reads a head of any width; choose one")
+
+
+class AnyLogits(AnyHead, ABC):
+    """A loss of logits of however many classes."""
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the softmax: one probability a class."""
+        return F.softmax(output)
+
+
 class ClassHead(Loss, ABC):
     """One output a class, read against integer classes, however the rows are reduced.
 

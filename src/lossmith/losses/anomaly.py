@@ -14,7 +14,7 @@ from lossmith.core.hyperparameter import Real, Reals
 from lossmith.core.progress import Progress
 from lossmith.core.reduce import broadcast_weight
 from lossmith.functional.checks import promote
-from lossmith.losses._classes import LOG3
+from lossmith.losses._classes import LOG3, AnyLogits
 
 CENTER = Reals(
     doc="c, one number a feature, fixed before training: `F.svdd_center(model(x))` of the first "
@@ -247,7 +247,7 @@ class HypersphereClassification(Pointwise):
         return -torch.expm1(-F.hypersphere_distance(output))
 
 
-class EnergyMargin(Statistic):
+class EnergyMargin(AnyLogits, Statistic):
     r"""Cross-entropy of known classes, beside low energy of inliers and high energy of outliers.
 
     .. math:: \ell = \overline{-\log p_y}^\text{in} + \lambda \Bigl( \overline{\max(0, E -
@@ -306,7 +306,3 @@ class EnergyMargin(Statistic):
             strength=self.strength,
         )
         return {"classes": classes, "energy": energy}
-
-    def decode(self, output: Tensor) -> Tensor:
-        """Return the softmax: one probability a class."""
-        return F.softmax(output)

@@ -6,12 +6,13 @@ from lossmith import functional as F
 from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Switch
+from lossmith.losses._classes import AnyHead
 
 # q = (1/2, 1/2) against p = (3/4, 1/4)
 EVEN, UNEVEN = [[0.0, 0.0]], [[math.log(3), 0.0]]
 
 
-class KL(Pointwise):
+class KL(AnyHead, Pointwise):
     r"""Kullback-Leibler divergence of the target's distribution from the input's.
 
     .. math:: \ell = \sum_c p_c \log \frac{p_c}{q_c} \qquad p = \mathrm{softmax}(\text{target}), \;
@@ -43,7 +44,7 @@ class KL(Pointwise):
     )
 
 
-class ReverseKL(Pointwise):
+class ReverseKL(AnyHead, Pointwise):
     r"""Kullback-Leibler divergence of the input's distribution from the target's.
 
     .. math:: \ell = \sum_c q_c \log \frac{q_c}{p_c} \qquad p = \mathrm{softmax}(\text{target}), \;
@@ -71,7 +72,7 @@ class ReverseKL(Pointwise):
     )
 
 
-class JensenShannonDivergence(Pointwise):
+class JensenShannonDivergence(AnyHead, Pointwise):
     r"""The mean divergence of two distributions from their mixture.
 
     .. math:: \ell = \tfrac12 \mathrm{KL}(p \| m) + \tfrac12 \mathrm{KL}(q \| m) \qquad
@@ -110,7 +111,7 @@ class JensenShannonDivergence(Pointwise):
     )
 
 
-class TotalVariationDistance(Pointwise):
+class TotalVariationDistance(AnyHead, Pointwise):
     r"""Half the summed gap of two distributions: the largest gap of any event's probability.
 
     .. math:: \ell = \tfrac12 \sum_c |p_c - q_c|
@@ -137,7 +138,7 @@ class TotalVariationDistance(Pointwise):
     )
 
 
-class OrderedWasserstein(Pointwise):
+class OrderedWasserstein(AnyHead, Pointwise):
     r"""Wasserstein-1 between two distributions over ordered classes: how far mass must move.
 
     .. math:: \ell = \sum_{k < C} \Bigl| \sum_{c \le k} (p_c - q_c) \Bigr|

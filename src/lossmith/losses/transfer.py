@@ -1,7 +1,6 @@
 """Losses of transfer: weights near where they started, domains and samples that look alike."""
 
 import math
-from abc import ABC
 
 from torch import Tensor
 
@@ -9,10 +8,10 @@ from lossmith import functional as F
 from lossmith.core.bases import Pointwise, SetLoss, Statistic
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real, Switch, Whole
-from lossmith.core.loss import Loss, UnknownHeadError
+from lossmith.core.loss import UnknownHeadError
 from lossmith.core.reduce import broadcast_weight
 from lossmith.functional.checks import promote
-from lossmith.losses._classes import LOG3
+from lossmith.losses._classes import LOG3, AnyLogits
 
 
 class L2SP(SetLoss):
@@ -198,26 +197,13 @@ class SinkhornDivergence(SetLoss):
     )
 
 
-class _Unlabelled(Loss, ABC):
-    """A loss of logits of rows without labels."""
-
-    @property
-    def out_features(self) -> int:
-        """UnknownHeadError: there is no target to tell the classes."""
-        raise UnknownHeadError(f"{type(self).__name__} reads logits of however many classes")
-
-    def decode(self, output: Tensor) -> Tensor:
-        """Return the softmax: one probability a class."""
-        return F.softmax(output)
-
-
-class EntropyMinimization(_Unlabelled, Pointwise):
+class EntropyMinimization(AnyLogits, Pointwise):
     r"""The entropy of what is predicted for rows without labels: they should be told clearly.
 
     .. math:: \ell(x) = -\sum_c p_c \log p_c \qquad p = \mathrm{softmax}(x)
 
-    Shapes: input (N, C, …) of logits; there is no target. One value a row, in nats, from 0 to
-    log C. The paper adds it, with a weight to tune, to the cross-entropy of the rows with labels.
+    Shapes: input (N, C, …) of logits; there is no target. Values in nats, from 0 to log C.
+    The paper adds it, with a weight to tune, to the cross-entropy of the rows with labels.
 
     Use when: Rows without labels abound, and classes are apart: beside cross-entropy.
     Avoid when: Alone from a random start, or classes overlap: one class for all rows satisfies it.
@@ -242,7 +228,7 @@ class EntropyMinimization(_Unlabelled, Pointwise):
     )
 
 
-class MinimumClassConfusion(_Unlabelled, Statistic):
+class MinimumClassConfusion(AnyLogits, Statistic):
     r"""How much pairs of classes are predicted for the same rows of the new domain.
 
     .. math:: \ell = \frac1K \sum_{c \ne d} \frac{C_{cd}}{\sum_e C_{ce}} \qquad C_{cd} = \sum_i w_i

@@ -88,7 +88,11 @@ def test_no_gradient_flows_into_the_next_state() -> None:
 
 def test_c51_decodes_the_expected_return() -> None:
     expected = (X.softmax(1) * torch.linspace(-2, 2, 5)).sum(1)
-    torch.testing.assert_close(lm.C51(low=-2.0, high=2.0).decode(X), expected)
+    loss = lm.C51(low=-2.0, high=2.0)
+    torch.testing.assert_close(loss.decode(X), expected)
+    actions = torch.stack([X, Y, X], 1)  # the best of which is to be found
+    torch.testing.assert_close(loss.decode(actions)[:, 2], expected)
+    assert loss.decode(torch.zeros(3, 1)).isfinite().all()
     with pytest.raises(ValueError, match="C51: high must exceed low"):
         lm.C51(low=1.0, high=1.0)
 

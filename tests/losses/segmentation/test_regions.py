@@ -130,6 +130,13 @@ def test_exponential_logarithmic_is_its_definition() -> None:
     assert loss(input, target).item() == pytest.approx(np.mean(expected), rel=1e-9)
 
 
+def test_exponential_logarithmic_counts_in_any_unit() -> None:
+    input, target = batch()
+    for one, other in (([90, 9, 1], [0.9, 0.09, 0.01]), ([90, 9, 9], [9.0, 0.9, 0.0])):
+        values = [ExponentialLogarithmic(counts=counts)(input, target) for counts in (one, other)]
+        torch.testing.assert_close(*values)
+
+
 def test_wasserstein_dice_forgives_what_is_near() -> None:
     target = torch.tensor([[1, 2, 0, 1]])
     right = 50 * torch.nn.functional.one_hot(target, 3).movedim(-1, 1).double()

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from lossmith.functional.checks import as_scalar_or_tensor, check, check_range, promote, same_shape
+from lossmith.functional.classification.imbalance import log_prior
 from lossmith.functional.classification.multiclass import focal, nll, per_class
 from lossmith.functional.segmentation.masks import (
     binary_pixels,
@@ -69,7 +70,7 @@ def exponential_logarithmic(
         as_scalar_or_tensor(one, logits) for one in (dice_weight, dice_gamma, cross_gamma)
     )
     per_class("counts", counts, logits)
-    scale = (counts.sum() / counts.clamp(min=1)).sqrt().to(logits)
+    scale = (-log_prior(counts) / 2).exp().to(logits)
     values = torch.where(kept, scale[classes] * root(nll(logits, classes), 1 / cross_gamma), 0)
     cross = values.flatten(1).sum(1) / kept.flatten(1).sum(1).clamp(min=1)
     dice = root(-torch.log1p(-lost), 1 / dice_gamma).mean(1)

@@ -108,7 +108,7 @@ class LogitNorm(ClassLoss):
         \lVert x \rVert)}}
 
     Shapes: input (N, C, …) and target (N, …) of integers, or (C,) and (). Values in nats, from 0 to
-    2/τ + log C. `decode` gives the probabilities that are trained; the paper's score of unlike
+    √2/τ + log C. `decode` gives the probabilities that are trained; the paper's score of unlike
     data is the largest probability of the plain softmax of the same logits.
 
     Use when: Rows of unlike data must be told by low confidence, and none are at hand to train on.

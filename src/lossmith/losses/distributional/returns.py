@@ -3,17 +3,20 @@
 import math
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from lossmith import functional as F
 from lossmith.core.bases import Pointwise
 from lossmith.core.card import Card, Example
 from lossmith.core.hyperparameter import Real
+from lossmith.functional.checks import promote
+from lossmith.losses._classes import AnyHead
 
 _HALVES = [[0.5, 0.5, 0.0]]
 
 
-class QuantileHuber(Pointwise):
+class QuantileHuber(AnyHead, Pointwise):
     r"""Quantiles of a return against a sample of what it should be: QR-DQN's.
 
     .. math:: \ell = \sum_{i=1}^K \frac1M \sum_{j=1}^M \bigl| \tau_i - 1[u_{ij} < 0] \bigr| \,
@@ -53,7 +56,7 @@ class QuantileHuber(Pointwise):
     )
 
 
-class C51(Pointwise):
+class C51(AnyHead, Pointwise):
     r"""A histogram of the return against the next state's, moved by reward and discount.
 
     .. math:: \ell = -\sum_i m_i \log p_i \qquad m_i = \sum_j q_j \Bigl[ 1 - \frac{\bigl| [r +
@@ -64,7 +67,7 @@ class C51(Pointwise):
     Shapes: input (N, K) of logits, of the action that was taken; target a dict of "probabilities"
     (N, K), those of the next state's best action, "reward" (N,) and "discount" (N,), γ or 0 where
     the episode has ended. One value a row, in nats; no gradient flows into the target. `decode`
-    gives the expected return.
+    gives expected returns, of (N, A, K) those of all A actions.
 
     Use when: Values of actions are learned as distributions, and returns have known bounds: C51.
     Avoid when: Bounds are not known: what lies beyond counts as the last atom; quantiles have none.
@@ -110,8 +113,8 @@ class C51(Pointwise):
         )
 
     def decode(self, output: Tensor) -> Tensor:
-        """Return the mean over the atoms: the expected return."""
-        p = F.softmax(output)
-        share = (p.cumsum(-1)[..., :-1]).sum(-1) / (p.shape[-1] - 1)  # Σ of steps not yet taken
+        """Return the mean over the atoms of heads (…, K), of all actions say: expected returns."""
+        p = promote(output).softmax(-1)
+        share = (p * torch.linspace(0, 1, p.shape[-1], dtype=p.dtype, device=p.device)).sum(-1)
         low, high = self.low.to(p.dtype), self.high.to(p.dtype)
-        return high - (high - low) * share
+        return low + (high - low) * share

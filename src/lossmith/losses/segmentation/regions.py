@@ -136,7 +136,8 @@ class ExponentialLogarithmic(CountedLoss, ClassMasks):
 
     Shapes: input (N, C, …), target (N, …) of integer classes; two terms an image, dice and
     cross_entropy. D is of one image, and 1 where an absent class is not predicted. A class without
-    training pixels counts as if it had one.
+    training pixels is treated as if it had as many as the rarest that has some. Any multiple of the
+    counts does, the priors too.
 
     Use when: Structures of very unlike size are segmented, tiny ones among them.
     Avoid when: Calibrated probabilities are wanted, or sizes are alike: Dice and cross-entropy do.
