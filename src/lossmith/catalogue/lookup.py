@@ -30,7 +30,7 @@ def find(task: str | None = None) -> dict[str, type[Loss]]:
     Raises:
         ValueError: if there is no such task, and no loss that tells of it.
 
-    >>> "giou" in find("boxes"), "mae" in find("boxes")
+    >>> "giou" in find("boxes"), "dice" in find("boxes")
     (True, False)
     >>> list(find("face recognition"))[:2]
     ['ada_face', 'arc_face']
