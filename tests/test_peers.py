@@ -158,6 +158,36 @@ def test_spelling_does_not_matter() -> None:
         loss_class("binary_crossentropy")
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    {
+        "class imbalance": "focal",
+        "heavy tails": "student_t_nll",
+        "fraud detection": "ap_loss",
+        "noisy labels": "forward_correction",
+        "small objects": "blob_dice",
+        "long tail": "seesaw",
+        "speech recognition": "ctc",
+        "speaker verification": "arc_face",
+        "super resolution": "pseudo_huber",
+        "optical flow": "pseudo_huber",
+        "depth estimation": "silog",
+        "churn": "cox",
+        "demand forecasting": "quantile",
+        "probabilistic forecasting": "ensemble_crps",
+        "time to event": "weibull_aft",
+        "domain shift": "mmd",
+        "language modelling": "cross_entropy",
+        "semantic search": "info_nce",
+        "thin structures": "cl_dice",
+        "rotated boxes": "prob_iou",
+        "zero inflated": "zero_inflated_poisson",
+    }.items(),
+)
+def test_the_words_of_a_field_find_its_losses(words: str, found: str) -> None:
+    assert found in lossmith.find(words)
+
+
 def test_the_pages_are_up_to_date() -> None:
     made = runpy.run_path(str(ROOT / "site" / "peers.py"))["documents"](ROOT / "docs")
     assert len(made) == 2

@@ -18,11 +18,13 @@ _ALSO: Mapping[str, tuple[str, ...]] = {
     "image_segmentation": ("segmentation",),
     "learning_to_rank": ("ranking",),
     "survival_analysis": ("survival",),
+    "time_to_event": ("survival",),
     "knowledge_distillation": ("distillation",),
     "domain_adaptation": ("transfer",),
+    "domain_shift": ("transfer",),
 }
 _WORD = re.compile(r"[^\W_]+")
-_ENDING = re.compile(r"(?<=\w{4})(ations?|ions?|ings?|ers?|ed|e?s|e)$")
+_ENDING = re.compile(r"(?<=\w{4})((?<=l)l)?(ations?|ions?|ings?|ers?|ed|e?s|e|y)$")
 
 
 def tasks_called(name: str) -> tuple[str, ...]:
@@ -68,4 +70,9 @@ def _has(text: str, stems: Sequence[str]) -> bool:
 
 
 def _stem(word: str) -> str:
+    """Return a word without its ending, a doubled l of British spelling included.
+
+    >>> _stem("modelling"), _stem("modeling"), _stem("noisy"), _stem("noise")
+    ('model', 'model', 'nois', 'nois')
+    """
     return _ENDING.sub("", word)

@@ -176,7 +176,8 @@ class Deviation(Pointwise):
     The paper estimates μ and σ of a standard normal prior by 5000 draws a step; here they are 0
     and 1 themselves, what the draws estimate.
 
-    Use when: A few anomalies are labelled, and a score with a meaning is wanted: DevNet.
+    Use when: A few anomalies are labelled, as in fraud detection, and a score with a meaning is
+    wanted: DevNet.
     Avoid when: Embeddings are wanted too, or no anomaly is known: DeepSAD, DeepSVDD.
     Source: Pang, Shen, van den Hengel, Deep Anomaly Detection with Deviation Networks (2019).
 

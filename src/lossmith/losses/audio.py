@@ -238,7 +238,8 @@ class CTC(Pointwise):
 
     torch computes it: without a second gradient, vmap, or a full graph of `torch.compile`.
 
-    Use when: Speech or handwriting has a transcript, but no label for each frame.
+    Use when: Recognition of speech or handwriting: there is a transcript, but no label for each
+    frame.
     Avoid when: Labels outnumber frames, or come in another order than what they label.
     Source: Graves, Fernández, Gomez, Schmidhuber, Connectionist Temporal Classification: Labelling
     Unsegmented Sequence Data with Recurrent Neural Networks (2006).
@@ -299,7 +300,7 @@ class RNNT(Pointwise):
     Any number of labels fits any number of frames: several may be said in one. It is computed along
     the diagonals of the grid, in T + S steps, and can be differentiated twice.
 
-    Use when: Speech is transcribed while it is heard, by an encoder and a predictor of labels.
+    Use when: Recognition of speech while it is heard, by an encoder and a predictor of labels.
     Avoid when: N·T·S·C logits do not fit; CTC needs N·T·C and no predictor.
     Source: Graves, Sequence Transduction with Recurrent Neural Networks (2012).
 

@@ -224,7 +224,7 @@ class ProbIoU(Pointwise):
     sides don't count. The paper's L1 is "hellinger", its L2 "bhattacharyya", which has a gradient
     where boxes are far apart: it begins with L2.
 
-    Use when: Oriented boxes are regressed: aerial images, text.
+    Use when: Oriented, or rotated, boxes are regressed: aerial images, text.
     Avoid when: Boxes are upright, or nearly square and their angle matters.
     Source: Llerena, Zeni, Kristen, Jung, Gaussian Bounding Boxes and Probabilistic
     Intersection-over-Union for Object Detection (2021).

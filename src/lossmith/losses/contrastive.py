@@ -111,7 +111,8 @@ class InfoNCE(Coupled):
     without a graph, the loss's gradient at them, and each part encoded again, with
     `part.backward(gradient)`.
 
-    Use when: Two sides of different kind, asked one way: query and document, past and future.
+    Use when: Two sides of different kind, asked one way: query and document in semantic search,
+    past and future.
     Avoid when: Both sides are views of one kind; NT-Xent has twice the negatives.
     Source: van den Oord, Li, Vinyals, Representation Learning with Contrastive Predictive Coding
     (2018), equation 4.

@@ -336,7 +336,7 @@ class SiLog(Pointwise):
     mmsegmentation, Transformers and Depth Anything take the root, root=True; BTS and AdaBins ten
     times the root, lambda 0.85, over all pixels of a batch.
 
-    Use when: Depth is told from one image, so that its scale is a guess.
+    Use when: Depth is estimated from one image, so that its scale is a guess.
     Avoid when: The scale is known and counts, as of stereo pairs; MAE of depths or disparities.
     Source: Eigen, Puhrsch, Fergus, Depth Map Prediction from a Single Image using a Multi-Scale
     Deep Network (2014), equation 4.

@@ -22,7 +22,8 @@ class BinaryCrossEntropy(Pointwise):
     so the mean is over all elements. `decode` is the sigmoid; where w is not 1 it is the
     probability that would hold if each positive occurred w times.
 
-    Use when: Probabilities of two classes are wanted, or nothing speaks for another loss.
+    Use when: Probabilities of two classes are wanted, as a click-through rate or the risk of churn
+    or fraud, or nothing speaks for another loss.
     Avoid when: Many labels are wrong, or positives are rare and must count as much.
     Source: Cox, The Regression Analysis of Binary Sequences (1958).
 
@@ -66,7 +67,7 @@ class BinaryFocal(Pointwise):
     segmentation_models_pytorch call this loss "focal" with alpha left out. The minimiser is not
     the probability: `decode` undoes gamma (Charoenphakdee et al., 2021) and alpha, exactly.
 
-    Use when: Easy negatives swamp the few positives, as in dense detection.
+    Use when: Classes are imbalanced: easy negatives swamp the few positives, as in dense detection.
     Avoid when: Labels are noisy: wrong labels are the hardest of all.
     Source: Lin, Goyal, Girshick, He, Dollár, Focal Loss for Dense Object Detection (2017).
 

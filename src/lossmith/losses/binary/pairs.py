@@ -92,7 +92,8 @@ class APLoss(LabelStatistic):
     are the batch's, and the gradient is its at gamma = 1. A batch without one of the classes
     teaches nothing. The AP loss of detectors (Chen et al., 2019) is another.
 
-    Use when: Average precision is the metric, positives are rare, and batches large.
+    Use when: Average precision is the metric, positives are rare, as in fraud detection, and
+    batches large.
     Avoid when: Batches hold few positives: the ratio of so few is far from the metric.
     Source: Qi, Luo, Xu, Ji, Yang, Stochastic Optimization of Areas Under Precision-Recall Curves
     with Provable Convergence (2021).

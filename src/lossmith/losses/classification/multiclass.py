@@ -117,7 +117,7 @@ class Focal(ClassLoss):
     multiplies a sample's value and enters the mean as its weight. The softmax of the minimiser
     is not the class probability: `decode` maps it back exactly (Charoenphakdee et al., 2021).
 
-    Use when: Easy samples swamp the hard ones, as in dense detection.
+    Use when: Classes are imbalanced and easy samples swamp the hard ones, as in dense detection.
     Avoid when: Labels are noisy: wrong labels are the hardest samples of all.
     Source: Lin, Goyal, Girshick, He, Dollár, Focal Loss for Dense Object Detection (2017).
 

@@ -100,7 +100,8 @@ class StudentTNLL(Pointwise):
     (N,), or both with the same trailing dimensions. Values in nats. The degrees of freedom are
     fixed, not a third output: from one residual a row they are hardly to be told from the scale.
 
-    Use when: The noise differs from row to row and gross outliers are among the targets.
+    Use when: The noise differs from row to row and has heavy tails: gross outliers are among the
+    targets.
     Avoid when: The mean of a skewed target is wanted: the location is not the mean.
     Source: Lange, Little & Taylor, Robust Statistical Modeling Using the t Distribution (1989).
 

@@ -27,7 +27,8 @@ class GaussianCRPS(Pointwise):
     where :math:`\sigma` is small. It is strictly proper. `decode` gives the mean, and median, of
     the Gaussian. Beyond :math:`u = 50` the exponential goes on as its tangent.
 
-    Use when: A distribution is wanted and outliers would spoil a likelihood; CRPS is scored.
+    Use when: A probabilistic forecast is wanted and outliers would spoil a likelihood; CRPS is
+    scored.
     Avoid when: The far tails matter: the likelihood punishes them harder.
     Source: Gneiting & Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation (2007).
 
@@ -72,7 +73,7 @@ class QuantileCRPS(Pointwise):
     dimensions. Values in the target's unit. As L grows it is the CRPS of any distribution.
     `decode` gives the middle quantile, the median where L is odd; `quantiles` gives all.
 
-    Use when: The whole distribution is wanted and no family is known to fit it.
+    Use when: A probabilistic forecast is wanted, and no family is known to fit it.
     Avoid when: One level is scored: Quantile puts all its weight there.
     Source: Gneiting & Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation (2007);
     the sum over levels is that of Laio & Tamea (2007).
@@ -134,7 +135,7 @@ class EnsembleCRPS(Pointwise):
     dimensions. Values in the target's unit; the fair score of one target can be 0 for members
     that are far apart. `decode` gives the members' mean.
 
-    Use when: The model gives samples: an ensemble, or a generator of forecasts.
+    Use when: The model gives samples: an ensemble, or a generator of probabilistic forecasts.
     Avoid when: A family fits: its closed form has less noise.
     Source: Gneiting & Raftery, Strictly Proper Scoring Rules, Prediction, and Estimation (2007);
     the fair score is Ferro's (2014).

@@ -37,7 +37,7 @@ class ArcFace(ProxyLoss, Pointwise):
     θ_c is the angle between x and proxy c. Where θ_y + m would pass π and the cosine rise again,
     cos θ_y − m·sin m takes its place, as in the authors' code and pytorch-metric-learning.
 
-    Use when: Faces, products, landmarks: many classes, verification of unseen ones.
+    Use when: Faces, speakers, products, landmarks: many classes, verification of unseen ones.
     Avoid when: Labels are noisy or classes fall into parts: sub-centres bear it.
     Source: Deng, Guo, Xue, Zafeiriou, ArcFace: Additive Angular Margin Loss for Deep Face
     Recognition (2019).
@@ -136,7 +136,8 @@ class CosFace(ProxyLoss, Pointwise):
 
     Shapes: input (N, D) of embeddings, target (N,) of integer classes. One value a row, in nats.
 
-    Use when: As ArcFace, with a gradient that no angle bends: steadier early training.
+    Use when: As ArcFace, also in speaker verification, with a gradient that no angle bends:
+    steadier early training.
     Avoid when: Few classes with much overlap: the margin asks for what cannot be had.
     Source: Wang, Wang, Zhou, Ji, Gong, Zhou, Li, Liu, CosFace: Large Margin Cosine Loss for Deep
     Face Recognition (2018).

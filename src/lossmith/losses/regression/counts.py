@@ -122,8 +122,8 @@ class Tweedie(LogMean):
     of a Poisson number of gamma amounts. Targets are any numbers from 0 up; `decode` gives the
     mean.
 
-    Use when: Many targets are exactly 0 and the rest is positive and skewed: insurance
-    claims, rain.
+    Use when: Many targets are exactly 0 and the rest is positive and skewed: insurance claims,
+    rain, intermittent demand.
     Avoid when: Targets are never 0, gamma then, or small counts, Poisson then.
     Source: Tweedie, An Index Which Distinguishes between Some Important Exponential Families
     (1984).
@@ -162,7 +162,8 @@ class NegativeBinomial(LogMean):
     dispersions compare. The variance is :math:`\mu + a\mu^2` (NB2). One row pulls no harder than
     :math:`\max(y, 1/a)`. `decode` gives the mean.
 
-    Use when: Counts vary more than their mean, with a few very large ones.
+    Use when: Counts vary more than their mean, with a few very large ones, as in demand
+    forecasting.
     Avoid when: The variance is that of Poisson, or targets are not counts.
     Source: Lawless, Negative Binomial and Mixed Poisson Regression (1987).
 

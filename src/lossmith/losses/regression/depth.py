@@ -23,7 +23,7 @@ class BerHu(Statistic):
     Shapes: input and target alike, any shape. One number of the batch, the mean, in the target's
     unit. Pixels without a depth have weight 0: they are neither in the mean nor in c.
 
-    Use when: Dense depth is regressed: large errors are to shrink fast, small ones to the end.
+    Use when: Dense depth is estimated: large errors are to shrink fast, small ones to the end.
     Avoid when: Some targets are outliers: the worst one sets c, and has the largest pull.
     Source: Laina, Rupprecht, Belagiannis, Tombari, Navab, Deeper Depth Prediction with Fully
     Convolutional Residual Networks (2016).

@@ -181,7 +181,8 @@ class Quantile(Pointwise):
     `decode` gives, one a level in the order of the levels, never cross. The value of a target is
     the mean over its levels. Values in the target's unit. The gradient at e = 0 is 0.
 
-    Use when: Errors on one side cost more, or an interval is wanted beside the prediction.
+    Use when: Errors on one side cost more, as in demand forecasting, or an interval is wanted
+    beside the prediction.
     Avoid when: A level is so near 0 or 1 that hardly any row lies beyond it.
     Source: Koenker & Bassett, Regression Quantiles (1978).
 

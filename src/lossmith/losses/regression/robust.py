@@ -24,7 +24,7 @@ class PseudoHuber(Pointwise):
     :math:`\delta = \epsilon`, plus :math:`\epsilon`: the same gradient up to a factor.
 
     Use when: Huber is right but a second derivative without a jump is wanted; with a small delta,
-    as Charbonnier, in super-resolution and restoration.
+    as Charbonnier, in super-resolution, restoration and optical flow.
     Avoid when: Delta cannot be set on the target's scale; MAE or log-cosh needs no choice.
     Source: Charbonnier, Blanc-Féraud, Aubert & Barlaud, Two Deterministic Half-Quadratic
     Regularization Algorithms for Computed Imaging (1994).
@@ -61,7 +61,8 @@ class Cauchy(Pointwise):
     :math:`(r/c)^2/2`. Elsewhere the Cauchy loss is :math:`\frac{c^2}{2}\log(1 + (r/c)^2)`, whose
     c is :math:`\sqrt 2` times this one.
 
-    Use when: Gross outliers are frequent and should lose influence with their distance.
+    Use when: Tails are heavy: gross outliers are frequent and should lose influence with their
+    distance.
     Avoid when: Targets are clean, or the start is far off: it is not convex.
     Source: Black & Anandan, The Robust Estimation of Multiple Motions: Parametric and
     Piecewise-Smooth Flow Fields (1996).

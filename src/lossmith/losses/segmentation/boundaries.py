@@ -81,7 +81,7 @@ class ClDice(BinaryMasks):
     the authors' code sums over the batch. An ignored pixel is background in both masks: it is in
     no sum, but structures end there.
 
-    Use when: Structures are tubes or networks whose connection matters: vessels, roads.
+    Use when: Structures are thin, tubes or networks whose connection matters: vessels, roads.
     Avoid when: Structures are compact, or alone: beside Dice, which sees the width.
     Source: Shit, Paetzold, Sekuboyina, Ezhov, Unger, Zhylka, Pluim, Bauer, Menze, clDice: A Novel
     Topology-Preserving Loss Function for Tubular Structure Segmentation (2021).

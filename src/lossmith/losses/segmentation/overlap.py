@@ -261,7 +261,7 @@ class FocalTversky(ClassMasks):
     1/gamma with gamma = 4/3; the authors' code and segmentation_models_pytorch call the exponent
     itself gamma, ¾. Where a class is exactly right the gradient is taken as 0.
 
-    Use when: Structures are small: the last missing pixels of each are still to be learnt.
+    Use when: Objects are small or thin: the last missing pixels of each are still to be learnt.
     Avoid when: Labels are noisy, or masks are easy: Tversky or Dice is calmer.
     Source: Abraham, Khan, A Novel Focal Tversky Loss Function with Improved Attention U-Net for
     Lesion Segmentation (2019).
@@ -295,7 +295,7 @@ class BinaryFocalTversky(BinaryMasks):
 
     See `FocalTversky` for the names of the parameters in the paper and elsewhere.
 
-    Use when: Structures are small: the last missing pixels of each are still to be learnt.
+    Use when: Objects are small or thin: the last missing pixels of each are still to be learnt.
     Avoid when: Labels are noisy, or masks are easy: Tversky or Dice is calmer.
     Source: Abraham, Khan, A Novel Focal Tversky Loss Function with Improved Attention U-Net for
     Lesion Segmentation (2019).

@@ -271,7 +271,7 @@ class BlobDice(BinaryMasks):
     BlobDice().on(None, "blobs")`. Where the authors' code is given logits, the other blobs have
     probability ½ instead of being left out; here it is as in the paper.
 
-    Use when: Lesions or cells differ in size, and each must be found; beside Dice.
+    Use when: Lesions or cells differ in size, and small objects must be found too; beside Dice.
     Avoid when: Alone, or instances are not known: the value needs one number for each.
     Source: Kofler, Shit, Ezhov, Fidon, Horvath, Al-Maskari, Li, Bhatia, Loehr, Piraud, Erturk,
     Kirschke, Peeken, Vercauteren, Zimmer, Wiestler, Menze, Blob Loss: Instance Imbalance Aware Loss

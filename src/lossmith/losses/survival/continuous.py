@@ -46,7 +46,8 @@ class Cox(SetLoss):
     no time: `with_baseline` adds Breslow's estimate of the hazard that all share, by which
     `survival` gives the probability to outlive given times.
 
-    Use when: Times to an event are partly censored and risks need only be ordered.
+    Use when: Times to an event, as death or churn, are partly censored and risks need only be
+    ordered.
     Avoid when: Hazards of two groups cross over time, or batches hold few events.
     Source: Cox, Regression Models and Life-Tables (1972); ties after Efron (1977) and Breslow
     (1974).
