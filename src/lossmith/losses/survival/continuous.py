@@ -1,8 +1,8 @@
 """Censored times: Cox's order of events, and likelihoods of accelerated failure times."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -137,7 +137,18 @@ class Cox(SetLoss):
 
 
 class _AFT(Pointwise):
-    """Times whose logarithm has a place and a spread."""
+    """Times whose logarithm has a place and a spread.
+
+    likelihood: the function of the values. outlived: that of the probability to outlive a time.
+    middle: the median of z, the standardised log time.
+    """
+
+    floor: Real = _FLOOR
+    scale: OptionalReal = _SCALE
+    out_features: int = 2
+    likelihood: ClassVar[Callable[..., Tensor]]
+    outlived: ClassVar[Callable[..., Tensor]]
+    middle: ClassVar[float] = 0.0
 
     @classmethod
     def for_target(cls, target: Any, **hypers: Any) -> Self:
@@ -155,6 +166,20 @@ class _AFT(Pointwise):
         if not len(time):
             raise ValueError(f"{cls.__name__}: target holds no time above 0; pass scale=")
         return cls(**{"scale": quantile_of(time, 0.5).item(), **hypers})
+
+    def decode(self, output: Tensor) -> Tensor:
+        """Return the median time."""
+        return F.median_time(output, middle=self.middle, floor=self.floor, scale=self.scale)
+
+    def survival(self, output: Tensor, time: Tensor) -> Tensor:
+        """Return the probability to outlive a time, one for each row."""
+        return self.outlived(output, time, floor=self.floor, scale=self.scale)
+
+    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+        """Return the negative log-likelihood of each row."""
+        return self.likelihood(
+            input, target["time"], target["event"], floor=self.floor, scale=self.scale
+        )
 
 
 class WeibullAFT(_AFT):
@@ -182,9 +207,9 @@ class WeibullAFT(_AFT):
     tensor([0.6931])
     """
 
-    floor: Real = _FLOOR
-    scale: OptionalReal = _SCALE
-    out_features: int = 2
+    likelihood = staticmethod(F.weibull_aft)
+    outlived = staticmethod(F.weibull_survival)
+    middle = math.log(math.log(2))
     card = Card(
         key="weibull_aft",
         tasks=("survival",),
@@ -198,22 +223,6 @@ class WeibullAFT(_AFT):
             value=(5 + 2 * math.log(2)) / 2,
         ),
     )
-
-    def decode(self, output: Tensor) -> Tensor:
-        """Return the median time."""
-        return F.median_time(
-            output, middle=math.log(math.log(2)), floor=self.floor, scale=self.scale
-        )
-
-    def survival(self, output: Tensor, time: Tensor) -> Tensor:
-        """Return the probability to outlive a time, one for each row."""
-        return F.weibull_survival(output, time, floor=self.floor, scale=self.scale)
-
-    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
-        """Return the negative log-likelihood of each row."""
-        return F.weibull_aft(
-            input, target["time"], target["event"], floor=self.floor, scale=self.scale
-        )
 
 
 class LogNormalAFT(_AFT):
@@ -239,9 +248,8 @@ class LogNormalAFT(_AFT):
     tensor(0.8060)
     """
 
-    floor: Real = _FLOOR
-    scale: OptionalReal = _SCALE
-    out_features: int = 2
+    likelihood = staticmethod(F.log_normal_aft)
+    outlived = staticmethod(F.log_normal_survival)
     card = Card(
         key="log_normal_aft",
         tasks=("survival",),
@@ -255,20 +263,6 @@ class LogNormalAFT(_AFT):
             value=math.log(2) + math.log(2 * math.pi) / 4,
         ),
     )
-
-    def decode(self, output: Tensor) -> Tensor:
-        """Return the median time."""
-        return F.median_time(output, middle=0.0, floor=self.floor, scale=self.scale)
-
-    def survival(self, output: Tensor, time: Tensor) -> Tensor:
-        """Return the probability to outlive a time, one for each row."""
-        return F.log_normal_survival(output, time, floor=self.floor, scale=self.scale)
-
-    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
-        """Return the negative log-likelihood of each row."""
-        return F.log_normal_aft(
-            input, target["time"], target["event"], floor=self.floor, scale=self.scale
-        )
 
 
 class LogLogisticAFT(_AFT):
@@ -294,9 +288,8 @@ class LogLogisticAFT(_AFT):
     tensor(1.0397)
     """
 
-    floor: Real = _FLOOR
-    scale: OptionalReal = _SCALE
-    out_features: int = 2
+    likelihood = staticmethod(F.log_logistic_aft)
+    outlived = staticmethod(F.log_logistic_survival)
     card = Card(
         key="log_logistic_aft",
         tasks=("survival",),
@@ -311,17 +304,3 @@ class LogLogisticAFT(_AFT):
         ),
         studied=False,
     )
-
-    def decode(self, output: Tensor) -> Tensor:
-        """Return the median time."""
-        return F.median_time(output, middle=0.0, floor=self.floor, scale=self.scale)
-
-    def survival(self, output: Tensor, time: Tensor) -> Tensor:
-        """Return the probability to outlive a time, one for each row."""
-        return F.log_logistic_survival(output, time, floor=self.floor, scale=self.scale)
-
-    def values(self, input: Tensor, target: Mapping[str, Tensor]) -> Tensor:
-        """Return the negative log-likelihood of each row."""
-        return F.log_logistic_aft(
-            input, target["time"], target["event"], floor=self.floor, scale=self.scale
-        )
