@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lossmith.functional.checks import (
     as_scalar_or_tensor,
-    check,
+    check_flags,
     clamp_if_outside,
     class_logits,
     flat_rows,
@@ -171,7 +171,7 @@ def _flags(name: str, labels: Tensor, input: Tensor) -> Tensor:
             f"input has shape {tuple(input.shape)} but {name} has shape {tuple(labels.shape)}; one "
             "label a row, nothing is broadcast"
         )
-    check(((labels == 0) | (labels == 1)).all(), f"{name} holds more than 0 and 1")
+    check_flags(name, labels)
     return labels == 1
 
 

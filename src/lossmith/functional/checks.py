@@ -157,6 +157,11 @@ def _asserts(device: str) -> bool:
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key("aten::_assert_async.msg", key))
 
 
+def check_flags(name: str, flags: Tensor) -> None:
+    """Raise ValueError unless all are 0 or 1, none missing."""
+    check(((flags == 0) | (flags == 1)).all(), f"{name} holds more than 0 and 1")
+
+
 def check_range(numbers: Tensor, low: float, high: float, message: str) -> None:
     """Raise ValueError unless all numbers lie in low … high, where `check` would."""
     fine = not _checked(numbers) or _inside(numbers, low, high)

@@ -8,6 +8,7 @@ from torch.nn import functional as nnf
 
 from lossmith.functional.checks import (
     check,
+    check_flags,
     clamp_if_outside,
     head_dim,
     promote,
@@ -181,7 +182,7 @@ def happened(time: Tensor, event: Tensor) -> Tensor:
             f"time has shape {tuple(time.shape)} but event has shape {tuple(event.shape)}; they "
             "must be equal, nothing is broadcast"
         )
-    check(((event == 0) | (event == 1)).all(), "event holds more than 0 and 1")
+    check_flags("event", event)
     check((time == time).all(), "time holds NaN; leave such rows out")
     return event == 1
 
