@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from lossmith import losses
 from lossmith.catalogue import find
 from lossmith.catalogue.peers import peers_of
 from lossmith.core.card import Card, Elicits
@@ -220,9 +221,8 @@ def _called(function: Any, args: Any, kwargs: Any) -> Call:
 @functools.cache
 def _card_of(name: str) -> Card | None:
     """Return the card of the loss that has the same minimiser as torch's function."""
-    known = {kind.__name__: kind for kind in find().values()}
     here = [one for library, peer in peers_of(name) if library == "torch" for one in peer.classes]
-    kind = known[here[0]] if here else find().get(name)
+    kind = getattr(losses, here[0]) if here else find().get(name)
     return kind.card if kind else None
 
 

@@ -184,13 +184,12 @@ def overflow_is_left_out(case: Case) -> None:
     for number in (torch.nan, torch.inf):
         loss = copy.deepcopy(case.loss)
         before = copy.deepcopy(loss.state_dict())
-        bad = [tree_map(partial(_filled, number), part) for part in good]
-        loss.observe(Progress(step=1, epoch=0, signals=brought(case.card, *bad)))
+        bad = brought(case.card, *(tree_map(partial(_filled, number), part) for part in good))
+        loss.observe(Progress(step=1, epoch=0, signals=bad))
         real = {name: one for name, one in loss.state_dict().items() if one.is_floating_point()}
         spoilt = [name for name, one in real.items() if not one.isfinite().all()]
         assert not spoilt, f"a step of {number} leaves {', '.join(spoilt)} not finite"
-        signals = brought(case.card, *bad).values()
-        if any(one.isnan().any() for part in signals for one in tree_leaves(part)):
+        if any(one.isnan().any() for part in bad.values() for one in tree_leaves(part)):
             moved = [name for name, one in real.items() if not torch.equal(one, before[name])]
             assert not moved, f"a step of NaN moves {', '.join(moved)}"
         loss.observe(Progress(step=2, epoch=0, signals=brought(case.card, *good)))
